@@ -1,0 +1,113 @@
+# The memory all processes of one replica share. Theory and rules: scoreboard.pyx.
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+cdef extern from "pthread.h" nogil:
+    ctypedef struct pthread_mutex_t:
+        pass
+
+cdef extern from * nogil:
+    """
+    #define wp_add(where, n) __atomic_add_fetch((where), (n), __ATOMIC_RELAXED)
+    #define wp_load(where) __atomic_load_n((where), __ATOMIC_ACQUIRE)
+    #define wp_store(where, value) __atomic_store_n((where), (value), __ATOMIC_RELEASE)
+    static inline int wp_swap(int32_t *where, int32_t expected, int32_t wanted) {
+        return __atomic_compare_exchange_n(where, &expected, wanted, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    }
+    """
+    int32_t wp_add(int32_t* where, int32_t n)
+    int64_t wp_add64 "wp_add"(int64_t* where, int64_t n)
+    int32_t wp_load(int32_t* where)
+    uint32_t wp_loadu "wp_load"(uint32_t* where)
+    int64_t wp_load64 "wp_load"(int64_t* where)
+    void wp_store(int32_t* where, int32_t value)
+    void wp_storeu "wp_store"(uint32_t* where, uint32_t value)
+    void wp_store64 "wp_store"(int64_t* where, int64_t value)
+    bint wp_swap(int32_t* where, int32_t expected, int32_t wanted)
+
+cdef enum:
+    WORKERS = 64
+    CLUSTERS = 4096
+    ENDPOINTS = 32768
+    CLASSES = 6          # no answer, 1xx .. 5xx
+    BUCKET_COUNT = 20
+
+cdef struct EndpointRow:
+    # hot: read or written for every attempt, one cache line
+    int32_t in_flight            # attempts running on it now, all workers
+    uint32_t generation          # moved forward by every ejection; attempts carry the one they were dispatched under
+    int64_t ejected_until        # CLOCK_MONOTONIC ns; in the past (or 0): takes traffic
+    int64_t answered             # when it last answered this replica anything, CLOCK_MONOTONIC ns
+    int64_t requests             # attempts dispatched
+    int64_t failed               # attempts that were failures
+    uint32_t dirty               # a run of failures may be open somewhere in the fleet: successes must be reported
+    int32_t used
+    int64_t since                # when the slot was given out
+    # outlier state, under the cluster's lock
+    int32_t failures             # this replica's run
+    int32_t ejections
+    int32_t backoff              # Envoy's multiplier k
+    int32_t ejection_ms
+    int64_t unejected_at         # ns; when it last came back
+    uint32_t flags               # HELD, LOGGED
+    int32_t cluster
+    char address[64]
+    char workload[256]
+
+cdef struct ClusterRow:
+    pthread_mutex_t lock
+    int32_t used
+    int32_t cursor               # round robin: 1 + position of the endpoint picked last
+    char name[240]
+
+cdef struct Counters:            # of one cluster in one worker: written by that worker alone
+    int64_t requests[CLASSES]
+    int64_t retries
+    int64_t ejections
+    int64_t unejections
+    int64_t overflows
+    int64_t duration_ms
+    int64_t buckets[BUCKET_COUNT]
+
+cdef struct WorkerRow:
+    int32_t pid
+    int32_t state
+    int32_t connections
+    int32_t pad
+    int64_t snapshot
+    int64_t requests
+    int64_t log_lines_dropped
+    int64_t handed_over
+    char rest[16]
+
+cdef struct Header:
+    uint64_t magic
+    pthread_mutex_t lock         # connections to workers, the lease
+    int32_t draining
+    int32_t reconciled
+    int32_t shared_state
+    int32_t lease_worker         # 1 + slot of the worker that subscribes and reconciles
+    int64_t lease_until          # ns
+    int32_t workers_high
+    int32_t clusters_high        # rows above were never used, and never touched
+    int32_t endpoints_high
+
+cdef class Scoreboard:
+    cdef readonly int fd
+    cdef char* memory
+    cdef Header* header
+    cdef WorkerRow* worker_rows
+    cdef ClusterRow* cluster_rows
+    cdef EndpointRow* endpoint_rows
+    cdef int32_t* shares         # [worker][endpoint] attempts in flight
+    cdef Counters* counters      # [worker][cluster]
+
+    cdef int lock(self, pthread_mutex_t* mutex) except -1
+    cdef void unlock(self, pthread_mutex_t* mutex) noexcept
+    cdef int32_t* share(self, int worker, int endpoint) noexcept
+    cdef Counters* counters_of(self, int worker, int cluster) noexcept
+    cdef WorkerRow* _worker(self, int slot) except NULL
+    cdef ClusterRow* _cluster(self, int slot) except NULL
+    cdef EndpointRow* _endpoint(self, int slot) except NULL
+
+cdef int64_t monotonic_ns() noexcept nogil
+cdef int bucket_of(int64_t duration_ms) noexcept nogil
