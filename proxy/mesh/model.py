@@ -1,0 +1,97 @@
+"""What the mesh is, as the rest of waypointd sees it: one immutable snapshot of listeners and clusters.
+
+Only data and how it is written as text; nothing here reads, decides or imports another part of the project.
+The words are those of ARCHITECTURE.md (endpoint, cluster, snapshot).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+DEFAULT_CONNECT_TIMEOUT_MS = 1000
+DEFAULT_ABANDONED_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One `ip:port` of a workload; `workload` is the Pod's name, "" when nothing names it."""
+
+    ip: str
+    port: int
+    workload: str
+
+    @property
+    def address(self) -> str:
+        """`10.10.0.16:8080`, or `[fd00::1]:8080` for IPv6."""
+        return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class OutlierDetection:
+    """When an endpoint is ejected and for how long; absent (None on the cluster) where nothing may be ejected."""
+
+    consecutive_5xx: int
+    interval_ms: int
+    base_ejection_ms: int
+    max_ejection_percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A Service port: what requests are balanced over and what outlier state belongs to.
+
+    `endpoints` are the ready ones in balancing order. `abandoned_ms` 0 means that a request given up by its client
+    says nothing about the endpoint. `closed` is "" or the reason why every request gets 403.
+    `destination_rule` is "namespace/name" of the rule in force, or "".
+    """
+
+    name: str
+    envoy_name: str
+    authority: str
+    endpoints: tuple[Endpoint, ...]
+    connect_timeout_ms: int = DEFAULT_CONNECT_TIMEOUT_MS
+    abandoned_ms: int = DEFAULT_ABANDONED_MS
+    outlier: OutlierDetection | None = None
+    closed: str = ""
+    destination_rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One port of the Gateway. `routes` maps every Host it answers, lower case, with and without port, to a cluster's name."""
+
+    name: str
+    port: int
+    protocol: str
+    routes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole validated configuration of one Gateway ("namespace/name"). Not to be changed after it is built."""
+
+    gateway: str
+    listeners: tuple[Listener, ...]
+    clusters: Mapping[str, Cluster]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong in the configuration, and where. `line` counts from 1 (0: the file as a whole).
+
+    `object` is "namespace/name", or the name alone for what has no namespace. Empty parts are left out of the text.
+    """
+
+    path: str
+    line: int
+    kind: str
+    object: str
+    field: str
+    text: str
+
+    def __str__(self) -> str:
+        where = f"{self.path}:{self.line}" if self.line else self.path
+        subject = f"{self.kind} {self.object}".strip()
+        return ": ".join(part for part in (where, subject, self.field, self.text) if part)
