@@ -1,0 +1,125 @@
+"""Messages between the processes of one replica: a msgpack map per packet, file descriptors beside it.
+
+A channel is one end of an `AF_UNIX SOCK_SEQPACKET` socketpair. Calls block; in a process that gevent has patched they block
+only the calling greenlet. This module knows how messages travel, not what they say. What is said, by `op`:
+
+arbiter -> any child   settings (first on every channel: settings, replica, redis, arbiter_pid)
+arbiter -> controller  worker (slot; fd: the controller's end of that worker's channel), worker-gone (slot), reload, drain,
+                       bound (address, error; fd: the listening socket unless there is an error),
+                       kept (number; fd: body of the last snapshot, only to a controller that replaces a dead one)
+controller -> arbiter  bind (address), unbind (address), ready, refused (the first load was invalid: everything stops),
+                       keep (number; fd: full body of the snapshot now in force, held for the next controller)
+controller -> worker   snapshot (number, sockets; fds: the body, then one listening socket per address in `sockets`).
+                       An address given again replaces the socket the worker had for it.
+
+A body is larger than a packet may be, so it travels as a sealed memfd (`write_body`, `read_body`).
+"""
+
+import array
+import fcntl
+import os
+import socket
+from collections.abc import Sequence
+from typing import Any, Self
+
+import msgpack
+
+Message = dict[str, Any]
+
+MAX_MESSAGE = 128 * 1024
+"""Bytes in one packet; the kernel's default socket buffer (208 KiB) takes it."""
+MAX_DESCRIPTORS = 253
+"""SCM_MAX_FD: Linux passes no more with one packet."""
+
+_CONTROL_SPACE = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
+
+
+class Channel:
+    """One end of a socketpair between two processes of the replica."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+
+    @classmethod
+    def pair(cls) -> tuple[Self, Self]:
+        """Both ends of a new channel, close-on-exec."""
+        left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        return cls(left), cls(right)
+
+    @classmethod
+    def adopt(cls, fd: int) -> Self:
+        """The end whose descriptor this process was given; the channel owns it from now on."""
+        os.set_inheritable(fd, False)
+        return cls(socket.socket(fileno=fd))
+
+    def fileno(self) -> int:
+        """The descriptor, -1 once closed."""
+        return self._socket.fileno()
+
+    def set_blocking(self, blocking: bool) -> None:
+        """With False `send` and `receive` raise BlockingIOError instead of waiting."""
+        self._socket.setblocking(blocking)
+
+    def send(self, message: Message, fds: Sequence[int] = ()) -> None:
+        """Send one message and copies of `fds`, which stay open here.
+
+        Raises OSError (BrokenPipeError, ConnectionResetError) when the peer is gone, ValueError when it does not fit in a packet.
+        """
+        packet: bytes = msgpack.packb(message)
+        if len(packet) > MAX_MESSAGE or len(fds) > MAX_DESCRIPTORS:
+            raise ValueError(
+                f"message {message.get('op')!r} has {len(packet)} bytes and {len(fds)} descriptors: too large"
+            )
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        self._socket.sendmsg([packet], rights)
+
+    def receive(self) -> tuple[Message, list[int]] | None:
+        """Wait for the next message; None when the peer is gone. The caller owns the descriptors that came with it.
+
+        Raises OSError (EMFILE and the like) and ValueError for a packet that was cut short.
+        """
+        try:
+            packet, control, flags, _ = self._socket.recvmsg(MAX_MESSAGE, _CONTROL_SPACE, socket.MSG_CMSG_CLOEXEC)
+        except ConnectionResetError:  # it died with messages of ours unread
+            return None
+        fds = _descriptors(control)
+        if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            for fd in fds:
+                os.close(fd)
+            raise ValueError("a message was cut short: too large, or this process is out of file descriptors")
+        if not packet:
+            return None
+        return msgpack.unpackb(packet), fds
+
+    def close(self) -> None:
+        """Close this end; the peer's `receive` returns None after the messages already sent."""
+        self._socket.close()
+
+
+def _descriptors(control: Sequence[tuple[int, int, bytes]]) -> list[int]:
+    fds = array.array("i")
+    for level, kind, data in control:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return list(fds)
+
+
+def write_body(body: bytes) -> int:
+    """A sealed memfd holding `body`: the caller closes it, nobody can change it."""
+    fd = os.memfd_create("waypointd-snapshot", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    written = 0
+    while written < len(body):
+        written += os.pwrite(fd, memoryview(body)[written:], written)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL)
+    return fd
+
+
+def read_body(fd: int) -> bytes:
+    """All bytes of a body; does not move the file offset, which other holders of the memfd share."""
+    size = os.fstat(fd).st_size
+    parts: list[bytes] = []
+    position = 0
+    while position < size:
+        parts.append(os.pread(fd, size - position, position))
+        position += len(parts[-1])
+    return b"".join(parts)
