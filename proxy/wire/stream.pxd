@@ -1,0 +1,63 @@
+# A byte stream with a read buffer; theory in stream.pyx.
+from libc.stdint cimport int64_t
+
+from proxy.wire.greenlets cimport greenlet
+
+cdef enum Io:                   # what fill and put return besides a count of bytes
+    END = 0                     # the peer has sent its last byte
+    FAILED = -1                 # the connection broke; `error` is the errno
+    TIMED_OUT = -2
+    CANCELLED = -3              # somebody called cancel_read
+
+cdef enum IdleEvent:            # what a stream that nobody reads has to say
+    PEER_CLOSED, PEER_RESET, DATA_WAITS
+
+cdef enum:
+    SMALL = 16384               # a read buffer as it starts
+    LARGE = 131072              # as far as it grows, for heads and for bulk
+
+cdef class IdleListener:
+    cdef int idle_event(self, Stream stream, int event) except -1
+
+cdef class Deadlines:
+    cdef readonly int64_t duration
+    cdef Stream first, last
+    cdef int add(self, Stream stream) except -1
+    cdef int remove(self, Stream stream) except -1
+    cdef int expire(self, int64_t now) except -1
+    cdef int expire_all(self) except -1
+
+cdef class Stream:
+    cdef char* buffer
+    cdef Py_ssize_t start, end, capacity
+    cdef Py_ssize_t pinned      # bytes at the buffer's beginning that must stay: a request head while it is served
+    cdef int error
+    cdef bint eof, timed_out, closed
+    cdef greenlet reader        # who waits for bytes to come, and what it is told when woken
+    cdef int reader_result
+    cdef IdleListener listener
+    cdef readonly bytes local, peer     # "ip:port"
+    # membership in one Deadlines list
+    cdef Deadlines deadlines
+    cdef Stream before, after
+    cdef int64_t deadline
+
+    cdef Py_ssize_t fill(self) except? -100
+    cdef int put(self, const char* data, Py_ssize_t length) except? -100
+    cdef int put_two(self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? -100
+    cdef int finish(self) except? -100
+    cdef int close(self) except -1
+    cdef int watch(self) except -1
+    cdef bint alive(self) noexcept
+
+    cdef int make_room(self, Py_ssize_t wanted) except -1
+    cdef void release(self) noexcept
+    cdef int wait_readable(self) except? -100
+    cdef int wake_reader(self, int result) except -1
+    cdef int cancel_read(self) except -1
+    cdef int arm(self, Deadlines deadlines) except -1
+    cdef int disarm(self) except -1
+
+cdef object get_hub()
+cdef greenlet current()
+cdef int run_soon(object callback) except -1

@@ -1,0 +1,256 @@
+"""Byte streams as the request path sees them: read into one buffer, written straight out, in blocking style on greenlets.
+
+A stream owns one read buffer, `buffer[start:end]` being what has arrived and was not consumed. `fill` waits for more and
+says how much came; `put` returns when everything is handed to the kernel (or to the tunnel underneath). Neither raises in
+ordinary life: they return one of the `Io` codes, because broken connections are the normal case of a proxy.
+
+* At most one greenlet reads a stream and at most one writes it. While nobody reads, what happens on it goes to `listener`.
+* The buffer is there only while there is something in it or about to be: an idle connection owns none.
+* `pinned` bytes at its beginning stay where they are while the rest is consumed and refilled.
+* A read deadline is armed by whoever waits, from one of the worker's `Deadlines`; it is absolute, so a peer that sends a
+  byte now and then gains nothing.
+"""
+
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memmove
+
+from proxy.scoreboard cimport monotonic_ns
+from proxy.wire.greenlets cimport PyGreenlet_GetCurrent, PyGreenlet_Import, PyGreenlet_Switch, greenlet
+
+import gevent
+
+PyGreenlet_Import()
+
+# Buffers of SMALL bytes that were released and wait for the next stream.
+cdef enum:
+    SPARE_BUFFERS = 256
+cdef char* spare[SPARE_BUFFERS]
+cdef int spare_count = 0
+
+cdef object _hub = None
+
+
+cdef object get_hub():
+    """The hub of this process's only gevent thread."""
+    global _hub
+    if _hub is None:
+        _hub = gevent.get_hub()
+    return _hub
+
+
+cdef greenlet current():
+    return PyGreenlet_GetCurrent()
+
+
+cdef int run_soon(object callback) except -1:
+    """Runs `callback` in the hub before the next poll."""
+    get_hub().loop.run_callback(callback)
+    return 0
+
+
+cdef class IdleListener:
+    """Told what happens on a stream while nobody reads it."""
+
+    cdef int idle_event(self, Stream stream, int event) except -1:
+        raise NotImplementedError
+
+
+cdef class Deadlines:
+    """Streams that wait for the same length of time, in order of expiry: arming and disarming are a few pointer moves.
+
+    `duration` is in nanoseconds of CLOCK_MONOTONIC; 0 means no limit.
+    """
+
+    def __init__(self, double seconds):
+        self.duration = <int64_t>(seconds * 1e9)
+
+    cdef int add(self, Stream stream) except -1:
+        stream.deadline = monotonic_ns() + self.duration
+        stream.deadlines = self
+        stream.before = self.last
+        stream.after = None
+        if self.last is None:
+            self.first = stream
+        else:
+            self.last.after = stream
+        self.last = stream
+        return 0
+
+    cdef int remove(self, Stream stream) except -1:
+        if stream.before is None:
+            self.first = stream.after
+        else:
+            stream.before.after = stream.after
+        if stream.after is None:
+            self.last = stream.before
+        else:
+            stream.after.before = stream.before
+        stream.before = stream.after = None
+        stream.deadlines = None
+        return 0
+
+    cdef int expire(self, int64_t now) except -1:
+        """Times out what is due; called by the worker's tick."""
+        cdef Stream stream = self.first
+        while stream is not None and stream.deadline <= now:
+            self.remove(stream)
+            stream.timed_out = True
+            stream.wake_reader(TIMED_OUT)
+            stream = self.first
+        return 0
+
+    cdef int expire_all(self) except -1:
+        return self.expire(0x7fffffffffffffff)
+
+    def tick(self):
+        """Times out what is due now."""
+        if self.duration:
+            self.expire(monotonic_ns())
+
+    def end_all(self):
+        """Times out everything, due or not: the worker drains."""
+        self.expire_all()
+
+    def __len__(self):
+        cdef Stream stream = self.first
+        cdef Py_ssize_t n = 0
+        while stream is not None:
+            n += 1
+            stream = stream.after
+        return n
+
+
+cdef class Stream:
+    """The buffer and the waiting; subclasses move the bytes."""
+
+    def __dealloc__(self):
+        free_buffer(self.buffer, self.capacity)
+        self.buffer = NULL
+
+    cdef Py_ssize_t fill(self) except? -100:
+        """Waits until more has arrived: how many bytes, or END, FAILED, TIMED_OUT, CANCELLED."""
+        raise NotImplementedError
+
+    cdef int put(self, const char* data, Py_ssize_t length) except? -100:
+        """Writes all of it, waiting as needed: 0, FAILED or TIMED_OUT. `data` must stay valid while it waits."""
+        raise NotImplementedError
+
+    cdef int put_two(self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? -100:
+        """Writes both in one go. `volatile_head` may be overwritten by others as soon as this waits; `data` may not."""
+        raise NotImplementedError
+
+    cdef int finish(self) except? -100:
+        """Sends our end (a FIN); the other direction goes on."""
+        raise NotImplementedError
+
+    cdef int close(self) except -1:
+        raise NotImplementedError
+
+    cdef int watch(self) except -1:
+        """Lets `listener` know what happens while nobody reads."""
+        raise NotImplementedError
+
+    cdef bint alive(self) noexcept:
+        """Whether the peer has neither closed nor sent anything; a cheap look, not a promise."""
+        return False
+
+    cdef int make_room(self, Py_ssize_t wanted) except -1:
+        """At least `wanted` free bytes behind `end`, by moving and then growing."""
+        cdef Py_ssize_t capacity
+        cdef char* grown
+        if self.buffer == NULL:
+            self.buffer = new_buffer()
+            self.capacity = SMALL
+            self.start = self.end = self.pinned = 0
+        if self.start == self.end:
+            self.start = self.end = self.pinned
+        if self.capacity - self.end >= wanted:
+            return 0
+        if self.start > self.pinned:
+            memmove(self.buffer + self.pinned, self.buffer + self.start, self.end - self.start)
+            self.end -= self.start - self.pinned
+            self.start = self.pinned
+        capacity = self.capacity
+        while capacity - self.end < wanted:
+            capacity *= 2
+        if capacity != self.capacity:
+            grown = <char*>realloc(self.buffer, capacity)
+            if grown == NULL:
+                raise MemoryError
+            self.buffer = grown
+            self.capacity = capacity
+        return 0
+
+    cdef void release(self) noexcept:
+        """Gives the buffer back if nothing is in it."""
+        if self.buffer != NULL and self.start == self.end and self.pinned == 0:
+            free_buffer(self.buffer, self.capacity)
+            self.buffer = NULL
+            self.capacity = self.start = self.end = 0
+
+    cdef int wait_readable(self) except? -100:
+        """Switches away until wake_reader is called; returns what it was given."""
+        if self.timed_out:
+            self.timed_out = False
+            return TIMED_OUT
+        self.reader = PyGreenlet_GetCurrent()
+        PyGreenlet_Switch(<greenlet>get_hub(), NULL, NULL)
+        if self.timed_out:
+            self.timed_out = False
+        return self.reader_result
+
+    cdef int wake_reader(self, int result) except -1:
+        """Runs the reader now; to be called in the hub."""
+        cdef greenlet reader = self.reader
+        if reader is not None:
+            self.reader = None
+            self.reader_result = result
+            PyGreenlet_Switch(reader, NULL, NULL)
+        return 0
+
+    cdef int cancel_read(self) except -1:
+        """Ends the wait of whoever reads this stream with CANCELLED, soon; callable from any greenlet."""
+        cdef greenlet reader = self.reader
+        if reader is not None:
+            self.reader = None
+            self.reader_result = CANCELLED
+            run_soon(reader.switch)
+        return 0
+
+    cdef int arm(self, Deadlines deadlines) except -1:
+        """From now on the reader has `deadlines.duration` until it is told TIMED_OUT."""
+        if self.deadlines is not None:
+            self.deadlines.remove(self)
+        self.timed_out = False
+        if deadlines.duration:
+            deadlines.add(self)
+        return 0
+
+    cdef int disarm(self) except -1:
+        if self.deadlines is not None:
+            self.deadlines.remove(self)
+        self.timed_out = False
+        return 0
+
+
+cdef char* new_buffer() except NULL:
+    global spare_count
+    cdef char* buffer
+    if spare_count:
+        spare_count -= 1
+        return spare[spare_count]
+    buffer = <char*>malloc(SMALL)
+    if buffer == NULL:
+        raise MemoryError
+    return buffer
+
+
+cdef void free_buffer(char* buffer, Py_ssize_t capacity) noexcept:
+    global spare_count
+    if buffer == NULL:
+        return
+    if capacity == SMALL and spare_count < SPARE_BUFFERS:
+        spare[spare_count] = buffer
+        spare_count += 1
+    else:
+        free(buffer)

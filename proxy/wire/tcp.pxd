@@ -1,0 +1,35 @@
+# TCP sockets as streams; theory in tcp.pyx.
+from libc.stdint cimport int64_t
+
+from proxy.wire.stream cimport Stream
+
+cdef extern from "sys/socket.h" nogil:
+    ctypedef unsigned int socklen_t
+    ctypedef unsigned short sa_family_t
+    struct sockaddr:
+        sa_family_t sa_family
+    struct sockaddr_storage:
+        sa_family_t ss_family
+
+cdef class Address:
+    cdef sockaddr_storage raw
+    cdef socklen_t length
+    cdef readonly bytes text            # "10.0.0.1:80", "[fd00::1]:80"
+
+cdef class TcpStream(Stream):
+    cdef readonly int fd
+    cdef object watcher                 # level-triggered read watcher, kept for the stream's life
+    cdef bint watching, more
+    cdef object writer_watcher
+    cdef object writer                  # the greenlet that waits to write
+    cdef int writer_result
+    cdef int64_t stall_ns               # how long one wait to write may take; 0: for ever
+
+    cdef int start_watching(self) except -1
+    cdef int stop_watching(self) except -1
+    cdef int close_watchers(self) except -1
+    cdef int wait_writable(self, double seconds) except? -100
+
+cdef TcpStream adopt(int fd, double stall_seconds)
+cdef int accept_one(int listener) noexcept nogil
+cdef TcpStream connect(Address address, double seconds, double stall_seconds, int* error)

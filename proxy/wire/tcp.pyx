@@ -1,0 +1,388 @@
+"""TCP sockets as streams, straight on the descriptor.
+
+The read watcher is started once and stays: while a greenlet reads, its firing resumes that greenlet; while none does, it is
+told to the listener, or stopped when data simply waits its turn. So a request costs one recv and one send on each side and
+no system call about polling. Reading comes after the wake-up, never before it: no recv only to learn EAGAIN.
+"""
+
+from libc.errno cimport EAGAIN, ECONNRESET, EINPROGRESS, EINTR, ETIMEDOUT, errno
+from libc.stdio cimport snprintf
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+from posix.unistd cimport close as close_fd
+
+
+from proxy.wire.stream cimport (
+    DATA_WAITS,
+    END,
+    FAILED,
+    LARGE,
+    PEER_CLOSED,
+    PEER_RESET,
+    SMALL,
+    TIMED_OUT,
+    current,
+    get_hub,
+)
+from proxy.wire.greenlets cimport PyGreenlet_Import, PyGreenlet_Switch, greenlet
+
+cdef extern from "sys/socket.h" nogil:
+    int AF_INET
+    int AF_INET6
+    int SOCK_STREAM
+    int SOCK_NONBLOCK
+    int SOCK_CLOEXEC
+    int SOL_SOCKET
+    int SO_ERROR
+    int SO_KEEPALIVE
+    int SHUT_WR
+    int MSG_NOSIGNAL
+    int MSG_PEEK
+    int MSG_DONTWAIT
+    struct iovec:
+        void* iov_base
+        size_t iov_len
+    struct msghdr:
+        iovec* msg_iov
+        size_t msg_iovlen
+    ssize_t recv(int, void*, size_t, int)
+    ssize_t send(int, const void*, size_t, int)
+    ssize_t sendmsg(int, const msghdr*, int)
+    int c_socket "socket"(int, int, int)
+    int c_connect "connect"(int, const sockaddr*, socklen_t)
+    int accept4(int, sockaddr*, socklen_t*, int)
+    int getsockname(int, sockaddr*, socklen_t*)
+    int getpeername(int, sockaddr*, socklen_t*)
+    int getsockopt(int, int, int, void*, socklen_t*)
+    int setsockopt(int, int, int, const void*, socklen_t)
+    int shutdown(int, int)
+cdef extern from "netinet/in.h" nogil:
+    int IPPROTO_TCP
+    struct in_addr:
+        pass
+    struct in6_addr:
+        unsigned char s6_addr[16]
+    struct sockaddr_in:
+        sa_family_t sin_family
+        unsigned short sin_port
+        in_addr sin_addr
+    struct sockaddr_in6:
+        sa_family_t sin6_family
+        unsigned short sin6_port
+        in6_addr sin6_addr
+    unsigned short ntohs(unsigned short)
+    unsigned short htons(unsigned short)
+cdef extern from "netinet/tcp.h" nogil:
+    int TCP_NODELAY
+cdef extern from "arpa/inet.h" nogil:
+    const char* inet_ntop(int, const void*, char*, socklen_t)
+    int inet_pton(int, const char*, void*)
+cdef extern from "string.h" nogil:
+    void* memset(void*, int, size_t)
+
+PyGreenlet_Import()
+
+cdef int READ = 1
+cdef int WRITE = 2
+
+
+cdef class Address:
+    """An IP address and port, ready for the kernel and for the log. ValueError if `ip` is none."""
+
+    def __init__(self, str ip, int port):
+        cdef sockaddr_in* v4 = <sockaddr_in*>&self.raw
+        cdef sockaddr_in6* v6 = <sockaddr_in6*>&self.raw
+        cdef bytes raw_ip = ip.encode()
+        memset(&self.raw, 0, sizeof(self.raw))
+        if inet_pton(AF_INET, raw_ip, &v4.sin_addr) == 1:
+            v4.sin_family = AF_INET
+            v4.sin_port = htons(port)
+            self.length = sizeof(sockaddr_in)
+        elif inet_pton(AF_INET6, raw_ip, &v6.sin6_addr) == 1:
+            v6.sin6_family = AF_INET6
+            v6.sin6_port = htons(port)
+            self.length = sizeof(sockaddr_in6)
+        else:
+            raise ValueError("not an IP address: %r" % ip)
+        self.text = address_text(&self.raw)
+
+
+cdef bytes address_text(sockaddr_storage* raw):
+    """`ip:port`, IPv6 in brackets, an IPv4 address in IPv6 clothes as IPv4."""
+    cdef char[64] ip
+    cdef char[80] text
+    cdef sockaddr_in* v4 = <sockaddr_in*>raw
+    cdef sockaddr_in6* v6 = <sockaddr_in6*>raw
+    if raw.ss_family == AF_INET:
+        inet_ntop(AF_INET, &v4.sin_addr, ip, sizeof(ip))
+        snprintf(text, sizeof(text), b"%s:%u", ip, <unsigned>ntohs(v4.sin_port))
+    elif raw.ss_family == AF_INET6 and v6.sin6_addr.s6_addr[:12] == b"\0\0\0\0\0\0\0\0\0\0\xff\xff":
+        inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], ip, sizeof(ip))
+        snprintf(text, sizeof(text), b"%s:%u", ip, <unsigned>ntohs(v6.sin6_port))
+    elif raw.ss_family == AF_INET6:
+        inet_ntop(AF_INET6, &v6.sin6_addr, ip, sizeof(ip))
+        snprintf(text, sizeof(text), b"[%s]:%u", ip, <unsigned>ntohs(v6.sin6_port))
+    else:
+        return b"-"
+    return <bytes>text
+
+
+cdef class TcpStream(Stream):
+    """A connected, non-blocking TCP socket. Owns the descriptor."""
+
+    def __cinit__(self):
+        self.fd = -1
+
+    def __dealloc__(self):
+        if self.fd >= 0:
+            close_fd(self.fd)
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    cdef Py_ssize_t fill(self) except? -100:
+        cdef Py_ssize_t n
+        cdef int woken
+        if self.closed:
+            return FAILED
+        if self.eof:
+            return END
+        while True:
+            if not self.more:
+                if not self.watching:
+                    self.start_watching()
+                woken = self.wait_readable()
+                if woken != 1:
+                    return woken
+                if self.closed:
+                    return FAILED
+            self.make_room(SMALL if self.more and self.capacity < LARGE else 2048)
+            n = recv(self.fd, self.buffer + self.end, self.capacity - self.end, 0)
+            if n > 0:
+                # A full buffer says there is more: read on without waiting, into a larger one.
+                self.more = n == self.capacity - self.end
+                self.end += n
+                return n
+            self.more = False
+            if n == 0:
+                self.eof = True
+                return END
+            if errno != EAGAIN and errno != EINTR:
+                self.error = errno
+                self.eof = True
+                return FAILED
+
+    cdef int start_watching(self) except -1:
+        if self.watcher is None:
+            self.watcher = get_hub().loop.io(self.fd, READ)
+        self.watcher.start(self._readable)
+        self.watching = True
+        return 0
+
+    cdef int stop_watching(self) except -1:
+        if self.watching:
+            self.watcher.stop()
+            self.watching = False
+        return 0
+
+    cdef int watch(self) except -1:
+        if not self.watching and not self.closed:
+            self.start_watching()
+        return 0
+
+    def _readable(self):
+        cdef ssize_t n
+        cdef char byte
+        if self.reader is not None:
+            self.wake_reader(1)
+            return
+        if self.listener is None:
+            self.stop_watching()
+            return
+        n = recv(self.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT)
+        if n < 0 and errno == EAGAIN:
+            return
+        self.stop_watching()
+        if n > 0:
+            self.listener.idle_event(self, DATA_WAITS)
+        elif n == 0:
+            self.listener.idle_event(self, PEER_CLOSED)
+        else:
+            self.error = errno
+            self.listener.idle_event(self, PEER_RESET)
+
+    cdef bint alive(self) noexcept:
+        cdef char byte
+        return recv(self.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 and errno == EAGAIN
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    cdef int put(self, const char* data, Py_ssize_t length) except? -100:
+        cdef ssize_t n
+        cdef int waited
+        while length > 0:
+            if self.closed:
+                return FAILED
+            n = send(self.fd, data, length, MSG_NOSIGNAL)
+            if n >= 0:
+                data += n
+                length -= n
+            elif errno == EAGAIN:
+                waited = self.wait_writable(self.stall_ns / 1e9)
+                if waited != 1:
+                    return waited
+            elif errno != EINTR:
+                self.error = errno
+                return FAILED
+        return 0
+
+    cdef int put_two(self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? -100:
+        cdef iovec[2] parts
+        cdef msghdr message
+        cdef ssize_t n
+        cdef int result
+        cdef char* copy
+        if self.closed:
+            return FAILED
+        if length:
+            memset(&message, 0, sizeof(message))
+            parts[0].iov_base = <void*>volatile_head
+            parts[0].iov_len = head_length
+            parts[1].iov_base = <void*>data
+            parts[1].iov_len = length
+            message.msg_iov = parts
+            message.msg_iovlen = 2
+            n = sendmsg(self.fd, &message, MSG_NOSIGNAL)
+        else:
+            n = send(self.fd, volatile_head, head_length, MSG_NOSIGNAL)
+        if n < 0:
+            if errno != EAGAIN and errno != EINTR:
+                self.error = errno
+                return FAILED
+            n = 0
+        if n >= head_length:
+            return self.put(data + n - head_length, length - (n - head_length))
+        head_length -= n
+        copy = <char*>malloc(head_length)
+        if copy == NULL:
+            raise MemoryError
+        try:
+            memcpy(copy, volatile_head + n, head_length)
+            result = self.put(copy, head_length)
+        finally:
+            free(copy)
+        return result if result else self.put(data, length)
+
+    cdef int wait_writable(self, double seconds) except? -100:
+        """1 when the socket takes bytes again (or has an error to tell), TIMED_OUT, or FAILED when it was closed meanwhile."""
+        cdef object timer = None
+        if self.writer_watcher is None:
+            self.writer_watcher = get_hub().loop.io(self.fd, WRITE)
+        self.writer = current()
+        self.writer_watcher.start(self._wake_writer, 1)
+        if seconds > 0:
+            timer = get_hub().loop.timer(seconds)
+            timer.start(self._wake_writer, TIMED_OUT)
+        try:
+            PyGreenlet_Switch(<greenlet>get_hub(), NULL, NULL)
+        finally:
+            self.writer = None
+            if self.writer_watcher is not None:
+                self.writer_watcher.stop()
+            if timer is not None:
+                timer.stop()
+                timer.close()
+        return self.writer_result
+
+    def _wake_writer(self, int result):
+        cdef object writer = self.writer
+        if writer is not None:
+            self.writer = None
+            self.writer_result = result
+            PyGreenlet_Switch(<greenlet>writer, NULL, NULL)
+
+    cdef int finish(self) except? -100:
+        if self.closed:
+            return FAILED
+        return FAILED if shutdown(self.fd, SHUT_WR) < 0 else 0
+
+    cdef int close_watchers(self) except -1:
+        if self.watcher is not None:
+            self.watcher.stop()
+            self.watcher.close()
+            self.watcher = None
+            self.watching = False
+        if self.writer_watcher is not None:
+            self.writer_watcher.stop()
+            self.writer_watcher.close()
+            self.writer_watcher = None
+        return 0
+
+    cdef int close(self) except -1:
+        """Closes the socket; whoever waits on it is told FAILED. Closing twice is nothing."""
+        if self.closed:
+            return 0
+        self.closed = True
+        self.disarm()
+        self.listener = None
+        self.close_watchers()
+        close_fd(self.fd)
+        self.fd = -1
+        self.error = ECONNRESET
+        self.cancel_read()
+        if self.writer is not None:
+            get_hub().loop.run_callback(self._wake_writer, FAILED)
+        return 0
+
+
+cdef TcpStream adopt(int fd, double stall_seconds):
+    """The stream of a connected, non-blocking socket; it owns the descriptor from now on."""
+    cdef TcpStream stream = TcpStream()
+    stream.fd = fd
+    set_up(stream, stall_seconds)
+    return stream
+
+
+cdef int set_up(TcpStream stream, double stall_seconds) except -1:
+    """Socket options and the names of both ends."""
+    cdef sockaddr_storage raw
+    cdef socklen_t length = sizeof(raw)
+    cdef int on = 1
+    cdef int fd = stream.fd
+    stream.stall_ns = <int64_t>(stall_seconds * 1e9)
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on))
+    stream.local = address_text(&raw) if getsockname(fd, <sockaddr*>&raw, &length) == 0 else b"-"
+    length = sizeof(raw)
+    stream.peer = address_text(&raw) if getpeername(fd, <sockaddr*>&raw, &length) == 0 else b"-"
+    return 0
+
+
+cdef int accept_one(int listener) noexcept nogil:
+    """The descriptor of the next connection that waits, non-blocking, or -1 with errno."""
+    return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
+
+
+cdef TcpStream connect(Address address, double seconds, double stall_seconds, int* error):
+    """A new connection, or None with the errno in `error` (ETIMEDOUT when `seconds` have passed)."""
+    cdef TcpStream stream
+    cdef int code = 0
+    cdef int waited
+    cdef socklen_t length = sizeof(code)
+    cdef int fd = c_socket(address.raw.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+    if fd < 0:
+        error[0] = errno
+        return None
+    stream = TcpStream()
+    stream.fd = fd
+    if c_connect(fd, <sockaddr*>&address.raw, address.length) < 0:
+        error[0] = errno
+        if errno == EINPROGRESS:
+            waited = stream.wait_writable(seconds)
+            getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &length)
+            error[0] = ETIMEDOUT if waited == TIMED_OUT else code
+        if error[0]:
+            stream.close()
+            return None
+    error[0] = 0
+    set_up(stream, stall_seconds)
+    return stream
