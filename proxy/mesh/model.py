@@ -59,7 +59,7 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One port of the Gateway. `routes` maps every Host it answers, lower case, with and without port, to a cluster's name."""
+    """One port of the Gateway. `routes`: every Host it answers, lower case, with and without port, and its cluster."""
 
     name: str
     port: int
@@ -94,4 +94,9 @@ class Fault:
     def __str__(self) -> str:
         where = f"{self.path}:{self.line}" if self.line else self.path
         subject = f"{self.kind} {self.object}".strip()
-        return ": ".join(part for part in (where, subject, self.field, self.text) if part)
+        return printable(": ".join(part for part in (where, subject, self.field, self.text) if part))
+
+
+def printable(text: str) -> str:
+    """`text` on one line and without control characters: manifests are other people's text, and logs are lines."""
+    return text if text.isprintable() else "".join(character if character.isprintable() else "?" for character in text)
