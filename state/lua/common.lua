@@ -1,0 +1,247 @@
+-- common.lua: put in front of every script. Time, the record of one endpoint, and what every change of it entails.
+-- KEYS[1] ejected (zset endpoint -> until)  KEYS[2] log (stream)  KEYS[3] version   ARGV[1] channel of events
+-- The eject key is the truth for "is it ejected", by its expiry; the hash and the zset follow it (see `settle`).
+-- The rules are those of state/decide.py.
+
+local IDLE_MS = 600000           -- a record nobody touches is dropped this long after its ejection
+local LOG_ENTRIES = 200
+local OVERFLOW_LOG_MS = 60000    -- an endpoint's overflows are logged at most this often
+local MAX_EJECTION_MS = 300000   -- Envoy's max_ejection_time
+local FOREVER_MS = 4102444800000 -- an eject key without expiry: until the year 2100
+local SLACK_MS = 100             -- TIME and the clock that expires keys may differ a little inside a script
+
+local EJECTED_KEY, LOG_KEY, VERSION_KEY, CHANNEL = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
+
+local time = redis.call('TIME')  -- once: it need not stand still
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+local NUMBERS = {
+  'failures', 'generation', 'ejections', 'backoff', 'consecutive_5xx', 'ejection_ms', 'ejected_until_ms',
+  'unejected_at_ms', 'last_status', 'overflows', 'overflow_logged_ms',
+}
+local WORDS = { 'workload', 'reporters', 'by', 'reason' }
+
+local function number(text)
+  return tonumber(text or 0) or 0
+end
+
+local function whole(value)  -- tostring would write 1.7e+12
+  return string.format('%.0f', value)
+end
+
+local function seconds(ms)
+  return (string.format('%.3f', ms / 1000):gsub('%.?0+$', '', 1)) .. 's'
+end
+
+local function named(text, name)  -- the word in "... name=word ...", '' without it
+  return string.match(' ' .. text, '%s' .. name .. '=(%S*)') or ''
+end
+
+local function version()
+  return number(redis.call('GET', VERSION_KEY))
+end
+
+local function reset(r, workload)
+  for _, name in ipairs(NUMBERS) do r[name] = 0 end
+  for _, name in ipairs(WORDS) do r[name] = '' end
+  r.workload, r.left = workload, 0
+end
+
+local function read(r)
+  local numbers = redis.call('HMGET', r.hash_key, unpack(NUMBERS))
+  local words = redis.call('HMGET', r.hash_key, unpack(WORDS))
+  for i, name in ipairs(NUMBERS) do r[name] = number(numbers[i]) end
+  for i, name in ipairs(WORDS) do r[name] = words[i] or '' end
+end
+
+local function save(r)
+  local flat = {}
+  for _, name in ipairs(WORDS) do
+    flat[#flat + 1] = name
+    flat[#flat + 1] = r[name]
+  end
+  for _, name in ipairs(NUMBERS) do
+    flat[#flat + 1] = name
+    flat[#flat + 1] = whole(r[name])
+  end
+  redis.call('HSET', r.hash_key, unpack(flat))
+  redis.call('PEXPIREAT', r.hash_key, whole(math.max(now, r.ejected_until_ms) + IDLE_MS))
+end
+
+-- One line of text; state/events.py reads it back.
+local function publish(kind, r, at_version, why)
+  redis.call('PUBLISH', CHANNEL, table.concat({
+    kind,
+    'endpoint=' .. r.endpoint,
+    'workload=' .. r.workload,
+    'version=' .. whole(at_version),
+    'generation=' .. whole(r.generation),
+    'failures=' .. whole(kind == 'eject' and r.consecutive_5xx or r.failures),
+    'left_ms=' .. whole(r.left),
+    'ejection_ms=' .. whole(r.left > 0 and r.ejection_ms or 0),
+    'ejections=' .. whole(r.ejections),
+    'backoff=' .. whole(r.backoff),
+    'by=' .. r.by,
+    'reason=' .. (why or r.reason),
+  }, ' '))
+end
+
+local function log(kind, r, why, by)
+  redis.call('XADD', LOG_KEY, 'MAXLEN', '~', whole(LOG_ENTRIES), '*',
+    'kind', kind, 'endpoint', r.endpoint, 'workload', r.workload, 'why', why,
+    'consecutive_5xx', whole(r.consecutive_5xx), 'ejections', whole(r.ejections), 'backoff', whole(r.backoff),
+    'ejection_time', seconds(r.ejection_ms), 'generation', whole(r.generation), 'by', by)
+end
+
+-- Tell everybody of a change that moves the version.
+local function announce(kind, r, why)
+  publish(kind, r, redis.call('INCR', VERSION_KEY), why)
+end
+
+-- The record is out until r.ejected_until_ms; the caller has set who, why and for how long.
+local function mark_ejected(r)
+  r.failures, r.reporters = 0, ''
+  r.left = r.ejected_until_ms - now
+  r.unejected_at_ms = r.ejected_until_ms
+  redis.call('ZADD', EJECTED_KEY, whole(r.ejected_until_ms), r.endpoint)
+  save(r)
+  announce('eject', r)
+end
+
+local function eject_key_text(r)
+  return table.concat({
+    'reason=' .. r.reason, 'consecutive_5xx=' .. whole(r.consecutive_5xx), 'ejections=' .. whole(r.ejections),
+    'backoff=' .. whole(r.backoff), 'ejection_time=' .. seconds(r.ejection_ms), 'workload=' .. r.workload,
+    'generation=' .. whole(r.generation), 'by=' .. r.by,
+  }, ' ')
+end
+
+-- Absolute expiry, so that the key and r.ejected_until_ms end in the same millisecond.
+local function write_eject_key(r)
+  redis.call('SET', r.eject_key, eject_key_text(r), 'PXAT', whole(r.ejected_until_ms))
+end
+
+local function mark_unejected(r)
+  r.ejected_until_ms, r.left, r.failures, r.reporters = 0, 0, 0, ''
+  redis.call('ZREM', EJECTED_KEY, r.endpoint)
+end
+
+local function expired(r)
+  mark_unejected(r)
+  save(r)
+  log('uneject', r, 'expired', r.by)
+end
+
+local function lifted_by_hand(r)
+  mark_unejected(r)
+  r.unejected_at_ms = now
+  save(r)
+  announce('uneject', r, 'by_hand')
+  log('by_hand', r, 'unejected', 'hand')
+end
+
+-- Somebody wrote the eject key. If it is our own text, only the hash was lost; else old evidence is fenced by a new generation.
+local function adopt(r)
+  local text = redis.pcall('GET', r.eject_key)
+  if type(text) ~= 'string' then text = '' end
+  local written = number(named(text, 'generation'))
+  local ours = written > r.generation
+  r.generation = ours and written or r.generation + 1
+  r.workload = named(text, 'workload')  -- none: whoever is at that address
+  r.reason = named(text, 'reason')
+  if r.reason == '' then r.reason = 'by_hand' end
+  r.by = named(text, 'by')
+  if r.by == '' then r.by = 'hand' end
+  r.consecutive_5xx = number(named(text, 'consecutive_5xx'))
+  r.ejections = math.max(r.ejections, number(named(text, 'ejections')))
+  r.backoff = math.max(r.backoff, number(named(text, 'backoff')))
+  r.ejection_ms, r.ejected_until_ms = r.left, now + r.left
+  mark_ejected(r)
+  if not ours then log('by_hand', r, 'ejected', r.by) end
+end
+
+local function changed_by_hand(r)
+  r.ejection_ms, r.ejected_until_ms = r.left, now + r.left
+  mark_ejected(r)
+  log('by_hand', r, 'changed', 'hand')
+end
+
+-- Bring the record into line with the eject key. r.left is 0 afterwards unless the endpoint is out.
+local function settle(r)
+  local left = redis.call('PTTL', r.eject_key)
+  if left == -2 then
+    r.left = 0
+    if r.ejected_until_ms > now + SLACK_MS then
+      lifted_by_hand(r)
+    elseif r.ejected_until_ms > 0 then
+      expired(r)
+    end
+    return
+  end
+  local left_now = left == -1 and FOREVER_MS - now or math.max(left, 1)
+  local same = r.ejected_until_ms > 0 and math.abs(now + left_now - r.ejected_until_ms) <= SLACK_MS
+  if not same and r.ejected_until_ms > 0 and r.ejected_until_ms <= now then expired(r) end
+  r.left = left_now
+  if same then return end
+  if r.ejected_until_ms > 0 then changed_by_hand(r) else adopt(r) end
+end
+
+local function load(endpoint, eject_key, hash_key)
+  local r = { endpoint = endpoint, eject_key = eject_key, hash_key = hash_key, left = 0 }
+  read(r)
+  settle(r)
+  return r
+end
+
+-- Another workload has taken the address: what its predecessor did is not its own. An empty name contradicts nobody.
+local function identify(r, workload)
+  if workload == '' or r.workload == workload then return end
+  if r.workload ~= '' then
+    local was_ejected = r.left > 0
+    if was_ejected then
+      redis.call('DEL', r.eject_key)
+      mark_unejected(r)
+      announce('uneject', r, 'new_workload')
+      log('uneject', r, 'new_workload', workload)
+    end
+    redis.call('DEL', r.hash_key)
+    reset(r, workload)
+  elseif r.left == 0 then  -- an ejection by hand stays one of the address
+    r.workload = workload
+  end
+end
+
+-- How many endpoints are ejected; drops members whose key is gone. `r` itself is in and so never among them.
+local function count_active(r)
+  local prefix = string.sub(r.eject_key, 1, -#r.endpoint - 1)
+  local count = 0
+  for _, member in ipairs(redis.call('ZRANGE', EJECTED_KEY, 0, -1)) do
+    if redis.call('EXISTS', prefix .. member) == 1 then
+      count = count + 1
+    else
+      redis.call('ZREM', EJECTED_KEY, member)
+    end
+  end
+  return count
+end
+
+local function under_cap(r, max_percent, endpoints)
+  return 100 * (count_active(r) + 1) <= math.min(100, max_percent) * endpoints
+end
+
+-- Count an overflow, and log it unless that was done lately.
+local function overflowed(r, by)
+  r.overflows = r.overflows + 1
+  if now - r.overflow_logged_ms >= OVERFLOW_LOG_MS then
+    r.overflow_logged_ms = now
+    log('overflow', r, 'max_ejection_percent', by)
+  end
+end
+
+local function verdict(outcome, r)
+  local out = r.left > 0
+  return {
+    outcome, out and r.consecutive_5xx or r.failures, r.generation, r.ejections, r.backoff,
+    r.left, out and r.ejection_ms or 0, version(), out and r.by or '',
+  }
+end

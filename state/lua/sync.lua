@@ -1,0 +1,23 @@
+-- sync.lua: the whole state of some endpoints; brings records into line with keys that were set or deleted by hand.
+-- KEYS   ejected, log, version, epoch, then for each endpoint: eject key, endpoint hash
+-- ARGV   1 channel  2 epoch to use if there is none  then the endpoints, in the order of their keys
+-- reply  version, epoch,
+--        ejections: {endpoint, workload, left_ms, ejection_ms, generation, failures, ejections, backoff, by, reason}...,
+--        dirty: {endpoint, failures}..., generations: {endpoint, generation}...
+
+redis.call('SET', KEYS[4], ARGV[2], 'NX')
+
+local ejections, dirty, generations = {}, {}, {}
+for i = 3, #ARGV do
+  local at = 5 + (i - 3) * 2
+  local r = load(ARGV[i], KEYS[at], KEYS[at + 1])
+  if r.left > 0 then
+    ejections[#ejections + 1] = {
+      r.endpoint, r.workload, r.left, r.ejection_ms, r.generation, r.consecutive_5xx, r.ejections, r.backoff, r.by, r.reason,
+    }
+  end
+  if r.failures > 0 then dirty[#dirty + 1] = { r.endpoint, r.failures } end
+  if r.generation > 0 then generations[#generations + 1] = { r.endpoint, r.generation } end
+end
+
+return { version(), redis.call('GET', KEYS[4]), ejections, dirty, generations }

@@ -1,0 +1,95 @@
+"""Hearing from Redis what the fleet decided.
+
+Messages may be lost (the connection breaks, the server restarts); the reader therefore reconciles with `sync` after
+subscribing and every now and then. For one thread or greenlet at a time.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+from redis.client import PubSub
+
+from state.events import Event, parse
+from state.failures import unavailable
+from state.keys import Keys
+from state.store import StoreUnavailable
+
+_CONFIRM_S = 1.0  # how long the server may take to confirm a subscription
+
+
+class Subscription:
+    """The events of some clusters. After StoreUnavailable it is closed for good: make a new one, then `sync`."""
+
+    def __init__(self, pubsub: PubSub, prefix: str) -> None:
+        self._pubsub = pubsub
+        self._prefix = prefix
+        self._clusters: dict[str, str] = {}  # channel -> cluster
+        self._waiting: deque[Event] = deque()
+        self._closed = False
+
+    def update(self, clusters: Sequence[str]) -> None:
+        """Listen to these clusters and no others; returns when the server has confirmed. Raises StoreUnavailable."""
+        wanted = {Keys(self._prefix, cluster).events: cluster for cluster in clusters}
+        new, gone = wanted.keys() - self._clusters.keys(), self._clusters.keys() - wanted.keys()
+        self._clusters = wanted
+        with self._guarded():
+            if new:
+                self._pubsub.subscribe(*sorted(new))
+            if gone:
+                self._pubsub.unsubscribe(*sorted(gone))  # type: ignore[no-untyped-call]
+            self._confirmed(len(new) + len(gone))
+
+    def _confirmed(self, count: int) -> None:
+        deadline = monotonic() + _CONFIRM_S
+        while count:
+            left = deadline - monotonic()
+            message = self._pubsub.get_message(timeout=left) if left > 0 else None
+            if message is None and left <= 0:
+                raise StoreUnavailable(f"redis: a subscription was not confirmed within {_CONFIRM_S:g} s")
+            if message is None:
+                continue
+            if message["type"] in ("subscribe", "unsubscribe"):
+                count -= 1
+            else:
+                self._keep(message)
+
+    def _keep(self, message: dict[str, Any]) -> None:
+        cluster = self._clusters.get(message["channel"])
+        if cluster is None or message["type"] != "message":
+            return
+        event = parse(cluster, message["data"])
+        if event is not None:
+            self._waiting.append(event)
+
+    def next(self, timeout: float) -> Event | None:
+        """The next event; None when there was none within `timeout` seconds (or a message that is no event).
+
+        Raises StoreUnavailable when the connection is lost.
+        """
+        if not self._waiting:
+            with self._guarded():
+                message = self._pubsub.get_message(timeout=timeout)
+                if message is not None:
+                    self._keep(message)
+        return self._waiting.popleft() if self._waiting else None
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Close on any failure: redis-py would reconnect silently, and messages would be lost unnoticed."""
+        if self._closed:
+            raise StoreUnavailable("redis: the subscription is closed")
+        try:
+            with unavailable():
+                yield
+        except StoreUnavailable:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the connection back. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            self._pubsub.close()
