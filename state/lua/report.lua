@@ -15,7 +15,8 @@ if r.left > 0 then return verdict('already_ejected', r) end
 if generation < r.generation then return verdict('stale', r) end
 
 local before = r.failures
-if generation > r.generation then  -- an ejection this server does not know of has used up the evidence
+local adopted = generation > r.generation
+if adopted then  -- an ejection this server does not know of has used up the evidence
   r.generation, r.failures, r.reporters = generation, 0, ''
 end
 
@@ -74,7 +75,7 @@ end
 local run = crossed_at()
 if run == 0 then
   local failures = any_success and trail or r.failures + lead
-  if failures > 0 or before > 0 then keep(failures) end  -- a success of a clean endpoint leaves no trace
+  if failures > 0 or before > 0 or adopted then keep(failures) end  -- a success of a clean endpoint leaves no trace
   return verdict(failures > 0 and 'counted' or 'clean', r)
 end
 if under_cap(r, number(ARGV[14]), number(ARGV[15])) then return eject(run) end
