@@ -1,0 +1,94 @@
+"""Stores of every kind: the local one, fakeredis, and a real server started for the session."""
+
+import time
+from collections.abc import Iterator
+from types import ModuleType
+
+import fakeredis
+import pytest
+import redis
+from state_rig import Rig
+
+from state.embedded import Embedded
+from state.local_store import LocalStore, MemoryTable
+from state.redis_store import RedisStore, connect
+
+
+class FakeTime(ModuleType):
+    """The time module with a wall clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        super().__init__("time")
+        self.now_ms = 1_700_000_000_000
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(time, name)
+
+    def time(self) -> float:
+        return self.now_ms / 1000
+
+    def advance(self, ms: int) -> None:
+        self.now_ms += ms
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Embedded]:
+    """A real server for the whole session."""
+    embedded = Embedded.start(0)
+    yield embedded
+    embedded.stop()
+
+
+@pytest.fixture
+def real(server: Embedded) -> Iterator[redis.Redis]:
+    """A client of the real server, emptied."""
+    with connect(server.url, 5.0) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def fake_time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    """The clock of every fakeredis of this test."""
+    clock = FakeTime()
+    for module in ("_helpers", "_socket._base", "commands_mixins.server_mixin"):
+        monkeypatch.setattr(f"fakeredis.{module}.time", clock)
+    return clock
+
+
+def local_rig() -> Rig:
+    clock = FakeTime()
+    return Rig(LocalStore(MemoryTable(), lambda: clock.now_ms), clock.advance, None)
+
+
+def fake_rig(clock: FakeTime) -> Rig:
+    client = fakeredis.FakeRedis(server=fakeredis.FakeServer(), decode_responses=True)
+    return Rig(RedisStore(client), clock.advance, client)
+
+
+def real_rig(client: redis.Redis) -> Rig:
+    return Rig(RedisStore(client), lambda ms: time.sleep(ms / 1000), client)
+
+
+@pytest.fixture(params=["local", "fakeredis", "real"])
+def rig(request: pytest.FixtureRequest) -> Rig:
+    """Every kind of store; on the real one time passes as it does, so keep it short."""
+    if request.param == "local":
+        return local_rig()
+    if request.param == "fakeredis":
+        return fake_rig(request.getfixturevalue("fake_time"))
+    return real_rig(request.getfixturevalue("real"))
+
+
+@pytest.fixture(params=["local", "fakeredis"])
+def clocked(request: pytest.FixtureRequest) -> Rig:
+    """Stores whose clock can be moved by hours."""
+    return local_rig() if request.param == "local" else fake_rig(request.getfixturevalue("fake_time"))
+
+
+@pytest.fixture(params=["fakeredis", "real"])
+def shared(request: pytest.FixtureRequest) -> Rig:
+    """Stores on a server."""
+    if request.param == "fakeredis":
+        return fake_rig(request.getfixturevalue("fake_time"))
+    return real_rig(request.getfixturevalue("real"))

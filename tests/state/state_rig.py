@@ -1,0 +1,64 @@
+"""What the store tests drive: a store of some kind with a clock that can be moved."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import redis
+
+from state.decide import Run
+from state.keys import Keys
+from state.store import Batch, Policy, Store, Verdict
+
+CLUSTER = "httpbin/in-ambient:8000"
+A, B, C = "10.10.0.16:8080", "10.10.0.17:8080", "10.10.0.18:8080"
+SEED = Policy(consecutive_5xx=3, interval_ms=10_000, base_ejection_ms=30_000, max_ejection_percent=50, endpoints=3)
+KEYS = Keys("waypoint", CLUSTER)
+
+
+def batch(outcomes: str, endpoint: str = A, workload: str = "pod-a", generation: int = 0, by: str = "r1/w1") -> Batch:
+    """`outcomes` as letters, F a failure, S a success."""
+    run = Run.of(letter == "S" for letter in outcomes)
+    return Batch(
+        cluster=CLUSTER,
+        endpoint=endpoint,
+        workload=workload,
+        generation=generation,
+        lead=run.lead,
+        any_success=run.any_success,
+        trail=run.trail,
+        best_run=run.best,
+        last_status=200 if outcomes.endswith("S") else 503,
+        by=by,
+    )
+
+
+@dataclass
+class Rig:
+    """A store, and a caller that knows the generations as a worker does."""
+
+    store: Store
+    advance: Callable[[int], None]  # milliseconds
+    client: redis.Redis | None  # of the server behind the store, if there is one
+    generations: dict[str, int] = field(default_factory=dict)
+
+    def report(
+        self,
+        outcomes: str,
+        endpoint: str = A,
+        workload: str = "pod-a",
+        policy: Policy = SEED,
+        generation: int | None = None,
+        by: str = "r1/w1",
+    ) -> Verdict:
+        known = self.generations.get(endpoint, 0) if generation is None else generation
+        verdict = self.store.report(batch(outcomes, endpoint, workload, known, by), policy)
+        self.generations[endpoint] = verdict.generation
+        return verdict
+
+    def offer(
+        self, endpoint: str = A, workload: str = "pod-a", left_ms: int = 20_000, generation: int = 1, policy: Policy = SEED
+    ) -> Verdict:
+        return self.store.offer(CLUSTER, endpoint, workload, left_ms, 30_000, generation, 3, 1, 1, policy, "r2/w1")
+
+    def ejected(self) -> frozenset[str]:
+        return self.store.glance(CLUSTER, [A, B, C]).ejected
