@@ -1,0 +1,168 @@
+"""Manifests from files and directories, and whether they have changed since they were read.
+
+Files are polled: a ConfigMap volume swaps a symlink, editors replace files, and a poll sees both. While nothing changes
+a poll costs one stat for each file. Only files are touched here; what is in them is for `load`.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from proxy.mesh.manifests import Document
+from proxy.mesh.model import Fault
+
+SUFFIXES = (".yaml", ".yml", ".json")
+LARGEST_FILE = 64 * 1024 * 1024
+
+# A file written this recently may be written again within one tick of its time stamp, and look the same to stat.
+_SETTLING_NS = 2_000_000_000
+_EMPTY_BELIEVED_NS = 500_000_000
+
+_Stat = tuple[int, int, int, int]
+
+
+class FileSource:
+    """Reads `paths` (files, or directories: their *.yaml, *.yml and *.json, not recursive, no dot names).
+
+    `clock_ns` is the wall clock that file times are compared with.
+    """
+
+    def __init__(self, paths: Sequence[str], clock_ns: Callable[[], int] = time.time_ns) -> None:
+        self._paths = tuple(dict.fromkeys(os.path.normpath(path) for path in paths))
+        self._clock_ns = clock_ns
+        self._started = False
+        self._seen: dict[str, _Stat | None] = {}
+        self._contents = b""
+        self._settled = False
+
+    def read(self) -> tuple[tuple[Document, ...], tuple[Fault, ...]]:
+        """All documents, and a fault for each file that could not be read. Never raises.
+
+        A path that is not there is a fault in the first call, and means "no objects" later: they have been deleted.
+        """
+        files, faults = self._files()
+        self._seen, read = self._signature(files), self._read(files)
+        self._contents, self._settled = _digest(read, faults), self._old_enough()
+        if not self._started:
+            faults.extend(_fault(path, "no such file or directory") for path in self._paths if not os.path.exists(path))
+        self._started = True
+        documents = tuple(Document(each.path, each.text) for each in read if each.text is not None)
+        faults.extend(_fault(each.path, each.wrong) for each in read if each.wrong)
+        return documents, tuple(faults)
+
+    def changed(self) -> bool:
+        """Whether `read` would answer something new."""
+        files, faults = self._files()
+        signature = self._signature(files)
+        if self._settled and signature == self._seen:
+            return False
+        if _digest(self._read(files), faults) != self._contents:
+            return True
+        # Touched, or replaced by the same: remember that, so that the next poll is cheap again.
+        self._seen, self._settled = signature, self._old_enough()
+        return False
+
+    def _files(self) -> tuple[list[str], list[Fault]]:
+        files: dict[str, None] = {}
+        faults: list[Fault] = []
+        for path in self._paths:
+            try:
+                files.update(dict.fromkeys(_listed(path) if os.path.isdir(path) else (path,)))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                faults.append(_fault(path, f"cannot be read: {error.strerror}"))
+        return list(files), faults
+
+    def _read(self, files: Sequence[str]) -> list[_File]:
+        # `>file` empties a file before anything is written to it: an empty file that new is not yet believed.
+        doubted_ns = self._clock_ns() - _EMPTY_BELIEVED_NS if self._started else None
+        return [_read(path, doubted_ns) for path in files]
+
+    def _signature(self, files: Sequence[str]) -> dict[str, _Stat | None]:
+        return {path: _stat(path) for path in files}
+
+    def _old_enough(self) -> bool:
+        limit = self._clock_ns() - _SETTLING_NS
+        return all(entry is None or entry[0] < limit for entry in self._seen.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What one read gave: text, or what is wrong, or neither (the file is gone)."""
+
+    path: str
+    text: str | None = None
+    wrong: str = ""
+
+
+def _listed(directory: str) -> Iterator[str]:
+    for name in sorted(os.listdir(directory)):
+        if not name.startswith(".") and name.endswith(SUFFIXES):
+            yield os.path.join(directory, name)
+
+
+def _stat(path: str) -> _Stat | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    # ctime tells a rewrite whose author set the old mtime again, and a change of permissions.
+    return max(found.st_mtime_ns, found.st_ctime_ns), found.st_size, found.st_ino, found.st_mode
+
+
+def _read(path: str, doubted_ns: int | None) -> _File:
+    try:
+        # Opening a named pipe would wait for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        gone = error.errno in (errno.ENOENT, errno.ENOTDIR)
+        return _File(path) if gone else _File(path, wrong=f"cannot be read: {error.strerror}")
+    try:
+        return _contents(path, descriptor, doubted_ns)
+    except OSError as error:
+        return _File(path, wrong=f"cannot be read: {error.strerror}")
+    finally:
+        os.close(descriptor)
+
+
+def _contents(path: str, descriptor: int, doubted_ns: int | None) -> _File:
+    before = os.fstat(descriptor)
+    if stat.S_ISDIR(before.st_mode):
+        return _File(path, wrong="is a directory; name it with --manifests to read the files in it")
+    if not stat.S_ISREG(before.st_mode):
+        return _File(path, wrong="is not a regular file")
+    if before.st_size > LARGEST_FILE:
+        return _File(path, wrong=f"is larger than {LARGEST_FILE // 1024 // 1024} MiB")
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        content = file.read(LARGEST_FILE + 1)
+    after = os.fstat(descriptor)
+    torn = (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns) or len(content) != after.st_size
+    if torn or (not content and doubted_ns is not None and after.st_mtime_ns > doubted_ns):
+        return _File(path, wrong="is being written; it is read again shortly")
+    try:
+        return _File(path, content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        return _File(path, wrong=f"is not UTF-8 (line {line})")
+
+
+def _digest(files: Sequence[_File], faults: Sequence[Fault]) -> bytes:
+    digest = hashlib.sha256()
+    for file in files:
+        if file.text is not None or file.wrong:
+            body = (file.text or "").encode()
+            digest.update(f"{file.path!r} {file.wrong!r} {len(body)} ".encode() + body)
+    for fault in faults:
+        digest.update(str(fault).encode("utf-8", "replace"))
+    return digest.digest()
+
+
+def _fault(path: str, text: str) -> Fault:
+    return Fault(path, 0, "", "", "", text)
