@@ -20,6 +20,13 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 HOST = "127.0.0.1"
+OPTIONS = (
+    *("--save", ""),  # memory only
+    *("--appendonly", "no"),
+    *("--maxmemory", "64mb"),
+    *("--maxmemory-policy", "noeviction"),  # full is an error that is seen; an evicted ejection would not be
+    *("--loglevel", "warning"),
+)
 _ANSWER_S = 5.0  # how long a started server may take to answer; it needs some 10 ms
 _STOP_S = 3.0
 _ATTEMPTS = 20
@@ -121,10 +128,9 @@ def _die_with(parent: int) -> Callable[[], None]:
 
 def _launch(binary: Path, port: int) -> tuple[subprocess.Popen[bytes] | None, str]:
     """The server once it answers on `port`, or None and why not."""
-    options = f"--bind {HOST} --port {port} --save  --appendonly no --maxmemory 64mb --maxmemory-policy noeviction --loglevel warning"
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            [str(binary), *options.split(" ")],
+            [str(binary), "--bind", HOST, "--port", str(port), *OPTIONS],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -137,9 +143,13 @@ def _launch(binary: Path, port: int) -> tuple[subprocess.Popen[bytes] | None, st
             if _answers(port, process.pid):
                 return process, ""
             time.sleep(0.01)
+        status = process.poll()
         process.kill()
         process.wait()
-        return None, _last_words(output) or f"no answer on port {port} within {_ANSWER_S:g} s"
+        silence = (
+            f"no answer on port {port} within {_ANSWER_S:g} s" if status is None else f"exited with status {status}"
+        )
+        return None, _last_words(output) or silence
 
 
 def _answers(port: int, pid: int) -> bool:

@@ -1,7 +1,7 @@
 """Stores of every kind: the local one, fakeredis, and a real server started for the session."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 import fakeredis
@@ -37,6 +37,21 @@ def server() -> Iterator[Embedded]:
     embedded = Embedded.start(0)
     yield embedded
     embedded.stop()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Embedded]]:
+    """`Embedded.start`, by default on a free port; what it starts is gone after the test."""
+    started: list[Embedded] = []
+
+    def start_one(port: int = 0, insist: bool = False) -> Embedded:
+        started.append(Embedded.start(port, insist))
+        return started[-1]
+
+    yield start_one
+    for embedded in started:
+        embedded.process.kill()
+        embedded.process.wait()
 
 
 @pytest.fixture

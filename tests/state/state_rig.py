@@ -56,7 +56,12 @@ class Rig:
         return verdict
 
     def offer(
-        self, endpoint: str = A, workload: str = "pod-a", left_ms: int = 20_000, generation: int = 1, policy: Policy = SEED
+        self,
+        endpoint: str = A,
+        workload: str = "pod-a",
+        left_ms: int = 20_000,
+        generation: int = 1,
+        policy: Policy = SEED,
     ) -> Verdict:
         return self.store.offer(CLUSTER, endpoint, workload, left_ms, 30_000, generation, 3, 1, 1, policy, "r2/w1")
 

@@ -35,7 +35,12 @@ def test_an_ejection_reads_well(shared: Rig) -> None:
     assert float(record["ejected_until_ms"]) == client.zscore(KEYS.ejected, A)
     assert client.get(KEYS.version) == "1"
     (entry,) = log_of(shared)
-    assert (entry["kind"], entry["why"], entry["ejection_time"], entry["by"]) == ("eject", "consecutive_5xx", "30s", "r2/w1")
+    assert (entry["kind"], entry["why"], entry["ejection_time"], entry["by"]) == (
+        "eject",
+        "consecutive_5xx",
+        "30s",
+        "r2/w1",
+    )
 
 
 def test_reporters_of_a_run_are_kept_once_each(shared: Rig) -> None:
@@ -182,7 +187,9 @@ def test_lost_data_changes_the_epoch_and_offers_restore_it(shared: Rig) -> None:
     client_of(shared).flushall()
     lost = shared.store.glance(CLUSTER, [A])
     assert (lost.version, lost.epoch, lost.ejected) == (0, "", frozenset())
-    assert [shared.offer(left_ms=left).outcome for left in (20_000, 19_000, 18_000)] == ["ejected"] + ["already_ejected"] * 2
+    assert [shared.offer(left_ms=left).outcome for left in (20_000, 19_000, 18_000)] == ["ejected"] + [
+        "already_ejected"
+    ] * 2
     views = [shared.store.sync(CLUSTER, [A]) for _ in range(2)]
     assert {view.epoch for view in views}.isdisjoint({epoch, ""})
     assert (views[0].epoch, views[0].version, len(log_of(shared))) == (views[1].epoch, 1, 1)

@@ -139,9 +139,7 @@ def test_another_workload_starts_anew_but_an_empty_name_contradicts_nobody() -> 
         (Record(generation=1, ejected_until_ms=5_000, ejections=4), 2, 0, "ejected"),
     ],
 )
-def test_an_offer_is_taken_once_and_under_the_cap(
-    record: Record, generation: int, active: int, outcome: str
-) -> None:
+def test_an_offer_is_taken_once_and_under_the_cap(record: Record, generation: int, active: int, outcome: str) -> None:
     offered = Record(generation=generation, ejections=1, backoff=1, ejected_until_ms=20_000, ejection_ms=30_000)
     after, verdict = accept(record, offered, SEED, active, 10_000)
     assert verdict.outcome == outcome

@@ -1,0 +1,148 @@
+"""Servers that are away, hang, or answer with errors: StoreUnavailable, soon, and nothing else."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+from state_rig import CLUSTER, KEYS, SEED, A, batch
+
+from state.embedded import Embedded
+from state.redis_store import RedisStore, connect
+from state.store import StoreUnavailable
+
+Start = Callable[..., Embedded]
+
+TIMEOUT = 0.2
+CALLS: list[Callable[[RedisStore], object]] = [
+    lambda store: store.report(batch("F"), SEED),
+    lambda store: store.glance(CLUSTER, [A]),
+    lambda store: store.sync(CLUSTER, [A]),
+    lambda store: store.offer(CLUSTER, A, "pod-a", 1000, 1000, 1, 3, 1, 1, SEED, "r1"),
+    lambda store: store.forget(CLUSTER, A, "pod-a"),
+    lambda store: store.subscribe([CLUSTER]),
+]
+
+
+def check_unavailable(url: str, calls: list[Callable[[RedisStore], object]] = CALLS) -> None:
+    with connect(url, TIMEOUT) as client:
+        store = RedisStore(client)
+        for call in calls:
+            started = time.monotonic()
+            with pytest.raises(StoreUnavailable, match="redis: "):
+                call(store)
+            assert time.monotonic() - started < TIMEOUT + 1.3
+
+
+def test_refused() -> None:
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        check_unavailable(f"redis://127.0.0.1:{unused.getsockname()[1]}")
+
+
+def test_accepted_and_silent() -> None:
+    with closing(socket.socket()) as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        check_unavailable(f"redis://127.0.0.1:{silent.getsockname()[1]}")
+
+
+@contextmanager
+def answering(reply: bytes) -> Iterator[str]:
+    """A server that gives one answer to everything; its URL."""
+
+    def converse(connection: socket.socket) -> None:
+        with connection:
+            try:
+                while connection.recv(65536):
+                    connection.sendall(reply * 1)
+            except OSError:
+                return  # the client has left
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return  # closed: the test is over
+            threading.Thread(target=converse, args=(connection,), daemon=True).start()
+
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"-LOADING Redis is loading the dataset in memory\r\n",
+        b"-READONLY You can't write against a read only replica.\r\n",
+        b"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+        b"-MOVED 3999 127.0.0.1:6381\r\n",
+        b"-NOSCRIPT No matching script.\r\n",
+        b"-NOAUTH Authentication required.\r\n",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"+OK\r\n",
+        b"*0\r\n",
+    ],
+)
+def test_answers_that_are_no_use(reply: bytes) -> None:
+    with answering(reply) as url:
+        check_unavailable(url, CALLS[:4])
+
+
+def test_a_hung_server_costs_the_timeout_and_is_used_again(start: Start) -> None:
+    server = start()
+    with connect(server.url, TIMEOUT) as client:
+        store = RedisStore(client)
+        store.report(batch("F"), SEED)
+        os.kill(server.pid, signal.SIGSTOP)
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            store.report(batch("S"), SEED)
+        assert time.monotonic() - started < TIMEOUT + 0.3
+        os.kill(server.pid, signal.SIGCONT)
+        time.sleep(0.05)
+        assert store.report(batch("S"), SEED).outcome == "clean"
+
+
+def test_a_server_restarted_empty_has_another_epoch_and_takes_offers(start: Start) -> None:
+    first = start()
+    with connect(first.url, 1.0) as client:
+        store = RedisStore(client)
+        verdict = store.report(batch("FFF"), SEED)
+        epoch = store.sync(CLUSTER, [A]).epoch
+        first.process.kill()
+        first.process.wait()
+        with pytest.raises(StoreUnavailable):
+            store.glance(CLUSTER, [A])
+        second = start(first.port, insist=True)
+        assert second.port == first.port
+        assert store.glance(CLUSTER, [A]).epoch == ""
+        offered = store.offer(CLUSTER, A, "pod-a", verdict.left_ms, verdict.ejection_ms, 1, 3, 1, 1, SEED, "r1")
+        assert offered.outcome == "ejected"
+        assert store.sync(CLUSTER, [A]).epoch not in ("", epoch)
+        assert 0 < client.pttl(KEYS.eject(A)) <= verdict.left_ms
+
+
+def test_a_full_server_is_unavailable(start: Start) -> None:
+    server = start()
+    with connect(server.url, 1.0) as client:
+        store = RedisStore(client)
+        store.sync(CLUSTER, [A])
+        client.config_set("maxmemory", "1")
+        with pytest.raises(StoreUnavailable, match="OOM|maxmemory"):
+            store.report(batch("F"), SEED)
+
+
+@pytest.mark.parametrize("url", ["http://localhost", "redis+sentinel://h1,h2/service", "localhost:6379"])
+def test_a_url_that_is_not_of_redis(url: str) -> None:
+    with pytest.raises(ValueError, match="redis"):
+        connect(url, 1.0)

@@ -1,0 +1,130 @@
+"""Order and concurrency: batching, several reporters, threads; and the scripts against their specification."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import product
+
+import pytest
+import redis
+from conftest import FakeTime, fake_rig, local_rig, real_rig
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from state_rig import CLUSTER, SEED, A, B, C, Rig, batch
+
+from state.decide import FAILURE, SUCCESS, Record, decide
+from state.local_store import LocalStore, MemoryTable
+from state.redis_store import RedisStore
+from state.store import Store, Verdict
+
+BATCHES = st.lists(st.text("FS", min_size=1, max_size=6), min_size=1, max_size=8)
+IN_FIXTURE = [HealthCheck.function_scoped_fixture]  # the store is emptied or named anew inside
+
+
+def one_by_one(outcomes: str, percent: int) -> Record:
+    policy, record = replace(SEED, max_ejection_percent=percent, endpoints=1), Record()
+    for outcome in outcomes:
+        record, _ = decide(record, SUCCESS if outcome == "S" else FAILURE, 0, policy, 0, 0)
+    return record
+
+
+def check_batches(rig: Rig, batches: list[str], reporters: int, percent: int) -> None:
+    policy = replace(SEED, max_ejection_percent=percent, endpoints=1)
+    for number, outcomes in enumerate(batches):
+        verdict = rig.report(outcomes, generation=0, by=f"r{number % reporters}", policy=policy)
+    expected = one_by_one("".join(batches), percent)
+    assert (verdict.left_ms > 0, verdict.generation) == (expected.ejected_until_ms > 0, expected.generation)
+    assert verdict.failures == (expected.run if verdict.left_ms else expected.failures)
+
+
+@given(BATCHES, st.integers(1, 4), st.sampled_from([0, 100]))
+def test_any_batching_over_any_reporters_locally(batches: list[str], reporters: int, percent: int) -> None:
+    check_batches(local_rig(), batches, reporters, percent)
+
+
+@given(BATCHES, st.integers(1, 4), st.sampled_from([0, 100]))
+@settings(suppress_health_check=IN_FIXTURE, deadline=None)
+def test_any_batching_over_any_reporters_on_a_server(
+    real: redis.Redis, batches: list[str], reporters: int, percent: int
+) -> None:
+    real.flushall()
+    check_batches(real_rig(real), batches, reporters, percent)
+
+
+Step = Callable[[Rig], Verdict | None]
+ENDPOINTS = st.sampled_from([A, B, C])
+WORKLOADS = st.sampled_from(["pod-a"] * 9 + ["pod-b"])
+POLICIES = st.builds(
+    lambda n, base, percent: replace(SEED, consecutive_5xx=n, base_ejection_ms=base, max_ejection_percent=percent),
+    st.integers(0, 4),
+    st.sampled_from([1_000, 5_000]),
+    st.sampled_from([30, 34, 67, 100]),
+)
+REPORTS = st.builds(
+    lambda outcomes, endpoint, workload, policy, late: (
+        lambda rig: rig.report(outcomes, endpoint, workload, policy, max(0, rig.generations.get(endpoint, 0) + late))
+    ),
+    st.text("FFS", max_size=5),
+    ENDPOINTS,
+    WORKLOADS,
+    POLICIES,
+    st.sampled_from([0] * 8 + [-1, 1]),
+)
+OFFERS = st.builds(
+    lambda endpoint, workload, left, generation: lambda rig: rig.offer(endpoint, workload, left, generation),
+    ENDPOINTS,
+    WORKLOADS,
+    st.sampled_from([0, 2_000, 9_000]),
+    st.integers(0, 3),
+)
+FORGETS = st.builds(
+    lambda endpoint, workload: lambda rig: rig.store.forget(CLUSTER, endpoint, workload), ENDPOINTS, WORKLOADS
+)
+# Not whole seconds: at the very millisecond of its end a key is still there, a local ejection is over.
+WAITS = st.sampled_from([7, 1_007, 6_007, 12_007]).map(lambda ms: lambda rig: rig.advance(ms))
+
+
+def plain(answer: Verdict | None) -> Verdict | None:
+    return None if answer is None else replace(answer, version=0, by="")
+
+
+@given(st.lists(st.one_of(REPORTS, REPORTS, REPORTS, WAITS, OFFERS, FORGETS), max_size=30))
+@settings(suppress_health_check=IN_FIXTURE, deadline=None, max_examples=60)
+def test_the_scripts_do_what_the_specification_says(fake_time: FakeTime, steps: list[Step]) -> None:
+    scripts, specification = fake_rig(fake_time), local_rig()
+    for step in steps:
+        assert plain(step(scripts)) == plain(step(specification))
+        assert scripts.ejected() == specification.ejected()
+
+
+def in_threads(store: Store, percent: int, endpoints: list[str], cluster: str) -> int:
+    """Sixteen threads fail every endpoint three times; how many are out in the end."""
+    policy = replace(SEED, max_ejection_percent=percent, endpoints=len(endpoints))
+    reports = [replace(batch("F", endpoint), cluster=cluster) for _, endpoint in product(range(3), endpoints)]
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda report: store.report(report, policy), reports))
+    return len(store.glance(cluster, endpoints).ejected)
+
+
+TEN = [f"10.10.0.{i}:8080" for i in range(10)]
+
+
+def test_threads_never_exceed_the_cap_locally() -> None:
+    for percent in range(101):
+        store = LocalStore(MemoryTable(), lambda: 1)
+        assert in_threads(store, percent, TEN, CLUSTER) == percent * 10 // 100
+
+
+def test_threads_never_exceed_the_cap_on_a_server(real: redis.Redis) -> None:
+    store = RedisStore(real)
+    for percent in range(101):
+        assert in_threads(store, percent, TEN, f"cluster-{percent}") == percent * 10 // 100, percent
+
+
+@pytest.mark.parametrize("round_", range(5))
+def test_threads_eject_an_endpoint_once(real: redis.Redis, round_: int) -> None:
+    store = RedisStore(real)
+    with ThreadPoolExecutor(16) as threads:
+        verdicts = list(threads.map(lambda _: store.report(batch("F"), SEED), range(64)))
+    outcomes = [verdict.outcome for verdict in verdicts]
+    assert [outcomes.count(kind) for kind in ("counted", "ejected", "already_ejected")] == [2, 1, 61]
