@@ -1,7 +1,8 @@
 """One DestinationRule: what is wrong with it, and what it asks for.
 
 Faults are what Istio's validation or the CRD's schema would refuse; warnings are what is accepted and does nothing,
-here or there. Which rule applies to a Service is decided in `rules`. Fields: networking/v1alpha3/destination_rule.proto.
+here or there. Which rule applies to a Service is decided in `rules`. The fields are those of Istio's
+networking/v1alpha3/destination_rule.proto.
 """
 
 from __future__ import annotations

@@ -227,7 +227,10 @@ class _Builder:
                 self._anchors[event.anchor] = (event.value, Lines(_line(event)), 1)
             return str(event.value)
         line = _line(event)
+        # A step of its own, so that keys inside keys are counted as depth too.
+        self._path.append("?")
         value, _ = self._node(event)
+        self._path.pop()
         if not isinstance(value, str):
             self._problem(line, "a key must be text")
             return f"(key in line {line})"

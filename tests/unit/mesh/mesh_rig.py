@@ -1,0 +1,115 @@
+"""Builders for the tests of proxy.mesh: objects as plain values, and the demo manifests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from proxy.mesh.load import Document, Loaded, load
+from proxy.mesh.model import Cluster
+
+DEMO = Path(__file__).parents[3] / "conf" / "demo"
+Object = dict[str, Any]
+
+
+def demo_documents() -> list[Document]:
+    return [Document(path.name, path.read_text()) for path in sorted(DEMO.glob("*.yaml"))]
+
+
+def documents(*objects: Object) -> list[Document]:
+    """One document per object, named after it."""
+    return [
+        Document(f"{each.get('kind')}-{index}.yaml", yaml.safe_dump(each, sort_keys=False))
+        for index, each in enumerate(objects)
+    ]
+
+
+def loaded(*objects: Object, gateway: str | None = None) -> Loaded:
+    return load(documents(*objects), gateway)
+
+
+def clusters(*objects: Object, gateway: str | None = None) -> dict[str, Cluster]:
+    result = loaded(*objects, gateway=gateway)
+    assert not result.faults, [str(fault) for fault in result.faults]
+    assert result.snapshot, result.reason
+    return dict(result.snapshot.clusters)
+
+
+def routes(*objects: Object, listener: int = 0) -> dict[str, str]:
+    result = loaded(*objects)
+    assert result.snapshot, [str(fault) for fault in result.faults]
+    return dict(result.snapshot.listeners[listener].routes)
+
+
+def faults(*objects: Object, gateway: str | None = None) -> list[str]:
+    return [str(fault) for fault in loaded(*objects, gateway=gateway).faults]
+
+
+def thing(kind: str, api: str, name: str, namespace: str = "shop", **fields: Any) -> Object:
+    metadata: Object = {"name": name, "namespace": namespace}
+    for key in ("labels", "annotations", "creationTimestamp"):
+        if key in fields:
+            metadata[key] = fields.pop(key)
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, **fields}
+
+
+def namespace(name: str = "shop", labels: dict[str, str] | None = None) -> Object:
+    chosen = {"istio.io/use-waypoint": "wp"} if labels is None else labels
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": chosen}}
+
+
+def listener(name: str = "http", port: int = 80, protocol: str = "HTTP", **fields: Any) -> Object:
+    return {"name": name, "port": port, "protocol": protocol, **fields}
+
+
+def gateway(*listeners: Object, name: str = "wp", ns: str = "shop", **fields: Any) -> Object:
+    spec = {"gatewayClassName": "istio-waypoint", "listeners": list(listeners) or [listener()]}
+    return thing("Gateway", "gateway.networking.k8s.io/v1", name, ns, spec=spec, **fields)
+
+
+def service(
+    name: str = "cart", ns: str = "shop", ports: Any = None, spec: Object | None = None, **fields: Any
+) -> Object:
+    chosen = [{"name": "http", "port": 80, "targetPort": 8080}] if ports is None else ports
+    return thing("Service", "v1", name, ns, spec={"ports": chosen, **(spec or {})}, **fields)
+
+
+def member(ip: str, workload: str = "", **conditions: Any) -> Object:
+    entry: Object = {"addresses": [ip], "conditions": conditions}
+    if workload:
+        entry["targetRef"] = {"kind": "Pod", "name": workload}
+    return entry
+
+
+def endpoint_slice(
+    *members: Object, name: str = "cart-1", of: str = "cart", ns: str = "shop", ports: Any = None, family: str = "IPv4"
+) -> Object:
+    return thing(
+        "EndpointSlice",
+        "discovery.k8s.io/v1",
+        name,
+        ns,
+        labels={"kubernetes.io/service-name": of},
+        addressType=family,
+        ports=[{"name": "http", "port": 8080}] if ports is None else ports,
+        endpoints=list(members) or [member(f"10.0.0.{last}", f"cart-{last}") for last in (1, 2, 3)],
+    )
+
+
+def rule(
+    policy: Any = None,
+    host: str = "cart",
+    name: str = "rule",
+    ns: str = "shop",
+    spec: Object | None = None,
+    **fields: Any,
+) -> Object:
+    chosen: Object = {"host": host, **({} if policy is None else {"trafficPolicy": policy}), **(spec or {})}
+    return thing("DestinationRule", "networking.istio.io/v1", name, ns, spec=chosen, **fields)
+
+
+def shop(*more: Object) -> tuple[Object, ...]:
+    """One Service with three endpoints behind one Gateway, and what is added."""
+    return (namespace(), gateway(), service(), endpoint_slice(), *more)
