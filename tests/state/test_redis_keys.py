@@ -116,6 +116,24 @@ def test_a_report_sees_a_key_set_by_hand_before_any_sync(shared: Rig) -> None:
     assert shared.store.sync(CLUSTER, [A]).ejections[0].reason == "maintenance"
 
 
+def test_a_key_set_by_hand_after_an_ejection_nobody_saw_end(shared: Rig) -> None:
+    shared.report("FFF", policy=replace(SEED, base_ejection_ms=50))
+    shared.advance(100)
+    client_of(shared).set(KEYS.eject(A), "reason=maintenance", px=5_000)
+    (ejection,) = shared.store.sync(CLUSTER, [A]).ejections
+    assert (ejection.reason, ejection.generation) == ("maintenance", 2)
+    assert [entry["why"] for entry in log_of(shared)] == ["consecutive_5xx", "expired", "ejected"]
+
+
+def test_backoff_decays_from_the_time_of_a_lift(shared: Rig) -> None:
+    quick = replace(SEED, interval_ms=50)
+    shared.report("FFF", policy=quick)
+    client_of(shared).delete(KEYS.eject(A))
+    shared.store.sync(CLUSTER, [A])
+    shared.advance(100)
+    assert shared.report("FFF", policy=quick).backoff == 1
+
+
 def test_a_key_without_expiry_ejects_until_it_is_deleted(shared: Rig) -> None:
     client_of(shared).set(KEYS.eject(A), "x")
     for _ in range(2):

@@ -83,6 +83,11 @@ def test_a_generation_the_store_does_not_know_is_adopted(rig: Rig) -> None:
     assert (verdict.outcome, verdict.failures, verdict.generation) == ("counted", 1, 7)
 
 
+def test_a_success_teaches_a_new_generation_too(rig: Rig) -> None:
+    assert rig.report("S", generation=7).outcome == "clean"
+    assert rig.report("FFF", generation=6).outcome == "stale"
+
+
 def test_a_new_workload_at_the_address_starts_anew(rig: Rig) -> None:
     rig.report("FFF")
     verdict = rig.report("F", workload="pod-b", generation=0)
@@ -95,7 +100,8 @@ def test_a_threshold_lowered_with_failures_counted(rig: Rig) -> None:
     five = replace(SEED, consecutive_5xx=5)
     assert rig.report("FFFF", policy=five).failures == 4
     assert rig.report("S" * 0, policy=SEED).outcome == "counted"  # no new evidence, no ejection
-    assert rig.report("F", policy=SEED).outcome == "ejected"
+    verdict = rig.report("F", policy=SEED)
+    assert (verdict.outcome, verdict.failures) == ("ejected", 5)
 
 
 def test_a_percentage_lowered_while_one_is_out(rig: Rig) -> None:
@@ -104,6 +110,11 @@ def test_a_percentage_lowered_while_one_is_out(rig: Rig) -> None:
     assert rig.report("FFF", B, policy=replace(SEED, max_ejection_percent=10)).outcome == "overflow"
     assert rig.ejected() == {A}
     assert rig.report("FFF", B, policy=wide).outcome == "ejected"
+
+
+def test_a_percentage_above_100_is_100(rig: Rig) -> None:
+    odd = replace(ALONE, max_ejection_percent=250)
+    assert [rig.report("FFF", endpoint, policy=odd).outcome for endpoint in (A, B)] == ["ejected", "overflow"]
 
 
 def test_one_endpoint(rig: Rig) -> None:
