@@ -1,0 +1,20 @@
+# How far a body reaches and which of its bytes go on. Rules in body.pyx.
+from libc.stdint cimport int64_t, uint8_t, uint16_t
+
+cdef enum:
+    TRAILER_NAME_KEPT = 32      # longer than any name that trailers may not have
+
+cdef class Body:
+    cdef int framing            # head.Framing
+    cdef int64_t remaining      # LENGTH: bytes left; CHUNKED: left of this chunk
+    cdef int64_t data_bytes     # body bytes seen, framing excluded
+    cdef bint done              # the last byte was consumed; UNTIL_CLOSE never is, only the peer's FIN ends it
+    cdef const char* fault      # why it is malformed, a few words for the debug log
+    cdef int state              # where in the chunked grammar
+    cdef int line               # bytes of this chunk-size line so far; digits of the size while they last
+    cdef int fields, trailer_bytes
+    cdef uint8_t name_length    # of the trailer name so far, at most TRAILER_NAME_KEPT
+    cdef char[32] name          # its first bytes in lower case
+
+    cdef void start(self, int framing, int64_t content_length) noexcept nogil
+    cdef Py_ssize_t take(self, const char* data, Py_ssize_t length, Py_ssize_t* forward) noexcept nogil

@@ -1,0 +1,67 @@
+# A parsed HTTP/1.1 head: offsets into its bytes, no Python object per field. Rules in head.pyx.
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+
+cdef enum:
+    MAX_FIELDS = 100            # Envoy's max_headers_count
+    MAX_HEAD = 61440            # 60 KiB: Envoy's max_request_headers_kb
+
+cdef enum Kind:                 # what a field is to a proxy; OTHER: nothing special, forward
+    OTHER, HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, UPGRADE, EXPECT,
+    DATE, SERVER, X_REQUEST_ID, X_FORWARDED_PROTO, X_FORWARDED_FOR, USER_AGENT, X_FORWARDED_CLIENT_CERT,
+    X_ENVOY,                    # any x-envoy-* without a kind of its own
+    X_ENVOY_ORIGINAL_PATH, X_ENVOY_UPSTREAM_SERVICE_TIME, CONTENT_TYPE,
+    HTTP2_SETTINGS,             # hop-by-hop even if Connection does not say so
+    NOMINATED                   # Connection names it: hop-by-hop
+
+cdef enum Framing:              # how the body ends; a content-length of 0 is NO_BODY
+    NO_BODY, LENGTH, CHUNKED, UNTIL_CLOSE
+
+cdef enum Method:
+    M_OTHER, M_GET, M_HEAD, M_POST, M_PUT, M_DELETE, M_OPTIONS, M_TRACE, M_CONNECT, M_PATCH
+
+cdef enum Result:               # what scan and parse say besides a size
+    INCOMPLETE = 0
+    BAD = -1                    # 400
+    TOO_LARGE = -2              # 431
+    TOO_MANY_FIELDS = -3        # 431
+    LOW_VERSION = -4            # 426: well formed, but HTTP/1.0 or older
+    NOT_IMPLEMENTED = -5        # 501: well formed, but with a transfer coding other than chunked
+
+cdef struct Field:
+    uint32_t name, value        # offsets from the first byte of the head
+    uint32_t name_length, value_length
+    uint32_t line_end           # just past this line's CRLF; the line starts at `name`
+    uint16_t kind
+
+cdef struct Span:               # a piece of the head; absent: both 0
+    uint32_t at, length
+
+cdef class Head:
+    cdef Field* fields          # MAX_FIELDS of them, allocated once
+    cdef int count
+    cdef uint32_t size          # bytes of the head, blank line included
+    cdef uint32_t fields_at     # just past the first line
+    cdef int minor              # HTTP/1.<minor>
+    # request line
+    cdef int method
+    cdef Span method_text, target
+    cdef Span authority         # Host's value, or the authority of an absolute-form or authority-form target
+    cdef Span path              # what to send on as target: an absolute-form cut down to origin-form, else the target
+    cdef bint absolute_form
+    # status line
+    cdef int status
+    cdef Span reason
+    # fields
+    cdef int framing
+    cdef int64_t content_length     # -1: the head has none
+    cdef bint close, keep_alive     # Connection options; close is set for an HTTP/1.0 response that does not keep alive
+    cdef bint upgrade               # Connection: upgrade and an Upgrade field
+    cdef bint expect_continue, te_trailers, has_date, has_server
+    cdef bint grpc                  # content-type application/grpc*
+    cdef Span request_id, forwarded_for, user_agent, original_path, forwarded_proto, upgrade_to
+    cdef const char* fault      # why it is BAD, a few words for the debug log; NULL: it is not
+
+    cdef int scan(self, const char* data, Py_ssize_t length, Py_ssize_t* scanned) noexcept nogil
+    cdef int parse_request(self, const char* data, uint32_t size) noexcept nogil
+    cdef int parse_response(self, const char* data, uint32_t size, int request_method) noexcept nogil
+    cdef void clear(self) noexcept nogil
