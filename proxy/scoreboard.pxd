@@ -48,7 +48,8 @@ cdef struct EndpointRow:
     int32_t backoff              # Envoy's multiplier k
     int32_t ejection_ms
     int64_t unejected_at         # ns; when it last came back
-    uint32_t flags               # HELD, LOGGED
+    uint32_t flags               # HELD, LOGGED, SHARED
+    int32_t run                  # failures that led to the last ejection
     int32_t cluster
     char address[64]
     char workload[256]
@@ -57,6 +58,8 @@ cdef struct ClusterRow:
     pthread_mutex_t lock
     int32_t used
     int32_t cursor               # round robin: 1 + position of the endpoint picked last
+    int64_t version              # of the fleet's state, as last read
+    char epoch[40]
     char name[240]
 
 cdef struct Counters:            # of one cluster in one worker: written by that worker alone

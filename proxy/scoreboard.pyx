@@ -43,9 +43,10 @@ MAX_ENDPOINTS = ENDPOINTS
 
 FREE, STARTING, READY, DRAINING = range(4)
 
-# An ejection this replica made on its own and Redis has not answered yet / one whose line is in the log.
+# Of an ejection: this replica made it on its own and waits for Redis to answer / its line is in the log / Redis knows it.
 HELD = 1
 LOGGED = 2
+SHARED = 4
 
 # Upper bounds of the request time histogram, in milliseconds; the last bucket is open.
 BUCKETS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 300, 500, 1000, 2000, 3000, 5000, 10000, 30000, 60000, 300000, 1800000)
@@ -115,8 +116,10 @@ class OutlierState(NamedTuple):
     ejected_until_ms: int
     ejection_ms: int
     unejected_at_ms: int
+    run: int
     held: bool
     logged: bool
+    shared: bool
     dirty: bool
 
 
@@ -332,6 +335,8 @@ cdef class Scoreboard:
             init_mutex(&row.lock)
             copy_text(row.name, sizeof(row.name), name)
             row.cursor = 0
+            row.version = 0
+            row.epoch[0] = 0
             for worker in range(self.header.workers_high):
                 memset(self.counters_of(worker, slot), 0, sizeof(Counters))
             row.used = 1
@@ -442,6 +447,22 @@ cdef class Scoreboard:
             total += wp_load64(&self._endpoint(slot).ejected_until) > now
         return total
 
+    def returns(self, slots) -> tuple:
+        """(slots whose ejection has ended but is not noted yet, ms until the next one ends or -1) of these endpoints."""
+        cdef int64_t now = monotonic_ns()
+        cdef int64_t until, soonest = -1
+        cdef int slot
+        over = []
+        for slot in slots:
+            until = wp_load64(&self._endpoint(slot).ejected_until)
+            if until == 0:
+                continue
+            if until <= now:
+                over.append(slot)
+            elif soonest < 0 or until - now < soonest:
+                soonest = until - now
+        return over, soonest if soonest < 0 else soonest // 1_000_000 + 1
+
     # -- outlier state ------------------------------------------------------------------------------------------------
 
     def lock_cluster(self, int slot) -> None:
@@ -455,7 +476,8 @@ cdef class Scoreboard:
         cdef EndpointRow* row = self._endpoint(slot)
         return OutlierState(
             row.failures, row.generation, row.ejections, row.backoff, row.ejected_until // 1_000_000, row.ejection_ms,
-            row.unejected_at // 1_000_000, bool(row.flags & HELD), bool(row.flags & LOGGED), bool(row.dirty))
+            row.unejected_at // 1_000_000, row.run, bool(row.flags & HELD), bool(row.flags & LOGGED),
+            bool(row.flags & SHARED), bool(row.dirty))
 
     def set_outlier_state(self, int slot, state) -> None:
         """Writes a whole OutlierState; the deadline last, since it alone takes the endpoint out or back."""
@@ -465,10 +487,21 @@ cdef class Scoreboard:
         row.backoff = state.backoff
         row.ejection_ms = state.ejection_ms
         row.unejected_at = <int64_t>state.unejected_at_ms * 1_000_000
-        row.flags = (HELD if state.held else 0) | (LOGGED if state.logged else 0)
+        row.run = state.run
+        row.flags = (HELD if state.held else 0) | (LOGGED if state.logged else 0) | (SHARED if state.shared else 0)
         wp_storeu(&row.dirty, state.dirty)
         wp_storeu(&row.generation, state.generation)
         wp_store64(&row.ejected_until, <int64_t>state.ejected_until_ms * 1_000_000)
+
+    def fleet_version(self, int slot) -> tuple:
+        """(version, epoch) of the cluster's shared state as last read; epoch "" before that."""
+        cdef ClusterRow* row = self._cluster(slot)
+        return row.version, row.epoch.decode()
+
+    def set_fleet_version(self, int slot, version, str epoch) -> None:
+        cdef ClusterRow* row = self._cluster(slot)
+        row.version = version
+        copy_text(row.epoch, sizeof(row.epoch), epoch)
 
     def set_dirty(self, int slot, bint dirty) -> None:
         wp_storeu(&self._endpoint(slot).dirty, dirty)

@@ -10,7 +10,7 @@ cdef enum Io:                   # what fill and put return besides a count of by
     CANCELLED = -3              # somebody called cancel_read
 
 cdef enum IdleEvent:            # what a stream that nobody reads has to say
-    PEER_CLOSED, PEER_RESET, DATA_WAITS
+    PEER_CLOSED, PEER_RESET, DATA_WAITS, IDLE_TOO_LONG
 
 cdef enum:
     SMALL = 16384               # a read buffer as it starts
@@ -32,6 +32,7 @@ cdef class Stream:
     cdef Py_ssize_t start, end, capacity
     cdef Py_ssize_t pinned      # bytes at the buffer's beginning that must stay: a request head while it is served
     cdef int error
+    cdef int64_t written        # bytes the kernel has taken so far
     cdef bint eof, timed_out, closed
     cdef greenlet reader        # who waits for bytes to come, and what it is told when woken
     cdef int reader_result

@@ -94,8 +94,11 @@ cdef class Deadlines:
         cdef Stream stream = self.first
         while stream is not None and stream.deadline <= now:
             self.remove(stream)
-            stream.timed_out = True
-            stream.wake_reader(TIMED_OUT)
+            if stream.reader is None and stream.listener is not None:
+                stream.listener.idle_event(stream, IDLE_TOO_LONG)
+            else:
+                stream.timed_out = True
+                stream.wake_reader(TIMED_OUT)
             stream = self.first
         return 0
 

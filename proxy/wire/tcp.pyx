@@ -224,6 +224,7 @@ cdef class TcpStream(Stream):
                 return FAILED
             n = send(self.fd, data, length, MSG_NOSIGNAL)
             if n >= 0:
+                self.written += n
                 data += n
                 length -= n
             elif errno == EAGAIN:
@@ -259,6 +260,7 @@ cdef class TcpStream(Stream):
                 self.error = errno
                 return FAILED
             n = 0
+        self.written += n
         if n >= head_length:
             return self.put(data + n - head_length, length - (n - head_length))
         head_length -= n

@@ -1,0 +1,12 @@
+"""The data path's door to the fleet's state, and the only part of `proxy` (with the launchers) that knows `state`.
+
+door.py      outcomes in: the local decision at once, the report to Redis afterwards
+table.py     the scoreboard as the table of state.local_store
+ejections.py every change of an endpoint's ejection on the scoreboard, and its line in the log
+reporter.py  the ordered outbox of one worker
+leader.py    the one worker that listens and reconciles for the replica
+"""
+
+from proxy.fleet.door import Fleet
+
+__all__ = ["Fleet"]

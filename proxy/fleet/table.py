@@ -1,0 +1,83 @@
+"""The scoreboard as the table of state.local_store: the records of endpoints in memory that the replica's workers share."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from proxy.fleet.members import Group
+from proxy.scoreboard import OutlierState, Scoreboard
+from state.decide import Record
+
+
+class ScoreboardTable:
+    """A `state.local_store.Table`. `groups` is the worker's present view; what is not in it has no record."""
+
+    def __init__(self, scoreboard: Scoreboard, groups: dict[str, Group]) -> None:
+        self._scoreboard = scoreboard
+        self._groups = groups
+
+    @contextmanager
+    def locked(self, cluster: str) -> Iterator[None]:
+        """Hold the cluster's lock against all workers."""
+        slot = self._groups[cluster].slot
+        self._scoreboard.lock_cluster(slot)
+        try:
+            yield
+        finally:
+            self._scoreboard.unlock_cluster(slot)
+
+    def load(self, cluster: str, endpoint: str) -> Record:
+        """See Table."""
+        member = self._groups[cluster].members[endpoint]
+        return record_of(self._scoreboard.outlier_state(member.slot), member.workload)
+
+    def save(self, cluster: str, endpoint: str, record: Record) -> None:
+        """See Table. An ejection that begins here is `held` until the caller says what it is."""
+        slot = self._groups[cluster].members[endpoint].slot
+        before = self._scoreboard.outlier_state(slot)
+        begins = record.ejected_until_ms > before.ejected_until_ms
+        self._scoreboard.set_outlier_state(
+            slot,
+            replace_state(
+                before,
+                record,
+                held=begins or (before.held and record.ejected_until_ms > 0),
+                shared=before.shared and not begins,
+                dirty=before.dirty or record.failures > 0,
+            ),
+        )
+
+    def active(self, cluster: str, now_ms: int) -> int:
+        """See Table."""
+        return self._scoreboard.count_ejected(self._groups[cluster].slots)
+
+
+def record_of(state: OutlierState, workload: str) -> Record:
+    """A row's state as a record."""
+    return Record(
+        failures=state.failures,
+        generation=state.generation,
+        ejections=state.ejections,
+        backoff=state.backoff,
+        ejected_until_ms=state.ejected_until_ms,
+        ejection_ms=state.ejection_ms,
+        unejected_at_ms=state.unejected_at_ms,
+        workload=workload,
+        run=state.run,
+    )
+
+
+def replace_state(state: OutlierState, record: Record, *, held: bool, shared: bool, dirty: bool) -> OutlierState:
+    """The state with what the record says, and these flags."""
+    return state._replace(
+        failures=record.failures,
+        generation=record.generation,
+        ejections=record.ejections,
+        backoff=record.backoff,
+        ejected_until_ms=record.ejected_until_ms,
+        ejection_ms=record.ejection_ms,
+        unejected_at_ms=record.unejected_at_ms,
+        run=record.run,
+        held=held,
+        shared=shared,
+        dirty=dirty,
+    )

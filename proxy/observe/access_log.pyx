@@ -1,0 +1,316 @@
+"""The access log: Istio's text format (EnvoyTextLogFormat), or the same fields as JSON, one line a request.
+
+Lines collect in a buffer that is written once in every turn of the event loop: nothing waits there longer than a turn, and
+under load one write carries many lines. Several workers share the stream, so a write is whole lines only: appended in one
+piece to a file; on a pipe at most PIPE_BUF bytes at a time, which the kernel keeps together. Writing never blocks: the
+stream is a non-blocking description of our own, and what does not fit is dropped and counted.
+"""
+
+import os
+import stat
+
+from libc.errno cimport EINTR, errno
+from libc.stdio cimport snprintf
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+from libc.time cimport gmtime_r, strftime, time_t, tm
+from posix.unistd cimport write
+
+from proxy.wire.stream cimport run_soon
+
+cdef extern from "sys/socket.h" nogil:
+    int MSG_DONTWAIT
+    int MSG_NOSIGNAL
+    ssize_t send(int, const void*, size_t, int)
+
+cdef enum:
+    CAPACITY = 65536
+    LINE = 4096                   # a line is never longer: PIPE_BUF, with the line feed
+    WHOLE_FIELD = 2048            # ... but the path may be
+    FILE_STREAM, PIPE_STREAM, SOCKET_STREAM
+
+
+cdef class AccessLog:
+    """`path` is a file name or "-" for standard output; `form` "text" or "json". OSError if it cannot be opened."""
+
+    def __cinit__(self):
+        self.fd = -1
+        self.buffer = <char*>malloc(CAPACITY)
+        if self.buffer == NULL:
+            raise MemoryError
+
+    def __init__(self, str path="-", str form="text"):
+        self.path = path
+        self.json = form == "json"
+        self.flush_callback = self.flush
+        self.reopen()
+
+    def __dealloc__(self):
+        free(self.buffer)
+
+    def reopen(self):
+        """Opens the file anew, after a rotation; what was collected goes to the old one. The old one stays on failure."""
+        cdef int fresh = open_stream(self.path)
+        self.flush()
+        if self.fd >= 0:
+            os.close(self.fd)
+        self.fd = fresh
+        mode = os.fstat(fresh).st_mode
+        self.kind = PIPE_STREAM if stat.S_ISFIFO(mode) else SOCKET_STREAM if stat.S_ISSOCK(mode) else FILE_STREAM
+
+    def line(self, bytes text):
+        """Adds a line that somebody else has made, such as an ejection's."""
+        self.append(text, min(len(text), LINE - 1))
+
+    cdef int add(self, Entry* entry) except -1:
+        """Adds the line of one request."""
+        cdef char* end
+        cdef char* begin
+        self.reserve()
+        begin = self.buffer + self.used
+        end = self.json_line(begin, entry) if self.json else self.text_line(begin, entry)
+        end[0] = b"\n"
+        self.used += end + 1 - begin
+        return 0
+
+    cdef int append(self, const char* line, Py_ssize_t length) except -1:
+        self.reserve()
+        memcpy(self.buffer + self.used, line, length)
+        self.buffer[self.used + length] = b"\n"
+        self.used += length + 1
+        return 0
+
+    cdef int reserve(self) except -1:
+        """Room for one more line, and a flush to come."""
+        if self.used + LINE > CAPACITY:
+            self.flush()
+        if not self.scheduled:
+            self.scheduled = True
+            run_soon(self.flush_callback)
+        return 0
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def flush(self):
+        """Writes what has collected; drops what the stream does not take now."""
+        cdef Py_ssize_t at = 0
+        cdef Py_ssize_t piece
+        cdef ssize_t written
+        self.scheduled = False
+        while at < self.used:
+            piece = self.used - at
+            if self.kind == PIPE_STREAM:
+                piece = whole_lines(self.buffer + at, piece)
+            written = self.write_some(self.buffer + at, piece)
+            if written < 0 and errno == EINTR:
+                continue
+            if written < 0 or (written < piece and self.kind != FILE_STREAM):
+                self.dropped += lines_in(self.buffer + at, piece)
+                written = piece
+            if written == 0:
+                break
+            at += written
+        self.used = 0
+
+    cdef ssize_t write_some(self, const char* data, Py_ssize_t length) noexcept:
+        if self.kind == SOCKET_STREAM:
+            return send(self.fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL)
+        return write(self.fd, data, length)
+
+    # -- formatting ---------------------------------------------------------------------------------------------------
+
+    cdef char* put_time(self, char* out, int64_t wall_ns) noexcept:
+        """2025-03-11T19:45:12.235Z"""
+        cdef time_t second = wall_ns // 1_000_000_000
+        cdef int ms = <int>(wall_ns % 1_000_000_000 // 1_000_000)
+        cdef tm parts
+        if second != self.stamp_second:
+            gmtime_r(&second, &parts)
+            strftime(self.stamp, sizeof(self.stamp), "%Y-%m-%dT%H:%M:%S.", &parts)
+            self.stamp_second = second
+        memcpy(out, self.stamp, 20)
+        out[20] = b"0" + ms // 100
+        out[21] = b"0" + ms // 10 % 10
+        out[22] = b"0" + ms % 10
+        out[23] = b"Z"
+        return out + 24
+
+    cdef char* text_line(self, char* out, Entry* e) noexcept:
+        out[0] = b"["
+        out = self.put_time(out + 1, e.started)
+        out = put_literal(out, b'] "')
+        out = put_text(out, &e.method, 64)
+        out = put_literal(out, b" ")
+        out = put_text(out, &e.path, WHOLE_FIELD)
+        out = put_literal(out, b" ")
+        out = put_text(out, &e.protocol, 16)
+        out = put_literal(out, b'" ')
+        out = put_number(out, e.status)
+        out = put_literal(out, b" ")
+        out = put_text(out, &e.flags, 64)
+        out = put_literal(out, b" ")
+        out = put_text(out, &e.details, 256)
+        out = put_literal(out, b' - "')
+        out = put_text(out, &e.transport_failure, 128)
+        out = put_literal(out, b'" ')
+        out = put_number(out, e.bytes_received)
+        out = put_literal(out, b" ")
+        out = put_number(out, e.bytes_sent)
+        out = put_literal(out, b" ")
+        out = put_number(out, e.duration_ms)
+        out = put_literal(out, b" ")
+        out = put_number(out, e.service_ms)
+        out = put_literal(out, b' "')
+        out = put_text(out, &e.forwarded_for, 128)
+        out = put_literal(out, b'" "')
+        out = put_text(out, &e.user_agent, 256)
+        out = put_literal(out, b'" "')
+        out = put_text(out, &e.request_id, 128)
+        out = put_literal(out, b'" "')
+        out = put_text(out, &e.authority, 256)
+        out = put_literal(out, b'" "')
+        out = put_text(out, &e.endpoint, 64)
+        out = put_literal(out, b'" ')
+        out = put_text(out, &e.cluster, 256)
+        out = put_literal(out, b" ")
+        out = put_text(out, &e.endpoint_local, 64)
+        out = put_literal(out, b" ")
+        out = put_text(out, &e.local, 64)
+        out = put_literal(out, b" ")
+        out = put_text(out, &e.peer, 64)
+        return put_literal(out, b" - default")
+
+    cdef char* json_line(self, char* out, Entry* e) noexcept:
+        out = put_literal(out, b'{"start_time":"')
+        out = self.put_time(out, e.started)
+        out = put_literal(out, b'"')
+        out = put_json(out, b"method", &e.method, 64)
+        out = put_json(out, b"path", &e.path, 1280)
+        out = put_json(out, b"protocol", &e.protocol, 16)
+        out = put_json_number(out, b"response_code", e.status)
+        out = put_json(out, b"response_flags", &e.flags, 64)
+        out = put_json(out, b"response_code_details", &e.details, 192)
+        out = put_literal(out, b',"connection_termination_details":null')
+        out = put_json(out, b"upstream_transport_failure_reason", &e.transport_failure, 128)
+        out = put_json_number(out, b"bytes_received", e.bytes_received)
+        out = put_json_number(out, b"bytes_sent", e.bytes_sent)
+        out = put_json_number(out, b"duration", e.duration_ms)
+        out = put_json_number(out, b"upstream_service_time", e.service_ms)
+        out = put_json(out, b"x_forwarded_for", &e.forwarded_for, 128)
+        out = put_json(out, b"user_agent", &e.user_agent, 192)
+        out = put_json(out, b"request_id", &e.request_id, 96)
+        out = put_json(out, b"authority", &e.authority, 256)
+        out = put_json(out, b"host", &e.host, 256)
+        out = put_json(out, b"upstream_host", &e.endpoint, 64)
+        out = put_json(out, b"upstream_cluster", &e.cluster, 256)
+        out = put_json(out, b"upstream_local_address", &e.endpoint_local, 64)
+        out = put_json(out, b"downstream_local_address", &e.local, 64)
+        out = put_json(out, b"downstream_remote_address", &e.peer, 64)
+        return put_literal(out, b',"requested_server_name":null,"route_name":"default"}')
+
+
+cdef int open_stream(str path) except -1:
+    """A description of our own, so that O_NONBLOCK touches nobody else who has the same stream."""
+    if path != "-":
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
+    try:
+        return os.open("/proc/self/fd/1", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return os.dup(1)      # a socket, or a stream that is not ours to open: send() is told not to wait, a file cannot
+
+
+cdef Py_ssize_t whole_lines(const char* data, Py_ssize_t length) noexcept:
+    """How much of it is whole lines within LINE bytes."""
+    cdef Py_ssize_t end
+    if length <= LINE:
+        return length
+    end = LINE
+    while end > 0 and data[end - 1] != b"\n":
+        end -= 1
+    return end
+
+
+cdef int lines_in(const char* data, Py_ssize_t length) noexcept:
+    cdef int n = 0
+    cdef Py_ssize_t at
+    for at in range(length):
+        n += data[at] == b"\n"
+    return n
+
+
+cdef inline char* put_literal(char* out, const char* text) noexcept:
+    while text[0]:
+        out[0] = text[0]
+        out += 1
+        text += 1
+    return out
+
+
+cdef inline char* put_text(char* out, Text* text, Py_ssize_t limit) noexcept:
+    cdef Py_ssize_t length = text.length
+    if length == 0:
+        out[0] = b"-"
+        return out + 1
+    if length > limit:
+        length = limit
+    memcpy(out, text.at, length)
+    return out + length
+
+
+cdef char* put_number(char* out, int64_t value) noexcept:
+    """Decimal digits; "-" for a number below zero, which here means there is none."""
+    cdef char digits[24]
+    cdef int n = 0
+    if value < 0:
+        out[0] = b"-"
+        return out + 1
+    while True:
+        digits[n] = b"0" + <char>(value % 10)
+        n += 1
+        value //= 10
+        if value == 0:
+            break
+    while n:
+        n -= 1
+        out[0] = digits[n]
+        out += 1
+    return out
+
+
+cdef char* put_key(char* out, const char* key) noexcept:
+    out = put_literal(out, b',"')
+    out = put_literal(out, key)
+    return put_literal(out, b'":')
+
+
+cdef char* put_json_number(char* out, const char* key, int64_t value) noexcept:
+    out = put_key(out, key)
+    return put_literal(out, b"null") if value < 0 else put_number(out, value)
+
+
+cdef char* put_json(char* out, const char* key, Text* text, Py_ssize_t limit) noexcept:
+    """A string as JSON in at most `limit` bytes; bytes outside ASCII as Latin-1, so that any header value is valid."""
+    cdef Py_ssize_t at
+    cdef unsigned char c
+    cdef char* last
+    out = put_key(out, key)
+    if text.length == 0:
+        return put_literal(out, b"null")
+    out[0] = b'"'
+    out += 1
+    last = out + limit - 6
+    for at in range(text.length):
+        if out > last:
+            break
+        c = <unsigned char>text.at[at]
+        if c == b'"' or c == b"\\":
+            out[0] = b"\\"
+            out[1] = c
+            out += 2
+        elif 0x20 <= c < 0x7f:
+            out[0] = c
+            out += 1
+        else:
+            out += snprintf(out, 8, b"\\u%04x", <unsigned>c)
+    out[0] = b'"'
+    return out + 1

@@ -1,0 +1,41 @@
+# Clusters and endpoints as the request path uses them; theory in cluster.pyx.
+from libc.stdint cimport int32_t, int64_t
+
+from proxy.scoreboard cimport ClusterRow, Counters, EndpointRow, Scoreboard
+from proxy.wire.stream cimport Deadlines, IdleListener, Stream
+from proxy.wire.tcp cimport Address
+
+cdef class Endpoint(IdleListener):
+    cdef readonly Address address
+    cdef readonly bytes text             # "10.10.0.16:8080"
+    cdef readonly str name               # the same
+    cdef readonly str workload
+    cdef readonly int slot
+    cdef Scoreboard scoreboard           # keeps the rows mapped
+    cdef EndpointRow* row
+    cdef int32_t* share                  # this worker's part of row.in_flight
+    cdef list idle                       # pooled connections, the one used last at the end
+    cdef Deadlines idle_limit
+    cdef readonly bint gone              # the snapshot no longer names it: nothing is pooled any more
+
+    cdef Stream take(self)
+    cdef int give(self, Stream stream) except -1
+    cdef int retire(self) except -1
+
+cdef class Cluster:
+    cdef readonly str name
+    cdef readonly bytes envoy_name, authority
+    cdef readonly int slot
+    cdef readonly str closed             # why it answers 403, or ""
+    cdef readonly double connect_seconds
+    cdef int64_t abandoned_ns
+    cdef readonly object outlier         # the policy, or None: then nothing is ejected or reported
+    cdef bint outlier_on
+    cdef readonly list endpoints
+    cdef int count
+    cdef ClusterRow* row
+    cdef Counters* counters
+    cdef unsigned char* eligible         # scratch, one byte an endpoint
+    cdef Scoreboard scoreboard
+
+    cdef Endpoint pick(self, list tried)

@@ -1,0 +1,117 @@
+"""Clusters and endpoints as a worker's request path uses them: what a snapshot says, tied to rows of the scoreboard.
+
+An endpoint keeps the connections to it that wait for the next request. They stay registered with the event loop, so one
+that its endpoint closes is dropped at once and the next request does not find it.
+"""
+
+from libc.stdlib cimport free, malloc
+
+from proxy.policy.balance cimport round_robin
+from proxy.scoreboard cimport monotonic_ns, wp_load, wp_load64, wp_swap
+from proxy.wire.stream cimport Deadlines, Stream
+
+
+cdef class Endpoint(IdleListener):
+    """One endpoint of one cluster in one worker. `text` is its `ip:port`, `slot` its row."""
+
+    def __init__(self, Scoreboard scoreboard, int worker, str ip, int port, str workload, int slot, Deadlines idle_limit):
+        self.address = Address(ip, port)
+        self.text = self.address.text
+        self.name = self.text.decode()
+        self.workload = workload
+        self.slot = slot
+        self.scoreboard = scoreboard
+        self.row = scoreboard._endpoint(slot)
+        self.share = scoreboard.share(worker, slot)
+        self.idle = []
+        self.idle_limit = idle_limit
+
+    cdef Stream take(self):
+        """A pooled connection, or None. The one used last: the others may grow old and go."""
+        cdef Stream stream
+        while self.idle:
+            stream = self.idle.pop()
+            stream.disarm()
+            stream.listener = None
+            if not stream.closed:
+                return stream
+        return None
+
+    cdef int give(self, Stream stream) except -1:
+        """Pools a connection on which everything asked for has been answered."""
+        if self.gone or stream.start != stream.end:
+            return stream.close()
+        stream.pinned = 0
+        stream.start = stream.end = 0
+        stream.release()
+        stream.listener = self
+        stream.arm(self.idle_limit)
+        self.idle.append(stream)
+        return stream.watch()
+
+    cdef int idle_event(self, Stream stream, int event) except -1:
+        """Closed, idle too long, or bytes nobody asked for: in any case the connection is of no more use."""
+        if stream in self.idle:
+            self.idle.remove(stream)
+        return stream.close()
+
+    cdef int retire(self) except -1:
+        """The snapshot no longer names this endpoint; what is under way on it goes on."""
+        cdef Stream stream
+        self.gone = True
+        while self.idle:
+            stream = self.idle.pop()
+            stream.close()
+        return 0
+
+    @property
+    def pooled(self) -> int:
+        return len(self.idle)
+
+
+cdef class Cluster:
+    """One cluster in one worker, made from its part of a snapshot (proxy/snapshots.py says what is in it)."""
+
+    def __init__(self, Scoreboard scoreboard, int worker, dict body, list endpoints):
+        self.name = body["name"]
+        self.envoy_name = body["envoy_name"].encode()
+        self.authority = body["authority"].encode()
+        self.slot = body["slot"]
+        self.closed = body["closed"]
+        self.connect_seconds = body["connect_timeout_ms"] / 1000
+        self.abandoned_ns = body["abandoned_ms"] * 1_000_000
+        self.outlier = body["outlier"]
+        self.outlier_on = self.outlier is not None
+        self.endpoints = endpoints
+        self.count = len(endpoints)
+        self.scoreboard = scoreboard
+        self.row = scoreboard._cluster(self.slot)
+        self.counters = scoreboard.counters_of(worker, self.slot)
+        self.eligible = <unsigned char*>malloc(self.count + 1)
+        if self.eligible == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.eligible)
+
+    cdef Endpoint pick(self, list tried):
+        """The endpoint whose turn it is among those that are in and were not `tried` (None: nothing was); None if there is none.
+
+        The cursor is the replica's: a turn taken by another worker meanwhile is taken into account, so that all workers
+        together go round strictly.
+        """
+        cdef int64_t now = monotonic_ns() if self.outlier_on else 0
+        cdef int position, cursor
+        cdef Endpoint endpoint
+        for position in range(self.count):
+            endpoint = <Endpoint>self.endpoints[position]
+            self.eligible[position] = (
+                not (self.outlier_on and wp_load64(&endpoint.row.ejected_until) > now)
+                and (tried is None or endpoint not in tried))
+        while True:
+            cursor = wp_load(&self.row.cursor)
+            position = round_robin(cursor - 1, self.eligible, self.count)
+            if position < 0:
+                return None
+            if wp_swap(&self.row.cursor, cursor, position + 1):
+                return <Endpoint>self.endpoints[position]

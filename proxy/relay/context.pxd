@@ -1,0 +1,26 @@
+# What all exchanges of a worker share; see context.pyx.
+from libc.stdint cimport int64_t, uint64_t
+
+from proxy.observe.access_log cimport AccessLog
+from proxy.scoreboard cimport Scoreboard, WorkerRow
+from proxy.wire.stream cimport Deadlines
+
+cdef class Context:
+    cdef readonly Scoreboard scoreboard
+    cdef readonly int worker
+    cdef WorkerRow* row
+    cdef readonly AccessLog log
+    cdef readonly object fleet
+    cdef readonly Deadlines idle, head, stall, linger, endpoint_idle
+    cdef readonly double stall_seconds
+    cdef public bint draining
+    cdef char* scratch               # HEAD_ROOM bytes; overwritten by whoever runs next
+    cdef char date_line[64]
+    cdef int64_t date_second
+    cdef uint64_t random[4]
+
+    cdef const char* date(self, int64_t wall_ns) noexcept
+    cdef uint64_t next_random(self) noexcept
+    cdef void make_request_id(self, char* out) noexcept
+
+cdef int64_t wall_ns() noexcept

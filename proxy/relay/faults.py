@@ -1,0 +1,88 @@
+"""What goes wrong on the way of a request: whose fault it is, and how it is told to the client and to the log.
+
+Statuses, response flags, details and bodies are Envoy's (access_log/usage.rst, local replies), so that what operators know
+of a waypoint holds here. Flags: https://www.envoyproxy.io, "Response Flags".
+"""
+
+import errno
+import os
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Owner(Enum):
+    """Whose fault it is."""
+
+    CLIENT = "client"
+    ENDPOINT = "endpoint"
+    US = "us"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way to fail. `status` 0: there is nobody left to answer. `transport_failure` is for the log alone."""
+
+    owner: Owner
+    status: int
+    flags: bytes
+    details: bytes
+    body: bytes = b""
+    transport_failure: bytes = b""
+
+
+BAD_REQUEST = Fault(Owner.CLIENT, 400, b"DPE", b"http1.codec_error", b"Bad Request")
+HEAD_TOO_LARGE = Fault(Owner.CLIENT, 431, b"DPE", b"http1.headers_too_large", b"Request Header Fields Too Large")
+TOO_MANY_FIELDS = Fault(Owner.CLIENT, 431, b"DPE", b"http1.too_many_headers", b"Request Header Fields Too Large")
+LOW_VERSION = Fault(Owner.CLIENT, 426, b"DPE", b"low_version")
+NOT_IMPLEMENTED = Fault(Owner.CLIENT, 501, b"DPE", b"http1.invalid_transfer_encoding", b"Not Implemented")
+HEAD_TIMEOUT = Fault(Owner.CLIENT, 408, b"-", b"request_header_timeout", b"request header timeout")
+BODY_TIMEOUT = Fault(Owner.CLIENT, 408, b"SI", b"stream_idle_timeout", b"stream timeout")
+CLIENT_LEFT = Fault(Owner.CLIENT, 0, b"DC", b"downstream_remote_disconnect")
+CLIENT_STALLED = Fault(Owner.CLIENT, 0, b"SI", b"stream_idle_timeout")
+
+NO_ROUTE = Fault(Owner.CLIENT, 404, b"NR", b"route_not_found")
+CLOSED = Fault(Owner.US, 403, b"-", b"rbac_access_denied_matched_policy[none]", b"RBAC: access denied")
+NO_HEALTHY_ENDPOINT = Fault(Owner.ENDPOINT, 503, b"UH", b"no_healthy_upstream", b"no healthy upstream")
+
+
+def connect_failed(error: int, retried: bool, exhausted: bool) -> Fault:
+    """No connection to the endpoint: refused, unreachable or (ETIMEDOUT) not answered within connectTimeout."""
+    flags = b"URX,UF" if exhausted else b"UF"
+    if error == errno.ETIMEDOUT:
+        return _reset(b"before", b"connection timeout", flags, retried)
+    text = b"delayed connect error: " + os.strerror(error).encode()
+    return _reset(b"before", b"remote connection failure", flags, retried, text)
+
+
+def endpoint_closed(retried: bool, exhausted: bool) -> Fault:
+    """The endpoint took the request and closed the connection without an answer."""
+    return _reset(b"before", b"connection termination", b"URX,UC" if exhausted else b"UC", retried)
+
+
+def endpoint_malformed() -> Fault:
+    """The endpoint answered something that is no HTTP/1.1 response."""
+    return Fault(
+        Owner.ENDPOINT,
+        502,
+        b"UPE",
+        b"upstream_reset_before_response_started{protocol_error}",
+        b"upstream connect error or disconnect/reset before headers. reset reason: protocol error",
+    )
+
+
+# The head of the response had gone to the client already: its connection is cut so that it cannot take the rest for whole.
+RESPONSE_CUT = Fault(Owner.ENDPOINT, 0, b"UC", b"upstream_reset_after_response_started{connection_termination}")
+RESPONSE_MALFORMED = Fault(Owner.ENDPOINT, 0, b"UPE", b"upstream_reset_after_response_started{protocol_error}")
+
+
+def _reset(when: bytes, reason: bytes, flags: bytes, retried: bool, transport: bytes = b"") -> Fault:
+    details = b"upstream_reset_%s_response_started{%s%s}" % (when, reason, b"|" + transport if transport else b"")
+    latest = b"retried and the latest reset reason: " if retried else b"reset reason: "
+    return Fault(
+        Owner.ENDPOINT,
+        503,
+        flags,
+        details.replace(b" ", b"_"),
+        b"upstream connect error or disconnect/reset before headers. " + latest + reason,
+        transport.replace(b" ", b"_"),
+    )

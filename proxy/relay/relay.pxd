@@ -1,0 +1,21 @@
+# A worker's relay; theory in relay.pyx.
+from proxy.relay.context cimport Context
+from proxy.relay.exchange cimport Exchange
+from proxy.wire.stream cimport Stream
+
+cdef class Relay:
+    cdef readonly Context context
+    cdef readonly dict clusters          # name -> Cluster
+    cdef dict endpoints                  # (cluster slot, endpoint slot) -> Endpoint
+    cdef list spare                      # exchanges nobody uses now
+
+    cdef bint serve_request(self, Stream client, Listener listener) except -1
+    cdef Py_ssize_t await_request(self, Stream client) except? -100
+
+cdef class Listener:
+    cdef readonly str name, address
+    cdef public dict routes              # host, lower case -> Cluster
+    cdef readonly int fd
+    cdef Relay relay
+    cdef object watcher, handover, pause
+    cdef readonly bint open

@@ -1,0 +1,189 @@
+"""A worker's relay: what it serves (the snapshot), and the loop of requests on a client connection.
+
+A snapshot is applied between two events. Exchanges that are under way keep the cluster and endpoint objects they began
+with; endpoints that stay keep their pooled connections.
+"""
+
+import gevent
+from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, errno
+
+from proxy.relay.cluster cimport Cluster, Endpoint
+from proxy.relay.exchange cimport Exchange
+from proxy.wire.head cimport INCOMPLETE, Head
+from proxy.wire.stream cimport END, TIMED_OUT, get_hub
+from proxy.wire.tcp cimport TcpStream, accept_one, adopt
+
+from proxy.relay import faults
+from proxy.relay.exchange import fault_of
+
+# Connections taken in one go before others get their turn.
+cdef enum:
+    ACCEPTS_A_TURN = 64
+cdef int SPARE_EXCHANGES = 256
+# How long accepting rests when descriptors or memory have run out.
+cdef double PAUSE_SECONDS = 0.1
+cdef Head scanner = Head()
+
+
+cdef class Relay:
+    """Everything a worker serves, and the way a connection is served."""
+
+    def __init__(self, Context context):
+        self.context = context
+        self.clusters = {}
+        self.endpoints = {}
+        self.spare = []
+
+    # -- the snapshot -------------------------------------------------------------------------------------------------
+
+    def apply(self, bint full, list clusters, list removed):
+        """Takes over the clusters that changed and forgets those removed (`full`: all that are not named)."""
+        fresh = {body["name"]: self.make_cluster(body) for body in clusters}
+        kept = {} if full else {name: known for name, known in self.clusters.items() if name not in removed}
+        kept.update(fresh)
+        self.clusters = kept
+        self.retire_endpoints()
+
+    def make_cluster(self, dict body) -> Cluster:
+        cdef list endpoints = []
+        for entry in body["endpoints"]:
+            key = (body["slot"], entry["slot"])
+            endpoint = self.endpoints.get(key)
+            if endpoint is None:
+                endpoint = Endpoint(self.context.scoreboard, self.context.worker, entry["ip"], entry["port"],
+                                    entry["workload"], entry["slot"], self.context.endpoint_idle)
+                self.endpoints[key] = endpoint
+            endpoints.append(endpoint)
+        return Cluster(self.context.scoreboard, self.context.worker, body, endpoints)
+
+    def retire_endpoints(self):
+        """Endpoints that no cluster names any more give up their pooled connections."""
+        cdef Cluster cluster
+        cdef Endpoint endpoint
+        used = {(cluster.slot, endpoint.slot) for cluster in self.clusters.values() for endpoint in cluster.endpoints}
+        for key in [key for key in self.endpoints if key not in used]:
+            endpoint = self.endpoints.pop(key)
+            endpoint.retire()
+
+    def routes(self, dict hosts) -> dict:
+        """A listener's routes with cluster objects for their names."""
+        return {host: self.clusters[name] for host, name in hosts.items() if name in self.clusters}
+
+    # -- connections --------------------------------------------------------------------------------------------------
+
+    def serve(self, int fd, Listener listener):
+        """Serves one client connection to its end; the descriptor is ours from now on. Runs in its own greenlet."""
+        cdef TcpStream client = adopt(fd, self.context.stall_seconds)
+        try:
+            while self.serve_request(client, listener):
+                pass
+        finally:
+            client.close()
+            self.context.scoreboard.add_connections(self.context.worker, -1)
+
+    cdef bint serve_request(self, Stream client, Listener listener) except -1:
+        """One request; True if another may follow on the connection."""
+        cdef Py_ssize_t size = self.await_request(client)
+        cdef Exchange exchange
+        if size == END:
+            return False
+        exchange = self.spare.pop() if self.spare else Exchange(self.context)
+        if size > 0:
+            again = exchange.run(client, size, listener.routes)
+        else:
+            again = False
+            exchange.refuse(client, faults.HEAD_TIMEOUT if size == -100_000 else fault_of(size))
+        if len(self.spare) < SPARE_EXCHANGES:
+            self.spare.append(exchange)
+        return again
+
+    cdef Py_ssize_t await_request(self, Stream client) except? -100:
+        """The size of the next request head, END if none will come, a negative parser Result, or -100000: too slow.
+
+        Between requests a connection holds no buffer, and may be silent for as long as the idle limit says; once the first
+        byte is here the whole head must follow within the head limit.
+        """
+        cdef Py_ssize_t size, got, scanned = 0
+        if client.start == client.end:
+            if self.context.draining:
+                return END
+            client.release()
+            client.arm(self.context.idle)
+            got = client.fill()
+            client.disarm()
+            if got <= 0:
+                return END
+        size = scanner.scan(client.buffer + client.start, client.end - client.start, &scanned)
+        if size != INCOMPLETE:
+            return size
+        client.arm(self.context.head)
+        while size == INCOMPLETE:
+            got = client.fill()
+            if got <= 0:
+                client.disarm()
+                return -100_000 if got == TIMED_OUT else END
+            size = scanner.scan(client.buffer + client.start, client.end - client.start, &scanned)
+        client.disarm()
+        return size
+
+
+cdef class Listener:
+    """One listening socket in one worker. `handover(fd, slot, address)` gives a connection to another worker."""
+
+    def __init__(self, Relay relay, str name, str address, int fd, handover):
+        self.relay = relay
+        self.name = name
+        self.address = address
+        self.fd = fd
+        self.handover = handover
+        self.routes = {}
+        self.open = False
+
+    def start(self):
+        """Begins to accept."""
+        if not self.open:
+            self.open = True
+            self.watcher = get_hub().loop.io(self.fd, 1)
+            self.watcher.start(self.accept)
+
+    def stop(self):
+        """Takes what the kernel has already accepted for us, and nothing more."""
+        if self.open:
+            self.open = False
+            self.accept()
+            self.watcher.stop()
+            self.watcher.close()
+            self.watcher = None
+
+    def accept(self):
+        """Accepts what waits; each connection goes to the worker with the fewest."""
+        cdef int fd, slot
+        cdef int worker = self.relay.context.worker
+        for _ in range(ACCEPTS_A_TURN):
+            fd = accept_one(self.fd)
+            if fd < 0:
+                if errno == EINTR or errno == ECONNABORTED:
+                    continue
+                if errno != EAGAIN:
+                    self.rest()
+                return
+            slot = self.relay.context.scoreboard.assign_connection(worker)
+            if slot == worker or not self.handover(fd, slot, self.address):
+                self.take(fd)
+
+    def take(self, int fd):
+        """Serves a connection that is counted as this worker's."""
+        gevent.spawn(self.relay.serve, fd, self)
+
+    def rest(self):
+        """Out of descriptors or memory: accepting again at once would only spin."""
+        if self.pause is None and self.watcher is not None:
+            self.watcher.stop()
+            self.pause = get_hub().loop.timer(PAUSE_SECONDS)
+            self.pause.start(self.resume)
+
+    def resume(self):
+        self.pause.close()
+        self.pause = None
+        if self.watcher is not None:
+            self.watcher.start(self.accept)

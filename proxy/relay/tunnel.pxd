@@ -1,0 +1,6 @@
+from libc.stdint cimport int64_t
+
+from proxy.wire.stream cimport Deadlines, Stream
+
+cdef int run_tunnel(
+    Stream client, Stream endpoint, Deadlines idle, int64_t* received, int64_t* sent) except -1

@@ -1,0 +1,217 @@
+"""A worker process: listeners, the data path, and this worker's part of the fleet's state.
+
+Started by the arbiter (`python -m proxy.worker`), fed with snapshots by the controller, told by signals to drain (TERM) and
+to reopen its log (HUP). It needs neither of them to go on serving what it has.
+"""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import argparse  # noqa: E402
+import gc  # noqa: E402
+import logging  # noqa: E402
+import os  # noqa: E402
+import signal  # noqa: E402
+import socket  # noqa: E402
+import sys  # noqa: E402
+from typing import Any  # noqa: E402
+
+import gevent  # noqa: E402
+import msgpack  # noqa: E402
+from gevent.event import Event  # noqa: E402
+
+from proxy import log as process_log  # noqa: E402
+from proxy import scoreboard  # noqa: E402
+from proxy.channel import Channel, Message, read_body  # noqa: E402
+from proxy.fleet import Fleet  # noqa: E402
+from proxy.handed import Handed  # noqa: E402
+from proxy.observe import outlier_log  # noqa: E402
+from proxy.observe.access_log import AccessLog  # noqa: E402
+from proxy.relay.context import Context  # noqa: E402
+from proxy.relay.relay import Listener, Relay  # noqa: E402
+from proxy.scoreboard import Scoreboard  # noqa: E402
+from proxy.settings import Settings  # noqa: E402
+
+log = logging.getLogger("worker")
+
+# Listeners open when the fleet's ejections are known, and without them after this time.
+RECONCILE_SECONDS = 0.25
+# How often time limits are looked at.
+TICK_SECONDS = 0.25
+# A pooled connection that is not used for so long is closed (Envoy's idle_timeout).
+ENDPOINT_IDLE_SECONDS = 3600.0
+
+
+class Worker:
+    """One worker. Everything here happens between events; only greenlets of connections wait."""
+
+    def __init__(self, board: Scoreboard, slot: int, channel: Channel, handed: Handed, message: Message) -> None:
+        settings = Settings.from_message(message["settings"])
+        self._board = board
+        self._slot = slot
+        self._channel = channel
+        self._handed = handed
+        self._access_log = AccessLog(settings.access_log, settings.access_log_format)
+        line = outlier_log.json_line if settings.access_log_format == "json" else outlier_log.text_line
+        self._fleet = Fleet(
+            board,
+            slot,
+            message["replica"],
+            message["redis"],
+            settings.redis_prefix,
+            lambda event: self._access_log.line(line(event, outlier_log.stamp())),
+        )
+        limits = {
+            "idle": settings.idle_timeout,
+            "head": settings.request_headers_timeout,
+            "stall": settings.stream_idle_timeout,
+            "endpoint_idle": ENDPOINT_IDLE_SECONDS,
+        }
+        self._context = Context(board, slot, self._access_log, self._fleet, limits)
+        self._relay = Relay(self._context)
+        self._listeners: dict[str, Listener] = {}
+        self._sockets: dict[str, int] = {}
+        self._draining = Event()
+
+    def run(self) -> None:
+        """Serves until drained."""
+        gevent.signal_handler(signal.SIGTERM, self._draining.set)
+        gevent.signal_handler(signal.SIGHUP, self._reopen)
+        gevent.spawn(self._tick)
+        gevent.spawn(self._hear)
+        gevent.spawn(self._handed.receive, self._take)
+        self._draining.wait()
+        self._drain()
+
+    def _tick(self) -> None:
+        while True:
+            gevent.sleep(TICK_SECONDS)
+            self._context.tick()
+
+    def _reopen(self) -> None:
+        try:
+            self._access_log.reopen()
+        except OSError as error:
+            log.error("access log: %s; the old file stays open", error)
+
+    # -- snapshots ----------------------------------------------------------------------------------------------------
+
+    def _hear(self) -> None:
+        """Takes snapshots from the controller for as long as there is an arbiter."""
+        while True:
+            received = self._channel.receive()
+            if received is None:
+                return
+            message, fds = received
+            if message["op"] == "snapshot":
+                self._take_snapshot(message, fds)
+
+    def _take_snapshot(self, message: Message, fds: list[int]) -> None:
+        body_fd, *sockets = fds
+        body: dict[str, Any] = msgpack.unpackb(read_body(body_fd))
+        os.close(body_fd)
+        for address, fd in zip(message["sockets"], sockets, strict=True):
+            self._replace_socket(address, fd)
+        self._relay.apply(body["full"], body["clusters"], body["removed"])
+        self._fleet.apply(body["full"], body["clusters"], body["removed"])
+        self._prepare_listeners(body["listeners"])
+        first = self._board.worker(self._slot).state == scoreboard.STARTING
+        if first:
+            self._fleet.start()
+            self._await_reconcile()
+        if not self._draining.is_set():
+            for listener in self._listeners.values():
+                listener.start()
+            if first:
+                self._board.set_worker_state(self._slot, scoreboard.READY)
+        self._board.set_worker_snapshot(self._slot, message["number"])
+
+    def _await_reconcile(self) -> None:
+        with gevent.Timeout(RECONCILE_SECONDS, False):
+            while not self._board.reconciled:
+                gevent.sleep(0.005)
+
+    def _replace_socket(self, address: str, fd: int) -> None:
+        old = self._sockets.get(address)
+        if old is not None:
+            self._close_listener(address)
+        self._sockets[address] = fd
+
+    def _prepare_listeners(self, wanted: list[dict[str, Any]]) -> None:
+        """Listeners as the snapshot has them; new ones do not accept yet."""
+        gone = self._sockets.keys() - {entry["address"] for entry in wanted}
+        for address in list(gone):
+            self._close_listener(address)
+        for entry in wanted:
+            address = entry["address"]
+            fd = self._sockets.get(address)
+            if fd is None:
+                continue  # not bound: the controller says why
+            listener = self._listeners.get(address)
+            if listener is None:
+                listener = Listener(self._relay, entry["name"], address, fd, self._handed.give)
+                self._listeners[address] = listener
+            listener.routes = self._relay.routes(entry["routes"])
+
+    def _close_listener(self, address: str) -> None:
+        listener = self._listeners.pop(address, None)
+        if listener is not None:
+            listener.stop()
+            listener.routes = {}  # the connections it has are told 404 from now on
+        os.close(self._sockets.pop(address))
+
+    # -- connections from other workers -------------------------------------------------------------------------------
+
+    def _take(self, address: str, fd: int) -> None:
+        listener = self._listeners.get(address)
+        if listener is None:
+            os.close(fd)
+            self._board.add_connections(self._slot, -1)
+        else:
+            listener.take(fd)
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        """No new connections; the ones there are finish what they are doing."""
+        self._board.set_worker_state(self._slot, scoreboard.DRAINING)
+        for listener in self._listeners.values():
+            listener.stop()
+        self._handed.take_rest(self._take)
+        self._board.drop_lease(self._slot)
+        gevent.sleep(0)
+        self._context.draining = True
+        while self._board.worker(self._slot).connections > 0:
+            self._context.idle.end_all()
+            gevent.sleep(0.02)
+        self._access_log.flush()
+
+
+def main() -> None:
+    """Entry point of the process."""
+    options = _arguments()
+    board = Scoreboard.attach(options.scoreboard)
+    channel = Channel.adopt(options.channel)
+    received = channel.receive()
+    if received is None:
+        sys.exit("worker: the arbiter is gone")
+    process_log.set_up(received[0]["settings"]["log_level"], f"worker {options.slot}")
+    outgoing = dict(tuple(map(int, pair.split(":"))) for pair in options.handover_out.split(",") if pair)
+    handed = Handed(board, options.slot, socket.socket(fileno=options.handover_in), outgoing)
+    worker = Worker(board, options.slot, channel, handed, received[0])
+    gc.collect()
+    gc.freeze()
+    worker.run()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="proxy.worker")
+    for name in ("slot", "channel", "scoreboard", "handover-in"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--handover-out", default="")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
