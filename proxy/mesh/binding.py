@@ -34,6 +34,4 @@ def admitted(
     service: Service, gateway: Gateway, listener: GatewayListener, namespace_labels: Mapping[str, str]
 ) -> bool:
     """Whether a listener takes a Service that is bound to its Gateway."""
-    return listener.admission.admits(
-        service.manifest.namespace, dict(namespace_labels), gateway.manifest.namespace
-    )
+    return listener.admission.admits(service.manifest.namespace, dict(namespace_labels), gateway.manifest.namespace)

@@ -9,13 +9,13 @@ from proxy.mesh import slices
 from proxy.mesh.destination_rule import DestinationRule
 from proxy.mesh.gateways import Gateway
 from proxy.mesh.guards import Guard
+from proxy.mesh.lines import Path
 from proxy.mesh.model import Cluster
 from proxy.mesh.protocol import Speaks
 from proxy.mesh.report import Report
 from proxy.mesh.rules import Rules
 from proxy.mesh.services import Service, ServicePort
 from proxy.mesh.slices import Slice
-from proxy.mesh.tree import Path
 
 
 class Clusters:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.mesh.duration import milliseconds
+from proxy.mesh.lines import Path
 from proxy.mesh.manifests import Manifest
 from proxy.mesh.metadata import is_label
 from proxy.mesh.model import DEFAULT_ABANDONED_MS, DEFAULT_CONNECT_TIMEOUT_MS, OutlierDetection
 from proxy.mesh.report import Report, shown
 from proxy.mesh.schema import At, duration, items, mapping, matching, struct, text, unenforced
 from proxy.mesh.traffic_policy import traffic_policy
-from proxy.mesh.tree import Path
 
 CLUSTER_DOMAIN = "svc.cluster.local"
 ABANDONED_ANNOTATION = "waypointd.io/abandoned-request-timeout"
@@ -122,8 +122,11 @@ def _subset_names(at: At, spec: dict[str, object]) -> None:
 
 
 _subset = struct(
-    {"name": matching(is_label, "a name of lower-case letters, digits and -"), "labels": mapping(text),
-     "trafficPolicy": traffic_policy},
+    {
+        "name": matching(is_label, "a name of lower-case letters, digits and -"),
+        "labels": mapping(text),
+        "trafficPolicy": traffic_policy,
+    },
     required=("name",),
 )
 

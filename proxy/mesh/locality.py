@@ -14,8 +14,8 @@ _REGION_LABELS = frozenset(
 
 def _good_locality(name: str) -> bool:
     parts = name.split("/")
-    return len(parts) <= 3 and all(part and (part == "*" or "*" not in part) for part in parts) and (
-        "*" not in parts[:-1]
+    return (
+        len(parts) <= 3 and all(part and (part == "*" or "*" not in part) for part in parts) and ("*" not in parts[:-1])
     )
 
 

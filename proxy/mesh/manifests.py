@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from proxy.mesh.lines import Lines, path_of, path_text
 from proxy.mesh.metadata import heading, identity, metadata_faults, metadata_of
 from proxy.mesh.model import Fault, printable
-from proxy.mesh.tree import Lines, Tree, path_of, path_text, read
+from proxy.mesh.tree import Tree, read
 
 _CORE = ""
 _ISTIO_NETWORK = "networking.istio.io"

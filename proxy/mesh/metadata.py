@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from proxy.mesh.tree import Path
+from proxy.mesh.lines import Path
 
 DEFAULT_NAMESPACE = "default"
 CLUSTER_SCOPED = frozenset({"Namespace", "Node", "GatewayClass"})

@@ -9,9 +9,9 @@ import difflib
 import json
 from collections.abc import Iterable
 
+from proxy.mesh.lines import Path, path_text
 from proxy.mesh.manifests import Manifest
 from proxy.mesh.model import Fault
-from proxy.mesh.tree import Path, path_text
 
 _LONGEST_SHOWN = 60
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from proxy.mesh.duration import milliseconds
+from proxy.mesh.lines import Path
 from proxy.mesh.manifests import Manifest
 from proxy.mesh.report import Report, shown, suggestion
-from proxy.mesh.tree import Path
 
 INT32_MAX = 2**31 - 1
 UINT32_MAX = 2**32 - 1

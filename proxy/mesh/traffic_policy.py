@@ -80,9 +80,7 @@ _consistent_hash = struct(
         "useSourceIp": boolean,
         "httpQueryParameterName": text,
         "ringHash": struct({"minimumRingSize": unsigned}),
-        "maglev": struct(
-            {"tableSize": integer(1, _MAGLEV_LARGEST - 1)}, required=("tableSize",), rules=(_prime,)
-        ),
+        "maglev": struct({"tableSize": integer(1, _MAGLEV_LARGEST - 1)}, required=("tableSize",), rules=(_prime,)),
         "minimumRingSize": unsigned,
     },
     rules=(

@@ -1,12 +1,11 @@
 """YAML (and JSON, a subset of it) as plain values that remember their line.
 
 Reads text only. It may not trust the text: nesting and alias expansion are bounded, no tag builds an object, and keys
-given twice are reported. Scalars follow YAML 1.1 as Kubernetes' own reader (go-yaml) does: dates and `1:30` stay text.
+given twice are reported.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
@@ -23,36 +22,11 @@ from yaml.events import (
     StreamEndEvent,
 )
 
+from proxy.mesh.lines import Lines, Path
+from proxy.mesh.scalars import TAG, converted
+
 MAX_DEPTH = 64
 MAX_ALIASED = 100_000
-
-Path = tuple[str | int, ...]
-
-_PLAIN_STEP = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_STEP = re.compile(r"\[([^\]]*)\]|([^.\[]+)")
-_EXPONENT = re.compile(r"-?[0-9]+(\.[0-9]+)?[eE][+-]?[0-9]+")
-_TAG = "tag:yaml.org,2002:"
-_TRUE = frozenset({"yes", "true", "on"})
-
-
-class Lines:
-    """The line (from 1) of a value, and of what is inside it."""
-
-    __slots__ = ("children", "line")
-
-    def __init__(self, line: int) -> None:
-        self.line = line
-        self.children: dict[str | int, Lines] = {}
-
-    def line_of(self, path: Path) -> int:
-        """Line of the value at `path`, or of the nearest thing around it that is written down."""
-        here = self
-        for step in path:
-            inner = here.children.get(step)
-            if inner is None:
-                break
-            here = inner
-        return here.line
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,25 +45,6 @@ class Tree:
     value: object
     lines: Lines
     problems: list[Problem] = field(default_factory=list)
-
-
-def path_text(path: Path) -> str:
-    """`spec.ports[0].name`, `metadata.labels[istio.io/use-waypoint]`."""
-    text = ""
-    for step in path:
-        if isinstance(step, int) or not _PLAIN_STEP.fullmatch(step):
-            text += f"[{step}]"
-        else:
-            text += f".{step}" if text else step
-    return text
-
-
-def path_of(text: str) -> Path:
-    """The path that `path_text` writes as `text`."""
-    steps: list[str | int] = []
-    for bracketed, plain in _STEP.findall(text):
-        steps.append(int(bracketed) if bracketed.isdecimal() else bracketed or plain)
-    return tuple(steps)
 
 
 def read(text: str) -> Iterator[Tree]:
@@ -171,7 +126,7 @@ class _Builder:
             if len(self._path) >= MAX_DEPTH:
                 raise _UnreadableError(line, f"nested more than {MAX_DEPTH} levels deep")
             tag: str | None = getattr(event, "tag", None)
-            if tag not in (None, "!", _TAG + "map", _TAG + "seq"):
+            if tag not in (None, "!", TAG + "map", TAG + "seq"):
                 self._problem(line, f"the tag {tag} is not supported")
             value = self._mapping(lines) if isinstance(event, MappingStartEvent) else self._sequence(lines)
         if anchor is not None:
@@ -253,9 +208,9 @@ class _Builder:
         if tag is None or tag == "!":
             tag = cast(str, self._resolve(yaml.ScalarNode, event.value, event.implicit))
         try:
-            return _converted(tag, event.value, event.implicit[0])
+            return converted(tag, event.value, event.implicit[0])
         except ValueError:
-            self._problem(line, f"not a value of {tag.removeprefix(_TAG)}")
+            self._problem(line, f"not a value of {tag.removeprefix(TAG)}")
         except LookupError:
             self._problem(line, f"the tag {tag} is not supported")
         return None
@@ -274,35 +229,3 @@ def _at_line(lines: Lines, line: int) -> Lines:
     moved = Lines(line)
     moved.children = lines.children
     return moved
-
-
-def _converted(tag: str, text: str, plain: bool) -> object:
-    """The value of a scalar. Raises ValueError (bad number) or LookupError (unknown tag)."""
-    kind = tag.removeprefix(_TAG)
-    if kind == "str":
-        # JSON's exponent form is text to YAML 1.1, and a number to everybody who writes it.
-        return float(text) if plain and _EXPONENT.fullmatch(text) else text
-    if kind in ("timestamp", "merge", "value"):
-        return text
-    if kind == "null":
-        return None
-    if kind == "bool":
-        return text.lower() in _TRUE
-    if kind == "int":
-        return text if ":" in text else _integer(text.replace("_", ""))
-    if kind == "float":
-        return text if ":" in text else _real(text.replace("_", "").lower())
-    raise LookupError(tag)
-
-
-def _integer(text: str) -> int:
-    digits = text.lstrip("+-")
-    if len(digits) > 64:
-        raise ValueError("too many digits")
-    # A leading zero means octal, as in YAML 1.1 and go-yaml.
-    octal = len(digits) > 1 and digits[0] == "0" and digits.isdecimal()
-    return int(text, 8 if octal else 0)
-
-
-def _real(text: str) -> float:
-    return float(text.replace(".inf", "inf").replace(".nan", "nan"))

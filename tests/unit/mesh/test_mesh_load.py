@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+import yaml
 from mesh_rig import demo_documents, documents, endpoint_slice, faults, gateway, loaded, namespace, rule, service, shop
 
 from proxy.mesh.load import Document, load
@@ -33,16 +36,19 @@ def test_the_demo_is_the_guides_mesh_and_has_nothing_to_warn_of() -> None:
     }
     (listener,) = result.snapshot.listeners
     assert (listener.name, listener.port, listener.protocol) == ("http", 8000, "HTTP")
-    forms = ["in-ambient", "in-ambient.httpbin", "in-ambient.httpbin.svc", "in-ambient.httpbin.svc.cluster.local",
-             "in-ambient.httpbin.svc.cluster.local.", "10.96.45.123", "127.0.0.1"]  # fmt: skip
+    forms = [
+        "in-ambient",
+        "in-ambient.httpbin",
+        "in-ambient.httpbin.svc",
+        "in-ambient.httpbin.svc.cluster.local",
+        "in-ambient.httpbin.svc.cluster.local.",
+        "10.96.45.123",
+        "127.0.0.1",
+    ]
     assert set(listener.routes) == {form + port for form in forms for port in ("", ":8000")}
 
 
 def test_the_demo_works_in_json_and_as_a_list() -> None:
-    import json
-
-    import yaml
-
     objects = [yaml.safe_load(document.text) for document in demo_documents()]
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
     assert load([Document("all.json", text)]).snapshot == load(demo_documents()).snapshot
@@ -92,7 +98,11 @@ def test_everything_wrong_is_told_at_once_and_in_order() -> None:
     assert result.snapshot is None
     assert result.reason == "the configuration has 4 faults"
     assert [(fault.path, fault.line) for fault in result.faults] == [
-        ("DestinationRule-2.yaml", 10), ("Gateway-0.yaml", 1), ("a.yaml", 6), ("b.yaml", 2)]  # fmt: skip
+        ("DestinationRule-2.yaml", 10),
+        ("Gateway-0.yaml", 1),
+        ("a.yaml", 6),
+        ("b.yaml", 2),
+    ]
 
 
 def test_a_fault_is_written_with_file_line_object_and_field() -> None:
@@ -114,7 +124,10 @@ def test_unknown_kinds_are_counted() -> None:
     istio = {"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "wp", "namespace": "shop"}}
     result = loaded(*shop(config_map, kustomization, kustomization, istio))
     assert result.unknown_kinds == {
-        "ConfigMap": 1, "Kustomization.kustomize.config.k8s.io": 2, "Gateway.networking.istio.io": 1}  # fmt: skip
+        "ConfigMap": 1,
+        "Kustomization.kustomize.config.k8s.io": 2,
+        "Gateway.networking.istio.io": 1,
+    }
     assert result.snapshot is not None
     assert result.warnings == ()
 
@@ -128,9 +141,13 @@ def test_a_known_kind_of_an_unknown_group_is_counted_and_warned_of() -> None:
 def test_warnings_are_in_the_snapshot_too() -> None:
     result = loaded(*shop(rule({"loadBalancer": {"simple": "RANDOM"}})))
     assert result.snapshot is not None
-    assert result.snapshot.warnings == result.warnings == (
-        "DestinationRule-4.yaml:10: DestinationRule shop/rule: spec.trafficPolicy.loadBalancer.simple: "
-        "RANDOM is not enforced by this version; ROUND_ROBIN is used",
+    assert (
+        result.snapshot.warnings
+        == result.warnings
+        == (
+            "DestinationRule-4.yaml:10: DestinationRule shop/rule: spec.trafficPolicy.loadBalancer.simple: "
+            "RANDOM is not enforced by this version; ROUND_ROBIN is used",
+        )
     )
 
 

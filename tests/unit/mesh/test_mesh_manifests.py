@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from proxy.mesh.lines import path_of, path_text
 from proxy.mesh.manifests import Document, read_objects
-from proxy.mesh.tree import MAX_DEPTH, path_of, path_text, read
+from proxy.mesh.tree import MAX_DEPTH, read
 
 SERVICE = """\
 # a comment
@@ -86,7 +87,10 @@ items:
 """
     objects = read_objects([Document("f.yaml", text)])
     assert [(each.kind, each.id, each.line) for each in objects.manifests] == [
-        ("Namespace", "a", 4), ("Namespace", "b", 7), ("Service", "a/c", 9)]  # fmt: skip
+        ("Namespace", "a", 4),
+        ("Namespace", "b", 7),
+        ("Service", "a/c", 9),
+    ]
     assert not objects.faults
 
 
@@ -106,18 +110,28 @@ items:
         (f"{SVC}metadata: {{}}\n", "f.yaml:3: Service default/: metadata.name: is missing"),
         (f"{SVC}metadata: {{name: 7}}\n", "metadata.name: must be text (put quotes around it)"),
         (f"{SVC}metadata: {{name: a.b}}\n", "metadata.name: is not a name"),
-        (f"{SVC}metadata: {{name: \"a\\nb\"}}\n", "metadata.name: is not a name"),
+        (f'{SVC}metadata: {{name: "a\\nb"}}\n', "metadata.name: is not a name"),
         (f"{SVC}metadata: {{name: a, namespace: A}}\n", "metadata.namespace: is not the name"),
         (f"{POD}metadata: {{name: a, labels: [b]}}\n", "metadata.labels: must be a mapping"),
         (f"{POD}metadata: {{name: a, labels: {{v: 1}}}}\n", "metadata.labels.v: must be text (put quotes"),
         (f"{POD}metadata: {{name: a, annotations: {{v: on}}}}\n", "metadata.annotations.v: must be text"),
         (f"{POD}metadata: {{name: a, creationTimestamp: now}}\n", "must be a time such as"),
-        ("apiVersion: v2\nkind: Pod\nmetadata: {name: a}\n", "f.yaml:1: Pod default/a: apiVersion: v2 is not read by this"),
-        ("kind: Pod\nkind: Pod\napiVersion: v1\nmetadata: {name: a}\n",
-         "f.yaml:2: Pod default/a: kind: given twice (first in line 1)"),
-        ("kind: Pod\napiVersion: v1\nmetadata:\n  name: a\n  labels:\n    a.b/c: x\n    a.b/c: y\n",
-         "f.yaml:7: Pod default/a: metadata.labels[a.b/c]: given twice (first in line 6)"),
-        ("kind: Pod\napiVersion: v1\nmetadata: {name: a}\nspec: {? [a] : b}\n", "f.yaml:4: Pod default/a: spec: a key must be"),
+        (
+            "apiVersion: v2\nkind: Pod\nmetadata: {name: a}\n",
+            "f.yaml:1: Pod default/a: apiVersion: v2 is not read by this",
+        ),
+        (
+            "kind: Pod\nkind: Pod\napiVersion: v1\nmetadata: {name: a}\n",
+            "f.yaml:2: Pod default/a: kind: given twice (first in line 1)",
+        ),
+        (
+            "kind: Pod\napiVersion: v1\nmetadata:\n  name: a\n  labels:\n    a.b/c: x\n    a.b/c: y\n",
+            "f.yaml:7: Pod default/a: metadata.labels[a.b/c]: given twice (first in line 6)",
+        ),
+        (
+            "kind: Pod\napiVersion: v1\nmetadata: {name: a}\nspec: {? [a] : b}\n",
+            "f.yaml:4: Pod default/a: spec: a key must be",
+        ),
         ("kind: Pod\napiVersion: v1\nmetadata: {name: a}\nspec: !!python/object:os.system {}\n", "is not supported"),
         ("kind: Pod\napiVersion: v1\nmetadata: {name: a}\nspec: !!binary YQ==\n", "is not supported"),
         ("kind: Pod\napiVersion: v1\nmetadata: {name: a}\nspec: !!int x\n", "spec: not a value of int"),
@@ -126,7 +140,7 @@ items:
         ("a: &b [*b]\n", "f.yaml:1: the alias *b is inside what it stands for"),
         ("a: 1\n<<: 2\n", "f.yaml:2: << must be given a mapping"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_and_where(text: str, said: str) -> None:
     assert said in "\n".join(told(text))
 
@@ -190,12 +204,32 @@ many:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("8080", 8080), ("010", 8), ("0x1f", 31), ("1_000", 1000), ("-3", -3), ("1.5", 1.5), ("1e3", 1000.0),
-        ("'8080'", "8080"), ("1:30", "1:30"), ("2025-03-11T19:45:12Z", "2025-03-11T19:45:12Z"), ("2025-03-11", "2025-03-11"),
-        ("yes", True), ("off", False), ("true", True), ("~", None), ("", None), ("null", None), ("'~'", "~"),
-        ("10s", "10s"), ("=", "="), (".inf", float("inf")), ("'1e3'", "1e3"), ("!!str 7", "7"), ("0o17", "0o17"),
+        ("8080", 8080),
+        ("010", 8),
+        ("0x1f", 31),
+        ("1_000", 1000),
+        ("-3", -3),
+        ("1.5", 1.5),
+        ("1e3", 1000.0),
+        ("'8080'", "8080"),
+        ("1:30", "1:30"),
+        ("2025-03-11T19:45:12Z", "2025-03-11T19:45:12Z"),
+        ("2025-03-11", "2025-03-11"),
+        ("yes", True),
+        ("off", False),
+        ("true", True),
+        ("~", None),
+        ("", None),
+        ("null", None),
+        ("'~'", "~"),
+        ("10s", "10s"),
+        ("=", "="),
+        (".inf", float("inf")),
+        ("'1e3'", "1e3"),
+        ("!!str 7", "7"),
+        ("0o17", "0o17"),
     ],
-)  # fmt: skip
+)
 def test_scalars(text: str, value: object) -> None:
     (tree,) = read(f"a: {text}\n")
     assert tree.value == {"a": value}
