@@ -74,6 +74,8 @@ def choose(gateways: Sequence[Manifest], wanted: str | None) -> tuple[Manifest |
             return None, "", Fault("--gateway", 0, "", "", "", f"must be NAMESPACE/NAME, not {shown(wanted)}")
         found = next((gateway for gateway in gateways if gateway.id == wanted), None)
         return found, "" if found else f"no Gateway {wanted}", None
+    # One that is given twice is a fault already.
+    gateways = list({gateway.id: gateway for gateway in reversed(gateways)}.values())[::-1]
     if not gateways:
         return None, "no Gateway", None
     if len(gateways) == 1:

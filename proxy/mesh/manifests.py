@@ -174,8 +174,10 @@ class _Reader:
         subject = f"{namespace}/{name}" if namespace else name
         for where, text in bad:
             self._fault(path, lines.line_of(where), kind, subject, path_text(where), text)
-        if not bad and self._first(path, lines.line, group, kind, namespace, name):
-            self.objects.manifests.append(Manifest(api_version, kind, namespace, name, body, path, lines))
+        if not bad:
+            self._once(path, lines.line, group, kind, namespace, name)
+        # Kept whatever is wrong with it so far, so that the rest of what is wrong is told at the same time.
+        self.objects.manifests.append(Manifest(api_version, kind, namespace, name, body, path, lines))
 
     def _unknown(self, path: str, lines: Lines, kind: str, group: str, namespace: str, name: str) -> None:
         label = f"{kind}.{group}" if group else kind
@@ -186,16 +188,14 @@ class _Reader:
             subject = f"{namespace}/{name}" if namespace else name
             self.objects.warnings.append(Fault(path, lines.line_of(("apiVersion",)), kind, subject, "apiVersion", text))
         if name:
-            self._first(path, lines.line, group, kind, namespace, name)
+            self._once(path, lines.line, group, kind, namespace, name)
 
-    def _first(self, path: str, line: int, group: str, kind: str, namespace: str, name: str) -> bool:
-        key, here = (group, kind, namespace, name), f"{path}:{line}"
-        if key not in self._seen:
-            self._seen[key] = here
-            return True
-        subject = f"{namespace}/{name}" if namespace else name
-        self._fault(path, line, kind, subject, "", f"given twice (first in {self._seen[key]})")
-        return False
+    def _once(self, path: str, line: int, group: str, kind: str, namespace: str, name: str) -> None:
+        key = (group, kind, namespace, name)
+        if key in self._seen:
+            subject = f"{namespace}/{name}" if namespace else name
+            self._fault(path, line, kind, subject, "", f"given twice (first in {self._seen[key]})")
+        self._seen.setdefault(key, f"{path}:{line}")
 
     def _fault(self, path: str, line: int, kind: str, name: str, where: str, text: str) -> None:
         self.objects.faults.append(Fault(path, line, kind, name, where, text))

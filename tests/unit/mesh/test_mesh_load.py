@@ -162,3 +162,9 @@ def test_a_thousand_endpoints_keep_their_order() -> None:
 def test_an_ipv6_endpoint_is_written_in_brackets() -> None:
     assert Endpoint("fd00::1", 8080, "").address == "[fd00::1]:8080"
     assert Endpoint("10.0.0.1", 8080, "").address == "10.0.0.1:8080"
+
+
+def test_an_object_given_twice_is_checked_all_the_same() -> None:
+    said = faults(*shop(gateway(), rule({"outlierDetection": {"interval": 1}}), rule({})))
+    assert ["given twice" in text for text in said] == [False, True, False, True]
+    assert not any("there are 2 Gateways" in text for text in said)

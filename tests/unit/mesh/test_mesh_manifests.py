@@ -156,6 +156,12 @@ def test_the_same_object_twice_is_a_fault_that_names_the_first() -> None:
     assert [str(fault) for fault in objects.faults] == [said]
 
 
+def test_the_same_object_twice_on_one_line_is_a_fault() -> None:
+    one = '{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}'
+    said = told(f'{{"apiVersion": "v1", "kind": "List", "items": [{one}, {one}]}}')
+    assert said == ["f.yaml:1: Namespace a: given twice (first in f.yaml:1)"]
+
+
 def test_the_same_object_of_two_versions_is_the_same_object() -> None:
     text = "apiVersion: networking.istio.io/{}\nkind: DestinationRule\nmetadata: {{name: a}}\n"
     objects = read_objects([Document("f.yaml", text.format("v1")), Document("g.yaml", text.format("v1beta1"))])
