@@ -6,7 +6,8 @@ to reopen its log (HUP). It needs neither of them to go on serving what it has.
 
 from gevent import monkey
 
-monkey.patch_all()
+if __name__ == "__main__":  # before anything that uses sockets is imported
+    monkey.patch_all()
 
 import argparse  # noqa: E402
 import gc  # noqa: E402

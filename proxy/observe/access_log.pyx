@@ -129,9 +129,9 @@ cdef class AccessLog:
             strftime(self.stamp, sizeof(self.stamp), "%Y-%m-%dT%H:%M:%S.", &parts)
             self.stamp_second = second
         memcpy(out, self.stamp, 20)
-        out[20] = b"0" + ms // 100
-        out[21] = b"0" + ms // 10 % 10
-        out[22] = b"0" + ms % 10
+        out[20] = c"0" + ms // 100
+        out[21] = c"0" + ms // 10 % 10
+        out[22] = c"0" + ms % 10
         out[23] = b"Z"
         return out + 24
 
@@ -265,7 +265,7 @@ cdef char* put_number(char* out, int64_t value) noexcept:
         out[0] = b"-"
         return out + 1
     while True:
-        digits[n] = b"0" + <char>(value % 10)
+        digits[n] = c"0" + <char>(value % 10)
         n += 1
         value //= 10
         if value == 0:
