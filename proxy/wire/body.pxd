@@ -1,9 +1,11 @@
 # How far a body reaches and which of its bytes go on. Rules in body.pyx.
-from libc.stdint cimport int64_t, uint8_t, uint16_t
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 cdef enum:
     TRAILER_NAME_KEPT = 32      # longer than any name that trailers may not have
 
+@cython.final
 cdef class Body:
     cdef int framing            # head.Framing
     cdef int64_t remaining      # LENGTH: bytes left; CHUNKED: left of this chunk
@@ -18,3 +20,13 @@ cdef class Body:
 
     cdef void start(self, int framing, int64_t content_length) noexcept nogil
     cdef Py_ssize_t take(self, const char* data, Py_ssize_t length, Py_ssize_t* forward) noexcept nogil
+
+    cdef Py_ssize_t take_chunked(self, const char* data, Py_ssize_t length, Py_ssize_t* forward) noexcept nogil
+    cdef Py_ssize_t take_data(self, Py_ssize_t length) noexcept nogil
+    cdef Py_ssize_t drop(self, const char* data, Py_ssize_t at, Py_ssize_t length) noexcept nogil
+    cdef int bad(self, const char* fault) noexcept nogil
+    cdef int step(self, uint8_t octet) noexcept nogil
+    cdef int size(self, uint8_t octet) noexcept nogil
+    cdef int extension(self, uint8_t octet) noexcept nogil
+    cdef int trailer(self, uint8_t octet) noexcept nogil
+    cdef int trailer_name(self, uint8_t octet) noexcept nogil

@@ -1,4 +1,5 @@
 # A parsed HTTP/1.1 head: offsets into its bytes, no Python object per field. Rules in head.pyx.
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
 cdef enum:
@@ -19,6 +20,9 @@ cdef enum Framing:              # how the body ends; a content-length of 0 is NO
 cdef enum Method:
     M_OTHER, M_GET, M_HEAD, M_POST, M_PUT, M_DELETE, M_OPTIONS, M_TRACE, M_CONNECT, M_PATCH
 
+cdef enum Coding:               # what Transfer-Encoding says
+    NO_CODING, CHUNKED_CODING, OTHER_CODING
+
 cdef enum Result:               # what scan and parse say besides a size
     INCOMPLETE = 0
     BAD = -1                    # 400
@@ -36,6 +40,7 @@ cdef struct Field:
 cdef struct Span:               # a piece of the head; absent: both 0
     uint32_t at, length
 
+@cython.final
 cdef class Head:
     cdef Field* fields          # MAX_FIELDS of them, allocated once
     cdef int count
@@ -59,9 +64,30 @@ cdef class Head:
     cdef bint expect_continue, te_trailers, has_date, has_server
     cdef bint grpc                  # content-type application/grpc*
     cdef Span request_id, forwarded_for, user_agent, original_path, forwarded_proto, upgrade_to
+    cdef Span host              # while parsing, with the counts of Host fields and Connection options
+    cdef int hosts, options, coding
+    cdef bint nominates         # Connection names a field
     cdef const char* fault      # why it is BAD, a few words for the debug log; NULL: it is not
 
     cdef int scan(self, const char* data, Py_ssize_t length, Py_ssize_t* scanned) noexcept nogil
     cdef int parse_request(self, const char* data, uint32_t size) noexcept nogil
     cdef int parse_response(self, const char* data, uint32_t size, int request_method) noexcept nogil
     cdef void clear(self) noexcept nogil
+
+    cdef int bad(self, const char* fault) noexcept nogil
+    cdef int request_line(self, const char* data, uint32_t start) noexcept nogil
+    cdef bint read_version(self, const char* text) noexcept nogil
+    cdef int status_line(self, const char* data) noexcept nogil
+    cdef int read_fields(self, const char* data) noexcept nogil
+    cdef int note(self, const char* data, int kind, Span value) noexcept nogil
+    cdef void keep(self, int kind, Span value) noexcept nogil
+    cdef int read_content_length(self, const char* digits, uint32_t length) noexcept nogil
+    cdef int read_transfer_encoding(self, const char* data, Span value) noexcept nogil
+    cdef int read_connection(self, const char* data, Span value) noexcept nogil
+    cdef void read_te(self, const char* data, Span value) noexcept nogil
+    cdef int nominate_all(self, const char* data) noexcept nogil
+    cdef void nominate(self, const char* data, Span option) noexcept nogil
+    cdef int frame_request(self) noexcept nogil
+    cdef int frame_response(self, int request_method) noexcept nogil
+    cdef int place_target(self, const char* data) noexcept nogil
+    cdef int cut_absolute_form(self, const char* data) noexcept nogil

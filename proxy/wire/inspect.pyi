@@ -1,0 +1,56 @@
+from typing import Literal, TypedDict
+
+Framing = Literal["none", "length", "chunked", "until close"]
+
+class Refused(Exception):
+    result: str
+    fault: str
+    def __init__(self, result: str, fault: str) -> None: ...
+
+class HeadView(TypedDict):
+    size: int
+    fields_at: int
+    minor: int
+    method: bytes
+    known_method: int
+    target: bytes
+    authority: bytes
+    path: bytes
+    absolute_form: bool
+    status: int
+    reason: bytes
+    fields: list[tuple[bytes, bytes]]
+    kinds: list[str]
+    line_ends: list[int]
+    framing: Framing
+    content_length: int
+    close: bool
+    keep_alive: bool
+    upgrade: bool
+    expect_continue: bool
+    te_trailers: bool
+    grpc: bool
+    has_date: bool
+    has_server: bool
+    request_id: bytes
+    forwarded_for: bytes
+    forwarded_proto: bytes
+    user_agent: bytes
+    original_path: bytes
+    upgrade_to: bytes
+
+class Scanner:
+    scanned: int
+    def __init__(self) -> None: ...
+    def feed(self, piece: bytes) -> int | None: ...
+
+class BodyReader:
+    forwarded: bytearray
+    rest: bytes
+    done: bool
+    data_bytes: int
+    def __init__(self, framing: Framing, content_length: int = -1) -> None: ...
+    def feed(self, piece: bytes) -> None: ...
+
+def request(data: bytes) -> HeadView: ...
+def response(data: bytes, method: bytes = b"GET") -> HeadView: ...
