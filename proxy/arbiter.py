@@ -14,7 +14,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from urllib.parse import urlsplit
 
 from proxy import listening, scoreboard
 from proxy.channel import Channel, Message
@@ -25,7 +24,7 @@ from proxy.scoreboard import Scoreboard
 from proxy.settings import Settings
 from proxy.signals import SignalQueue
 from proxy.version import __version__
-from state.embedded import Embedded
+from state.embedded import Embedded, EmbeddedError
 
 log = logging.getLogger("arbiter")
 
@@ -66,6 +65,7 @@ class Arbiter:
         self._modules = (controller_module, worker_module)
         self._replica = os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
         self._redis = settings.redis
+        self._started = time.monotonic()
         self._scoreboard = Scoreboard.create()
         self._handover = HandOver(min(max(2 * settings.workers, 16), scoreboard.MAX_WORKERS))
         self._sockets: dict[str, socket.socket] = {}
@@ -106,7 +106,7 @@ class Arbiter:
             store = Child("store", self._start_store)
             self._companions.append(store)
             if fault := store.start(time.monotonic()):
-                log.error("%s; give another one with --redis URL", fault)
+                log.error("%s", fault.partition("; trying again")[0])
                 self._status = 1
                 return
         for child in (*self._companions, self._controller):
@@ -157,6 +157,7 @@ class Arbiter:
     def _end(self) -> None:
         """Nothing may remain: stop the controller, then whatever is left."""
         self._close_listeners()
+        self._handover.close()
         self._controller.signal(signal.SIGTERM)
         for child in self._children():
             if child is not self._controller:
@@ -181,8 +182,10 @@ class Arbiter:
                 self._reload()
             case signal.SIGTTIN:
                 self._add_worker()
+                self._tell_wanted()
             case signal.SIGTTOU:
                 self._remove_worker()
+                self._tell_wanted()
             case signal.SIGUSR2:
                 log.warning("SIGUSR2: replacing the running program is not built in this version")
             case _:  # SIGCHLD: the loop reaps on every turn
@@ -284,6 +287,7 @@ class Arbiter:
     def _brief_controller(self) -> None:
         """Tell a new controller all it has to know: what is in force, what is open, who is there."""
         self._control.tell(self._first_message())
+        self._tell_wanted()
         if self._kept:
             self._control.tell({"op": "kept", "number": self._kept[0]}, [self._kept[1]])
         for address, sock in self._sockets.items():
@@ -292,6 +296,10 @@ class Arbiter:
             if worker.channel:
                 self._control.tell({"op": "worker", "slot": worker.slot}, [worker.channel.fileno()])
 
+    def _tell_wanted(self) -> None:
+        staying = sum(not worker.leaving for worker in self._workers.values())
+        self._control.tell({"op": "wanted", "workers": max(staying, 1) if self._workers else self._settings.workers})
+
     def _first_message(self) -> Message:
         return {
             "op": "settings",
@@ -299,6 +307,7 @@ class Arbiter:
             "replica": self._replica,
             "redis": self._redis,
             "arbiter_pid": os.getpid(),
+            "started": self._started,
         }
 
     def _on_message(self, message: Message, fds: list[int]) -> None:
@@ -346,16 +355,16 @@ class Arbiter:
 
     def _start_store(self) -> subprocess.Popen[bytes]:
         """Start the private store; again on the port it had, which the workers know."""
-        port = urlsplit(self._store.url).port if self._store else None
-        self._store = store = Embedded.start(preferred_port=port or 6379)
-        if port is not None and urlsplit(store.url).port != port:
-            store.stop()
-            raise RuntimeError(f"its port {port} is taken")
-        if port is None:
-            self._redis = store.url
-            log.info("%s", store_hint(urlsplit(store.url).port or 6379, store.pid, self._settings.redis_prefix))
-        process: subprocess.Popen[bytes] = store.process
-        return process
+        try:
+            if self._store:
+                self._store = Embedded.start(self._store.port, insist=True)
+            else:
+                self._store = Embedded.start()
+                self._redis = self._store.url
+                log.info("%s", store_hint(self._store.port, self._store.pid, self._settings.redis_prefix))
+        except EmbeddedError as fault:
+            raise RuntimeError(str(fault)) from fault
+        return self._store.process
 
 
 def store_hint(port: int, pid: int, prefix: str) -> str:

@@ -3,11 +3,13 @@
 A channel is one end of an `AF_UNIX SOCK_SEQPACKET` socketpair. Calls block; in a process that gevent has patched they block
 only the calling greenlet. This module knows how messages travel, not what they say. What is said, by `op`:
 
-arbiter -> any child   settings (first on every channel: settings, replica, redis, arbiter_pid)
+arbiter -> any child   settings (first on every channel: settings, replica, redis, arbiter_pid, started (monotonic seconds))
 arbiter -> controller  worker (slot; fd: the controller's end of that worker's channel), worker-gone (slot), reload, drain,
+                       wanted (workers: how many should run),
                        bound (address, error; fd: the listening socket unless there is an error),
                        kept (number; fd: body of the last snapshot, only to a controller that replaces a dead one)
-controller -> arbiter  bind (address), unbind (address), ready, refused (the first load was invalid: everything stops),
+controller -> arbiter  bind (address), unbind (address), loaded (a first load was valid), ready (for the first time),
+                       refused (the first load was invalid: everything stops),
                        keep (number; fd: full body of the snapshot now in force, held for the next controller)
 controller -> worker   snapshot (number, sockets; fds: the body, then one listening socket per address in `sockets`).
                        An address given again replaces the socket the worker had for it.
@@ -70,8 +72,7 @@ class Channel:
             raise ValueError(
                 f"message {message.get('op')!r} has {len(packet)} bytes and {len(fds)} descriptors: too large"
             )
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-        self._socket.sendmsg([packet], rights)
+        self._socket.sendmsg([packet], rights(fds))
 
     def receive(self) -> tuple[Message, list[int]] | None:
         """Wait for the next message; None when the peer is gone. The caller owns the descriptors that came with it.
@@ -82,7 +83,7 @@ class Channel:
             packet, control, flags, _ = self._socket.recvmsg(MAX_MESSAGE, _CONTROL_SPACE, socket.MSG_CMSG_CLOEXEC)
         except ConnectionResetError:  # it died with messages of ours unread
             return None
-        fds = _descriptors(control)
+        fds = descriptors_in(control)
         if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
             for fd in fds:
                 os.close(fd)
@@ -96,7 +97,13 @@ class Channel:
         self._socket.close()
 
 
-def _descriptors(control: Sequence[tuple[int, int, bytes]]) -> list[int]:
+def rights(fds: Sequence[int]) -> list[tuple[int, int, "array.array[int]"]]:
+    """What `sendmsg` takes beside a packet to pass `fds` on."""
+    return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+
+
+def descriptors_in(control: Sequence[tuple[int, int, bytes]]) -> list[int]:
+    """The descriptors that came beside a packet; the caller owns them."""
     fds = array.array("i")
     for level, kind, data in control:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:

@@ -50,7 +50,7 @@ class Rest:
 class Child:
     """One process that is kept running: started, reaped, started again.
 
-    `start` starts it or raises OSError (RuntimeError from the store); that counts as dying at once.
+    `start` starts it, or raises OSError or RuntimeError; that counts as dying at once.
     """
 
     def __init__(

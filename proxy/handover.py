@@ -7,8 +7,10 @@ import os
 import socket
 from collections.abc import Sequence
 
+from proxy.channel import descriptors_in, rights
+
 _PACKET = 4096
-_DESCRIPTORS = 16
+_CONTROL_SPACE = socket.CMSG_SPACE(16 * 4)
 _FLAGS = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
 
 
@@ -32,12 +34,14 @@ class HandOver:
         moved = 0
         while ready:
             try:
-                packet, fds, _, _ = socket.recv_fds(self._pairs[slot][0], _PACKET, _DESCRIPTORS, _FLAGS)
+                # Not recv_fds and send_fds: they ignore their flags (Python 3.11).
+                packet, control, _, _ = self._pairs[slot][0].recvmsg(_PACKET, _CONTROL_SPACE, _FLAGS)
             except BlockingIOError:
                 break
+            fds = descriptors_in(control)
             target = self._pairs[ready[moved % len(ready)]][1]
             try:
-                socket.send_fds(target, [packet], fds, socket.MSG_DONTWAIT)
+                target.sendmsg([packet], rights(fds), socket.MSG_DONTWAIT)
             except (
                 BlockingIOError
             ):  # that worker has hundreds waiting: one connection lost is better than waiting for it
@@ -47,3 +51,9 @@ class HandOver:
                     os.close(fd)
             moved += 1
         return moved
+
+    def close(self) -> None:
+        """Close all of them; connections nobody took are closed with them."""
+        for pair in self._pairs:
+            for end in pair:
+                end.close()

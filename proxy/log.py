@@ -30,7 +30,6 @@ class _Handler(logging.Handler):
         super().__init__()
         self._write = write
         self._dropped = 0
-        self.lock = None  # one write a message; a lock would only be something for greenlets to wait on
 
     def emit(self, record: logging.LogRecord) -> None:
         line = self.format(record).encode("utf-8", "backslashreplace")[: LONGEST - 40]

@@ -5,7 +5,7 @@ import math
 import os
 import re
 from collections.abc import Callable
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from proxy import addresses
 
@@ -139,28 +139,23 @@ def redis_url(value: object) -> str:
     url = text(value)
     if url == "embedded":
         return url
-    parts = urlsplit(url)
+    parts, shown = urlsplit(url), masked_url(url)
     if parts.scheme in ("redis+sentinel", "redis+cluster"):
         raise NotBuilt(f"{parts.scheme}:// is not built in this version; give redis://, rediss:// or unix://")
     if parts.scheme not in ("redis", "rediss", "unix"):
-        raise ValueError(f"{value!r} must be `embedded` or a URL: redis://HOST:PORT/DB, rediss://..., unix:///PATH")
+        raise ValueError(f"{shown!r} must be `embedded` or a URL: redis://HOST:PORT/DB, rediss://..., unix:///PATH")
     if not (parts.path if parts.scheme == "unix" else parts.hostname):
-        raise ValueError(f"{value!r} names no server: redis://HOST:PORT/DB or unix:///PATH")
+        raise ValueError(f"{shown!r} names no server: redis://HOST:PORT/DB or unix:///PATH")
     try:
         parts.port  # noqa: B018  the property itself raises for a port that is no number
     except ValueError:
-        raise ValueError(f"{value!r}: the port must be a number from 0 to 65535") from None
+        raise ValueError(f"{shown!r}: the port must be a number from 0 to 65535") from None
     return url
 
 
 def masked_url(url: str) -> str:
     """The URL with its password hidden, fit for logs and the admin pages."""
-    parts = urlsplit(url)
-    if parts.password is None and "password=" not in parts.query:
-        return url
-    user, at, server = parts.netloc.rpartition("@")
-    netloc = f"{user.split(':')[0]}:***{at}{server}" if at else server
-    return urlunsplit(parts._replace(netloc=netloc, query=re.sub(r"(?<=password=)[^&]*", "***", parts.query)))
+    return re.sub(r"(?<=password=)[^&]*", "***", re.sub(r"(://[^:@/]*):.*@", r"\1:***@", url))
 
 
 def later(value: object) -> None:

@@ -1,0 +1,145 @@
+"""The command line of waypointd: reads settings, refuses what cannot work, hands over to the arbiter.
+
+Exit status: 0 after a clean drain, 1 for a configuration fault, 2 for bad usage. Never imports gevent.
+"""
+
+import dataclasses
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from proxy import log, settings
+from proxy.settings import SETTINGS, Settings, SettingsFault
+from proxy.version import __version__
+
+CONFIGURATION_FAULT = 1
+BAD_USAGE = 2
+
+EXAMPLES = """\b
+Examples:
+  waypointd --demo                            try it: sample endpoints, nothing else needed
+  waypointd --manifests manifests/ --check    what is wrong with my manifests?
+  waypointd -w 4 --manifests manifests/ --redis redis://redis:6379/0
+  waypointd -c /etc/waypointd.yaml            the same, from a file
+
+\b
+Every option is also a key of the file (dashes as underscores) and an environment variable:
+--access-log is access_log and WAYPOINT_ACCESS_LOG. A flag wins over the environment, that over the file.
+
+\b
+Signals: TERM, INT   finish requests in flight and exit (again: at once)
+         HUP         read the manifests now, reopen the access log
+         TTIN, TTOU  one worker more, one less
+"""
+
+
+def _option(name: str, setting: settings.Setting) -> Callable[[Any], Any]:
+    names = [part for part in (setting.short, settings.flag_name(name)) if part]
+    shown = f"{setting.help} [{setting.shown_default}]" if setting.shown_default else setting.help
+    if not setting.metavar:
+        return click.option(*names, name, is_flag=True, help=shown)
+    return click.option(*names, name, metavar=setting.metavar, multiple=setting.repeatable, help=shown)
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    for name, setting in reversed(SETTINGS.items()):
+        command = _option(name, setting)(command)
+    return command
+
+
+@click.command(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.option("-c", "--config", metavar="FILE", help="Read settings from this YAML file (or WAYPOINT_CONFIG).")
+@_options
+@click.option(
+    "--check", is_flag=True, help="Check settings and manifests, say everything that is wrong, start nothing."
+)
+@click.version_option(__version__, prog_name="waypointd", message="%(prog)s %(version)s")
+def main(config: str | None, check: bool, **flags: object) -> None:
+    """A waypoint proxy for Istio's ambient mesh. Endpoints that fail are ejected by the whole fleet at once."""
+    try:
+        loaded = settings.load(flags, os.environ, config)
+    except SettingsFault as fault:
+        if check:
+            sys.exit(_told([], fault.faults))
+        _fail(BAD_USAGE, *fault.faults)
+    sys.exit(_check(loaded) if check else _run(loaded))
+
+
+def _fail(status: int, *lines: str) -> NoReturn:
+    for line in lines:
+        print(f"waypointd: {line}", file=sys.stderr)
+    if status == BAD_USAGE:
+        print("waypointd: see waypointd --help", file=sys.stderr)
+    sys.exit(status)
+
+
+def _run(loaded: Settings) -> int:
+    _see_that_built()
+    from proxy.arbiter import Arbiter  # needs what is compiled
+
+    log.set_up(loaded.log_level, "arbiter")
+    if not loaded.demo:
+        return Arbiter(loaded).run()
+    from proxy.demo import Demo, DemoFault
+
+    try:
+        demo = Demo.prepare(loaded.bind)
+    except DemoFault as fault:
+        _fail(CONFIGURATION_FAULT, str(fault))
+    try:
+        serving = dataclasses.replace(loaded, manifests=(str(demo.manifests),))
+        return Arbiter(serving, companions=demo.endpoints, announce=demo.announce).run()
+    finally:
+        demo.end()
+
+
+def _check(loaded: Settings) -> int:
+    """`--check`: one line for each warning and fault, and what would be served."""
+    from proxy.mesh.load import load
+    from proxy.mesh.sources.files import FileSource
+
+    manifests = loaded.manifests
+    if loaded.demo:
+        from proxy.demo import shipped_manifests
+
+        manifests = (str(shipped_manifests()),)
+    documents, unreadable = FileSource(manifests).read()
+    result = load(documents, loaded.gateway)
+    if status := _told(result.warnings, [str(fault) for fault in (*unreadable, *result.faults)]):
+        return status
+    if result.snapshot is None:
+        print(f"nothing to serve yet: {result.reason}")
+        return 0
+    endpoints = sum(len(cluster.endpoints) for cluster in result.snapshot.clusters.values())
+    ports = ", ".join(f"{each.port} ({each.protocol})" for each in result.snapshot.listeners) or "none"
+    print(
+        f"Gateway {result.snapshot.gateway}: ports {ports}; {len(result.snapshot.clusters)} clusters, {endpoints} endpoints"
+    )
+    return 0
+
+
+def _told(warnings: Sequence[str], faults: Sequence[str]) -> int:
+    """Print them; the exit status."""
+    for warning in warnings:
+        print(f"warning: {warning}")
+    for fault in faults:
+        print(f"fault: {fault}")
+    if not faults:
+        return 0
+    print(f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'}: this cannot be used")
+    return CONFIGURATION_FAULT
+
+
+def _see_that_built() -> None:
+    """A checkout has to be built once; say so instead of failing somewhere inside."""
+    package = Path(__file__).parent
+    sources = [path.relative_to(package.parent).with_suffix("") for path in package.rglob("*.pyx")]
+    modules = {".".join(source.parts) for source in sources} | {"proxy.scoreboard"}
+    missing = sorted(module for module in modules if importlib.util.find_spec(module) is None)
+    if missing:
+        _fail(CONFIGURATION_FAULT, f"not built yet ({', '.join(missing)}): run `make build`, or `pip install -e .`")

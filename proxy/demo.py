@@ -1,0 +1,133 @@
+"""`--demo`: a private copy of the guide's manifests, the sample endpoints they name, and what to type next.
+
+The copy is there to be edited; it is removed at the end. Nothing else of waypointd knows that it is a demo.
+"""
+
+import shutil
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from proxy import addresses, listening
+from proxy.children import PACKAGE_ROOT, Child, Rest, spawn
+
+RESTART_S = 10.0
+"""How long a killed endpoint stays away: about what Kubernetes takes."""
+
+
+class DemoFault(Exception):
+    """The demo cannot run here; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleEndpoint:
+    """Where one endpoint of the manifests listens, and the Pod's name it goes by."""
+
+    host: str
+    port: int
+    pod: str
+
+
+class Demo:
+    """A running demo: `manifests` is the directory to serve, `endpoints` are processes for the arbiter to keep."""
+
+    def __init__(self, manifests: Path, bind: str) -> None:
+        self.manifests = manifests
+        self._objects = list(_objects(manifests))
+        self._bind = bind
+        self.endpoints = [_child(endpoint) for endpoint in sample_endpoints(self._objects)]
+
+    @classmethod
+    def prepare(cls, bind: str) -> Self:
+        """Copy the manifests and see that the addresses are free. Raises DemoFault."""
+        manifests = Path(tempfile.mkdtemp(prefix="waypointd-demo-"))
+        try:
+            for source in sorted(shipped_manifests().glob("*.yaml")):
+                shutil.copy(source, manifests)
+            demo = cls(manifests, bind)
+            _see_that_free([f"{each.host}:{each.port}" for each in sample_endpoints(demo._objects)])
+            _see_that_free(addresses.join(bind, port) for port in listener_ports(demo._objects))
+        except BaseException:
+            shutil.rmtree(manifests)
+            raise
+        return demo
+
+    def end(self) -> None:
+        """Remove the copy."""
+        shutil.rmtree(self.manifests, ignore_errors=True)
+
+    def announce(self) -> None:
+        """Say what to type next, once the replica is ready."""
+        port = next(listener_ports(self._objects))
+        print(guide(addresses.join(self._bind, port), self.manifests, self.endpoints), file=sys.stderr, flush=True)
+
+
+def guide(listener: str, manifests: Path, endpoints: Iterable[Child]) -> str:
+    """What to type next. The redis-cli line was logged when the store started."""
+    pods = [f"    {child.pid:>8}  {child.name}" for child in endpoints]
+    pid = next((child.pid for child in endpoints), 0)
+    return "\n".join(
+        [
+            "",
+            "The demo is ready. In another terminal:",
+            "",
+            f"    curl http://{listener}/hostname          # the three endpoints take turns",
+            f"    kill -USR1 {pid}                          # this endpoint answers 503 from now on: ejected after 3",
+            f"    kill -USR2 {pid}                          # and is well again",
+            f"    kill -9 {pid}                             # gone, back after {RESTART_S:g} s: no client sees an error",
+            f"    kill -STOP {pid}                          # hangs; with curl --max-time 2 ejected after 3 (-CONT ends it)",
+            "    bin/waypointctl ejections                 # what is out, why, and how long still",
+            "",
+            "Endpoints (pid, pod):",
+            *pods,
+            "",
+            f"Manifests to edit: {manifests}",
+            "Ctrl-C ends it all.",
+            "",
+        ]
+    )
+
+
+def shipped_manifests() -> Path:
+    """conf/demo of this installation or checkout. Raises DemoFault."""
+    for root in (Path(PACKAGE_ROOT), Path(sysconfig.get_path("data")) / "share" / "waypointd"):
+        if (root / "conf" / "demo").is_dir():
+            return root / "conf" / "demo"
+    raise DemoFault("the demo's manifests (conf/demo) are not installed: run it from a checkout")
+
+
+def _objects(manifests: Path) -> Iterator[dict[str, Any]]:
+    for path in sorted(manifests.glob("*.yaml")):
+        yield from filter(None, yaml.safe_load_all(path.read_text(encoding="utf-8")))
+
+
+def sample_endpoints(objects: Iterable[dict[str, Any]]) -> Iterator[SampleEndpoint]:
+    """The endpoints the EndpointSlices name."""
+    for slice_ in (each for each in objects if each["kind"] == "EndpointSlice"):
+        for endpoint in slice_["endpoints"]:
+            yield SampleEndpoint(endpoint["addresses"][0], slice_["ports"][0]["port"], endpoint["targetRef"]["name"])
+
+
+def listener_ports(objects: Iterable[dict[str, Any]]) -> Iterator[int]:
+    """The ports the Gateways open."""
+    for gateway in (each for each in objects if each["kind"] == "Gateway"):
+        yield from (listener["port"] for listener in gateway["spec"]["listeners"])
+
+
+def _see_that_free(wanted: Iterable[str]) -> None:
+    for address in wanted:
+        try:
+            listening.listen(address).close()
+        except OSError as fault:
+            raise DemoFault(f"the demo needs {address}: {listening.explain(fault)}") from fault
+
+
+def _child(endpoint: SampleEndpoint) -> Child:
+    arguments = ["--host", endpoint.host, "--port", str(endpoint.port), "--pod", endpoint.pod]
+    return Child(endpoint.pod, lambda: spawn("proxy.demo_endpoint", arguments), Rest(RESTART_S))

@@ -1,0 +1,102 @@
+"""The admin pages: what this replica is, what it was told and how its endpoints fare, as JSON. Looks only; changes nothing.
+
+Whoever reaches the port reads everything, hence loopback only; passwords are hidden all the same.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from proxy import addresses, scoreboard
+from proxy.channel import Message
+from proxy.configuration import Configuration
+from proxy.observe.pages import Answer, Page, as_json
+from proxy.readiness import Readiness
+from proxy.scoreboard import Scoreboard
+from proxy.setting_kinds import masked_url
+from proxy.settings import Settings
+from proxy.snapshots import Snapshots
+from proxy.version import __version__
+
+_STATES = {scoreboard.STARTING: "starting", scoreboard.READY: "ready", scoreboard.DRAINING: "draining"}
+
+
+class Admin:
+    """`pages` for the admin server."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        briefing: Message,
+        board: Scoreboard,
+        snapshots: Snapshots,
+        configuration: Configuration,
+        readiness: Readiness,
+    ) -> None:
+        self._settings = settings
+        self._briefing = briefing
+        self._board = board
+        self._snapshots = snapshots
+        self._configuration = configuration
+        self._readiness = readiness
+        self.pages: Mapping[str, Page] = {
+            "/server_info": self._server_info,
+            "/config_dump": self._config_dump,
+            "/clusters": self._clusters,
+        }
+
+    def _server_info(self) -> Answer:
+        reason = self._readiness.reason()
+        return as_json(
+            {
+                "version": __version__,
+                "replica": self._briefing["replica"],
+                "state": reason or "ready",
+                "pid": self._briefing["arbiter_pid"],
+                "controller_pid": os.getpid(),
+                "uptime_s": round(time.monotonic() - self._briefing["started"], 1),
+                "redis": masked_url(self._briefing["redis"]),
+                "ejections": "shared" if self._board.shared_state else "local",
+                "snapshot": self._snapshots.number,
+                "last_reload": self._configuration.last_reload(),
+                "workers": [row._asdict() | {"state": _STATES.get(row.state, "")} for row in self._board.workers()],
+            }
+        )
+
+    def _config_dump(self) -> Answer:
+        snapshot = self._configuration.snapshot
+        return as_json(
+            {
+                "settings": self._settings.shown(),
+                "warnings": self._configuration.warnings,
+                "snapshot": {
+                    "number": self._snapshots.number,
+                    "gateway": snapshot.gateway if snapshot else "",
+                    "listeners": self._snapshots.listeners,
+                    "clusters": [asdict(cluster) for cluster in snapshot.clusters.values()] if snapshot else [],
+                },
+            }
+        )
+
+    def _clusters(self) -> Answer:
+        return as_json([self._cluster(cluster) for cluster in self._snapshots.clusters.values()])
+
+    def _cluster(self, cluster: Mapping[str, Any]) -> dict[str, Any]:
+        counters = self._board.cluster_counters(cluster["slot"])._asdict()
+        counters["buckets_ms"] = _histogram(counters.pop("buckets"))
+        shown = ("name", "envoy_name", "closed", "outlier")
+        endpoints = [self._endpoint(endpoint) for endpoint in cluster["endpoints"]]
+        return {key: cluster[key] for key in shown} | {"counters": counters, "endpoints": endpoints}
+
+    def _endpoint(self, endpoint: Mapping[str, Any]) -> dict[str, Any]:
+        row = self._board.endpoint_row(endpoint["slot"])
+        name = {"address": addresses.join(endpoint["ip"], endpoint["port"]), "workload": endpoint["workload"]}
+        return name | {"ejected": row.ejected_left_ms > 0} | row._asdict()
+
+
+def _histogram(counts: tuple[int, ...]) -> dict[str, int]:
+    """Requests by duration: upper bound in milliseconds, only where there are some."""
+    bounds = [*map(str, scoreboard.BUCKETS_MS), "more"]
+    return {bound: count for bound, count in zip(bounds, counts, strict=True) if count}
