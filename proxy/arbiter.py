@@ -1,7 +1,8 @@
 """The first process of a replica: starts the others, keeps them running, passes signals and sockets on, ends last.
 
-It serves no request, parses no manifest and never imports gevent, so that there is little in it to fail. Listening sockets, the
-scoreboard, the hand-over sockets and the last snapshot live here: whoever else dies finds them again. Messages: `proxy.channel`.
+It serves no request, parses no manifest and never imports gevent, so that there is little in it to fail. Listening
+sockets, the scoreboard, the hand-over sockets and the last snapshot live here: whoever else dies finds them again.
+Messages: `proxy.channel`.
 """
 
 import logging
@@ -144,7 +145,7 @@ class Arbiter:
             log.error("%s", told)
         else:
             child.due = None
-            log.info("%s", told.partition(";")[0])
+            log.log(logging.INFO if "exited with status 0" in told else logging.ERROR, "%s", told.partition(";")[0])
         if isinstance(child, Worker):
             self._bury(child, wanted)
         elif child is self._controller:

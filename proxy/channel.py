@@ -1,11 +1,11 @@
 """Messages between the processes of one replica: a msgpack map per packet, file descriptors beside it.
 
-A channel is one end of an `AF_UNIX SOCK_SEQPACKET` socketpair. Calls block; in a process that gevent has patched they block
-only the calling greenlet. This module knows how messages travel, not what they say. What is said, by `op`:
+A channel is one end of an `AF_UNIX SOCK_SEQPACKET` socketpair. Calls block; in a process that gevent has patched they
+block only the calling greenlet. This module knows how messages travel, not what they say. What is said, by `op`:
 
-arbiter -> any child   settings (first on every channel: settings, replica, redis, arbiter_pid, started (monotonic seconds))
-arbiter -> controller  worker (slot; fd: the controller's end of that worker's channel), worker-gone (slot), reload, drain,
-                       wanted (workers: how many should run),
+arbiter -> any child   settings (first on every channel: settings, replica, redis, arbiter_pid, started: monotonic s)
+arbiter -> controller  worker (slot; fd: the controller's end of that worker's channel), worker-gone (slot),
+                       wanted (workers: how many should run), reload, drain,
                        bound (address, error; fd: the listening socket unless there is an error),
                        kept (number; fd: body of the last snapshot, only to a controller that replaces a dead one)
 controller -> arbiter  bind (address), unbind (address), loaded (a first load was valid), ready (for the first time),
@@ -65,7 +65,7 @@ class Channel:
     def send(self, message: Message, fds: Sequence[int] = ()) -> None:
         """Send one message and copies of `fds`, which stay open here.
 
-        Raises OSError (BrokenPipeError, ConnectionResetError) when the peer is gone, ValueError when it does not fit in a packet.
+        Raises OSError (BrokenPipeError, ConnectionResetError) when the peer is gone, ValueError when it is too large.
         """
         packet: bytes = msgpack.packb(message)
         if len(packet) > MAX_MESSAGE or len(fds) > MAX_DESCRIPTORS:

@@ -1,6 +1,6 @@
 """Child processes of the arbiter: how one is started, how it is kept running, and how long to wait before trying again.
 
-Children never outlive the arbiter, whatever kills it: the kernel signals them (PR_SET_PDEATHSIG). Nothing here imports gevent.
+Children never outlive the arbiter, whatever kills it: the kernel signals them (PR_SET_PDEATHSIG). No gevent here.
 """
 
 import ctypes

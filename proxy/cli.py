@@ -117,9 +117,8 @@ def _check(loaded: Settings) -> int:
         return 0
     endpoints = sum(len(cluster.endpoints) for cluster in result.snapshot.clusters.values())
     ports = ", ".join(f"{each.port} ({each.protocol})" for each in result.snapshot.listeners) or "none"
-    print(
-        f"Gateway {result.snapshot.gateway}: ports {ports}; {len(result.snapshot.clusters)} clusters, {endpoints} endpoints"
-    )
+    clusters = len(result.snapshot.clusters)
+    print(f"Gateway {result.snapshot.gateway}: ports {ports}; {clusters} clusters, {endpoints} endpoints")
     return 0
 
 

@@ -1,6 +1,6 @@
-"""The configuration as it was read last: the snapshot in use, and what was wrong with a newer one. Keeps the last good one.
+"""The configuration as it was read last: the snapshot in use, and what was wrong with a newer one.
 
-Reads files through `proxy.mesh.sources`; what is in them is the business of `proxy.mesh`.
+Keeps the last good one. Reads files through `proxy.mesh.sources`; what is in them is the business of `proxy.mesh`.
 """
 
 import time
@@ -13,7 +13,7 @@ from proxy.mesh.sources.files import FileSource
 
 
 class Configuration:
-    """What `--manifests` hold. `faults` are of the newest reading, `snapshot` is the last good one (None: no Gateway)."""
+    """What `--manifests` hold. `faults` are of the newest reading, `snapshot` is the last good one."""
 
     def __init__(self, paths: Sequence[str], gateway: str | None) -> None:
         self._source = FileSource(paths)

@@ -11,7 +11,7 @@ log = logging.getLogger("arbiter")
 
 
 class Control:
-    """Messages to and from whichever controller runs now; without one, what is told is lost (a new one is told all anyway)."""
+    """Messages to and from whichever controller runs now; what is told to none is lost (a new one is told all)."""
 
     def __init__(self, controller: Child, selector: selectors.BaseSelector) -> None:
         self._controller = controller

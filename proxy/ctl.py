@@ -54,10 +54,24 @@ def _out(key: str, cluster: str, endpoint: str, value: str, left_ms: int) -> Out
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.option("--redis", "url", metavar="URL", default="redis://127.0.0.1:6379", show_default=True,
-              envvar="WAYPOINT_REDIS", help="Where the fleet keeps its ejections (or WAYPOINT_REDIS).")  # fmt: skip
-@click.option("--redis-prefix", "prefix", metavar="TEXT", default="waypoint", show_default=True,
-              envvar="WAYPOINT_REDIS_PREFIX", help="First part of the fleet's keys (or WAYPOINT_REDIS_PREFIX).")  # fmt: skip
+@click.option(
+    "--redis",
+    "url",
+    metavar="URL",
+    default="redis://127.0.0.1:6379",
+    show_default=True,
+    envvar="WAYPOINT_REDIS",
+    help="Where the fleet keeps its ejections (or WAYPOINT_REDIS).",
+)
+@click.option(
+    "--redis-prefix",
+    "prefix",
+    metavar="TEXT",
+    default="waypoint",
+    show_default=True,
+    envvar="WAYPOINT_REDIS_PREFIX",
+    help="First part of the fleet's keys (or WAYPOINT_REDIS_PREFIX).",
+)
 @click.option("--admin", metavar="URL", help="A replica's admin pages. Not built in this version.")
 @click.version_option(__version__, prog_name="waypointctl", message="%(prog)s %(version)s")
 @click.pass_context
@@ -120,8 +134,9 @@ LATER = {
 
 
 def _add_later(name: str, purpose: str) -> None:
-    @main.command(name, short_help=f"{purpose} (not built in this version)",
-                  context_settings={"ignore_unknown_options": True, "allow_extra_args": True})  # fmt: skip
+    anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+    @main.command(name, short_help=f"{purpose} (not built in this version)", context_settings=anything)
     @click.argument("rest", nargs=-1, type=click.UNPROCESSED)
     def later(rest: Any) -> None:
         raise click.UsageError(f"`{name}` is not built in this version")

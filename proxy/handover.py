@@ -1,6 +1,7 @@
-"""The sockets by which a worker gives an accepted connection to another one: made by the arbiter, one pair per worker slot.
+"""The sockets by which a worker gives an accepted connection to another one: one pair per worker slot.
 
-The arbiter keeps both ends, so what waits for a worker that died is not lost. It does not know what the packets say.
+The arbiter makes them and keeps both ends, so what waits for a worker that died is not lost. It does not know what the
+packets say.
 """
 
 import os
@@ -22,7 +23,7 @@ class HandOver:
         self._pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(slots)]
 
     def descriptors(self, slot: int) -> tuple[int, dict[int, int]]:
-        """What the worker in `slot` gets: the end it receives from, and by slot the ends it sends to the others with."""
+        """What the worker in `slot` gets: the end it receives from, and by slot those it sends to the others with."""
         outgoing = {other: pair[1].fileno() for other, pair in enumerate(self._pairs) if other != slot}
         return self._pairs[slot][0].fileno(), outgoing
 

@@ -1,4 +1,4 @@
-"""Opens listening sockets. The arbiter alone does it, so that a connection queued in the kernel survives any other process."""
+"""Opens listening sockets. Only the arbiter does: a connection queued in the kernel survives other processes."""
 
 import errno
 import os

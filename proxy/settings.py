@@ -1,7 +1,7 @@
 """Every setting, declared once: flag, environment variable, key of the file, default and help all come from here.
 
-A flag wins over the environment (`WAYPOINT_<KEY>`), which wins over the file. Everything wrong is reported at once, each fault with
-the place it came from. Reads only the file it is told to read; starts nothing.
+A flag wins over the environment (`WAYPOINT_<KEY>`), which wins over the file. Everything wrong is reported at once,
+each fault with the place it came from. Reads only the file it is told to read; starts nothing.
 """
 
 import dataclasses
@@ -163,7 +163,7 @@ SETTINGS: dict[str, Setting] = {
 
 
 def load(flags: Mapping[str, object], environ: Mapping[str, str], path: str | None) -> Settings:
-    """Settings from the command line, the environment and the file at `path`. Raises SettingsFault with everything wrong."""
+    """Settings from the command line, the environment and the file at `path`. Raises SettingsFault with all faults."""
     faults: list[str] = []
     path = path or environ.get(ENVIRONMENT_PREFIX + "CONFIG")
     sources = [_of_file(path, faults) if path else {}, _of_environment(environ), _of_flags(flags)]

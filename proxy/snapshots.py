@@ -2,12 +2,14 @@
 
 Decides nothing about the mesh and sends nothing. The body's form:
 
-    {"number", "full", "listeners": [{"name", "address", "protocol", "routes": {host: cluster}}], "clusters": [...], "removed": [name]}
-    cluster: {"name", "slot", "envoy_name", "authority", "connect_timeout_ms", "abandoned_ms", "closed", "outlier", "endpoints"}
+    {"number", "full", "clusters": [...], "removed": [name],
+     "listeners": [{"name", "address", "protocol", "routes": {host: cluster}}]}
+    cluster: {"name", "slot", "envoy_name", "authority", "connect_timeout_ms", "abandoned_ms", "closed", "outlier",
+              "endpoints": [{"ip", "port", "workload", "slot"}]}
 
 `listeners` is always complete; `clusters` and `removed` say what is new since the number the worker has, unless `full`.
-A slot is an index into the scoreboard. It is given back only when no worker can still mean its old owner by it: all have
-acknowledged the removal, nothing is in flight on it, and `QUARANTINE_S` have passed (answers of the store may still come).
+A slot is an index into the scoreboard. It is given back only when no worker can still mean its old owner by it: all
+have acknowledged the removal, nothing is in flight on it, and `QUARANTINE_S` have passed (the store may still answer).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -91,7 +93,7 @@ class Snapshots:
         self._changed = dict.fromkeys(self._clusters, self.number)
 
     def update(self, listeners: Sequence[Wire], clusters: Iterable[Cluster], now: float) -> bool:
-        """Put a new configuration in force; False when it is the one that is. Raises MemoryError when the scoreboard is full."""
+        """Put a new configuration in force; False when it is the one that is. MemoryError: the scoreboard is full."""
         try:
             wire = self._allocate(clusters)
         except MemoryError:

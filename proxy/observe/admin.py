@@ -1,4 +1,4 @@
-"""The admin pages: what this replica is, what it was told and how its endpoints fare, as JSON. Looks only; changes nothing.
+"""The admin pages: what this replica is, what it was told and how its endpoints fare, as JSON. Changes nothing.
 
 Whoever reaches the port reads everything, hence loopback only; passwords are hidden all the same.
 """

@@ -1,4 +1,4 @@
-"""A very small HTTP server for readiness and admin pages: one GET a connection, a few at a time, nobody can hold it for long.
+"""A very small HTTP server for readiness and admin pages: one GET a connection, a few at a time, none for long.
 
 Not the data path: no keep-alive, no bodies. Runs on gevent; the caller has patched the process.
 """

@@ -1,4 +1,4 @@
-"""A stand-in for proxy.worker: keeps the process contract and answers every connection with its slot, snapshot and clusters."""
+"""A stand-in for proxy.worker: keeps the process contract and answers every connection with what it knows."""
 
 import argparse
 import json
