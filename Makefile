@@ -1,0 +1,50 @@
+# `make demo` and `make test` are all a fresh Debian machine with Python 3.11 needs; see README.md.
+# PYTHON=/path/to/python3 chooses the interpreter, VENV=dir where the environment goes.
+
+VENV ?= .venv
+export VENV PYTHON
+IN := $(VENV)/bin
+
+.PHONY: help demo test test-slow check build bench clean
+
+help:
+	@echo "make demo       build, start a waypoint with three sample endpoints, say what to type next"
+	@echo "make test       build, run every test but the slow ones"
+	@echo "make test-slow  run the slow ones (the guide with its own 30 s)"
+	@echo "make check      formatting, lint, types, import directions"
+	@echo "make bench      waypointd and Envoy side by side: CPU and requests a second"
+	@echo "make build      build only"
+	@echo "make clean      remove everything that make made"
+
+demo:
+	@scripts/prepare demo
+	@$(IN)/python bin/waypointd -w 2 --demo
+
+test:
+	@scripts/prepare test
+	@$(IN)/python -m pytest -m "not slow"
+
+test-slow:
+	@scripts/prepare test
+	@$(IN)/python -m pytest -m slow
+
+check:
+	@scripts/prepare check
+	$(IN)/ruff check .
+	$(IN)/ruff format --check .
+	$(IN)/mypy
+	$(IN)/lint-imports
+	$(IN)/python -m pytest -q tests/unit/test_layout.py
+
+bench:
+	@scripts/prepare bench
+	@$(IN)/python -m tests.bench
+
+build:
+	@scripts/prepare
+
+clean:
+	find proxy -name '*.so' -delete
+	find proxy -name '*.c' -delete
+	find proxy state tests scripts -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(VENV)
