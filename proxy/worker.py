@@ -14,7 +14,6 @@ import gc  # noqa: E402
 import logging  # noqa: E402
 import os  # noqa: E402
 import signal  # noqa: E402
-import socket  # noqa: E402
 import sys  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -81,7 +80,7 @@ class Worker:
         gevent.signal_handler(signal.SIGHUP, self._reopen)
         gevent.spawn(self._tick)
         gevent.spawn(self._hear)
-        gevent.spawn(self._handed.receive, self._take)
+        self._handed.start(self._take)
         self._draining.wait()
         self._drain()
 
@@ -179,7 +178,7 @@ class Worker:
         self._board.set_worker_state(self._slot, scoreboard.DRAINING)
         for listener in self._listeners.values():
             listener.stop()
-        self._handed.take_rest(self._take)
+        self._handed.take_waiting(self._take)
         self._board.drop_lease(self._slot)
         gevent.sleep(0)
         self._context.draining = True
@@ -199,7 +198,7 @@ def main() -> None:
         sys.exit("worker: the arbiter is gone")
     process_log.set_up(received[0]["settings"]["log_level"], f"worker {options.slot}")
     outgoing = dict(tuple(map(int, pair.split(":"))) for pair in options.handover_out.split(",") if pair)
-    handed = Handed(board, options.slot, socket.socket(fileno=options.handover_in), outgoing)
+    handed = Handed(board, options.slot, options.handover_in, outgoing)
     worker = Worker(board, options.slot, channel, handed, received[0])
     gc.collect()
     gc.freeze()

@@ -1,0 +1,173 @@
+"""Connections spread over the workers of a replica, turns shared by them, and processes that die."""
+
+import contextlib
+import http.client
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rig import Endpoint, Replica, endpoints, get, manifests_for, replica, wait_until
+
+from state.embedded import Embedded
+
+
+@pytest.fixture
+def members() -> Iterator[list[Endpoint]]:
+    with endpoints() as made:
+        yield made
+
+
+@pytest.fixture
+def four(members: list[Endpoint], valkey: Embedded, tmp_path: Path) -> Iterator[Replica]:
+    """A replica with four workers."""
+    with (
+        manifests_for(members) as (manifests, port),
+        replica(tmp_path, manifests, port, redis=valkey.url, workers=4) as made,
+    ):
+        yield made
+
+
+@contextlib.contextmanager
+def connections(port: int, count: int) -> Iterator[list[http.client.HTTPConnection]]:
+    """Open keep-alive connections that each have had one request."""
+    opened = []
+    try:
+        for _ in range(count):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            opened.append(connection)
+            request(connection)
+        yield opened
+    finally:
+        for connection in opened:
+            connection.close()
+
+
+def request(connection: http.client.HTTPConnection) -> str:
+    connection.request("GET", "/hostname", headers={"host": "in-ambient"})
+    return connection.getresponse().read().decode().strip()[-5:]
+
+
+def loads(made: Replica) -> list[int]:
+    return sorted(worker["connections"] for worker in made.info()["workers"])
+
+
+def test_forty_connections_are_ten_on_each_worker(four: Replica) -> None:
+    with connections(four.port, 40) as opened:
+        assert loads(four) == [10, 10, 10, 10]
+        assert [request(connection) for connection in opened[:3]]
+        victim = four.worker_pids()[1]
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: victim not in four.worker_pids() and four.ready(), 5, "a new worker")
+    wait_until(lambda: sum(loads(four)) == 0, 3, "all closed")
+    with connections(four.port, 40):
+        assert all(9 <= load <= 11 for load in loads(four)), loads(four)
+
+
+def test_sockets_agree_with_the_scoreboard(four: Replica) -> None:
+    """The kernel's view: established connections by process."""
+    with connections(four.port, 40):
+        listed = subprocess.run(["ss", "-Htnp", f"sport = :{four.port}"], capture_output=True, text=True).stdout
+        if not listed:
+            pytest.skip("no ss here")
+        counts = [sum(f"pid={pid}," in line for line in listed.splitlines()) for pid in four.worker_pids()]
+        assert all(9 <= count <= 11 for count in counts), counts
+
+
+def test_turns_are_strict_over_all_workers(four: Replica, members: list[Endpoint]) -> None:
+    order = [member.name[-5:] for member in members]
+    assert four.hostnames(12) == order * 4
+    with connections(four.port, 8) as opened:
+        four.hostnames(1)
+        assert [request(connection) for connection in opened[:6]] == order * 2
+
+
+def test_workers_killed_under_load_fail_only_their_own_connections(four: Replica) -> None:
+    """New connections are served all the time; the others go on."""
+    with connections(four.port, 8) as opened:
+        victim = four.worker_pids()[2]
+        os.kill(victim, signal.SIGKILL)
+        failed = 0
+        for connection in opened:
+            try:
+                request(connection)
+            except (OSError, http.client.HTTPException):
+                failed += 1
+        assert failed == 2
+        began = time.monotonic()
+        while time.monotonic() - began < 1.5:
+            assert get(four.port, "/hostname", "in-ambient")[0] == 200
+
+
+def children(pid: int) -> list[int]:
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout
+    return [int(word) for word in found.split()]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def test_nothing_remains_of_a_killed_arbiter(members: list[Endpoint], tmp_path: Path) -> None:
+    with manifests_for(members) as (manifests, port), replica(tmp_path, manifests, port, workers=2) as made:
+        pids = children(made.waypoint.pid)
+        assert len(pids) == 4, "controller, two workers, the store"
+        os.kill(made.waypoint.pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(alive, pids)), 3, "all gone")
+
+
+@pytest.mark.parametrize("which", ["controller", "store", "worker"])
+def test_any_child_may_be_killed(which: str, members: list[Endpoint], tmp_path: Path) -> None:
+    with manifests_for(members) as (manifests, port), replica(tmp_path, manifests, port, workers=2) as made:
+        info = made.info()
+        pids = {"controller": info["controller_pid"], "worker": info["workers"][0]["pid"]}
+        pids["store"] = next(pid for pid in children(made.waypoint.pid) if "valkey" in cmdline(pid))
+        others = [pid for name, pid in pids.items() if name != which]
+        os.kill(pids[which], signal.SIGKILL)
+        for _ in range(100):
+            assert get(port, "/hostname", "in-ambient")[0] == 200
+        wait_until(made.ready, 5, "ready again")
+        wait_until(lambda: len(children(made.waypoint.pid)) == 4, 5, "replaced")
+        assert all(map(alive, others)), "the others did not notice"
+        members[0].status = 503
+        answers = made.hostnames(15)
+        assert answers.count("503") == 3
+
+
+def cmdline(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def test_draining_finishes_what_it_began(members: list[Endpoint], tmp_path: Path) -> None:
+    with manifests_for(members) as (manifests, port), replica(tmp_path, manifests, port, workers=2) as made:
+        idle = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        request(idle)
+        for member in members:
+            member.delay = 0.7
+        slow = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        slow.request("GET", "/hostname", headers={"host": "in-ambient"})
+        time.sleep(0.2)
+        made.waypoint.process.send_signal(signal.SIGTERM)
+        status, reason = made.readiness()
+        assert status == 503 and "draining" in reason
+        response = slow.getresponse()
+        assert response.status == 200 and response.getheader("connection") == "close"
+        assert made.waypoint.process.wait(5) == 0
+        idle.close()
+        slow.close()
+
+
+def test_more_and_fewer_workers(four: Replica) -> None:
+    os.kill(four.waypoint.pid, signal.SIGTTIN)
+    wait_until(lambda: len(four.worker_pids()) == 5 and four.ready(), 5, "five")
+    for expected in (4, 3):
+        os.kill(four.waypoint.pid, signal.SIGTTOU)
+        wait_until(lambda n=expected: len(four.worker_pids()) == n and four.ready(), 5, str(expected))
+    with connections(four.port, 30):
+        assert loads(four) == [10, 10, 10]
