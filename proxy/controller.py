@@ -9,29 +9,29 @@ from gevent import monkey
 if __name__ == "__main__":  # before anything that uses sockets is imported
     monkey.patch_all()
 
-import argparse  # noqa: E402
-import logging  # noqa: E402
-import os  # noqa: E402
-import sys  # noqa: E402
-import time  # noqa: E402
+import argparse
+import logging
+import os
+import sys
+import time
 
-import gevent  # noqa: E402
-from gevent.event import Event  # noqa: E402
-from gevent.lock import BoundedSemaphore  # noqa: E402
+import gevent
+from gevent.event import Event
+from gevent.lock import BoundedSemaphore
 
-from proxy import addresses, log  # noqa: E402
-from proxy.channel import Channel, Message, read_body, write_body  # noqa: E402
-from proxy.configuration import Configuration  # noqa: E402
-from proxy.mesh import model  # noqa: E402
-from proxy.observe.admin import Admin  # noqa: E402
-from proxy.observe.pages import PageServer  # noqa: E402
-from proxy.observe.statsd import Pusher  # noqa: E402
-from proxy.readiness import Readiness  # noqa: E402
-from proxy.rollout import Rollout  # noqa: E402
-from proxy.scoreboard import Scoreboard  # noqa: E402
-from proxy.settings import Settings  # noqa: E402
-from proxy.snapshots import Snapshots, listener_wire  # noqa: E402
-from proxy.sockets import Sockets  # noqa: E402
+from proxy import addresses, log
+from proxy.channel import Channel, Message, read_body, write_body
+from proxy.configuration import Configuration
+from proxy.mesh import model
+from proxy.observe.admin import Admin
+from proxy.observe.pages import PageServer
+from proxy.observe.statsd import Pusher
+from proxy.readiness import Readiness
+from proxy.rollout import Rollout
+from proxy.scoreboard import Scoreboard
+from proxy.settings import Settings
+from proxy.snapshots import Snapshots, listener_wire
+from proxy.sockets import Sockets
 
 logger = logging.getLogger("controller")
 

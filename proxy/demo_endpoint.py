@@ -1,7 +1,7 @@
 """A sample endpoint for `waypointd --demo`: what a guide needs of httpbin, in one small process.
 
 `/hostname` answers the Pod's name, `/status/N` that status, `/delay/S` after S seconds, `/headers` the request's
-headers as JSON. SIGUSR1 makes it answer 503 to everything, SIGUSR2 makes it well again. The proxy imports nothing of it.
+headers as JSON. SIGUSR1 makes it answer 503 to everything, SIGUSR2 makes it well again. The proxy imports none of it.
 """
 
 import argparse

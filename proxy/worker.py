@@ -78,16 +78,12 @@ class Worker:
         """Serves until drained."""
         gevent.signal_handler(signal.SIGTERM, self._draining.set)
         gevent.signal_handler(signal.SIGHUP, self._reopen)
-        gevent.spawn(self._tick)
+        ticker = gevent.get_hub().loop.timer(TICK_SECONDS, TICK_SECONDS)
+        ticker.start(self._context.tick)  # in the hub: it resumes greenlets, and must not be left behind by them
         gevent.spawn(self._hear)
         self._handed.start(self._take)
         self._draining.wait()
         self._drain()
-
-    def _tick(self) -> None:
-        while True:
-            gevent.sleep(TICK_SECONDS)
-            self._context.tick()
 
     def _reopen(self) -> None:
         try:
@@ -183,7 +179,7 @@ class Worker:
         gevent.sleep(0)
         self._context.draining = True
         while self._board.worker(self._slot).connections > 0:
-            self._context.idle.end_all()
+            gevent.get_hub().loop.run_callback(self._context.idle.end_all)
             gevent.sleep(0.02)
         self._access_log.flush()
 
