@@ -1,0 +1,89 @@
+"""Every message of the corpus, whole and byte by byte: taken or refused for the reason given there."""
+
+from collections.abc import Mapping
+
+import pytest
+from wire.corpus import Case, cases
+
+from proxy.wire.inspect import BodyReader, Refused, Scanner, request, response
+
+
+def scan_by_bytes(data: bytes) -> int:
+    """The size of the head, found feeding one byte at a time."""
+    scanner = Scanner()
+    for at in range(len(data)):
+        size = scanner.feed(data[at : at + 1])
+        if size is not None:
+            assert size == at + 1
+            return size
+        assert scanner.scanned == at + 1
+    raise AssertionError("the head is incomplete")
+
+
+def check_head(head: Mapping[str, object], detail: str) -> None:
+    for pair in detail.split():
+        name, _, wanted = pair.partition("=")
+        wanted = wanted.encode().decode("unicode_escape").replace("until_close", "until close")
+        found = head.get(name)
+        if isinstance(found, bytes):
+            found = found.decode("latin-1")
+        elif isinstance(found, list):
+            found = ",".join(str(item) for item in found)
+        assert str(found) == wanted, name
+
+
+def check_refusal(refused: Refused, case: Case) -> None:
+    assert (refused.result, refused.fault) == (case.result, case.detail)
+
+
+@pytest.mark.parametrize("case", cases("requests"), ids=lambda case: case.name)
+def test_request(case: Case) -> None:
+    try:
+        head = request(case.data)
+    except Refused as refused:
+        check_refusal(refused, case)
+        assert case.result != "ok"
+        return
+    assert case.result == "ok"
+    check_head(head, case.detail)
+    assert head["size"] == case.data.index(b"\r\n\r\n") + 4
+
+
+@pytest.mark.parametrize("case", cases("responses"), ids=lambda case: case.name)
+def test_response(case: Case) -> None:
+    to, _, detail = case.detail.partition(" ") if case.detail.startswith("to=") else ("to=GET", "", case.detail)
+    try:
+        head = response(case.data, to.removeprefix("to=").encode())
+    except Refused as refused:
+        check_refusal(refused, case)
+        return
+    assert case.result == "ok"
+    check_head(head, detail)
+
+
+@pytest.mark.parametrize("case", cases("requests") + cases("responses"), ids=lambda case: case.name)
+def test_bytes_one_at_a_time(case: Case) -> None:
+    whole = Scanner()
+    try:
+        size = whole.feed(case.data)
+    except Refused as refused:
+        with pytest.raises(Refused) as again:
+            scan_by_bytes(case.data)
+        assert again.value.args == refused.args
+        return
+    assert scan_by_bytes(case.data) == size == whole.scanned
+
+
+@pytest.mark.parametrize("case", cases("chunked"), ids=lambda case: case.name)
+@pytest.mark.parametrize("step", [1, 2, 3, 7, 10_000])
+def test_chunked_body(case: Case, step: int) -> None:
+    body = BodyReader("chunked")
+    try:
+        for at in range(0, len(case.data), step):
+            body.feed(case.data[at : at + step])
+    except Refused as refused:
+        check_refusal(refused, case)
+        return
+    assert case.result == "ok" and body.done and body.rest == b""
+    passed_on = case.detail.encode().decode("unicode_escape").encode("latin-1")
+    assert bytes(body.forwarded) == (passed_on or case.data)
