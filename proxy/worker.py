@@ -1,7 +1,7 @@
 """A worker process: listeners, the data path, and this worker's part of the fleet's state.
 
-Started by the arbiter (`python -m proxy.worker`), fed with snapshots by the controller, told by signals to drain (TERM) and
-to reopen its log (HUP). It needs neither of them to go on serving what it has.
+Started by the arbiter (`python -m proxy.worker`), fed with snapshots by the controller, told by signals to drain (TERM)
+and to reopen its log (HUP). It needs neither of them to go on serving what it has.
 """
 
 from gevent import monkey
@@ -193,7 +193,8 @@ def main() -> None:
     if received is None:
         sys.exit("worker: the arbiter is gone")
     process_log.set_up(received[0]["settings"]["log_level"], f"worker {options.slot}")
-    outgoing = dict(tuple(map(int, pair.split(":"))) for pair in options.handover_out.split(",") if pair)
+    pairs = (pair.split(":") for pair in options.handover_out.split(",") if pair)
+    outgoing = {int(other): int(fd) for other, fd in pairs}
     handed = Handed(board, options.slot, options.handover_in, outgoing)
     worker = Worker(board, options.slot, channel, handed, received[0])
     gc.collect()

@@ -1,7 +1,7 @@
 """What goes wrong on the way of a request: whose fault it is, and how it is told to the client and to the log.
 
-Statuses, response flags, details and bodies are Envoy's (access_log/usage.rst, local replies), so that what operators know
-of a waypoint holds here. Flags: https://www.envoyproxy.io, "Response Flags".
+Statuses, response flags, details and bodies are Envoy's (access_log/usage.rst, local replies), so that what operators
+know of a waypoint holds here.
 """
 
 import errno
@@ -70,7 +70,7 @@ def endpoint_malformed() -> Fault:
     )
 
 
-# The head of the response had gone to the client already: its connection is cut so that it cannot take the rest for whole.
+# The response's head had gone to the client already: its connection is cut, or it might take the rest for whole.
 RESPONSE_CUT = Fault(Owner.ENDPOINT, 0, b"UC", b"upstream_reset_after_response_started{connection_termination}")
 RESPONSE_MALFORMED = Fault(Owner.ENDPOINT, 0, b"UPE", b"upstream_reset_after_response_started{protocol_error}")
 
