@@ -1,7 +1,7 @@
 """Prints a list of requirements, one to a line: `build` (pyproject.toml), `run` or an extra (setup.cfg).
 
-The lists stay where packaging tools look. Unlike `pip install -e .[test]` this compiles nothing, so that scripts/prepare
-can compile in the checkout, in parallel, and only what has changed.
+The lists stay where packaging tools look. Unlike `pip install -e .[test]` this compiles nothing, so that
+scripts/prepare can compile in the checkout, in parallel, and only what has changed.
 """
 
 import configparser
