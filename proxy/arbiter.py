@@ -9,7 +9,6 @@ import logging
 import os
 import resource
 import selectors
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +20,7 @@ from proxy.channel import Channel, Message
 from proxy.children import Child, spawn
 from proxy.control import Control
 from proxy.handover import HandOver
+from proxy.hints import redis_cli
 from proxy.scoreboard import Scoreboard
 from proxy.settings import Settings
 from proxy.signals import SignalQueue
@@ -57,7 +57,7 @@ class Arbiter:
         self,
         settings: Settings,
         companions: Sequence[Child] = (),
-        announce: Callable[[], None] = lambda: None,
+        announce: Callable[[str], None] = lambda redis: None,
         controller_module: str = "proxy.controller",
         worker_module: str = "proxy.worker",
     ) -> None:
@@ -325,8 +325,8 @@ class Arbiter:
             case "loaded":
                 self._loaded = True
             case "ready":
-                self._announce()
-                self._announce = lambda: None
+                self._announce(self._redis)
+                self._announce = lambda redis: None
             case "refused":
                 self._status = 1
             case unknown:
@@ -362,18 +362,11 @@ class Arbiter:
             else:
                 self._store = Embedded.start()
                 self._redis = self._store.url
-                log.info("%s", store_hint(self._store.port, self._store.pid, self._settings.redis_prefix))
+                hint = redis_cli(self._redis, self._settings.redis_prefix)
+                log.info("embedded Valkey on port %d; look into it with: %s", self._store.port, hint)
         except EmbeddedError as fault:
             raise RuntimeError(str(fault)) from fault
         return self._store.process
-
-
-def store_hint(port: int, pid: int, prefix: str) -> str:
-    """Where the embedded store is and how to look into it."""
-    client = next(filter(shutil.which, ("redis-cli", "valkey-cli")), None)
-    hint = f"embedded Valkey on 127.0.0.1:{port} (pid {pid}); look into it with: "
-    hint += f"{client or 'redis-cli'} -p {port} --scan --pattern '{prefix}:*'"
-    return hint if client else f"{hint} (no redis-cli here: apt install redis-tools)"
 
 
 def raise_open_files_limit() -> None:

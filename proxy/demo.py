@@ -7,7 +7,7 @@ import shutil
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +16,7 @@ import yaml
 
 from proxy import addresses, listening
 from proxy.children import PACKAGE_ROOT, Child, Rest, spawn
+from proxy.hints import redis_cli, waypointctl
 
 RESTART_S = 10.0
 """How long a killed endpoint stays away: about what Kubernetes takes."""
@@ -62,34 +63,32 @@ class Demo:
         """Remove the copy."""
         shutil.rmtree(self.manifests, ignore_errors=True)
 
-    def announce(self) -> None:
-        """Say what to type next, once the replica is ready."""
-        port = next(listener_ports(self._objects))
-        print(guide(addresses.join(self._bind, port), self.manifests, self.endpoints), file=sys.stderr, flush=True)
+    def announce(self, redis: str) -> None:
+        """Say what to type next, once the replica is ready. `redis` is the URL of its store."""
+        listener = addresses.join(self._bind, next(listener_ports(self._objects)))
+        print(guide(listener, redis, self.manifests, self.endpoints), file=sys.stderr, flush=True)
 
 
-def guide(listener: str, manifests: Path, endpoints: Iterable[Child]) -> str:
-    """What to type next. The redis-cli line was logged when the store started."""
-    pods = [f"    {child.pid:>8}  {child.name}" for child in endpoints]
-    pid = next((child.pid for child in endpoints), 0)
+def guide(listener: str, redis: str, manifests: Path, endpoints: Sequence[Child]) -> str:
+    """What to type next."""
+    pid = endpoints[0].pid
+    lines = {
+        f"curl http://{listener}/hostname": "the three endpoints take turns",
+        f"kill -USR1 {pid}": "this endpoint answers 503 from now on: ejected after 3",
+        f"kill -USR2 {pid}": "and is well again",
+        f"kill -9 {pid}": f"gone, back in {RESTART_S:g} s: no client sees an error",
+        f"kill -STOP {pid}": "hangs: ejected after 3 curl --max-time 2 (-CONT ends it)",
+        redis_cli(redis, "waypoint"): "",
+        waypointctl(redis, "ejections"): "what is out, why, and how long still",
+    }
     return "\n".join(
         [
-            "",
-            "The demo is ready. In another terminal:",
-            "",
-            f"    curl http://{listener}/hostname          # the three endpoints take turns",
-            f"    kill -USR1 {pid}                          # this endpoint answers 503 from now on: ejected after 3",
-            f"    kill -USR2 {pid}                          # and is well again",
-            f"    kill -9 {pid}                             # gone, back in {RESTART_S:g} s: no client sees an error",
-            f"    kill -STOP {pid}                          # hangs: ejected after 3 curl --max-time 2 (-CONT ends it)",
-            "    bin/waypointctl ejections                 # what is out, why, and how long still",
-            "",
-            "Endpoints (pid, pod):",
-            *pods,
-            "",
-            f"Manifests to edit: {manifests}",
-            "Ctrl-C ends it all.",
-            "",
+            "\nThe demo is ready. In another terminal:\n",
+            *(f"    {line:44}{f'  # {why}' if why else ''}".rstrip() for line, why in lines.items()),
+            "\nEndpoints (pid, pod):",
+            *(f"    {child.pid:>8}  {child.name}" for child in endpoints),
+            f"\nManifests to edit: {manifests}",
+            "Ctrl-C ends it all.\n",
         ]
     )
 

@@ -6,7 +6,6 @@ each fault with the place it came from. Reads only the file it is told to read; 
 
 import dataclasses
 import difflib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +13,13 @@ from typing import Any, Self
 
 import yaml
 
+from proxy import cpus
 from proxy import setting_kinds as kinds
 from proxy.setting_kinds import Kind, NotBuilt
 
 ENVIRONMENT_PREFIX = "WAYPOINT_"
+MAX_WORKERS = 64
+"""As many rows the scoreboard has."""
 
 
 class SettingsFault(Exception):
@@ -53,17 +55,13 @@ def _setting(kind: Kind, default: Any, metavar: str, text: str, **more: Any) -> 
     )
 
 
-def _usable_cpus() -> int:
-    return len(os.sched_getaffinity(0))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What the user asked for, complete and checked. Times are seconds, addresses `host:port`, None means off."""
 
     workers: int = _setting(
-        kinds.integer(1, 64),
-        _usable_cpus,
+        kinds.integer(1, MAX_WORKERS),
+        lambda: min(cpus.usable(), MAX_WORKERS),
         "N",
         "How many worker processes serve traffic.",
         short="-w",
@@ -219,7 +217,7 @@ def _of_file(path: str, faults: list[str]) -> Source:
         if node is None:
             return {}
         if not isinstance(node, yaml.MappingNode):
-            raise ValueError("must be a map of settings, such as `workers: 2`")  # noqa: TRY004
+            raise ValueError("must be a map of settings, such as `workers: 2`")
         return _of_mapping(path, node, loader, faults)
     except (OSError, UnicodeDecodeError, ValueError) as fault:
         faults.append(f"{path}: {getattr(fault, 'strerror', None) or fault}")

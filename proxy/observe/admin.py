@@ -6,7 +6,6 @@ Whoever reaches the port reads everything, hence loopback only; passwords are hi
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from proxy import addresses, scoreboard
@@ -66,16 +65,20 @@ class Admin:
         )
 
     def _config_dump(self) -> Answer:
-        snapshot = self._configuration.snapshot
+        newest = self._configuration.snapshot
+        rules = {name: cluster.destination_rule for name, cluster in newest.clusters.items()} if newest else {}
         return as_json(
             {
                 "settings": self._settings.shown(),
                 "warnings": self._configuration.warnings,
                 "snapshot": {
                     "number": self._snapshots.number,
-                    "gateway": snapshot.gateway if snapshot else "",
-                    "listeners": self._snapshots.listeners,
-                    "clusters": [asdict(cluster) for cluster in snapshot.clusters.values()] if snapshot else [],
+                    "gateway": newest.gateway if newest else "",
+                    "listeners": [_listener(listener) for listener in self._snapshots.listeners],
+                    "clusters": [
+                        {**cluster, "destination_rule": rules.get(name, "")}
+                        for name, cluster in self._snapshots.clusters.items()
+                    ],
                 },
             }
         )
@@ -94,6 +97,12 @@ class Admin:
         row = self._board.endpoint_row(endpoint["slot"])
         name = {"address": addresses.join(endpoint["ip"], endpoint["port"]), "workload": endpoint["workload"]}
         return name | {"ejected": row.ejected_left_ms > 0} | row._asdict()
+
+
+def _listener(listener: Mapping[str, Any]) -> dict[str, Any]:
+    """Its routes as text: on the wire Hosts are bytes."""
+    routes = {host.decode("latin-1"): cluster for host, cluster in listener["routes"].items()}
+    return {**listener, "routes": routes}
 
 
 def _histogram(counts: tuple[int, ...]) -> dict[str, int]:

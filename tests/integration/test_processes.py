@@ -1,0 +1,426 @@
+"""The processes of a replica: what happens to the others when one dies; how a replica starts, changes and ends."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rig import ROOT, Manifests, Waypoint, endpoints, free_port, gateway, get, manifests_for, replica, wait_until
+
+
+def children(pid: int) -> dict[str, list[int]]:
+    """Pids of the children of `pid`, by what they are."""
+    found: dict[str, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            stat = path.read_text().rpartition(")")[2].split()
+            command = path.with_name("cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(stat[1]) == pid and stat[0] != "Z":
+            name = command[3].decode() if b"-m" in command else command[0].decode().rpartition("/")[2].split()[0]
+            found.setdefault(name, []).append(int(path.parent.name))
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def members():
+    with endpoints(2) as made:
+        yield made
+
+
+@pytest.fixture
+def config(members):
+    with manifests_for(members) as made:
+        yield made
+
+
+@pytest.fixture
+def pair(tmp_path, config):
+    """A replica of two workers with its own store."""
+    with replica(tmp_path, *config, workers=2) as made:
+        yield made
+
+
+# -- deaths -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_killed_worker_is_replaced_and_the_other_serves_meanwhile(pair):
+    victim = pair.info()["workers"][0]
+    os.kill(victim["pid"], signal.SIGKILL)
+    assert "503" not in pair.hostnames(20)
+    wait_until(lambda: len(pair.worker_pids()) == 2 and victim["pid"] not in pair.worker_pids() and pair.ready())
+    assert pair.info()["workers"][0]["slot"] == victim["slot"]
+    assert f"worker {victim['slot']} (pid {victim['pid']}) was killed by SIGKILL" in pair.waypoint.errors()
+
+
+def test_a_killed_controller_is_replaced_and_continues_where_it_was(pair, config, members):
+    manifests, port = config
+    before, workers = pair.info(), pair.worker_pids()
+    (manifests.path / "broken.json").write_text("{")  # must not stop what serves, whatever the files say
+    os.kill(before["controller_pid"], signal.SIGKILL)
+    assert pair.hostname()
+    wait_until(lambda: pair.ready() and pair.info()["controller_pid"] != before["controller_pid"])
+    wait_until(lambda: pair.info()["last_reload"]["faults"])
+    after = pair.info()
+    assert (after["snapshot"], pair.worker_pids()) == (before["snapshot"], workers)
+    assert pair.ready()
+    manifests.remove("broken")
+    manifests.put("gateway", gateway(port) | {"apiVersion": "gateway.networking.k8s.io/v1beta1"})
+    moved = free_port()
+    manifests.put("gateway", gateway(moved))
+    wait_until(lambda: pair.info()["snapshot"] == before["snapshot"] + 1)
+    pair.port = moved
+    wait_until(lambda: connectable(moved))
+    assert pair.hostname()
+    wait_until(lambda: not connectable(port))
+
+
+def connectable(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_killed_store_comes_back_on_its_port(pair):
+    (store,) = children(pair.waypoint.pid)["valkey-server"]
+    os.kill(store, signal.SIGKILL)
+    assert pair.hostname()
+    wait_until(lambda: children(pair.waypoint.pid).get("valkey-server") not in (None, [store]))
+    wait_until(lambda: pair.info()["ejections"] == "shared")
+
+
+def test_nothing_outlives_the_arbiter(pair):
+    pids = [pid for group in children(pair.waypoint.pid).values() for pid in group]
+    assert len(pids) == 4
+    os.kill(pair.waypoint.pid, signal.SIGKILL)
+    pair.waypoint.process.wait()
+    wait_until(lambda: not any(map(alive, pids)))
+
+
+# -- workers come and go ----------------------------------------------------------------------------------------------
+
+
+def test_workers_are_added_and_removed(pair):
+    os.kill(pair.waypoint.pid, signal.SIGTTIN)
+    wait_until(lambda: len(pair.worker_pids()) == 3 and pair.ready())
+    for left in (2, 1):
+        os.kill(pair.waypoint.pid, signal.SIGTTOU)
+        wait_until(lambda n=left: len(pair.worker_pids()) == n and pair.ready())
+    os.kill(pair.waypoint.pid, signal.SIGTTOU)
+    wait_until(lambda: "not stopping the last worker" in pair.waypoint.errors())
+    assert pair.hostname()
+    assert len(pair.worker_pids()) == 1
+
+
+def test_usr2_is_not_built_and_says_so(pair):
+    os.kill(pair.waypoint.pid, signal.SIGUSR2)
+    wait_until(lambda: "not built in this version" in pair.waypoint.errors())
+    assert pair.ready()
+
+
+# -- configuration ----------------------------------------------------------------------------------------------------
+
+
+def test_a_broken_file_keeps_the_last_good_snapshot_and_hup_reads_at_once(pair, config):
+    manifests, _ = config
+    (manifests.path / "broken.yaml").write_text("kind: Service\nmetadata: {}\n")
+    wait_until(lambda: pair.info()["last_reload"]["faults"])
+    assert pair.ready()
+    assert pair.hostname()
+    assert "broken.yaml:1" in pair.waypoint.errors()
+    (manifests.path / "broken.yaml").unlink()
+    os.kill(pair.waypoint.pid, signal.SIGHUP)
+    wait_until(lambda: pair.info()["last_reload"]["result"] == "ok", 0.9)
+
+
+def test_the_gateway_goes_and_comes(pair, config):
+    manifests, port = config
+    manifests.remove("gateway")
+    wait_until(lambda: pair.readiness() == (503, "not ready: no Gateway\n"))
+    wait_until(lambda: not connectable(port))
+    manifests.put("gateway", gateway(port))
+    wait_until(pair.ready)
+    assert pair.hostname()
+
+
+def test_without_a_gateway_it_stays_up_and_says_why(tmp_path, config):
+    manifests, port = config
+    manifests.remove("gateway")
+    waypoint, status = started(tmp_path, manifests)
+    try:
+        wait_until(lambda: probe(status) == (503, "not ready: no Gateway\n"), 10)
+        manifests.put("gateway", gateway(port))
+        wait_until(lambda: probe(status) == (200, "ready\n"))
+    finally:
+        assert waypoint.stop() == 0
+
+
+def started(tmp_path: Path, manifests: Manifests, *arguments: str) -> tuple[Waypoint, int]:
+    """A replica that need not become ready, and its status port."""
+    status = free_port()
+    common = ("-w", "1", "--manifests", str(manifests.path), "--bind", "127.0.0.1", "--admin", "127.0.0.1:0")
+    waypoint = Waypoint(tmp_path, *common, "--status", f"127.0.0.1:{status}", *arguments)
+    waypoint.start()
+    return waypoint, status
+
+
+def probe(status: int) -> tuple[int, str]:
+    try:
+        return get(status, "/healthz/ready")
+    except OSError as error:
+        return 0, str(error)
+
+
+def test_invalid_at_start_is_the_end_with_every_fault(tmp_path, config):
+    manifests, _ = config
+    (manifests.path / "a.yaml").write_text("{")
+    (manifests.path / "b.yaml").write_text("kind: Service\nmetadata: {}\n")
+    waypoint, _ = started(tmp_path, manifests)
+    assert waypoint.process.wait(15) == 1
+    assert "a.yaml:" in waypoint.errors()
+    assert "b.yaml:1" in waypoint.errors()
+
+
+def test_a_listener_that_is_taken_is_told_and_tried_again(tmp_path, config):
+    manifests, port = config
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        waypoint, status = started(tmp_path, manifests)
+        wait_until(lambda: f"listener 127.0.0.1:{port}: Address already in use" in probe(status)[1], 10)
+    try:
+        wait_until(lambda: probe(status) == (200, "ready\n"))
+    finally:
+        assert waypoint.stop() == 0
+
+
+def test_a_port_asked_for_is_needed_and_a_default_one_is_not(tmp_path, config):
+    manifests, _ = config
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        waypoint, _ = started(tmp_path, manifests, "--admin", taken)
+        assert waypoint.process.wait(15) == 1
+        assert f"error controller admin {taken}: Address already in use" in waypoint.errors()
+
+
+# -- the end ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_terminals_ctrl_c_drains(tmp_path, config):
+    manifests, _ = config
+    status = free_port()
+    command = ["-w", "2", "--manifests", str(manifests.path), "--bind", "127.0.0.1"]
+    waypoint = Waypoint(tmp_path, *command, "--admin", "127.0.0.1:0", "--status", f"127.0.0.1:{status}")
+    waypoint.start()
+    wait_until(lambda: probe(status)[0] == 200, 10)
+    pids = [pid for group in children(waypoint.pid).values() for pid in group]
+    assert {os.getpgid(pid) for pid in pids}.isdisjoint({os.getpgid(waypoint.pid)})
+    waypoint.process.send_signal(signal.SIGINT)
+    assert waypoint.process.wait(10) == 0
+    assert "drained" in waypoint.errors()
+    assert not any(map(alive, pids))
+
+
+def test_admin_pages_tell_and_hide(tmp_path, config, members):
+    with replica(tmp_path, *config, redis="redis://:secret@127.0.0.1:1/0") as made:
+        assert [made.hostname() for _ in range(4)]
+        info, dump = made.info(), made.info("/config_dump")
+        (cluster,) = made.info("/clusters")
+        assert info["redis"] == dump["settings"]["redis"] == "redis://:***@127.0.0.1:1/0"
+        assert info["ejections"] == "local"
+        assert info["replica"] == "replica"
+        assert dump["snapshot"]["gateway"] == "httpbin/httpbin-waypoint"
+        assert dump["snapshot"]["listeners"][0]["routes"]["in-ambient"] == "httpbin/in-ambient:8000"
+        assert dump["snapshot"]["clusters"][0]["destination_rule"] == "httpbin/in-ambient-failover"
+        assert [each["workload"] for each in cluster["endpoints"]] == [member.name for member in members]
+        assert [each["requests"] for each in cluster["endpoints"]] == [2, 2]
+        assert get(made.admin, "/nothing")[0] == 404
+        assert "secret" not in json.dumps([info, dump, cluster]) + made.waypoint.errors()
+
+
+def test_a_silent_client_does_not_hold_the_status_port(pair):
+    silent = [socket.create_connection(("127.0.0.1", pair.status)) for _ in range(100)]
+    try:
+        wait_until(pair.ready, 12)
+    finally:
+        for each in silent:
+            each.close()
+
+
+def test_numbers_go_to_statsd(tmp_path, config):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(10)
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with replica(tmp_path, *config, "--statsd", address, "--statsd-interval", "1") as made:
+            assert [made.hostname() for _ in range(4)]
+            lines = statsd_lines(server, "waypointd.cluster.httpbin_in-ambient_8000.requests.2xx")
+    assert lines["waypointd.cluster.httpbin_in-ambient_8000.requests.2xx"] == "4|c"
+    assert lines["waypointd.workers.ready"] == "1|g"
+    assert lines["waypointd.cluster.httpbin_in-ambient_8000.ejected"] == "0|g"
+    assert "|ms" in lines["waypointd.cluster.httpbin_in-ambient_8000.request_time"]
+
+
+def statsd_lines(server: socket.socket, until: str) -> dict[str, str]:
+    lines: dict[str, str] = {}
+    while until not in lines:
+        lines |= dict(line.split(":", 1) for line in server.recv(65536).decode().splitlines())
+    server.settimeout(0.3)
+    try:
+        while True:
+            lines = dict(line.split(":", 1) for line in server.recv(65536).decode().splitlines()) | lines
+    except TimeoutError:
+        return lines
+
+
+# -- the demo ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_demo(tmp_path):
+    status = free_port()
+    waypoint = Waypoint(tmp_path, "-w", "1", "--demo", "--admin", "127.0.0.1:0", "--status", f"127.0.0.1:{status}")
+    waypoint.start()
+    try:
+        wait_until(lambda: "The demo is ready" in waypoint.errors(), 20, "demo")
+        text = waypoint.errors()
+        pids = {
+            words[1]: int(words[0]) for words in map(str.split, text.splitlines()) if words[1:2] and words[0].isdigit()
+        }
+        names = [f"in-ambient-7d8f9b6c54-{suffix}" for suffix in ("abc12", "def34", "ghi56")]
+        assert list(pids) == names
+        assert [get(8000, "/hostname")[1].strip() for _ in range(6)] == names * 2
+        assert get(8000, "/status/418")[0] == 418
+        assert "--scan --pattern 'waypoint:*'" in text
+        os.kill(pids[names[0]], signal.SIGUSR1)
+        statuses = [get(8000, "/hostname")[0] for _ in range(12)]
+        assert statuses.count(503) == 3
+        directory = Path(next(line for line in text.splitlines() if line.startswith("Manifests to edit: "))[19:])
+        (directory / "destination-rule.yaml").unlink()
+        os.kill(pids[names[0]], signal.SIGUSR2)
+        wait_until(lambda: get(8000, "/hostname")[1].strip() == names[0])
+        started_again = time.monotonic()
+        os.kill(pids[names[2]], signal.SIGKILL)
+        wait_until(lambda: not alive(pids[names[2]]))
+        assert {get(8000, "/hostname")[0] for _ in range(6)} == {200}
+        wait_until(lambda: len(children(waypoint.pid).get("proxy.demo_endpoint", [])) == 3, 13)
+        assert time.monotonic() - started_again > 9
+    finally:
+        assert waypoint.stop() == 0
+    assert not directory.exists()
+
+
+def test_a_second_demo_says_what_is_in_its_way(tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.10.0.16", 8080))
+        other.listen()
+        waypoint = Waypoint(tmp_path, "--demo")
+        waypoint.start()
+        assert waypoint.process.wait(10) == 1
+        assert "the demo needs 127.10.0.16:8080: Address already in use" in waypoint.errors()
+
+
+# -- what only a stand-in for the worker can show --------------------------------------------------------------------
+
+STAND_IN = (
+    "import sys; from proxy import log, settings; from proxy.arbiter import Arbiter; "
+    "log.set_up('info', 'arbiter'); loaded = settings.load(dict(zip(sys.argv[1::2], sys.argv[2::2])), {}, None); "
+    "sys.exit(Arbiter(loaded, worker_module='fake_worker').run())"
+)
+
+
+class StandIn(Waypoint):
+    """A replica whose workers are tests/integration/fake_worker.py."""
+
+    def start(self, *more: str) -> None:
+        path = f"{ROOT}:{ROOT / 'tests' / 'integration'}"
+        with self.err.open("ab") as err:
+            command = [sys.executable, "-c", STAND_IN, *self._arguments, *more]
+            self.process = subprocess.Popen(command, stderr=err, env=self._env | {"PYTHONPATH": path})
+
+
+@pytest.fixture
+def stand_in(tmp_path, config):
+    manifests, port = config
+    status = free_port()
+    made = []
+
+    def start(*arguments: str, **env: str) -> StandIn:
+        waypoint = StandIn(
+            tmp_path,
+            *("manifests", str(manifests.path), "bind", "127.0.0.1", "redis", "redis://127.0.0.1:1"),
+            *("admin", "127.0.0.1:0", "status", f"127.0.0.1:{status}", *arguments),
+            env=env,
+        )
+        waypoint.status, waypoint.port = status, port
+        waypoint.start()
+        made.append(waypoint)
+        return waypoint
+
+    yield start
+    for each in made:
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.wait()
+
+
+def test_what_cannot_start_does_not_loop_hot_and_says_why(stand_in):
+    waypoint = stand_in("workers", "1", FAKE_WORKER_FAILS="1")
+    time.sleep(4)
+    told = [line for line in waypoint.errors().splitlines() if "exited with status 3" in line]
+    assert 3 <= len(told) <= 7
+    assert told[2].endswith("in 0.4 s")
+    assert probe(waypoint.status)[1].startswith("not ready: ")
+    assert waypoint.stop() == 0
+
+
+def test_patience_with_a_drain_ends(stand_in):
+    waypoint = stand_in("workers", "2", "drain_time", "1", FAKE_WORKER_HANGS="1")
+    wait_until(lambda: probe(waypoint.status)[0] == 200, 10)
+    since = time.monotonic()
+    waypoint.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: probe(waypoint.status) == (503, "not ready: draining\n"))
+    wait_until(lambda: not connectable(waypoint.port))
+    assert waypoint.process.wait(10) == 0
+    assert 0.9 < time.monotonic() - since < 3
+    assert "did not finish within --drain-time 1 s: killed" in waypoint.errors()
+
+
+def test_a_second_signal_ends_at_once(stand_in):
+    waypoint = stand_in("workers", "1", "drain_time", "60", FAKE_WORKER_HANGS="1")
+    wait_until(lambda: probe(waypoint.status)[0] == 200, 10)
+    for _ in range(2):
+        waypoint.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+    assert waypoint.process.wait(3) == 0
+
+
+def test_a_stopped_worker_holds_up_nobody(stand_in, config, members):
+    manifests, port = config
+    waypoint = stand_in("workers", "2")
+    wait_until(lambda: probe(waypoint.status)[0] == 200, 10)
+    first = min(children(waypoint.pid)["fake_worker"])
+    os.kill(first, signal.SIGSTOP)
+    for number in range(5):
+        body = gateway(port)
+        body["spec"]["listeners"][0]["name"] = f"http-{number}"
+        manifests.put("gateway", body)
+        os.kill(waypoint.pid, signal.SIGHUP)
+        time.sleep(0.1)
+    wait_until(lambda: "snapshot 5" in waypoint.errors() or "snapshot 6" in waypoint.errors())
+    wait_until(lambda: probe(waypoint.status)[1].startswith("not ready: worker 0 has snapshot 1"), 5)
+    os.kill(first, signal.SIGCONT)
+    wait_until(lambda: probe(waypoint.status)[0] == 200)

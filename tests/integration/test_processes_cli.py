@@ -1,0 +1,127 @@
+"""The command lines: exit statuses, what is told, and that both programs run from anywhere."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from proxy.version import __version__
+from state.keys import Keys
+from state.redis_store import RedisStore, connect
+from state.store import Batch, Policy
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(program, *arguments, cwd=None, env=None):
+    command = [sys.executable, str(ROOT / "bin" / program), *arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, timeout=30, env=os.environ | (env or {}), check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_versions_and_help(tmp_path):
+    assert run("waypointd", "--version", cwd=tmp_path)[:2] == (0, f"waypointd {__version__}\n")
+    assert run("waypointctl", "--version", cwd=tmp_path)[:2] == (0, f"waypointctl {__version__}\n")
+    status, text, _ = run("waypointd", "--help")
+    assert status == 0
+    assert "waypointd --demo" in text
+    assert "WAYPOINT_ACCESS_LOG" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--no-such-option"], "No such option"),
+        ([], "nothing to serve: give --manifests PATH"),
+        (["--manifests", ".", "--tls-dir", "/tls"], "--tls-dir: not built in this version"),
+        (["--manifests", ".", "--metrics", "127.0.0.1:0"], "--metrics: not built in this version"),
+        (["--manifests", ".", "--redis", "redis+sentinel://a,b/m"], "redis+sentinel:// is not built"),
+        (["--manifests", ".", "--redis", "redis+cluster://a,b"], "redis+cluster:// is not built"),
+        (["--manifests", ".", "-c", "/no/such/file"], "/no/such/file: No such file or directory"),
+        (["--demo", "--manifests", "."], "--demo brings its own manifests"),
+    ],
+)
+def test_bad_usage_is_2(arguments, told):
+    status, _, errors = run("waypointd", *arguments)
+    assert status == 2
+    assert told in errors
+
+
+def test_check_of_what_is_right():
+    status, text, errors = run("waypointd", "--demo", "--check")
+    assert (status, errors) == (0, "")
+    assert text == "Gateway httpbin/httpbin-waypoint: ports 8000 (HTTP); 1 clusters, 3 endpoints\n"
+
+
+def test_check_tells_every_fault(tmp_path):
+    (tmp_path / "a.yaml").write_text("{")
+    (tmp_path / "b.yaml").write_text("kind: Service\nmetadata: {}\n")
+    status, text, _ = run("waypointd", "--manifests", str(tmp_path), "--check")
+    assert status == 1
+    assert "a.yaml:" in text
+    assert "b.yaml:1" in text
+    assert run("waypointd", "--manifests", str(tmp_path / "none"), "--check")[0] == 1
+    assert run("waypointd", "--manifests", str(tmp_path), "--check", "-w", "x")[0] == 1
+
+
+def test_the_environment_sets_flags_too(tmp_path):
+    (tmp_path / "a.yaml").write_text("kind: Namespace\napiVersion: v1\nmetadata: {name: a}\n")
+    status, text, _ = run("waypointd", "--check", env={"WAYPOINT_MANIFESTS": str(tmp_path)})
+    assert (status, text) == (0, "nothing to serve yet: no Gateway\n")
+
+
+@pytest.mark.parametrize("program", ["waypointd", "waypointctl"])
+def test_another_package_of_our_name_is_refused(tmp_path, program):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "proxy").mkdir()
+    (tmp_path / "proxy" / "__init__.py").write_text("")
+    script = tmp_path / "bin" / program
+    script.write_text((ROOT / "bin" / program).read_text())
+    path = f"{tmp_path}:{ROOT}"
+    done = subprocess.run(
+        [sys.executable, str(script), "--version"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+    assert done.returncode == 1
+    assert f"{tmp_path / 'proxy'} is another package called 'proxy'" in done.stderr
+
+
+def test_ejections_are_listed(valkey):
+    store = RedisStore(connect(valkey.url, 5))
+    batch = Batch("httpbin/in-ambient:8000", "10.0.0.1:8080", "pod-1", 0, 3, False, 3, 3, 503, "replica-1")
+    assert store.report(batch, Policy(3, 10_000, 30_000, 50, 3)).outcome == "ejected"
+    store._client.set(Keys("waypoint", "httpbin/other:80").eject("10.0.0.2:80"), "testing", px=60_000)
+    store._client.set(Keys("other", "httpbin/other:80").eject("10.0.0.3:80"), "testing", px=60_000)
+    status, text, _ = run("waypointctl", "--redis", valkey.url, "ejections")
+    assert status == 0
+    head, first, second = (line.split() for line in text.splitlines())
+    assert head == ["CLUSTER", "ENDPOINT", "WORKLOAD", "WHY", "BY", "LEFT"]
+    assert first[:5] == ["httpbin/in-ambient:8000", "10.0.0.1:8080", "pod-1", "consecutive_5xx=3", "replica-1"]
+    assert 20 < float(first[5].rstrip("s")) <= 30
+    assert second[:5] == ["httpbin/other:80", "10.0.0.2:80", "-", "by_hand", "-"]
+    status, text, _ = run("waypointctl", "--redis", valkey.url, "--redis-prefix", "other", "ejections", "-o", "json")
+    assert [each["endpoint"] for each in json.loads(text)] == ["10.0.0.3:80"]
+    store._client.flushall()
+    assert run("waypointctl", "--redis", valkey.url, "ejections")[1] == "nothing is ejected\n"
+    store._client.close()
+
+
+@pytest.mark.parametrize("command", ["get", "eject", "uneject", "history", "explain", "top", "doctor"])
+def test_what_waypointctl_will_do_one_day(command):
+    status, _, errors = run("waypointctl", command, "something", "--for", "10m")
+    assert status == 2
+    assert f"`{command}` is not built in this version" in errors
+
+
+def test_waypointctl_without_a_server():
+    status, _, errors = run("waypointctl", "--redis", "redis://:secret@127.0.0.1:1", "ejections")
+    assert status == 1
+    assert errors.startswith("waypointctl: redis://:***@127.0.0.1:1: ")
