@@ -39,6 +39,9 @@ HANDLED = (
     signal.SIGCHLD,
 )
 
+ONE_SIGNAL_S = 0.1
+"""`timeout` and some supervisors signal the process and its group: two so close together mean one."""
+
 
 class Worker(Child):
     """A worker process and the controller's end of its channel, kept here so that it outlives a controller."""
@@ -80,6 +83,7 @@ class Arbiter:
         self._store: Embedded | None = None
         self._status: int | None = None  # the exit status, once the end is decided
         self._draining = False
+        self._drain_began = 0.0
 
     # -- life -------------------------------------------------------------------------------------------------------
 
@@ -193,15 +197,16 @@ class Arbiter:
                 pass
 
     def _drain(self, number: signal.Signals) -> None:
+        now = time.monotonic()
         if self._draining:
-            log.warning("%s again: ending at once", number.name)
-            self._status = 0
+            if now > self._drain_began + ONE_SIGNAL_S:
+                log.warning("%s again: ending at once", number.name)
+                self._status = 0
             return
         log.info("%s: draining, %g s at most (once more to end at once)", number.name, self._settings.drain_time)
-        self._draining = True
+        self._draining, self._drain_began = True, now
         self._scoreboard.draining = True
         self._control.tell({"op": "drain"})
-        now = time.monotonic()
         for worker in self._workers.values():
             worker.due = None
             worker.leave(now, self._settings.drain_time)

@@ -402,9 +402,11 @@ def test_patience_with_a_drain_ends(stand_in):
 def test_a_second_signal_ends_at_once(stand_in):
     waypoint = stand_in("workers", "1", "drain_time", "60", FAKE_WORKER_HANGS="1")
     wait_until(lambda: probe(waypoint.status)[0] == 200, 10)
-    for _ in range(2):
+    for _ in range(3):
         waypoint.process.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
+    time.sleep(0.5)
+    assert waypoint.process.poll() is None  # close together they are one
+    waypoint.process.send_signal(signal.SIGINT)
     assert waypoint.process.wait(3) == 0
 
 
