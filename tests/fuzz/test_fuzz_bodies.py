@@ -1,7 +1,7 @@
 """What we pass on of a chunked body is the same body to h11 and llhttp, however it arrived.
 
-Where nothing was taken out, that is the body as it came. What is taken out are extensions, with the blanks before them that
-RFC 9112 (7.1.1) has recipients remove; h11 and llhttp refuse those blanks, and never get to see them behind us.
+Where nothing was taken out, that is the body as it came. What is taken out are extensions, with the blanks before them
+that RFC 9112 (7.1.1) has recipients remove; h11 and llhttp refuse those blanks, and never get to see them behind us.
 """
 
 import pytest
