@@ -136,8 +136,9 @@ class Worker:
 
     def _prepare_listeners(self, wanted: list[dict[str, Any]]) -> None:
         """Listeners as the snapshot has them; new ones do not accept yet."""
-        gone = self._sockets.keys() - {entry["address"] for entry in wanted}
-        for address in list(gone):
+        for address in self._sockets.keys() - {entry["address"] for entry in wanted}:
+            if address in self._listeners:
+                self._listeners[address].routes = {}  # what is open on it is told 404 from now on
             self._close_listener(address)
         for entry in wanted:
             address = entry["address"]
@@ -154,7 +155,6 @@ class Worker:
         listener = self._listeners.pop(address, None)
         if listener is not None:
             listener.stop()
-            listener.routes = {}  # the connections it has are told 404 from now on
         os.close(self._sockets.pop(address))
 
     # -- connections from other workers -------------------------------------------------------------------------------
@@ -172,8 +172,8 @@ class Worker:
     def _drain(self) -> None:
         """No new connections; the ones there are finish what they are doing."""
         self._board.set_worker_state(self._slot, scoreboard.DRAINING)
-        for listener in self._listeners.values():
-            listener.stop()
+        for address in list(self._sockets):
+            self._close_listener(address)
         self._handed.take_waiting(self._take)
         self._board.drop_lease(self._slot)
         gevent.sleep(0)
