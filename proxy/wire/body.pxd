@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 cdef enum:
     TRAILER_NAME_KEPT = 32      # longer than any name that trailers may not have
 
+
 @cython.final
 cdef class Body:
     cdef int framing            # head.Framing

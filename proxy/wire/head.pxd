@@ -40,6 +40,7 @@ cdef struct Field:
 cdef struct Span:               # a piece of the head; absent: both 0
     uint32_t at, length
 
+
 @cython.final
 cdef class Head:
     cdef Field* fields          # MAX_FIELDS of them, allocated once
@@ -85,8 +86,9 @@ cdef class Head:
     cdef int read_transfer_encoding(self, const char* data, Span value) noexcept nogil
     cdef int read_connection(self, const char* data, Span value) noexcept nogil
     cdef void read_te(self, const char* data, Span value) noexcept nogil
-    cdef int nominate_all(self, const char* data) noexcept nogil
+    cdef void nominate_all(self, const char* data) noexcept nogil
     cdef void nominate(self, const char* data, Span option) noexcept nogil
+    cdef int check_coding(self) noexcept nogil
     cdef int frame_request(self) noexcept nogil
     cdef int frame_response(self, int request_method) noexcept nogil
     cdef int place_target(self, const char* data) noexcept nogil

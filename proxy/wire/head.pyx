@@ -204,8 +204,9 @@ cdef class Head:
                     return result
             field += 1
         if self.nominates:
-            return self.nominate_all(data)
-        return 0
+            self.nominate_all(data)
+        self.upgrade = self.upgrade and self.upgrade_to.length > 0
+        return self.check_coding()
 
     cdef int note(self, const char* data, int kind, Span value) noexcept nogil:
         """Remember what a field says to a proxy. Of those that do no harm twice, the first counts."""
@@ -262,6 +263,8 @@ cdef class Head:
     cdef int read_transfer_encoding(self, const char* data, Span value) noexcept nogil:
         if self.coding != NO_CODING or value.length == 0:
             return self.bad(b"transfer-encoding empty or twice")
+        if data[value.at + value.length] != CR:     # allowed, but no sender does it, and parsers differ on it
+            return self.bad(b"blank after transfer-encoding")
         self.coding = CHUNKED_CODING if is_text(data, value, b"chunked", 7) else OTHER_CODING
         return 0
 
@@ -291,7 +294,7 @@ cdef class Head:
             if is_text(data, coding, b"trailers", 8):
                 self.te_trailers = True
 
-    cdef int nominate_all(self, const char* data) noexcept nogil:
+    cdef void nominate_all(self, const char* data) noexcept nogil:
         """Mark the fields that Connection names as hop-by-hop (RFC 9110 7.6.1)."""
         cdef int index
         cdef uint32_t at, end
@@ -302,12 +305,12 @@ cdef class Head:
                 end = at + self.fields[index].value_length
                 while next_member(data, &at, end, &option):
                     self.nominate(data, option)
-        return 0
 
     cdef void nominate(self, const char* data, Span option) noexcept nogil:
-        cdef Field* field = self.fields
+        cdef Field* field
         cdef int index
         for index in range(self.count):
+            field = self.fields + index
             if field.name_length == option.length and equal_fold(data + field.name, data + option.at, option.length):
                 if field.kind == DATE:
                     self.has_date = False
@@ -315,18 +318,19 @@ cdef class Head:
                     self.has_server = False
                 if field.kind != CONNECTION and field.kind != TE and field.kind != UPGRADE:
                     field.kind = NOMINATED
-            field += 1
 
     # --- what it comes to ---
 
+    cdef inline int check_coding(self) noexcept nogil:
+        if self.coding != NO_CODING and self.content_length != -1:
+            return self.bad(b"content-length with transfer-encoding")
+        if self.coding != NO_CODING and self.minor == 0:
+            return self.bad(b"transfer-encoding in HTTP/1.0")
+        return 0
+
     cdef inline int frame_request(self) noexcept nogil:
         """RFC 9112 6.3 for requests."""
-        self.upgrade = self.upgrade and self.upgrade_to.length > 0
         if self.coding != NO_CODING:
-            if self.content_length != -1:
-                return self.bad(b"content-length with transfer-encoding")
-            if self.minor == 0:
-                return self.bad(b"transfer-encoding in HTTP/1.0")
             self.framing = CHUNKED
         elif self.content_length > 0:
             self.framing = LENGTH
@@ -336,13 +340,8 @@ cdef class Head:
 
     cdef inline int frame_response(self, int request_method) noexcept nogil:
         """RFC 9112 6.3 for responses."""
-        self.upgrade = self.upgrade and self.upgrade_to.length > 0
         if self.coding == OTHER_CODING:
             return self.bad(b"transfer-encoding")
-        if self.coding == CHUNKED_CODING and self.content_length != -1:
-            return self.bad(b"content-length with transfer-encoding")
-        if self.coding == CHUNKED_CODING and self.minor == 0:
-            return self.bad(b"transfer-encoding in HTTP/1.0")
         if self.minor == 0 and not self.keep_alive:
             self.close = True
         if request_method == M_HEAD or self.status < 200 or self.status == 204 or self.status == 304:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from wire.corpus import cases
 
 DEEP = os.environ.get("WAYPOINT_FUZZ") == "deep"
 
@@ -24,6 +25,12 @@ MORSELS = [
     b"Connection: close\r\n", b"Connection: upgrade\r\n", b"Upgrade: websocket\r\n", b"Expect: 100-continue\r\n",
     b"Trailer: x\r\n", b"X: y\r\n", b"0\r\n\r\n", b"5\r\nhello\r\n", b"ffffffffffffffff", b"000000000000000",
 ]  # fmt: skip
+
+
+def seeds(kind: str) -> list[bytes]:
+    """The messages of a corpus, the valid ones several times: a fuzzer whose inputs are all refused finds nothing."""
+    messages = cases(kind)
+    return [case.data for case in messages] + [case.data for case in messages if case.result == "ok"] * 4
 
 
 def _insert(data: bytes, at: int, end: int, morsel: bytes) -> bytes:
@@ -71,13 +78,13 @@ MUTATIONS = [
 
 
 @st.composite
-def mutants(draw: st.DrawFn, seeds: list[bytes]) -> bytes:
-    """One of the seeds after up to four mutations; now and then two seeds spliced."""
-    data = draw(st.sampled_from(seeds))
+def mutants(draw: st.DrawFn, messages: list[bytes]) -> bytes:
+    """One of the messages after up to three mutations; now and then two of them spliced."""
+    data = draw(st.sampled_from(messages))
     if draw(st.integers(0, 7)) == 0:
-        other = draw(st.sampled_from(seeds))
+        other = draw(st.sampled_from(messages))
         data = data[: draw(st.integers(0, len(data)))] + other[draw(st.integers(0, len(other))) :]
-    for _ in range(draw(st.integers(0, 4))):
+    for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(data)))
         end = draw(st.integers(at, min(len(data), at + 40)))
         data = draw(st.sampled_from(MUTATIONS))(data, at, end, draw(st.sampled_from(MORSELS)))

@@ -7,15 +7,14 @@ that RFC 9112 (7.1.1) has recipients remove; h11 and llhttp refuse those blanks,
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mutants import DEEP, fuzzed, mutants, pieces, splits
+from mutants import DEEP, fuzzed, mutants, pieces, seeds, splits
 from oracles import H11, Llhttp
-from wire.corpus import cases
 
 from proxy.wire.inspect import BodyReader, Refused
 
 pytestmark = pytest.mark.timeout(3600 if DEEP else 60)
 
-SEEDS = [case.data for case in cases("chunked")]
+SEEDS = seeds("chunked")
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
