@@ -80,6 +80,7 @@ def _fail(status: int, *lines: str) -> NoReturn:
 
 def _run(loaded: Settings) -> int:
     _see_that_built()
+    _see_that_log_opens(loaded.access_log)
     from proxy.arbiter import Arbiter  # needs what is compiled
 
     log.set_up(loaded.log_level, "arbiter")
@@ -142,3 +143,14 @@ def _see_that_built() -> None:
     missing = sorted(module for module in modules if importlib.util.find_spec(module) is None)
     if missing:
         _fail(CONFIGURATION_FAULT, f"not built yet ({', '.join(missing)}): run `make build`, or `pip install -e .`")
+
+
+def _see_that_log_opens(path: str) -> None:
+    """Workers open it again and again; that it cannot be opened at all is better said once, here."""
+    if path == "-":
+        return
+    try:
+        with open(path, "ab"):
+            pass
+    except OSError as fault:
+        _fail(CONFIGURATION_FAULT, f"--access-log {path}: {fault.strerror}: give a file that can be written, or -")

@@ -52,6 +52,12 @@ def test_bad_usage_is_2(arguments, told):
     assert told in errors
 
 
+def test_an_access_log_that_cannot_be_written_is_told_at_once(tmp_path):
+    status, _, errors = run("waypointd", "--demo", "--access-log", str(tmp_path / "none" / "access.log"))
+    assert status == 1
+    assert "--access-log" in errors and "No such file or directory" in errors
+
+
 def test_check_of_what_is_right():
     status, text, errors = run("waypointd", "--demo", "--check")
     assert (status, errors) == (0, "")
