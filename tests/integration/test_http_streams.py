@@ -1,0 +1,370 @@
+"""Bodies on their way: back-pressure, flat memory, early answers, clients and endpoints that are slow or leave."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from http_rig import OK, Bench, Peer, answering, bench, memory_kib, outlier_rule, serve_ok, unique
+from rig import wait_until
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    rules = [outlier_rule("solo")]
+    with bench(tmp_path_factory.mktemp("streams"), services={"solo": 1, "other": 1}, rules=rules) as running:
+        yield running
+
+
+def send_all(size: int, chunk: bytes = b"x" * MIB) -> Iterator[bytes]:
+    for _ in range(size // len(chunk)):
+        yield chunk
+
+
+# -- back-pressure ----------------------------------------------------------------------------------------------------
+
+
+def test_a_slow_reader_holds_the_endpoint_back(proxy: Bench) -> None:
+    size, sent = 64 * MIB, [0]
+
+    def handler(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
+        for piece in send_all(size):
+            peer.send(piece)
+            sent[0] += len(piece)
+
+    proxy.play("solo", handler)
+    proxy.play("other", serve_ok)
+    with proxy.client() as warm:
+        warm.ask("other")
+    before = memory_kib(proxy.worker_pid())
+    path = unique()
+    with proxy.client(receive_buffer=65536) as client:
+        client.request("solo", path)
+        assert client.head().status == 200
+        time.sleep(0.3)
+        assert sent[0] < 24 * MIB, "only the kernel's buffers are full"
+        held = memory_kib(proxy.worker_pid())
+        with proxy.client() as another:
+            assert another.ask("other")[1] == b"ok", "others are served meanwhile"
+        read = len(client.buffer)
+        while read < size:
+            client.buffer = b""
+            assert client.more()
+            read += len(client.buffer)
+        assert read == size
+    assert max(held, memory_kib(proxy.worker_pid())) - before < 3000
+    assert proxy.line(path)["sent"] == str(size)
+
+
+def test_a_slow_endpoint_holds_the_client_back(proxy: Bench) -> None:
+    size, go = 64 * MIB, threading.Event()
+
+    def handler(peer: Peer) -> None:
+        peer.head()
+        go.wait(10)
+        left = size - len(peer.buffer)
+        while left:
+            left -= len(peer.sock.recv(262144))
+        peer.send(OK)
+
+    proxy.play("solo", handler)
+    before = memory_kib(proxy.worker_pid())
+    sent, path = [0], unique()
+
+    with proxy.client() as client:
+
+        def upload() -> None:
+            client.send(f"POST {path} HTTP/1.1\r\nhost: solo\r\ncontent-length: {size}\r\n\r\n")
+            for piece in send_all(size):
+                client.send(piece)
+                sent[0] += len(piece)
+
+        thread = threading.Thread(target=upload)
+        thread.start()
+        time.sleep(0.3)
+        assert sent[0] < 24 * MIB
+        held = memory_kib(proxy.worker_pid())
+        go.set()
+        assert client.answer()[1] == b"ok"
+        thread.join()
+        assert client.ask("other")[1] == b"ok"
+    assert max(held, memory_kib(proxy.worker_pid())) - before < 3000
+    assert proxy.line(path)["received"] == str(size)
+
+
+def test_both_ways_at_once(proxy: Bench) -> None:
+    """An echo that answers while it reads: neither direction waits for the end of the other."""
+
+    def handler(peer: Peer) -> None:
+        peer.head()
+        peer.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        while (size := int(peer.until(b"\r\n"), 16)) > 0:
+            data = peer.exactly(size + 2)
+            peer.send(b"%x\r\n%s" % (size, data))
+        peer.until(b"\r\n")
+        peer.send(b"0\r\n\r\n")
+
+    proxy.play("solo", handler)
+    with proxy.client() as client:
+        client.send("POST / HTTP/1.1\r\nhost: solo\r\ntransfer-encoding: chunked\r\n\r\n")
+        assert client.head().status == 200
+        for i in range(200):
+            piece = b"%x\r\n%s\r\n" % (i + 1, b"y" * (i + 1))
+            client.send(piece)
+            assert client.exactly(len(piece)) == piece
+        client.send("0\r\n\r\n")
+        assert client.exactly(5) == b"0\r\n\r\n"
+
+
+def test_a_fast_transfer_leaves_others_their_turn(proxy: Bench) -> None:
+    stop = threading.Event()
+
+    def handler(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not stop.is_set():
+            peer.send(b"z" * MIB)
+
+    proxy.play("solo", handler)
+    proxy.play("other", serve_ok)
+
+    def download() -> None:
+        with proxy.client() as client, contextlib.suppress(OSError):
+            client.request("solo", "/", "connection: close")
+            while client.more():
+                client.buffer = b""
+
+    thread = threading.Thread(target=download)
+    thread.start()
+    time.sleep(0.1)
+    with proxy.client() as client:
+        began = time.monotonic()
+        for _ in range(10):
+            client.ask("other")
+        took = time.monotonic() - began
+    stop.set()
+    thread.join()
+    assert took < 2
+
+
+# -- early answers ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_an_answer_before_the_body_reaches_a_client_that_still_sends(proxy: Bench, closes: bool) -> None:
+    def handler(peer: Peer) -> None:
+        peer.head()
+        peer.send(b"HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nbig")
+        if not closes:
+            time.sleep(2)
+
+    proxy.play("solo", handler)
+    path = unique()
+    with proxy.client() as client:
+        client.send(f"POST {path} HTTP/1.1\r\nhost: solo\r\ncontent-length: {50 * MIB}\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            for piece in send_all(8 * MIB):
+                client.send(piece)
+        head, body = client.answer()
+        assert (head.status, body) == (413, b"big")
+        assert head["connection"] == "close"
+        assert client.ended()
+    assert proxy.line(path)["status"] == "413"
+
+
+def test_a_whole_body_that_the_endpoint_did_not_read_is_no_next_request(proxy: Bench) -> None:
+    """The endpoint answers and closes; what it left unread must never be taken for a request."""
+
+    def handler(peer: Peer) -> None:
+        peer.head()
+        peer.send(OK)
+        peer.reset()
+
+    endpoint = proxy.play("solo", handler)
+    other = proxy.play("other", serve_ok)
+    smuggled = b"GET /smuggled HTTP/1.1\r\nhost: other\r\n\r\n"
+    for size in (1, 100, 2000):
+        with proxy.client() as client, contextlib.suppress(ConnectionError, EOFError):
+            client.request("solo", method="POST", body=smuggled * size)
+            client.answer()
+            client.send("GET /next HTTP/1.1\r\nhost: other\r\n\r\n")
+            client.answer()
+    assert endpoint.peers
+    assert all("smuggled" not in head.first for head in other.heads)
+
+
+# -- half-closed clients ----------------------------------------------------------------------------------------------
+
+
+def test_a_half_closed_client_gets_its_answer(proxy: Bench) -> None:
+    def handler(peer: Peer) -> None:
+        peer.request()
+        time.sleep(0.3)
+        peer.send(OK)
+
+    proxy.play("solo", handler)
+    with proxy.client() as client:
+        client.request("solo")
+        client.finish()
+        assert client.answer()[1] == b"ok"
+        assert client.ended()
+    with proxy.client() as client:
+        client.request("solo", method="POST", body=b"x" * 200_000)
+        client.finish()
+        assert client.answer()[1] == b"ok"
+
+
+def test_a_half_closed_client_whose_body_is_taken_slowly_gets_its_answer(proxy: Bench) -> None:
+    size = 24 * MIB
+
+    def handler(peer: Peer) -> None:
+        head = peer.head()
+        time.sleep(1.5)
+        peer.body(head)
+        peer.send(OK)
+
+    proxy.play("solo", handler)
+    with proxy.client() as client:
+        client.request("solo", method="POST", body=b"x" * size)
+        client.finish()
+        assert client.answer()[1] == b"ok"
+
+
+# -- leaving ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_client_gone_in_the_middle_of_its_body(proxy: Bench) -> None:
+    ended = threading.Event()
+
+    def handler(peer: Peer) -> None:
+        peer.head()
+        with contextlib.suppress(ConnectionError):
+            peer.rest()
+        ended.set()
+
+    proxy.play("solo", handler)
+    before = proxy.failures("solo")
+    for leave in ("close", "reset"):
+        ended.clear()
+        path = unique()
+        with proxy.client() as client:
+            client.send(f"POST {path} HTTP/1.1\r\nhost: solo\r\ncontent-length: 1000\r\n\r\npart")
+            time.sleep(0.05)
+            getattr(client, leave)()
+        assert ended.wait(2)
+        line = proxy.line(path)
+        assert (line["status"], line["flags"], line["details"]) == ("0", "DC", "downstream_remote_disconnect")
+        assert line["received"] == "4"
+    proxy.settled()
+    assert proxy.failures("solo") == before
+
+
+def test_a_client_gone_in_the_middle_of_the_answer(proxy: Bench) -> None:
+    gone = threading.Event()
+
+    def handler(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (64 * MIB))
+        with contextlib.suppress(ConnectionError):
+            for piece in send_all(64 * MIB):
+                peer.send(piece)
+        gone.set()
+
+    proxy.play("solo", handler)
+    before = proxy.failures("solo")
+    path = unique()
+    with proxy.client() as client:
+        client.request("solo", path)
+        client.head()
+        client.reset()
+    assert gone.wait(3)
+    line = proxy.line(path)
+    assert (line["status"], line["flags"], line["details"]) == ("200", "DC", "downstream_remote_disconnect")
+    proxy.settled()
+    assert proxy.failures("solo") == before
+
+
+@pytest.mark.parametrize("leave", ["close", "reset"])
+def test_a_client_gone_from_a_silent_stream(proxy: Bench, leave: str) -> None:
+    """Server-sent events: nothing to write that would tell that nobody reads."""
+    gone = threading.Event()
+
+    def handler(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: 1\n\n")
+        with contextlib.suppress(ConnectionError):
+            peer.more()
+        gone.set()
+
+    proxy.play("solo", handler)
+    before = proxy.failures("solo")
+    path = unique()
+    with proxy.client() as client:
+        client.request("solo", path)
+        client.until(b"data: 1\n\n")
+        time.sleep(1.1)
+        getattr(client, leave)()
+    assert gone.wait(2)
+    line = proxy.line(path)
+    assert (line["status"], line["flags"]) == ("200", "DC")
+    proxy.settled()
+    assert proxy.failures("solo") == before
+
+
+def test_truncated_answers_cut_the_client_off_and_count(proxy: Bench) -> None:
+    for answer in (
+        b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nabc",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n",
+    ):
+
+        def handler(peer: Peer, answer: bytes = answer) -> None:
+            peer.request()
+            peer.send(answer)
+
+        proxy.play("solo", handler)
+        before = proxy.failures("solo")
+        path = unique()
+        with proxy.client() as client:
+            client.request("solo", path)
+            head = client.head()
+            assert head.status == 200
+            assert client.rest() == answer.partition(b"\r\n\r\n")[2]
+        line = proxy.line(path)
+        assert (line["status"], line["flags"]) == ("200", "UC")
+        assert line["details"] == "upstream_reset_after_response_started{connection_termination}"
+        wait_until(lambda count=before + 1: proxy.failures("solo") == count, 2)
+
+
+def test_malformed_bodies_cut_the_client_off(proxy: Bench) -> None:
+    def handler(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        time.sleep(0.1)
+        peer.send(b"3\r\nabcX")
+        peer.more()
+
+    proxy.play("solo", handler)
+    path = unique()
+    with proxy.client() as client:
+        client.request("solo", path)
+        assert client.head().status == 200
+        assert client.rest() == b""
+    line = proxy.line(path)
+    assert (line["status"], line["flags"]) == ("200", "UPE")
+    assert line["details"] == "upstream_reset_after_response_started{protocol_error}"
+
+
+def test_a_body_malformed_at_once_is_a_502(proxy: Bench) -> None:
+    proxy.play("solo", answering(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nX"))
+    path = unique()
+    with proxy.client() as client:
+        assert client.ask("solo", path)[0].status == 502
+        assert client.ask("other", path)[0].status == 200
+    line = proxy.line(f"{path} HTTP/1.1\" 502")
+    assert (line["flags"], line["sent"]) == ("UPE", "87")
