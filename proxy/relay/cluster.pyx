@@ -39,7 +39,7 @@ cdef class Endpoint(IdleListener):
 
     cdef int give(self, Stream stream) except -1:
         """Pools a connection on which everything asked for has been answered."""
-        if self.gone or stream.start != stream.end:
+        if self.gone or stream.closed or stream.start != stream.end:
             return stream.close()
         stream.pinned = 0
         stream.start = stream.end = 0

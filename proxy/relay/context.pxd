@@ -11,7 +11,7 @@ cdef class Context:
     cdef WorkerRow* row
     cdef readonly AccessLog log
     cdef readonly object fleet
-    cdef readonly Deadlines idle, head, stall, linger, endpoint_idle
+    cdef readonly Deadlines idle, head, stall, linger, tunnel, endpoint_idle
     cdef readonly double stall_seconds
     cdef public bint draining
     cdef char* scratch               # HEAD_ROOM bytes; overwritten by whoever runs next

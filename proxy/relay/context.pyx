@@ -10,6 +10,10 @@ from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 from proxy.wire.http1 cimport HEAD_ROOM
 
 
+# How long an unwanted body is read and thrown away so that the client gets to see our answer.
+cdef double LINGER_SECONDS = 2.0
+
+
 cdef int64_t wall_ns() noexcept:
     """The wall clock; for the log and the Date field alone, no decision uses it."""
     cdef timespec now
@@ -32,7 +36,8 @@ cdef class Context:
         self.head = Deadlines(limits["head"])
         self.stall = Deadlines(limits["stall"])
         self.endpoint_idle = Deadlines(limits["endpoint_idle"])
-        self.linger = Deadlines(1.0)
+        self.tunnel = Deadlines(limits["idle"])      # not `idle`: a drain ends idle connections, not tunnels
+        self.linger = Deadlines(LINGER_SECONDS)
         self.stall_seconds = limits["stall"]
         memcpy(self.random, <const char*>seed, sizeof(self.random))
         self.date_second = -1
@@ -49,6 +54,7 @@ cdef class Context:
         self.head.tick()
         self.stall.tick()
         self.linger.tick()
+        self.tunnel.tick()
         self.endpoint_idle.tick()
         self.row.log_lines_dropped = self.log.dropped
 

@@ -24,6 +24,7 @@ cdef class Exchange(IdleListener):
     cdef int retries, status
     cdef bint has_body, idempotent, upgrading, sent, pooled, keep_alive, in_flight
     cdef bint half_closed, left, log_request
+    cdef bint unread                     # the client may still be sending what nobody will read
     cdef int connect_error
     cdef uint32_t generation
     cdef int64_t started_wall, started, sent_at, service_ms
@@ -48,15 +49,18 @@ cdef class Exchange(IdleListener):
     cdef bint body_untouched(self) noexcept
     cdef int send_request(self) except? -100
     cdef int body_ended(self, Py_ssize_t why) except -1
+    cdef bint sending(self) except -1
     cdef int stop_pump(self) except -1
     cdef Py_ssize_t await_response(self) except? -100
     cdef Py_ssize_t await_head(self) except? -100
+    cdef Py_ssize_t hear(self) except? -100
     cdef int relay_interim(self, Py_ssize_t size) except? -100
     cdef int report_failure(self, int status) except -1
     cdef int judge_answer(self) except -1
     cdef int judge_leaving(self) except -1
     cdef int conclude(self) except -1
     cdef int reply(self) except -1
+    cdef bint skip_body(self) noexcept
     cdef int linger(self) except -1
     cdef int relay_response(self) except -1
     cdef Py_ssize_t write_head(self, bint rechunk) noexcept

@@ -10,6 +10,7 @@ The client's read buffer holds the request head, pinned, until the exchange has 
 reads it. Whoever is written to may be slow; then nobody reads for it either, and that is all the back-pressure there is.
 """
 
+from libc.stdint cimport uint32_t
 from libc.string cimport memmove, memset
 
 import gevent
@@ -38,6 +39,7 @@ from proxy.wire.head cimport (
     Span,
 )
 from proxy.wire.http1 cimport local_reply, write_chunk_size, write_interim, write_request, write_response
+from proxy.wire.names cimport is_text, next_member
 from proxy.wire.stream cimport CANCELLED, DATA_WAITS, FAILED, PEER_CLOSED, TIMED_OUT
 from proxy.wire.tcp cimport connect
 
@@ -47,15 +49,13 @@ from proxy.relay import faults
 # Like the negative Io codes, but for bytes that are no HTTP.
 cdef enum:
     MALFORMED = -10
+    MALFORMED_AT_ONCE = -11     # ... and nothing of the response has gone to the client
 
 cdef int SUCCESS = outlier.SUCCESS
 cdef int LOCAL_FAILURE = outlier.LOCAL_FAILURE
 
 # A client that ends its side sooner than this after its request has only half closed; later it has left (design 11).
 cdef int64_t HALF_CLOSE_NS = 1_000_000_000
-# How much of an unwanted body is read and thrown away so that the client gets to see our answer.
-cdef enum:
-    LINGER_BYTES = 262144
 
 cdef dict FAULT_OF_RESULT = {
     BAD: faults.BAD_REQUEST,
@@ -112,7 +112,7 @@ cdef class Exchange(IdleListener):
         self.fault = self.pump = self.pump_fault = None
         self.retries = self.status = 0
         self.sent = self.pooled = self.in_flight = self.upgrading = False
-        self.half_closed = self.left = False
+        self.half_closed = self.left = self.unread = False
         self.keep_alive = False
         self.service_ms = -1
         self.endpoint_text = self.endpoint_local = None
@@ -245,6 +245,8 @@ cdef class Exchange(IdleListener):
         """No response head came: whose doing was it, and what follows?"""
         self.sent = self.upstream.written > self.first_byte_written
         self.stop_pump()
+        if self.has_body and not self.sent:     # the body is still where it was
+            self.request_body.start(self.request.framing, self.request.content_length)
         if self.pump_fault is not None:
             self.fault = self.pump_fault
             return GIVEN_UP
@@ -256,6 +258,10 @@ cdef class Exchange(IdleListener):
             self.report_failure(0)
             self.fault = faults.endpoint_malformed()
             return GIVEN_UP
+        if result == TIMED_OUT:
+            self.judge_leaving()
+            self.fault = faults.ENDPOINT_SILENT
+            return GIVEN_UP
         if self.pooled and self.upstream.start == self.upstream.end and self.body_untouched() and \
                 may_replay(self.sent, self.idempotent, self.has_body):
             return STALE
@@ -264,8 +270,9 @@ cdef class Exchange(IdleListener):
         return FAILED_ATTEMPT
 
     cdef bint exhausted(self) except -1:
-        """Whether the retries, and not the kind of failure, are what ends this."""
-        return self.retries > 0 and not may_retry(self.retries, False, True, False)
+        """Whether the retries, or the endpoints to try, and not the kind of failure, are what ends this."""
+        return self.retries > 0 and may_replay(self.sent, self.idempotent, self.has_body) and (
+            len(self.tried) + 1 == self.cluster.count or not may_retry(self.retries, False, True, False))
 
     cdef bint body_untouched(self) noexcept:
         return not self.has_body or not self.sent
@@ -285,19 +292,20 @@ cdef class Exchange(IdleListener):
                 self.pump_fault = faults.BAD_REQUEST
                 return FAILED
         result = self.upstream.put_two(self.context.scratch, head_length, client.buffer + client.start, forward)
-        if result < 0:
+        if result < 0 and self.upstream.written == self.first_byte_written:
             return result
         client.start += used
-        if not self.request_body.done:
+        if result == 0 and not self.request_body.done:
             self.pump = gevent.spawn(self.pump_body)
-        return 0
+        return result
 
     def pump_body(self):
         """Sends the rest of the request body as it comes."""
         cdef Stream client = self.client
         cdef Stream upstream = self.upstream
+        cdef const char* data
         cdef Py_ssize_t used, forward = 0, got
-        while not self.request_body.done:
+        while self.pump is not None and not self.request_body.done:
             if client.start == client.end:
                 client.arm(self.context.stall)
                 got = client.fill()
@@ -310,12 +318,13 @@ cdef class Exchange(IdleListener):
                 self.pump_fault = faults.BAD_REQUEST
                 upstream.cancel_read()
                 return
-            got = upstream.put(client.buffer + client.start, forward)
+            data = client.buffer + client.start
+            client.start += used        # nothing else touches the client's buffer while there is a pump
+            got = upstream.put(data, forward)
             if got == TIMED_OUT:
-                upstream.cancel_read()
+                upstream.end_read(TIMED_OUT)
             if got < 0:
                 return      # the endpoint takes no more; what it has to say about that is read elsewhere
-            client.start += used
         self.sent_at = monotonic_ns()
         client.watch()
 
@@ -325,6 +334,9 @@ cdef class Exchange(IdleListener):
             return 0
         self.pump_fault = faults.BODY_TIMEOUT if why == TIMED_OUT else faults.CLIENT_LEFT
         return self.upstream.cancel_read()
+
+    cdef bint sending(self) except -1:
+        return self.pump is not None and not self.pump.dead
 
     cdef int stop_pump(self) except -1:
         """No more of the body is wanted."""
@@ -344,26 +356,23 @@ cdef class Exchange(IdleListener):
         """Waits for the final response head, passing 1xx heads on: its size, a negative Io (END as FAILED), or MALFORMED."""
         cdef Py_ssize_t size
         cdef int result
-        self.client.listener = self
+        self.client.listener = self         # until the exchange has settled
         self.client.watch()
-        try:
-            while True:
-                size = self.await_head()
-                if size <= 0:
-                    return size
-                wp_store64(&self.endpoint.row.answered, monotonic_ns())
-                result = self.response.parse_response(self.upstream.buffer + self.upstream.start, size, self.request.method)
-                if result < 0:
-                    return MALFORMED
-                if self.response.status >= 200:
-                    return size
-                if self.response.status == 101:
-                    return size if self.upgrading else MALFORMED
-                result = self.relay_interim(size)
-                if result < 0:
-                    return result
-        finally:
-            self.client.listener = None
+        while True:
+            size = self.await_head()
+            if size <= 0:
+                return size
+            wp_store64(&self.endpoint.row.answered, monotonic_ns())
+            result = self.response.parse_response(self.upstream.buffer + self.upstream.start, size, self.request.method)
+            if result < 0:
+                return MALFORMED
+            if self.response.status >= 200:
+                return size
+            if self.response.status == 101:
+                return size if self.upgrading else MALFORMED
+            result = self.relay_interim(size)
+            if result < 0:
+                return result
 
     cdef Py_ssize_t await_head(self) except? -100:
         cdef Stream upstream = self.upstream
@@ -375,9 +384,22 @@ cdef class Exchange(IdleListener):
                     return size
                 if size < 0:
                     return MALFORMED
-            got = upstream.fill()
+            got = self.hear()
             if got <= 0:
                 return got if got else FAILED
+
+    cdef Py_ssize_t hear(self) except? -100:
+        """More from the endpoint, unless nothing at all moves for too long. As Stream.fill."""
+        cdef int64_t moved = -1
+        cdef Py_ssize_t got = TIMED_OUT
+        while got == TIMED_OUT and moved != self.request_body.data_bytes:
+            if self.left:
+                return CANCELLED
+            moved = self.request_body.data_bytes
+            self.upstream.arm(self.context.stall)
+            got = self.upstream.fill()
+            self.upstream.disarm()
+        return got
 
     cdef int relay_interim(self, Py_ssize_t size) except? -100:
         """A 1xx head goes on to the client at once."""
@@ -390,14 +412,14 @@ cdef class Exchange(IdleListener):
         return 0
 
     cdef int idle_event(self, Stream stream, int event) except -1:
-        """The client did something while its answer is awaited: pipelined, half closed, or left."""
-        if event == DATA_WAITS:
-            return 0
+        """The client did something while nobody reads it: pipelined, half closed, or left."""
+        if event == DATA_WAITS or event == PEER_CLOSED and self.sending():
+            return 0        # the pump will come across it
         if event == PEER_CLOSED and monotonic_ns() - self.sent_at < HALF_CLOSE_NS:
             self.half_closed = True
             return 0
         self.left = True
-        return self.upstream.cancel_read()
+        return self.upstream.cancel_read() if self.upstream is not None else 0
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
 
@@ -436,7 +458,7 @@ cdef class Exchange(IdleListener):
     cdef int reply(self) except -1:
         """Our own answer; the connection goes on only if the request was read to its end."""
         cdef object fault = self.fault
-        cdef bint whole = self.log_request and self.request_body.done and not self.half_closed
+        cdef bint whole = self.log_request and self.skip_body()
         self.status = fault.status
         if not whole or fault.owner is faults.Owner.CLIENT and fault.status != 404:
             self.keep_alive = False
@@ -449,24 +471,30 @@ cdef class Exchange(IdleListener):
             return 0
         if not (self.log_request and self.request.method == M_HEAD):
             self.response_body.data_bytes = len(fault.body)
-        if not self.keep_alive and not whole:
-            self.linger()
+        self.unread = not whole
         return 0
+
+    cdef bint skip_body(self) noexcept:
+        """Throws away what is here of a body that no endpoint gets; whether that was all of it."""
+        cdef Stream client = self.client
+        cdef Py_ssize_t used, forward = 0
+        while not self.request_body.done and client.start < client.end:
+            used = self.request_body.take(client.buffer + client.start, client.end - client.start, &forward)
+            if used < 0:
+                break
+            client.start += used
+        return self.request_body.done
 
     cdef int linger(self) except -1:
         """Closes our side and reads on for a moment: closing on unread bytes would take the answer back from the client."""
         cdef Stream client = self.client
-        cdef Py_ssize_t taken = 0, got
+        cdef Py_ssize_t got = 1
         client.finish()
         client.arm(self.context.linger)
-        while taken < LINGER_BYTES:
+        while got > 0:
             client.start = client.end = client.pinned
             got = client.fill()
-            if got <= 0:
-                break
-            taken += got
-        client.disarm()
-        return 0
+        return client.disarm()
 
     cdef int relay_response(self) except -1:
         """Head, body, end. What breaks now can only be shown to the client by cutting its connection."""
@@ -477,10 +505,16 @@ cdef class Exchange(IdleListener):
         self.judge_answer()
         if self.status == 101:
             return self.switch_protocols()
-        if self.half_closed or self.context.draining:
+        if self.context.draining or self.half_closed and self.client.start == self.client.end \
+                or not self.request_body.done:
             self.keep_alive = False
         self.response_body.start(self.response.framing, self.response.content_length)
         result = self.relay_chunks() if self.response.framing == UNTIL_CLOSE else self.relay_body()
+        if result == MALFORMED_AT_ONCE:
+            self.stop_pump()
+            self.report_failure(0)
+            self.fault = faults.endpoint_malformed()
+            return self.reply()
         if result < 0:
             self.response_broke(result)
         self.after_response(result == 0)
@@ -500,11 +534,12 @@ cdef class Exchange(IdleListener):
         left is in `fault`."""
         cdef Stream upstream = self.upstream
         cdef Py_ssize_t head_length = self.write_head(False)
-        cdef Py_ssize_t used, forward = 0
+        cdef Py_ssize_t used, got, forward = 0
+        cdef int result
         while True:
             used = self.response_body.take(upstream.buffer + upstream.start, upstream.end - upstream.start, &forward)
             if used < 0:
-                return MALFORMED
+                return MALFORMED_AT_ONCE if head_length else MALFORMED
             if head_length:
                 result = self.client.put_two(self.context.scratch, head_length, upstream.buffer + upstream.start, forward)
                 head_length = 0
@@ -515,8 +550,10 @@ cdef class Exchange(IdleListener):
             upstream.start += used
             if self.response_body.done:
                 return 0
-            if upstream.start == upstream.end and upstream.fill() <= 0:
-                return FAILED
+            if upstream.start == upstream.end:
+                got = self.hear()
+                if got <= 0:
+                    return got if got else FAILED
 
     cdef int relay_chunks(self) except? -100:
         """A body that ends with the endpoint's connection, put into chunks so that the client's can go on."""
@@ -524,23 +561,26 @@ cdef class Exchange(IdleListener):
         cdef Py_ssize_t length = self.write_head(True)
         cdef Py_ssize_t size, got
         cdef bint first = True
-        if self.client.put_two(self.context.scratch, length, NULL, 0) < 0:
-            return self.client_lost(FAILED)
-        while True:
+        cdef int result = self.client.put_two(self.context.scratch, length, NULL, 0)
+        while result == 0:
             size = upstream.end - upstream.start
             if size:
                 length = write_chunk_size(self.context.scratch, size, first)
                 first = False
-                if self.client.put_two(self.context.scratch, length, upstream.buffer + upstream.start, size) < 0:
-                    return self.client_lost(FAILED)
+                result = self.client.put_two(self.context.scratch, length, upstream.buffer + upstream.start, size)
+                if result < 0:
+                    break
                 self.response_body.data_bytes += size
                 upstream.start = upstream.end
-            got = upstream.fill()
+            got = self.hear()
             if got < 0:
-                return FAILED
+                return got
             if got == 0:
                 length = write_chunk_size(self.context.scratch, 0, first)
-                return self.client_lost(FAILED) if self.client.put_two(self.context.scratch, length, NULL, 0) < 0 else 0
+                result = self.client.put_two(self.context.scratch, length, NULL, 0)
+                if result == 0:
+                    return 0
+        return self.client_lost(result)
 
     cdef int client_lost(self, int result) except? -100:
         self.fault = faults.CLIENT_STALLED if result == TIMED_OUT else faults.CLIENT_LEFT
@@ -549,6 +589,10 @@ cdef class Exchange(IdleListener):
     cdef int response_broke(self, int result) except -1:
         """The rest of the answer will not come, or nobody takes it."""
         self.keep_alive = False
+        if self.fault is None and (self.left or self.pump_fault is not None):
+            self.fault = faults.CLIENT_LEFT if self.left else self.pump_fault
+        elif self.fault is None and result == TIMED_OUT:
+            self.fault = faults.RESPONSE_STALLED
         if self.fault is not None:
             return 0
         self.fault = faults.RESPONSE_MALFORMED if result == MALFORMED else faults.RESPONSE_CUT
@@ -556,18 +600,16 @@ cdef class Exchange(IdleListener):
 
     cdef int after_response(self, bint whole) except -1:
         """The connections' future: pooled, kept for the next request, or closed."""
-        cdef bint reusable = whole and self.request_body.done and not self.response.close \
+        cdef bint reusable = whole and self.request_body.done and not self.sending() and not self.response.close \
             and self.response.framing != UNTIL_CLOSE
-        cdef bint unread = not self.request_body.done
         self.stop_pump()
         if reusable:
             self.endpoint.give(self.upstream)
             self.upstream = None
         self.drop_upstream()
-        if unread:
+        if not self.request_body.done:
             self.keep_alive = False
-            if whole:
-                self.linger()
+            self.unread = whole
         return 0
 
     cdef int switch_protocols(self) except -1:
@@ -578,7 +620,8 @@ cdef class Exchange(IdleListener):
             self.client_lost(FAILED)
         else:
             self.stop_pump()
-            run_tunnel(self.client, self.upstream, self.context.idle, &self.request_body.data_bytes,
+            self.client.listener = None
+            run_tunnel(self.client, self.upstream, self.context.tunnel, &self.request_body.data_bytes,
                        &self.response_body.data_bytes)
         return self.drop_upstream()
 
@@ -602,6 +645,9 @@ cdef class Exchange(IdleListener):
         self.context.row.requests += 1
         self.log_line(duration_ms)
         self.client.pinned = 0
+        self.client.listener = None
+        if self.unread:
+            self.linger()
         self.client = None
         self.cluster = None
         self.endpoint = None
@@ -664,5 +710,9 @@ cdef int set_fault(Entry* entry, object fault) except -1:
 
 cdef bint is_h2c(const char* head, Span* upgrade_to) noexcept:
     """Whether the client offers HTTP/2 in clear text, which is ours to decline, not an endpoint's to accept."""
-    cdef const char* at = head + upgrade_to.at
-    return upgrade_to.length == 3 and (at[0] | 32) == b"h" and at[1] == b"2" and (at[2] | 32) == b"c"
+    cdef uint32_t at = upgrade_to.at
+    cdef Span protocol
+    while next_member(head, &at, upgrade_to.at + upgrade_to.length, &protocol):
+        if is_text(head, protocol, b"h2c", 3):
+            return True
+    return False

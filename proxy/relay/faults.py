@@ -70,9 +70,13 @@ def endpoint_malformed() -> Fault:
     )
 
 
+# Nothing moved either way for the stream idle timeout.
+ENDPOINT_SILENT = Fault(Owner.ENDPOINT, 504, b"SI", b"stream_idle_timeout", b"stream timeout")
+
 # The response's head had gone to the client already: its connection is cut, or it might take the rest for whole.
 RESPONSE_CUT = Fault(Owner.ENDPOINT, 0, b"UC", b"upstream_reset_after_response_started{connection_termination}")
 RESPONSE_MALFORMED = Fault(Owner.ENDPOINT, 0, b"UPE", b"upstream_reset_after_response_started{protocol_error}")
+RESPONSE_STALLED = Fault(Owner.ENDPOINT, 0, b"SI", b"stream_idle_timeout")
 
 
 def _reset(when: bytes, reason: bytes, flags: bytes, retried: bool, transport: bytes = b"") -> Fault:

@@ -2,11 +2,17 @@
 
 import gevent
 
+from proxy.scoreboard cimport monotonic_ns
+from proxy.wire.stream cimport TIMED_OUT
+
 
 cdef class Tunnel:
     cdef Stream left, right
     cdef Deadlines idle
-    cdef int64_t forth, back
+    cdef int64_t forth, back, moved
+
+    cdef bint other_way_moves(self) noexcept:
+        return monotonic_ns() - self.moved < self.idle.duration
 
     def copy(self, bint forward):
         """One direction, to its end."""
@@ -24,13 +30,14 @@ cdef class Tunnel:
                     self.back += length
                 source.start = source.end
                 source.release()
+                self.moved = monotonic_ns()
             source.arm(self.idle)
             got = source.fill()
             source.disarm()
             if got == 0:
                 target.finish()
                 return
-            if got < 0:
+            if got < 0 and not (got == TIMED_OUT and self.other_way_moves()):
                 break
         source.close()          # broken: neither direction can go on
         target.close()

@@ -56,6 +56,7 @@ cdef class Stream:
     cdef int wait_readable(self) except? -100
     cdef int wake_reader(self, int result) except -1
     cdef int cancel_read(self) except -1
+    cdef int end_read(self, int result) except -1
     cdef int arm(self, Deadlines deadlines) except -1
     cdef int disarm(self) except -1
 

@@ -94,11 +94,12 @@ cdef class Deadlines:
         cdef Stream stream = self.first
         while stream is not None and stream.deadline <= now:
             self.remove(stream)
-            if stream.reader is None and stream.listener is not None:
+            if stream.reader is not None:
+                stream.end_read(TIMED_OUT)
+            elif stream.listener is not None:
                 stream.listener.idle_event(stream, IDLE_TOO_LONG)
             else:
                 stream.timed_out = True
-                stream.wake_reader(TIMED_OUT)
             stream = self.first
         return 0
 
@@ -198,8 +199,6 @@ cdef class Stream:
             return TIMED_OUT
         self.reader = PyGreenlet_GetCurrent()
         PyGreenlet_Switch(<greenlet>get_hub(), NULL, NULL)
-        if self.timed_out:
-            self.timed_out = False
         return self.reader_result
 
     cdef int wake_reader(self, int result) except -1:
@@ -212,11 +211,14 @@ cdef class Stream:
         return 0
 
     cdef int cancel_read(self) except -1:
-        """Ends the wait of whoever reads this stream with CANCELLED, soon; callable from any greenlet."""
+        return self.end_read(CANCELLED)
+
+    cdef int end_read(self, int result) except -1:
+        """Ends the wait of whoever reads this stream with `result`, soon; callable from any greenlet."""
         cdef greenlet reader = self.reader
         if reader is not None:
             self.reader = None
-            self.reader_result = CANCELLED
+            self.reader_result = result
             run_soon(reader.switch)
         return 0
 

@@ -82,6 +82,9 @@ cdef extern from "string.h" nogil:
 
 PyGreenlet_Import()
 
+# Full buffers read in a row before other connections get their turn.
+cdef enum:
+    BURST = 16
 cdef int READ = 1
 cdef int WRITE = 2
 
@@ -155,11 +158,13 @@ cdef class TcpStream(Stream):
                     return woken
                 if self.closed:
                     return FAILED
+                self.burst = 0
             self.make_room(SMALL if self.more and self.capacity < LARGE else 2048)
             n = recv(self.fd, self.buffer + self.end, self.capacity - self.end, 0)
             if n > 0:
-                # A full buffer says there is more: read on without waiting, into a larger one.
-                self.more = n == self.capacity - self.end
+                # A full buffer says there is more: read on without waiting, into a larger one, unless others wait for long.
+                self.burst += 1
+                self.more = n == self.capacity - self.end and self.burst < BURST
                 self.end += n
                 return n
             self.more = False

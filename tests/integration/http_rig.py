@@ -146,7 +146,9 @@ class Client(Wire):
         head = self.head()
         return head, self.body(head, bodiless)
 
-    def ask(self, service: str, path: str = "/", *fields: str, method: str = "GET", body: bytes = b"") -> tuple[Head, bytes]:
+    def ask(
+        self, service: str, path: str = "/", *fields: str, method: str = "GET", body: bytes = b""
+    ) -> tuple[Head, bytes]:
         self.request(service, path, *fields, method=method, body=body)
         return self.answer(method == "HEAD")
 
@@ -270,7 +272,8 @@ def slice_of(name: str, members: list[Scripted]) -> dict[str, Any]:
         "addressType": "IPv4",
         "ports": [{"name": "http", "port": members[0].port, "protocol": "TCP"}],
         "endpoints": [
-            {"addresses": [m.ip], "conditions": {"ready": True}, "targetRef": {"kind": "Pod", "name": m.name}} for m in members
+            {"addresses": [m.ip], "conditions": {"ready": True}, "targetRef": {"kind": "Pod", "name": m.name}}
+            for m in members
         ],
     }
 
@@ -340,7 +343,9 @@ class Bench:
     def settled(self) -> None:
         """Nothing in flight anywhere."""
         names = self.services
-        wait_until(lambda: all(row["in_flight"] == 0 for name in names for row in self.row(name)), 5, "nothing in flight")
+        wait_until(
+            lambda: all(row["in_flight"] == 0 for name in names for row in self.row(name)), 5, "nothing in flight"
+        )
 
     def worker_pid(self) -> int:
         return int(self.replica.worker_pids()[0])

@@ -64,7 +64,9 @@ def test_pipelined_requests_are_answered_in_order(proxy: Bench) -> None:
         elif i % 3 == 1:
             requests.append(f"POST /{i} HTTP/1.1\r\nhost: solo\r\ncontent-length: 5\r\n\r\nGET /")
         else:
-            requests.append(f"POST /{i} HTTP/1.1\r\nhost: solo\r\ntransfer-encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\n\r\n")
+            requests.append(
+                f"POST /{i} HTTP/1.1\r\nhost: solo\r\ntransfer-encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\n\r\n"
+            )
     bodies = [b"", b"GET /", b"abc"]
     with proxy.client() as client:
         client.send("".join(requests))

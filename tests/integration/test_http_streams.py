@@ -366,5 +366,5 @@ def test_a_body_malformed_at_once_is_a_502(proxy: Bench) -> None:
     with proxy.client() as client:
         assert client.ask("solo", path)[0].status == 502
         assert client.ask("other", path)[0].status == 200
-    line = proxy.line(f"{path} HTTP/1.1\" 502")
+    line = proxy.line(f'{path} HTTP/1.1" 502')
     assert (line["flags"], line["sent"]) == ("UPE", "87")
