@@ -100,7 +100,7 @@ cdef class Head:
         cdef int result
         self.clear()
         self.size = size
-        result = self.request_line(data, 2 if data[0] == CR else 0)
+        result = self.request_line(data, 2 if data[0] == CR and data[1] == LF else 0)
         if result == 0:
             result = self.read_fields(data)
         if result == 0:
@@ -342,6 +342,8 @@ cdef class Head:
         """RFC 9112 6.3 for responses."""
         if self.coding == OTHER_CODING:
             return self.bad(b"transfer-encoding")
+        if self.status < 200 and (self.coding != NO_CODING or self.content_length > 0):
+            return self.bad(b"1xx with a body")         # never has one, but not all parsers know that
         if self.minor == 0 and not self.keep_alive:
             self.close = True
         if request_method == M_HEAD or self.status < 200 or self.status == 204 or self.status == 304:
