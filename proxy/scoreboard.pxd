@@ -1,5 +1,5 @@
 # The memory all processes of one replica share. Theory and rules: scoreboard.pyx.
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint32_t, uint64_t
 
 cdef extern from "pthread.h" nogil:
     ctypedef struct pthread_mutex_t:
@@ -46,10 +46,12 @@ cdef struct EndpointRow:
     int32_t failures             # this replica's run
     int32_t ejections
     int32_t backoff              # Envoy's multiplier k
-    int32_t ejection_ms
-    int64_t unejected_at         # ns; when it last came back
-    uint32_t flags               # HELD, LOGGED, SHARED
     int32_t run                  # failures that led to the last ejection
+    int64_t ejection_ms
+    int64_t unejected_at         # ns; when it last came back
+    int64_t version              # of the fleet's news that wrote this
+    int64_t overflow_noted       # CLOCK_MONOTONIC ms; when an overflow was last logged
+    uint32_t flags               # HELD, LOGGED, SHARED
     int32_t cluster
     char address[64]
     char workload[256]

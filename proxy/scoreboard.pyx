@@ -57,6 +57,8 @@ for _index, _bound in enumerate(BUCKETS_MS):
 cdef uint64_t MAGIC = 0x77617970_6f696e31
 # A lease not renewed for so long is free: its holder hangs or is gone.
 cdef int64_t LEASE_NS = 3_000_000_000
+# Longer than any time limit, and still a number of nanoseconds in 64 bits (more than 200 years).
+cdef int64_t FOREVER_MS = 8_000_000_000_000
 
 
 class WorkerView(NamedTuple):
@@ -121,6 +123,7 @@ class OutlierState(NamedTuple):
     logged: bool
     shared: bool
     dirty: bool
+    version: int
 
 
 cdef int64_t monotonic_ns() noexcept nogil:
@@ -139,6 +142,11 @@ cdef int bucket_of(int64_t duration_ms) noexcept nogil:
 
 cdef size_t aligned(size_t size) noexcept:
     return (size + 4095) & ~<size_t>4095
+
+
+cdef int64_t within(value, int64_t most) except -1:
+    """The value, if need be cut down to what fits: some numbers come from texts that anybody can write into the store."""
+    return 0 if value < 0 else most if value > most else <int64_t>value
 
 
 cdef int copy_text(char* target, size_t room, str text) except -1:
@@ -322,6 +330,10 @@ cdef class Scoreboard:
     def shared_state(self, bint value) -> None:
         wp_store(&self.header.shared_state, value)
 
+    def leave_shared_state(self) -> bool:
+        """Switches to local mode; True for the one caller of all workers that did it."""
+        return wp_swap(&self.header.shared_state, 1, 0)
+
     # -- allocation ---------------------------------------------------------------------------------------------------
 
     def add_cluster(self, str name) -> int:
@@ -447,6 +459,18 @@ cdef class Scoreboard:
             total += wp_load64(&self._endpoint(slot).ejected_until) > now
         return total
 
+    def undecided(self, slots) -> list:
+        """Those of these endpoints that are out now without Redis knowing of it."""
+        cdef int64_t now = monotonic_ns()
+        cdef EndpointRow* row
+        cdef int slot
+        found = []
+        for slot in slots:
+            row = self._endpoint(slot)
+            if wp_load64(&row.ejected_until) > now and not row.flags & SHARED:
+                found.append(slot)
+        return found
+
     def returns(self, slots) -> tuple:
         """(slots whose ejection has ended but is not noted yet, ms until the next one ends or -1) of these endpoints."""
         cdef int64_t now = monotonic_ns()
@@ -477,21 +501,30 @@ cdef class Scoreboard:
         return OutlierState(
             row.failures, row.generation, row.ejections, row.backoff, row.ejected_until // 1_000_000, row.ejection_ms,
             row.unejected_at // 1_000_000, row.run, bool(row.flags & HELD), bool(row.flags & LOGGED),
-            bool(row.flags & SHARED), bool(row.dirty))
+            bool(row.flags & SHARED), bool(row.dirty), row.version)
 
     def set_outlier_state(self, int slot, state) -> None:
         """Writes a whole OutlierState; the deadline last, since it alone takes the endpoint out or back."""
         cdef EndpointRow* row = self._endpoint(slot)
-        row.failures = state.failures
-        row.ejections = state.ejections
-        row.backoff = state.backoff
-        row.ejection_ms = state.ejection_ms
-        row.unejected_at = <int64_t>state.unejected_at_ms * 1_000_000
-        row.run = state.run
+        row.failures = within(state.failures, INT32_MAX)
+        row.ejections = within(state.ejections, INT32_MAX)
+        row.backoff = within(state.backoff, INT32_MAX)
+        row.ejection_ms = within(state.ejection_ms, FOREVER_MS)
+        row.unejected_at = within(state.unejected_at_ms, FOREVER_MS) * 1_000_000
+        row.run = within(state.run, INT32_MAX)
+        row.version = state.version
         row.flags = (HELD if state.held else 0) | (LOGGED if state.logged else 0) | (SHARED if state.shared else 0)
         wp_storeu(&row.dirty, state.dirty)
-        wp_storeu(&row.generation, state.generation)
-        wp_store64(&row.ejected_until, <int64_t>state.ejected_until_ms * 1_000_000)
+        wp_storeu(&row.generation, <uint32_t>within(state.generation, INT32_MAX))
+        wp_store64(&row.ejected_until, within(state.ejected_until_ms, FOREVER_MS) * 1_000_000)
+
+    def note_overflow(self, int slot, int64_t now_ms, int64_t every_ms) -> bool:
+        """True if the endpoint's overflow was not noted within `every_ms`; notes it. Under the cluster's lock."""
+        cdef EndpointRow* row = self._endpoint(slot)
+        if row.overflow_noted and now_ms - row.overflow_noted < every_ms:
+            return False
+        row.overflow_noted = now_ms
+        return True
 
     def fleet_version(self, int slot) -> tuple:
         """(version, epoch) of the cluster's shared state as last read; epoch "" before that."""

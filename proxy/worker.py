@@ -175,7 +175,7 @@ class Worker:
         for address in list(self._sockets):
             self._close_listener(address)
         self._handed.take_waiting(self._take)
-        self._board.drop_lease(self._slot)
+        self._fleet.stop_leading()
         gevent.sleep(0)
         self._context.draining = True
         while self._board.worker(self._slot).connections > 0:

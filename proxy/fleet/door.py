@@ -1,9 +1,10 @@
 """Outcomes of attempts go in here; ejections come out on the scoreboard.
 
-A failure is counted by this replica at once. If its own run reaches the threshold and the cap allows, the endpoint is held:
-out of balancing in all workers, whatever Redis is doing. The report follows, off the request path, and Redis, which sees the
-whole fleet, confirms or releases. No answer within HOLD_MS: the replica's decision stands. While Redis is away (`shared_state`
-off on the scoreboard) every decision stands at once, and the leader offers it to the fleet when Redis is back.
+A failure is counted by this replica at once. If its own run reaches the threshold and the cap allows, the endpoint is
+held: out of balancing in all workers, whatever Redis is doing. The report follows, off the request path, and Redis,
+which sees the whole fleet, confirms or releases. No answer within HOLD_MS: the replica's decision stands. While Redis
+is away (`shared_state` off on the scoreboard) every decision stands at once, and the leader offers it to the fleet
+when Redis is back.
 
 Successes come only while the endpoint is marked dirty, so healthy traffic costs nothing here.
 """
@@ -15,26 +16,34 @@ from typing import Any
 
 import gevent
 
-from proxy.fleet.ejections import Ejections, Known
+from proxy.fleet.ejections import Ejections
+from proxy.fleet.holds import Hold, Holds
+from proxy.fleet.keep import keep_running
+from proxy.fleet.known import known_of
 from proxy.fleet.leader import Leader
 from proxy.fleet.members import Group, Member, group_of
-from proxy.fleet.reporter import Reporter
+from proxy.fleet.reporter import Pending, Reporter
 from proxy.fleet.table import ScoreboardTable
 from proxy.observe.outlier_log import Event
 from proxy.scoreboard import Scoreboard
 from state.decide import FAILURE, SUCCESS, Run
 from state.local_store import LocalStore
 from state.redis_store import RedisStore, connect
-from state.store import ALREADY_EJECTED, CLEAN, COUNTED, EJECTED, OVERFLOW, STALE, Batch, StoreUnavailable, Verdict
+from state.store import ALREADY_EJECTED, CLEAN, EJECTED, OVERFLOW, Batch, StoreUnavailable, Verdict
 
 log = logging.getLogger(__name__)
 
-# How long an answer of Redis is waited for before the replica's own decision stands.
-HOLD_MS = 50
 # When Redis counts as away. Long enough for a slow network, short enough to notice a hung server.
 TIMEOUT_SECONDS = 0.5
-# The same endpoint's overflow is logged so often at most.
-OVERFLOW_LOG_MS = 60_000
+# A failure's answer to the client waits so long for the fleet's verdict, so that what the client does next, anywhere in
+# the fleet, finds it. A few round trips to a Redis that is near; one that is slow costs nobody more than this.
+VERDICT_MS = 4
+# It is noticed so soon that Redis is there.
+WARM_SECONDS = 0.1
+# The answer that completes an ejection waits so long for the other replicas to hear of it too.
+SPREAD_SECONDS = 0.004
+# Lines of ejections wait so long, so that the access log's line of the failure that caused one is written first.
+LINE_SECONDS = 0.02
 
 
 def monotonic_ms() -> int:
@@ -43,28 +52,49 @@ def monotonic_ms() -> int:
 
 
 class Fleet:
-    """One worker's. `attempt_failed` and `attempt_succeeded` are called on the request path and never wait."""
+    """One worker's, called on the request path. Only `before_answer` ever waits."""
 
     def __init__(
         self, scoreboard: Scoreboard, worker: int, replica: str, url: str, prefix: str, line: Callable[[Event], None]
     ) -> None:
         self._scoreboard = scoreboard
-        self._groups: dict[str, Group] = {}
-        self._ejections = Ejections(scoreboard, worker, replica, line)
-        self._local = LocalStore(ScoreboardTable(scoreboard, self._groups), monotonic_ms)
         self._replica = replica
-        self._overflows: dict[tuple[str, str], int] = {}
-        store = RedisStore(connect(url, TIMEOUT_SECONDS), prefix)
-        self._reporter = Reporter(store, replica, monotonic_ms, self._answer, self._lost)
-        self._leader = Leader(scoreboard, worker, replica, store, self._groups, self._ejections, monotonic_ms, self._back)
+        self._groups: dict[str, Group] = {}
+        self._ejections = Ejections(
+            scoreboard, worker, replica, lambda event: gevent.spawn_later(LINE_SECONDS, line, event)
+        )
+        self._report: Pending | None = None  # with the failure that was counted last
+        self._now_ms = 0  # of the outcome being counted
+        self._local = LocalStore(ScoreboardTable(scoreboard, self._groups), lambda: self._now_ms)
+        # A client each, so that a report never waits for a new connection because the leader is using the one there is.
+        reports, store = (RedisStore(connect(url, TIMEOUT_SECONDS), prefix) for _ in range(2))
+        self._reporter = Reporter(reports, replica, self._groups, monotonic_ms, self._answer, self._lost)
+        self._holds = Holds(self._ejections, self._groups, monotonic_ms)
+        self._leader = Leader(
+            scoreboard, worker, replica, store, self._groups, self._ejections, self._reporter, monotonic_ms
+        )
 
     def start(self) -> None:
         """Begins to report and, when it is this worker's turn, to lead."""
-        gevent.spawn(self._reporter.run)
-        gevent.spawn(self._leader.run)
+        for work in (self._reporter.run, self._keep_warm, self._leader.run, self._leader.keep_time):
+            gevent.spawn(keep_running, work)
+
+    def _keep_warm(self) -> None:
+        """Whenever Redis has come (back), the first report shall find everything ready."""
+        warm = False
+        while True:
+            shared = self._scoreboard.shared_state
+            if shared and not warm and self._groups:
+                self._reporter.warm()
+            warm = shared and bool(self._groups)
+            gevent.sleep(WARM_SECONDS)
+
+    def stop_leading(self) -> None:
+        """The worker is going away: another one leads from now on."""
+        self._leader.stop()
 
     def apply(self, full: bool, clusters: Iterable[Mapping[str, Any]], removed: Iterable[str]) -> None:
-        """Takes over a snapshot's clusters; lifts the ejections of those whose rule is gone."""
+        """Takes over a snapshot's clusters; lifts the ejections of rules and endpoints that are gone."""
         bodies = {body["name"]: body for body in clusters}
         gone = set(removed) | ({name for name in self._groups if name not in bodies} if full else set())
         for name, body in bodies.items():
@@ -72,39 +102,68 @@ class Fleet:
             if group is None:
                 gone.add(name)
             else:
-                self._groups[name] = group
+                self._replace(group)
         for name in gone:
-            self._lift_all(self._groups.pop(name, None))
+            group = self._groups.pop(name, None)
+            if group is not None:
+                self._lift(group, group.members.values(), "rule_deleted")
         self._leader.wake()
 
-    def _lift_all(self, group: Group | None) -> None:
-        if group is not None:
-            for member in group.members.values():
-                self._ejections.lift(group, member, "rule_deleted", monotonic_ms())
+    def _replace(self, group: Group) -> None:
+        before = self._groups.get(group.name)
+        self._groups[group.name] = group
+        self._reporter.resume(group)
+        if before is not None:
+            gone = [member for slot, member in before.by_slot.items() if slot not in group.by_slot]
+            self._lift(before, gone, "removed")
+
+    def _lift(self, group: Group, members: Iterable[Member], reason: str) -> None:
+        for member in members:
+            self._ejections.lift(group, member, reason, monotonic_ms())
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
 
-    def attempt_failed(self, cluster: str, endpoint: str, generation: int, status: int) -> None:
-        """An attempt dispatched in `generation` failed: with `status`, or (0) without an answer."""
-        self._outcome(cluster, endpoint, generation, FAILURE, status)
+    def attempt_failed(self, cluster: str, slot: int, generation: int, status: int) -> None:
+        """An attempt dispatched in `generation` on the endpoint in `slot` failed, with `status` or (0) no answer."""
+        self._outcome(cluster, slot, generation, FAILURE, status)
 
-    def attempt_succeeded(self, cluster: str, endpoint: str, generation: int) -> None:
+    def attempt_succeeded(self, cluster: str, slot: int, generation: int) -> None:
         """An attempt on a dirty endpoint was answered well."""
-        self._outcome(cluster, endpoint, generation, SUCCESS, 0)
+        self._outcome(cluster, slot, generation, SUCCESS, 0)
 
-    def _outcome(self, cluster: str, endpoint: str, generation: int, run: Run, status: int) -> None:
+    def before_answer(self) -> None:
+        """To be called between `attempt_failed` and the answer to the client; waits a few milliseconds at most."""
+        report, self._report = self._report, None
+        if report is None:
+            return
+        verdict = self._reporter.wait(report, VERDICT_MS)
+        if verdict is not None and verdict.outcome == EJECTED:
+            gevent.sleep(SPREAD_SECONDS)
+
+    def _outcome(self, cluster: str, slot: int, generation: int, run: Run, status: int) -> None:
+        self._report = None
         group = self._groups.get(cluster)
-        member = group.members.get(endpoint) if group else None
+        member = group.by_slot.get(slot) if group else None
         if group is None or member is None:
             return  # the snapshot has moved on since the attempt began
-        self._ejections.expire(group, member, monotonic_ms())
+        now_ms = self._now_ms = monotonic_ms()
+        self._ejections.expire(group, member, now_ms)
+        before = self._ejections.state(member)
+        if before.generation != generation or before.ejected_until_ms:
+            return  # old evidence: an ejection has used it up
         verdict = self._local.report(self._batch(group, member, generation, run, status), group.policy)
         if not self._scoreboard.shared_state:
             self._decide_alone(group, member, verdict)
             return
-        self._reporter.add(group, member, generation, run, status)
+        report = self._report = self._reporter.add(group, member, generation, run, status)
         if verdict.outcome == EJECTED:
-            gevent.spawn_later(HOLD_MS / 1000, self._ejections.stand, group, member, verdict.generation)
+            self._hold(Hold(group, member, before, verdict.generation, report))
+
+    def _hold(self, hold: Hold) -> None:
+        if self._reporter.paused(hold.member):  # the fleet knows better about the cap
+            self._ejections.release(hold.group, hold.member, hold.before, hold.generation, self._now_ms)
+        else:
+            self._holds.begin(hold)
 
     def _batch(self, group: Group, member: Member, generation: int, run: Run, status: int) -> Batch:
         return Batch(
@@ -125,57 +184,30 @@ class Fleet:
         if verdict.outcome == EJECTED:
             self._ejections.stand(group, member, verdict.generation)
         elif verdict.outcome == OVERFLOW:
-            self._overflow(group, member)
+            self._ejections.overflow(group, member, group.policy.consecutive_5xx, self._now_ms)
         elif verdict.outcome == CLEAN:
             self._scoreboard.set_dirty(member.slot, False)
 
-    def _overflow(self, group: Group, member: Member) -> None:
-        key, now_ms = (group.name, member.address), monotonic_ms()
-        if now_ms - self._overflows.get(key, -OVERFLOW_LOG_MS) >= OVERFLOW_LOG_MS:
-            self._overflows[key] = now_ms
-            self._ejections.overflow(group, member, group.policy.consecutive_5xx)
-
     # -- what Redis says ----------------------------------------------------------------------------------------------
 
-    def _answer(self, group: Group, member: Member, verdict: Verdict) -> None:
+    def _answer(self, group: Group, report: Pending, verdict: Verdict, asked_ms: int) -> None:
         """The fleet's verdict on a report, whatever this replica thought."""
-        now_ms = monotonic_ms()
+        member, now_ms = report.member, monotonic_ms()
         if verdict.outcome in (EJECTED, ALREADY_EJECTED):
-            self._ejections.confirm(group, member, known_of(verdict), now_ms)
+            known, certain = known_of(verdict, verdict.version), verdict.outcome == EJECTED
+            self._ejections.confirm(group, member, known, asked_ms, now_ms, certain=certain)
+            self._holds.over(member)
             return
-        self._ejections.release(group, member, verdict.generation, verdict.failures, now_ms)
+        self._holds.answered(report, verdict)
         if verdict.outcome == OVERFLOW:
-            self._overflow(group, member)
-        if verdict.outcome in (COUNTED, CLEAN, OVERFLOW, STALE):
-            self._ejections.learn(group, member, verdict.generation, dirty=verdict.failures > 0)
+            self._ejections.overflow(group, member, group.policy.consecutive_5xx, now_ms)
+        dirty = verdict.failures > 0 or self._reporter.waiting(member)
+        self._ejections.learn(group, member, verdict.generation, dirty=dirty, now_ms=now_ms)
 
     def _lost(self, error: StoreUnavailable) -> None:
         """Redis does not answer: from here on this replica decides by itself."""
-        if self._scoreboard.shared_state:
-            self._scoreboard.shared_state = False
+        if self._scoreboard.leave_shared_state():
             log.warning("Redis does not answer (%s): this replica decides by itself until it does", error)
         self._reporter.clear()
-        for group in self._groups.values():
-            for member in group.members.values():
-                state = self._ejections.state(member)
-                if state.held:
-                    self._ejections.stand(group, member, state.generation)
+        self._holds.stand()
         self._leader.wake()
-
-    def _back(self, cluster: str) -> None:
-        """An endpoint of the cluster came back, here or elsewhere in the fleet."""
-        self._reporter.resume(cluster)
-
-
-def known_of(verdict: Verdict) -> Known:
-    """A verdict's ejection."""
-    return Known(
-        left_ms=verdict.left_ms,
-        ejection_ms=verdict.ejection_ms,
-        generation=verdict.generation,
-        failures=verdict.failures,
-        ejections=verdict.ejections,
-        backoff=verdict.backoff,
-        by=verdict.by,
-        reason="consecutive_5xx",
-    )

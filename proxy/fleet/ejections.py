@@ -1,35 +1,29 @@
 """Every change of an endpoint's ejection on the scoreboard, with the line it puts in the log.
 
-All workers of a replica share the rows, so each change is made under the cluster's lock by whoever learns of it first, and
-that one logs it: one line for each ejection and each return. An ejection is
+All workers of a replica share the rows, so each change is made under the cluster's lock by whoever learns of it
+first, and that one logs it: one line for each ejection and each return. An ejection is
 
     held      this replica's own decision, Redis has not answered yet: out of balancing, not yet in the log
     logged    in the log, and its return will be too
     shared    known to Redis: if it is not there at the next look, a hand has lifted it
+
+The row's generation follows Redis in both directions (a store that lost its data counts from 0 again); outcomes are
+held against the very generation they were dispatched in (door.py), so what matters is that an ejection changes it.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from proxy.fleet.known import Known
 from proxy.fleet.members import Group, Member
 from proxy.observe import outlier_log
 from proxy.observe.outlier_log import Line
 from proxy.scoreboard import OutlierState, Scoreboard
 
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """An ejection as Redis tells it, in a verdict, an event or a view."""
-
-    left_ms: int
-    ejection_ms: int
-    generation: int
-    failures: int
-    ejections: int
-    backoff: int
-    by: str
-    reason: str
+# Redis may still see the last moments of an ejection that has ended here: the two have looked at different times.
+TAIL_MS = 1000
+# The same endpoint's overflow is logged so often at most, by all workers together.
+OVERFLOW_LOG_MS = 60_000
 
 
 class Ejections:
@@ -53,26 +47,37 @@ class Ejections:
         """What the scoreboard says now."""
         return self._scoreboard.outlier_state(member.slot)
 
+    # -- out ----------------------------------------------------------------------------------------------------------
+
     def stand(self, group: Group, member: Member, generation: int) -> None:
         """A held ejection of that generation becomes one that stands, by this replica's own decision."""
         with self._locked(group):
             state = self.state(member)
-            if not state.held or state.generation != generation:
+            if not state.held or state.generation != generation or not state.ejected_until_ms:
                 return
             self._scoreboard.set_outlier_state(member.slot, state._replace(held=False, logged=True))
         if not state.logged:
             self._log_ejection(group, member, state.run, state.ejection_ms, self._replica, "consecutive_5xx")
 
-    def confirm(self, group: Group, member: Member, known: Known, now_ms: int) -> None:
-        """Redis says that the endpoint is out: for so long, of that generation."""
-        until_ms = now_ms + known.left_ms
+    def confirm(
+        self, group: Group, member: Member, known: Known, asked_ms: int, now_ms: int, *, certain: bool = False
+    ) -> None:
+        """Redis says that the endpoint is out, for so long from `asked_ms` on.
+
+        `certain`: not news that something newer may have overtaken.
+        """
+        until_ms = asked_ms + known.left_ms
+        self.expire(group, member, now_ms)
         with self._locked(group):
             state = self.state(member)
-            if known.generation < state.generation and not state.held:
-                return  # news from before what is known already
+            out = state.ejected_until_ms > now_ms
+            if until_ms <= now_ms or (known.version < state.version and not certain):
+                return
+            if not out and known.generation == state.generation and known.left_ms <= TAIL_MS < known.ejection_ms:
+                return
             self._scoreboard.set_outlier_state(
                 member.slot,
-                state._replace(
+                OutlierState(
                     failures=0,
                     generation=known.generation,
                     ejections=known.ejections,
@@ -85,70 +90,87 @@ class Ejections:
                     logged=True,
                     shared=True,
                     dirty=False,
+                    version=known.version,
                 ),
             )
-        if not state.logged:
+        if not (out and state.logged):
             self._log_ejection(group, member, known.failures, known.ejection_ms, known.by, known.reason)
 
-    def release(self, group: Group, member: Member, generation: int, failures: int, now_ms: int) -> None:
-        """Redis does not agree with a held ejection, or with one made while it was away: the endpoint is back."""
-        self._end(group, member, "not_shared", now_ms, generation=generation, failures=failures, only_local=True)
+    # -- in again -----------------------------------------------------------------------------------------------------
 
-    def lift(self, group: Group, member: Member, reason: str, now_ms: int) -> None:
-        """The endpoint is back before its time."""
-        self._end(group, member, reason, now_ms)
+    def release(self, group: Group, member: Member, before: OutlierState, generation: int, now_ms: int) -> None:
+        """Redis does not agree with this replica's own ejection of that generation: all is as `before`."""
+        with self._locked(group):
+            state = self.state(member)
+            if state.shared or state.generation != generation or state.ejected_until_ms <= now_ms:
+                return
+            self._scoreboard.set_outlier_state(member.slot, before)
+        if state.logged:
+            self._log_return(group, member, "not_shared")
+
+    def lift(self, group: Group, member: Member, reason: str, now_ms: int, version: int = 0) -> None:
+        """The endpoint is back before its time; `version` is that of the news, if it was news."""
+        with self._locked(group):
+            state = self.state(member)
+            if not state.ejected_until_ms or (version and version < state.version):
+                return
+            self._end(member, state, now_ms, version or state.version)
+        if state.logged:
+            self._log_return(group, member, reason)
 
     def expire(self, group: Group, member: Member, now_ms: int) -> None:
         """Notes a return whose time has come; balancing has taken the endpoint back by itself."""
-        state = self.state(member)
-        if 0 < state.ejected_until_ms <= now_ms:
-            self._end(group, member, "expired", now_ms, only_expired=True)
-
-    def _end(
-        self,
-        group: Group,
-        member: Member,
-        reason: str,
-        now_ms: int,
-        generation: int = 0,
-        failures: int = 0,
-        only_local: bool = False,
-        only_expired: bool = False,
-    ) -> None:
+        if not 0 < self.state(member).ejected_until_ms <= now_ms:
+            return
         with self._locked(group):
             state = self.state(member)
-            if not state.ejected_until_ms or (only_local and state.shared):
+            if not 0 < state.ejected_until_ms <= now_ms:
                 return
-            if only_expired and state.ejected_until_ms > now_ms:
-                return
-            self._scoreboard.set_outlier_state(
-                member.slot,
-                state._replace(
-                    failures=failures,
-                    generation=generation or state.generation,
-                    ejected_until_ms=0,
-                    unejected_at_ms=min(now_ms, state.ejected_until_ms),
-                    held=False,
-                    logged=False,
-                    shared=False,
-                    dirty=failures > 0,
-                ),
-            )
+            self._end(member, state, now_ms, state.version)
         if state.logged:
-            self._scoreboard.count(self._worker, group.slot, unejections=1)
-            self._log(outlier_log.unejecting(member.address, member.workload, reason, group.name, self._replica))
+            self._log_return(group, member, "expired")
 
-    def learn(self, group: Group, member: Member, generation: int, dirty: bool) -> None:
-        """The endpoint is in; Redis knows it under that generation, with or without a run of failures."""
+    def _end(self, member: Member, state: OutlierState, now_ms: int, version: int) -> None:
+        self._scoreboard.set_outlier_state(
+            member.slot,
+            state._replace(
+                failures=0,
+                ejected_until_ms=0,
+                unejected_at_ms=min(now_ms, state.ejected_until_ms),
+                held=False,
+                logged=False,
+                shared=False,
+                dirty=False,
+                version=version,
+            ),
+        )
+
+    def learn(self, group: Group, member: Member, generation: int, *, dirty: bool, now_ms: int) -> None:
+        """The endpoint is in, for all Redis knows, with or without a run of failures in that generation."""
         with self._locked(group):
             state = self.state(member)
+            if state.ejected_until_ms > now_ms:
+                return
+            failures = state.failures if dirty else 0  # a success elsewhere has ended this replica's run too
             self._scoreboard.set_outlier_state(
-                member.slot, state._replace(generation=max(generation, state.generation), dirty=dirty)
+                member.slot, state._replace(generation=generation, failures=failures, dirty=dirty)
             )
 
-    def overflow(self, group: Group, member: Member, failures: int) -> None:
+    def forget_version(self, group: Group, member: Member, version: int) -> None:
+        """The fleet's versions count from the beginning again: nothing known is newer than what comes now."""
+        with self._locked(group):
+            state = self.state(member)
+            self._scoreboard.set_outlier_state(member.slot, state._replace(version=min(version, state.version)))
+
+    # -- the log ------------------------------------------------------------------------------------------------------
+
+    def overflow(self, group: Group, member: Member, failures: int, now_ms: int) -> None:
         """The run reached the threshold and the cap forbids the ejection."""
         self._scoreboard.count(self._worker, group.slot, overflows=1)
+        with self._locked(group):
+            first = self._scoreboard.note_overflow(member.slot, now_ms, OVERFLOW_LOG_MS)
+        if not first:
+            return
         out = self._scoreboard.count_ejected(group.slots)
         self._log(
             outlier_log.overflow(
@@ -167,6 +189,8 @@ class Ejections:
         self, group: Group, member: Member, failures: int, ejection_ms: int, by: str, reason: str
     ) -> None:
         self._scoreboard.count(self._worker, group.slot, ejections=1)
-        self._log(
-            outlier_log.ejecting(member.address, member.workload, failures, ejection_ms, group.name, by, reason)
-        )
+        self._log(outlier_log.ejecting(member.address, member.workload, failures, ejection_ms, group.name, by, reason))
+
+    def _log_return(self, group: Group, member: Member, reason: str) -> None:
+        self._scoreboard.count(self._worker, group.slot, unejections=1)
+        self._log(outlier_log.unejecting(member.address, member.workload, reason, group.name, self._replica))

@@ -1,28 +1,33 @@
 """The one worker of a replica that listens to the fleet and reconciles with it; the scoreboard's lease says which.
 
-Push makes it fast, the reconcile makes it true: messages may be lost, keys set or deleted by hand, Redis restarted without
-its data. So the leader reads a cluster's version, epoch and eject keys (one MGET) every `interval`, every second while
-anything is out, and everything when those tell of a change. Where Redis and the scoreboard differ:
+Push makes it fast, the reconcile makes it true: messages may be lost, keys set or deleted by hand, Redis restarted
+without its data. So the leader reads a cluster's version, epoch and eject keys (one MGET) every `interval`, every
+second while anything is out, and everything when those tell of a change. Where Redis and the scoreboard differ:
 
     Redis says out                                   out here
     out here, Redis had known it, same epoch         lifted by a hand: back
     out here by our own decision, or another epoch   offered; Redis accepts it, or it is lifted
 
-It also notes the returns whose time has come.
+It also notes the returns whose time has come, and lets stand what a worker held that has died since. What differs is
+settled in settle.py.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 
 import gevent
 from gevent.event import Event as Wakeup
 
-from proxy.fleet.ejections import Ejections, Known
+from proxy.fleet.ejections import Ejections
+from proxy.fleet.holds import HOLD_MS
+from proxy.fleet.known import known_of
 from proxy.fleet.members import Group, Member
-from proxy.scoreboard import OutlierState, Scoreboard
+from proxy.fleet.reporter import Reporter
+from proxy.fleet.settle import Settling
+from proxy.scoreboard import Scoreboard
 from state.events import Event
 from state.redis_store import RedisStore
-from state.store import ALREADY_EJECTED, EJECTED, ClusterView, Ejection, StoreUnavailable
+from state.store import StoreUnavailable
 from state.subscription import Subscription
 
 log = logging.getLogger(__name__)
@@ -33,9 +38,13 @@ TURN_MS = 500
 EJECTED_INTERVAL_MS = 1000
 # Returns are looked for so often; those already known of at their time.
 RETURNS_MS = 250
-# Pauses between attempts to reach Redis.
+# A worker looks so often whether the lease is free.
+FOLLOW_SECONDS = 0.25
+# Pauses between attempts to reach Redis. One that answers only to fail again soon is left alone for longer.
 FIRST_PAUSE_SECONDS = 0.1
-LAST_PAUSE_SECONDS = 1.0
+LAST_PAUSE_SECONDS = 0.5
+SICK_PAUSE_SECONDS = 5.0
+HEALTHY_MS = 10_000
 
 
 class Leader:
@@ -49,62 +58,83 @@ class Leader:
         store: RedisStore,
         groups: Mapping[str, Group],
         ejections: Ejections,
+        reporter: Reporter,
         now_ms: Callable[[], int],
-        back: Callable[[str], None],
     ) -> None:
         self._scoreboard = scoreboard
         self._worker = worker
-        self._replica = replica
         self._store = store
         self._groups = groups
         self._ejections = ejections
+        self._reporter = reporter
         self._now_ms = now_ms
-        self._back = back
-        self._looked: dict[str, int] = {}  # cluster -> when it was last looked at
-        self._seen: dict[str, Set[str]] = {}  # cluster -> who had an eject key then
-        self._synced: dict[str, Group] = {}  # cluster -> the group as it was then
+        self._settling = Settling(scoreboard, replica, store, groups, ejections, reporter, now_ms)
         self._leading = False
+        self._stopped = False
+        self._told: set[str] = set()  # kinds of failure that were logged since Redis answered last
         self._wakeup = Wakeup()
 
     def wake(self) -> None:
         """The snapshot or the state of Redis changed."""
         self._wakeup.set()
 
+    def stop(self) -> None:
+        """Gives the lease back and does not take it again."""
+        self._stopped = True
+        self._leading = False
+        self._scoreboard.drop_lease(self._worker)
+        self._wakeup.set()
+
     def run(self) -> None:
         """Leads whenever it is this worker's turn; to be spawned."""
-        gevent.spawn(self._keep_time)
         pause = FIRST_PAUSE_SECONDS
         while True:
-            self._leading = self._scoreboard.take_lease(self._worker)
+            self._leading = self._my_turn()
             if not self._leading:
-                self._wait(LAST_PAUSE_SECONDS)
+                self._wait(LAST_PAUSE_SECONDS if self._stopped else FOLLOW_SECONDS)
                 continue
+            began_ms = self._now_ms()
             try:
                 self._lead()
-                pause = FIRST_PAUSE_SECONDS
+                longest = SICK_PAUSE_SECONDS
             except StoreUnavailable as error:
-                if self._scoreboard.shared_state:
-                    log.warning("Redis does not answer (%s): this replica decides by itself until it does", error)
-                self._scoreboard.shared_state = False
-                self._wait(pause)
-                pause = min(2 * pause, LAST_PAUSE_SECONDS)
+                self._tell(error)
+                longest = LAST_PAUSE_SECONDS
+            if self._now_ms() - began_ms >= HEALTHY_MS:
+                pause = FIRST_PAUSE_SECONDS
+            gevent.sleep(pause)
+            pause = min(2 * pause, longest)
+
+    def _my_turn(self) -> bool:
+        return not self._stopped and self._scoreboard.take_lease(self._worker)
 
     def _wait(self, seconds: float) -> None:
         self._wakeup.clear()
         self._wakeup.wait(seconds)
 
+    def _tell(self, error: StoreUnavailable) -> None:
+        """One warning when Redis goes or is not there at the start; each other reason why it stays away is told."""
+        kind = type(error.__cause__).__name__
+        at_start = not self._scoreboard.reconciled and not self._told
+        if self._scoreboard.leave_shared_state() or at_start:
+            log.warning("Redis does not answer (%s): this replica decides by itself until it does", error)
+        elif kind not in self._told:
+            log.info("Redis still does not answer (%s)", error)
+        self._told.add(kind)
+
     def _lead(self) -> None:
-        """Listens and reconciles until the lease is lost. Raises StoreUnavailable."""
+        """Listens and reconciles until the lease is lost or Redis is. Raises StoreUnavailable."""
         subscription = self._store.subscribe(list(self._groups))
         try:
-            self._looked.clear()
-            self._synced.clear()
+            self._settling.begin(alone_before=not self._scoreboard.shared_state)
             self._reconcile()
             if not self._scoreboard.shared_state:
                 log.info("Redis answers: ejections are the fleet's")
             self._scoreboard.shared_state = True
             self._scoreboard.reconciled = True
-            while self._scoreboard.take_lease(self._worker) and self._scoreboard.shared_state:
+            self._settling.alone_before = False
+            self._told.clear()
+            while self._my_turn() and self._scoreboard.shared_state:
                 self._turn(subscription)
         finally:
             subscription.close()
@@ -114,28 +144,36 @@ class Leader:
         while event is not None:
             self._apply_event(event)
             event = subscription.next(0)
-        if self._groups.keys() != self._synced.keys():
-            subscription.update(list(self._groups))
+        subscription.update(list(self._groups))
         self._reconcile()
 
     # -- news ---------------------------------------------------------------------------------------------------------
 
     def _apply_event(self, event: Event) -> None:
         group = self._groups.get(event.cluster)
-        member = group.members.get(event.endpoint) if group else None
-        if group is None or member is None or event.workload not in ("", member.workload):
+        if group is None:
             return
         version, epoch = self._scoreboard.fleet_version(group.slot)
-        if event.version > version + 1:
-            self._looked.pop(event.cluster, None)  # something was missed: look at once
-        self._scoreboard.set_fleet_version(group.slot, max(version, event.version), epoch)
-        if event.kind == "eject":
-            self._ejections.confirm(group, member, known_of(event), self._now_ms())
-        elif event.kind == "uneject":
-            self._ejections.lift(group, member, event.reason or "lifted", self._now_ms())
-            self._back(group.name)
-        elif not self._ejections.state(member).held:
-            self._ejections.learn(group, member, event.generation, dirty=event.kind == "dirty")
+        if event.version not in (version, version + 1):
+            self._settling.look_at_once(group)  # something was missed, or the store has lost its data
+        if event.version > version:
+            self._scoreboard.set_fleet_version(group.slot, event.version, epoch)
+        member = group.members.get(event.endpoint)
+        if member is not None and event.workload in ("", member.workload):
+            self._take(group, member, event, version)
+
+    def _take(self, group: Group, member: Member, event: Event, version: int) -> None:
+        now_ms = self._now_ms()
+        if event.kind in ("dirty", "clean"):
+            dirty = event.kind == "dirty" or self._reporter.waiting(member)
+            self._ejections.learn(group, member, event.generation, dirty=dirty, now_ms=now_ms)
+        elif event.version <= version:
+            return  # from before the last look
+        elif event.kind == "eject":
+            self._ejections.confirm(group, member, known_of(event, event.version, event.reason), now_ms, now_ms)
+        else:
+            self._ejections.lift(group, member, event.reason or "lifted", now_ms, event.version)
+            self._reporter.resume(group)
 
     # -- the reconcile ------------------------------------------------------------------------------------------------
 
@@ -145,116 +183,40 @@ class Leader:
 
     def _until_next_look(self) -> int:
         now_ms = self._now_ms()
-        due = (self._looked.get(name, 0) + self._interval_ms(group) for name, group in self._groups.items())
+        due = (self._settling.looked(group) + self._interval_ms(group) for group in self._groups.values())
         return max(0, min(TURN_MS, min(due, default=now_ms + TURN_MS) - now_ms))
 
     def _reconcile(self) -> None:
         """Looks at the clusters that are due."""
-        for name in [name for name in self._synced if name not in self._groups]:
-            del self._synced[name]
-        for name, group in list(self._groups.items()):
-            if self._synced.get(name) is not group:
-                self._sync(group)
-            elif self._now_ms() - self._looked.get(name, 0) >= self._interval_ms(group):
-                self._look(group)
-
-    def _look(self, group: Group) -> None:
-        glance = self._store.glance(group.name, list(group.members))
-        self._looked[group.name] = self._now_ms()
-        known = self._scoreboard.fleet_version(group.slot)
-        if (glance.version, glance.epoch) != known or glance.ejected != self._seen.get(group.name):
-            self._sync(group)
-
-    def _sync(self, group: Group) -> None:
-        """Reads everything and settles the differences."""
-        _, epoch = self._scoreboard.fleet_version(group.slot)
-        view = self._store.sync(group.name, list(group.members))
-        self._looked[group.name] = self._now_ms()
-        self._synced[group.name] = group
-        out = {ejection.endpoint: ejection for ejection in view.ejections}
-        self._seen[group.name] = out.keys()
-        for address, member in group.members.items():
-            ejection = out.get(address)
-            if ejection is not None and ejection.workload in ("", member.workload):
-                self._ejections.confirm(group, member, known_of(ejection), self._now_ms())
-            else:
-                self._settle(group, member, view, same_epoch=epoch in ("", view.epoch))
-        self._scoreboard.set_fleet_version(group.slot, view.version, view.epoch)
-
-    def _settle(self, group: Group, member: Member, view: ClusterView, same_epoch: bool) -> None:
-        """Redis does not have this endpoint out; what of the scoreboard?"""
-        state = self._ejections.state(member)
-        if state.ejected_until_ms <= self._now_ms():
-            self._ejections.learn(
-                group, member, view.generations.get(member.address, 0), dirty=member.address in view.dirty
-            )
-        elif state.held:
-            return  # its report is on the way
-        elif state.shared and same_epoch:
-            self._ejections.lift(group, member, "by_hand", self._now_ms())
-            self._back(group.name)
-        else:
-            self._offer(group, member, state)
-
-    def _offer(self, group: Group, member: Member, state: OutlierState) -> None:
-        verdict = self._store.offer(
-            group.name,
-            member.address,
-            member.workload,
-            state.ejected_until_ms - self._now_ms(),
-            state.ejection_ms,
-            state.generation,
-            state.run,
-            state.ejections,
-            state.backoff,
-            group.policy,
-            self._replica,
-        )
-        if verdict.outcome in (EJECTED, ALREADY_EJECTED):
-            known = Known(
-                verdict.left_ms,
-                verdict.ejection_ms,
-                verdict.generation,
-                verdict.failures,
-                verdict.ejections,
-                verdict.backoff,
-                verdict.by,
-                "consecutive_5xx",
-            )
-            self._ejections.confirm(group, member, known, self._now_ms())
-        else:
-            self._ejections.lift(group, member, verdict.outcome, self._now_ms())
+        for group in list(self._groups.values()):
+            if not self._my_turn():
+                return
+            self._settling.settle(group, self._interval_ms(group))
+        self._settling.retain()
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
-    def _keep_time(self) -> None:
-        """Notes returns at their time, in whichever worker leads."""
+    def keep_time(self) -> None:
+        """Notes returns at their time, in whichever worker leads; to be spawned."""
         while True:
-            gevent.sleep(self._expire_due() / 1000 if self._leading else LAST_PAUSE_SECONDS)
+            gevent.sleep(self._pass_time() / 1000 if self._leading else FOLLOW_SECONDS)
 
-    def _expire_due(self) -> int:
+    def _pass_time(self) -> int:
         """Milliseconds until there is something to do again."""
         pause = RETURNS_MS
         for group in list(self._groups.values()):
             over, soonest = self._scoreboard.returns(group.slots)
-            for member in group.members.values() if over else ():
-                if member.slot in over:
-                    self._ejections.expire(group, member, self._now_ms())
-                    self._back(group.name)
+            for slot in over:
+                self._ejections.expire(group, group.by_slot[slot], self._now_ms())
+                self._reporter.resume(group)
             if soonest >= 0:
+                self._adopt_holds(group)
                 pause = min(pause, soonest)
         return pause
 
-
-def known_of(told: Event | Ejection) -> Known:
-    """An ejection as an event or a view tells it."""
-    return Known(
-        left_ms=told.left_ms,
-        ejection_ms=told.ejection_ms,
-        generation=told.generation,
-        failures=told.failures,
-        ejections=told.ejections,
-        backoff=told.backoff,
-        by=told.by,
-        reason=told.reason,
-    )
+    def _adopt_holds(self, group: Group) -> None:
+        """What is still held long after its time was held by a worker that is gone."""
+        for slot in self._scoreboard.undecided(group.slots):
+            state = self._ejections.state(group.by_slot[slot])
+            if state.held and self._now_ms() - (state.ejected_until_ms - state.ejection_ms) > 3 * HOLD_MS:
+                self._ejections.stand(group, group.by_slot[slot], state.generation)

@@ -27,6 +27,7 @@ class Group:
     slot: int
     policy: Policy
     members: Mapping[str, Member]  # by address
+    by_slot: Mapping[int, Member]
     slots: tuple[int, ...]  # the scoreboard rows of all members
 
 
@@ -46,7 +47,17 @@ def group_of(body: Mapping[str, Any]) -> Group | None:
         max_ejection_percent=outlier["max_ejection_percent"],
         endpoints=len(members),
     )
-    return Group(body["name"], body["slot"], policy, members, tuple(member.slot for member in members.values()))
+    by_slot = {member.slot: member for member in members.values()}
+    return Group(body["name"], body["slot"], policy, members, by_slot, tuple(by_slot))
+
+
+def present(groups: Mapping[str, Group], group: Group, member: Member) -> Group | None:
+    """The group as it is now, if the member is still in it.
+
+    To be asked after everything that takes time: a snapshot may have come, and the member's row been given away.
+    """
+    now = groups.get(group.name)
+    return now if now is not None and now.by_slot.get(member.slot) == member else None
 
 
 def _address(ip: str, port: int) -> str:

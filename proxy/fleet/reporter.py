@@ -1,18 +1,19 @@
 """The outbox of one worker: outcomes in, reports to Redis out, in order, never on a request's time.
 
-One greenlet sends; meanwhile what happens on an endpoint is summarised (state.decide.Run is associative, so batches of any
-size give the sequential answer). There is at most one entry per endpoint and generation, so the outbox is bounded by the
-endpoints there are. While Redis is away nothing is kept: the replica decides by itself, and its decisions are offered later.
+One greenlet sends; meanwhile what happens on an endpoint is summarised (state.decide.Run is associative, so batches
+of any size give the sequential answer). There is at most one entry per endpoint and generation, so the outbox is
+bounded by the endpoints there are. While Redis is away nothing is kept: the replica decides by itself, and its
+decisions are offered later.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import gevent
 from gevent.event import Event
 
-from proxy.fleet.members import Group, Member
+from proxy.fleet.members import Group, Member, present
 from state.decide import Run
 from state.store import OVERFLOW, Batch, Store, StoreUnavailable, Verdict
 
@@ -30,52 +31,88 @@ class Pending:
     run: Run = field(default_factory=Run)
     last_status: int = 0
     not_before_ms: int = 0
+    done: Event = field(default_factory=Event)
+    verdict: Verdict | None = None
 
 
 class Reporter:
-    """Sends for one worker. `answer(group, member, verdict)` and `lost(error)` are called in the sending greenlet."""
+    """Sends for one worker. `groups` is the door's view of the snapshot.
+
+    `answer(group, pending, verdict, asked_ms)` and `lost(error)` are called in the sending greenlet.
+    """
 
     def __init__(
         self,
         store: Store,
         by: str,
+        groups: Mapping[str, Group],
         now_ms: Callable[[], int],
-        answer: Callable[[Group, Member, Verdict], None],
+        answer: Callable[[Group, Pending, Verdict, int], None],
         lost: Callable[[StoreUnavailable], None],
     ) -> None:
         self._store = store
         self._by = by
+        self._groups = groups
         self._now_ms = now_ms
         self._answer = answer
         self._lost = lost
-        self._outbox: OrderedDict[tuple[str, str, int], Pending] = OrderedDict()
-        self._paused: dict[tuple[str, str], int] = {}
+        self._outbox: OrderedDict[tuple[int, int], Pending] = OrderedDict()
+        self._paused: dict[int, int] = {}  # endpoint's slot -> until when
         self._work = Event()
+        self._sent_ms = 0  # when the report on its way was sent, 0: there is none
 
-    def add(self, group: Group, member: Member, generation: int, run: Run, status: int) -> None:
-        """One more outcome; only notes it."""
-        key = (group.name, member.address, generation)
+    def add(self, group: Group, member: Member, generation: int, run: Run, status: int) -> Pending:
+        """One more outcome; only notes it. The entry that it is part of."""
+        key = (member.slot, generation)
         pending = self._outbox.get(key)
         if pending is None:
-            until = self._paused.get(key[:2], 0)
+            until = self._paused.get(member.slot, 0)
             pending = self._outbox[key] = Pending(group, member, generation, not_before_ms=until)
         pending.run = pending.run.combine(run)
         pending.last_status = status or pending.last_status
         self._work.set()
+        return pending
+
+    def waiting(self, member: Member) -> bool:
+        """Something about the endpoint is not sent yet."""
+        return any(slot == member.slot for slot, _ in self._outbox)
+
+    def paused(self, member: Member) -> bool:
+        """The fleet has just said that the cap keeps this endpoint in."""
+        return self._paused.get(member.slot, 0) > self._now_ms()
+
+    def wait(self, pending: Pending, milliseconds: int) -> Verdict | None:
+        """Waits a moment for the verdict on an entry; not if that is known to take longer."""
+        now_ms = self._now_ms()
+        slow = self._sent_ms and now_ms - self._sent_ms > milliseconds
+        if slow or pending.not_before_ms > now_ms:
+            gevent.sleep(0)
+        else:
+            pending.done.wait(milliseconds / 1000)
+        return pending.verdict
 
     def clear(self) -> None:
         """Forgets what was not sent: it is the replica's own affair now."""
         self._outbox.clear()
         self._paused.clear()
 
-    def resume(self, cluster: str) -> None:
-        """Something came back in the cluster: there is room under the cap again."""
-        for key in [key for key in self._paused if key[0] == cluster]:
-            del self._paused[key]
+    def resume(self, group: Group) -> None:
+        """Something came back in the cluster, or its rule changed: there may be room under the cap again."""
+        for slot in group.slots:
+            self._paused.pop(slot, None)
         for pending in self._outbox.values():
-            if pending.group.name == cluster:
+            if pending.group.name == group.name:
                 pending.not_before_ms = 0
         self._work.set()
+
+    def warm(self) -> None:
+        """Makes connection and script ready when Redis has come: a report of nothing, which leaves no trace."""
+        for group in list(self._groups.values())[:1]:
+            nothing = Batch(group.name, "-", "", 0, 0, False, 0, 0, 0, self._by)
+            try:
+                self._store.report(nothing, group.policy)
+            except StoreUnavailable as error:
+                self._lost(error)
 
     def run(self) -> None:
         """Sends for ever; to be spawned."""
@@ -84,7 +121,7 @@ class Reporter:
             if key is not None:
                 self._send(self._outbox.pop(key))
 
-    def _next(self) -> tuple[str, str, int] | None:
+    def _next(self) -> tuple[int, int] | None:
         """The first entry that is due; waits for one, and returns None after each wait."""
         now_ms = self._now_ms()
         for key, pending in self._outbox.items():
@@ -96,7 +133,9 @@ class Reporter:
         return None
 
     def _send(self, pending: Pending) -> None:
-        group, member, run = pending.group, pending.member, pending.run
+        group, member, run = present(self._groups, pending.group, pending.member), pending.member, pending.run
+        if group is None:
+            return  # the snapshot has moved on
         batch = Batch(
             cluster=group.name,
             endpoint=member.address,
@@ -109,14 +148,20 @@ class Reporter:
             last_status=pending.last_status,
             by=self._by,
         )
+        asked_ms = self._sent_ms = self._now_ms()
         try:
-            verdict = self._store.report(batch, group.policy)
+            verdict = pending.verdict = self._store.report(batch, group.policy)
         except StoreUnavailable as error:
             self._lost(error)
             return
+        finally:
+            self._sent_ms = 0
+            pending.done.set()
         if verdict.outcome == OVERFLOW:
-            self._paused[group.name, member.address] = self._now_ms() + OVERFLOW_PAUSE_MS
+            self._paused[member.slot] = self._now_ms() + OVERFLOW_PAUSE_MS
         else:
-            self._paused.pop((group.name, member.address), None)
-        self._answer(group, member, verdict)
+            self._paused.pop(member.slot, None)
+        group = present(self._groups, group, member)
+        if group is not None:
+            self._answer(group, pending, verdict, asked_ms)
         gevent.sleep(0)

@@ -1,4 +1,5 @@
-"""The scoreboard as the table of state.local_store: the records of endpoints in memory that the replica's workers share."""
+"""The scoreboard as the table of state.local_store: the records of endpoints in memory that the replica's workers
+share."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,7 @@ class ScoreboardTable:
                 before,
                 record,
                 held=begins or (before.held and record.ejected_until_ms > 0),
+                logged=before.logged and not begins,
                 shared=before.shared and not begins,
                 dirty=before.dirty or record.failures > 0,
             ),
@@ -66,7 +68,9 @@ def record_of(state: OutlierState, workload: str) -> Record:
     )
 
 
-def replace_state(state: OutlierState, record: Record, *, held: bool, shared: bool, dirty: bool) -> OutlierState:
+def replace_state(
+    state: OutlierState, record: Record, *, held: bool, logged: bool, shared: bool, dirty: bool
+) -> OutlierState:
     """The state with what the record says, and these flags."""
     return state._replace(
         failures=record.failures,
@@ -78,6 +82,7 @@ def replace_state(state: OutlierState, record: Record, *, held: bool, shared: bo
         unejected_at_ms=record.unejected_at_ms,
         run=record.run,
         held=held,
+        logged=logged,
         shared=shared,
         dirty=dirty,
     )

@@ -427,7 +427,7 @@ cdef class Exchange(IdleListener):
         """`status` is the endpoint's answer, 0 if there was none."""
         wp_add64(&self.endpoint.row.failed, 1)
         if self.cluster.outlier_on:
-            self.context.fleet.attempt_failed(self.cluster.name, self.endpoint.name, self.generation, status)
+            self.context.fleet.attempt_failed(self.cluster.name, self.endpoint.slot, self.generation, status)
         return 0
 
     cdef int judge_answer(self) except -1:
@@ -435,9 +435,9 @@ cdef class Exchange(IdleListener):
         if judge_status(self.response.status) != SUCCESS:
             self.report_failure(self.response.status)
             if self.cluster.outlier_on:
-                gevent.sleep(0)     # the report is on its way before the client can act on this answer
+                self.context.fleet.before_answer()  # the fleet hears of it before the client can act on this answer
         elif self.cluster.outlier_on and wp_loadu(&self.endpoint.row.dirty):
-            self.context.fleet.attempt_succeeded(self.cluster.name, self.endpoint.name, self.generation)
+            self.context.fleet.attempt_succeeded(self.cluster.name, self.endpoint.slot, self.generation)
         return 0
 
     cdef int judge_leaving(self) except -1:

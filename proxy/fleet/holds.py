@@ -1,0 +1,97 @@
+"""Ejections that this worker has decided by itself and Redis has not answered yet.
+
+A hold takes the endpoint out at once. Redis then
+
+    agrees                                the hold is over, the ejection is the fleet's
+    says no (the cap, old evidence)       the endpoint is back at once
+    has counted fewer failures            perhaps other workers' reports are still on their way: the hold lasts
+                                          its time, and then the endpoint is back, with Redis's count
+    does not answer within HOLD_MS        the replica's decision stands; a later answer is treated as above
+
+Should this worker die meanwhile, the leader lets what it held stand (leader.py).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gevent
+
+from proxy.fleet.ejections import Ejections
+from proxy.fleet.members import Group, Member, present
+from proxy.fleet.reporter import Pending
+from proxy.scoreboard import OutlierState
+from state.store import CLEAN, COUNTED, EJECTED, Verdict
+
+# How long an answer of Redis is waited for before the replica's own decision stands.
+HOLD_MS = 50
+
+
+@dataclass(slots=True)
+class Hold:
+    """One of them; `before` is the row's state without the failure that did it, `report` the outbox entry with it."""
+
+    group: Group
+    member: Member
+    before: OutlierState
+    generation: int
+    report: Pending
+    answer: Verdict | None = None
+
+
+class Holds:
+    """One worker's, at most one for each endpoint. `groups` is the door's."""
+
+    def __init__(self, ejections: Ejections, groups: dict[str, Group], now_ms: Callable[[], int]) -> None:
+        self._ejections = ejections
+        self._groups = groups
+        self._now_ms = now_ms
+        self._holds: dict[int, Hold] = {}
+
+    def begin(self, hold: Hold) -> None:
+        """The scoreboard has it held."""
+        self._holds[hold.member.slot] = hold
+        gevent.spawn_later(HOLD_MS / 1000, self._due, hold)
+
+    def answered(self, report: Pending, verdict: Verdict) -> None:
+        """Redis has answered a report that is not "ejected"; only the one with the deciding failure says anything."""
+        hold = self._holds.get(report.member.slot)
+        if hold is None or hold.report is not report:
+            return
+        if verdict.outcome not in (COUNTED, CLEAN):
+            self._release(hold, verdict)
+        elif hold.answer is None:
+            hold.answer = verdict
+            if not self._ejections.state(hold.member).held:  # it stands already: the same patience once more
+                gevent.spawn_later(HOLD_MS / 1000, self._due, hold)
+
+    def over(self, member: Member) -> None:
+        """Whatever was held there, the endpoint's state is Redis's word now."""
+        self._holds.pop(member.slot, None)
+
+    def stand(self) -> None:
+        """No answer will come any more."""
+        for hold in list(self._holds.values()):
+            self._stand(hold)
+        self._holds.clear()
+
+    def _due(self, hold: Hold) -> None:
+        if self._holds.get(hold.member.slot) is not hold:
+            return
+        if hold.answer is None:
+            self._stand(hold)
+        else:
+            self._release(hold, hold.answer)
+
+    def _stand(self, hold: Hold) -> None:
+        group = present(self._groups, hold.group, hold.member)
+        if group is not None:
+            self._ejections.stand(group, hold.member, hold.generation)
+
+    def _release(self, hold: Hold, verdict: Verdict) -> None:
+        del self._holds[hold.member.slot]
+        group = present(self._groups, hold.group, hold.member)
+        if group is not None and verdict.outcome != EJECTED:
+            before = hold.before._replace(
+                failures=verdict.failures, generation=verdict.generation, dirty=verdict.failures > 0
+            )
+            self._ejections.release(group, hold.member, before, hold.generation, self._now_ms())
