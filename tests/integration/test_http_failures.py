@@ -1,0 +1,402 @@
+"""Endpoints that cannot be reached, break off or talk nonsense: retries, local replies, what is counted and logged."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from http_rig import OK, Bench, Peer, Scripted, answering, bench, outlier_rule, serve_ok, unique
+from rig import wait_until
+
+RESET = b"upstream connect error or disconnect/reset before headers. "
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    services = {"solo": 1, "pair": 2, "trio": 3, "dead": 3, "corpse": 1, "full": 1, "fuller": 1, "quick": 1}
+    rules = [outlier_rule(name) for name in ("solo", "pair", "trio", "dead", "full")]
+    rules.append(outlier_rule("quick", connect_timeout="200ms"))
+    with bench(tmp_path_factory.mktemp("failures"), services=services, rules=rules) as running:
+        for name in ("dead", "corpse"):
+            for endpoint in running.services[name]:
+                endpoint.stop()
+        yield running
+
+
+def answered(proxy: Bench, service: str, path: str, method: str = "GET", body: bytes = b"") -> tuple[int, bytes]:
+    with proxy.client() as client:
+        head, text = client.ask(service, path, method=method, body=body)
+        if head.status == 503:
+            assert client.ask("nowhere")[0].status == 404, "a local reply leaves the connection usable"
+        return head.status, text
+
+
+def logged(proxy: Bench, path: str) -> tuple[str, str, str, str]:
+    line = proxy.line(path)
+    return line["status"], line["flags"], line["details"], line["transport"]
+
+
+# -- no connection ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("method", "body"), [("GET", b""), ("POST", b"once"), ("POST", b"x" * 300_000)])
+def test_a_refused_connection_is_no_error_for_the_client(proxy: Bench, method: str, body: bytes) -> None:
+    proxy.play("trio", serve_ok)
+    first, *others = proxy.services["trio"]
+    first.stop()
+    before = proxy.failures("trio")
+    try:
+        for _ in range(6):
+            assert answered(proxy, "trio", "/", method, body) == (200, b"ok")
+    finally:
+        first.start()
+    assert proxy.failures("trio") == before + 3
+    assert sum(len(other.heads) for other in others) == 6
+    assert all(sent == body for other in others for sent in other.bodies)
+
+
+@pytest.mark.parametrize(("method", "body"), [("GET", b""), ("POST", b"abc")])
+def test_all_endpoints_dead(proxy: Bench, method: str, body: bytes) -> None:
+    before = proxy.failures("dead")
+    path = unique()
+    status, text = answered(proxy, "dead", path, method, body)
+    assert status == 503
+    assert text == RESET + b"retried and the latest reset reason: remote connection failure"
+    assert len(text) == 121
+    assert logged(proxy, path) == (
+        "503",
+        "URX,UF",
+        "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}",
+        "delayed_connect_error:_Connection_refused",
+    )
+    line = proxy.line(path)
+    assert (line["sent"], line["service"], line["local"]) == ("121", "-", "-")
+    assert line["host"] in [endpoint.address for endpoint in proxy.services["dead"]]
+    assert proxy.failures("dead") == before + 3, "three attempts"
+
+
+def test_the_only_endpoint_dead(proxy: Bench) -> None:
+    path = unique()
+    status, text = answered(proxy, "corpse", path)
+    assert (status, text, len(text)) == (503, RESET + b"reset reason: remote connection failure", 98)
+    assert logged(proxy, path)[1] == "UF"
+
+
+def test_both_of_two_endpoints_dead(proxy: Bench) -> None:
+    for endpoint in proxy.services["pair"]:
+        endpoint.stop()
+    path = unique()
+    try:
+        assert len(answered(proxy, "pair", path)[1]) == 121
+    finally:
+        for endpoint in proxy.services["pair"]:
+            endpoint.start()
+    assert logged(proxy, path)[1] == "URX,UF"
+
+
+@contextlib.contextmanager
+def unanswering(endpoint: Scripted) -> Iterator[None]:
+    """The endpoint's accept queue is full: connecting to it takes for ever."""
+    endpoint.stop()
+    fillers = []
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((endpoint.ip, endpoint.port))
+        listener.listen(0)
+        for _ in range(3):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex((endpoint.ip, endpoint.port))
+            fillers.append(filler)
+        time.sleep(0.05)
+        yield
+        for filler in fillers:
+            filler.close()
+    endpoint.start()
+
+
+@pytest.mark.parametrize(("service", "seconds"), [("fuller", 1.0), ("quick", 0.2)])
+def test_connect_timeout(proxy: Bench, service: str, seconds: float) -> None:
+    path = unique()
+    with unanswering(proxy.services[service][0]):
+        began = time.monotonic()
+        status, text = answered(proxy, service, path)
+        took = time.monotonic() - began
+    assert (status, text) == (503, RESET + b"reset reason: connection timeout")
+    assert seconds - 0.05 <= took < seconds + 0.5
+    line = proxy.line(path)
+    assert (line["flags"], line["details"]) == ("UF", "upstream_reset_before_response_started{connection_timeout}")
+
+
+# -- connections that break -------------------------------------------------------------------------------------------
+
+
+def close_at_once(peer: Peer) -> None:
+    peer.close()
+
+
+def close_after_request(peer: Peer) -> None:
+    peer.request()
+
+
+def reset_after_request(peer: Peer) -> None:
+    peer.request()
+    peer.reset()
+
+
+def reset_at_once(peer: Peer) -> None:
+    peer.reset()
+
+
+@pytest.mark.parametrize("handler", [close_at_once, reset_at_once, close_after_request, reset_after_request])
+def test_a_connection_that_breaks_without_an_answer(proxy: Bench, handler: object) -> None:
+    """GET is tried on every endpoint in turn, POST was sent and is not."""
+    proxy.play("trio", handler)  # type: ignore[arg-type]
+    before = proxy.failures("trio")
+    path = unique()
+    status, text = answered(proxy, "trio", path)
+    assert (status, text, len(text)) == (
+        503,
+        RESET + b"retried and the latest reset reason: connection termination",
+        118,
+    )
+    assert logged(proxy, path)[:3] == (
+        "503",
+        "URX,UC",
+        "upstream_reset_before_response_started{connection_termination}",
+    )
+    assert proxy.failures("trio") == before + 3
+
+    path = unique()
+    proxy.play("trio", handler)  # type: ignore[arg-type]
+    with proxy.client() as client:
+        head, text = client.ask("trio", path, method="POST", body=b"once")
+    assert head.status == 503
+    if handler in (close_after_request, reset_after_request):
+        assert (text, len(text)) == (RESET + b"reset reason: connection termination", 95)
+        assert logged(proxy, path)[1] == "UC"
+        assert sum(len(endpoint.bodies) for endpoint in proxy.services["trio"]) == 1
+
+
+def test_one_broken_connection_is_no_error_for_a_get(proxy: Bench) -> None:
+    proxy.play("trio", serve_ok)
+    proxy.services["trio"][1].play(reset_after_request)
+    for _ in range(6):
+        assert answered(proxy, "trio", "/")[0] == 200
+    assert len(proxy.services["trio"][1].bodies) == 2
+
+
+# -- stale pooled connections -----------------------------------------------------------------------------------------
+
+
+def closing_on_second(peer: Peer) -> None:
+    """Serves one request of a connection and breaks off at the next, having read it."""
+    peer.request()
+    peer.send(OK)
+    if peer is peer.endpoint.peers[0]:
+        peer.request()
+        peer.close()
+        return
+    serve_ok(peer)
+
+
+def test_a_stale_pooled_connection_is_replayed_and_no_outcome(proxy: Bench) -> None:
+    endpoint = proxy.play("solo", closing_on_second)
+    before = proxy.row("solo")[0]
+    path = unique()
+    with proxy.client() as client:
+        assert client.ask("solo")[1] == b"ok"
+        assert client.ask("solo", path)[1] == b"ok"
+    after = proxy.row("solo")[0]
+    assert after["failed"] == before["failed"]
+    assert len(endpoint.peers) == 2
+    assert logged(proxy, path)[:3] == ("200", "-", "via_upstream")
+
+
+def test_a_post_that_was_sent_on_a_stale_connection_is_not_replayed(proxy: Bench) -> None:
+    endpoint = proxy.play("solo", closing_on_second)
+    path = unique()
+    with proxy.client() as client:
+        assert client.ask("solo")[1] == b"ok"
+        head, text = client.ask("solo", path, method="POST", body=b"once")
+        assert (head.status, len(text)) == (503, 95)
+        assert client.ask("solo")[1] == b"ok"
+    assert endpoint.bodies == [b"", b"once", b""]
+    assert logged(proxy, path)[1] == "UC"
+
+
+def test_pooled_connections_the_endpoint_closed_are_not_used(proxy: Bench) -> None:
+    def once(peer: Peer) -> None:
+        peer.request()
+        peer.send(OK)
+        time.sleep(0.02)
+
+    proxy.play("solo", once)
+    before = proxy.failures("solo")
+    with proxy.client() as client:
+        for _ in range(5):
+            assert client.ask("solo", method="POST", body=b"x")[1] == b"ok"
+            time.sleep(0.06)
+    assert proxy.failures("solo") == before
+
+
+def test_bytes_nobody_asked_for_spoil_a_pooled_connection(proxy: Bench) -> None:
+    def handler(peer: Peer) -> None:
+        peer.request()
+        peer.send(OK + OK)
+        peer.more()
+
+    endpoint = proxy.play("solo", handler)
+    with proxy.client() as client:
+        for _ in range(3):
+            assert client.ask("solo")[1] == b"ok"
+            time.sleep(0.02)
+    assert len(endpoint.peers) == 3
+
+
+# -- nonsense ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\nx: y\n\n",
+        b"HTTP/1.1 2000 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx: " + b"a" * 70_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 101 + b"\r\n",
+    ],
+)
+def test_an_answer_that_is_no_http(proxy: Bench, answer: bytes) -> None:
+    proxy.play("solo", answering(answer))
+    before = proxy.failures("solo")
+    path = unique()
+    with proxy.client() as client:
+        head, text = client.ask("solo", path)
+        assert (head.status, text, len(text)) == (502, RESET + b"reset reason: protocol error", 87)
+    assert logged(proxy, path)[:3] == ("502", "UPE", "upstream_reset_before_response_started{protocol_error}")
+    assert proxy.failures("solo") == before + 1
+
+
+def test_the_endpoints_own_5xx_goes_through(proxy: Bench) -> None:
+    proxy.play("solo", answering(b"HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n\r\nbusy"))
+    before = proxy.failures("solo")
+    path = unique()
+    assert answered(proxy, "solo", path) == (503, b"busy")
+    assert logged(proxy, path)[:3] == ("503", "-", "via_upstream")
+    assert proxy.failures("solo") == before + 1
+
+
+# -- silence ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_silent_endpoint_blocks_nobody_else(proxy: Bench) -> None:
+    go = threading.Event()
+
+    def handler(peer: Peer) -> None:
+        peer.request()
+        go.wait(10)
+        peer.send(OK)
+
+    proxy.play("solo", handler)
+    proxy.play("trio", serve_ok)
+    waiting = [proxy.client() for _ in range(20)]
+    for client in waiting:
+        client.request("solo")
+    began = time.monotonic()
+    with proxy.client() as client:
+        for _ in range(30):
+            assert client.ask("trio")[1] == b"ok"
+    assert time.monotonic() - began < 2
+    assert proxy.row("solo")[0]["in_flight"] == 20
+    go.set()
+    for client in waiting:
+        assert client.answer()[1] == b"ok"
+        client.close()
+    proxy.settled()
+
+
+# -- abandoned requests -----------------------------------------------------------------------------------------------
+
+
+def hang(peer: Peer) -> None:
+    peer.request()
+    with contextlib.suppress(ConnectionError):
+        peer.more()
+
+
+def abandon(proxy: Bench, service: str, path: str, seconds: float, leave: str, *fields: str) -> int:
+    """A request given up after so long: how many failures that made."""
+    before = proxy.failures(service)
+    with proxy.client() as client:
+        client.request(service, path, *fields)
+        time.sleep(seconds)
+        getattr(client, leave)()
+    line = proxy.line(path)
+    assert (line["status"], line["flags"], line["details"]) == ("0", "DC", "downstream_remote_disconnect")
+    assert line["service"] == "-"
+    proxy.settled()
+    return proxy.failures(service) - before
+
+
+@pytest.mark.parametrize("leave", ["close", "reset"])
+def test_an_abandoned_request_counts(proxy: Bench, leave: str) -> None:
+    proxy.play("solo", hang)
+    assert abandon(proxy, "solo", unique(), 1.1, leave) == 1
+
+
+def test_a_reset_before_a_second_does_not_count(proxy: Bench) -> None:
+    proxy.play("solo", hang)
+    assert abandon(proxy, "solo", unique(), 0.1, "reset") == 0
+
+
+def test_grpc_upgrades_and_living_endpoints_are_exempt(proxy: Bench) -> None:
+    def handler(peer: Peer) -> None:
+        head, _ = peer.request()
+        if "quick" in head.first:
+            peer.send(OK)
+        peer.more()
+
+    proxy.play("solo", handler)
+    proxy.play("pair", hang)
+    counts = {}
+
+    def run(key: str, service: str, *fields: str) -> None:
+        counts[key] = abandon(proxy, service, unique(f"/{key}"), 1.2, "close", *fields)
+
+    run("grpc", "pair", "content-type: application/grpc+proto")
+    run("upgrade", "pair", "connection: upgrade", "upgrade: websocket")
+    with proxy.client() as client:
+        path = unique()
+        client.request("solo", path)
+        time.sleep(0.3)
+        assert answered(proxy, "solo", "/quick") == (200, b"ok")
+        before = proxy.failures("solo")
+        time.sleep(1)
+        client.close()
+        assert proxy.line(path)["flags"] == "DC"
+        proxy.settled()
+        counts["alive"] = proxy.failures("solo") - before
+    assert counts == {"grpc": 0, "upgrade": 0, "alive": 0}
+
+
+def test_a_client_that_leaves_early_by_fin_is_answered_or_forgotten(proxy: Bench) -> None:
+    """Its FIN is a half close: the request goes on, and its answer goes nowhere without harm."""
+
+    def handler(peer: Peer) -> None:
+        peer.request()
+        time.sleep(0.3)
+        peer.send(OK)
+
+    endpoint = proxy.play("solo", handler)
+    path = unique()
+    with proxy.client() as client:
+        client.request("solo", path)
+    assert proxy.line(path)["status"] == "200"
+    assert len(endpoint.heads) == 1
+    wait_until(lambda: proxy.row("solo")[0]["in_flight"] == 0, 2)

@@ -1,0 +1,265 @@
+"""Time limits, draining, and what is left after many requests: no memory, no descriptor, no request in flight."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from http_rig import OK, Bench, Peer, Wire, bench, memory_kib, outlier_rule, serve_ok, unique
+from rig import wait_until
+
+LIMITS = ("--request-headers-timeout", "1", "--idle-timeout", "2", "--stream-idle-timeout", "2")
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    services = {"solo": 1, "other": 1, "dead": 2}
+    with bench(tmp_path_factory.mktemp("limits"), *LIMITS, services=services, rules=[outlier_rule("solo")]) as running:
+        for endpoint in running.services["dead"]:
+            endpoint.stop()
+        yield running
+
+
+# -- time limits ------------------------------------------------------------------------------------------------------
+
+
+def test_a_head_that_does_not_come(proxy: Bench) -> None:
+    """Twice: the clock goes on after the first. A byte now and then gains nothing."""
+    for drip in (False, True):
+        with proxy.client() as client:
+            client.send("GET / HTTP/1.1\r\nhost: so")
+            began = time.monotonic()
+            if drip:
+                for _ in range(6):
+                    time.sleep(0.1)
+                    client.send("l")
+            head, body = client.answer()
+            assert (head.status, body) == (408, b"request header timeout")
+            assert 0.9 < time.monotonic() - began < 1.8
+            assert client.ended()
+
+
+def test_connections_without_a_request_are_closed(proxy: Bench) -> None:
+    proxy.play("solo", serve_ok)
+    with proxy.client() as fresh, proxy.client() as used:
+        used.ask("solo")
+        began = time.monotonic()
+        for client in (fresh, used):
+            assert client.ended()
+            assert client.buffer == b""
+        assert 1.5 < time.monotonic() - began < 2.8
+
+
+def test_whatever_moves_lives_and_whatever_stands_still_ends(proxy: Bench) -> None:
+    """All at once, as each takes its time: stalled and slow bodies both ways, a silent endpoint, tunnels."""
+
+    def handler(peer: Peer) -> None:
+        path = peer.head().first.split()[1]
+        if "/body" in path:
+            peer.exactly(6)
+            peer.send(OK)
+        elif "/stalled" in path or "/slow" in path:
+            peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\na")
+            for _ in range(5):
+                if "/stalled" in path:
+                    peer.more()
+                    break
+                time.sleep(0.7)
+                peer.send(b"b")
+        elif "/tunnel" in path:
+            peer.send(b"HTTP/1.1 101 OK\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n")
+            for _ in range(6):
+                if "still" in path:
+                    peer.more()
+                    break
+                time.sleep(0.7)
+                peer.send(b"b")
+        else:
+            peer.more()
+
+    proxy.play("solo", handler)
+    results: dict[str, object] = {}
+
+    def run(name: str) -> None:
+        with proxy.client() as client:
+            with contextlib.suppress(ConnectionError):
+                results[name] = play(client, name)
+
+    def play(client: Wire, name: str) -> object:
+        path = f"/{name}-limits-"
+        if name.startswith("body"):
+            client.send(f"POST {path} HTTP/1.1\r\nhost: solo\r\ncontent-length: 6\r\n\r\na")
+            for _ in range(5):
+                if name == "body-stalled":
+                    break
+                time.sleep(0.7)
+                client.send("b")
+        elif name.startswith("tunnel"):
+            client.send(f"GET {path} HTTP/1.1\r\nhost: solo\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n")
+        else:
+            client.send(f"GET {path} HTTP/1.1\r\nhost: solo\r\n\r\n")
+        head = client.head()
+        if head.status == 101 or name == "stalled":
+            return head.status, client.rest()
+        return head.status, client.body(head)
+
+    names = ["silent", "body-stalled", "body-slow", "stalled", "slow", "tunnel-still", "tunnel-one-way"]
+    before = proxy.failures("solo")
+    threads = [threading.Thread(target=run, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(15)
+    assert results == {
+        "silent": (504, b"stream timeout"),
+        "body-stalled": (408, b"stream timeout"),
+        "body-slow": (200, b"ok"),
+        "stalled": (200, b"a"),
+        "slow": (200, b"abbbbb"),
+        "tunnel-still": (101, b""),
+        "tunnel-one-way": (101, b"bbbbbb"),
+    }
+    for name in ("silent", "body-stalled", "stalled"):
+        line = proxy.line(f"/{name}-limits-")
+        assert (line["flags"], line["details"]) == ("SI", "stream_idle_timeout"), name
+    proxy.settled()
+    assert proxy.failures("solo") == before, "others were answered meanwhile"
+
+
+# -- nothing is left --------------------------------------------------------------------------------------------------
+
+
+def descriptors(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def every_kind(proxy: Bench) -> None:
+    """One request of each kind, on new connections and old ones."""
+    with proxy.client() as client:
+        for _ in range(4):
+            assert client.ask("solo")[1] == b"ok"
+            assert client.ask("solo", method="POST", body=b"x" * 100)[1] == b"ok"
+            assert client.ask("nowhere")[0].status == 404
+            assert client.ask("dead")[0].status == 503
+            assert client.ask("solo", "/close")[1] == b"closed"
+            assert client.ask("solo", "/nonsense")[0].status == 502
+        client.send("POST / HTTP/1.1\r\nhost: solo\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n")
+        client.send("0\r\n\r\n")
+        client.answer()
+    with proxy.client() as client:
+        client.request("solo", "/cut")
+        client.rest()
+    with proxy.client() as client:
+        client.send("nonsense\r\n\r\n")
+        client.answer()
+    with proxy.client() as client:
+        client.request("solo", "/hang")
+        client.reset()
+    with proxy.client() as client:
+        client.send("POST / HTTP/1.1\r\nhost: solo\r\ncontent-length: 9\r\n\r\na")
+    with proxy.client() as client:
+        client.request("solo", "/tunnel", "connection: upgrade", "upgrade: x")
+        client.head()
+        client.send("ping")
+        client.finish()
+        assert client.rest() == b"ping"
+
+
+def all_kinds(peer: Peer) -> None:
+    while True:
+        head, _ = peer.request()
+        path = head.first.split()[1]
+        if path == "/close":
+            peer.send(b"HTTP/1.1 200 OK\r\n\r\nclosed")
+            return
+        if path == "/nonsense":
+            peer.send(b"nonsense\r\n\r\n")
+        elif path == "/cut":
+            peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\na")
+            return
+        elif path == "/hang":
+            peer.more()
+        elif path == "/tunnel":
+            peer.send(b"HTTP/1.1 101 OK\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n")
+            peer.send(peer.rest())
+            return
+        else:
+            peer.send(OK)
+
+
+def test_nothing_is_left_of_many_requests(proxy: Bench) -> None:
+    endpoint = proxy.play("solo", all_kinds)
+    pid = proxy.worker_pid()
+
+    def rounds(count: int) -> tuple[int, int]:
+        for _ in range(count):
+            every_kind(proxy)
+        proxy.settled()
+        endpoint.drop()
+        wait_until(lambda: proxy.replica.info()["workers"][0]["connections"] == 0, 5, "no connection")
+        return memory_kib(pid), descriptors(pid)
+
+    rounds(30)
+    memory, fds = rounds(5)
+    later_memory, later_fds = rounds(60)
+    assert later_fds <= fds
+    assert later_memory - memory < 1000
+    assert all(row["in_flight"] == 0 for name in proxy.services for row in proxy.row(name))
+
+
+def test_idle_connections_hold_little(proxy: Bench) -> None:
+    proxy.play("other", serve_ok)
+    pid = proxy.worker_pid()
+    clients = [proxy.client() for _ in range(300)]
+    for client in clients:
+        client.ask("other", "/", "x: " + "y" * 5000)
+    before = memory_kib(pid)
+    more = [proxy.client() for _ in range(300)]
+    for client in more:
+        client.ask("other", "/", "x: " + "y" * 5000)
+    held = memory_kib(pid) - before
+    for client in clients + more:
+        client.close()
+    assert held < 300 * 10, "KiB for 300 connections"
+
+
+# -- draining ---------------------------------------------------------------------------------------------------------
+
+
+def test_draining(tmp_path: Path) -> None:
+    """Idle connections end at once, requests and tunnels are let finish, the next answer says close, exit is clean."""
+
+    def handler(peer: Peer) -> None:
+        path = peer.head().first.split()[1]
+        if path == "/tunnel":
+            peer.send(b"HTTP/1.1 101 OK\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n")
+            peer.send(peer.rest())
+        else:
+            time.sleep(0.6)
+            peer.send(OK)
+
+    with bench(tmp_path, services={"solo": 1}) as proxy:
+        proxy.play("solo", handler)
+        process = proxy.waypoint.process
+        assert process is not None
+        with proxy.client() as idle, proxy.client() as other, proxy.client() as busy, proxy.client() as tunnel:
+            for client in (idle, other):
+                assert client.ask("nowhere")[0].status == 404
+            tunnel.request("solo", "/tunnel", "connection: upgrade", "upgrade: x")
+            assert tunnel.head().status == 101
+            busy.request("solo", unique())
+            time.sleep(0.1)
+            process.send_signal(signal.SIGTERM)
+            assert idle.ended()
+            assert other.ended()
+            head, body = busy.answer()
+            assert (head.get("connection"), body) == ("close", b"ok")
+            assert busy.ended()
+            tunnel.send("still here")
+            tunnel.finish()
+            assert tunnel.rest() == b"still here"
+            assert process.wait(5) == 0
