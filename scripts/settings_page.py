@@ -13,7 +13,7 @@ Written from `proxy/settings.py` by `scripts/settings_page.py`; a test keeps it 
 
 Every setting can be given as a flag, as an environment variable (`{ENVIRONMENT_PREFIX}` and the key in capitals) and as
 a key of the YAML file named with `-c` or `{ENVIRONMENT_PREFIX}CONFIG`. A flag wins over the environment, that over the
-file. Everything that is wrong is reported at once, and the exit status is 2. Times are seconds, or a number with a unit:
+file. Everything that is wrong is told at once, and the exit status is 2. Times are seconds, or a number with a unit:
 `500ms`, `20s`, `5m`, `1h`.
 
 | key | flag | default | what |
