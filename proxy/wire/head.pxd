@@ -61,7 +61,7 @@ cdef class Head:
     cdef int framing
     cdef int64_t content_length     # -1: the head has none
     cdef bint close, keep_alive     # Connection options; close is set for an HTTP/1.0 response that does not keep alive
-    cdef bint upgrade               # Connection: upgrade and an Upgrade field
+    cdef bint upgrade               # Connection: upgrade and an Upgrade field, and no body
     cdef bint expect_continue, te_trailers, has_date, has_server
     cdef bint grpc                  # content-type application/grpc*
     cdef Span request_id, forwarded_for, user_agent, original_path, forwarded_proto, upgrade_to

@@ -334,6 +334,7 @@ cdef class Head:
             self.framing = CHUNKED
         elif self.content_length > 0:
             self.framing = LENGTH
+        self.upgrade = self.upgrade and self.framing == NO_BODY     # else ignored: some begin the tunnel with the body
         if self.method == M_CONNECT and (self.coding != NO_CODING or self.content_length != -1):
             return self.bad(b"CONNECT with a body")
         return 0
@@ -346,9 +347,8 @@ cdef class Head:
             return self.bad(b"1xx with a body")         # never has one, but not all parsers know that
         if self.minor == 0 and not self.keep_alive:
             self.close = True
-        if request_method == M_HEAD or self.status < 200 or self.status == 204 or self.status == 304:
-            self.framing = NO_BODY
-        elif request_method == M_CONNECT and self.status < 300:
+        if self.status < 200 or self.status == 204 or self.status == 304 or request_method == M_HEAD \
+                or request_method == M_CONNECT and self.status < 300:
             self.framing = NO_BODY
         elif self.coding == CHUNKED_CODING:
             self.framing = CHUNKED

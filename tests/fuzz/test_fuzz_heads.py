@@ -4,6 +4,8 @@ What we refuse may be taken by them: we are stricter on purpose. Where one of th
 - llhttp knows a list of methods, RFC 9110 (9.1) any token: it is shown POST instead of a method it does not know.
 - h11 refuses an empty line before the request line, which RFC 9112 (2.2) has servers skip: it is not shown that line.
 - h11 takes 101 only for a request that asked for an upgrade, which the exchange checks here: 101 is not compared.
+- httptools takes what follows the head of a request with Upgrade for a tunnel, even if it has a body. Such an Upgrade is
+  ignored here and not passed on: llhttp is not asked.
 - llhttp cannot be told which request a response answers: it is shown only answers to GET.
 """
 
@@ -45,9 +47,13 @@ def check_same(head: dict[str, object], message: bytes, reader: H11 | Llhttp) ->
         assert seen.complete
     assert seen.data == data
     assert (seen.target, seen.status) == (head["target"], head["status"])
+    assert folded(seen.fields) == folded(fields_of(head))
+
+
+def fields_of(head: dict[str, object]) -> list[tuple[bytes, bytes]]:
     fields = head["fields"]
     assert isinstance(fields, list)
-    assert folded(seen.fields) == folded(fields)
+    return fields
 
 
 def folded(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -75,6 +81,8 @@ def test_requests(data: bytes) -> None:
     h11 = H11()
     check_same(head, message, h11)
     assert h11.understood.method == method
+    if head["framing"] != "none" and any(name.lower() == b"upgrade" for name, _ in fields_of(head)):
+        return
     known = method if method in LLHTTP_METHODS else b"POST"
     llhttp = Llhttp()
     check_same(head, known + message.removeprefix(method), llhttp)
