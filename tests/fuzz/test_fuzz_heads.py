@@ -4,8 +4,8 @@ What we refuse may be taken by them: we are stricter on purpose. Where one of th
 - llhttp knows a list of methods, RFC 9110 (9.1) any token: it is shown POST instead of a method it does not know.
 - h11 refuses an empty line before the request line, which RFC 9112 (2.2) has servers skip: it is not shown that line.
 - h11 takes 101 only for a request that asked for an upgrade, which the exchange checks here: 101 is not compared.
-- httptools takes what follows the head of a request with Upgrade for a tunnel, even if it has a body. Such an Upgrade is
-  ignored here and not passed on: llhttp is not asked.
+- httptools takes what follows the head of a request with Upgrade for a tunnel, even if it has a body. We ignore such an
+  Upgrade and say so to the exchange, which does not pass it on: llhttp is not asked.
 - llhttp cannot be told which request a response answers: it is shown only answers to GET.
 """
 
