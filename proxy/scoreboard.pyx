@@ -375,7 +375,7 @@ cdef class Scoreboard:
         self._cluster(cluster)
         for slot in range(ENDPOINTS):
             row = self.endpoint_rows + slot
-            if row.used:
+            if row.used or wp_load(&row.in_flight):     # attempts under way on what was removed still write there
                 continue
             memset(row, 0, sizeof(EndpointRow))
             row.cluster = cluster

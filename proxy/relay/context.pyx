@@ -12,6 +12,7 @@ from proxy.wire.http1 cimport HEAD_ROOM
 
 # How long an unwanted body is read and thrown away so that the client gets to see our answer.
 cdef double LINGER_SECONDS = 2.0
+cdef double FOREVER = 1e8
 
 
 cdef int64_t wall_ns() noexcept:
@@ -32,7 +33,7 @@ cdef class Context:
         self.row = scoreboard._worker(worker)
         self.log = log
         self.fleet = fleet
-        self.idle = Deadlines(limits["idle"])
+        self.idle = Deadlines(limits["idle"] or FOREVER)      # a list in any case: draining ends what is in it
         self.head = Deadlines(limits["head"])
         self.stall = Deadlines(limits["stall"])
         self.endpoint_idle = Deadlines(limits["endpoint_idle"])

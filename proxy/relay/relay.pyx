@@ -111,6 +111,8 @@ cdef class Relay:
             client.arm(self.context.idle)
             got = client.fill()
             client.disarm()
+            if got == TIMED_OUT and not client.alive():
+                got = client.fill()         # a request came together with the end of our patience
             if got <= 0:
                 return END
         size = scanner.scan(client.buffer + client.start, client.end - client.start, &scanned)

@@ -1,4 +1,4 @@
-"""Raw HTTP/1.1 on both sides of a replica: endpoints that answer exactly what a test tells them, clients that send exact bytes."""
+"""Raw HTTP/1.1 on both sides of a replica: endpoints that answer as a test tells them, clients that send any bytes."""
 
 import contextlib
 import itertools
@@ -292,8 +292,9 @@ def outlier_rule(name: str, connect_timeout: str = "", annotations: dict[str, st
 
 
 LINE = re.compile(
-    r'^\[(?P<time>[^]]+)\] "(?P<method>\S+) (?P<path>\S+) (?P<protocol>\S+)" (?P<status>\d+) (?P<flags>\S+) (?P<details>\S+) - '
-    r'"(?P<transport>[^"]*)" (?P<received>\d+) (?P<sent>\d+) (?P<duration>\d+) (?P<service>\S+) "(?P<xff>[^"]*)" '
+    r'^\[(?P<time>[^]]+)\] "(?P<method>\S+) (?P<path>\S+) (?P<protocol>\S+)" (?P<status>\d+) '
+    r'(?P<flags>\S+) (?P<details>\S+) - "(?P<transport>[^"]*)" (?P<received>\d+) (?P<sent>\d+) (?P<duration>\d+) '
+    r'(?P<service>\S+) "(?P<xff>[^"]*)" '
     r'"(?P<agent>[^"]*)" "(?P<id>[^"]*)" "(?P<authority>[^"]*)" "(?P<host>[^"]*)" (?P<cluster>\S+) (?P<local>\S+) '
     r"(?P<downstream>\S+) (?P<remote>\S+) - default$"
 )
@@ -305,6 +306,7 @@ class Bench:
 
     replica: Replica
     services: dict[str, list[Scripted]]
+    manifests: Manifests
 
     @property
     def waypoint(self) -> Waypoint:
@@ -381,7 +383,7 @@ def bench(
             manifests.put(f"rule-{rule['metadata']['name']}", rule)
         try:
             with replica(directory, manifests, port, *arguments) as running:
-                yield Bench(running, made)
+                yield Bench(running, made, manifests)
         finally:
             for members in made.values():
                 for endpoint in members:

@@ -1,6 +1,5 @@
 """Time limits, draining, and what is left after many requests: no memory, no descriptor, no request in flight."""
 
-import contextlib
 import os
 import signal
 import threading
@@ -54,60 +53,58 @@ def test_connections_without_a_request_are_closed(proxy: Bench) -> None:
         assert 1.5 < time.monotonic() - began < 2.8
 
 
+def pausing(peer: Peer) -> None:
+    """Sends and reads with pauses below the limit (`slow`), or stops after a byte (`stalled`)."""
+    path = peer.head().first.split()[1]
+    if "/body" in path:
+        peer.exactly(6)
+        peer.send(OK)
+    elif "/answer" in path:
+        peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\na")
+        drip(peer, path)
+    elif "/tunnel" in path:
+        peer.send(b"HTTP/1.1 101 OK\r\nconnection: upgrade\r\nupgrade: x\r\n\r\na")
+        drip(peer, path)
+    else:
+        peer.more()
+
+
+def drip(to: Wire, name: str) -> None:
+    if "stalled" in name:
+        to.more()
+        return
+    for _ in range(5):
+        time.sleep(0.7)
+        to.send(b"b")
+
+
+REQUESTS = {
+    "silent": "GET {} HTTP/1.1\r\nhost: solo\r\n\r\n",
+    "body": "POST {} HTTP/1.1\r\nhost: solo\r\ncontent-length: 6\r\n\r\na",
+    "answer": "GET {} HTTP/1.1\r\nhost: solo\r\n\r\n",
+    "tunnel": "GET {} HTTP/1.1\r\nhost: solo\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n",
+}
+
+
+def outcome(client: Wire, name: str) -> tuple[int, bytes]:
+    client.send(REQUESTS[name.partition("-")[0]].format(f"/{name}-limits-"))
+    if name == "body-slow":
+        drip(client, name)
+    head = client.head()
+    cut = head.status == 101 or name == "answer-stalled"
+    return head.status, client.rest() if cut else client.body(head)
+
+
 def test_whatever_moves_lives_and_whatever_stands_still_ends(proxy: Bench) -> None:
     """All at once, as each takes its time: stalled and slow bodies both ways, a silent endpoint, tunnels."""
-
-    def handler(peer: Peer) -> None:
-        path = peer.head().first.split()[1]
-        if "/body" in path:
-            peer.exactly(6)
-            peer.send(OK)
-        elif "/stalled" in path or "/slow" in path:
-            peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\na")
-            for _ in range(5):
-                if "/stalled" in path:
-                    peer.more()
-                    break
-                time.sleep(0.7)
-                peer.send(b"b")
-        elif "/tunnel" in path:
-            peer.send(b"HTTP/1.1 101 OK\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n")
-            for _ in range(6):
-                if "still" in path:
-                    peer.more()
-                    break
-                time.sleep(0.7)
-                peer.send(b"b")
-        else:
-            peer.more()
-
-    proxy.play("solo", handler)
+    proxy.play("solo", pausing)
     results: dict[str, object] = {}
 
     def run(name: str) -> None:
         with proxy.client() as client:
-            with contextlib.suppress(ConnectionError):
-                results[name] = play(client, name)
+            results[name] = outcome(client, name)
 
-    def play(client: Wire, name: str) -> object:
-        path = f"/{name}-limits-"
-        if name.startswith("body"):
-            client.send(f"POST {path} HTTP/1.1\r\nhost: solo\r\ncontent-length: 6\r\n\r\na")
-            for _ in range(5):
-                if name == "body-stalled":
-                    break
-                time.sleep(0.7)
-                client.send("b")
-        elif name.startswith("tunnel"):
-            client.send(f"GET {path} HTTP/1.1\r\nhost: solo\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n")
-        else:
-            client.send(f"GET {path} HTTP/1.1\r\nhost: solo\r\n\r\n")
-        head = client.head()
-        if head.status == 101 or name == "stalled":
-            return head.status, client.rest()
-        return head.status, client.body(head)
-
-    names = ["silent", "body-stalled", "body-slow", "stalled", "slow", "tunnel-still", "tunnel-one-way"]
+    names = ["silent", "body-stalled", "body-slow", "answer-stalled", "answer-slow", "tunnel-stalled", "tunnel-slow"]
     before = proxy.failures("solo")
     threads = [threading.Thread(target=run, args=(name,)) for name in names]
     for thread in threads:
@@ -118,12 +115,12 @@ def test_whatever_moves_lives_and_whatever_stands_still_ends(proxy: Bench) -> No
         "silent": (504, b"stream timeout"),
         "body-stalled": (408, b"stream timeout"),
         "body-slow": (200, b"ok"),
-        "stalled": (200, b"a"),
-        "slow": (200, b"abbbbb"),
-        "tunnel-still": (101, b""),
-        "tunnel-one-way": (101, b"bbbbbb"),
+        "answer-stalled": (200, b"a"),
+        "answer-slow": (200, b"abbbbb"),
+        "tunnel-stalled": (101, b"a"),
+        "tunnel-slow": (101, b"abbbbb"),
     }
-    for name in ("silent", "body-stalled", "stalled"):
+    for name in ("silent", "body-stalled", "answer-stalled"):
         line = proxy.line(f"/{name}-limits-")
         assert (line["flags"], line["details"]) == ("SI", "stream_idle_timeout"), name
     proxy.settled()
@@ -263,3 +260,13 @@ def test_draining(tmp_path: Path) -> None:
             tunnel.finish()
             assert tunnel.rest() == b"still here"
             assert process.wait(5) == 0
+
+
+def test_a_drain_ends_idle_connections_that_have_no_limit(tmp_path: Path) -> None:
+    with bench(tmp_path, "--idle-timeout", "0", services={"solo": 1}) as proxy, proxy.client() as idle:
+        assert idle.ask("nowhere")[0].status == 404
+        process = proxy.waypoint.process
+        assert process is not None
+        process.send_signal(signal.SIGTERM)
+        assert idle.ended()
+        assert process.wait(2) == 0

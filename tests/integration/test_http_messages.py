@@ -109,7 +109,8 @@ def test_chunked_both_ways_without_extensions_and_with_trailers(proxy: Bench) ->
     endpoint = proxy.play("solo", handler)
     with proxy.client() as client:
         client.send(
-            "POST / HTTP/1.1\r\nhost: solo\r\ntransfer-encoding: chunked\r\nte: trailers, deflate\r\ntrailer: x-check\r\n\r\n"
+            "POST / HTTP/1.1\r\nhost: solo\r\ntransfer-encoding: chunked\r\nte: trailers, deflate\r\n"
+            "trailer: x-check\r\n\r\n"
             "4;ext=1\r\ndata\r\n0\r\nx-check: yes\r\n\r\n"
         )
         head = client.head()
