@@ -1,0 +1,180 @@
+"""What tests of a fleet are built from: replicas on one server, paced clients that measure, endpoints in processes."""
+
+import contextlib
+import http.client
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import redis
+from rig import Endpoint, Manifests, Replica, free_port, manifests_for, replica, wait_until
+from rig import endpoints as endpoints_of
+
+from state.embedded import Embedded
+
+CLUSTER = "httpbin/in-ambient:8000"
+
+
+def key(endpoint: Endpoint, what: str = "eject") -> str:
+    return f"waypoint:{{{CLUSTER}}}:{what}:{endpoint.address}"
+
+
+@dataclass
+class Fleet:
+    """Two replicas, `a` and `b`, each with manifests of its own."""
+
+    members: list[Endpoint]
+    replicas: list[Replica]
+    manifests: list[Manifests]
+    client: Any
+
+    def out(self, which: int) -> set[str]:
+        """Endpoints that this replica has ejected."""
+        return ejected(self.replicas[which])
+
+    def agrees(self, *members: Endpoint) -> bool:
+        wanted = {member.address for member in members}
+        return all(ejected(each) == wanted for each in self.replicas)
+
+    def lines(self, text: str) -> list[int]:
+        return [len(each.waypoint.lines(text)) for each in self.replicas]
+
+    def in_turn(self, count: int) -> list[str]:
+        return [self.replicas[i % len(self.replicas)].hostname() for i in range(count)]
+
+
+def ejected(one: Replica) -> set[str]:
+    (cluster,) = [each for each in one.info("/clusters") if each["name"] == CLUSTER]
+    return {each["address"] for each in cluster["endpoints"] if each["ejected_left_ms"] > 0}
+
+
+@contextlib.contextmanager
+def fleet(
+    path: Path, url: str, count: int = 3, workers: int = 2, replicas: int = 2, members: Any = None, **changes: Any
+) -> Iterator[Fleet]:
+    """Two replicas (or another number) that share the server; the rule has an interval of a second."""
+    with contextlib.ExitStack() as stack:
+        members = members or stack.enter_context(endpoints_of(count))
+        rule = {"interval": "1s", "maxEjectionPercent": 50} | changes
+        parts = [stack.enter_context(manifests_for(members, **rule)) for _ in range(replicas)]
+        running = [
+            stack.enter_context(replica(path / name, *part, redis=url, workers=workers, name=name))
+            for name, part in zip("abcdefgh", parts, strict=False)
+        ]
+        client = redis.Redis.from_url(url, decode_responses=True, socket_timeout=2)
+        stack.callback(client.close)
+        yield Fleet(members, running, [made for made, _ in parts], client)
+
+
+def fail_until_out(made: Fleet, victim: Endpoint, which: int = 0) -> int:
+    """Has the endpoint fail until the replica has ejected it, then heals it: how many 503 its clients saw."""
+    victim.status = 503
+    answers = [made.replicas[which].hostname() for _ in range(4 * len(made.members) + 2)]
+    victim.status = 200
+    wait_until(lambda: victim.address in made.out(which), 2, "ejected")
+    return answers.count("503")
+
+
+@dataclass
+class Load:
+    """Requests on keep-alive connections at a steady pace, with what came of them."""
+
+    port: int
+    rate: float
+    connections: int = 4
+    statuses: Counter[int] = field(default_factory=Counter)
+    times: list[tuple[float, float]] = field(default_factory=list)  # began, seconds
+    broken: list[str] = field(default_factory=list)
+
+    def __enter__(self) -> "Load":
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(self.connections)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(15)
+
+    def _run(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        due = time.monotonic()
+        while not self._stop.is_set():
+            began = time.monotonic()
+            try:
+                connection.request("GET", "/hostname", headers={"host": "in-ambient"})
+                response = connection.getresponse()
+                response.read()
+                self.statuses[response.status] += 1
+            except (OSError, http.client.HTTPException) as error:
+                self.broken.append(repr(error))
+                connection.close()
+            self.times.append((began, time.monotonic() - began))
+            due = max(due + self.connections / self.rate, time.monotonic() - 0.05)
+            time.sleep(max(0.0, due - time.monotonic()))
+        connection.close()
+
+    def slowest(self, since: float, until: float, share: float = 0.99) -> tuple[float, float]:
+        """(that share of the requests begun in this time took at most, the slowest took) in milliseconds."""
+        times = sorted(took * 1000 for began, took in self.times if since <= began < until)
+        return times[int(len(times) * share) - 1], times[-1]
+
+
+_SERVER = """
+import asyncio, sys
+class Answer(asyncio.Protocol):
+    def connection_made(self, transport): self.transport, self.rest = transport, b""
+    def data_received(self, data):
+        *whole, self.rest = (self.rest + data).split(b"\\r\\n\\r\\n")
+        body = sys.argv[3].encode() + b"\\n"
+        answer = b"HTTP/1.1 200 OK\\r\\ncontent-length: %d\\r\\n\\r\\n%s" % (len(body), body)
+        self.transport.write(answer * len(whole))
+async def main():
+    server = await asyncio.get_running_loop().create_server(Answer, sys.argv[1], int(sys.argv[2]), backlog=512)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+
+
+class Process(Endpoint):
+    """An endpoint in a process of its own, fast, and with a pid to send signals to."""
+
+    def start(self) -> None:
+        self._process = subprocess.Popen([sys.executable, "-c", _SERVER, self.ip, str(self.port), self.name])
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@contextlib.contextmanager
+def processes(count: int = 3) -> Iterator[list[Process]]:
+    port = free_port("127.9.7.1")
+    made = [Process(f"in-ambient-7d8f9b6c54-{name}", f"127.9.7.{i + 1}", port) for i, name in enumerate(NAMES[:count])]
+    for endpoint in made:
+        endpoint.start()
+    try:
+        yield made
+    finally:
+        for endpoint in made:
+            endpoint.stop()
+
+
+NAMES = ("abc12", "def34", "ghi56", "jkl78")
+
+
+def restarted(server: Embedded) -> Embedded:
+    """Another, empty server on the port of one that was killed."""
+    return Embedded.start(server.port, insist=True)
