@@ -15,9 +15,20 @@ RESET = b"upstream connect error or disconnect/reset before headers. "
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    services = {"solo": 1, "pair": 2, "trio": 3, "dead": 3, "corpse": 1, "full": 1, "fuller": 1, "quick": 1}
+    services = {
+        "solo": 1,
+        "pair": 2,
+        "trio": 3,
+        "dead": 3,
+        "corpse": 1,
+        "full": 1,
+        "fuller": 1,
+        "quick": 1,
+        "patient": 1,
+    }
     rules = [outlier_rule(name) for name in ("solo", "pair", "trio", "dead", "full")]
     rules.append(outlier_rule("quick", connect_timeout="200ms"))
+    rules.append(outlier_rule("patient", annotations={"waypointd.io/abandoned-request-timeout": "off"}))
     with bench(tmp_path_factory.mktemp("failures"), services=services, rules=rules) as running:
         for name in ("dead", "corpse"):
             for endpoint in running.services[name]:
@@ -377,6 +388,11 @@ def abandon(proxy: Bench, service: str, path: str, seconds: float, leave: str, *
 def test_an_abandoned_request_counts(proxy: Bench, leave: str) -> None:
     proxy.play("solo", hang)
     assert abandon(proxy, "solo", unique(), 1.1, leave) == 1
+
+
+def test_the_rule_may_be_switched_off(proxy: Bench) -> None:
+    proxy.play("patient", hang)
+    assert abandon(proxy, "patient", unique(), 1.1, "close") == 0
 
 
 def test_a_reset_before_a_second_does_not_count(proxy: Bench) -> None:
