@@ -84,8 +84,16 @@ def stamp(now: datetime | None = None) -> str:
 
 def text_line(event: Event, when: str) -> bytes:
     """The line as text; names of workloads are quoted."""
-    fields = " ".join(f'{name}="{value}"' if name == "workload" else f"{name}={value}" for name, value in event.fields)
-    return f"[{when}] {event.level} waypoint outlier {event.text} {fields}".encode()
+    fields = " ".join(
+        f'{name}="{_word(value)}"' if name == "workload" else f"{name}={_word(value)}" for name, value in event.fields
+    )
+    text = "".join(character if character.isprintable() else "?" for character in event.text)
+    return f"[{when}] {event.level} waypoint outlier {text} {fields}".encode()
+
+
+def _word(value: str | int) -> str:
+    """One word: whoever can write to the store must not be able to write other fields, or lines, than his own."""
+    return "".join(character if character.isprintable() and character not in ' "' else "?" for character in str(value))
 
 
 def json_line(event: Event, when: str) -> bytes:

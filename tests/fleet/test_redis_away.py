@@ -102,9 +102,10 @@ def test_each_replica_alone(tmp_path: Path) -> None:
         server.stop()
 
 
-@pytest.mark.parametrize(
-    "fault", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("READONLY", "OOM", "NOAUTH")), "WRONGTYPE"]
-)
+FAULTS = [pytest.param(fault, marks=pytest.mark.slow) for fault in ("READONLY", "OOM", "NOAUTH")]
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, "WRONGTYPE"])
 def test_errors(valkey: Embedded, tmp_path: Path, fault: str) -> None:
     with fleet(tmp_path, valkey.url, replicas=1, workers=2) as made:
         victim = made.members[0]

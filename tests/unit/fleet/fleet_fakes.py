@@ -1,0 +1,110 @@
+"""A store that answers from a list, and a clock that stands still: the fleet's code without Redis."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from proxy.fleet.ejections import Ejections
+from proxy.fleet.known import Known
+from proxy.fleet.members import Group, group_of
+from proxy.scoreboard import Scoreboard
+from state.store import Batch, ClusterView, Ejection, Glance, StoreUnavailable, Verdict
+
+NAME = "httpbin/in-ambient:8000"
+
+
+def body(board: Scoreboard, count: int = 3, cluster: int | None = None, **outlier: int) -> dict[str, Any]:
+    """A cluster's part of a snapshot, with rows of its own on the scoreboard."""
+    slot = board.add_cluster(NAME) if cluster is None else cluster
+    members = [{"ip": f"10.0.0.{i}", "port": 80, "workload": f"pod-{i}"} for i in range(count)]
+    known = board.endpoints()
+    for member in members:
+        key = (slot, f"{member['ip']}:80", str(member["workload"]))
+        member["slot"] = known[key] if key in known else board.add_endpoint(*key)
+    rule = {"consecutive_5xx": 3, "interval_ms": 1000, "base_ejection_ms": 30_000, "max_ejection_percent": 50}
+    return {"name": NAME, "slot": slot, "outlier": rule | outlier, "endpoints": members}
+
+
+def group(board: Scoreboard, count: int = 3, **outlier: int) -> Group:
+    made = group_of(body(board, count, **outlier))
+    assert made is not None
+    return made
+
+
+@contextmanager
+def board() -> Iterator[Scoreboard]:
+    made = Scoreboard.create()
+    made.start_worker(0, 1)
+    yield made
+
+
+class Told:
+    """The log: sentences and endpoints."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def __call__(self, event: Any) -> None:
+        fields = dict(event.fields)
+        self.lines.append(f"{event.text.split()[0]} {fields['endpoint']} {fields.get('reason', '')}".strip())
+
+
+def ejections(made: Scoreboard) -> tuple[Ejections, Told]:
+    told = Told()
+    return Ejections(made, 0, "a", told), told
+
+
+def known(left_ms: int = 30_000, generation: int = 1, version: int = 1, ejection_ms: int = 30_000) -> Known:
+    return Known(left_ms, ejection_ms, generation, 3, 1, 1, "b", "consecutive_5xx", version)
+
+
+def verdict(outcome: str, failures: int = 0, generation: int = 0, left_ms: int = 0, version: int = 1) -> Verdict:
+    return Verdict(outcome, failures, generation, 1, 1, left_ms, left_ms, version, "b" if left_ms else "")
+
+
+class FakeStore:
+    """Keeps what it was asked; raises what it finds among its answers."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+        self.offers: list[tuple[Any, ...]] = []
+        self.forgotten: list[str] = []
+        self.answers: list[Verdict | Exception] = []
+        self.view = ClusterView(1, "e1", (), {}, {})
+        self.looks = 0
+        self.syncs = 0
+        self.meanwhile: Any = lambda: None
+
+    def _answer(self) -> Verdict:
+        self.meanwhile()
+        answer = self.answers.pop(0) if self.answers else verdict("clean")
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def report(self, batch: Batch, policy: Any) -> Verdict:
+        self.batches.append(batch)
+        return self._answer()
+
+    def offer(self, *given: Any) -> Verdict:
+        self.offers.append(given)
+        return self._answer()
+
+    def forget(self, cluster: str, endpoint: str, workload: str) -> None:
+        self.forgotten.append(endpoint)
+
+    def glance(self, cluster: str, endpoints: Any) -> Glance:
+        self.looks += 1
+        return Glance(self.view.version, self.view.epoch, frozenset(e.endpoint for e in self.view.ejections))
+
+    def sync(self, cluster: str, endpoints: Any) -> ClusterView:
+        self.syncs += 1
+        self.meanwhile()
+        return self.view
+
+
+def ejection(endpoint: str, workload: str = "", left_ms: int = 30_000, generation: int = 1) -> Ejection:
+    return Ejection(endpoint, workload, left_ms, 30_000, generation, 3, 1, 1, "b", "consecutive_5xx")
+
+
+AWAY = StoreUnavailable("redis: away")

@@ -1,0 +1,100 @@
+"""Transitions of an endpoint's ejection, and the one line for each."""
+
+from fleet_fakes import board, ejections, group, known
+
+from proxy.fleet.table import ScoreboardTable
+from state.local_store import LocalStore
+from state.store import Batch
+
+NOW = 10_000_000_000_000 // 1_000_000  # ms; any
+FOREVER = 10**15
+
+
+def test_transitions() -> None:
+    with board() as made:
+        cluster = group(made)
+        member = cluster.members["10.0.0.0:80"]
+        changes, told = ejections(made)
+        changes.confirm(cluster, member, known(), NOW, NOW)
+        changes.confirm(cluster, member, known(left_ms=29_000), NOW + 1000, NOW + 1000)
+        assert told.lines == ["ejecting 10.0.0.0:80"], "the same news twice is one ejection"
+        state = changes.state(member)
+        assert (state.ejected_until_ms, state.shared, state.held, state.generation) == (NOW + 30_000, True, False, 1)
+        changes.learn(cluster, member, 0, dirty=True, now_ms=NOW)
+        assert changes.state(member) == state, "while it is out nothing is learnt of a run"
+        changes.expire(cluster, member, NOW + 29_999)
+        assert changes.state(member).ejected_until_ms
+        changes.expire(cluster, member, NOW + 30_000)
+        changes.expire(cluster, member, NOW + 30_000)
+        assert told.lines[1:] == ["unejecting 10.0.0.0:80 expired"]
+        changes.confirm(cluster, member, known(left_ms=400), NOW + 30_001, NOW + 30_001)
+        assert not changes.state(member).ejected_until_ms, "the store's last moments of what is over here"
+        changes.confirm(cluster, member, known(generation=2, version=2), NOW + 31_000, NOW + 31_000)
+        changes.lift(cluster, member, "by_hand", NOW + 32_000, version=3)
+        changes.confirm(cluster, member, known(generation=2, version=2), NOW + 32_001, NOW + 32_001)
+        assert told.lines[2:] == ["ejecting 10.0.0.0:80", "unejecting 10.0.0.0:80 by_hand"], "overtaken news"
+        changes.confirm(cluster, member, known(generation=1, version=1), NOW + 33_000, NOW + 33_000, certain=True)
+        assert changes.state(member).generation == 1, "a store without its data counts from the beginning"
+
+
+def test_an_unnoted_end_is_told_before_the_next_ejection() -> None:
+    with board() as made:
+        cluster = group(made)
+        member = cluster.members["10.0.0.0:80"]
+        changes, told = ejections(made)
+        changes.confirm(cluster, member, known(), NOW, NOW)
+        changes.confirm(cluster, member, known(generation=2, version=2), NOW + 40_000, NOW + 40_000)
+        assert [line.split()[0] for line in told.lines] == ["ejecting", "unejecting", "ejecting"]
+
+
+def test_held_then_stood_released_or_confirmed() -> None:
+    with board() as made:
+        cluster = group(made)
+        member = cluster.members["10.0.0.0:80"]
+        changes, told = ejections(made)
+        store = LocalStore(ScoreboardTable(made, {cluster.name: cluster}), lambda: NOW)
+
+        def hold() -> object:
+            before = changes.state(member)
+            generation = before.generation
+            batch = Batch(cluster.name, member.address, member.workload, generation, 3, False, 3, 3, 503, "a")
+            assert store.report(batch, cluster.policy).outcome == "ejected"
+            assert changes.state(member).held
+            return before
+
+        before = hold()
+        assert made.undecided(cluster.slots) == [] or made.undecided(cluster.slots) == [member.slot]
+        changes.release(cluster, member, before, 7, NOW)
+        assert changes.state(member).held, "another generation's answer"
+        changes.release(cluster, member, before, 1, NOW)
+        assert changes.state(member) == before
+        assert told.lines == [], "nobody heard of it"
+        hold()
+        changes.stand(cluster, member, 1)
+        changes.stand(cluster, member, 1)
+        changes.confirm(cluster, member, known(), NOW, NOW)
+        assert told.lines == ["ejecting 10.0.0.0:80"]
+        changes.release(cluster, member, before, 1, NOW)
+        assert changes.state(member).shared, "what the fleet knows is not released"
+
+
+def test_numbers_from_anybodys_texts_fit() -> None:
+    with board() as made:
+        cluster = group(made)
+        member = cluster.members["10.0.0.0:80"]
+        changes, _ = ejections(made)
+        changes.confirm(cluster, member, known(FOREVER, 2**70, 1, FOREVER), NOW, NOW)
+        assert changes.state(member).ejected_until_ms > NOW
+
+
+def test_overflow_is_told_once_by_all_workers() -> None:
+    with board() as made:
+        cluster = group(made)
+        member = cluster.members["10.0.0.0:80"]
+        one, told = ejections(made)
+        two, other = ejections(made)
+        one.overflow(cluster, member, 3, NOW)
+        two.overflow(cluster, member, 3, NOW + 59_000)
+        two.overflow(cluster, member, 3, NOW + 60_000)
+        assert len(told.lines) == len(other.lines) == 1
+        assert made.cluster_counters(cluster.slot).overflows == 3

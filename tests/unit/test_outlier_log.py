@@ -1,0 +1,53 @@
+"""The lines that tell of ejections; the first is a contract."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from proxy.observe import outlier_log as lines
+
+WHEN = lines.stamp(datetime(2025, 3, 11, 19, 45, 12, 235999, tzinfo=UTC))
+POD = "in-ambient-7d8f9b6c54-abc12"
+
+
+def test_the_guides_line() -> None:
+    event = lines.ejecting("10.10.0.16:8080", POD, 3, 30_000, "httpbin/in-ambient:8000", "a", "consecutive_5xx")
+    assert lines.text_line(event, WHEN) == (
+        b"[2025-03-11T19:45:12.235Z] warn waypoint outlier ejecting endpoint due to consecutive 5xx "
+        b'endpoint=10.10.0.16:8080 workload="in-ambient-7d8f9b6c54-abc12" consecutive_5xx=3 ejection_time=30s '
+        b"cluster=httpbin/in-ambient:8000 by=a"
+    )
+
+
+def test_the_return_and_the_overflow() -> None:
+    back = lines.text_line(lines.unejecting("10.10.0.16:8080", POD, "expired", "c", "a"), WHEN).decode()
+    assert back.endswith(
+        f'info waypoint outlier unejecting endpoint endpoint=10.10.0.16:8080 workload="{POD}" '
+        "reason=expired cluster=c by=a"
+    )
+    full = lines.text_line(lines.overflow("10.10.0.16:8080", POD, 3, 1, 3, 50, "c", "a"), WHEN).decode()
+    assert "not ejecting endpoint, maxEjectionPercent reached" in full
+    assert "ejected=1 endpoints=3 max_ejection_percent=50" in full
+
+
+def test_json() -> None:
+    event = lines.ejecting("10.10.0.16:8080", 'odd "name', 3, 1500, "c", "", "by_hand")
+    told = json.loads(lines.json_line(event, WHEN))
+    assert (told["time"], told["level"], told["workload"], told["ejection_time"]) == (WHEN, "warn", 'odd "name', "1.5s")
+    assert (told["msg"], told["by"]) == ("ejecting endpoint due to an operator", "-")
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"), [(30_000, "30s"), (1500, "1.5s"), (500, "500ms"), (300_000, "300s"), (0, "0s")]
+)
+def test_durations(ms: int, text: str) -> None:
+    assert lines.duration(ms) == text
+
+
+@pytest.mark.parametrize("hostile", ["a\nb", "a b", 'a"b', "\x1b[31m", "ü"])
+def test_a_hand_cannot_write_lines_of_its_own(hostile: str) -> None:
+    line = lines.text_line(lines.ejecting("1:2", "pod", 0, 0, "c", hostile, hostile), WHEN)
+    assert b"\n" not in line
+    assert b"\x1b" not in line
+    assert line.count(b"by=") == 1
