@@ -1,5 +1,7 @@
-"""The lines that tell of ejections, on the same stream as the access log. The ejection line's format is a contract. Pure
-but for the time, which `stamp` takes from the wall clock."""
+"""The lines that tell of ejections, on the same stream as the access log. The ejection line's format is a contract.
+
+Pure but for the time, which `stamp` takes from the wall clock.
+"""
 
 import json
 from collections.abc import Callable

@@ -1,0 +1,125 @@
+"""Outcomes in, ejections out: what is held, stands, and is let go."""
+
+from collections.abc import Iterator
+
+import gevent
+import pytest
+from fleet_fakes import AWAY, NAME, FakeStore, board, body, verdict
+
+from proxy.fleet import Fleet, door
+from proxy.scoreboard import Scoreboard
+
+
+class Setting:
+    def __init__(self, made: Scoreboard, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.store, self.lines = FakeStore(), []
+        monkeypatch.setattr(door, "RedisStore", lambda client, prefix: self.store)
+        monkeypatch.setattr(door, "LINE_SECONDS", 0)
+        self.board, self.body = made, body(made)
+        self.fleet = Fleet(made, 0, "a", "redis://127.0.0.1:1", "waypoint", lambda event: self.lines.append(event.text))
+        self.fleet.apply(True, [self.body], [])
+        self.slot = self.body["endpoints"][0]["slot"]
+        self.sender = gevent.spawn(self.fleet._reporter.run)
+        made.shared_state = True
+        gevent.sleep(0)
+
+    @property
+    def generation(self) -> int:
+        return self.board.outlier_state(self.slot).generation
+
+    @property
+    def out(self) -> bool:
+        return self.board.endpoint_row(self.slot).ejected_left_ms > 0
+
+    def fail(self, count: int = 1, generation: int | None = None) -> None:
+        for _ in range(count):
+            self.fleet.attempt_failed(NAME, self.slot, self.generation if generation is None else generation, 503)
+
+
+@pytest.fixture
+def setting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Setting]:
+    with board() as made:
+        found = Setting(made, monkeypatch)
+        yield found
+        found.sender.kill()
+
+
+def test_an_earlier_reports_answer_does_not_release(setting: Setting) -> None:
+    setting.store.answers = [verdict("counted", 1), verdict("ejected", 3, 1, 30_000)]
+    setting.store.meanwhile = lambda: gevent.sleep(0.01)
+    setting.fail()
+    gevent.sleep(0.001)
+    setting.fail(2)
+    assert setting.out, "at once"
+    for _ in range(20):
+        gevent.sleep(0.002)
+        assert setting.out, "and all the time"
+    assert [b.lead for b in setting.store.batches] == [1, 2]
+    assert len(setting.lines) == 1
+
+
+def test_no_answer_and_it_stands(setting: Setting) -> None:
+    setting.store.meanwhile = lambda: gevent.sleep(0.2)
+    setting.store.answers = [AWAY]
+    setting.fail(3)
+    gevent.sleep(0.03)
+    assert setting.lines == []
+    gevent.sleep(0.05)
+    assert len(setting.lines) == 1
+    gevent.sleep(0.2)
+    assert setting.out
+    assert not setting.board.shared_state
+    assert len(setting.lines) == 1
+
+
+def test_the_fleets_cap_releases_at_once(setting: Setting) -> None:
+    setting.store.answers = [verdict("overflow")]
+    setting.fail(3)
+    gevent.sleep(0.005)
+    assert not setting.out
+    assert setting.generation == 0
+    setting.fail(3)
+    assert not setting.out, "the fleet has just said no"
+    assert [line.split(",")[0] for line in setting.lines] == ["not ejecting endpoint"]
+
+
+def test_a_lower_count_releases_in_time_with_that_count(setting: Setting) -> None:
+    setting.store.answers = [verdict("counted", 1)]
+    setting.fail(3)
+    gevent.sleep(0.02)
+    assert setting.out, "others' reports may be on their way"
+    gevent.sleep(0.05)
+    state = setting.board.outlier_state(setting.slot)
+    assert (setting.out, state.failures, state.generation, state.dirty) == (False, 1, 0, True)
+    assert setting.lines == []
+
+
+def test_old_evidence_and_old_endpoints_say_nothing(setting: Setting) -> None:
+    setting.store.answers = [verdict("ejected", 3, 1, 30_000)]
+    setting.fail(3)
+    gevent.sleep(0.005)
+    setting.fail(5, generation=0)
+    setting.fleet.apply(False, [body(setting.board, 3, setting.body["slot"]) | {"endpoints": []}], [])
+    setting.fail(5, generation=1)
+    gevent.sleep(0.005)
+    assert len(setting.store.batches) == 1
+    assert [line.split()[0] for line in setting.lines] == ["ejecting", "unejecting"]
+
+
+def test_alone_it_decides_at_once(setting: Setting) -> None:
+    setting.board.shared_state = False
+    setting.fail(2)
+    setting.fleet.attempt_succeeded(NAME, setting.slot, 0)
+    setting.fail(2)
+    assert not setting.out
+    setting.fail()
+    assert setting.out
+    assert setting.store.batches == []
+
+
+def test_answers_wait_only_for_a_store_that_is_quick(setting: Setting) -> None:
+    setting.store.meanwhile = lambda: gevent.sleep(0.3)
+    with gevent.Timeout(0.05):
+        for _ in range(5):
+            setting.fail()
+            setting.fleet.before_answer()
