@@ -1,75 +1,14 @@
 # One request and its response; theory in exchange.pyx.
-from libc.stdint cimport int64_t, uint32_t
-
+from proxy.relay.answering cimport Answering
 from proxy.relay.cluster cimport Cluster, Endpoint
-from proxy.relay.context cimport Context
-from proxy.wire.body cimport Body
-from proxy.wire.head cimport Head
-from proxy.wire.stream cimport IdleListener, Stream
+from proxy.wire.stream cimport Stream
 
-cdef enum Attempt:               # how an attempt ended
-    ANSWERED, FAILED_ATTEMPT, STALE, GIVEN_UP
-
-cdef class Exchange(IdleListener):
-    cdef Context context
-    cdef Stream client, upstream
-    cdef Head request, response
-    cdef Body request_body, response_body
-    cdef Cluster cluster
-    cdef Endpoint endpoint
-    cdef list tried
-    cdef object fault                    # proxy.relay.faults.Fault, or None
-    cdef object pump                     # the greenlet that sends the request body, while there is one
-    cdef object pump_fault               # why the body ended early, if the client is to blame
-    cdef int retries, status
-    cdef bint has_body, idempotent, upgrading, sent, pooled, keep_alive, in_flight
-    cdef bint half_closed, left, log_request
-    cdef bint unread                     # the client may still be sending what nobody will read
-    cdef int connect_error
-    cdef uint32_t generation
-    cdef int64_t started_wall, started, sent_at, service_ms
-    cdef int64_t first_byte_written
-    cdef bytes endpoint_text, endpoint_local
-    cdef char request_id[36]             # used when the client sent none
-
+cdef class Exchange(Answering):
     cdef bint run(self, Stream client, Py_ssize_t size, dict routes) except -1
     cdef int refuse(self, Stream client, object fault) except -1
-
     cdef int begin(self, Stream client, Py_ssize_t size) except -1
     cdef bint accept(self, dict routes) except -1
     cdef Cluster route(self, dict routes)
     cdef int make_attempts(self) except -1
-    cdef int dispatch(self, Endpoint endpoint) except -1
-    cdef int withdraw(self) except -1
-    cdef int attempt(self) except -1
-    cdef bint lease(self, bint pooled) except -1
-    cdef int attempt_on(self, bint connected) except -1
-    cdef int failed_attempt(self, int result) except -1
-    cdef bint exhausted(self) except -1
-    cdef bint body_untouched(self) noexcept
-    cdef int send_request(self) except? -100
-    cdef int body_ended(self, Py_ssize_t why) except -1
-    cdef bint sending(self) except -1
-    cdef int stop_pump(self) except -1
-    cdef Py_ssize_t await_response(self) except? -100
-    cdef Py_ssize_t await_head(self) except? -100
-    cdef Py_ssize_t hear(self) except? -100
-    cdef int relay_interim(self, Py_ssize_t size) except? -100
-    cdef int report_failure(self, int status) except -1
-    cdef int judge_answer(self) except -1
-    cdef int judge_leaving(self) except -1
     cdef int conclude(self) except -1
-    cdef int reply(self) except -1
-    cdef bint skip_body(self) noexcept
-    cdef int linger(self) except -1
-    cdef int relay_response(self) except -1
-    cdef Py_ssize_t write_head(self, bint rechunk) noexcept
-    cdef int relay_body(self) except? -100
-    cdef int relay_chunks(self) except? -100
-    cdef int client_lost(self, int result) except? -100
-    cdef int response_broke(self, int result) except -1
-    cdef int after_response(self, bint whole) except -1
-    cdef int switch_protocols(self) except -1
-    cdef int drop_upstream(self) except -1
     cdef int settle(self) except -1
-    cdef int log_line(self, int64_t duration_ms) except -1

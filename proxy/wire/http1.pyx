@@ -27,6 +27,8 @@ from proxy.wire.head cimport (
     X_ENVOY,
     X_ENVOY_UPSTREAM_SERVICE_TIME,
     X_FORWARDED_CLIENT_CERT,
+    X_FORWARDED_PROTO,
+    X_REQUEST_ID,
     Field,
 )
 
@@ -52,6 +54,10 @@ cdef inline bint drop_from_request(int kind, Head head, bint upgrade) noexcept:
         return head.absolute_form
     if kind == UPGRADE:
         return not upgrade
+    if kind == X_REQUEST_ID:            # present but empty: ours takes its place
+        return head.request_id.length == 0
+    if kind == X_FORWARDED_PROTO:
+        return head.forwarded_proto.length == 0
     return hop_by_hop(kind) or kind in (X_ENVOY, X_ENVOY_UPSTREAM_SERVICE_TIME, X_FORWARDED_CLIENT_CERT)
 
 

@@ -254,6 +254,15 @@ def test_what_the_client_already_set_stays(proxy: Bench) -> None:
     assert endpoint.heads[0]["x-forwarded-proto"] == "https"
 
 
+def test_what_the_client_left_empty_is_filled_in_once(proxy: Bench) -> None:
+    endpoint = proxy.play("solo", serve_ok)
+    with proxy.client() as client:
+        client.ask("solo", "/", "x-request-id:", "x-forwarded-proto: ")
+    fields = [name.lower() for name, _ in endpoint.heads[0].fields]
+    assert fields.count("x-request-id") == fields.count("x-forwarded-proto") == 1
+    assert UUID.match(endpoint.heads[0]["x-request-id"])
+
+
 def test_the_answer_a_client_gets(proxy: Bench) -> None:
     answer = (
         b"HTTP/1.1 201 Made It\r\nserver: gunicorn\r\nconnection: x-hop\r\nx-hop: 1\r\nkeep-alive: timeout=1\r\n"
