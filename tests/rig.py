@@ -23,11 +23,18 @@ SUFFIXES = ("abc12", "def34", "ghi56", "jkl78", "mno90", "pqr12", "stu34", "vwx5
 _networks = itertools.count(os.getpid() % 200 + 20)
 
 
+_given: set[int] = set()
+
+
 def free_port(ip: str = "127.0.0.1") -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((ip, 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on now, and that was not given out before."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind((ip, 0))
+            port = int(probe.getsockname()[1])
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 5.0, what: str = "") -> Any:
