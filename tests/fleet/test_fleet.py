@@ -190,6 +190,7 @@ def test_workers_killed(valkey: Embedded, tmp_path: Path) -> None:
         victim, other = made.members[:2]
         fail_until_out(made, victim)
         wait_until(lambda: made.agrees(victim), 1, "out everywhere")
+        wait_until(lambda: made.lines("outlier ejecting") == [1, 1], 1, "and told: a line takes 20 ms")
         for pid in made.replicas[1].worker_pids():
             os.kill(pid, signal.SIGKILL)
             time.sleep(0.3)
