@@ -149,7 +149,9 @@ class Arbiter:
             log.error("%s", told)
         else:
             child.due = None
-            log.log(logging.INFO if "exited with status 0" in told else logging.ERROR, "%s", told.partition(";")[0])
+            # SIGTERM is how it was told to leave: it came before the child had begun to serve.
+            as_told = "exited with status 0" in told or "killed by SIGTERM" in told
+            log.log(logging.INFO if as_told else logging.ERROR, "%s", told.partition(";")[0])
         if isinstance(child, Worker):
             self._bury(child, wanted)
         elif child is self._controller:

@@ -39,6 +39,10 @@ log = logging.getLogger("worker")
 RECONCILE_SECONDS = 0.25
 # How often time limits are looked at.
 TICK_SECONDS = 0.25
+# A draining worker still serves for so long what it accepted last: the first request may be on its way.
+FIRST_REQUEST_SECONDS = 0.25
+# How long to wait for descriptors when a snapshot was lost for want of them.
+LOST_SECONDS = 1.0
 # A pooled connection that is not used for so long is closed (Envoy's idle_timeout).
 ENDPOINT_IDLE_SECONDS = 3600.0
 
@@ -81,7 +85,6 @@ class Worker:
         ticker = gevent.get_hub().loop.timer(TICK_SECONDS, TICK_SECONDS)
         ticker.start(self._context.tick)  # in the hub: it resumes greenlets, and must not be left behind by them
         gevent.spawn(self._hear)
-        self._handed.start(self._take)
         self._draining.wait()
         self._drain()
 
@@ -96,19 +99,28 @@ class Worker:
     def _hear(self) -> None:
         """Takes snapshots from the controller for as long as there is an arbiter."""
         while True:
-            received = self._channel.receive()
+            try:
+                received = self._channel.receive()
+            except (OSError, ValueError) as error:  # out of descriptors: what is not acknowledged is sent again
+                log.error("a snapshot was lost: %s", error)
+                gevent.sleep(LOST_SECONDS)
+                continue
             if received is None:
                 return
             message, fds = received
-            if message["op"] == "snapshot":
+            try:
                 self._take_snapshot(message, fds)
+            except Exception:  # it is not acknowledged, so readiness tells; serving what was there goes on
+                log.exception("snapshot %s cannot be applied", message.get("number"))
 
     def _take_snapshot(self, message: Message, fds: list[int]) -> None:
         body_fd, *sockets = fds
-        body: dict[str, Any] = msgpack.unpackb(read_body(body_fd))
-        os.close(body_fd)
         for address, fd in zip(message["sockets"], sockets, strict=True):
             self._replace_socket(address, fd)
+        try:
+            body: dict[str, Any] = msgpack.unpackb(read_body(body_fd))
+        finally:
+            os.close(body_fd)
         self._relay.apply(body["full"], body["clusters"], body["removed"])
         self._fleet.apply(body["full"], body["clusters"], body["removed"])
         self._prepare_listeners(body["listeners"])
@@ -121,6 +133,7 @@ class Worker:
                 listener.start()
             if first:
                 self._board.set_worker_state(self._slot, scoreboard.READY)
+                self._handed.start(self._take)
         self._board.set_worker_snapshot(self._slot, message["number"])
 
     def _await_reconcile(self) -> None:
@@ -129,24 +142,27 @@ class Worker:
                 gevent.sleep(0.005)
 
     def _replace_socket(self, address: str, fd: int) -> None:
-        old = self._sockets.get(address)
-        if old is not None:
+        if self._draining.is_set():
+            os.close(fd)
+            return
+        if address in self._sockets:
             self._close_listener(address)
         self._sockets[address] = fd
 
     def _prepare_listeners(self, wanted: list[dict[str, Any]]) -> None:
         """Listeners as the snapshot has them; new ones do not accept yet."""
-        for address in self._sockets.keys() - {entry["address"] for entry in wanted}:
+        known = self._listeners.keys() | self._sockets.keys()
+        for address in known - {entry["address"] for entry in wanted}:
             if address in self._listeners:
                 self._listeners[address].routes = {}  # what is open on it is told 404 from now on
             self._close_listener(address)
         for entry in wanted:
             address = entry["address"]
-            fd = self._sockets.get(address)
-            if fd is None:
-                continue  # not bound: the controller says why
             listener = self._listeners.get(address)
             if listener is None:
+                fd = self._sockets.get(address)
+                if fd is None:
+                    continue  # not bound: the controller says why
                 listener = Listener(self._relay, entry["name"], address, fd, self._handed.give)
                 self._listeners[address] = listener
             listener.routes = self._relay.routes(entry["routes"])
@@ -155,7 +171,12 @@ class Worker:
         listener = self._listeners.pop(address, None)
         if listener is not None:
             listener.stop()
-        os.close(self._sockets.pop(address))
+        self._close_socket(address)
+
+    def _close_socket(self, address: str) -> None:
+        fd = self._sockets.pop(address, None)
+        if fd is not None:
+            os.close(fd)
 
     # -- connections from other workers -------------------------------------------------------------------------------
 
@@ -172,16 +193,23 @@ class Worker:
     def _drain(self) -> None:
         """No new connections; the ones there are finish what they are doing."""
         self._board.set_worker_state(self._slot, scoreboard.DRAINING)
-        for address in list(self._sockets):
-            self._close_listener(address)
-        self._handed.take_waiting(self._take)
+        for address, listener in self._listeners.items():
+            listener.stop()  # but not forgotten: what was handed to us before we said DRAINING is still served
+            self._close_socket(address)
+        if self._listeners:  # without a snapshot there is no way to serve them: the arbiter passes them on
+            self._handed.take_waiting(self._take)
         self._fleet.stop_leading()
-        gevent.sleep(0)
+        self._await_connections(FIRST_REQUEST_SECONDS)
         self._context.draining = True
         while self._board.worker(self._slot).connections > 0:
             gevent.get_hub().loop.run_callback(self._context.idle.end_all)
             gevent.sleep(0.02)
         self._access_log.flush()
+
+    def _await_connections(self, seconds: float) -> None:
+        with gevent.Timeout(seconds, False):
+            while self._board.worker(self._slot).connections > 0:
+                gevent.sleep(0.02)
 
 
 def main() -> None:
