@@ -21,6 +21,7 @@ import array
 import fcntl
 import os
 import socket
+import termios
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -91,6 +92,10 @@ class Channel:
         if not packet:
             return None
         return msgpack.unpackb(packet), fds
+
+    def unread(self) -> bool:
+        """Whether the peer has not taken everything that was sent."""
+        return fcntl.ioctl(self._socket, termios.TIOCOUTQ, b"\0" * 4) != b"\0" * 4
 
     def close(self) -> None:
         """Close this end; the peer's `receive` returns None after the messages already sent."""

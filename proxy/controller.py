@@ -58,6 +58,7 @@ class Controller:
         self._admin = Admin(self._settings, briefing, board, self._snapshots, self._configuration, self._readiness)
         self._reload = Event()
         self._model: model.Snapshot | None = None  # to be put in force once the arbiter has answered for its sockets
+        self._taken = False  # whether there has been a valid configuration; one without a Gateway is None above
 
     def run(self) -> None:
         """Until the arbiter is gone."""
@@ -85,9 +86,10 @@ class Controller:
             case "wanted":
                 self._readiness.wanted_workers = message["workers"]
             case "bound":
-                self._sockets.answered(message["address"], message["error"], fds)
-                if message["error"]:
-                    logger.error("listener %s: %s", message["address"], message["error"])
+                address, error = message["address"], message["error"]
+                if error and self._sockets.errors.get(address) != error:  # it is tried again every second
+                    logger.error("listener %s: %s", address, error)
+                self._sockets.answered(address, error, fds)
                 self._apply()
             case "kept":
                 self._snapshots.restore(read_body(fds[0]))
@@ -131,7 +133,7 @@ class Controller:
             self._say({"op": "loaded"})
         if reason := self._configuration.reason:
             logger.warning("not ready: %s", reason)
-        self._model = self._configuration.snapshot
+        self._model, self._taken = self._configuration.snapshot, True
         self._sockets.want(self._addresses_of(self._model))
         self._apply()
 
@@ -141,7 +143,7 @@ class Controller:
 
     def _apply(self) -> None:
         """Make a snapshot of the configuration and the sockets there are, unless the arbiter still has to answer."""
-        if self._sockets.asked or not self._configuration.is_read or self._board.draining:
+        if self._sockets.asked or not self._taken or self._board.draining:
             return
         listeners = [
             listener_wire(listener, address)
@@ -186,7 +188,9 @@ class Controller:
             gevent.sleep(POLL_S)
             if not self._board.draining:
                 self._sockets.retry()
-            self._snapshots.settle(time.monotonic())
+            now = time.monotonic()
+            self._snapshots.settle(now)
+            self._rollout.see_that_taken({row.slot: row.snapshot for row in self._board.workers()}, now)
 
     def _announce(self) -> None:
         """Tell the arbiter when the replica is ready for the first time."""

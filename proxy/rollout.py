@@ -5,6 +5,8 @@ A worker is sent only what it lacks; several snapshots it has not been sent yet 
 
 import logging
 import os
+import time
+from collections.abc import Mapping
 
 import gevent
 from gevent.event import Event
@@ -15,6 +17,9 @@ from proxy.sockets import Sockets
 
 log = logging.getLogger("controller")
 
+RESEND_S = 5.0
+"""A worker that has read a snapshot and not acknowledged it after this time has lost it (it ran out of descriptors)."""
+
 
 class _Link:
     """One worker: its channel, the number it was sent last and the sockets it has (address -> token)."""
@@ -24,6 +29,7 @@ class _Link:
         self.channel = channel
         self.sent = sent
         self.given = given
+        self.sent_at = 0.0
         self.news = Event()
         self.greenlet: gevent.Greenlet[[], None] | None = None
 
@@ -51,6 +57,15 @@ class Rollout:
             if link.greenlet:
                 link.greenlet.kill()
             link.channel.close()
+
+    def see_that_taken(self, acknowledged: Mapping[int, int], now: float) -> None:
+        """Send again what a worker has read and, `RESEND_S` later, not `acknowledged` (number by slot)."""
+        for slot, link in self._links.items():
+            late = acknowledged.get(slot, link.sent) < link.sent and now > link.sent_at + RESEND_S
+            if late and not link.channel.unread():
+                log.error("worker %d has not taken snapshot %d: sending it again", slot, link.sent)
+                link.sent, link.given = acknowledged[slot], {}
+                link.news.set()
 
     def publish(self) -> None:
         """There is a new snapshot."""
@@ -87,4 +102,4 @@ class Rollout:
         finally:
             for fd in fds:
                 os.close(fd)
-        link.sent, link.given = number, current
+        link.sent, link.given, link.sent_at = number, current, time.monotonic()

@@ -102,6 +102,7 @@ class Snapshots:
         changed = [name for name, cluster in wire.items() if self._clusters.get(name) != cluster]
         removed = [name for name in self._clusters if name not in wire]
         if self.number and not changed and not removed and self.listeners == listeners:
+            self._retire(self.number, now)  # what a former controller had not given back yet
             return False
         self.number += 1
         self.listeners, self._clusters = list(listeners), wire
@@ -128,6 +129,8 @@ class Snapshots:
         """Give back the slots, and forget the history, that no worker needs any more."""
         acknowledged = min((row.snapshot for row in self._board.workers()), default=self.number)
         self._removed = {name: number for name, number in self._removed.items() if number > acknowledged}
+        if not self._retired_endpoints and not self._retired_clusters:
+            return
         owners = {cluster for cluster, _, _ in self._board.endpoints()}
         for slot, retired in list(self._retired_endpoints.items()):
             if _is_over(retired, acknowledged, now) and self._board.endpoint_row(slot).in_flight == 0:

@@ -49,11 +49,15 @@ class Sockets:
 
     def answered(self, address: str, error: str, fds: list[int]) -> None:
         """The arbiter's answer; also what it has open already, before anything is asked."""
+        unwanted = address in self.asked and address not in self._wanted
         self.asked.discard(address)
         self.errors.pop(address, None)
         if error:
-            if address in self._wanted:
+            if not unwanted:
                 self.errors[address] = error
+            return
+        if unwanted:  # since we asked: nobody would accept on it
+            self._say({"op": "unbind", "address": address})
             return
         if former := self.open.pop(address, None):
             os.close(former.fd)
