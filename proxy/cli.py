@@ -61,6 +61,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 @click.version_option(__version__, prog_name="waypointd", message="%(prog)s %(version)s")
 def main(config: str | None, check: bool, **flags: object) -> None:
     """A waypoint proxy for Istio's ambient mesh. Endpoints that fail are ejected by the whole fleet at once."""
+    _open_standard_streams()
     try:
         loaded = settings.load(flags, os.environ, config)
     except SettingsFault as fault:
@@ -68,6 +69,13 @@ def main(config: str | None, check: bool, **flags: object) -> None:
             sys.exit(_told([], fault.faults))
         _fail(BAD_USAGE, *fault.faults)
     sys.exit(_check(loaded) if check else _run(loaded))
+
+
+def _open_standard_streams() -> None:
+    """Started with one closed, the next file opened would take its number, and get what is written there."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
 
 
 def _fail(status: int, *lines: str) -> NoReturn:
@@ -150,7 +158,7 @@ def _see_that_log_opens(path: str) -> None:
     if path == "-":
         return
     try:
-        with open(path, "ab"):
-            pass
+        # As workers open it: a named pipe without a reader is a fault, not something to wait for.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC, 0o644))
     except OSError as fault:
         _fail(CONFIGURATION_FAULT, f"--access-log {path}: {fault.strerror}: give a file that can be written, or -")

@@ -4,7 +4,6 @@ The copy is there to be edited; it is removed at the end. Nothing else of waypoi
 """
 
 import shutil
-import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +13,7 @@ from typing import Any, Self
 
 import yaml
 
-from proxy import addresses, listening
+from proxy import addresses, listening, log
 from proxy.children import PACKAGE_ROOT, Child, Rest, spawn
 from proxy.hints import redis_cli, waypointctl
 
@@ -66,7 +65,7 @@ class Demo:
     def announce(self, redis: str) -> None:
         """Say what to type next, once the replica is ready. `redis` is the URL of its store."""
         listener = addresses.join(self._bind, next(listener_ports(self._objects)))
-        print(guide(listener, redis, self.manifests, self.endpoints), file=sys.stderr, flush=True)
+        log.show(guide(listener, redis, self.manifests, self.endpoints))
 
 
 def guide(listener: str, redis: str, manifests: Path, endpoints: Sequence[Child]) -> str:

@@ -25,6 +25,13 @@ class _Formatter(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
+def show(text: str) -> None:
+    """Text for people, without a stamp, on the same stream and like it never waiting. After `set_up`."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _Handler):
+            handler.write(text.encode("utf-8", "backslashreplace"))
+
+
 class _Handler(logging.Handler):
     def __init__(self, write: Callable[[bytes], int]) -> None:
         super().__init__()
@@ -34,8 +41,12 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         line = self.format(record).encode("utf-8", "backslashreplace")[: LONGEST - 40]
         note = f" ({self._dropped} messages lost before)" if self._dropped else ""
+        self.write(line + note.encode())
+
+    def write(self, line: bytes) -> None:
+        """A line, whole or not at all."""
         try:
-            self._write(line + note.encode() + b"\n")
+            self._write(line + b"\n")
             self._dropped = 0
         except OSError:  # full, or nobody there any more: there is nowhere left to say so
             self._dropped += 1

@@ -131,3 +131,17 @@ def test_waypointctl_without_a_server():
     status, _, errors = run("waypointctl", "--redis", "redis://:secret@127.0.0.1:1", "ejections")
     assert status == 1
     assert errors.startswith("waypointctl: redis://:***@127.0.0.1:1: ")
+
+
+def test_a_pipe_without_a_reader_is_no_access_log(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    status, _, errors = run("waypointd", "--demo", "--access-log", str(tmp_path / "pipe"))
+    assert status == 1
+    assert "No such device or address" in errors
+
+
+def test_closed_streams_are_nobody_elses(tmp_path):
+    """Written to, a descriptor that took the number of a closed stream would be the scoreboard, or a socket."""
+    code = "from proxy import cli; import os; cli._open_standard_streams(); os.write(2, b'x'); os.write(1, b'x')"
+    command = f"{sys.executable} -c \"{code}\" <&- >&- 2>&-"
+    assert subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, check=False).returncode == 0
