@@ -9,29 +9,29 @@ from gevent import monkey
 if __name__ == "__main__":  # before anything that uses sockets is imported
     monkey.patch_all()
 
-import argparse  # noqa: E402
-import gc  # noqa: E402
-import logging  # noqa: E402
-import os  # noqa: E402
-import signal  # noqa: E402
-import sys  # noqa: E402
-from typing import Any  # noqa: E402
+import argparse
+import gc
+import logging
+import os
+import signal
+import sys
+from typing import Any
 
-import gevent  # noqa: E402
-import msgpack  # noqa: E402
-from gevent.event import Event  # noqa: E402
+import gevent
+import msgpack
+from gevent.event import Event
 
-from proxy import log as process_log  # noqa: E402
-from proxy import scoreboard  # noqa: E402
-from proxy.channel import Channel, Message, read_body  # noqa: E402
-from proxy.fleet import Fleet  # noqa: E402
-from proxy.handed import Handed  # noqa: E402
-from proxy.observe import outlier_log  # noqa: E402
-from proxy.observe.access_log import AccessLog  # noqa: E402
-from proxy.relay.context import Context  # noqa: E402
-from proxy.relay.relay import Listener, Relay  # noqa: E402
-from proxy.scoreboard import Scoreboard  # noqa: E402
-from proxy.settings import Settings  # noqa: E402
+from proxy import log as process_log
+from proxy import scoreboard
+from proxy.channel import Channel, Message, read_body
+from proxy.fleet import Fleet
+from proxy.handed import Handed
+from proxy.observe import outlier_log
+from proxy.observe.access_log import AccessLog
+from proxy.relay.context import Context
+from proxy.relay.relay import Listener, Relay
+from proxy.scoreboard import Scoreboard
+from proxy.settings import Settings
 
 log = logging.getLogger("worker")
 

@@ -143,5 +143,5 @@ def test_a_pipe_without_a_reader_is_no_access_log(tmp_path):
 def test_closed_streams_are_nobody_elses(tmp_path):
     """Written to, a descriptor that took the number of a closed stream would be the scoreboard, or a socket."""
     code = "from proxy import cli; import os; cli._open_standard_streams(); os.write(2, b'x'); os.write(1, b'x')"
-    command = f"{sys.executable} -c \"{code}\" <&- >&- 2>&-"
+    command = f'{sys.executable} -c "{code}" <&- >&- 2>&-'
     assert subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, check=False).returncode == 0
