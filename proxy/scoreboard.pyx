@@ -3,14 +3,15 @@
 One memfd, mapped by arbiter, controller and workers. What each part promises:
 
 * Counters and flags are atomics; reading them needs no lock, and a reader may see a value a moment old.
-* Outlier state of an endpoint changes only under its cluster's lock, a robust process-shared mutex: a worker killed while
-  it holds one is noticed by the next (EOWNERDEAD) and the state it left is whole enough, since every transition is
-  written with the deadline last.
-* The arbiter alone starts and reaps worker rows; the controller alone gives out cluster and endpoint slots, and frees one
-  only after every worker has acknowledged the snapshot that no longer names it.
+* Outlier state of an endpoint changes only under its cluster's lock, a robust process-shared mutex: a worker killed
+  while it holds one is noticed by the next (EOWNERDEAD) and the state it left is whole enough, since every transition
+  is written with the deadline last.
+* The arbiter alone starts and reaps worker rows; the controller alone gives out cluster and endpoint slots, and frees
+  one only after every worker has acknowledged the snapshot that no longer names it.
 * Rows describe themselves (name, address, workload), so a restarted controller reads its allocation back from here.
 
-The memory is sparse: a row costs pages only once it is used. No I/O, no policy: what the numbers mean is decided elsewhere.
+The memory is sparse: a row costs pages only once it is used. No I/O, no policy: what the numbers mean is decided
+elsewhere.
 """
 
 import os
@@ -43,7 +44,7 @@ MAX_ENDPOINTS = ENDPOINTS
 
 FREE, STARTING, READY, DRAINING = range(4)
 
-# Of an ejection: this replica made it on its own and waits for Redis to answer / its line is in the log / Redis knows it.
+# Of an ejection: this replica made it alone and waits for Redis to answer; its line is in the log; Redis knows it.
 HELD = 1
 LOGGED = 2
 SHARED = 4
@@ -92,7 +93,8 @@ class ClusterCounters(NamedTuple):
 
 
 class EndpointView(NamedTuple):
-    """One endpoint: traffic counters and outlier state. Durations in milliseconds; ejected_left_ms 0 means it takes traffic."""
+    """One endpoint: traffic counters and outlier state. Durations in milliseconds; ejected_left_ms 0 means it takes
+    traffic."""
 
     in_flight: int
     requests: int
@@ -145,7 +147,8 @@ cdef size_t aligned(size_t size) noexcept:
 
 
 cdef int64_t within(value, int64_t most) except -1:
-    """The value, if need be cut down to what fits: some numbers come from texts that anybody can write into the store."""
+    """The value, if need be cut down to what fits: some numbers come from texts that anybody can write into the
+    store."""
     return 0 if value < 0 else most if value > most else <int64_t>value
 
 
@@ -262,7 +265,8 @@ cdef class Scoreboard:
                           row.handed_over)
 
     def assign_connection(self, int slot) -> int:
-        """Which worker shall have a connection that worker `slot` accepted: itself unless another has fewer. Counts it there."""
+        """Which worker shall have a connection that worker `slot` accepted: itself unless another has fewer. Counts it
+        there."""
         cdef int other, best = slot
         cdef WorkerRow* rows = self.worker_rows
         self.lock(&self.header.lock)
@@ -472,7 +476,8 @@ cdef class Scoreboard:
         return found
 
     def returns(self, slots) -> tuple:
-        """(slots whose ejection has ended but is not noted yet, ms until the next one ends or -1) of these endpoints."""
+        """(slots whose ejection has ended but is not noted yet, ms until the next one ends or -1) of these
+        endpoints."""
         cdef int64_t now = monotonic_ns()
         cdef int64_t until, soonest = -1
         cdef int slot
@@ -490,7 +495,8 @@ cdef class Scoreboard:
     # -- outlier state ------------------------------------------------------------------------------------------------
 
     def lock_cluster(self, int slot) -> None:
-        """Takes the cluster's lock; outlier transitions of its endpoints happen under it and never wait for anything."""
+        """Takes the cluster's lock; outlier transitions of its endpoints happen under it and never wait for
+        anything."""
         self.lock(&self._cluster(slot).lock)
 
     def unlock_cluster(self, int slot) -> None:

@@ -1,8 +1,9 @@
 """When an endpoint is ejected and for how long: the executable specification of `lua/*.lua`.
 
-Pure: `now_ms` is an argument, on any clock that only moves forward. Used as it is by the local store. The rules are Envoy's
-for `consecutive_5xx` (threshold, cap, closed form of the multiplier), with three differences on purpose: the threshold is `>=`
-because it may change in a rollout; an ejection ends exactly at its time; generations fence off old evidence.
+Pure: `now_ms` is an argument, on any clock that only moves forward. Used as it is by the local store. The rules are
+Envoy's for `consecutive_5xx` (threshold, cap, closed form of the multiplier), with three differences on purpose: the
+threshold is `>=` because it may change in a rollout; an ejection ends exactly at its time; generations fence off old
+evidence.
 """
 
 from collections.abc import Iterable
@@ -67,7 +68,8 @@ def settle(record: Record, now_ms: int) -> Record:
 
 
 def identify(record: Record, workload: str) -> Record:
-    """The record of `workload`; empty when another one is known to have had the address. An empty name contradicts nobody."""
+    """The record of `workload`; empty when another one is known to have had the address. An empty name contradicts
+    nobody."""
     if record.workload and workload and record.workload != workload:
         return Record(workload=workload)
     return replace(record, workload=workload or record.workload)
@@ -78,8 +80,8 @@ def decide(
 ) -> tuple[Record, Verdict]:
     """Count `run`, made of attempts dispatched in `generation`, and judge.
 
-    `active` is how many endpoints of the cluster are ejected besides this one. The verdict's `version` and `by` are left
-    empty for the store to fill.
+    `active` is how many endpoints of the cluster are ejected besides this one. The verdict's `version` and `by` are
+    left empty for the store to fill.
     """
     record = settle(record, now_ms)
     if record.ejected_until_ms:
@@ -100,7 +102,8 @@ def decide(
 
 
 def crossed_at(failures: int, run: Run, threshold: int) -> int:
-    """Length of the run at the failure that reached `threshold`, counting one by one; 0: not reached, or no threshold."""
+    """Length of the run at the failure that reached `threshold`, counting one by one; 0: not reached, or no
+    threshold."""
     if threshold <= 0:
         return 0
     if run.lead and failures + run.lead >= threshold:

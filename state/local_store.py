@@ -1,7 +1,8 @@
 """The store of one replica: the rules of `decide` over a table that the replica's workers share.
 
-No input or output of its own; the table (the scoreboard, or a dictionary) brings the lock and the memory, the caller the
-clock. It decides as one Envoy does, whose threads share their counters, whenever there is no Redis to decide for the fleet.
+No input or output of its own; the table (the scoreboard, or a dictionary) brings the lock and the memory, the caller
+the clock. It decides as one Envoy does, whose threads share their counters, whenever there is no Redis to decide for
+the fleet.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -77,7 +78,8 @@ class LocalStore:
         return replace(answer, by=batch.by) if answer.outcome == EJECTED else answer
 
     def _current(self, cluster: str, endpoint: str, workload: str, now_ms: int) -> Record:
-        """The record of `workload` now; saved when its owner changed, so that the cap no longer counts the former one."""
+        """The record of `workload` now; saved when its owner changed, so that the cap no longer counts the former
+        one."""
         found = self._table.load(cluster, endpoint)
         record = settle(identify(found, workload), now_ms)
         if record != found:

@@ -1,7 +1,7 @@
 """The fleet's store: the scripts of `state/lua` on a Redis or Valkey server (6.2 or later).
 
-All decisions are made inside the server; this module only writes arguments, reads replies, and turns every way in which a
-server can fail into StoreUnavailable, once, here. It never retries and never waits longer than the client's timeout.
+All decisions are made inside the server; this module only writes arguments, reads replies, and turns every way in which
+a server can fail into StoreUnavailable, once, here. It never retries and never waits longer than the client's timeout.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,8 @@ from state.subscription import Subscription
 
 
 def connect(url: str, timeout: float) -> redis.Redis:
-    """A client that gives up after `timeout` seconds and does not retry (redis-py's retries cost seconds on a dead server).
+    """A client that gives up after `timeout` seconds and does not retry (redis-py's retries cost seconds on a dead
+    server).
 
     ValueError for a URL that is not redis://, rediss:// or unix://. Nothing is sent before the first call.
     """
@@ -79,7 +80,8 @@ class RedisStore:
             return Glance(int(version or 0), epoch or "", ejected)
 
     def sync(self, cluster: str, endpoints: Sequence[str]) -> ClusterView:
-        """The whole state of `endpoints`; takes note of keys that were set or deleted by hand, creates a missing epoch."""
+        """The whole state of `endpoints`; takes note of keys that were set or deleted by hand, creates a missing
+        epoch."""
         keys = Keys(self._prefix, cluster)
         names = [keys.ejected, keys.log, keys.version, keys.epoch]
         for endpoint in endpoints:

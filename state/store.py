@@ -128,10 +128,11 @@ class Store(Protocol):
         policy: Policy,
         by: str,
     ) -> Verdict:
-        """Offer an ejection decided elsewhere (local mode, or before the store lost its data); idempotent by generation.
+        """Offer an ejection decided elsewhere (local mode, or before the store lost its data); idempotent by
+        generation.
 
-        "ejected" or "already_ejected": it stands, with the verdict's `left_ms`. "stale" (this generation is known and over)
-        or "overflow" (no room under the cap): the caller lifts it.
+        "ejected" or "already_ejected": it stands, with the verdict's `left_ms`. "stale" (this generation is known and
+        over) or "overflow" (no room under the cap): the caller lifts it.
         """
 
     def forget(self, cluster: str, endpoint: str, workload: str) -> None:

@@ -1,9 +1,9 @@
 """The access log: Istio's text format (EnvoyTextLogFormat), or the same fields as JSON, one line a request.
 
-Lines collect in a buffer that is written once in every turn of the event loop: nothing waits there longer than a turn, and
-under load one write carries many lines. Several workers share the stream, so a write is whole lines only: appended in one
-piece to a file; on a pipe at most PIPE_BUF bytes at a time, which the kernel keeps together. Writing never blocks: the
-stream is a non-blocking description of our own, and what does not fit is dropped and counted.
+Lines collect in a buffer that is written once in every turn of the event loop: nothing waits there longer than a turn,
+and under load one write carries many lines. Several workers share the stream, so a write is whole lines only: appended
+in one piece to a file; on a pipe at most PIPE_BUF bytes at a time, which the kernel keeps together. Writing never
+blocks: the stream is a non-blocking description of our own, and what does not fit is dropped and counted.
 """
 
 import os
@@ -49,7 +49,8 @@ cdef class AccessLog:
         free(self.buffer)
 
     def reopen(self):
-        """Opens the file anew, after a rotation; what was collected goes to the old one. The old one stays on failure."""
+        """Opens the file anew, after a rotation; what was collected goes to the old one. The old one stays on
+        failure."""
         cdef int fresh = open_stream(self.path)
         self.flush()
         if self.fd >= 0:
@@ -216,7 +217,7 @@ cdef int open_stream(str path) except -1:
     try:
         return os.open("/proc/self/fd/1", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
-        return os.dup(1)      # a socket, or a stream that is not ours to open: send() is told not to wait, a file cannot
+        return os.dup(1)      # a socket, which send() is told not to wait for, or a stream not ours to open
 
 
 cdef Py_ssize_t whole_lines(const char* data, Py_ssize_t length) noexcept:

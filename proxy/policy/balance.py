@@ -2,7 +2,8 @@
 """Which endpoint is next. Pure: positions in, a position out; who is eligible is the caller's knowledge.
 
 Round robin goes on from the endpoint picked last instead of counting requests, so that an ejection, a return or a retry
-never makes two turns in a row fall on one endpoint. The cursor itself is shared by the workers of a replica (scoreboard).
+never makes two turns in a row fall on one endpoint. The cursor itself is shared by the workers of a replica
+(scoreboard).
 """
 
 

@@ -2,8 +2,8 @@
 """What an attempt says about its endpoint. Pure.
 
 Envoy's rules without splitExternalLocalOriginErrors (destination_rule.proto, outlier_detection_impl.cc): every 5xx the
-endpoint answers is a failure, and so is everything that keeps it from answering; any other final status is a success, 4xx
-included. Ours to add: a client that gave up on a silent endpoint (`abandoned`).
+endpoint answers is a failure, and so is everything that keeps it from answering; any other final status is a success,
+4xx included. Ours to add: a client that gave up on a silent endpoint (`abandoned`).
 """
 
 NOTHING = 0
@@ -22,9 +22,9 @@ def judge_status(status: int) -> int:
 def judge_abandoned(waited_ns: int, limit_ns: int, answered_since: bool, exempt: bool) -> int:
     """The outcome of an attempt whose client left without an answer after `waited_ns`.
 
-    Nothing if the rule is off (`limit_ns` 0), the wait was shorter, the endpoint answered this replica anything since the
-    request was sent (it lives; the request was slow), or the request is of a kind that waits by nature (`exempt`: gRPC,
-    Upgrade).
+    Nothing if the rule is off (`limit_ns` 0), the wait was shorter, the endpoint answered this replica anything since
+    the request was sent (it lives; the request was slow), or the request is of a kind that waits by nature (`exempt`:
+    gRPC, Upgrade).
     """
     if limit_ns == 0 or waited_ns < limit_ns or answered_since or exempt:
         return NOTHING

@@ -1,8 +1,8 @@
 """The end of an exchange: the client gets the endpoint's answer, or ours.
 
-Bodies stream through the read buffer of the connection they come on. Whoever is written to may be slow; then nobody reads
-for it either, and that is all the back-pressure there is. What breaks after the response head has gone can only be shown
-to the client by cutting its connection.
+Bodies stream through the read buffer of the connection they come on. Whoever is written to may be slow; then nobody
+reads for it either, and that is all the back-pressure there is. What breaks after the response head has gone can only
+be shown to the client by cutting its connection.
 """
 
 from libc.stdint cimport int64_t
@@ -23,7 +23,7 @@ cdef enum:
 cdef class Answering(Attempting):
     """Answers the client, and decides what becomes of the two connections."""
 
-    # -- the endpoint's answer ------------------------------------------------------------------------------------------
+    # -- the endpoint's answer ----------------------------------------------------------------------------------------
 
     cdef int relay_response(self) except -1:
         """Head, body, end. What breaks now can only be shown to the client by cutting its connection."""
@@ -59,8 +59,8 @@ cdef class Answering(Attempting):
         return length
 
     cdef int relay_body(self) except? -100:
-        """A body that says where it ends. 0; FAILED: the endpoint broke off; MALFORMED: its framing is wrong; a client that
-        left is in `fault`."""
+        """A body that says where it ends. 0; FAILED: the endpoint broke off; MALFORMED: its framing is wrong; a client
+        that left is in `fault`."""
         cdef Stream upstream = self.upstream
         cdef Py_ssize_t head_length = self.write_head(False)
         cdef Py_ssize_t used, got, forward = 0
@@ -70,7 +70,8 @@ cdef class Answering(Attempting):
             if used < 0:
                 return MALFORMED_AT_ONCE if head_length else MALFORMED
             if head_length:
-                result = self.client.put_two(self.context.scratch, head_length, upstream.buffer + upstream.start, forward)
+                result = self.client.put_two(
+                    self.context.scratch, head_length, upstream.buffer + upstream.start, forward)
                 head_length = 0
             else:
                 result = self.client.put(upstream.buffer + upstream.start, forward)
@@ -187,7 +188,8 @@ cdef class Answering(Attempting):
         return self.request_body.done
 
     cdef int linger(self) except -1:
-        """Closes our side and reads on for a moment: closing on unread bytes would take the answer back from the client."""
+        """Closes our side and reads on for a moment: closing on unread bytes would take the answer back from the
+        client."""
         cdef Stream client = self.client
         cdef Py_ssize_t got = 1
         client.finish()

@@ -1,8 +1,9 @@
 """The middle of an exchange: one attempt on one endpoint, from the pick to the head of its response.
 
-An attempt leases a connection, sends the request and waits for a response head; what it says about the endpoint goes to the
-fleet's door. A request body that has not arrived whole with its head is sent by a greenlet of its own (`pump`), so that an
-endpoint may answer early, ask for it (100-continue), or refuse it. The client is watched meanwhile: it may leave.
+An attempt leases a connection, sends the request and waits for a response head; what it says about the endpoint goes to
+the fleet's door. A request body that has not arrived whole with its head is sent by a greenlet of its own (`pump`), so
+that an endpoint may answer early, ask for it (100-continue), or refuse it. The client is watched meanwhile: it may
+leave.
 """
 
 import gevent
@@ -37,7 +38,8 @@ cdef class Attempting(IdleListener):
     # -- one attempt --------------------------------------------------------------------------------------------------
 
     cdef int dispatch(self, Endpoint endpoint) except -1:
-        """The attempt begins: it counts as in flight, and carries the generation that its outcome will be held against."""
+        """The attempt begins: it counts as in flight, and carries the generation that its outcome will be held
+        against."""
         self.endpoint = endpoint
         self.endpoint_text = endpoint.text
         self.generation = wp_loadu(&endpoint.row.generation)
@@ -86,8 +88,10 @@ cdef class Attempting(IdleListener):
         self.first_byte_written = self.upstream.written
         result = self.send_request()
         self.sent_at = monotonic_ns()
-        if result == 0 or (result == FAILED and self.upstream.written > self.first_byte_written and self.pump_fault is None):
-            result = self.await_response()      # even one that stopped listening may have said why
+        if result == FAILED and self.upstream.written > self.first_byte_written and self.pump_fault is None:
+            result = 0      # it stopped listening; it may have said why
+        if result == 0:
+            result = self.await_response()
         if result > 0:
             return ANSWERED
         return self.failed_attempt(result)
@@ -204,7 +208,8 @@ cdef class Attempting(IdleListener):
     # -- the response head --------------------------------------------------------------------------------------------
 
     cdef Py_ssize_t await_response(self) except? -100:
-        """Waits for the final response head, passing 1xx heads on: its size, a negative Io (END as FAILED), or MALFORMED."""
+        """Waits for the final response head, passing 1xx heads on: its size, a negative Io (END as FAILED), or
+        MALFORMED."""
         cdef Py_ssize_t size
         cdef int result
         self.client.listener = self         # until the exchange has settled

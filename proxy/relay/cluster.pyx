@@ -14,7 +14,8 @@ from proxy.wire.stream cimport Deadlines, Stream
 cdef class Endpoint(IdleListener):
     """One endpoint of one cluster in one worker. `text` is its `ip:port`, `slot` its row."""
 
-    def __init__(self, Scoreboard scoreboard, int worker, str ip, int port, str workload, int slot, Deadlines idle_limit):
+    def __init__(
+            self, Scoreboard scoreboard, int worker, str ip, int port, str workload, int slot, Deadlines idle_limit):
         self.address = Address(ip, port)
         self.text = self.address.text
         self.name = self.text.decode()
@@ -95,7 +96,8 @@ cdef class Cluster:
         free(self.eligible)
 
     cdef Endpoint pick(self, list tried):
-        """The endpoint whose turn it is among those that are in and were not `tried` (None: nothing was); None if there is none.
+        """The endpoint whose turn it is among those that are in and were not `tried` (None: nothing was); None if there
+        is none.
 
         The cursor is the replica's: a turn taken by another worker meanwhile is taken into account, so that all workers
         together go round strictly.

@@ -1,4 +1,5 @@
-"""What all exchanges of a worker share: limits, the log, the fleet's door, and a few things made once instead of per request."""
+"""What all exchanges of a worker share: limits, the log, the fleet's door, and a few things made once instead of per
+request."""
 
 import os
 
@@ -23,8 +24,9 @@ cdef int64_t wall_ns() noexcept:
 
 
 cdef class Context:
-    """`limits` holds seconds: idle (a connection without a request), head (a request head's arrival), stall (a body that does
-    not move), endpoint_idle (a pooled connection); 0 means for ever. `fleet` is told of outcomes (proxy/fleet.py)."""
+    """`limits` holds seconds: idle (a connection without a request), head (a request head's arrival), stall (a body
+    that does not move), endpoint_idle (a pooled connection); 0 means for ever. `fleet` is told of outcomes
+    (proxy/fleet.py)."""
 
     def __init__(self, Scoreboard scoreboard, int worker, AccessLog log, fleet, dict limits):
         cdef bytes seed = os.urandom(sizeof(self.random))

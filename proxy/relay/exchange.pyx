@@ -1,11 +1,11 @@
 """One request and its response, from the head's last byte to the line in the log.
 
 `run` reads top to bottom: it accepts the request, finds its cluster, makes attempts until one is answered, gives the
-client the answer, and settles. The parts are in files of their own, each a layer under this one: attempting.pyx (an attempt
-on an endpoint), answering.pyx (the answer to the client), line.pyx (the line in the log).
+client the answer, and settles. The parts are in files of their own, each a layer under this one: attempting.pyx (an
+attempt on an endpoint), answering.pyx (the answer to the client), line.pyx (the line in the log).
 
-The client's read buffer holds the request head, pinned, until the exchange has settled: retries send from it, and the log
-reads it.
+The client's read buffer holds the request head, pinned, until the exchange has settled: retries send from it, and the
+log reads it.
 """
 
 from libc.stdint cimport int64_t, uint32_t

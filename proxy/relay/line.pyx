@@ -4,6 +4,7 @@ from libc.string cimport memset
 
 from proxy.observe.access_log cimport Entry, Text
 from proxy.wire.head cimport Head, Span
+from proxy.wire.http1 cimport REQUEST_ID
 
 
 cdef int log_line(Attempting exchange, int64_t duration_ms) except -1:
@@ -24,7 +25,9 @@ cdef int log_line(Attempting exchange, int64_t duration_ms) except -1:
         entry.protocol = text(b"HTTP/1.1", 8)
         entry.forwarded_for = text_of(head, &request.forwarded_for)
         entry.user_agent = text_of(head, &request.user_agent)
-        entry.request_id = text_of(head, &request.request_id) if request.request_id.length else text(exchange.request_id, 36)
+        entry.request_id = text_of(head, &request.request_id)
+        if request.request_id.length == 0:
+            entry.request_id = text(exchange.request_id, REQUEST_ID)
         entry.host = entry.authority = text_of(head, &request.authority)
     if exchange.cluster is not None:
         entry.authority = text(exchange.cluster.authority, len(exchange.cluster.authority))

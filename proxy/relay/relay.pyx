@@ -100,8 +100,8 @@ cdef class Relay:
     cdef Py_ssize_t await_request(self, Stream client) except? -100:
         """The size of the next request head, END if none will come, a negative parser Result, or -100000: too slow.
 
-        Between requests a connection holds no buffer, and may be silent for as long as the idle limit says; once the first
-        byte is here the whole head must follow within the head limit.
+        Between requests a connection holds no buffer, and may be silent for as long as the idle limit says; once the
+        first byte is here the whole head must follow within the head limit.
         """
         cdef Py_ssize_t size, got, scanned = 0
         if client.start == client.end:

@@ -1,4 +1,5 @@
-"""Two streams as one pipe: bytes both ways until both ends have finished, half closes passed on (WebSocket after 101)."""
+"""Two streams as one pipe: bytes both ways until both ends have finished, half closes passed on (WebSocket after
+101)."""
 
 import gevent
 

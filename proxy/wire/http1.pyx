@@ -1,8 +1,9 @@
 """Writes the heads that go on: what a proxy takes out, puts in, and leaves alone.
 
 Fields are copied as they came, in as few pieces as possible. Taken out: everything hop-by-hop (RFC 9110, 7.6.1) and the
-framing, which is written anew; from requests Envoy's control fields and `x-forwarded-client-cert`, which only a proxy may
-set. Put in: what Istio's waypoint adds (x-forwarded-proto, x-request-id; server, date, x-envoy-upstream-service-time).
+framing, which is written anew; from requests Envoy's control fields and `x-forwarded-client-cert`, which only a proxy
+may set. Put in: what Istio's waypoint adds (x-forwarded-proto, x-request-id; server, date,
+x-envoy-upstream-service-time).
 """
 
 from libc.stdio cimport snprintf
@@ -122,8 +123,10 @@ cdef char* write_status_and_fields(char* out, const char* source, Head head) noe
 
 
 cdef Py_ssize_t write_response(
-        char* out, const char* source, Head head, bint rechunk, bint close, int64_t service_ms, const char* date_line) noexcept:
-    """The final response head for the client. `rechunk`: the body ends with the connection there, and with a chunk here."""
+        char* out, const char* source, Head head, bint rechunk, bint close, int64_t service_ms,
+        const char* date_line) noexcept:
+    """The final response head for the client. `rechunk`: the body ends with the connection there, and with a chunk
+    here."""
     cdef char* start = out
     out = write_status_and_fields(out, source, head)
     if head.framing == CHUNKED or rechunk:
@@ -146,7 +149,8 @@ cdef Py_ssize_t write_interim(char* out, const char* source, Head head) noexcept
 
 
 cdef Py_ssize_t write_chunk_size(char* out, Py_ssize_t size, bint first) noexcept:
-    """The line before a chunk of `size` bytes (0: the end of the body), with the line feed that ends the chunk before it."""
+    """The line before a chunk of `size` bytes (0: the end of the body), with the line feed that ends the chunk before
+    it."""
     if size == 0:
         return snprintf(out, 32, b"%s0\r\n\r\n", b"" if first else b"\r\n")
     return snprintf(out, 32, b"%s%zx\r\n", b"" if first else b"\r\n", size)

@@ -45,7 +45,8 @@ cdef class Stream:
 
     cdef Py_ssize_t fill(self) except? -100
     cdef int put(self, const char* data, Py_ssize_t length) except? -100
-    cdef int put_two(self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? -100
+    cdef int put_two(
+            self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? -100
     cdef int finish(self) except? -100
     cdef int close(self) except -1
     cdef int watch(self) except -1

@@ -1,14 +1,16 @@
-"""Byte streams as the request path sees them: read into one buffer, written straight out, in blocking style on greenlets.
+"""Byte streams as the request path sees them: read into one buffer, written straight out, in blocking style on
+greenlets.
 
-A stream owns one read buffer, `buffer[start:end]` being what has arrived and was not consumed. `fill` waits for more and
-says how much came; `put` returns when everything is handed to the kernel (or to the tunnel underneath). Neither raises in
-ordinary life: they return one of the `Io` codes, because broken connections are the normal case of a proxy.
+A stream owns one read buffer, `buffer[start:end]` being what has arrived and was not consumed. `fill` waits for more
+and says how much came; `put` returns when everything is handed to the kernel (or to the tunnel underneath). Neither
+raises in ordinary life: they return one of the `Io` codes, because broken connections are the normal case of a proxy.
 
-* At most one greenlet reads a stream and at most one writes it. While nobody reads, what happens on it goes to `listener`.
+* At most one greenlet reads a stream and at most one writes it. While nobody reads, what happens on it goes to
+  `listener`.
 * The buffer is there only while there is something in it or about to be: an idle connection owns none.
 * `pinned` bytes at its beginning stay where they are while the rest is consumed and refilled.
-* A read deadline is armed by whoever waits, from one of the worker's `Deadlines`; it is absolute, so a peer that sends a
-  byte now and then gains nothing.
+* A read deadline is armed by whoever waits, from one of the worker's `Deadlines`; it is absolute, so a peer that sends
+  a byte now and then gains nothing.
 """
 
 from libc.stdlib cimport free, malloc, realloc
@@ -139,7 +141,8 @@ cdef class Stream:
         """Writes all of it, waiting as needed: 0, FAILED or TIMED_OUT. `data` must stay valid while it waits."""
         raise NotImplementedError
 
-    cdef int put_two(self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? -100:
+    cdef int put_two(
+            self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? -100:
         """Writes both in one go. `volatile_head` may be overwritten by others as soon as this waits; `data` may not."""
         raise NotImplementedError
 

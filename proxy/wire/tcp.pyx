@@ -1,8 +1,8 @@
 """TCP sockets as streams, straight on the descriptor.
 
-The read watcher is started once and stays: while a greenlet reads, its firing resumes that greenlet; while none does, it is
-told to the listener, or stopped when data simply waits its turn. So a request costs one recv and one send on each side and
-no system call about polling. Reading comes after the wake-up, never before it: no recv only to learn EAGAIN.
+The read watcher is started once and stays: while a greenlet reads, its firing resumes that greenlet; while none does,
+it is told to the listener, or stopped when data simply waits its turn. So a request costs one recv and one send on each
+side and no system call about polling. Reading comes after the wake-up, never before it: no recv only to learn EAGAIN.
 """
 
 from libc.errno cimport EAGAIN, ECONNRESET, EINPROGRESS, EINTR, ETIMEDOUT, errno
@@ -162,7 +162,7 @@ cdef class TcpStream(Stream):
             self.make_room(SMALL if self.more and self.capacity < LARGE else 2048)
             n = recv(self.fd, self.buffer + self.end, self.capacity - self.end, 0)
             if n > 0:
-                # A full buffer says there is more: read on without waiting, into a larger one, unless others wait for long.
+                # A full buffer says there is more: read on without waiting, into a larger one, unless others wait.
                 self.burst += 1
                 self.more = n == self.capacity - self.end and self.burst < BURST
                 self.end += n
@@ -241,7 +241,8 @@ cdef class TcpStream(Stream):
                 return FAILED
         return 0
 
-    cdef int put_two(self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? -100:
+    cdef int put_two(
+            self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? -100:
         cdef iovec[2] parts
         cdef msghdr message
         cdef ssize_t n
@@ -280,7 +281,8 @@ cdef class TcpStream(Stream):
         return result if result else self.put(data, length)
 
     cdef int wait_writable(self, double seconds) except? -100:
-        """1 when the socket takes bytes again (or has an error to tell), TIMED_OUT, or FAILED when it was closed meanwhile."""
+        """1 when the socket takes bytes again (or has an error to tell), TIMED_OUT, or FAILED when it was closed
+        meanwhile."""
         cdef object timer = None
         if self.writer_watcher is None:
             self.writer_watcher = get_hub().loop.io(self.fd, WRITE)

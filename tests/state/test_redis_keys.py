@@ -25,7 +25,8 @@ def test_an_ejection_reads_well(shared: Rig) -> None:
     shared.report("F", by="r2/w1")
     client = client_of(shared)
     assert client.get(KEYS.eject(A)) == (
-        "reason=consecutive_5xx consecutive_5xx=3 ejections=1 backoff=1 ejection_time=30s workload=pod-a generation=1 by=r2/w1"
+        "reason=consecutive_5xx consecutive_5xx=3 ejections=1 backoff=1 ejection_time=30s "
+        "workload=pod-a generation=1 by=r2/w1"
     )
     assert 29_000 < client.pttl(KEYS.eject(A)) <= 30_000
     assert 600_000 < client.pttl(KEYS.endpoint(A)) <= 630_000

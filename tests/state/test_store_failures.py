@@ -138,7 +138,7 @@ def test_a_full_server_is_unavailable(start: Start) -> None:
         store = RedisStore(client)
         store.sync(CLUSTER, [A])
         client.config_set("maxmemory", "1")
-        with pytest.raises(StoreUnavailable, match="OOM|maxmemory"):
+        with pytest.raises(StoreUnavailable, match=r"OOM|maxmemory"):
             store.report(batch("F"), SEED)
 
 

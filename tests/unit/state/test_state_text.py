@@ -34,8 +34,8 @@ def test_usual_names_are_written_as_they_are() -> None:
 
 
 LINE = (
-    "eject endpoint=10.10.0.16:8080 workload=pod%20a version=18 generation=2 failures=3 left_ms=29999 ejection_ms=30000 "
-    "ejections=2 backoff=1 by=waypoint-1 reason=consecutive_5xx"
+    "eject endpoint=10.10.0.16:8080 workload=pod%20a version=18 generation=2 failures=3 left_ms=29999 "
+    "ejection_ms=30000 ejections=2 backoff=1 by=waypoint-1 reason=consecutive_5xx"
 )
 
 
