@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from proxy.mesh import destination_rule, gateways, guards, services, slices
-from proxy.mesh.manifests import Document, Manifest, read_objects
+from proxy.mesh.manifests import Document, Manifest, Trees, read_objects
 from proxy.mesh.model import Fault, Snapshot
 from proxy.mesh.report import Report
 from proxy.mesh.resolve import resolve
 
-__all__ = ["Document", "Loaded", "load"]
+__all__ = ["Document", "Loaded", "Trees", "load"]
 
 _CHECKS: dict[str, Callable[[Manifest, Report], None]] = {
     "Service": services.check,
@@ -37,9 +37,12 @@ class Loaded:
     unknown_kinds: dict[str, int] = field(default_factory=dict)
 
 
-def load(documents: Sequence[Document], gateway: str | None = None) -> Loaded:
-    """Reads, checks and resolves. `gateway`: "namespace/name"; None for the only Gateway there is. Never raises."""
-    objects = read_objects(documents)
+def load(documents: Sequence[Document], gateway: str | None = None, trees: Trees | None = None) -> Loaded:
+    """Reads, checks and resolves. `gateway`: "namespace/name"; None for the only Gateway there is. Never raises.
+
+    `trees` spares documents that have not changed since its last use the parsing; the answer is the same without.
+    """
+    objects = read_objects(documents, trees)
     report = Report()
     for manifest in objects.manifests:
         if check := _CHECKS.get(manifest.kind):

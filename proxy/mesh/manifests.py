@@ -6,7 +6,7 @@ on this.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from proxy.mesh.lines import Lines, path_of, path_text
@@ -110,12 +110,29 @@ class Objects:
         return [manifest for manifest in self.manifests if manifest.kind == kind]
 
 
-def read_objects(documents: Iterable[Document]) -> Objects:
+class Trees:
+    """Documents already read: of thousands of files one changes, and parsing the others again takes seconds."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Document, tuple[Tree, ...]]] = {}
+
+    def of(self, documents: Iterable[Document]) -> Iterator[tuple[str, Tree]]:
+        """Every tree with its document's path. What is not among `documents` is forgotten at the end."""
+        before, self._known = self._known, {}
+        for document in documents:
+            known = before.get(document.path)
+            if known is None or known[0] != document:
+                known = document, tuple(read(document.text))
+            self._known[document.path] = known
+            for tree in known[1]:
+                yield document.path, tree
+
+
+def read_objects(documents: Iterable[Document], trees: Trees | None = None) -> Objects:
     """Every object of understood kinds, and everything wrong with how they are written. Never raises."""
     reader = _Reader()
-    for document in documents:
-        for tree in read(document.text):
-            reader.take(document.path, tree)
+    for path, tree in (trees or Trees()).of(documents):
+        reader.take(path, tree)
     return reader.objects
 
 

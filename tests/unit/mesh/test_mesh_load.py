@@ -8,7 +8,8 @@ import pytest
 import yaml
 from mesh_rig import demo_documents, documents, endpoint_slice, faults, gateway, loaded, namespace, rule, service, shop
 
-from proxy.mesh.load import Document, load
+from proxy.mesh import manifests, tree
+from proxy.mesh.load import Document, Trees, load
 from proxy.mesh.model import Cluster, Endpoint, Fault, OutlierDetection
 
 
@@ -168,3 +169,17 @@ def test_an_object_given_twice_is_checked_all_the_same() -> None:
     said = faults(*shop(gateway(), rule({"outlierDetection": {"interval": 1}}), rule({})))
     assert ["given twice" in text for text in said] == [False, True, False, True]
     assert not any("there are 2 Gateways" in text for text in said)
+
+
+def test_what_has_not_changed_is_not_parsed_again(monkeypatch) -> None:
+    parsed: list[str] = []
+    monkeypatch.setattr(manifests, "read", lambda text: parsed.append(text) or tree.read(text))
+    trees = Trees()
+    one, two = Document("one.yaml", "kind: Unknown\n"), Document("two.yaml", "kind: Unknown\n---\n[")
+    first = load((one, two), None, trees)
+    assert load((one, two), None, trees) == first == load((one, two))
+    changed = Document("two.yaml", "kind: Other\n")
+    load((one, changed), None, trees)
+    load((changed,), None, trees)
+    load((one, changed), None, trees)
+    assert parsed == [one.text, two.text, one.text, two.text, changed.text, one.text]
