@@ -356,3 +356,39 @@ def replica(
         raise
     finally:
         waypoint.stop()
+
+
+def answer(port: int) -> int:
+    """The status of one request on a new connection, 0 when there was no answer."""
+    try:
+        return get(port, "/hostname", "in-ambient")[0]
+    except (OSError, http.client.HTTPException):
+        return 0
+
+
+class Traffic:
+    """Requests on new connections, from `clients` at a time, until the end of the block; those not answered 200."""
+
+    def __init__(self, port: int, clients: int = 1) -> None:
+        self.failed: list[int] = []
+        self.count = 0
+        self._port = port
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
+
+    def __enter__(self) -> "Traffic":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            status = answer(self._port)
+            self.count += 1
+            if status != 200:
+                self.failed.append(status)

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -25,11 +26,16 @@ def demo(tmp_path: Path) -> Iterator[Waypoint]:
         print(told(waypoint))
         raise
     finally:
-        waypoint.stop()
+        assert waypoint.stop() == 0
+    assert not copy_of_manifests(waypoint).exists()
 
 
 def told(waypoint: Waypoint) -> str:
     return waypoint.out.read_text() + waypoint.errors()
+
+
+def copy_of_manifests(waypoint: Waypoint) -> Path:
+    return Path(re.search(r"^Manifests to edit: (.*)$", told(waypoint), re.M)[1])
 
 
 def shell(line: str) -> str:
@@ -55,7 +61,9 @@ def test_what_the_demo_says_is_what_happens(demo: Waypoint) -> None:
     assert [ask()[0] for _ in range(12)].count(503) == 3
     wait_until(demo.ejections, 2, "the ejection line")
 
-    assert NAMES[0] in shell(f"{sys.executable} bin/waypointctl ejections")
+    listing = re.search(r"^\s+(\S*python\S* .*waypointctl .*?)  #", told(demo), re.M)
+    assert listing, told(demo)
+    assert NAMES[0] in subprocess.run(listing[1], shell=True, cwd=demo.directory, capture_output=True, text=True).stdout
     line = re.search(r"redis-cli -p (\d+) \S.*", told(demo))
     assert line, "the redis-cli line"
     if shutil.which("redis-cli"):
@@ -63,6 +71,15 @@ def test_what_the_demo_says_is_what_happens(demo: Waypoint) -> None:
         shell(f"redis-cli -p {line[1]} del 'waypoint:{{httpbin/in-ambient:8000}}:eject:127.10.0.15:8080'")
         shell(f"kill -USR2 {victim}")
         wait_until(lambda: NAMES[0] in {ask()[1].strip() for _ in range(3)}, 3, "lifted by hand")
+
+
+def test_the_rule_may_be_deleted(demo: Waypoint) -> None:
+    victim = pids(demo)[NAMES[0]]
+    shell(f"kill -USR1 {victim}")
+    assert [ask()[0] for _ in range(12)].count(503) == 3
+    (copy_of_manifests(demo) / "destination-rule.yaml").unlink()
+    shell(f"kill -USR2 {victim}")
+    wait_until(lambda: NAMES[0] in {ask()[1].strip() for _ in range(3)}, 3, "lifted with its rule")
 
 
 def test_killed_and_stopped_endpoints(demo: Waypoint) -> None:
@@ -78,10 +95,22 @@ def test_stopped_endpoint_is_ejected_after_three_abandoned_requests(demo: Waypoi
     abandoned = 0
     began = time.monotonic()
     while not demo.ejections() and time.monotonic() - began < 15:
-        abandoned += subprocess.run(
-            ["curl", "-s", "--max-time", "2", "http://127.0.0.1:8000/hostname"], check=False, capture_output=True
-        ).returncode == 28
+        abandoned += (
+            subprocess.run(
+                ["curl", "-s", "--max-time", "2", "http://127.0.0.1:8000/hostname"], check=False, capture_output=True
+            ).returncode
+            == 28
+        )
     assert abandoned == 3
     assert len(demo.lines(" 0 DC downstream_remote_disconnect ")) == 3
     shell(f"kill -CONT {pids(demo)[NAMES[2]]}")
 
+
+def test_a_second_demo_says_what_is_in_its_way(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.10.0.16", 8080))
+        other.listen()
+        waypoint = Waypoint(tmp_path, "--demo")
+        waypoint.start()
+        assert waypoint.process.wait(10) == 1
+        assert "the demo needs 127.10.0.16:8080: Address already in use" in waypoint.errors()

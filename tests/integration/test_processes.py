@@ -109,50 +109,22 @@ def test_nothing_outlives_the_arbiter(pair):
     wait_until(lambda: not any(map(alive, pids)))
 
 
-# -- workers come and go ----------------------------------------------------------------------------------------------
+# -- what is refused -------------------------------------------------------------------------------------------------
 
 
-def test_workers_are_added_and_removed(pair):
-    os.kill(pair.waypoint.pid, signal.SIGTTIN)
-    wait_until(lambda: len(pair.worker_pids()) == 3 and pair.ready())
-    for left in (2, 1):
-        os.kill(pair.waypoint.pid, signal.SIGTTOU)
-        wait_until(lambda n=left: len(pair.worker_pids()) == n and pair.ready())
+def test_the_last_worker_stays_and_usr2_is_not_built(pair):
+    os.kill(pair.waypoint.pid, signal.SIGTTOU)
+    wait_until(lambda: len(pair.worker_pids()) == 1 and pair.ready())
     os.kill(pair.waypoint.pid, signal.SIGTTOU)
     wait_until(lambda: "not stopping the last worker" in pair.waypoint.errors())
+    os.kill(pair.waypoint.pid, signal.SIGUSR2)
+    wait_until(lambda: "not built in this version" in pair.waypoint.errors())
+    assert pair.ready()
     assert pair.hostname()
     assert len(pair.worker_pids()) == 1
 
 
-def test_usr2_is_not_built_and_says_so(pair):
-    os.kill(pair.waypoint.pid, signal.SIGUSR2)
-    wait_until(lambda: "not built in this version" in pair.waypoint.errors())
-    assert pair.ready()
-
-
 # -- configuration ----------------------------------------------------------------------------------------------------
-
-
-def test_a_broken_file_keeps_the_last_good_snapshot_and_hup_reads_at_once(pair, config):
-    manifests, _ = config
-    (manifests.path / "broken.yaml").write_text("kind: Service\nmetadata: {}\n")
-    wait_until(lambda: pair.info()["last_reload"]["faults"])
-    assert pair.ready()
-    assert pair.hostname()
-    assert "broken.yaml:1" in pair.waypoint.errors()
-    (manifests.path / "broken.yaml").unlink()
-    os.kill(pair.waypoint.pid, signal.SIGHUP)
-    wait_until(lambda: pair.info()["last_reload"]["result"] == "ok", 0.9)
-
-
-def test_the_gateway_goes_and_comes(pair, config):
-    manifests, port = config
-    manifests.remove("gateway")
-    wait_until(lambda: pair.readiness() == (503, "not ready: no Gateway\n"))
-    wait_until(lambda: not connectable(port))
-    manifests.put("gateway", gateway(port))
-    wait_until(pair.ready)
-    assert pair.hostname()
 
 
 def test_without_a_gateway_it_stays_up_and_says_why(tmp_path, config):
@@ -181,16 +153,6 @@ def probe(status: int) -> tuple[int, str]:
         return get(status, "/healthz/ready")
     except OSError as error:
         return 0, str(error)
-
-
-def test_invalid_at_start_is_the_end_with_every_fault(tmp_path, config):
-    manifests, _ = config
-    (manifests.path / "a.yaml").write_text("{")
-    (manifests.path / "b.yaml").write_text("kind: Service\nmetadata: {}\n")
-    waypoint, _ = started(tmp_path, manifests)
-    assert waypoint.process.wait(15) == 1
-    assert "a.yaml:" in waypoint.errors()
-    assert "b.yaml:1" in waypoint.errors()
 
 
 def test_a_listener_that_is_taken_is_told_and_tried_again(tmp_path, config):
@@ -285,52 +247,6 @@ def statsd_lines(server: socket.socket, until: str) -> dict[str, str]:
             lines = dict(line.split(":", 1) for line in server.recv(65536).decode().splitlines()) | lines
     except TimeoutError:
         return lines
-
-
-# -- the demo ---------------------------------------------------------------------------------------------------------
-
-
-def test_the_demo(tmp_path):
-    status = free_port()
-    waypoint = Waypoint(tmp_path, "-w", "1", "--demo", "--admin", "127.0.0.1:0", "--status", f"127.0.0.1:{status}")
-    waypoint.start()
-    try:
-        wait_until(lambda: "The demo is ready" in waypoint.errors(), 20, "demo")
-        text = waypoint.errors()
-        pids = {
-            words[1]: int(words[0]) for words in map(str.split, text.splitlines()) if words[1:2] and words[0].isdigit()
-        }
-        names = [f"in-ambient-7d8f9b6c54-{suffix}" for suffix in ("abc12", "def34", "ghi56")]
-        assert list(pids) == names
-        assert [get(8000, "/hostname")[1].strip() for _ in range(6)] == names * 2
-        assert get(8000, "/status/418")[0] == 418
-        assert "--scan --pattern 'waypoint:*'" in text
-        os.kill(pids[names[0]], signal.SIGUSR1)
-        statuses = [get(8000, "/hostname")[0] for _ in range(12)]
-        assert statuses.count(503) == 3
-        directory = Path(next(line for line in text.splitlines() if line.startswith("Manifests to edit: "))[19:])
-        (directory / "destination-rule.yaml").unlink()
-        os.kill(pids[names[0]], signal.SIGUSR2)
-        wait_until(lambda: get(8000, "/hostname")[1].strip() == names[0])
-        started_again = time.monotonic()
-        os.kill(pids[names[2]], signal.SIGKILL)
-        wait_until(lambda: not alive(pids[names[2]]))
-        assert {get(8000, "/hostname")[0] for _ in range(6)} == {200}
-        wait_until(lambda: len(children(waypoint.pid).get("proxy.demo_endpoint", [])) == 3, 13)
-        assert time.monotonic() - started_again > 9
-    finally:
-        assert waypoint.stop() == 0
-    assert not directory.exists()
-
-
-def test_a_second_demo_says_what_is_in_its_way(tmp_path):
-    with socket.socket() as other:
-        other.bind(("127.10.0.16", 8080))
-        other.listen()
-        waypoint = Waypoint(tmp_path, "--demo")
-        waypoint.start()
-        assert waypoint.process.wait(10) == 1
-        assert "the demo needs 127.10.0.16:8080: Address already in use" in waypoint.errors()
 
 
 # -- what only a stand-in for the worker can show --------------------------------------------------------------------
