@@ -4,7 +4,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,8 +37,8 @@ def copy_of_manifests(waypoint: Waypoint) -> Path:
     return Path(re.search(r"^Manifests to edit: (.*)$", told(waypoint), re.M)[1])
 
 
-def shell(line: str) -> str:
-    return subprocess.run(line, shell=True, check=True, cwd=ROOT, capture_output=True, text=True).stdout
+def shell(line: str, cwd: Path = ROOT) -> str:
+    return subprocess.run(line, shell=True, check=True, cwd=cwd, capture_output=True, text=True).stdout
 
 
 def pids(waypoint: Waypoint) -> dict[str, int]:
@@ -63,7 +62,7 @@ def test_what_the_demo_says_is_what_happens(demo: Waypoint) -> None:
 
     listing = re.search(r"^\s+(\S*python\S* .*waypointctl .*?)  #", told(demo), re.M)
     assert listing, told(demo)
-    assert NAMES[0] in subprocess.run(listing[1], shell=True, cwd=demo.directory, capture_output=True, text=True).stdout
+    assert NAMES[0] in shell(listing[1], demo.directory)
     line = re.search(r"redis-cli -p (\d+) \S.*", told(demo))
     assert line, "the redis-cli line"
     if shutil.which("redis-cli"):
