@@ -58,7 +58,10 @@ class Handed:
             address, pid = msgpack.unpackb(packet)
             if pid != os.getpid():  # counted for a process that is gone, and its count with it
                 self._board.add_connections(self._slot, 1)
-            for fd in descriptors_in(control):
+            fds = descriptors_in(control)
+            if not fds:  # no descriptor was left for it here: the kernel has closed the connection
+                self._board.add_connections(self._slot, -1)
+            for fd in fds:
                 take(address, fd)
 
 
