@@ -54,7 +54,7 @@ cdef class Answering(Attempting):
         cdef Stream upstream = self.upstream
         cdef Py_ssize_t length = write_response(
             self.context.scratch, upstream.buffer + upstream.start, self.response, rechunk, not self.keep_alive,
-            self.service_ms, self.context.date(self.started_wall))
+            self.service_ms, self.context.date())
         upstream.start += self.response.size
         return length
 
@@ -167,7 +167,7 @@ cdef class Answering(Attempting):
         if fault.status == 0:
             return 0
         text = local_reply(fault.status, fault.body, self.log_request and self.request.method == M_HEAD,
-                           not self.keep_alive, self.context.date(self.started_wall))
+                           not self.keep_alive, self.context.date())
         if self.client.put(text, len(text)) < 0:
             self.keep_alive = False
             return 0

@@ -19,7 +19,7 @@ cdef class Context:
     cdef int64_t date_second
     cdef uint64_t random[4]
 
-    cdef const char* date(self, int64_t wall_ns) noexcept
+    cdef const char* date(self) noexcept
     cdef uint64_t next_random(self) noexcept
     cdef void make_request_id(self, char* out) noexcept
 

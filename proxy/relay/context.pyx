@@ -61,9 +61,9 @@ cdef class Context:
         self.endpoint_idle.tick()
         self.row.log_lines_dropped = self.log.dropped
 
-    cdef const char* date(self, int64_t wall_ns) noexcept:
-        """`date: Sun, 06 Nov 1994 08:49:37 GMT` with its line end: 37 bytes."""
-        cdef time_t second = wall_ns // 1_000_000_000
+    cdef const char* date(self) noexcept:
+        """The time it is: `date: Sun, 06 Nov 1994 08:49:37 GMT` with its line end: 37 bytes."""
+        cdef time_t second = wall_ns() // 1_000_000_000
         cdef tm parts
         if second != self.date_second:
             gmtime_r(&second, &parts)

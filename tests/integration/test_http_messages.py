@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 
 import pytest
 from http_rig import OK, Bench, Peer, answering, bench, serve_ok, unique
@@ -277,6 +278,21 @@ def test_the_answer_a_client_gets(proxy: Bench) -> None:
     assert head["server"] == "waypointd"
     assert int(head["x-envoy-upstream-service-time"]) < 900
     assert re.match(r"^\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$", head["date"])
+
+
+def test_the_date_is_that_of_the_answer(proxy: Bench) -> None:
+    sent: list[float] = []
+
+    def handler(peer: Peer) -> None:
+        peer.request()
+        time.sleep(1.1)
+        sent.append(time.time())
+        peer.send(OK)
+
+    proxy.play("solo", handler)
+    with proxy.client() as client:
+        date = parsedate_to_datetime(client.ask("solo")[0]["date"]).timestamp()
+    assert int(sent[0]) <= date <= time.time()
 
 
 def test_the_endpoints_date_stays(proxy: Bench) -> None:
