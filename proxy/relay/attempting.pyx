@@ -249,8 +249,8 @@ cdef class Attempting(IdleListener):
         cdef int64_t moved = -1
         cdef Py_ssize_t got = TIMED_OUT
         while got == TIMED_OUT and moved != self.request_body.data_bytes:
-            if self.left:
-                return CANCELLED
+            if self.left or self.pump_fault is not None:
+                return CANCELLED        # told while nobody was waiting here
             moved = self.request_body.data_bytes
             self.upstream.arm(self.context.stall)
             got = self.upstream.fill()

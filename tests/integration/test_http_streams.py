@@ -264,6 +264,28 @@ def test_a_client_gone_in_the_middle_of_its_body(proxy: Bench) -> None:
     assert proxy.failures("solo") == before
 
 
+def test_a_client_that_ends_its_body_early_while_it_does_not_read_is_cut_off(proxy: Bench) -> None:
+    """Nobody waits for the endpoint at the moment that the body breaks off."""
+
+    def handler(peer: Peer) -> None:
+        peer.head()
+        peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (32 * MIB + 1))
+        peer.send(b"z" * 32 * MIB)
+        peer.rest()  # the end of the body comes first, for it
+
+    proxy.play("solo", handler)
+    path = unique()
+    with proxy.client(receive_buffer=4096) as client:
+        client.request("solo", path, "transfer-encoding: chunked", method="POST")
+        client.send("5\r\nhello\r\n")
+        time.sleep(0.3)
+        client.finish()
+        time.sleep(0.3)
+        while not client.ended():
+            client.buffer = b""
+    assert proxy.line(path)["flags"] == "DC"
+
+
 def test_a_client_gone_in_the_middle_of_the_answer(proxy: Bench) -> None:
     gone = threading.Event()
 
