@@ -7,6 +7,7 @@ leave.
 """
 
 import gevent
+from libc.errno cimport EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS, ENOMEM
 
 from proxy.policy.outlier cimport judge_abandoned, judge_status
 from proxy.policy.retry cimport may_replay, may_retry
@@ -81,7 +82,8 @@ cdef class Attempting(IdleListener):
     cdef int attempt_on(self, bint connected) except -1:
         cdef int result
         if not connected:
-            self.report_failure(0)
+            if not own_shortage(self.connect_error):
+                self.report_failure(0)
             self.fault = faults.connect_failed(self.connect_error, self.retries > 0, self.exhausted())
             return FAILED_ATTEMPT
         self.endpoint_local = self.upstream.local
@@ -308,3 +310,9 @@ cdef class Attempting(IdleListener):
             self.upstream.close()
             self.upstream = None
         return 0
+
+
+cdef bint own_shortage(int error) noexcept:
+    """Whether a connection was not even tried, for want of descriptors, memory or ports of our own: that says nothing
+    about the endpoint."""
+    return error in (EMFILE, ENFILE, ENOMEM, ENOBUFS, EADDRNOTAVAIL)

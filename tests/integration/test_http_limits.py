@@ -1,6 +1,7 @@
 """Time limits, draining, and what is left after many requests: no memory, no descriptor, no request in flight."""
 
 import os
+import resource
 import signal
 import threading
 import time
@@ -222,6 +223,27 @@ def test_idle_connections_hold_little(proxy: Bench) -> None:
     for client in clients + more:
         client.close()
     assert held < 300 * 10, "KiB for 300 connections"
+
+
+def test_running_out_of_descriptors_is_not_the_endpoints_fault(proxy: Bench) -> None:
+    proxy.play("solo", serve_ok)
+    pid = proxy.worker_pid()
+    failures, limits, path = proxy.failures("solo"), resource.prlimit(pid, resource.RLIMIT_NOFILE), unique()
+    with proxy.client() as client:
+        client.ask("other")
+        used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (max(used) + 1, limits[1]))
+        try:
+            fillers = [proxy.client() for _ in range(max(used) + 1 - len(used))]
+            wait_until(lambda: descriptors(pid) == max(used) + 1, 2, "no descriptor left")
+            assert client.ask("solo", path)[0].status == 503
+        finally:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        for filler in fillers:
+            filler.close()
+        assert "Too_many_open_files" in proxy.line(path)["details"]
+        assert client.ask("solo")[0].status == 200
+    assert proxy.failures("solo") == failures
 
 
 # -- draining ---------------------------------------------------------------------------------------------------------
