@@ -66,7 +66,7 @@ cdef class Answering(Attempting):
         cdef Py_ssize_t used, got, forward = 0
         cdef int result
         while True:
-            used = self.response_body.take(upstream.buffer + upstream.start, upstream.end - upstream.start, &forward)
+            used = self.response_body.gather(upstream.buffer + upstream.start, upstream.end - upstream.start, &forward)
             if used < 0:
                 return MALFORMED_AT_ONCE if head_length else MALFORMED
             if head_length:

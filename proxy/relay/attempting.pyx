@@ -170,7 +170,7 @@ cdef class Attempting(IdleListener):
                 if got <= 0:
                     self.body_ended(got)
                     return
-            used = self.request_body.take(client.buffer + client.start, client.end - client.start, &forward)
+            used = self.request_body.gather(client.buffer + client.start, client.end - client.start, &forward)
             if used < 0:
                 self.pump_fault = faults.BAD_REQUEST
                 upstream.cancel_read()
@@ -267,6 +267,7 @@ cdef class Attempting(IdleListener):
         if self.client.put_two(self.context.scratch, length, NULL, 0) < 0:
             self.left = True
             return FAILED
+        gevent.sleep(0)     # an endpoint that has many of them at once does not keep others from their turn
         return 0
 
     cdef int idle_event(self, Stream stream, int event) except -1:

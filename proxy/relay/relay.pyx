@@ -76,7 +76,8 @@ cdef class Relay:
         cdef TcpStream client = adopt(fd, self.context.stall_seconds)
         try:
             while self.serve_request(client, listener):
-                pass
+                if client.start != client.end:      # pipelined: if nothing was waited for, others have not had a turn
+                    gevent.sleep(0)
         finally:
             client.close()
             self.context.scoreboard.add_connections(self.context.worker, -1)

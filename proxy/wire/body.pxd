@@ -21,6 +21,7 @@ cdef class Body:
 
     cdef void start(self, int framing, int64_t content_length) noexcept nogil
     cdef Py_ssize_t take(self, const char* data, Py_ssize_t length, Py_ssize_t* forward) noexcept nogil
+    cdef Py_ssize_t gather(self, char* data, Py_ssize_t length, Py_ssize_t* forward) noexcept nogil
 
     cdef Py_ssize_t take_chunked(self, const char* data, Py_ssize_t length, Py_ssize_t* forward) noexcept nogil
     cdef Py_ssize_t take_data(self, Py_ssize_t length) noexcept nogil

@@ -9,6 +9,7 @@ breaks the connection. May not touch a socket, allocate, or keep a pointer into 
 
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.string cimport memmove
 
 from proxy.wire.head cimport (
     CHUNKED,
@@ -94,6 +95,22 @@ cdef class Body:
             self.remaining -= forward[0]
             self.done = self.remaining == 0
         return forward[0]
+
+    cdef Py_ssize_t gather(self, char* data, Py_ssize_t length, Py_ssize_t* forward) noexcept nogil:
+        """As `take`, but as far as the bytes or the body reach: what is passed on is moved together, over what is not,
+        so that a body of many small chunks with extensions does not cost a write for each."""
+        cdef Py_ssize_t used = self.take(data, length, forward)
+        cdef Py_ssize_t kept = forward[0]
+        cdef Py_ssize_t more, piece = 0
+        while 0 < used < length and not self.done:
+            more = self.take(data + used, length - used, &piece)
+            if more < 0:
+                return BAD
+            memmove(data + kept, data + used, piece)
+            kept += piece
+            used += more
+        forward[0] = kept
+        return used
 
     cdef Py_ssize_t take_chunked(self, const char* data, Py_ssize_t length, Py_ssize_t* forward) noexcept nogil:
         cdef Py_ssize_t at = 0

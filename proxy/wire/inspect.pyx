@@ -116,15 +116,17 @@ cdef describe(Head head, bytes data):
 
 
 cdef class BodyReader:
-    """Body.take fed piece by piece: what was forwarded so far, and what came after the end."""
+    """Body.take fed piece by piece: what was forwarded so far, and what came after the end. Body.gather does the same in
+    fewer steps, or an AssertionError says so."""
 
-    cdef Body body
+    cdef Body body, twin
     cdef readonly bytearray forwarded
     cdef readonly bytes rest
 
     def __init__(self, str framing, int64_t content_length=-1):
-        self.body = Body()
-        self.body.start({name: value for value, name in FRAMINGS.items()}[framing], content_length)
+        self.body, self.twin = Body(), Body()
+        for body in (self.body, self.twin):
+            (<Body>body).start({name: value for value, name in FRAMINGS.items()}[framing], content_length)
         self.forwarded = bytearray()
         self.rest = b""
 
@@ -139,7 +141,8 @@ cdef class BodyReader:
     def feed(self, bytes piece):
         """Take all of a piece. Raises Refused when the framing is malformed."""
         cdef const char* data = piece
-        cdef Py_ssize_t at = 0, taken, forward = 0
+        cdef Py_ssize_t at = 0, taken, forward = 0, begin = len(self.forwarded)
+        gathered = self.gather(bytearray(piece))
         while at < len(piece) and not self.body.done:
             taken = self.body.take(data + at, len(piece) - at, &forward)
             if taken < 0:
@@ -147,4 +150,10 @@ cdef class BodyReader:
             assert 0 <= forward <= taken <= len(piece) - at and taken > 0
             self.forwarded += piece[at:at + forward]
             at += taken
+        assert gathered == (at, self.forwarded[begin:]) and self.twin.done == self.body.done
         self.rest += piece[at:]
+
+    cdef tuple gather(self, bytearray piece):
+        cdef Py_ssize_t forward = 0
+        cdef Py_ssize_t used = self.twin.gather(piece, len(piece), &forward)
+        return used, piece[:forward]

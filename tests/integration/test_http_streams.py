@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from http_rig import OK, Bench, Peer, answering, bench, memory_kib, outlier_rule, serve_ok, unique
+from http_rig import OK, Bench, Client, Peer, answering, bench, memory_kib, outlier_rule, serve_ok, unique
 from rig import wait_until
 
 MIB = 1 << 20
@@ -150,6 +150,47 @@ def test_a_fast_transfer_leaves_others_their_turn(proxy: Bench) -> None:
     stop.set()
     thread.join()
     assert took < 2
+
+
+@pytest.mark.parametrize("kind", ["pipelined 404", "chunk extensions"])
+def test_floods_that_never_wait_leave_others_their_turn(proxy: Bench, kind: str) -> None:
+    stop = threading.Event()
+    piece = b"1;\r\nx\r\n" if kind == "chunk extensions" else b"GET / HTTP/1.1\r\nhost:x\r\n\r\n"
+
+    def handler(peer: Peer) -> None:
+        peer.head()
+        while peer.more():
+            peer.buffer = b""
+
+    proxy.play("solo", handler)
+    proxy.play("other", serve_ok)
+
+    def drain(client: Client) -> None:
+        with contextlib.suppress(OSError):
+            while client.more():
+                client.buffer = b""
+
+    def flood() -> None:
+        with proxy.client() as client, contextlib.suppress(OSError):
+            threading.Thread(target=drain, args=(client,), daemon=True).start()
+            if kind == "chunk extensions":
+                client.send("POST / HTTP/1.1\r\nhost: solo\r\ntransfer-encoding: chunked\r\n\r\n")
+            while not stop.is_set():
+                client.send(piece * 50_000)
+
+    threads = [threading.Thread(target=flood) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    with proxy.client() as client:
+        began = time.monotonic()
+        for _ in range(10):
+            client.ask("other")
+        took = time.monotonic() - began
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert took < 1
 
 
 # -- early answers ----------------------------------------------------------------------------------------------------
