@@ -11,5 +11,6 @@ cdef class Answering(Attempting):
     cdef int relay_chunks(self) except? -100
     cdef int client_lost(self, int result) except? -100
     cdef int response_broke(self, int result) except -1
+    cdef int report_broken_answer(self) except -1
     cdef int after_response(self, bint whole) except -1
     cdef int switch_protocols(self) except -1

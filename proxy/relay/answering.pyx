@@ -41,7 +41,7 @@ cdef class Answering(Attempting):
         result = self.relay_chunks() if self.response.framing == UNTIL_CLOSE else self.relay_body()
         if result == MALFORMED_AT_ONCE:
             self.stop_pump()
-            self.report_failure(0)
+            self.report_broken_answer()
             self.fault = faults.endpoint_malformed()
             return self.reply()
         if result < 0:
@@ -126,7 +126,11 @@ cdef class Answering(Attempting):
         if self.fault is not None:
             return 0
         self.fault = faults.RESPONSE_MALFORMED if result == MALFORMED else faults.RESPONSE_CUT
-        return self.report_failure(0)
+        return self.report_broken_answer()
+
+    cdef int report_broken_answer(self) except -1:
+        """A good head with a broken body is a success, then a failure (as with Envoy); a 5xx is one failure already."""
+        return 0 if self.response.status >= 500 else self.report_failure(0)
 
     cdef int after_response(self, bint whole) except -1:
         """The connections' future: pooled, kept for the next request, or closed."""

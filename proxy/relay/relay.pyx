@@ -153,13 +153,14 @@ cdef class Listener:
         """Takes what the kernel has already accepted for us, and nothing more."""
         if self.open:
             self.open = False
-            self.accept()
+            while self.accept():
+                pass
             self.watcher.stop()
             self.watcher.close()
             self.watcher = None
 
-    def accept(self):
-        """Accepts what waits; each connection goes to the worker with the fewest."""
+    def accept(self) -> bool:
+        """Accepts what waits; each connection goes to the worker with the fewest. True: there may be more."""
         cdef int fd, slot
         cdef int worker = self.relay.context.worker
         for _ in range(ACCEPTS_A_TURN):
@@ -169,10 +170,11 @@ cdef class Listener:
                     continue
                 if errno != EAGAIN:
                     self.rest()
-                return
+                return False
             slot = self.relay.context.scoreboard.assign_connection(worker)
             if slot == worker or not self.handover(fd, slot, self.address):
                 self.take(fd)
+        return True
 
     def take(self, int fd):
         """Serves a connection that is counted as this worker's."""

@@ -404,6 +404,23 @@ def test_truncated_answers_cut_the_client_off_and_count(proxy: Bench) -> None:
         wait_until(lambda count=before + 1: proxy.failures("solo") == count, 2)
 
 
+def test_a_failing_answer_that_is_cut_is_one_failure(proxy: Bench) -> None:
+    def handler(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 503 Busy\r\ncontent-length: 10\r\n\r\nabc")
+
+    proxy.play("solo", handler)
+    before = proxy.failures("solo")
+    path = unique()
+    with proxy.client() as client:
+        client.request("solo", path)
+        assert client.head().status == 503
+        assert client.rest() == b"abc"
+    assert proxy.line(path)["status"] == "503"
+    time.sleep(0.1)
+    assert proxy.failures("solo") == before + 1
+
+
 def test_malformed_bodies_cut_the_client_off(proxy: Bench) -> None:
     def handler(peer: Peer) -> None:
         peer.request()
