@@ -1,5 +1,9 @@
 from collections.abc import Iterable
-from typing import NamedTuple
+
+from proxy.views import ClusterCounters as ClusterCounters
+from proxy.views import EndpointView as EndpointView
+from proxy.views import OutlierState as OutlierState
+from proxy.views import WorkerView as WorkerView
 
 MAX_WORKERS: int
 MAX_CLUSTERS: int
@@ -9,59 +13,6 @@ STARTING: int
 READY: int
 DRAINING: int
 BUCKETS_MS: tuple[int, ...]
-
-class WorkerView(NamedTuple):
-    slot: int
-    pid: int
-    state: int
-    connections: int
-    snapshot: int
-    requests: int
-    log_lines_dropped: int
-    handed_over: int
-
-class ClusterCounters(NamedTuple):
-    requests_0xx: int
-    requests_1xx: int
-    requests_2xx: int
-    requests_3xx: int
-    requests_4xx: int
-    requests_5xx: int
-    retries: int
-    ejections: int
-    unejections: int
-    overflows: int
-    duration_ms_sum: int
-    buckets: tuple[int, ...]
-
-class EndpointView(NamedTuple):
-    in_flight: int
-    requests: int
-    failed: int
-    generation: int
-    ejected_left_ms: int
-    held: bool
-    logged: bool
-    dirty: bool
-    failures: int
-    ejections: int
-    backoff: int
-    ejection_ms: int
-
-class OutlierState(NamedTuple):
-    failures: int
-    generation: int
-    ejections: int
-    backoff: int
-    ejected_until_ms: int
-    ejection_ms: int
-    unejected_at_ms: int
-    run: int
-    held: bool
-    logged: bool
-    shared: bool
-    dirty: bool
-    version: int
 
 class Scoreboard:
     fd: int

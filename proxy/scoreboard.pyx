@@ -15,7 +15,8 @@ elsewhere.
 """
 
 import os
-from typing import NamedTuple
+
+from proxy.views import ClusterCounters, EndpointView, OutlierState, WorkerView
 
 from libc.string cimport memset, strncpy
 from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
@@ -60,72 +61,6 @@ cdef uint64_t MAGIC = 0x77617970_6f696e31
 cdef int64_t LEASE_NS = 3_000_000_000
 # Longer than any time limit, and still a number of nanoseconds in 64 bits (more than 200 years).
 cdef int64_t FOREVER_MS = 8_000_000_000_000
-
-
-class WorkerView(NamedTuple):
-    """One worker as the scoreboard shows it."""
-
-    slot: int
-    pid: int
-    state: int
-    connections: int
-    snapshot: int
-    requests: int
-    log_lines_dropped: int
-    handed_over: int
-
-
-class ClusterCounters(NamedTuple):
-    """What the workers of this replica counted for one cluster since it was first served; all only grow."""
-
-    requests_0xx: int
-    requests_1xx: int
-    requests_2xx: int
-    requests_3xx: int
-    requests_4xx: int
-    requests_5xx: int
-    retries: int
-    ejections: int
-    unejections: int
-    overflows: int
-    duration_ms_sum: int
-    buckets: tuple
-
-
-class EndpointView(NamedTuple):
-    """One endpoint: traffic counters and outlier state. Durations in milliseconds; ejected_left_ms 0 means it takes
-    traffic."""
-
-    in_flight: int
-    requests: int
-    failed: int
-    generation: int
-    ejected_left_ms: int
-    held: bool
-    logged: bool
-    dirty: bool
-    failures: int
-    ejections: int
-    backoff: int
-    ejection_ms: int
-
-
-class OutlierState(NamedTuple):
-    """The part of a row that outlier transitions read and write under the cluster's lock. Times: CLOCK_MONOTONIC ms."""
-
-    failures: int
-    generation: int
-    ejections: int
-    backoff: int
-    ejected_until_ms: int
-    ejection_ms: int
-    unejected_at_ms: int
-    run: int
-    held: bool
-    logged: bool
-    shared: bool
-    dirty: bool
-    version: int
 
 
 cdef int64_t monotonic_ns() noexcept nogil:

@@ -1,0 +1,69 @@
+"""Rows of the scoreboard as Python sees them: copies, taken at one moment. Pure data."""
+
+from typing import NamedTuple
+
+
+class WorkerView(NamedTuple):
+    """One worker as the scoreboard shows it."""
+
+    slot: int
+    pid: int
+    state: int
+    connections: int
+    snapshot: int
+    requests: int
+    log_lines_dropped: int
+    handed_over: int
+
+
+class ClusterCounters(NamedTuple):
+    """What the workers of this replica counted for one cluster since it was first served; all only grow."""
+
+    requests_0xx: int
+    requests_1xx: int
+    requests_2xx: int
+    requests_3xx: int
+    requests_4xx: int
+    requests_5xx: int
+    retries: int
+    ejections: int
+    unejections: int
+    overflows: int
+    duration_ms_sum: int
+    buckets: tuple[int, ...]
+
+
+class EndpointView(NamedTuple):
+    """One endpoint: traffic counters and outlier state. Durations in milliseconds; ejected_left_ms 0 means it takes
+    traffic."""
+
+    in_flight: int
+    requests: int
+    failed: int
+    generation: int
+    ejected_left_ms: int
+    held: bool
+    logged: bool
+    dirty: bool
+    failures: int
+    ejections: int
+    backoff: int
+    ejection_ms: int
+
+
+class OutlierState(NamedTuple):
+    """The part of a row that outlier transitions read and write under the cluster's lock. Times: CLOCK_MONOTONIC ms."""
+
+    failures: int
+    generation: int
+    ejections: int
+    backoff: int
+    ejected_until_ms: int
+    ejection_ms: int
+    unejected_at_ms: int
+    run: int
+    held: bool
+    logged: bool
+    shared: bool
+    dirty: bool
+    version: int
