@@ -27,6 +27,8 @@ def test_killed_and_restarted_empty(tmp_path: Path) -> None:
             with Load(made.replicas[0].port, 500) as load:
                 early.status = 503
                 wait_until(lambda: made.agrees(early), 2, "ejected by the fleet")
+                time.sleep(1)
+                killed = time.monotonic()
                 server.process.kill()
                 server.process.wait()
                 time.sleep(0.5)
@@ -35,11 +37,17 @@ def test_killed_and_restarted_empty(tmp_path: Path) -> None:
                 seen = load.statuses[503]
                 time.sleep(0.7)
                 assert load.statuses[503] == seen
+                back = time.monotonic()
                 server = restarted(server)
                 early.status = late.status = 200
                 wait_until(lambda: made.client.exists(key(early), key(late)) == 2, 2, "the new server is told")
                 time.sleep(1.2)
                 assert made.agrees(early, late), "nothing was lifted"
+                end = time.monotonic()
+            before, away = load.slowest(killed - 1, killed), load.slowest(killed, back)
+            returned = load.slowest(back, end)
+            print(f"p99, max in ms: before {before}, killed {away}, back {returned}")
+            assert max(away[0], returned[0]) < before[0] + LIMIT_MS
             only_good(load, 2 * (3 + load.connections))
             assert made.lines("outlier ejecting") == [2]
             assert made.lines("outlier unejecting") == [0]
