@@ -19,7 +19,7 @@ import os
 from proxy.views import ClusterCounters, EndpointView, OutlierState, WorkerView
 
 from libc.string cimport memset, strncpy
-from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
+from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 cdef extern from "errno.h":

@@ -65,10 +65,6 @@ cdef class Endpoint(IdleListener):
             stream.close()
         return 0
 
-    @property
-    def pooled(self) -> int:
-        return len(self.idle)
-
 
 cdef class Cluster:
     """One cluster in one worker, made from its part of a snapshot (proxy/snapshots.py says what is in it)."""

@@ -1,6 +1,5 @@
 # A worker's relay; theory in relay.pyx.
 from proxy.relay.context cimport Context
-from proxy.relay.exchange cimport Exchange
 from proxy.wire.stream cimport Stream
 
 cdef class Relay:

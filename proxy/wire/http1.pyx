@@ -18,7 +18,6 @@ from proxy.wire.head cimport (
     HOST,
     HTTP2_SETTINGS,
     KEEP_ALIVE,
-    NO_BODY,
     NOMINATED,
     PROXY_CONNECTION,
     SERVER,

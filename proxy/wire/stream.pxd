@@ -25,7 +25,6 @@ cdef class Deadlines:
     cdef int add(self, Stream stream) except -1
     cdef int remove(self, Stream stream) except -1
     cdef int expire(self, int64_t now) except -1
-    cdef int expire_all(self) except -1
 
 cdef class Stream:
     cdef char* buffer

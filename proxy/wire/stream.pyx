@@ -13,6 +13,7 @@ raises in ordinary life: they return one of the `Io` codes, because broken conne
   a byte now and then gains nothing.
 """
 
+from libc.stdint cimport INT64_MAX
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memmove
 
@@ -105,9 +106,6 @@ cdef class Deadlines:
             stream = self.first
         return 0
 
-    cdef int expire_all(self) except -1:
-        return self.expire(0x7fffffffffffffff)
-
     def tick(self):
         """Times out what is due now."""
         if self.duration:
@@ -115,7 +113,7 @@ cdef class Deadlines:
 
     def end_all(self):
         """Times out everything, due or not: the worker drains."""
-        self.expire_all()
+        self.expire(INT64_MAX)
 
     def __len__(self):
         cdef Stream stream = self.first
