@@ -46,8 +46,10 @@ cdef class Stream:
     cdef int put(self, const char* data, Py_ssize_t length) except? -100
     cdef int put_two(
             self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? -100
+    cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? -100
     cdef int finish(self) except? -100
     cdef int close(self) except -1
+    cdef int abort(self) except -1
     cdef int watch(self) except -1
     cdef bint alive(self) noexcept
 
@@ -60,6 +62,8 @@ cdef class Stream:
     cdef int arm(self, Deadlines deadlines) except -1
     cdef int disarm(self) except -1
 
+cdef char* new_buffer() except NULL
+cdef void free_buffer(char* buffer, Py_ssize_t capacity) noexcept
 cdef object get_hub()
 cdef greenlet current()
 cdef int run_soon(object callback) except -1

@@ -144,12 +144,20 @@ cdef class Stream:
         """Writes both in one go. `volatile_head` may be overwritten by others as soon as this waits; `data` may not."""
         raise NotImplementedError
 
+    cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? -100:
+        """Writes what can be written without waiting: how many bytes that were, or FAILED."""
+        raise NotImplementedError
+
     cdef int finish(self) except? -100:
         """Sends our end (a FIN); the other direction goes on."""
         raise NotImplementedError
 
     cdef int close(self) except -1:
         raise NotImplementedError
+
+    cdef int abort(self) except -1:
+        """Closes so that the peer sees a reset, not an end."""
+        return self.close()
 
     cdef int watch(self) except -1:
         """Lets `listener` know what happens while nobody reads."""

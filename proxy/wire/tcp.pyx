@@ -35,6 +35,10 @@ cdef extern from "sys/socket.h" nogil:
     int SOL_SOCKET
     int SO_ERROR
     int SO_KEEPALIVE
+    int SO_LINGER
+    struct linger:
+        int l_onoff
+        int l_linger
     int SHUT_WR
     int MSG_NOSIGNAL
     int MSG_PEEK
@@ -241,6 +245,21 @@ cdef class TcpStream(Stream):
                 return FAILED
         return 0
 
+    cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? -100:
+        cdef ssize_t n
+        if self.closed:
+            return FAILED
+        while True:
+            n = send(self.fd, data, length, MSG_NOSIGNAL)
+            if n >= 0:
+                self.written += n
+                return n
+            if errno == EAGAIN:
+                return 0
+            if errno != EINTR:
+                self.error = errno
+                return FAILED
+
     cdef int put_two(
             self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? -100:
         cdef iovec[2] parts
@@ -341,6 +360,13 @@ cdef class TcpStream(Stream):
         if self.writer is not None:
             get_hub().loop.run_callback(self._wake_writer, FAILED)
         return 0
+
+    cdef int abort(self) except -1:
+        cdef linger now
+        if not self.closed:
+            now.l_onoff, now.l_linger = 1, 0
+            setsockopt(self.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now))
+        return self.close()
 
 
 cdef TcpStream adopt(int fd, double stall_seconds):
