@@ -1,0 +1,251 @@
+"""TLS of the mesh: real handshakes, whom they let in, and what is said of the others."""
+
+import socket
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from certificates import CLIENT, CLIENT_POD, ENDPOINT_POD, SERVER, WAYPOINT, Authority, Leaf, self_signed
+
+from proxy.wire import mesh_tls
+from proxy.wire.mesh_tls import MeshTls
+
+CA = Authority()
+OTHER_CA = Authority(name="another.example")
+OURS = CA.leaf()
+
+
+class Result(NamedTuple):
+    """What each side has after a handshake and a byte each way: an `ssl.SSLObject`, or the error."""
+
+    server: Any
+    client: Any
+
+
+def meet(server: ssl.SSLContext, client: ssl.SSLContext) -> Result:
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = [client.wrap_bio(down, up), server.wrap_bio(up, down, server_side=True)]
+    met: list[Any] = [None, None]
+    for _ in range(4):  # each a flight
+        for index, side in enumerate(sides):
+            if met[index] is None:
+                try:
+                    side.do_handshake()
+                    side.write(b"x")
+                    met[index] = side if side.read(1) else None  # a TLS 1.3 client hears of a refusal only here
+                except ssl.SSLWantReadError:
+                    pass
+                except ssl.SSLError as fault:
+                    met[index] = fault
+    return Result(met[1], met[0])
+
+
+def of(leaf: Leaf, *trust_domains: str) -> MeshTls:
+    return MeshTls(leaf.tls(*trust_domains))
+
+
+# -- handshakes that succeed ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        CA.leaf(CLIENT_POD),
+        CA.leaf(CLIENT_POD, kind="rsa"),
+        CA.leaf(CLIENT_POD, authority_key=False),
+        Authority(parent=Authority(parent=CA)).leaf(CLIENT_POD),
+    ],
+    ids=["ec", "rsa", "no authority key identifier", "two intermediates"],
+)
+def test_peers_of_one_mesh_meet_and_know_each_other(client: Leaf) -> None:
+    ours, theirs = of(OURS), of(client)
+    result = meet(ours.server, theirs.client)
+    assert result.server.version() == result.client.version() == "TLSv1.3"
+    assert result.server.selected_alpn_protocol() == "h2"
+    assert ours.identity_of(result.server) == theirs.identity == CLIENT_POD
+    assert theirs.identity_of(result.client) == ours.identity == WAYPOINT
+    assert ours.identity_of(result.server._sslobj) == CLIENT_POD, "the C object under it will do"
+    assert not ours.refusal(CLIENT_POD)
+
+
+def test_nothing_can_be_resumed() -> None:
+    result = meet(of(OURS).server, of(CA.leaf(CLIENT_POD)).client)
+    assert not result.client.session.has_ticket
+    assert of(OURS).server.num_tickets == 0
+
+
+def test_a_root_may_itself_be_issued_by_another() -> None:
+    below = Authority(parent=CA)
+    server, client = below.leaf(roots=below.pem), below.leaf(CLIENT_POD, roots=below.pem)
+    assert of(server).identity_of(meet(of(server).server, of(client).client).server) == CLIENT_POD
+
+
+def test_several_roots_are_one_bundle() -> None:
+    both = CA.pem + OTHER_CA.pem
+    ours, theirs = of(CA.leaf(roots=both)), of(OTHER_CA.leaf(CLIENT_POD, roots=both))
+    assert ours.identity_of(meet(ours.server, theirs.client).server) == CLIENT_POD
+
+
+def test_contexts_are_the_standard_librarys_when_gevent_has_patched_it() -> None:
+    code = (
+        "from gevent import monkey; monkey.patch_all()\n"
+        "import ssl\nfrom certificates import Authority\nfrom proxy.wire.mesh_tls import MeshTls\n"
+        "made = MeshTls(Authority().leaf().tls())\n"
+        "for each in (made.server, made.client):\n"
+        "    assert type(each).__module__ == 'ssl' and ssl.SSLContext.__module__ == 'gevent.ssl'\n"
+        "    assert each.minimum_version == each.maximum_version == ssl.TLSVersion.TLSv1_3\n"
+        "    assert each.verify_mode == ssl.CERT_REQUIRED and not each.check_hostname\n"
+        "    assert not each.verify_flags & ssl.VERIFY_X509_STRICT\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    path = {"PYTHONPATH": f"{root}:{root / 'tests'}"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=path)
+
+
+# -- handshakes that fail ---------------------------------------------------------------------------------------------
+
+
+def without_certificate() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(cadata=CA.pem.decode())
+    return context
+
+
+def with_certificate(leaf: Leaf, directory: Path) -> ssl.SSLContext:
+    """A client that is not ours, so that it may do what ours does not."""
+    context = without_certificate()
+    leaf.write(directory)
+    context.load_cert_chain(directory / "cert-chain.pem", directory / "key.pem")
+    return context
+
+
+@pytest.mark.parametrize(
+    ("client", "ours", "theirs"),
+    [
+        (of(CA.leaf(CLIENT_POD, starts=-7200, lasts=-3600)).client, "certificate has expired", "certificate expired"),
+        (of(CA.leaf(CLIENT_POD, starts=3600)).client, "certificate is not yet valid", "refused ours: bad certificate"),
+        (of(OTHER_CA.leaf(CLIENT_POD, roots=CA.pem)).client, "unable to get local issuer", "unknown CA"),
+        (of(CA.leaf(CLIENT_POD, usages=[SERVER])).client, "nsuitable certificate purpose", "refused ours"),
+        (without_certificate(), "it sent no certificate", "certificate is required"),
+    ],
+    ids=["expired", "not yet valid", "another CA", "not for clients", "none"],
+)
+def test_a_client_is_refused_with_a_reason(client: ssl.SSLContext, ours: str, theirs: str) -> None:
+    result = meet(of(OURS).server, client)
+    assert ours in mesh_tls.reason_of(result.server)
+    assert theirs in mesh_tls.reason_of(result.client)
+
+
+def test_a_self_signed_client_is_refused() -> None:
+    leaf = self_signed(CLIENT_POD)
+    leaf.roots = CA.pem
+    assert "self-signed certificate" in mesh_tls.reason_of(meet(of(OURS).server, of(leaf).client).server)
+
+
+@pytest.mark.parametrize(
+    ("server", "reason"),
+    [
+        (CA.leaf(ENDPOINT_POD, starts=-7200, lasts=-3600), "certificate has expired"),
+        (OTHER_CA.leaf(ENDPOINT_POD, roots=CA.pem), "unable to get local issuer"),
+        (CA.leaf(ENDPOINT_POD, usages=[CLIENT]), "nsuitable certificate purpose"),
+    ],
+    ids=["expired", "another CA", "not for servers"],
+)
+def test_an_endpoint_is_refused_with_a_reason(server: Leaf, reason: str) -> None:
+    assert reason in mesh_tls.reason_of(meet(of(server).server, of(OURS).client).client)
+
+
+def test_tls_1_2_is_refused() -> None:
+    client = without_certificate()
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    assert mesh_tls.reason_of(meet(of(OURS).server, client).server) == "it does not speak TLS 1.3"
+
+
+@pytest.mark.parametrize("offered", [[], ["http/1.1"]])
+def test_another_protocol_is_noticed(tmp_path: Path, offered: list[str]) -> None:
+    client = with_certificate(CA.leaf(CLIENT_POD), tmp_path)
+    if offered:
+        client.set_alpn_protocols(offered)
+    result = meet(of(OURS).server, client)
+    assert "h2" in mesh_tls.refusal_of_protocol(result.server.selected_alpn_protocol())
+    assert not mesh_tls.refusal_of_protocol("h2")
+    assert mesh_tls.refusal_of_protocol("http/1.1") == "ALPN http/1.1 is not h2"
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", "it sends plain HTTP, not TLS"),
+        (b"\0\0\0\0\0\0\0\0\0\0\0\0", "what it sends is not TLS"),
+        (b"", "it closed the connection during the handshake"),
+    ],
+)
+def test_what_is_not_tls_is_said_to_be_so(sent: bytes, reason: str) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(sent)
+        theirs.shutdown(socket.SHUT_WR)
+        with pytest.raises(OSError) as caught:
+            of(OURS).server.wrap_socket(ours, server_side=True)
+    assert mesh_tls.reason_of(caught.value) == reason
+
+
+def test_other_errors_say_themselves() -> None:
+    assert mesh_tls.reason_of(ConnectionResetError(104, "Connection reset by peer")) == "connection reset by peer"
+    assert mesh_tls.reason_of(TimeoutError()) == "timed out"
+
+
+# -- who a peer is ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "uris",
+    [
+        ("",),
+        ("https://cluster.local/ns/httpbin/sa/x",),
+        ("spiffe://cluster.local/ns/httpbin/sa/x/y",),
+        ("spiffe://cluster.local/ns/httpbin/sa/",),
+        ("spiffe:///ns/httpbin/sa/x",),
+        ("spiffe://cluster.local/sa/httpbin/ns/x",),
+        ("SPIFFE://cluster.local/ns/httpbin/sa/x",),
+        ("spiffe://cluster.local/ns/httpbin/sa/x y",),
+        ("spiffe://cluster.local/ns/httpbin/sa/x\n",),
+        (CLIENT_POD, WAYPOINT),
+    ],
+)
+def test_what_is_no_identity(tmp_path: Path, uris: tuple[str, ...]) -> None:
+    leaf, ours = CA.leaf(*uris), of(OURS)
+    client = with_certificate(leaf, tmp_path)
+    assert ours.identity_of(meet(ours.server, client).server) is None
+    assert ours.refusal(None) == "certificate has no SPIFFE URI"
+    with pytest.raises(ValueError, match="no SPIFFE URI"):
+        of(leaf)
+
+
+def test_a_peer_must_be_of_one_of_our_trust_domains() -> None:
+    ours = of(OURS, "cluster.local", "old.example")
+    assert not ours.refusal("spiffe://old.example/ns/a/sa/b")
+    reason = ours.refusal("spiffe://evil.example/ns/httpbin/sa/client-in-ambient")
+    assert reason == "trust domain evil.example is not one of cluster.local, old.example"
+
+
+def test_an_endpoint_must_be_who_it_is_said_to_be() -> None:
+    ours = of(OURS, "cluster.local", "old.example")
+    assert not ours.refusal_of_endpoint(ENDPOINT_POD, "")
+    assert not ours.refusal_of_endpoint(ENDPOINT_POD, "ns/httpbin/sa/in-ambient")
+    assert not ours.refusal_of_endpoint("spiffe://old.example/ns/httpbin/sa/in-ambient", "ns/httpbin/sa/in-ambient")
+    assert ours.refusal_of_endpoint(CLIENT_POD, "ns/httpbin/sa/in-ambient") == (
+        "it is ns/httpbin/sa/client-in-ambient, not ns/httpbin/sa/in-ambient"
+    )
+    assert "evil.example" in ours.refusal_of_endpoint("spiffe://evil.example/ns/a/sa/b", "ns/a/sa/b")
+    assert ours.refusal_of_endpoint(None, "") == "certificate has no SPIFFE URI"
+
+
+def test_keys_that_are_encrypted_or_not_the_leafs_are_errors() -> None:
+    wrong = OURS.tls() | {"key": CA.leaf().key}
+    with pytest.raises(ssl.SSLError, match="KEY_VALUES_MISMATCH"):
+        MeshTls(wrong)
