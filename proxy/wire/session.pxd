@@ -26,6 +26,7 @@ cdef class Session:
     cdef uint32_t fault_code
     cdef bint busy                  # inside nghttp2, which must not be entered again
     cdef int64_t refilled
+    cdef int64_t stall_ns           # for its streams: how long one wait to write may take; 0: for ever
     # what nghttp2 has made and the transport has not taken
     cdef char* out
     cdef Py_ssize_t out_start, out_end, out_capacity

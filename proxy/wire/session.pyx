@@ -349,9 +349,9 @@ cdef class Session:
         stream.session = self
         stream.id = id
         stream.live = True
-        if stream.local is None:
-            stream.local = self.transport.local
-        stream.peer = self.transport.peer
+        stream.local, stream.peer = self.transport.local, self.transport.peer
+        stream.identity, stream.target = self.transport.identity, self.transport.target
+        stream.stall_ns = self.stall_ns
         self.streams[id] = stream
         return 0
 

@@ -37,6 +37,9 @@ cdef class Stream:
     cdef int reader_result
     cdef IdleListener listener
     cdef readonly bytes local, peer     # "ip:port"
+    cdef readonly bytes identity        # the peer's, by its certificate: a SPIFFE URI; None without one
+    cdef readonly bytes target          # in a tunnel: the CONNECT authority, what the client asked for; else None
+    cdef readonly bint http2            # the messages on it came in HTTP/2
     # membership in one Deadlines list
     cdef Deadlines deadlines
     cdef Stream before, after

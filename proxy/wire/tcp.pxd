@@ -34,3 +34,6 @@ cdef class TcpStream(Stream):
 cdef TcpStream adopt(int fd, double stall_seconds)
 cdef int accept_one(int listener) noexcept nogil
 cdef TcpStream connect(Address address, double seconds, double stall_seconds, int* error)
+cdef int connect_stream(
+    TcpStream stream, Address address, double seconds, double stall_seconds, int* error) except? -100
+cdef int set_up(TcpStream stream, double stall_seconds) except -1

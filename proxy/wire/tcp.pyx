@@ -399,15 +399,21 @@ cdef int accept_one(int listener) noexcept nogil:
 
 cdef TcpStream connect(Address address, double seconds, double stall_seconds, int* error):
     """A new connection, or None with the errno in `error` (ETIMEDOUT when `seconds` have passed)."""
-    cdef TcpStream stream
+    cdef TcpStream stream = TcpStream()
+    return stream if connect_stream(stream, address, seconds, stall_seconds, error) == 0 else None
+
+
+cdef int connect_stream(
+        TcpStream stream, Address address, double seconds, double stall_seconds, int* error) except? -100:
+    """Connects a fresh stream: 0, or FAILED with the errno."""
     cdef int code = 0
     cdef int waited
     cdef socklen_t length = sizeof(code)
     cdef int fd = c_socket(address.raw.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+    error[0] = 0
     if fd < 0:
         error[0] = errno
-        return None
-    stream = TcpStream()
+        return FAILED
     stream.fd = fd
     if c_connect(fd, <sockaddr*>&address.raw, address.length) < 0:
         error[0] = errno
@@ -417,7 +423,5 @@ cdef TcpStream connect(Address address, double seconds, double stall_seconds, in
             error[0] = ETIMEDOUT if waited == TIMED_OUT else code
         if error[0]:
             stream.close()
-            return None
-    error[0] = 0
-    set_up(stream, stall_seconds)
-    return stream
+            return FAILED
+    return set_up(stream, stall_seconds)

@@ -2,14 +2,15 @@
 from proxy.wire.session cimport Http2Stream, Session
 
 cdef enum:
+    MAX_METHOD = 32
     MAX_AUTHORITY = 320             # a DNS name and a port, with room
 
 cdef class Tunnel(Http2Stream):
     cdef readonly bytes method, authority, forwarded, baggage
-    cdef readonly int status            # client role: the answer; 0: none yet
-    cdef object answer                  # client role: the greenlet that waits for it
-    cdef int field_bytes
+    cdef readonly int status            # the answer, given or received; 0: none yet
+    cdef bint answered
 
     cdef int respond(self, int status) except -1
+    cdef int await_answer(self, double seconds) except? -100
 
 cdef Tunnel open_tunnel(Session session, bytes authority, bytes forwarded)
