@@ -29,6 +29,7 @@ cdef class Attempting(IdleListener):
     cdef bint half_closed, left, log_request
     cdef bint unread                     # the client may still be sending what nobody will read
     cdef int connect_error
+    cdef list reasons                    # beside the errno, why there is no connection
     cdef uint32_t generation
     cdef int64_t started_wall, started, sent_at, service_ms
     cdef int64_t first_byte_written

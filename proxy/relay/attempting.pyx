@@ -7,14 +7,13 @@ leave.
 """
 
 import gevent
-from libc.errno cimport EADDRNOTAVAIL, EMFILE, ENFILE, ENOBUFS, ENOMEM
 
 from proxy.policy.outlier cimport judge_abandoned, judge_status
 from proxy.policy.retry cimport may_replay, may_retry
+from proxy.relay.pool cimport own_shortage, reach
 from proxy.scoreboard cimport monotonic_ns, wp_add, wp_add64, wp_load64, wp_loadu, wp_store64
 from proxy.wire.http1 cimport write_interim, write_request
 from proxy.wire.stream cimport CANCELLED, DATA_WAITS, FAILED, PEER_CLOSED, TIMED_OUT
-from proxy.wire.tcp cimport connect
 
 from proxy.policy import outlier
 from proxy.relay import faults
@@ -74,8 +73,8 @@ cdef class Attempting(IdleListener):
             stream = self.endpoint.take()
         self.pooled = stream is not None
         if stream is None:
-            stream = connect(self.endpoint.address, self.cluster.connect_seconds, self.context.stall_seconds,
-                             &self.connect_error)
+            self.reasons = []
+            stream = reach(self.endpoint, self.cluster, self.context, self.client, &self.connect_error, self.reasons)
         self.upstream = stream
         return stream is not None
 
@@ -84,7 +83,7 @@ cdef class Attempting(IdleListener):
         if not connected:
             if not own_shortage(self.connect_error):
                 self.report_failure(0)
-            self.fault = faults.connect_failed(self.connect_error, self.retries > 0, self.exhausted())
+            self.fault = faults.connect_failed(self.connect_error, self.retries > 0, self.exhausted(), self.reasons)
             return FAILED_ATTEMPT
         self.endpoint_local = self.upstream.local
         self.first_byte_written = self.upstream.written
@@ -311,9 +310,3 @@ cdef class Attempting(IdleListener):
             self.upstream.close()
             self.upstream = None
         return 0
-
-
-cdef bint own_shortage(int error) noexcept:
-    """Whether a connection was not even tried, for want of descriptors, memory or ports of our own: that says nothing
-    about the endpoint."""
-    return error in (EMFILE, ENFILE, ENOMEM, ENOBUFS, EADDRNOTAVAIL)

@@ -6,6 +6,7 @@ know of a waypoint holds here.
 
 import errno
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -45,13 +46,16 @@ CLOSED = Fault(Owner.US, 403, b"-", b"rbac_access_denied_matched_policy[none]", 
 NO_HEALTHY_ENDPOINT = Fault(Owner.ENDPOINT, 503, b"UH", b"no_healthy_upstream", b"no healthy upstream")
 
 
-def connect_failed(error: int, retried: bool, exhausted: bool) -> Fault:
-    """No connection to the endpoint: refused, unreachable or (ETIMEDOUT) not answered within connectTimeout."""
+def connect_failed(error: int, retried: bool, exhausted: bool, reasons: Sequence[str] = ()) -> Fault:
+    """No connection to the endpoint: refused, unreachable or (ETIMEDOUT) not answered within connectTimeout.
+
+    `reasons`: what a tunnel or TLS had to say, instead of the errno.
+    """
     flags = b"URX,UF" if exhausted else b"UF"
     if error == errno.ETIMEDOUT:
         return _reset(b"before", b"connection timeout", flags, retried)
-    text = b"delayed connect error: " + os.strerror(error).encode()
-    return _reset(b"before", b"remote connection failure", flags, retried, text)
+    text = reasons[0] if reasons else f"delayed connect error: {os.strerror(error)}"
+    return _reset(b"before", b"remote connection failure", flags, retried, text.encode())
 
 
 def endpoint_closed(retried: bool, exhausted: bool) -> Fault:
