@@ -138,7 +138,7 @@ class Controller:
         self._apply()
 
     def _addresses_of(self, snapshot: model.Snapshot | None) -> dict[str, model.Listener]:
-        listeners = snapshot.listeners if snapshot else ()
+        listeners = [each for each in snapshot.listeners if each.protocol == "HTTP"] if snapshot else []
         return {addresses.join(self._settings.bind, each.port): each for each in listeners}
 
     def _apply(self) -> None:

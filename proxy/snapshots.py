@@ -3,11 +3,21 @@
 Decides nothing about the mesh and sends nothing. The body's form:
 
     {"number", "full", "clusters": [...], "removed": [name],
-     "listeners": [{"name", "address", "protocol", "routes": {host: cluster}}]}
+     "listeners": [{"name", "address", "protocol": "HTTP" | "HBONE", "routes": {bytes: cluster},
+                    "clusters": [cluster]}],
+     "tls": None | {"chain": PEM bytes, "key": PEM bytes, "roots": PEM bytes, "trust_domains": [text]}}
     cluster: {"name", "slot", "envoy_name", "authority", "connect_timeout_ms", "abandoned_ms", "closed", "outlier",
-              "endpoints": [{"ip", "port", "workload", "slot"}]}
+              "protocol": "http" | "http2" | "tcp" | "undeclared",
+              "endpoints": [{"ip", "port", "workload", "hbone", "identity", "slot"}]}
 
-`listeners` is always complete; `clusters` and `removed` say what is new since the number the worker has, unless `full`.
+`listeners` and `tls` are always complete; `clusters` and `removed` say what is new since the number the worker has,
+unless `full`. The names in a listener are those of clusters in the same body or an earlier one.
+
+`routes` are Hosts (HTTP) or CONNECT authorities (HBONE), see `proxy.mesh.routes`. `clusters` of a listener are all it
+may reach: an HBONE listener looks up a CONNECT authority that is not in `routes` among their endpoints, and serves it
+by that endpoint alone. An endpoint with `hbone` is reached through a tunnel to port 15008 of its ip; `identity` is ""
+or what its certificate must say after one of `trust_domains`: `spiffe://<trust domain>/` + "ns/httpbin/sa/in-ambient".
+Both may change while ip, port, workload and slot stay.
 A slot is an index into the scoreboard. It is given back only when no worker can still mean its old owner by it: all
 have acknowledged the removal, nothing is in flight on it, and `QUARANTINE_S` have passed (the store may still answer).
 """
@@ -67,6 +77,8 @@ class Snapshots:
         self.number = 0
         """0: there is none yet."""
         self.listeners: list[Wire] = []
+        self.tls: Wire | None = None
+        """Certificates in wire form, the private key among them: not for the admin pages."""
         self._clusters: dict[str, Wire] = {}
         self._changed: dict[str, int] = {}  # cluster -> number that changed it last
         self._removed: dict[str, int] = {}  # cluster -> number that removed it
@@ -88,11 +100,13 @@ class Snapshots:
         """Continue from a full body that a former controller made."""
         kept: Wire = msgpack.unpackb(body)
         self.number = self._history = kept["number"]
-        self.listeners = kept["listeners"]
+        self.listeners, self.tls = kept["listeners"], kept.get("tls")
         self._clusters = {cluster["name"]: cluster for cluster in kept["clusters"]}
         self._changed = dict.fromkeys(self._clusters, self.number)
 
-    def update(self, listeners: Sequence[Wire], clusters: Iterable[Cluster], now: float) -> bool:
+    def update(
+        self, listeners: Sequence[Wire], clusters: Iterable[Cluster], now: float, tls: Wire | None = None
+    ) -> bool:
         """Put a new configuration in force; False when it is the one that is. MemoryError: the scoreboard is full."""
         try:
             wire = self._allocate(clusters)
@@ -101,11 +115,11 @@ class Snapshots:
             raise
         changed = [name for name, cluster in wire.items() if self._clusters.get(name) != cluster]
         removed = [name for name in self._clusters if name not in wire]
-        if self.number and not changed and not removed and self.listeners == listeners:
+        if self.number and not changed and not removed and (self.listeners, self.tls) == (listeners, tls):
             self._retire(self.number, now)  # what a former controller had not given back yet
             return False
         self.number += 1
-        self.listeners, self._clusters = list(listeners), wire
+        self.listeners, self.tls, self._clusters = list(listeners), tls, wire
         for name in changed:
             self._changed[name] = self.number
             self._removed.pop(name, None)
@@ -121,7 +135,14 @@ class Snapshots:
         news = [cluster for name, cluster in self._clusters.items() if full or self._changed[name] > since]
         removed = [] if full else [name for name, number in self._removed.items() if number > since]
         body: bytes = msgpack.packb(
-            {"number": self.number, "full": full, "listeners": self.listeners, "clusters": news, "removed": removed}
+            {
+                "number": self.number,
+                "full": full,
+                "listeners": self.listeners,
+                "clusters": news,
+                "removed": removed,
+                "tls": self.tls,
+            }
         )
         return body
 
@@ -188,11 +209,18 @@ def _cluster_wire(cluster: Cluster, slot: int, endpoints: list[Wire]) -> Wire:
         "abandoned_ms": cluster.abandoned_ms,
         "closed": cluster.closed,
         "outlier": asdict(cluster.outlier) if cluster.outlier else None,
+        "protocol": cluster.protocol,
         "endpoints": endpoints,
     }
 
 
 def listener_wire(listener: Listener, address: str) -> Wire:
-    """A listener in wire form; Hosts as the bytes a request has."""
+    """A listener in wire form; Hosts and authorities as the bytes a request has."""
     routes = {host.encode("latin-1"): cluster for host, cluster in listener.routes.items()}
-    return {"name": listener.name, "address": address, "protocol": listener.protocol, "routes": routes}
+    return {
+        "name": listener.name,
+        "address": address,
+        "protocol": listener.protocol,
+        "routes": routes,
+        "clusters": list(listener.clusters),
+    }

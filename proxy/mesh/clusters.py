@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from proxy.mesh import slices
 from proxy.mesh.destination_rule import DestinationRule
 from proxy.mesh.gateways import Gateway
 from proxy.mesh.guards import Guard
 from proxy.mesh.lines import Path
-from proxy.mesh.model import Cluster
+from proxy.mesh.model import Cluster, Endpoint
 from proxy.mesh.protocol import Speaks
 from proxy.mesh.report import Report
 from proxy.mesh.rules import Rules
 from proxy.mesh.services import Service, ServicePort
 from proxy.mesh.slices import Slice
+from proxy.mesh.workload_entries import WorkloadEntry
+
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """Where the endpoints of a Service come from, in balancing order."""
+
+    slices: Sequence[Slice]
+    entries: Sequence[WorkloadEntry]
+
+    def endpoints(self, port: ServicePort) -> tuple[Endpoint, ...]:
+        more = (entry.endpoint(port) for entry in self.entries if entry.healthy)
+        return slices.endpoints(self.slices, port, (endpoint for endpoint in more if endpoint))
 
 
 class Clusters:
     """Builds clusters for one Gateway, and reports what a user should know about each."""
 
     def __init__(
-        self, gateway: Gateway, rules: Rules, guards: Sequence[Guard], members: Sequence[Slice], report: Report
+        self,
+        gateway: Gateway,
+        rules: Rules,
+        guards: Sequence[Guard],
+        members: Sequence[Slice],
+        entries: Sequence[WorkloadEntry],
+        report: Report,
     ) -> None:
         self._gateway = gateway
         self._rules = rules
@@ -31,38 +50,58 @@ class Clusters:
         self._slices: dict[tuple[str, str], list[Slice]] = {}
         for each in sorted(members, key=lambda each: each.manifest.name):
             self._slices.setdefault((each.manifest.namespace, each.service), []).append(each)
+        self._entries: dict[str, list[WorkloadEntry]] = {}
+        for entry in sorted(entries, key=lambda entry: entry.manifest.name):
+            self._entries.setdefault(entry.manifest.namespace, []).append(entry)
 
-    def of(self, service: Service) -> dict[int, Cluster]:
-        """The clusters of a Service's HTTP ports by port number, in the Service's order."""
+    def of(self, service: Service, tunnelled: bool) -> dict[int, Cluster]:
+        """The clusters of a Service by port number, in the Service's order.
+
+        `tunnelled`: it is served by an HBONE listener, which takes TCP ports too.
+        """
         rule = self._rules.select(service.host, service.manifest.namespace)
         closed = self._closed(service)
-        members = self._slices.get((service.manifest.namespace, service.manifest.name), [])
-        if not members:
-            self._warn(service, (), "has no EndpointSlice, so it has no endpoints")
+        members = self._members(service)
         found = {}
         for port in service.ports:
-            if self._served(service, port):
+            if self._served(service, port, tunnelled):
                 found[port.number] = self._cluster(service, port, members, rule, closed)
         if not found:
-            self._warn(service, ("spec", "ports"), "has no HTTP port, so an HTTP listener does not serve it")
+            text = "has no TCP port" if tunnelled else "has no HTTP port, and HTTP listeners serve no other"
+            self._warn(service, ("spec", "ports"), f"{text}, so it is not served")
         return found
 
+    def _members(self, service: Service) -> _Members:
+        found = self._slices.get((service.manifest.namespace, service.manifest.name), [])
+        entries = [each for each in self._entries.get(service.manifest.namespace, []) if each.selected_by(service)]
+        if not found and not entries:
+            self._warn(service, (), "has no EndpointSlice, so it has no endpoints")
+        return _Members(found, entries)
+
     def _cluster(
-        self, service: Service, port: ServicePort, members: list[Slice], rule: DestinationRule | None, closed: str
+        self, service: Service, port: ServicePort, members: _Members, rule: DestinationRule | None, closed: str
     ) -> Cluster:
-        if members and all(slices.target(each, port) is None for each in members):
-            text = f'no EndpointSlice of it has a port named "{port.name}", so the port has no endpoints'
-            self._warn(service, ("spec", "ports", port.index, "name"), text)
-        name = f"{service.manifest.id}:{port.number}"
-        endpoints = slices.endpoints(members, port)
+        self._check_port(service, port, members)
         cluster = Cluster(
-            name=name,
-            envoy_name=f"inbound-vip|{port.number}|http|{service.host}",
+            name=f"{service.manifest.id}:{port.number}",
+            envoy_name=f"inbound-vip|{port.number}|{'http' if port.http else 'tcp'}|{service.host}",
             authority=f"{service.host}:{port.number}",
-            endpoints=endpoints,
+            endpoints=members.endpoints(port),
             closed=closed,
+            protocol=port.speaks.value,
         )
         return cluster if rule is None else self._governed(cluster, rule, port.number)
+
+    def _check_port(self, service: Service, port: ServicePort, members: _Members) -> None:
+        """Say why a port has fewer endpoints than it looks."""
+        for entry in members.entries:
+            if entry.endpoint(port) is None:
+                text = f'has no port "{port.target}", so it is no endpoint of {service.manifest.id}:{port.number}'
+                self._report.warn(entry.manifest, ("spec", "ports"), text)
+        if members.slices and all(slices.target(each, port) is None for each in members.slices):
+            text = f'no EndpointSlice of it has a port named "{port.name}"'
+            text += "" if members.entries else ", so the port has no endpoints"
+            self._warn(service, ("spec", "ports", port.index, "name"), text)
 
     def _governed(self, cluster: Cluster, rule: DestinationRule, port: int) -> Cluster:
         policy = rule.policy_for(port)
@@ -82,13 +121,12 @@ class Clusters:
             destination_rule=rule.manifest.id,
         )
 
-    def _served(self, service: Service, port: ServicePort) -> bool:
-        where: Path = ("spec", "ports", port.index)
-        if port.speaks is Speaks.HTTP2:
-            self._warn(service, where, f"port {port.number} is declared HTTP/2; this version speaks HTTP/1.1 to it")
-        elif port.speaks is Speaks.TCP:
-            self._warn(service, where, f"port {port.number} is declared TCP; an HTTP listener does not serve it")
-        return port.http
+    def _served(self, service: Service, port: ServicePort, tunnelled: bool) -> bool:
+        if port.speaks is Speaks.TCP and not tunnelled:
+            text = f"port {port.number} is declared TCP; an HTTP listener does not serve it"
+            self._warn(service, ("spec", "ports", port.index), text)
+            return False
+        return port.speaks is not Speaks.UDP
 
     def _closed(self, service: Service) -> str:
         guards = [guard for guard in self._guards if guard.closes(service, self._gateway)]

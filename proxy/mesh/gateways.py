@@ -15,7 +15,10 @@ from proxy.mesh.schema import At, filled, items, mapping, matching, one_of, port
 HTTP = "HTTP"
 HBONE = "HBONE"
 _PROXY = "istio.io/PROXY"
-_WAYPOINT_FOR = "istio.io/waypoint-for"
+SERVED = frozenset({HTTP, HBONE})
+"""The protocols of listeners that this version opens."""
+WAYPOINT_FOR = "istio.io/waypoint-for"
+TRAFFIC = ("service", "workload", "all", "none")
 
 # One socket can speak one of these, so they cannot share a port with anything; HTTPS and TLS may, by name.
 _ALONE = frozenset({HTTP, HBONE, _PROXY, "TCP"})
@@ -48,12 +51,17 @@ class GatewayListener:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A valid Gateway. `serves_services` is false where `istio.io/waypoint-for` says workload or none."""
+    """A valid Gateway. `traffic` is what `istio.io/waypoint-for` says: "service", "workload", "all" or "none"."""
 
     manifest: Manifest
     class_name: str
     listeners: tuple[GatewayListener, ...]
-    serves_services: bool
+    traffic: str
+
+    @property
+    def serves_services(self) -> bool:
+        """Whether Services are served under their own addresses and names."""
+        return self.traffic in ("service", "all")
 
 
 def check(manifest: Manifest, report: Report) -> None:
@@ -91,12 +99,12 @@ def read(manifest: Manifest, classes: Sequence[Manifest]) -> Gateway:
     spec: dict[str, Any] = manifest.spec
     class_name = spec["gatewayClassName"]
     class_labels = next((each.labels for each in classes if each.name == class_name), {})
-    traffic = manifest.labels.get(_WAYPOINT_FOR) or class_labels.get(_WAYPOINT_FOR) or "service"
+    traffic = manifest.labels.get(WAYPOINT_FOR) or class_labels.get(WAYPOINT_FOR) or "service"
     return Gateway(
         manifest,
         class_name,
         tuple(_listener(entry, index) for index, entry in enumerate(spec["listeners"])),
-        traffic in ("service", "all"),
+        traffic,
     )
 
 

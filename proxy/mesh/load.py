@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from proxy.mesh import destination_rule, gateways, guards, services, slices
+from proxy.mesh import destination_rule, gateways, guards, services, slices, workload_entries, workloads
 from proxy.mesh.manifests import Document, Manifest, Trees, read_objects
 from proxy.mesh.model import Fault, Snapshot
 from proxy.mesh.report import Report
@@ -19,6 +19,8 @@ __all__ = ["Document", "Loaded", "Trees", "load"]
 _CHECKS: dict[str, Callable[[Manifest, Report], None]] = {
     "Service": services.check,
     "EndpointSlice": slices.check,
+    "Pod": workloads.check,
+    "WorkloadEntry": workload_entries.check,
     "Gateway": gateways.check,
     "DestinationRule": destination_rule.check,
     "AuthorizationPolicy": guards.check,

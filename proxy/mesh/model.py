@@ -15,11 +15,17 @@ DEFAULT_ABANDONED_MS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One `ip:port` of a workload; `workload` is the Pod's name, "" when nothing names it."""
+    """One `ip:port` of a workload; `workload` is the Pod's name, "" when nothing names it.
+
+    `hbone`: it is reached through a tunnel to port 15008 of `ip`. `identity` is what its certificate must say after the
+    trust domain, "ns/httpbin/sa/in-ambient"; "" when its service account is not known.
+    """
 
     ip: str
     port: int
     workload: str
+    hbone: bool = False
+    identity: str = ""
 
     @property
     def address(self) -> str:
@@ -43,7 +49,8 @@ class Cluster:
 
     `endpoints` are the ready ones in balancing order. `abandoned_ms` 0 means that a request given up by its client
     says nothing about the endpoint. `closed` is "" or the reason why every request gets 403.
-    `destination_rule` is "namespace/name" of the rule in force, or "".
+    `destination_rule` is "namespace/name" of the rule in force, or "". `protocol` is what the port is declared to
+    speak: "http", "http2", "tcp" or "undeclared" (a client's first bytes tell).
     """
 
     name: str
@@ -55,16 +62,23 @@ class Cluster:
     outlier: OutlierDetection | None = None
     closed: str = ""
     destination_rule: str = ""
+    protocol: str = "http"
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One port of the Gateway. `routes`: every Host it answers, lower case, with and without port, and its cluster."""
+    """One port of the Gateway; `protocol` is "HTTP" or "HBONE".
+
+    `routes`, lower case: every Host that an HTTP listener answers, with and without port, and its cluster; every
+    CONNECT authority of an HBONE listener that stands for a Service, always with port. `clusters`: the names of all it
+    may reach; an HBONE listener also takes the `ip:port` of their endpoints.
+    """
 
     name: str
     port: int
     protocol: str
     routes: Mapping[str, str]
+    clusters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ class Speaks(Enum):
     UNDECLARED = "undeclared"
 
 
+HTTP_FAMILY = frozenset({Speaks.HTTP, Speaks.HTTP2, Speaks.UNDECLARED})
+"""What an HTTP listener serves: declared as HTTP of some kind, or not declared at all."""
+
 _NAMES = {
     "http": Speaks.HTTP,
     "http_proxy": Speaks.HTTP,

@@ -5,17 +5,18 @@ Pure. The objects have passed their checks, so nothing here can be wrong any mor
 
 from __future__ import annotations
 
-from proxy.mesh import destination_rule, gateways, guards, services, slices
+from proxy.mesh import destination_rule, gateways, guards, routes, services, slices, workload_entries
 from proxy.mesh.binding import admitted, waypoint_of
 from proxy.mesh.clusters import Clusters
 from proxy.mesh.destination_rule import CLUSTER_DOMAIN, DestinationRule
-from proxy.mesh.gateways import GatewayListener
+from proxy.mesh.gateways import HBONE, WAYPOINT_FOR, GatewayListener
 from proxy.mesh.manifests import Manifest, Objects
 from proxy.mesh.model import Cluster, Listener, Snapshot
-from proxy.mesh.report import Report
-from proxy.mesh.routes import Served, routes
+from proxy.mesh.report import Report, suggestion
+from proxy.mesh.routes import Served
 from proxy.mesh.rules import Rules
 from proxy.mesh.services import Service
+from proxy.mesh.workloads import Pods
 
 
 def resolve(objects: Objects, chosen: Manifest, report: Report) -> Snapshot:
@@ -40,16 +41,18 @@ class _Resolver:
             Rules(self._rules, self._gateway.manifest.namespace),
             guards.read(self._objects.manifests),
             self._slices(),
+            self._entries(),
             self._report,
         )
         opened = [listener for listener in self._gateway.listeners if self._opens(listener)]
         clusters: dict[str, Cluster] = {}
-        served: dict[str, Served] = {}
+        served: list[Served] = []
         for service in bound:
-            if any(self._admits(listener, service) for listener in opened):
-                by_port = builder.of(service)
+            protocols = {listener.protocol for listener in opened if self._serves(listener, service)}
+            if protocols:
+                by_port = builder.of(service, HBONE in protocols)
                 clusters.update((cluster.name, cluster) for cluster in by_port.values())
-                served[service.manifest.id] = Served(service, {port: each.name for port, each in by_port.items()})
+                served.append(Served(service, by_port))
         self._warn_of_odd_rules()
         self._warn_of_unserved_kinds()
         listeners = tuple(self._listener(listener, served) for listener in opened)
@@ -65,10 +68,22 @@ class _Resolver:
                 f"istio.io/use-waypoint: {gateway.manifest.name}"
             )
             self._report.warn(gateway.manifest, (), text)
-        elif not gateway.serves_services:
-            self._report.warn(gateway.manifest, ("metadata", "labels"), "istio.io/waypoint-for leaves Services out")
-            return []
-        return [service for service in bound if self._may(service)]
+        return [service for service in bound if self._may(service)] if self._takes_traffic() else []
+
+    def _takes_traffic(self) -> bool:
+        """Whether there is anything that `istio.io/waypoint-for` lets through, with a warning for what it does not."""
+        traffic, listeners = self._gateway.traffic, self._gateway.listeners
+        text = ""
+        if traffic not in gateways.TRAFFIC:
+            known = ", ".join(gateways.TRAFFIC)
+            text = f"must be one of {known}{suggestion(traffic, gateways.TRAFFIC)}, so nothing is served"
+        elif traffic == "none":
+            text = "none leaves everything out, so nothing is served"
+        elif traffic == "workload" and any(listener.protocol == gateways.HTTP for listener in listeners):
+            text = "workload leaves Services out, and HTTP listeners serve nothing else"
+        if text:
+            self._report.warn(self._gateway.manifest, ("metadata", "labels", WAYPOINT_FOR), text)
+        return traffic in ("service", "all", "workload")
 
     def _may(self, service: Service) -> bool:
         if service.external:
@@ -83,12 +98,16 @@ class _Resolver:
     def _admits(self, listener: GatewayListener, service: Service) -> bool:
         return admitted(service, self._gateway, listener, self._namespace(service))
 
+    def _serves(self, listener: GatewayListener, service: Service) -> bool:
+        """Without Services (`waypoint-for: workload`) an HBONE listener still takes their endpoints' own addresses."""
+        return self._admits(listener, service) and (listener.protocol == HBONE or self._gateway.serves_services)
+
     def _namespace(self, service: Service) -> dict[str, str]:
         return self._labels.get(service.manifest.namespace, {})
 
     def _opens(self, listener: GatewayListener) -> bool:
         gateway, where = self._gateway.manifest, ("spec", "listeners", listener.index)
-        if listener.protocol != gateways.HTTP:
+        if listener.protocol not in gateways.SERVED:
             text = f"{listener.protocol} listeners are not built in this version; port {listener.port} is not opened"
             self._report.warn(gateway, (*where, "protocol"), text)
             return False
@@ -97,22 +116,29 @@ class _Resolver:
             self._report.warn(gateway, (*where, "hostname"), text)
         return True
 
-    def _listener(self, listener: GatewayListener, served: dict[str, Served]) -> Listener:
-        mine = [each for each in served.values() if each.clusters and self._admits(listener, each.service)]
-        table, taken = routes(mine, listener.port, self._gateway.manifest.namespace)
-        for text in taken:
+    def _listener(self, listener: GatewayListener, served: list[Served]) -> Listener:
+        mine = [each for each in served if self._serves(listener, each.service)]
+        if listener.protocol != HBONE:
+            mine = [each for each in (each.over_http() for each in mine) if each.clusters]
+        table = self._table(listener, mine)
+        for text in table.taken:
             self._report.warn(self._gateway.manifest, ("spec", "listeners", listener.index), f"host {text}")
-        return Listener(listener.name, listener.port, listener.protocol, table)
+        reached = tuple(cluster.name for each in mine for cluster in each.clusters.values())
+        return Listener(listener.name, listener.port, listener.protocol, table.entries, reached)
+
+    def _table(self, listener: GatewayListener, served: list[Served]) -> routes.Table:
+        namespace = self._gateway.manifest.namespace
+        if listener.protocol != HBONE:
+            return routes.of_hosts(served, listener.port, namespace)
+        return routes.of_authorities(served if self._gateway.serves_services else [], namespace)
 
     def _slices(self) -> list[slices.Slice]:
-        pods: dict[str, dict[str, str]] = {}
-        for pod in self._objects.of("Pod"):
-            status = pod.body.get("status")
-            ip = status.get("podIP") if isinstance(status, dict) else None
-            if isinstance(ip, str):
-                pods.setdefault(pod.namespace, {})[ip] = pod.name
-        manifests = self._objects.of("EndpointSlice")
-        return [slices.read(manifest, pods.get(manifest.namespace, {})) for manifest in manifests]
+        pods = Pods(self._objects.of("Pod"))
+        return [slices.read(manifest, pods) for manifest in self._objects.of("EndpointSlice")]
+
+    def _entries(self) -> list[workload_entries.WorkloadEntry]:
+        found = (workload_entries.read(manifest) for manifest in self._objects.of("WorkloadEntry"))
+        return [entry for entry in found if entry]
 
     def _warn_of_odd_rules(self) -> None:
         hosts = {service.host for service in self._services}
@@ -121,10 +147,9 @@ class _Resolver:
                 self._report.warn(rule.manifest, ("spec", "host"), text)
 
     def _warn_of_unserved_kinds(self) -> None:
-        for kind in ("ServiceEntry", "WorkloadEntry"):
-            found = self._objects.of(kind)
-            if found:
-                self._report.warn(found[0], (), f"is not served by this version (nor are {len(found) - 1} others)")
+        found = self._objects.of("ServiceEntry")
+        if found:
+            self._report.warn(found[0], (), f"is not served by this version (nor are {len(found) - 1} others)")
 
 
 def _odd(rule: DestinationRule, hosts: set[str]) -> str:

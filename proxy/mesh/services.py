@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
 from proxy.mesh.destination_rule import CLUSTER_DOMAIN
 from proxy.mesh.manifests import Manifest
-from proxy.mesh.protocol import Speaks, spoken
+from proxy.mesh.protocol import HTTP_FAMILY, Speaks, spoken
 from proxy.mesh.report import Report, shown
-from proxy.mesh.schema import At, boolean, items, matching, one_of, port_number, struct, text
+from proxy.mesh.schema import At, boolean, items, mapping, matching, one_of, port_number, struct, text
 
 _PORT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.IGNORECASE)
 
@@ -28,8 +29,8 @@ class ServicePort:
 
     @property
     def http(self) -> bool:
-        """Whether an HTTP listener serves it: declared as HTTP of some kind, or not declared at all."""
-        return self.speaks in (Speaks.HTTP, Speaks.HTTP2, Speaks.UNDECLARED)
+        """Whether an HTTP listener serves it."""
+        return self.speaks in HTTP_FAMILY
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Service:
     ports: tuple[ServicePort, ...]
     addresses: tuple[str, ...]
     external: bool
+    selector: Mapping[str, str]
 
     @property
     def host(self) -> str:
@@ -64,8 +66,9 @@ def read(manifest: Manifest) -> Service:
     return Service(
         manifest,
         tuple(_port(port, index) for index, port in enumerate(ports if isinstance(ports, list) else [])),
-        _addresses(spec),
+        _addresses(manifest),
         spec.get("type") == "ExternalName",
+        _selector(spec),
     )
 
 
@@ -113,6 +116,7 @@ _spec = struct(
         "clusterIPs": items(_cluster_ip),
         "externalIPs": items(_ip),
         "publishNotReadyAddresses": boolean,
+        "selector": mapping(text),
         "ports": items(
             struct(
                 {
@@ -138,9 +142,27 @@ def _port(port: dict[str, Any], index: int) -> ServicePort:
     return ServicePort(number, name, port.get("targetPort") or number, speaks, index)
 
 
-def _addresses(spec: dict[str, object]) -> tuple[str, ...]:
+def _selector(spec: dict[str, object]) -> Mapping[str, str]:
+    selector = spec.get("selector") or {}
+    assert isinstance(selector, dict)
+    return {key: value or "" for key, value in selector.items()}
+
+
+def _addresses(manifest: Manifest) -> tuple[str, ...]:
+    spec = manifest.spec
     cluster, external = spec.get("clusterIPs") or [spec.get("clusterIP")], spec.get("externalIPs") or []
     assert isinstance(cluster, list)
     assert isinstance(external, list)
     texts = [address for address in (*cluster, *external) if address not in (None, "", "None")]
+    texts += _balancer_addresses(manifest)
     return tuple(dict.fromkeys(ip_address(address).compressed for address in texts))
+
+
+def _balancer_addresses(manifest: Manifest) -> list[str]:
+    """What a load balancer gave the Service. The cluster wrote this, not the user: what is odd in it is left out."""
+    found: Any = manifest.body.get("status")
+    for step in ("loadBalancer", "ingress"):
+        found = found.get(step) if isinstance(found, dict) else None
+    entries = found if isinstance(found, list) else []
+    ips = [entry.get("ip") for entry in entries if isinstance(entry, dict)]
+    return [ip for ip in ips if isinstance(ip, str) and is_ip(ip)]

@@ -7,7 +7,7 @@ ready, those that still serve while they terminate are used.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -17,6 +17,7 @@ from proxy.mesh.model import Endpoint
 from proxy.mesh.report import Report, shown
 from proxy.mesh.schema import At, Check, boolean, items, matching, one_of, port_number, struct, text
 from proxy.mesh.services import ServicePort
+from proxy.mesh.workloads import Pods, Workload
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 
@@ -26,7 +27,7 @@ class _Member:
     """An endpoint of a slice, before the port is known."""
 
     ip: str
-    workload: str
+    workload: Workload
     ready: bool
     leaving: bool
 
@@ -52,20 +53,23 @@ def check(manifest: Manifest, report: Report) -> None:
     _shape(manifest, at)
 
 
-def read(manifest: Manifest, pods: Mapping[str, str]) -> Slice:
-    """The slice a manifest without faults holds. `pods`: IP -> name, for endpoints whose targetRef is missing."""
+def read(manifest: Manifest, pods: Pods) -> Slice:
+    """The slice a manifest without faults holds. `pods` say how its endpoints are reached, and name the nameless."""
     usable = manifest.body.get("addressType") != "FQDN"
     ports = _dicts(manifest.body.get("ports"))
     return Slice(
         manifest,
         manifest.labels.get(SERVICE_LABEL, ""),
         {port.get("name") or "": port.get("port") for port in ports if (port.get("protocol") or "TCP") == "TCP"},
-        tuple(_member(entry, pods) for entry in _dicts(manifest.body.get("endpoints")) if usable),
+        tuple(_member(entry, manifest.namespace, pods) for entry in _dicts(manifest.body.get("endpoints")) if usable),
     )
 
 
-def endpoints(slices: Iterable[Slice], port: ServicePort) -> tuple[Endpoint, ...]:
-    """The endpoints of a Service port in balancing order; the same `ip:port` twice counts once."""
+def endpoints(slices: Iterable[Slice], port: ServicePort, more: Iterable[Endpoint] = ()) -> tuple[Endpoint, ...]:
+    """The endpoints of a Service port in balancing order; the same `ip:port` twice counts once.
+
+    `more`: ready ones from elsewhere, which come last.
+    """
     ready: dict[tuple[str, int], Endpoint] = {}
     leaving: dict[tuple[str, int], Endpoint] = {}
     for slice_ in slices:
@@ -75,7 +79,9 @@ def endpoints(slices: Iterable[Slice], port: ServicePort) -> tuple[Endpoint, ...
         for member in slice_.members:
             chosen = ready if member.ready else leaving if member.leaving else None
             if chosen is not None:
-                chosen.setdefault((member.ip, number), Endpoint(member.ip, number, member.workload))
+                chosen.setdefault((member.ip, number), _endpoint(member, number))
+    for endpoint in more:
+        ready.setdefault((endpoint.ip, endpoint.port), endpoint)
     return tuple((ready or leaving).values())
 
 
@@ -87,6 +93,17 @@ def target(slice_: Slice, port: ServicePort) -> int | None:
     if number is None:
         return port.target if isinstance(port.target, int) else None
     return number
+
+
+def unusable(address: str) -> str:
+    """Why an IP address cannot be that of an endpoint, or ""."""
+    ip = ip_address(address)
+    odd = ip.is_unspecified or ip.is_multicast or ip.is_link_local
+    return f"{address} cannot be the address of an endpoint" if odd else ""
+
+
+def _endpoint(member: _Member, port: int) -> Endpoint:
+    return Endpoint(member.ip, port, member.workload.name, member.workload.hbone, member.workload.identity)
 
 
 def _address_of(family: int) -> Check:
@@ -101,8 +118,8 @@ def _address_of(family: int) -> Check:
             return
         if address.version != family or "%" in value:
             at.fault(f"must be an IPv{family} address, not {shown(value)}")
-        elif address.is_unspecified or address.is_multicast or address.is_link_local:
-            at.fault(f"{value} cannot be the address of an endpoint")
+        elif wrong := unusable(value):
+            at.fault(wrong)
 
     return check_address
 
@@ -156,13 +173,14 @@ def _shape(manifest: Manifest, at: At) -> None:
     shape(at, manifest.body)
 
 
-def _member(entry: dict[str, Any], pods: Mapping[str, str]) -> _Member:
+def _member(entry: dict[str, Any], namespace: str, pods: Pods) -> _Member:
     ip = ip_address(entry["addresses"][0]).compressed
     conditions, ref = entry.get("conditions") or {}, entry.get("targetRef") or {}
-    workload = ref.get("name") or pods.get(ip, "")
+    name = ref.get("name") or ""
+    pod = pods.find(namespace, name if (ref.get("kind") or "Pod") == "Pod" else "", ip)
     return _Member(
         ip,
-        workload,
+        replace(pod, name=name or pod.name) if pod else Workload(name),
         # Unset means unknown, and unknown counts as ready.
         conditions.get("ready") is not False,
         conditions.get("serving") is True and conditions.get("terminating") is True,

@@ -203,7 +203,7 @@ def test_udp_and_sctp_are_not_tcp() -> None:
     assert spoken(80, "http", "SCTP", "") is Speaks.UDP
 
 
-def test_http_and_undeclared_ports_become_clusters() -> None:
+def test_an_http_listener_serves_http_and_undeclared_ports() -> None:
     ports = [
         {"name": "http", "port": 80},
         {"name": "web", "port": 81},
@@ -216,9 +216,9 @@ def test_http_and_undeclared_ports_become_clusters() -> None:
     objects = (namespace(), gateway(), service(ports=ports), sliced)
     assert served(*objects) == ["shop/cart:80", "shop/cart:81", "shop/cart:82"]
     said = warnings(*objects)
-    assert "spec.ports[2]: port 82 is declared HTTP/2; this version speaks HTTP/1.1 to it" in said
     assert "spec.ports[3]: port 83 is declared TCP; an HTTP listener does not serve it" in said
     assert "port 53" not in said
+    assert "port 82" not in said
 
 
 def test_a_service_without_an_http_port_is_warned_of() -> None:
@@ -427,7 +427,7 @@ def test_an_address_of_two_services() -> None:
 # Gateways
 
 
-@pytest.mark.parametrize("protocol", ["HBONE", "HTTPS", "TCP", "TLS", "istio.io/PROXY"])
+@pytest.mark.parametrize("protocol", ["HTTPS", "TCP", "TLS", "istio.io/PROXY"])
 def test_other_protocols_are_not_opened(protocol: str) -> None:
     objects = (namespace(), gateway(listener("mesh", 15008, protocol), listener()), service())
     result = loaded(*objects)
@@ -437,8 +437,8 @@ def test_other_protocols_are_not_opened(protocol: str) -> None:
     assert said in "\n".join(result.warnings)
 
 
-def test_a_gateway_with_an_hbone_listener_only_is_valid_and_serves_nothing() -> None:
-    result = loaded(namespace(), gateway(listener("mesh", 15008, "HBONE")), service(), endpoint_slice())
+def test_a_gateway_with_no_listener_that_opens_is_valid_and_serves_nothing() -> None:
+    result = loaded(namespace(), gateway(listener("mesh", 15088, "istio.io/PROXY")), service(), endpoint_slice())
     assert result.snapshot is not None
     assert (result.snapshot.listeners, dict(result.snapshot.clusters)) == ((), {})
     assert len(result.warnings) == 1

@@ -57,7 +57,7 @@ def cluster(name, *ips, **more):
 
 A = cluster("a", "10.0.0.1", "10.0.0.2", outlier=OutlierDetection(3, 10000, 30000, 50))
 B = cluster("b", "10.0.0.3")
-LISTENERS = [listener_wire(Listener("http", 80, "HTTP", {"a": "a", "a:80": "a"}), "127.0.0.1:80")]
+LISTENERS = [listener_wire(Listener("http", 80, "HTTP", {"a": "a", "a:80": "a"}, ("a",)), "127.0.0.1:80")]
 
 
 @pytest.fixture
@@ -80,7 +80,10 @@ def test_the_first_body_has_everything(snapshots):
     found = body(snapshots, 0)
     assert (found["number"], found["full"], found["removed"]) == (1, True, [])
     routes = {b"a": "a", b"a:80": "a"}
-    assert found["listeners"] == [{"name": "http", "address": "127.0.0.1:80", "protocol": "HTTP", "routes": routes}]
+    assert found["tls"] is None
+    assert found["listeners"] == [
+        {"name": "http", "address": "127.0.0.1:80", "protocol": "HTTP", "routes": routes, "clusters": ["a"]}
+    ]
     assert found["clusters"][0] == {
         "name": "a",
         "slot": 0,
@@ -95,9 +98,10 @@ def test_the_first_body_has_everything(snapshots):
             "base_ejection_ms": 30000,
             "max_ejection_percent": 50,
         },
+        "protocol": "http",
         "endpoints": [
-            {"ip": "10.0.0.1", "port": 80, "workload": "pod-10.0.0.1", "slot": 0},
-            {"ip": "10.0.0.2", "port": 80, "workload": "pod-10.0.0.2", "slot": 1},
+            {"ip": "10.0.0.1", "port": 80, "workload": "pod-10.0.0.1", "hbone": False, "identity": "", "slot": 0},
+            {"ip": "10.0.0.2", "port": 80, "workload": "pod-10.0.0.2", "hbone": False, "identity": "", "slot": 1},
         ],
     }
 
