@@ -84,6 +84,27 @@ def paths(value: object) -> tuple[str, ...]:
     return tuple(items)
 
 
+def path(value: object) -> str:
+    """One file or directory."""
+    if "\0" in text(value):
+        raise ValueError(f"{value!r} must be a path")
+    return text(value)
+
+
+def trust_domain(value: object) -> str:
+    """What stands between `spiffe://` and the next slash; SPIFFE-ID section 2.1."""
+    if not re.fullmatch(r"[a-z0-9._-]{1,255}", text(value)):
+        raise ValueError(f"{value!r} must be a trust domain, such as cluster.local: lower-case letters, digits, . - _")
+    return text(value)
+
+
+def trust_domains(value: object) -> tuple[str, ...]:
+    """One trust domain, a list, or several in one text separated by commas; the same twice counts once."""
+    given = value if isinstance(value, (list, tuple)) else [value]
+    items = [part.strip() for item in given for part in text(item).split(",")]
+    return tuple(dict.fromkeys(trust_domain(item) for item in items))
+
+
 def host(value: object) -> str:
     """The address of an interface: IPv4 or IPv6, the latter with or without brackets."""
     address = text(value)

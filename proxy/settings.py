@@ -90,7 +90,26 @@ class Settings:
         "The address listeners bind; their ports come from the Gateway.",
         shown_default="0.0.0.0, with --demo 127.0.0.1",
     )
-    tls_dir: None = _setting(kinds.later, None, "DIR", "Certificates for HBONE listeners. Not built in this version.")
+    tls_dir: str | None = _setting(
+        kinds.path,
+        None,
+        "DIR",
+        "Certificates for HBONE: a directory of cert-chain.pem, key.pem, root-cert.pem; read again when they change.",
+    )
+    trust_domain: str | None = _setting(
+        kinds.trust_domain,
+        None,
+        "TEXT",
+        "The trust domain of the mesh, whose identities are accepted.",
+        shown_default="that of our own certificate",
+    )
+    trust_domain_aliases: tuple[str, ...] = _setting(
+        kinds.trust_domains,
+        (),
+        "TEXT",
+        "Other trust domains that are accepted, separated by commas; may be given several times.",
+        repeatable=True,
+    )
     redis_prefix: str = _setting(
         kinds.key_prefix, "waypoint", "TEXT", "First part of every Redis key; keeps two meshes apart."
     )
@@ -131,6 +150,12 @@ class Settings:
     )
     stream_idle_timeout: float = _setting(
         kinds.seconds(0), 300.0, "SECONDS", "How long a request may go without a byte either way."
+    )
+    protocol_detection_timeout: float = _setting(
+        kinds.seconds(0.1),
+        5.0,
+        "SECONDS",
+        "How long a port of no declared protocol waits for a client's first bytes before it is taken for TCP.",
     )
     demo: bool = _setting(
         kinds.boolean, False, "", "Start three sample endpoints and a Gateway on 127.0.0.1:8000, and say what to type."

@@ -34,6 +34,8 @@ def test_defaults_are_those_of_the_contract():
     assert (found.access_log, found.access_log_format, found.log_level) == ("-", "text", "info")
     assert (found.drain_time, found.request_headers_timeout) == (20.0, 10.0)
     assert (found.idle_timeout, found.stream_idle_timeout) == (3600.0, 300.0)
+    assert (found.tls_dir, found.trust_domain, found.trust_domain_aliases) == (None, None, ())
+    assert found.protocol_detection_timeout == 5.0
     assert found.given == ("manifests",)
 
 
@@ -56,7 +58,16 @@ def test_the_example_file_shows_the_defaults(tmp_path):
     example = (ROOT / "conf" / "waypointd.yaml").read_text()
     lines = [line[2:] for line in example.splitlines() if line.startswith("# ") and line[2:].split(":")[0] in SETTINGS]
     shown = yaml.safe_load("\n".join(lines))
-    not_defaults = {"workers", "manifests", "gateway", "tls_dir", "metrics", "statsd"}
+    not_defaults = {
+        "workers",
+        "manifests",
+        "gateway",
+        "tls_dir",
+        "trust_domain",
+        "trust_domain_aliases",
+        "metrics",
+        "statsd",
+    }
     text = yaml.safe_dump({key: value for key, value in shown.items() if key not in not_defaults})
     found, default = load(BASE, {}, write(tmp_path, text)), load(BASE, {}, None)
     assert {key: getattr(found, key) for key in SETTINGS} == {key: getattr(default, key) for key in SETTINGS}
@@ -79,6 +90,13 @@ def test_the_example_file_shows_the_defaults(tmp_path):
         ("log_level", "warn", "warning"),
         ("manifests", "a:b", ("a", "b")),
         ("gateway", "httpbin/httpbin-waypoint", "httpbin/httpbin-waypoint"),
+        ("tls_dir", "/etc/certs", "/etc/certs"),
+        ("trust_domain", "td-1.example_com", "td-1.example_com"),
+        ("trust_domain_aliases", "a.b", ("a.b",)),
+        ("trust_domain_aliases", "a, b,a", ("a", "b")),
+        ("trust_domain_aliases", ("a,b", "c"), ("a", "b", "c")),
+        ("trust_domain_aliases", ["a", "b"], ("a", "b")),
+        ("protocol_detection_timeout", "200ms", 0.2),
     ],
 )
 def test_values(key, value, parsed):
@@ -105,7 +123,12 @@ def test_values(key, value, parsed):
         ("redis", "redis+sentinel://a,b/m", "not built in this version"),
         ("redis", "redis+cluster://a,b", "not built in this version"),
         ("redis_prefix", "way{point}", "letters, digits"),
-        ("tls_dir", "/tls", "not built in this version"),
+        ("trust_domain", "Cluster.local", "must be a trust domain, such as cluster.local"),
+        ("trust_domain", "spiffe://cluster.local", "must be a trust domain"),
+        ("trust_domain_aliases", "a,,b", "must be a text that is not empty"),
+        ("trust_domain_aliases", ("a", "b/c"), "must be a trust domain"),
+        ("trust_domain_aliases", ["a", 7], "7 must be a text"),
+        ("protocol_detection_timeout", "0", "at least 0.1 s"),
         ("metrics", "0.0.0.0:15020", "not built in this version"),
         ("access_log_format", "xml", "one of text, json"),
         ("gateway", "waypoint", "NAMESPACE/NAME"),
