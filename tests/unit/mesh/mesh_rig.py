@@ -12,6 +12,8 @@ from proxy.mesh.model import Cluster
 
 DEMO = Path(__file__).parents[3] / "conf" / "demo"
 Object = dict[str, Any]
+USE = "istio.io/use-waypoint"
+USE_NS = "istio.io/use-waypoint-namespace"
 
 
 def demo_documents() -> list[Document]:
@@ -41,6 +43,15 @@ def routes(*objects: Object, listener: int = 0) -> dict[str, str]:
     result = loaded(*objects)
     assert result.snapshot, [str(fault) for fault in result.faults]
     return dict(result.snapshot.listeners[listener].routes)
+
+
+def served(*objects: Object) -> list[str]:
+    """The names of the clusters."""
+    return sorted(clusters(*objects))
+
+
+def warnings(*objects: Object) -> str:
+    return "\n".join(loaded(*objects).warnings)
 
 
 def faults(*objects: Object, gateway: str | None = None) -> list[str]:

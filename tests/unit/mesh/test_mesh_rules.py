@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from mesh_rig import Object, clusters, endpoint_slice, gateway, listener, loaded, namespace, rule, service
+from mesh_rig import Object, clusters, endpoint_slice, gateway, listener, loaded, namespace, rule, service, shop
 
 FULL = "cart.shop.svc.cluster.local"
 ALL = {"allowedRoutes": {"namespaces": {"from": "All"}}}
@@ -175,3 +175,10 @@ def test_a_rule_with_port_settings_only_leaves_the_other_ports_alone() -> None:
 def test_a_rule_for_nothing_is_warned_of(host: str, said: str | None) -> None:
     warnings = loaded(namespace(), gateway(), service(), endpoint_slice(), rule(errors(3), host=host)).warnings
     assert (said in warnings[0]) if said else warnings == ()
+
+
+def test_a_rule_that_is_deleted_leaves_the_defaults() -> None:
+    with_rule = clusters(*shop(rule({"outlierDetection": {"maxEjectionPercent": 50}})))["shop/cart:80"]
+    without = clusters(*shop())["shop/cart:80"]
+    assert with_rule.outlier is not None
+    assert (without.outlier, without.destination_rule, without.connect_timeout_ms) == (None, "", 1000)
