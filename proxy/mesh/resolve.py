@@ -5,10 +5,9 @@ Pure. The objects have passed their checks, so nothing here can be wrong any mor
 
 from __future__ import annotations
 
-from proxy.mesh import destination_rule, gateways, guards, routes, services, slices, workload_entries
+from proxy.mesh import advice, destination_rule, gateways, guards, routes, services, slices, workload_entries
 from proxy.mesh.binding import admitted, waypoint_of
 from proxy.mesh.clusters import Clusters
-from proxy.mesh.destination_rule import CLUSTER_DOMAIN, DestinationRule
 from proxy.mesh.gateways import HBONE, WAYPOINT_FOR, GatewayListener
 from proxy.mesh.manifests import Manifest, Objects
 from proxy.mesh.model import Cluster, Listener, Snapshot
@@ -36,12 +35,13 @@ class _Resolver:
 
     def snapshot(self) -> Snapshot:
         bound = self._bound()
+        entries = self._entries()
         builder = Clusters(
             self._gateway,
             Rules(self._rules, self._gateway.manifest.namespace),
             guards.read(self._objects.manifests),
             self._slices(),
-            self._entries(),
+            entries,
             self._report,
         )
         opened = [listener for listener in self._gateway.listeners if self._opens(listener)]
@@ -53,8 +53,11 @@ class _Resolver:
                 by_port = builder.of(service, HBONE in protocols)
                 clusters.update((cluster.name, cluster) for cluster in by_port.values())
                 served.append(Served(service, by_port))
-        self._warn_of_odd_rules()
-        self._warn_of_unserved_kinds()
+        advice.odd_rules(self._rules, self._services, self._report)
+        advice.idle_entries(entries, self._services, self._report)
+        advice.unserved_kinds(self._objects, self._report)
+        if any(listener.protocol == HBONE for listener in opened):
+            advice.unknown_pods(self._objects, clusters.values(), self._report)
         listeners = tuple(self._listener(listener, served) for listener in opened)
         return Snapshot(self._gateway.manifest.id, listeners, clusters)
 
@@ -139,26 +142,3 @@ class _Resolver:
     def _entries(self) -> list[workload_entries.WorkloadEntry]:
         found = (workload_entries.read(manifest) for manifest in self._objects.of("WorkloadEntry"))
         return [entry for entry in found if entry]
-
-    def _warn_of_odd_rules(self) -> None:
-        hosts = {service.host for service in self._services}
-        for rule in self._rules:
-            if text := _odd(rule, hosts):
-                self._report.warn(rule.manifest, ("spec", "host"), text)
-
-    def _warn_of_unserved_kinds(self) -> None:
-        found = self._objects.of("ServiceEntry")
-        if found:
-            self._report.warn(found[0], (), f"is not served by this version (nor are {len(found) - 1} others)")
-
-
-def _odd(rule: DestinationRule, hosts: set[str]) -> str:
-    """Why a rule applies to no Service, if it looks as if it was meant to."""
-    if rule.host in hosts or "*" in rule.host:
-        return ""
-    if rule.host.endswith(f".{CLUSTER_DOMAIN}"):
-        return f"{rule.host} names no Service, so the rule does nothing"
-    full = f"{rule.host.removesuffix('.svc')}.{CLUSTER_DOMAIN}"
-    if full in hosts:
-        return f"a host with a dot in it is not completed, so the rule does nothing; write {full}"
-    return ""

@@ -75,6 +75,10 @@ def listener(name: str = "http", port: int = 80, protocol: str = "HTTP", **field
     return {"name": name, "port": port, "protocol": protocol, **fields}
 
 
+def hbone(port: int = 15008, name: str = "mesh", **fields: Any) -> Object:
+    return listener(name, port, "HBONE", **fields)
+
+
 def gateway(*listeners: Object, name: str = "wp", ns: str = "shop", **fields: Any) -> Object:
     spec = {"gatewayClassName": "istio-waypoint", "listeners": list(listeners) or [listener()]}
     return thing("Gateway", "gateway.networking.k8s.io/v1", name, ns, spec=spec, **fields)
@@ -92,6 +96,27 @@ def member(ip: str, workload: str = "", **conditions: Any) -> Object:
     if workload:
         entry["targetRef"] = {"kind": "Pod", "name": workload}
     return entry
+
+
+def pod(
+    name: str, ip: str = "", account: str = "", ns: str = "shop", spec: Object | None = None, **fields: Any
+) -> Object:
+    chosen = {**({"serviceAccountName": account} if account else {}), **(spec or {})}
+    return thing("Pod", "v1", name, ns, spec=chosen, **{"status": {"podIP": ip}, **fields})
+
+
+def entry(name: str = "vm", ns: str = "shop", **fields: Any) -> Object:
+    """A WorkloadEntry that the Service of `selecting` selects; `fields` not of the object are those of its spec."""
+    mine = {key: fields.pop(key) for key in ("annotations", "status", "own_labels") if key in fields}
+    if "own_labels" in mine:
+        mine["labels"] = mine.pop("own_labels")
+    spec = {"address": "10.1.0.1", "labels": {"app": "cart"}, **fields}
+    return thing("WorkloadEntry", "networking.istio.io/v1", name, ns, spec=spec, **mine)
+
+
+def selecting(ports: Any = None, **selector: str) -> Object:
+    """The Service shop/cart, which selects app=cart unless told otherwise."""
+    return service(ports=ports, spec={"selector": selector or {"app": "cart"}})
 
 
 def endpoint_slice(

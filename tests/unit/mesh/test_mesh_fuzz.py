@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mesh_rig import demo_documents, listener, rule, service, thing
+from mesh_rig import demo_documents, entry, hbone, listener, pod, rule, service, thing
 
 from proxy.mesh.load import Document, load
 
@@ -38,8 +38,17 @@ OBJECTS: list[Any] = [yaml.safe_load(document.text) for document in demo_documen
         annotations={"waypointd.io/abandoned-request-timeout": "2s"},
         creationTimestamp="2025-01-01T00:00:00Z",
     ),
-    service("till", "httpbin", ports=[{"name": "grpc", "port": 80}, {"name": "tcp", "port": 81, "targetPort": "x"}]),
-    thing("Pod", "v1", "p", "httpbin", status={"podIP": "127.10.0.15"}),
+    service(
+        "till",
+        "httpbin",
+        ports=[{"name": "grpc", "port": 80}, {"name": "tcp", "port": 81, "targetPort": "x"}],
+        spec={"selector": {"app": "till"}},
+        status={"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}},
+    ),
+    pod("p", "127.10.0.15", "in-ambient", "httpbin", annotations={"ambient.istio.io/redirection": "enabled"}),
+    pod("q", "127.10.0.16", ns="httpbin", labels={"networking.istio.io/tunnel": "http"}, spec={"hostNetwork": False}),
+    entry(ns="httpbin", ports={"web": 80}, labels={"app": "till"}, serviceAccount="a", network="n", weight=1),
+    entry("vm-2", "httpbin", annotations={"proxy.istio.io/health-checks-enabled": "true"}, own_labels={"app": "till"}),
     thing(
         "AuthorizationPolicy",
         "security.istio.io/v1",
@@ -54,6 +63,10 @@ OBJECTS: list[Any] = [yaml.safe_load(document.text) for document in demo_documen
         "items": [thing("Service", "v1", "listed", "httpbin", spec={"ports": [{"port": 1}]})],
     },
 ]
+
+for each in OBJECTS:
+    if each["kind"] == "Gateway":
+        each["spec"]["listeners"].append(hbone())
 
 ODD = st.one_of(
     st.none(),
@@ -152,7 +165,7 @@ def check(result: Any) -> None:
     if result.snapshot:
         for listener_ in result.snapshot.listeners:
             assert all(name == name.lower() for name in listener_.routes)
-            assert set(listener_.routes.values()) <= result.snapshot.clusters.keys()
+            assert set(listener_.routes.values()) <= set(listener_.clusters) <= result.snapshot.clusters.keys()
 
 
 def test_the_unmutated_objects_are_valid() -> None:

@@ -58,6 +58,7 @@ def cluster(name, *ips, **more):
 A = cluster("a", "10.0.0.1", "10.0.0.2", outlier=OutlierDetection(3, 10000, 30000, 50))
 B = cluster("b", "10.0.0.3")
 LISTENERS = [listener_wire(Listener("http", 80, "HTTP", {"a": "a", "a:80": "a"}, ("a",)), "127.0.0.1:80")]
+TLS = {"chain": b"chain", "key": b"key", "roots": b"roots", "trust_domains": ["cluster.local", "old.local"]}
 
 
 @pytest.fixture
@@ -110,6 +111,56 @@ def test_the_same_again_is_no_snapshot(snapshots):
     snapshots.update(LISTENERS, [A, B], 0.0)
     assert not snapshots.update(LISTENERS, [A, B], 1.0)
     assert snapshots.number == 1
+
+
+def test_bodies_say_how_endpoints_are_reached_and_what_ports_speak(snapshots):
+    tunnelled = Endpoint("10.0.0.1", 80, "pod-10.0.0.1", True, "ns/shop/sa/cart")
+    snapshots.update(LISTENERS, [replace(A, endpoints=(tunnelled,), protocol="tcp")], 0.0)
+    (found,) = body(snapshots, 0)["clusters"]
+    (endpoint,) = found["endpoints"]
+    assert found["protocol"] == "tcp"
+    assert (endpoint["hbone"], endpoint["identity"]) == (True, "ns/shop/sa/cart")
+
+
+def test_an_endpoint_that_is_captured_later_keeps_its_slot(snapshots):
+    snapshots.update(LISTENERS, [A, B], 0.0)
+    first = A.endpoints[0]
+    captured = replace(first, hbone=True, identity="ns/shop/sa/cart")
+    assert snapshots.update(LISTENERS, [replace(A, endpoints=(captured, A.endpoints[1])), B], 0.0)
+    (found,) = body(snapshots, 1)["clusters"]
+    assert [(each["slot"], each["hbone"]) for each in found["endpoints"]] == [(0, True), (1, False)]
+
+
+def test_an_hbone_listener_in_wire_form():
+    listener = Listener("mesh", 15008, "HBONE", {"[fd00::1]:80": "a", "a:80": "a"}, ("a", "b"))
+    assert listener_wire(listener, "0.0.0.0:15008") == {
+        "name": "mesh",
+        "address": "0.0.0.0:15008",
+        "protocol": "HBONE",
+        "routes": {b"[fd00::1]:80": "a", b"a:80": "a"},
+        "clusters": ["a", "b"],
+    }
+
+
+def test_certificates_are_part_of_what_makes_a_snapshot_new_and_go_to_everybody(snapshots):
+    snapshots.update(LISTENERS, [A], 0.0)
+    assert snapshots.update(LISTENERS, [A], 0.0, TLS)
+    assert not snapshots.update(LISTENERS, [A], 0.0, dict(TLS))
+    assert [body(snapshots, since)["tls"] for since in (0, 1, 2)] == [TLS] * 3
+    assert body(snapshots, 1)["clusters"] == []
+    assert snapshots.update(LISTENERS, [A], 0.0, TLS | {"key": b"new"})
+    assert body(snapshots, 2)["tls"]["key"] == b"new"
+    assert snapshots.update(LISTENERS, [A], 0.0)
+    assert body(snapshots, 3)["tls"] is None
+    assert snapshots.number == 4
+
+
+def test_a_new_controller_knows_the_certificates_that_were_kept(board, snapshots):
+    snapshots.update(LISTENERS, [A], 0.0, TLS)
+    successor = Snapshots(board)
+    successor.restore(snapshots.body(0))
+    assert successor.tls == TLS
+    assert not successor.update(LISTENERS, [A], 0.0, TLS)
 
 
 def test_a_worker_gets_what_changed_since_the_number_it_has(snapshots):
