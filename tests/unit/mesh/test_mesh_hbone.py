@@ -1,4 +1,4 @@
-"""HBONE listeners: what is opened, which CONNECT authority selects which cluster, what istio.io/waypoint-for changes."""
+"""HBONE listeners: what is opened, which CONNECT authority selects which cluster, and what waypoint-for changes."""
 
 from __future__ import annotations
 
