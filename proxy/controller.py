@@ -20,6 +20,8 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
 from proxy import addresses, log
+from proxy.certificate_watch import CertificateWatch
+from proxy.certificates import HBONE, faults_of
 from proxy.channel import Channel, Message, read_body, write_body
 from proxy.configuration import Configuration
 from proxy.mesh import model
@@ -50,12 +52,17 @@ class Controller:
         self._restarted = restarted
         self._settings = Settings.from_message(briefing["settings"])
         self._configuration = Configuration(self._settings.manifests, self._settings.gateway)
+        self._certificates = CertificateWatch(
+            self._settings.tls_dir, self._settings.trust_domain, self._settings.trust_domain_aliases
+        )
         self._saying = BoundedSemaphore()
         self._snapshots = Snapshots(board)
         self._sockets = Sockets(self._say)
         self._rollout = Rollout(self._snapshots, self._sockets)
         self._readiness = Readiness(board, self._snapshots, self._sockets, self._configuration)
-        self._admin = Admin(self._settings, briefing, board, self._snapshots, self._configuration, self._readiness)
+        self._admin = Admin(
+            self._settings, briefing, board, self._snapshots, self._configuration, self._certificates, self._readiness
+        )
         self._reload = Event()
         self._model: model.Snapshot | None = None  # to be put in force once the arbiter has answered for its sockets
         self._taken = False  # whether there has been a valid configuration; one without a Gateway is None above
@@ -93,6 +100,7 @@ class Controller:
                 self._apply()
             case "kept":
                 self._snapshots.restore(read_body(fds[0]))
+                self._certificates.adopt(self._snapshots.tls)
             case "reload":
                 self._reload.set()
             case "drain":
@@ -112,8 +120,12 @@ class Controller:
             told_to = self._reload.is_set()
             self._reload.clear()
             # In a thread: many manifests take seconds to parse, and probes want answers meanwhile.
-            if gevent.get_hub().threadpool.apply(self._configuration.refresh, (told_to,)):
+            pool = gevent.get_hub().threadpool
+            certified = pool.apply(self._certificates.refresh)
+            if pool.apply(self._configuration.refresh, (told_to,)):
                 self._take(first)
+            if certified:
+                self._take_certificates()
             first = False
             self._reload.wait(POLL_S)
 
@@ -134,12 +146,32 @@ class Controller:
         if reason := self._configuration.reason:
             logger.warning("not ready: %s", reason)
         self._model, self._taken = self._configuration.snapshot, True
-        self._sockets.want(self._addresses_of(self._model))
+        self._open()
+
+    def _take_certificates(self) -> None:
+        """Put certificates that are new in force, or say why not."""
+        for level, text in self._certificates.news():
+            logger.log(level, "%s", text)
+        if self._taken:
+            self._open()
+
+    def _open(self) -> None:
+        """Have the sockets opened that can be served now, and say which cannot."""
+        listeners = self._model.listeners if self._model else ()
+        problems = () if self._certificates.current else self._certificates.problems
+        faults = faults_of(listeners, self._settings.tls_dir, problems)
+        for fault in faults:
+            if fault not in self._readiness.listener_faults:
+                logger.error("%s", fault)
+        self._readiness.listener_faults = faults
+        self._sockets.want(self._addresses())
         self._apply()
 
-    def _addresses_of(self, snapshot: model.Snapshot | None) -> dict[str, model.Listener]:
-        listeners = [each for each in snapshot.listeners if each.protocol == "HTTP"] if snapshot else []
-        return {addresses.join(self._settings.bind, each.port): each for each in listeners}
+    def _addresses(self) -> dict[str, model.Listener]:
+        """The listeners that can be served, by address. HBONE without certificates cannot."""
+        listeners = self._model.listeners if self._model else ()
+        served = (each for each in listeners if each.protocol != HBONE or self._certificates.current)
+        return {addresses.join(self._settings.bind, each.port): each for each in served}
 
     def _apply(self) -> None:
         """Make a snapshot of the configuration and the sockets there are, unless the arbiter still has to answer."""
@@ -147,12 +179,12 @@ class Controller:
             return
         listeners = [
             listener_wire(listener, address)
-            for address, listener in self._addresses_of(self._model).items()
+            for address, listener in self._addresses().items()
             if address in self._sockets.open
         ]
         clusters = self._model.clusters.values() if self._model else ()
         try:
-            news = self._snapshots.update(listeners, clusters, time.monotonic())
+            news = self._snapshots.update(listeners, clusters, time.monotonic(), tls=self._certificates.wire())
         except MemoryError as fault:
             logger.error("%s: keeping snapshot %d", fault, self._snapshots.number)
             self._configuration.refuse(str(fault))
@@ -189,6 +221,8 @@ class Controller:
             if not self._board.draining:
                 self._sockets.retry()
             now = time.monotonic()
+            if reminder := self._certificates.reminder():
+                logger.log(*reminder)
             self._snapshots.settle(now)
             self._rollout.see_that_taken({row.slot: row.snapshot for row in self._board.workers()}, now)
 
@@ -200,7 +234,7 @@ class Controller:
         self._say({"op": "ready"})
 
     def _push_statsd(self, host: str, port: int) -> None:
-        pusher = Pusher(self._board, host, port)
+        pusher = Pusher(self._board, host, port, self._certificates.seconds_left)
         told = False
         while True:
             try:

@@ -1,6 +1,7 @@
 """Whether this replica may be sent traffic, and if not, why not, in one line. Looks only; changes nothing."""
 
 import time
+from collections.abc import Sequence
 
 from proxy.configuration import Configuration
 from proxy.observe.pages import Answer, plain
@@ -18,6 +19,8 @@ class Readiness:
     def __init__(self, board: Scoreboard, snapshots: Snapshots, sockets: Sockets, configuration: Configuration) -> None:
         self.wanted_workers = 1
         """How many workers the arbiter wants to run."""
+        self.listener_faults: Sequence[str] = ()
+        """Why listeners of the configuration in force are not served. The others are."""
         self._board = board
         self._snapshots = snapshots
         self._sockets = sockets
@@ -51,7 +54,9 @@ class Readiness:
             return f"listener {address}: {error}"
         if self._sockets.asked:
             return f"listener {min(self._sockets.asked)} is being opened"
-        return "" if self._snapshots.listeners else "the Gateway has no listener that can be served"
+        if self._snapshots.listeners:
+            return ""
+        return self.listener_faults[0] if self.listener_faults else "the Gateway has no listener that can be served"
 
     def _workers_reason(self) -> str:
         rows = [row for row in self._board.workers() if row.state != DRAINING]

@@ -1,6 +1,6 @@
 """The admin pages: what this replica is, what it was told and how its endpoints fare, as JSON. Changes nothing.
 
-Whoever reaches the port reads everything, hence loopback only; passwords are hidden all the same.
+Whoever reaches the port reads everything, hence loopback only; passwords and keys are hidden all the same.
 """
 
 import os
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from proxy import addresses, scoreboard
+from proxy.certificate_watch import CertificateWatch
 from proxy.channel import Message
 from proxy.configuration import Configuration
 from proxy.observe.pages import Answer, Page, as_json
@@ -32,6 +33,7 @@ class Admin:
         board: Scoreboard,
         snapshots: Snapshots,
         configuration: Configuration,
+        certificates: CertificateWatch,
         readiness: Readiness,
     ) -> None:
         self._settings = settings
@@ -39,11 +41,13 @@ class Admin:
         self._board = board
         self._snapshots = snapshots
         self._configuration = configuration
+        self._certificates = certificates
         self._readiness = readiness
         self.pages: Mapping[str, Page] = {
             "/server_info": self._server_info,
             "/config_dump": self._config_dump,
             "/clusters": self._clusters,
+            "/certs": lambda: as_json(self._certificates.shown()),
         }
 
     def _server_info(self) -> Answer:
@@ -60,6 +64,7 @@ class Admin:
                 "ejections": "shared" if self._board.shared_state else "local",
                 "snapshot": self._snapshots.number,
                 "last_reload": self._configuration.last_reload(),
+                "listener_faults": self._readiness.listener_faults,
                 "workers": [row._asdict() | {"state": _STATES.get(row.state, "")} for row in self._board.workers()],
             }
         )

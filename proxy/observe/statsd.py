@@ -2,13 +2,14 @@
 
 Names, under `waypointd.`: `cluster.<name>.requests.<1xx..5xx|none>`, `.retries` and `.ejections` (counters),
 `cluster.<name>.request_time` (timer, ms), `cluster.<name>.ejected` (gauge), and the gauges `shared_state` (1: the store
-decides, 0: this replica by itself) and `workers.ready`. A cluster's name keeps letters, digits, `-`, `_`; the rest
+decides, 0: this replica by itself), `workers.ready` and, with certificates, `certificate.seconds_left` (0: expired) and
+`certificate.days_left`. A cluster's name keeps letters, digits, `-`, `_`; the rest
 become `_`.
 UDP only, nothing waits for an answer; a name is looked up by the caller's greenlet, never by a request.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from statsd.client.udp import Pipeline, StatsClient
 
@@ -58,9 +59,13 @@ class _Packets(Pipeline):  # type: ignore[misc]  # the package has no types
 class Pusher:
     """Remembers the last reading and pushes what is new."""
 
-    def __init__(self, board: Scoreboard, host: str, port: int) -> None:
+    def __init__(
+        self, board: Scoreboard, host: str, port: int, certificate_left: Callable[[], float | None] = lambda: None
+    ) -> None:
+        """`certificate_left`: seconds until ours expires, None without one."""
         self._board = board
         self._address = (host, port)
+        self._certificate_left = certificate_left
         self._client: StatsClient | None = None
         self._before: dict[tuple[str, int], ClusterCounters] = {}
 
@@ -86,6 +91,10 @@ class Pusher:
         self._before = counters
         yield "shared_state", f"{int(self._board.shared_state)}|g"
         yield "workers.ready", f"{sum(row.state == READY for row in self._board.workers())}|g"
+        if (left := self._certificate_left()) is not None:
+            left = max(left, 0)  # a gauge with a sign would be a change
+            yield "certificate.seconds_left", f"{left:.0f}|g"
+            yield "certificate.days_left", f"{left / 86400:.2f}|g"
 
 
 def ejected_by_cluster(board: Scoreboard) -> Mapping[int, int]:
