@@ -7,6 +7,7 @@ import dataclasses
 import importlib.util
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,6 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from proxy import log, settings
+from proxy.mesh.model import Listener
 from proxy.settings import SETTINGS, Settings, SettingsFault
 from proxy.version import __version__
 
@@ -25,6 +27,7 @@ Examples:
   waypointd --demo                            try it: sample endpoints, nothing else needed
   waypointd --manifests manifests/ --check    what is wrong with my manifests?
   waypointd -w 4 --manifests manifests/ --redis redis://redis:6379/0
+  waypointd --manifests manifests/ --tls-dir /etc/certs    the Gateway has an HBONE listener
   waypointd -c /etc/waypointd.yaml            the same, from a file
 
 \b
@@ -119,7 +122,9 @@ def _check(loaded: Settings) -> int:
         manifests = (str(shipped_manifests()),)
     documents, unreadable = FileSource(manifests).read()
     result = load(documents, loaded.gateway)
-    if status := _told(result.warnings, [str(fault) for fault in (*unreadable, *result.faults)]):
+    listeners = result.snapshot.listeners if result.snapshot else ()
+    faults = [*map(str, (*unreadable, *result.faults)), *_faults_of_certificates(listeners, loaded.tls_dir)]
+    if status := _told(result.warnings, faults):
         return status
     if result.snapshot is None:
         print(f"nothing to serve yet: {result.reason}")
@@ -129,6 +134,16 @@ def _check(loaded: Settings) -> int:
     clusters = len(result.snapshot.clusters)
     print(f"Gateway {result.snapshot.gateway}: ports {ports}; {clusters} clusters, {endpoints} endpoints")
     return 0
+
+
+def _faults_of_certificates(listeners: Sequence[Listener], directory: str | None) -> Sequence[str]:
+    from proxy import certificates
+
+    try:
+        certificates.check(directory, certificates.read(directory) if directory else {}, time.time())
+    except certificates.Unusable as fault:
+        return certificates.faults_of(listeners, directory, fault.problems)
+    return ()
 
 
 def _told(warnings: Sequence[str], faults: Sequence[str]) -> int:

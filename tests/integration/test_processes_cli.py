@@ -38,7 +38,6 @@ def test_versions_and_help(tmp_path):
     [
         (["--no-such-option"], "No such option"),
         ([], "nothing to serve: give --manifests PATH"),
-        (["--manifests", ".", "--tls-dir", "/tls"], "--tls-dir: not built in this version"),
         (["--manifests", ".", "--metrics", "127.0.0.1:0"], "--metrics: not built in this version"),
         (["--manifests", ".", "--redis", "redis+sentinel://a,b/m"], "redis+sentinel:// is not built"),
         (["--manifests", ".", "--redis", "redis+cluster://a,b"], "redis+cluster:// is not built"),
