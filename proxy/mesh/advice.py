@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from proxy.mesh.destination_rule import CLUSTER_DOMAIN, DestinationRule
 from proxy.mesh.manifests import Objects
 from proxy.mesh.model import Cluster
 from proxy.mesh.report import Report
 from proxy.mesh.services import Service
-from proxy.mesh.workload_entries import WorkloadEntry
+from proxy.mesh.workload_entries import WorkloadEntries
 
 _DATAPLANE = "istio.io/dataplane-mode"
 
@@ -29,15 +29,11 @@ def odd_rules(rules: Iterable[DestinationRule], services: Iterable[Service], rep
             report.warn(rule.manifest, ("spec", "host"), text)
 
 
-def idle_entries(entries: Sequence[WorkloadEntry], services: Sequence[Service], report: Report) -> None:
+def idle_entries(entries: WorkloadEntries, services: Iterable[Service], report: Report) -> None:
     """WorkloadEntries that are no Service's endpoints."""
-    by_namespace: dict[str, list[Service]] = {}
-    for service in services:
-        by_namespace.setdefault(service.manifest.namespace, []).append(service)
-    for entry in entries:
-        if not any(entry.selected_by(service) for service in by_namespace.get(entry.manifest.namespace, [])):
-            text = "no Service of its namespace selects these labels, so it does nothing"
-            report.warn(entry.manifest, ("spec", "labels"), text)
+    for entry in entries.idle(services):
+        text = "no Service of its namespace selects these labels, so it does nothing"
+        report.warn(entry.manifest, ("spec", "labels"), text)
 
 
 def unknown_pods(objects: Objects, clusters: Iterable[Cluster], report: Report) -> None:

@@ -16,7 +16,7 @@ from proxy.mesh.report import Report
 from proxy.mesh.rules import Rules
 from proxy.mesh.services import Service, ServicePort
 from proxy.mesh.slices import Slice
-from proxy.mesh.workload_entries import WorkloadEntry
+from proxy.mesh.workload_entries import WorkloadEntries, WorkloadEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +40,17 @@ class Clusters:
         rules: Rules,
         guards: Sequence[Guard],
         members: Sequence[Slice],
-        entries: Sequence[WorkloadEntry],
+        entries: WorkloadEntries,
         report: Report,
     ) -> None:
         self._gateway = gateway
         self._rules = rules
         self._guards = guards
+        self._entries = entries
         self._report = report
         self._slices: dict[tuple[str, str], list[Slice]] = {}
         for each in sorted(members, key=lambda each: each.manifest.name):
             self._slices.setdefault((each.manifest.namespace, each.service), []).append(each)
-        self._entries: dict[str, list[WorkloadEntry]] = {}
-        for entry in sorted(entries, key=lambda entry: entry.manifest.name):
-            self._entries.setdefault(entry.manifest.namespace, []).append(entry)
 
     def of(self, service: Service, tunnelled: bool) -> dict[int, Cluster]:
         """The clusters of a Service by port number, in the Service's order.
@@ -73,7 +71,7 @@ class Clusters:
 
     def _members(self, service: Service) -> _Members:
         found = self._slices.get((service.manifest.namespace, service.manifest.name), [])
-        entries = [each for each in self._entries.get(service.manifest.namespace, []) if each.selected_by(service)]
+        entries = self._entries.of(service)
         if not found and not entries:
             self._warn(service, (), "has no EndpointSlice, so it has no endpoints")
         return _Members(found, entries)

@@ -5,7 +5,7 @@ Pure. The objects have passed their checks, so nothing here can be wrong any mor
 
 from __future__ import annotations
 
-from proxy.mesh import advice, destination_rule, gateways, guards, routes, services, slices, workload_entries
+from proxy.mesh import advice, destination_rule, gateways, guards, routes, services, slices
 from proxy.mesh.binding import admitted, waypoint_of
 from proxy.mesh.clusters import Clusters
 from proxy.mesh.gateways import HBONE, WAYPOINT_FOR, GatewayListener
@@ -15,6 +15,7 @@ from proxy.mesh.report import Report, suggestion
 from proxy.mesh.routes import Served
 from proxy.mesh.rules import Rules
 from proxy.mesh.services import Service
+from proxy.mesh.workload_entries import WorkloadEntries
 from proxy.mesh.workloads import Pods
 
 
@@ -35,7 +36,7 @@ class _Resolver:
 
     def snapshot(self) -> Snapshot:
         bound = self._bound()
-        entries = self._entries()
+        entries = WorkloadEntries(self._objects.of("WorkloadEntry"))
         builder = Clusters(
             self._gateway,
             Rules(self._rules, self._gateway.manifest.namespace),
@@ -138,7 +139,3 @@ class _Resolver:
     def _slices(self) -> list[slices.Slice]:
         pods = Pods(self._objects.of("Pod"))
         return [slices.read(manifest, pods) for manifest in self._objects.of("EndpointSlice")]
-
-    def _entries(self) -> list[workload_entries.WorkloadEntry]:
-        found = (workload_entries.read(manifest) for manifest in self._objects.of("WorkloadEntry"))
-        return [entry for entry in found if entry]

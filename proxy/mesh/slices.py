@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from proxy.mesh.manifests import Manifest
@@ -95,10 +95,9 @@ def target(slice_: Slice, port: ServicePort) -> int | None:
     return number
 
 
-def unusable(address: str) -> str:
+def unusable(address: IPv4Address | IPv6Address) -> str:
     """Why an IP address cannot be that of an endpoint, or ""."""
-    ip = ip_address(address)
-    odd = ip.is_unspecified or ip.is_multicast or ip.is_link_local
+    odd = address.is_unspecified or address.is_multicast or address.is_link_local
     return f"{address} cannot be the address of an endpoint" if odd else ""
 
 
@@ -118,7 +117,7 @@ def _address_of(family: int) -> Check:
             return
         if address.version != family or "%" in value:
             at.fault(f"must be an IPv{family} address, not {shown(value)}")
-        elif wrong := unusable(value):
+        elif wrong := unusable(address):
             at.fault(wrong)
 
     return check_address

@@ -6,7 +6,7 @@ and `ConvertWorkloadEntry`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -35,18 +35,38 @@ class WorkloadEntry:
     workload: Workload
     healthy: bool
 
-    def selected_by(self, service: Service) -> bool:
-        """Whether its endpoints are the Service's; a Service without a selector selects nothing."""
-        if self.manifest.namespace != service.manifest.namespace or not service.selector:
-            return False
-        return all(self.labels.get(key) == value for key, value in service.selector.items())
-
     def endpoint(self, port: ServicePort) -> Endpoint | None:
         """Its endpoint of a Service port. None: it has no port of that name."""
         number = self.ports.get(port.target) if isinstance(port.target, str) else self.ports.get(port.name, port.target)
         if number is None:
             return None
         return Endpoint(self.ip, number, self.workload.name, self.workload.hbone, self.workload.identity)
+
+
+class WorkloadEntries:
+    """All of them, with an index: of thousands a Service selects a few."""
+
+    def __init__(self, manifests: Iterable[Manifest]) -> None:
+        """`manifests`: those of WorkloadEntries, without faults."""
+        self._by_label: dict[tuple[str, str, str], list[WorkloadEntry]] = {}
+        found = [entry for entry in map(read, manifests) if entry]
+        self._all = sorted(found, key=lambda entry: entry.manifest.id)
+        for entry in self._all:
+            for label in entry.labels.items():
+                self._by_label.setdefault((entry.manifest.namespace, *label), []).append(entry)
+
+    def of(self, service: Service) -> list[WorkloadEntry]:
+        """The entries that a Service selects, by name; one without a selector selects nothing."""
+        wanted = service.selector.items()
+        if not wanted:
+            return []
+        likely = self._by_label.get((service.manifest.namespace, *next(iter(wanted))), [])
+        return [entry for entry in likely if wanted <= entry.labels.items()]
+
+    def idle(self, services: Iterable[Service]) -> list[WorkloadEntry]:
+        """Those that none of `services` selects."""
+        busy = {entry.manifest.id for service in services for entry in self.of(service)}
+        return [entry for entry in self._all if entry.manifest.id not in busy]
 
 
 def check(manifest: Manifest, report: Report) -> None:
@@ -80,7 +100,7 @@ def _address(at: At, value: object) -> None:
     if not isinstance(value, str):
         text(at, value)
     elif is_ip(value):
-        if wrong := unusable(value):
+        if wrong := unusable(ip_address(value)):
             at.fault(wrong)
     elif value.startswith("unix://") or (is_subdomain(value.lower()) and not value.replace(".", "").isdecimal()):
         at.warn(f"{shown(value)} is not served by this version, so the entry is left out; give its IP address")
