@@ -29,9 +29,12 @@ from proxy.handed import Handed
 from proxy.observe import outlier_log
 from proxy.observe.access_log import AccessLog
 from proxy.relay.context import Context
+from proxy.relay.hbone import HboneListener
 from proxy.relay.relay import Listener, Relay
+from proxy.relay.routes import Routes
 from proxy.scoreboard import Scoreboard
 from proxy.settings import Settings
+from proxy.wire.mesh_tls import MeshTls
 
 log = logging.getLogger("worker")
 
@@ -71,11 +74,13 @@ class Worker:
             "head": settings.request_headers_timeout,
             "stall": settings.stream_idle_timeout,
             "endpoint_idle": ENDPOINT_IDLE_SECONDS,
+            "detection": settings.protocol_detection_timeout,
         }
         self._context = Context(board, slot, self._access_log, self._fleet, limits)
         self._relay = Relay(self._context)
         self._listeners: dict[str, Listener] = {}
         self._sockets: dict[str, int] = {}
+        self._tls: dict[str, Any] | None = None
         self._draining = Event()
 
     def run(self) -> None:
@@ -121,6 +126,7 @@ class Worker:
             body: dict[str, Any] = msgpack.unpackb(read_body(body_fd))
         finally:
             os.close(body_fd)
+        self._take_certificates(body["tls"])
         self._relay.apply(body["full"], body["clusters"], body["removed"])
         self._fleet.apply(body["full"], body["clusters"], body["removed"])
         self._prepare_listeners(body["listeners"])
@@ -135,6 +141,12 @@ class Worker:
                 self._board.set_worker_state(self._slot, scoreboard.READY)
                 self._handed.start(self._take)
         self._board.set_worker_snapshot(self._slot, message["number"])
+
+    def _take_certificates(self, tls: dict[str, Any] | None) -> None:
+        """New connections use them from now on; those there are keep what they began with."""
+        if tls != self._tls:
+            self._context.mesh = MeshTls(tls) if tls else None
+            self._tls = tls
 
     def _await_reconcile(self) -> None:
         with gevent.Timeout(RECONCILE_SECONDS, False):
@@ -154,7 +166,7 @@ class Worker:
         known = self._listeners.keys() | self._sockets.keys()
         for address in known - {entry["address"] for entry in wanted}:
             if address in self._listeners:
-                self._listeners[address].routes = {}  # what is open on it is told 404 from now on
+                self._listeners[address].routes = Routes()  # what is open on it is told 404 from now on
             self._close_listener(address)
         for entry in wanted:
             address = entry["address"]
@@ -163,9 +175,10 @@ class Worker:
                 fd = self._sockets.get(address)
                 if fd is None:
                     continue  # not bound: the controller says why
-                listener = Listener(self._relay, entry["name"], address, fd, self._handed.give)
+                kind = HboneListener if entry["protocol"] == "HBONE" else Listener
+                listener = kind(self._relay, entry["name"], address, fd, self._handed.give)
                 self._listeners[address] = listener
-            listener.routes = self._relay.routes(entry["routes"])
+            listener.routes = self._relay.routes(entry["routes"], entry["clusters"])
 
     def _close_listener(self, address: str) -> None:
         listener = self._listeners.pop(address, None)
@@ -199,8 +212,10 @@ class Worker:
         if self._listeners:  # without a snapshot there is no way to serve them: the arbiter passes them on
             self._handed.take_waiting(self._take)
         self._fleet.stop_leading()
+        self._context.shutdown_sessions()
         self._await_connections(FIRST_REQUEST_SECONDS)
         self._context.draining = True
+        self._context.refuse_streams()
         while self._board.worker(self._slot).connections > 0:
             gevent.get_hub().loop.run_callback(self._context.idle.end_all)
             gevent.sleep(0.02)

@@ -15,6 +15,8 @@ cdef struct Entry:
     int64_t service_ms             # -1: no endpoint answered
     Text forwarded_for, user_agent, request_id, host, authority
     Text endpoint, cluster, endpoint_local, local, peer
+    Text identity                  # the client's, by its certificate
+    bint raw                       # no request: a tunnel's or a connection's bytes
 
 cdef class AccessLog:
     cdef int fd

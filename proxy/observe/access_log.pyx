@@ -179,14 +179,14 @@ cdef class AccessLog:
         out = put_text(out, &e.local, 64)
         out = put_literal(out, b" ")
         out = put_text(out, &e.peer, 64)
-        return put_literal(out, b" - default")
+        return put_literal(out, b" - -" if e.raw else b" - default")
 
     cdef char* json_line(self, char* out, Entry* e) noexcept:
         out = put_literal(out, b'{"start_time":"')
         out = self.put_time(out, e.started)
         out = put_literal(out, b'"')
         out = put_json(out, b"method", &e.method, 64)
-        out = put_json(out, b"path", &e.path, 1280)
+        out = put_json(out, b"path", &e.path, 1024)
         out = put_json(out, b"protocol", &e.protocol, 16)
         out = put_json_number(out, b"response_code", e.status)
         out = put_json(out, b"response_flags", &e.flags, 64)
@@ -207,7 +207,9 @@ cdef class AccessLog:
         out = put_json(out, b"upstream_local_address", &e.endpoint_local, 64)
         out = put_json(out, b"downstream_local_address", &e.local, 64)
         out = put_json(out, b"downstream_remote_address", &e.peer, 64)
-        return put_literal(out, b',"requested_server_name":null,"route_name":"default"}')
+        out = put_json(out, b"downstream_peer_uri_san", &e.identity, 256)
+        out = put_literal(out, b',"requested_server_name":null,"route_name":')
+        return put_literal(out, b"null}" if e.raw else b'"default"}')
 
 
 cdef int open_stream(str path) except -1:

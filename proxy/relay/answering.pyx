@@ -8,7 +8,7 @@ be shown to the client by cutting its connection.
 from libc.stdint cimport int64_t
 
 from proxy.relay.attempting cimport MALFORMED
-from proxy.relay.tunnel cimport run_tunnel
+from proxy.relay.pipe cimport run_pipe
 from proxy.scoreboard cimport monotonic_ns
 from proxy.wire.head cimport M_HEAD, UNTIL_CLOSE
 from proxy.wire.http1 cimport local_reply, write_chunk_size, write_response
@@ -155,8 +155,8 @@ cdef class Answering(Attempting):
         else:
             self.stop_pump()
             self.client.listener = None
-            run_tunnel(self.client, self.upstream, self.context.tunnel, &self.request_body.data_bytes,
-                       &self.response_body.data_bytes)
+            run_pipe(self.client, self.upstream, self.context.tunnel, &self.request_body.data_bytes,
+                     &self.response_body.data_bytes)
         return self.drop_upstream()
 
     # -- ours ---------------------------------------------------------------------------------------------------------

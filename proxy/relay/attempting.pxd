@@ -27,6 +27,7 @@ cdef class Attempting(IdleListener):
     cdef int retries, status
     cdef bint has_body, idempotent, upgrading, sent, pooled, keep_alive, in_flight
     cdef bint half_closed, left, log_request
+    cdef bint raw                        # bytes, not a request
     cdef bint unread                     # the client may still be sending what nobody will read
     cdef int connect_error
     cdef list reasons                    # beside the errno, why there is no connection
@@ -56,3 +57,4 @@ cdef class Attempting(IdleListener):
     cdef int judge_answer(self) except -1
     cdef int judge_leaving(self) except -1
     cdef int drop_upstream(self) except -1
+

@@ -1,9 +1,12 @@
 # Clusters and endpoints as the request path uses them; theory in cluster.pyx.
 from libc.stdint cimport int32_t, int64_t
 
-from proxy.scoreboard cimport ClusterRow, Counters, EndpointRow, Scoreboard
+from proxy.scoreboard cimport Counters, EndpointRow, Scoreboard
 from proxy.wire.stream cimport Deadlines, IdleListener, Stream
 from proxy.wire.tcp cimport Address
+
+cdef enum Protocol:              # what a cluster's port speaks
+    HTTP, HTTP2, TCP, UNDECLARED
 
 cdef class Endpoint(IdleListener):
     cdef readonly Address address
@@ -33,7 +36,11 @@ cdef class Cluster:
     cdef bint outlier_on
     cdef readonly list endpoints
     cdef int count
-    cdef ClusterRow* row
+    cdef readonly int protocol           # Protocol
+    cdef dict body                       # what it was made from
+    cdef int32_t* cursor                 # round robin: 1 + position of the endpoint picked last; the replica's
+    cdef int32_t own_cursor
+    cdef int worker
     cdef Counters* counters
     cdef unsigned char* eligible         # scratch, one byte an endpoint
     cdef Scoreboard scoreboard

@@ -10,6 +10,8 @@ from proxy.policy.balance cimport round_robin
 from proxy.scoreboard cimport monotonic_ns, wp_load, wp_load64, wp_swap
 from proxy.wire.stream cimport Deadlines, Stream
 
+cdef dict PROTOCOLS = {"http": HTTP, "http2": HTTP2, "tcp": TCP, "undeclared": UNDECLARED}
+
 
 cdef class Endpoint(IdleListener):
     """One endpoint of one cluster in one worker. `text` is its `ip:port`, `slot` its row."""
@@ -70,7 +72,10 @@ cdef class Cluster:
     """One cluster in one worker, made from its part of a snapshot (proxy/snapshots.py says what is in it)."""
 
     def __init__(self, Scoreboard scoreboard, int worker, dict body, list endpoints):
+        self.body = body
+        self.worker = worker
         self.name = body["name"]
+        self.protocol = PROTOCOLS[body["protocol"]]
         self.envoy_name = body["envoy_name"].encode()
         self.authority = body["authority"].encode()
         self.slot = body["slot"]
@@ -82,7 +87,7 @@ cdef class Cluster:
         self.endpoints = endpoints
         self.count = len(endpoints)
         self.scoreboard = scoreboard
-        self.row = scoreboard._cluster(self.slot)
+        self.cursor = &scoreboard._cluster(self.slot).cursor
         self.counters = scoreboard.counters_of(worker, self.slot)
         self.eligible = <unsigned char*>malloc(self.count + 1)
         if self.eligible == NULL:
@@ -90,6 +95,13 @@ cdef class Cluster:
 
     def __dealloc__(self):
         free(self.eligible)
+
+    def alone(self, Endpoint endpoint) -> Cluster:
+        """A cluster of this endpoint alone, as it is when asked for by its own address: under no service's policy."""
+        body = self.body | {"envoy_name": "encap", "authority": endpoint.name, "abandoned_ms": 0, "outlier": None}
+        cdef Cluster cluster = Cluster(self.scoreboard, self.worker, body, [endpoint])
+        cluster.cursor = &cluster.own_cursor
+        return cluster
 
     cdef Endpoint pick(self, list tried):
         """The endpoint whose turn it is among those that are in and were not `tried` (None: nothing was); None if there
@@ -107,9 +119,9 @@ cdef class Cluster:
                 not (self.outlier_on and wp_load64(&endpoint.row.ejected_until) > now)
                 and (tried is None or endpoint not in tried))
         while True:
-            cursor = wp_load(&self.row.cursor)
+            cursor = wp_load(self.cursor)
             position = round_robin(cursor - 1, self.eligible, self.count)
             if position < 0:
                 return None
-            if wp_swap(&self.row.cursor, cursor, position + 1):
+            if wp_swap(self.cursor, cursor, position + 1):
                 return <Endpoint>self.endpoints[position]

@@ -13,7 +13,11 @@ cdef class Context:
     cdef readonly object fleet
     cdef readonly Deadlines idle, head, stall, linger, tunnel, endpoint_idle
     cdef readonly double stall_seconds
+    cdef readonly Deadlines patience, detection
+    cdef readonly double head_seconds
     cdef public bint draining
+    cdef public object mesh              # MeshTls; None: no certificates, so no HBONE
+    cdef readonly set sessions           # HTTP/2 connections of clients, to be told of a drain
     cdef char* scratch               # HEAD_ROOM bytes; overwritten by whoever runs next
     cdef char date_line[64]
     cdef int64_t date_second

@@ -9,10 +9,13 @@ from libc.time cimport gmtime_r, strftime, time_t, tm
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
 from proxy.wire.http1 cimport HEAD_ROOM
+from proxy.wire.session cimport Session
 
 
 # How long an unwanted body is read and thrown away so that the client gets to see our answer.
 cdef double LINGER_SECONDS = 2.0
+# How long an HTTP/2 connection is silent before it is asked whether it is alive (ztunnel: 10 s, given up after 20).
+cdef double PATIENCE_SECONDS = 10.0
 cdef double FOREVER = 1e8
 
 
@@ -25,8 +28,8 @@ cdef int64_t wall_ns() noexcept:
 
 cdef class Context:
     """`limits` holds seconds: idle (a connection without a request), head (a request head's arrival), stall (a body
-    that does not move), endpoint_idle (a pooled connection); 0 means for ever. `fleet` is told of outcomes
-    (proxy/fleet.py)."""
+    that does not move), endpoint_idle (a pooled connection), detection (a client's first bytes on a port of undeclared
+    protocol); 0 means for ever. `fleet` is told of outcomes (proxy/fleet)."""
 
     def __init__(self, Scoreboard scoreboard, int worker, AccessLog log, fleet, dict limits):
         cdef bytes seed = os.urandom(sizeof(self.random))
@@ -41,6 +44,10 @@ cdef class Context:
         self.endpoint_idle = Deadlines(limits["endpoint_idle"])
         self.tunnel = Deadlines(limits["idle"])      # not `idle`: a drain ends idle connections, not tunnels
         self.linger = Deadlines(LINGER_SECONDS)
+        self.patience = Deadlines(PATIENCE_SECONDS)
+        self.detection = Deadlines(limits["detection"])
+        self.head_seconds = limits["head"] or FOREVER
+        self.sessions = set()
         self.stall_seconds = limits["stall"]
         memcpy(self.random, <const char*>seed, sizeof(self.random))
         self.date_second = -1
@@ -59,7 +66,21 @@ cdef class Context:
         self.linger.tick()
         self.tunnel.tick()
         self.endpoint_idle.tick()
+        self.patience.tick()
+        self.detection.tick()
         self.row.log_lines_dropped = self.log.dropped
+
+    def shutdown_sessions(self):
+        """Tells every HTTP/2 client to open its next stream elsewhere."""
+        cdef Session session
+        for session in list(self.sessions):
+            session.shutdown()
+
+    def refuse_streams(self):
+        """What they have opened until now is served, and nothing after it."""
+        cdef Session session
+        for session in list(self.sessions):
+            session.refuse_new()
 
     cdef const char* date(self) noexcept:
         """The time it is: `date: Sun, 06 Nov 1994 08:49:37 GMT` with its line end: 37 bytes."""

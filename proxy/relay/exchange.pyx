@@ -15,6 +15,7 @@ from proxy.policy.retry cimport may_retry
 from proxy.relay.attempting cimport ANSWERED, GIVEN_UP
 from proxy.relay.context cimport wall_ns
 from proxy.relay.line cimport log_line
+from proxy.relay.routes cimport Routes
 from proxy.scoreboard cimport bucket_of, monotonic_ns
 from proxy.wire.head cimport (
     BAD,
@@ -54,7 +55,7 @@ def fault_of(int result):
 cdef class Exchange(Answering):
     """Reusable: `run` starts it afresh. One at a time for a client connection."""
 
-    cdef bint run(self, Stream client, Py_ssize_t size, dict routes) except -1:
+    cdef bint run(self, Stream client, Py_ssize_t size, Routes routes) except -1:
         """Serves the request whose head is the first `size` bytes of the client's buffer. True: another may follow."""
         self.begin(client, size)
         try:
@@ -101,7 +102,7 @@ cdef class Exchange(Answering):
         self.log_request = size > 0
         return 0
 
-    cdef bint accept(self, dict routes) except -1:
+    cdef bint accept(self, Routes routes) except -1:
         """Parses and routes; False with the fault if there is nowhere to go with it."""
         cdef Head request = self.request
         cdef int result = request.parse_request(self.client.buffer, self.client.pinned)
@@ -123,11 +124,12 @@ cdef class Exchange(Answering):
             self.fault = faults.CLOSED
         return self.fault is None
 
-    cdef Cluster route(self, dict routes):
+    cdef Cluster route(self, Routes routes):
+        """By what the tunnel was opened to, where there is one: the Host in it selects nothing."""
         cdef Span* host = &self.request.authority
-        cdef bytes key = self.client.buffer[host.at:host.at + host.length]
-        cdef Cluster cluster = routes.get(key)
-        return cluster if cluster is not None else routes.get(key.lower())
+        if self.client.target is not None:
+            return routes.of_target(self.client.target)
+        return routes.of_host(self.client.buffer[host.at:host.at + host.length])
 
     # -- attempts -----------------------------------------------------------------------------------------------------
 

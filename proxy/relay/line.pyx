@@ -2,9 +2,10 @@
 
 from libc.string cimport memset
 
-from proxy.observe.access_log cimport Entry, Text
+from proxy.observe.access_log cimport AccessLog, Entry, Text
 from proxy.wire.head cimport Head, Span
 from proxy.wire.http1 cimport REQUEST_ID
+from proxy.wire.stream cimport Stream
 
 
 cdef int log_line(Attempting exchange, int64_t duration_ms) except -1:
@@ -22,7 +23,7 @@ cdef int log_line(Attempting exchange, int64_t duration_ms) except -1:
     if exchange.log_request:
         entry.method = text_of(head, &request.method_text)
         entry.path = text_of(head, &request.original_path if request.original_path.length else &request.path)
-        entry.protocol = text(b"HTTP/1.1", 8)
+        entry.protocol = text(b"HTTP/2", 6) if exchange.client.http2 else text(b"HTTP/1.1", 8)
         entry.forwarded_for = text_of(head, &request.forwarded_for)
         entry.user_agent = text_of(head, &request.user_agent)
         entry.request_id = text_of(head, &request.request_id)
@@ -36,12 +37,37 @@ cdef int log_line(Attempting exchange, int64_t duration_ms) except -1:
         entry.endpoint = text(exchange.endpoint_text, len(exchange.endpoint_text))
     if exchange.endpoint_local is not None:
         entry.endpoint_local = text(exchange.endpoint_local, len(exchange.endpoint_local))
-    entry.local = text(exchange.client.local, len(exchange.client.local))
-    entry.peer = text(exchange.client.peer, len(exchange.client.peer))
-    entry.details = text(b"via_upstream", 12)
+    set_client(&entry, exchange.client)
+    entry.raw = exchange.raw
+    if not exchange.raw:
+        entry.details = text(b"via_upstream", 12)
     if exchange.fault is not None:
         set_fault(&entry, exchange.fault)
     return exchange.context.log.add(&entry)
+
+
+cdef int log_refused(AccessLog log, Stream client, bytes method, int status, object fault, int64_t started) except -1:
+    """Adds the line of a request for a tunnel that was not granted."""
+    cdef Entry entry
+    memset(&entry, 0, sizeof(entry))
+    entry.started = started
+    entry.method = text(method, len(method))
+    entry.protocol = text(b"HTTP/2", 6)
+    entry.status = status
+    entry.service_ms = -1
+    entry.raw = True
+    entry.authority = entry.host = text(client.local, len(client.local))
+    set_client(&entry, client)
+    set_fault(&entry, fault)
+    return log.add(&entry)
+
+
+cdef int set_client(Entry* entry, Stream client) except -1:
+    entry.local = text(client.local, len(client.local))
+    entry.peer = text(client.peer, len(client.peer))
+    if client.identity is not None:
+        entry.identity = text(client.identity, len(client.identity))
+    return 0
 
 
 cdef inline Text text(const char* at, Py_ssize_t length) noexcept:

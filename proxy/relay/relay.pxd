@@ -1,5 +1,6 @@
 # A worker's relay; theory in relay.pyx.
 from proxy.relay.context cimport Context
+from proxy.relay.routes cimport Routes
 from proxy.wire.stream cimport Stream
 
 cdef class Relay:
@@ -8,12 +9,13 @@ cdef class Relay:
     cdef dict endpoints                  # (cluster slot, endpoint slot) -> Endpoint
     cdef list spare                      # exchanges nobody uses now
 
+    cdef int serve_http(self, Stream client, Listener listener) except -1
     cdef bint serve_request(self, Stream client, Listener listener) except -1
     cdef Py_ssize_t await_request(self, Stream client) except? -100
 
 cdef class Listener:
     cdef readonly str name, address
-    cdef public dict routes              # host, lower case -> Cluster
+    cdef public Routes routes
     cdef readonly int fd
     cdef Relay relay
     cdef object watcher, handover, pause

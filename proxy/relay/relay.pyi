@@ -2,16 +2,17 @@ from collections.abc import Callable
 from typing import Any
 
 from proxy.relay.context import Context
+from proxy.relay.routes import Routes
 
 class Relay:
     def __init__(self, context: Context) -> None: ...
     def apply(self, full: bool, clusters: list[dict[str, Any]], removed: list[str]) -> None: ...
-    def routes(self, hosts: dict[bytes, str]) -> dict[bytes, Any]: ...
+    def routes(self, table: dict[bytes, str], names: list[str]) -> Routes: ...
 
 class Listener:
     name: str
     address: str
-    routes: dict[bytes, Any]
+    routes: Routes
     open: bool
     def __init__(
         self, relay: Relay, name: str, address: str, fd: int, handover: Callable[[int, int, str], bool]

@@ -9,6 +9,7 @@ from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, errno
 
 from proxy.relay.cluster cimport Cluster, Endpoint
 from proxy.relay.exchange cimport Exchange
+from proxy.relay.routes cimport Routes
 from proxy.wire.head cimport INCOMPLETE, Head
 from proxy.wire.stream cimport END, TIMED_OUT, get_hub
 from proxy.wire.tcp cimport TcpStream, accept_one, adopt
@@ -65,9 +66,15 @@ cdef class Relay:
             endpoint = self.endpoints.pop(key)
             endpoint.retire()
 
-    def routes(self, dict hosts) -> dict:
-        """A listener's routes with cluster objects for their names."""
-        return {host: self.clusters[name] for host, name in hosts.items() if name in self.clusters}
+    def routes(self, dict table, list names) -> Routes:
+        """A listener's routes with cluster objects for their names, and the clusters whose endpoints it may reach."""
+        known = self.clusters
+        return Routes({key: known[name] for key, name in table.items() if name in known},
+                      [known[name] for name in names if name in known], self.pin)
+
+    def pin(self, Cluster cluster, Endpoint endpoint) -> Cluster:
+        """The cluster of one endpoint alone: no balancing, no ejection."""
+        return cluster.alone(endpoint)
 
     # -- connections --------------------------------------------------------------------------------------------------
 
@@ -75,12 +82,19 @@ cdef class Relay:
         """Serves one client connection to its end; the descriptor is ours from now on. Runs in its own greenlet."""
         cdef TcpStream client = adopt(fd, self.context.stall_seconds)
         try:
+            self.serve_http(client, listener)
+        finally:
+            self.context.scoreboard.add_connections(self.context.worker, -1)
+
+    cdef int serve_http(self, Stream client, Listener listener) except -1:
+        """Serves HTTP on a byte stream to its end, whatever the stream is made of."""
+        try:
             while self.serve_request(client, listener):
                 if client.start != client.end:      # pipelined: if nothing was waited for, others have not had a turn
                     gevent.sleep(0)
         finally:
             client.close()
-            self.context.scoreboard.add_connections(self.context.worker, -1)
+        return 0
 
     cdef bint serve_request(self, Stream client, Listener listener) except -1:
         """One request; True if another may follow on the connection."""
@@ -139,7 +153,7 @@ cdef class Listener:
         self.address = address
         self.fd = fd
         self.handover = handover
-        self.routes = {}
+        self.routes = Routes()
         self.open = False
 
     def start(self):

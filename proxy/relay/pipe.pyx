@@ -1,13 +1,13 @@
-"""Two streams as one pipe: bytes both ways until both ends have finished, half closes passed on (WebSocket after
-101)."""
+"""Two streams as one pipe: bytes both ways until both ends have finished, half closes and resets passed on (WebSocket
+after 101, raw TCP)."""
 
 import gevent
 
 from proxy.scoreboard cimport monotonic_ns
-from proxy.wire.stream cimport TIMED_OUT
+from proxy.wire.stream cimport FAILED, TIMED_OUT
 
 
-cdef class Tunnel:
+cdef class Pipe:
     cdef Stream left, right
     cdef Deadlines idle
     cdef int64_t forth, back, moved
@@ -19,11 +19,14 @@ cdef class Tunnel:
         """One direction, to its end."""
         cdef Stream source = self.left if forward else self.right
         cdef Stream target = self.right if forward else self.left
-        cdef Py_ssize_t length
+        cdef Py_ssize_t length, got
         while True:
             length = source.end - source.start
             if length:
-                if target.put(source.buffer + source.start, length) < 0:
+                got = target.put(source.buffer + source.start, length)
+                if got == FAILED:
+                    return          # it takes no more; what it still has to say comes the other way, and its end too
+                if got < 0:
                     break
                 if forward:
                     self.forth += length
@@ -40,18 +43,18 @@ cdef class Tunnel:
                 return
             if got < 0 and not (got == TIMED_OUT and self.other_way_moves()):
                 break
-        source.close()          # broken: neither direction can go on
-        target.close()
+        source.abort()          # broken: neither direction can go on
+        target.abort()
 
 
-cdef int run_tunnel(
+cdef int run_pipe(
         Stream client, Stream endpoint, Deadlines idle, int64_t* received, int64_t* sent) except -1:
     """Copies until both directions have ended; `received` and `sent` get what went from and to the client."""
-    cdef Tunnel tunnel = Tunnel()
-    tunnel.left, tunnel.right, tunnel.idle = client, endpoint, idle
-    other = gevent.spawn(tunnel.copy, True)
-    tunnel.copy(False)
+    cdef Pipe pipe = Pipe()
+    pipe.left, pipe.right, pipe.idle = client, endpoint, idle
+    other = gevent.spawn(pipe.copy, True)
+    pipe.copy(False)
     other.join()
-    received[0] += tunnel.forth
-    sent[0] += tunnel.back
+    received[0] += pipe.forth
+    sent[0] += pipe.back
     return 0

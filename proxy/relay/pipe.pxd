@@ -2,5 +2,5 @@ from libc.stdint cimport int64_t
 
 from proxy.wire.stream cimport Deadlines, Stream
 
-cdef int run_tunnel(
+cdef int run_pipe(
     Stream client, Stream endpoint, Deadlines idle, int64_t* received, int64_t* sent) except -1

@@ -1,0 +1,3 @@
+from proxy.relay.relay import Listener
+
+class HboneListener(Listener): ...

@@ -1,0 +1,135 @@
+# distutils: libraries = nghttp2
+"""HBONE: connections of ztunnels, and the tunnels in them (HTTP/2 CONNECT in mutual TLS, port 15008).
+
+A CONNECT is answered at once, before any endpoint is picked: a ztunnel sends nothing before it has its 200, and takes any
+other answer as the end. What the tunnel was opened to (its authority: VIP:port, hostname:port or pod IP:port) selects
+the cluster; what the cluster's port speaks decides how the bytes are read: HTTP by the same code that serves plain
+listeners, anything else by passthrough.pyx.
+"""
+
+import logging
+
+import gevent
+
+from proxy.relay.cluster cimport TCP, UNDECLARED, Cluster
+from proxy.relay.context cimport Context, wall_ns
+from proxy.relay.line cimport log_refused
+from proxy.relay.passthrough cimport Passthrough, sniff_http
+from proxy.relay.relay cimport Listener, Relay
+from proxy.scoreboard cimport monotonic_ns
+from proxy.wire.authority cimport is_authority
+from proxy.wire.session cimport CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW, Http2Stream, Session
+from proxy.wire.tls cimport TlsStream, accept_tls
+from proxy.wire.tunnel cimport Tunnel
+
+from proxy.relay import faults
+from proxy.relay.refusals import Refusals
+
+log = logging.getLogger("worker")
+
+
+cdef class HboneListener(Listener):
+    """A listening socket whose connections are HBONE."""
+
+    def __init__(self, Relay relay, str name, str address, int fd, handover):
+        Listener.__init__(self, relay, name, address, fd, handover)
+        self.refusals = Refusals(log)
+
+    def take(self, int fd):
+        gevent.spawn(self.serve, fd)
+
+    def serve(self, int fd):
+        """Serves one HBONE connection to its end."""
+        cdef Context context = self.relay.context
+        cdef TlsStream client
+        cdef HboneConnection connection
+        try:
+            client = accept_tls(fd, context.mesh, context.head_seconds, context.stall_seconds)
+            if client.reason:
+                self.refusals.tell(self.address, client.peer.decode(), client.identity, client.reason)
+                client.close()
+                return
+            connection = HboneConnection(self, client)
+            context.sessions.add(connection)
+            try:
+                connection.run()
+            finally:
+                context.sessions.discard(connection)
+        finally:
+            context.scoreboard.add_connections(context.worker, -1)
+
+
+cdef class HboneConnection(Session):
+    """One connection of one client pod's ztunnel."""
+
+    def __init__(self, HboneListener listener, TlsStream client):
+        cdef Context context = listener.relay.context
+        self.listener = listener
+        self.relay = listener.relay
+        self.transport = client
+        self.server = True
+        self.patience = context.patience
+        self.stall_ns = client.stall_ns
+        self.idle_since = monotonic_ns()
+        self.open(STREAM_WINDOW, CONNECTION_WINDOW)
+        if context.draining:
+            self.shutdown()
+
+    cdef Http2Stream make_stream(self):
+        return Tunnel() if self.serving < 2 * MAX_STREAMS else None
+
+    cdef int serve(self, Http2Stream stream) except -1:
+        cdef Tunnel tunnel = <Tunnel>stream
+        cdef object fault = self.answer(tunnel)
+        if fault is None:
+            tunnel.respond(200)
+            self.serving += 1
+            self.idle_since = 0
+            gevent.spawn(self.serve_tunnel, tunnel)
+            return 0
+        tunnel.respond(fault.status)
+        log_refused(self.relay.context.log, tunnel, tunnel.method or b"", fault.status, fault, wall_ns())
+        return tunnel.close()
+
+    cdef object answer(self, Tunnel tunnel):
+        """None grants the tunnel; a fault says why not."""
+        cdef bytes target = tunnel.target
+        cdef Cluster cluster
+        if tunnel.method != b"CONNECT":
+            return faults.NO_TUNNEL
+        if not is_authority(target, len(target), True):
+            return faults.BAD_AUTHORITY
+        cluster = self.listener.routes.of_target(target)
+        if cluster is None:
+            return faults.NO_TUNNEL
+        if cluster.closed and cluster.protocol == TCP:
+            return faults.TUNNEL_CLOSED
+        return faults.NO_ENDPOINTS if cluster.count == 0 else None
+
+    def serve_tunnel(self, Tunnel tunnel):
+        """Serves one tunnel to its end."""
+        cdef Cluster cluster = self.listener.routes.of_target(tunnel.target)
+        cdef bint http
+        try:
+            if cluster is None:
+                return          # a snapshot has come in between, without it
+            http = cluster.protocol != TCP
+            if cluster.protocol == UNDECLARED:
+                http = sniff_http(tunnel, self.relay.context.detection)
+            if http:
+                self.relay.serve_http(tunnel, self.listener)
+            else:
+                Passthrough(self.relay.context).carry(tunnel, cluster)
+        finally:
+            tunnel.close()
+            self.serving -= 1
+            if not self.serving:
+                self.idle_since = monotonic_ns()
+
+    cdef int silence(self) except -1:
+        """A connection without tunnels goes after the idle time."""
+        cdef Context context = self.relay.context
+        if self.idle_since and monotonic_ns() - self.idle_since > context.idle.duration:
+            self.shutdown()
+            self.refuse_new()
+        return 0
