@@ -2,7 +2,8 @@
 from proxy.wire.tcp cimport Address, TcpStream
 
 cdef class TlsStream(TcpStream):
-    cdef object tls                     # ssl.SSLSocket's inner object; it owns nothing, the descriptor is ours
+    cdef object tls                     # the C object under an ssl.SSLSocket
+    cdef object socket                  # the descriptor as it wants to have it; not the owner
     cdef object read_into, write_from   # its bound methods
     cdef readonly str reason            # why the peer is refused, "" if it is not
 

@@ -1,15 +1,16 @@
 """TLS over TCP sockets as streams: the standard `ssl` module on the descriptor, waiting as TcpStream does.
 
-Only mesh TLS: both ends have certificates, the contexts are MeshTls's (mesh_tls.py). A read is made when the socket is
+Only mesh TLS: both ends have certificates, the contexts are MeshTls's (mesh_tls.py). Under ssl.SSLSocket, which would
+wait by itself (or have gevent wait) and add a Python call to every read and write, lies the C object used here. A read is made when the socket is
 readable, not before, so in ordinary life no exception is raised to say that there is nothing; a full record says that
 there may be more.
 """
 
+import _socket
 import ssl
 
 from cpython.buffer cimport PyBUF_READ, PyBUF_WRITE
 from cpython.memoryview cimport PyMemoryView_FromMemory
-from gevent import monkey
 from libc.errno cimport ECONNABORTED, ETIMEDOUT
 from libc.stdint cimport int64_t
 
@@ -21,8 +22,13 @@ from proxy.wire.mesh_tls import reason_of
 
 cdef object WantRead = ssl.SSLWantReadError
 cdef object WantWrite = ssl.SSLWantWriteError
-# gevent's socket class waits by itself; here the plain one is needed, and its descriptor handed over.
-cdef object plain_socket = monkey.get_original("socket", "socket")
+
+
+class Descriptor(_socket.socket):
+    """A descriptor as the `ssl` module wants to have it."""
+
+    __slots__ = ("__weakref__",)
+
 
 cdef enum:
     RECORD = 16384                      # the largest piece one read gives (RFC 8446 5.1)
@@ -34,11 +40,9 @@ cdef class TlsStream(TcpStream):
 
     cdef int wrap(self, object context, bint server) except -1:
         """Puts TLS over the descriptor, which stays ours."""
-        cdef object socket = plain_socket(fileno=self.fd)
-        socket.setblocking(False)
-        wrapped = context.wrap_socket(socket, server_side=server, do_handshake_on_connect=False)
-        self.tls = wrapped._sslobj      # public read() and write() would add a Python call to every one of ours
-        wrapped.detach()
+        self.socket = Descriptor(fileno=self.fd)
+        self.socket.setblocking(False)
+        self.tls = context._wrap_socket(self.socket, server)
         self.read_into, self.write_from = self.tls.read, self.tls.write
         return 0
 
@@ -169,6 +173,8 @@ cdef class TlsStream(TcpStream):
                 except OSError:
                     self.eof = True     # close_notify could not be sent, or its answer is not here yet: all the same
             self.tls = self.read_into = self.write_from = None
+            if self.socket is not None:
+                self.socket.detach()
         return TcpStream.close(self)
 
 
