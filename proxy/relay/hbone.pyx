@@ -19,6 +19,7 @@ from proxy.relay.relay cimport Listener, Relay
 from proxy.scoreboard cimport monotonic_ns
 from proxy.wire.authority cimport is_authority
 from proxy.wire.session cimport CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW, Http2Stream, Session
+from proxy.wire.stream cimport run_soon
 from proxy.wire.tls cimport TlsStream, accept_tls
 from proxy.wire.tunnel cimport Tunnel
 
@@ -89,7 +90,7 @@ cdef class HboneConnection(Session):
             return 0
         tunnel.respond(fault.status)
         log_refused(self.relay.context.log, tunnel, tunnel.method or b"", fault.status, fault, wall_ns())
-        return tunnel.close()
+        return run_soon(tunnel.let_go)
 
     cdef object answer(self, Tunnel tunnel):
         """None grants the tunnel; a fault says why not."""

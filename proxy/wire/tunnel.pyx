@@ -43,6 +43,10 @@ cdef class Tunnel(Http2Stream):
             self.session.touch(self)
         return 0
 
+    def let_go(self):
+        """`close`, for a callback: nghttp2 sends no answer that is still waiting when a reset is asked for."""
+        self.close()
+
     cdef int respond(self, int status) except -1:
         """The server's answer: 200 opens the tunnel, any other ends it. May be called while nghttp2 is at work."""
         cdef nghttp2_nv field
