@@ -77,6 +77,12 @@ cdef extern from "nghttp2/nghttp2.h":
         nghttp2_session_callbacks*, int (*)(nghttp2_session*, int32_t, uint32_t, void*) noexcept)
     void nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(
         nghttp2_session_callbacks*, int (*)(nghttp2_session*, const nghttp2_frame*, int, void*) noexcept)
+    void nghttp2_session_callbacks_set_on_invalid_header_callback(
+        nghttp2_session_callbacks*,
+        int (*)(nghttp2_session*, const nghttp2_frame*, const uint8_t*, size_t, const uint8_t*, size_t, uint8_t,
+                void*) noexcept)
+    void nghttp2_session_callbacks_set_on_frame_not_send_callback(
+        nghttp2_session_callbacks*, int (*)(nghttp2_session*, const nghttp2_frame*, int, void*) noexcept)
     void nghttp2_session_callbacks_set_send_data_callback(
         nghttp2_session_callbacks*,
         int (*)(nghttp2_session*, nghttp2_frame*, const uint8_t*, size_t, nghttp2_data_source*, void*) noexcept)

@@ -63,6 +63,7 @@ cdef class Http2Stream(Stream):
     # received, not yet asked for
     cdef char* inbox
     cdef Py_ssize_t inbox_start, inbox_end, inbox_capacity
+    cdef Py_ssize_t inbox_framing   # of it, what did not come in DATA frames: the peer is not credited for it
     cdef Py_ssize_t fresh           # put into `buffer` while the reader waited
     cdef int64_t given              # DATA bytes in `buffer` that the peer was not credited for
     # to be sent: two pieces, then the end
@@ -79,13 +80,17 @@ cdef class Http2Stream(Stream):
     cdef int on_head(self, int category, bint last) except -1
     cdef int on_data(self, const char* data, size_t length) except -1
     cdef int on_end(self) except -1
+    cdef int on_malformed(self) except -1
     cdef int on_close(self, uint32_t code) except -1
     cdef bint on_finish(self) except -1
 
     cdef nghttp2_data_provider body(self) noexcept
     cdef int receive(self, const char* data, size_t length) except -1
+    cdef char* place(self, Py_ssize_t length, Py_ssize_t credited) except NULL
     cdef Py_ssize_t take_inbox(self) except -1
     cdef int drop_inbox(self) except -1
+    cdef void count_given(self, Py_ssize_t length) noexcept
+    cdef void free_inbox(self) noexcept
     cdef int credit_given(self) except -1
     cdef int tell(self) except -1
     cdef bint writable(self) noexcept

@@ -384,6 +384,10 @@ cdef class Http2Stream(Stream):
         self.eof = True
         return self.session.touch(self)
 
+    cdef int on_malformed(self) except -1:
+        """nghttp2 found a frame of the stream malformed, and resets it."""
+        return 0
+
     cdef int on_close(self, uint32_t code) except -1:
         """nghttp2 forgets the stream. Without the peer's END_STREAM before, this is a reset."""
         self.live = False
@@ -404,30 +408,35 @@ cdef class Http2Stream(Stream):
     # -- reading ------------------------------------------------------------------------------------------------------
 
     cdef int receive(self, const char* data, size_t length) except -1:
-        """Bytes for the reader: straight into its buffer while it waits for them, else they wait in the inbox."""
-        cdef Py_ssize_t capacity
-        cdef char* grown
+        """DATA for the reader."""
         if self.closed:
             return self.session.credit(self, length)
+        memcpy(self.place(length, length), data, length)
+        return 0
+
+    cdef char* place(self, Py_ssize_t length, Py_ssize_t credited) except NULL:
+        """Where the next `length` bytes for the reader go: straight into its buffer while it waits for them, else they
+        wait in the inbox. `credited` of them came in DATA frames. Not for a closed stream."""
+        cdef Py_ssize_t capacity
+        cdef char* grown
         self.session.touch(self)
         if self.reader is not None and self.inbox_end == self.inbox_start:
             self.make_room(length)
-            memcpy(self.buffer + self.end, data, length)
             self.end += length
-            self.given += length
+            self.given += credited
             self.fresh += length
-            return 0
+            return self.buffer + self.end - length
         if self.inbox == NULL:
             self.inbox = new_buffer()
             self.inbox_capacity = SMALL
             self.inbox_start = self.inbox_end = 0
-        if self.inbox_capacity - self.inbox_end < <Py_ssize_t>length:
+        if self.inbox_capacity - self.inbox_end < length:
             if self.inbox_start:
                 memmove(self.inbox, self.inbox + self.inbox_start, self.inbox_end - self.inbox_start)
                 self.inbox_end -= self.inbox_start
                 self.inbox_start = 0
             capacity = self.inbox_capacity
-            while capacity - self.inbox_end < <Py_ssize_t>length:
+            while capacity - self.inbox_end < length:
                 capacity *= 2
             if capacity != self.inbox_capacity:
                 grown = <char*>realloc(self.inbox, capacity)
@@ -435,9 +444,9 @@ cdef class Http2Stream(Stream):
                     raise MemoryError
                 self.inbox = grown
                 self.inbox_capacity = capacity
-        memcpy(self.inbox + self.inbox_end, data, length)
         self.inbox_end += length
-        return 0
+        self.inbox_framing += length - credited
+        return self.inbox + self.inbox_end - length
 
     cdef Py_ssize_t fill(self) except? -100:
         cdef Py_ssize_t got
@@ -476,19 +485,26 @@ cdef class Http2Stream(Stream):
             self.end += length
             self.inbox_start += length
             if self.inbox_start == self.inbox_end:
-                free_buffer(self.inbox, self.inbox_capacity)
-                self.inbox = NULL
-                self.inbox_capacity = self.inbox_start = self.inbox_end = 0
-        self.given += length
+                self.free_inbox()
+        self.count_given(length)
         return length
 
     cdef int drop_inbox(self) except -1:
         """Nobody will read it."""
-        self.given += self.inbox_end - self.inbox_start
+        self.count_given(self.inbox_end - self.inbox_start)
+        self.free_inbox()
+        return self.credit_given()
+
+    cdef void count_given(self, Py_ssize_t length) noexcept:
+        """So much has left the inbox. Its framing is taken off first: the sum is right once the inbox is empty."""
+        cdef Py_ssize_t framing = min(self.inbox_framing, length)
+        self.inbox_framing -= framing
+        self.given += length - framing
+
+    cdef void free_inbox(self) noexcept:
         free_buffer(self.inbox, self.inbox_capacity)
         self.inbox = NULL
         self.inbox_capacity = self.inbox_start = self.inbox_end = 0
-        return self.credit_given()
 
     cdef int credit_given(self) except -1:
         cdef int64_t given = self.given
@@ -754,7 +770,36 @@ cdef int on_stream_close(nghttp2_session* h2, int32_t id, uint32_t code, void* d
 
 
 cdef int on_invalid_frame(nghttp2_session* h2, const nghttp2_frame* frame, int code, void* data) noexcept:
-    return 0 if (<Session>data).charge() else NGHTTP2_ERR_CALLBACK_FAILURE
+    cdef Session session = <Session>data
+    cdef void* stream = nghttp2_session_get_stream_user_data(h2, frame.hd.stream_id)
+    try:
+        if stream != NULL:
+            (<Http2Stream>stream).on_malformed()
+        return 0 if session.charge() else NGHTTP2_ERR_CALLBACK_FAILURE
+    except BaseException:
+        return failed(session)
+
+
+cdef int on_invalid_header(
+        nghttp2_session* h2, const nghttp2_frame* frame, const uint8_t* name, size_t name_length, const uint8_t* value,
+        size_t value_length, uint8_t flags, void* data) noexcept:
+    """A field with an illegal name or value makes its message malformed (RFC 9113 8.2.1); nghttp2 would drop it."""
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
+
+
+cdef int on_frame_not_send(nghttp2_session* h2, const nghttp2_frame* frame, int code, void* data) noexcept:
+    """A request that cannot be sent any more (a GOAWAY came first) opened no stream that could be closed."""
+    cdef Session session = <Session>data
+    cdef Http2Stream stream
+    if frame.hd.type != NGHTTP2_HEADERS or frame.headers.cat != NGHTTP2_HCAT_REQUEST:
+        return 0
+    try:
+        stream = session.streams.pop(frame.hd.stream_id, None)
+        if stream is not None:
+            stream.on_close(NGHTTP2_REFUSED_STREAM)
+        return 0
+    except BaseException:
+        return failed(session)
 
 
 cdef ssize_t read_pieces(
@@ -828,6 +873,8 @@ cdef nghttp2_session_callbacks* make_callbacks() except NULL:
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, on_data_chunk)
     nghttp2_session_callbacks_set_on_stream_close_callback(made, on_stream_close)
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, on_invalid_frame)
+    nghttp2_session_callbacks_set_on_invalid_header_callback(made, on_invalid_header)
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(made, on_frame_not_send)
     nghttp2_session_callbacks_set_send_data_callback(made, send_frame)
     nghttp2_session_callbacks_set_data_source_read_length_callback(made, frame_length)
     return made
