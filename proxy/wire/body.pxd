@@ -23,6 +23,10 @@ cdef class Body:
     cdef Py_ssize_t take(self, const char* data, Py_ssize_t length, Py_ssize_t* forward) noexcept nogil
     cdef Py_ssize_t gather(self, char* data, Py_ssize_t length, Py_ssize_t* forward) noexcept nogil
 
+    cdef Py_ssize_t unframe(
+        self, const char* data, Py_ssize_t length, Py_ssize_t* piece, Py_ssize_t* size) noexcept nogil
+    cdef bint in_trailers(self) noexcept nogil
+
     cdef Py_ssize_t take_chunked(self, const char* data, Py_ssize_t length, Py_ssize_t* forward) noexcept nogil
     cdef Py_ssize_t take_data(self, Py_ssize_t length) noexcept nogil
     cdef Py_ssize_t drop(self, const char* data, Py_ssize_t at, Py_ssize_t length) noexcept nogil
@@ -32,3 +36,5 @@ cdef class Body:
     cdef int extension(self, uint8_t octet) noexcept nogil
     cdef int trailer(self, uint8_t octet) noexcept nogil
     cdef int trailer_name(self, uint8_t octet) noexcept nogil
+
+cdef bint forbidden(const char* name, uint32_t length) noexcept nogil

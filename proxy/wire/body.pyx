@@ -14,6 +14,7 @@ from libc.string cimport memmove
 from proxy.wire.head cimport (
     CHUNKED,
     DATE,
+    GRPC_STATUS,
     LENGTH,
     MAX_FIELDS,
     MAX_HEAD,
@@ -57,7 +58,7 @@ cdef bint is_one_of(const char* name, uint32_t length, const char* words) noexce
 cdef bint forbidden(const char* name, uint32_t length) noexcept nogil:
     """Whether a field may not come as a trailer: it frames, routes, controls or authenticates, or is ours to set."""
     cdef int kind = kind_of(name, length)
-    if kind != OTHER and kind != DATE and kind != SERVER and kind != USER_AGENT:
+    if kind != OTHER and kind != DATE and kind != SERVER and kind != USER_AGENT and kind != GRPC_STATUS:
         return True
     return (length > 12 and same(name, b"x-forwarded-", 12) or is_one_of(
         name, length,
@@ -111,6 +112,29 @@ cdef class Body:
             used += more
         forward[0] = kept
         return used
+
+    cdef Py_ssize_t unframe(
+            self, const char* data, Py_ssize_t length, Py_ssize_t* piece, Py_ssize_t* size) noexcept nogil:
+        """Consume as far as one piece of the body itself, which is data[piece:piece + size], or as far as the trailers
+        begin: how many bytes; BAD: malformed. For those who frame it in another way; not after `take`."""
+        cdef Py_ssize_t at = 0
+        piece[0] = size[0] = 0
+        if self.framing != CHUNKED:
+            return self.take(data, length, size)
+        while at < length and not self.done and self.state != BAD:
+            if self.state == DATA:
+                piece[0] = at
+                size[0] = self.take_data(length - at)
+                return at + size[0]
+            self.state = self.step(data[at])
+            at += 1
+            if self.state == LINE_START and self.trailer_bytes == 0:
+                break
+        return at if self.state != BAD else BAD
+
+    cdef bint in_trailers(self) noexcept nogil:
+        """Whether the data is over: what follows are the lines of the trailers, and an empty one."""
+        return LINE_START <= self.state < BLANK
 
     cdef Py_ssize_t take_chunked(self, const char* data, Py_ssize_t length, Py_ssize_t* forward) noexcept nogil:
         cdef Py_ssize_t at = 0

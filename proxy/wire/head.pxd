@@ -11,6 +11,7 @@ cdef enum Kind:                 # what a field is to a proxy; OTHER: nothing spe
     DATE, SERVER, X_REQUEST_ID, X_FORWARDED_PROTO, X_FORWARDED_FOR, USER_AGENT, X_FORWARDED_CLIENT_CERT,
     X_ENVOY,                    # any x-envoy-* without a kind of its own
     X_ENVOY_ORIGINAL_PATH, X_ENVOY_UPSTREAM_SERVICE_TIME, CONTENT_TYPE,
+    GRPC_STATUS,
     HTTP2_SETTINGS,             # hop-by-hop even if Connection does not say so
     NOMINATED                   # Connection names it: hop-by-hop
 
@@ -64,6 +65,7 @@ cdef class Head:
     cdef bint upgrade               # Connection: upgrade and an Upgrade field, and no body
     cdef bint expect_continue, te_trailers, has_date, has_server
     cdef bint grpc                  # content-type application/grpc*
+    cdef int grpc_status            # -1: none, or none that is a number
     cdef Span request_id, forwarded_for, user_agent, original_path, forwarded_proto, upgrade_to
     cdef Span host              # while parsing, with the counts of Host fields and Connection options
     cdef int hosts, options, coding
@@ -82,6 +84,7 @@ cdef class Head:
     cdef int read_fields(self, const char* data) noexcept nogil
     cdef int note(self, const char* data, int kind, Span value) noexcept nogil
     cdef void keep(self, int kind, Span value) noexcept nogil
+    cdef void read_grpc_status(self, const char* data, Span value) noexcept nogil
     cdef int read_content_length(self, const char* digits, uint32_t length) noexcept nogil
     cdef int read_transfer_encoding(self, const char* data, Span value) noexcept nogil
     cdef int read_connection(self, const char* data, Span value) noexcept nogil

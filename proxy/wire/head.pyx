@@ -61,7 +61,7 @@ cdef class Head:
         self.request_id = self.forwarded_for = self.user_agent = none
         self.original_path = self.forwarded_proto = self.upgrade_to = none
         self.framing = NO_BODY
-        self.content_length = -1
+        self.content_length = self.grpc_status = -1
         self.absolute_form = self.close = self.keep_alive = self.upgrade = self.nominates = False
         self.expect_continue = self.te_trailers = self.has_date = self.has_server = self.grpc = False
         self.coding = NO_CODING
@@ -225,6 +225,8 @@ cdef class Head:
             self.expect_continue = self.expect_continue or is_text(data, value, b"100-continue", 12)
         elif kind == CONTENT_TYPE:
             self.grpc = value.length >= 16 and same(data + value.at, b"application/grpc", 16)
+        elif kind == GRPC_STATUS:
+            self.read_grpc_status(data, value)
         elif kind == DATE:
             self.has_date = True
         elif kind == SERVER:
@@ -259,6 +261,18 @@ cdef class Head:
                 return self.bad(b"content-length")
             self.content_length = self.content_length * 10 + (digits[index] - c"0")
         return 0
+
+    cdef void read_grpc_status(self, const char* data, Span value) noexcept nogil:
+        """A number of one or two digits (gRPC has 0 to 16); anything else says nothing."""
+        cdef uint32_t index
+        cdef int number = 0
+        if value.length < 1 or value.length > 2:
+            return
+        for index in range(value.length):
+            if not is_a(data[value.at + index], DIGIT):
+                return
+            number = number * 10 + (data[value.at + index] - c"0")
+        self.grpc_status = number
 
     cdef int read_transfer_encoding(self, const char* data, Span value) noexcept nogil:
         if self.coding != NO_CODING or value.length == 0:

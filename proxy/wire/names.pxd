@@ -18,6 +18,8 @@ cdef inline int kind_of(const char* name, uint32_t length) noexcept nogil:
         return head.UPGRADE if same(name, b"upgrade", 7) else head.OTHER
     elif length == 10:
         return kind_of_10(name)
+    elif length == 11:
+        return head.GRPC_STATUS if same(name, b"grpc-status", 11) else kind_of_x(name, length)
     elif length == 12:
         return (head.CONTENT_TYPE if same(name, b"content-type", 12) else
                 head.X_REQUEST_ID if same(name, b"x-request-id", 12) else head.OTHER)

@@ -389,12 +389,11 @@ cdef class Http2Stream(Stream):
         return 0
 
     cdef int on_close(self, uint32_t code) except -1:
-        """nghttp2 forgets the stream. Without the peer's END_STREAM before, this is a reset."""
+        """nghttp2 forgets the stream. Unless both ends had ended it, this is a reset, whatever its code."""
         self.live = False
         self.reset_code = code
-        if not self.eof or code != NGHTTP2_NO_ERROR:
-            self.broken = not self.eof or not self.end_sent
-            self.eof = True
+        if not self.eof or not self.end_sent:
+            self.broken = self.eof = True
             self.error = ECONNRESET
         self.refused = code == NGHTTP2_REFUSED_STREAM
         if self.writer is not None:

@@ -1,0 +1,19 @@
+# HTTP/2 connections to endpoints; theory in http2_client.pyx.
+from libc.stdint cimport int64_t
+
+from proxy.wire.http2 cimport HttpStream
+from proxy.wire.session cimport Session
+from proxy.wire.stream cimport Deadlines, Stream
+
+cdef class Http2Client(Session):
+    cdef int64_t stall_ns       # how long one wait to write may take; 0: for ever
+
+    cdef Py_ssize_t room(self) noexcept
+    cdef HttpClientStream new_stream(self)
+
+cdef class HttpClientStream(HttpStream):
+    cdef readonly int status    # of the head that comes, or came last
+    cdef int64_t written_before # the request
+    cdef bint body_put
+
+cdef Http2Client start_http2(Stream transport, Deadlines patience, int64_t stall_ns)
