@@ -9,14 +9,19 @@ from proxy.wire.stream cimport Deadlines, Stream
 cdef class StreamServer:
     cdef Deadlines patience     # how long a client may be silent before it is pinged; None: no pings
     cdef int64_t stall_ns       # how long one wait to write may take; 0: for ever
-    cdef readonly set sessions  # the connections there are
+    cdef int64_t idle_ns        # how long a client that answers pings may be without a request; 0: for ever
+    cdef set sessions           # where the connections there are, are kept
 
     cdef int serve_stream(self, Stream stream) except -1
+    cdef bint leaving(self) noexcept
 
 cdef class Http2Server(Session):
     cdef StreamServer handler
     cdef list waiting           # streams that nobody serves yet
-    cdef int running            # greenlets that serve streams
+    cdef int running            # streams that are served, or wait for it
+    cdef int64_t idle_since     # when the last of them ended; 0: there are some
+
+    cdef void served(self) noexcept
 
 cdef class HttpServerStream(HttpStream):
     cdef Span method_text, path, authority  # where they lie in the buffer until the request line is written

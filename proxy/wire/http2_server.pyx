@@ -12,6 +12,7 @@ from greenlet import greenlet as Greenlet
 
 from libc.string cimport memcmp, memcpy, memmove
 
+from proxy.scoreboard cimport monotonic_ns
 from proxy.wire.greenlets cimport PyGreenlet_Import, PyGreenlet_Switch, greenlet
 from proxy.wire.head cimport M_CONNECT, M_OPTIONS, MAX_HEAD
 from proxy.wire.http2 cimport IN_HEAD, collect_fields, fields, scratch, set_field
@@ -39,6 +40,10 @@ cdef class StreamServer:
         """Serves the one request on the stream, which is closed afterwards. Runs in a greenlet of its own."""
         raise NotImplementedError
 
+    cdef bint leaving(self) noexcept:
+        """Whether new connections are asked at once to go elsewhere."""
+        return False
+
 
 cdef class Runner:
     """A greenlet that serves streams, one after the other: to make one costs more than to serve."""
@@ -65,7 +70,7 @@ cdef int serve_one(HttpServerStream stream) except -1:
         get_hub().handle_error(None, *sys.exc_info())
     finally:
         stream.close()
-        session.running -= 1
+        session.served()
     return 0
 
 
@@ -92,6 +97,7 @@ cdef class Http2Server(Session):
         self.patience = handler.patience
         self.server = True
         self.waiting = []
+        self.idle_since = monotonic_ns()
 
     cdef Http2Stream make_stream(self):
         cdef HttpServerStream stream
@@ -105,9 +111,21 @@ cdef class Http2Server(Session):
         if (<HttpServerStream>stream).malformed:
             return 0
         self.running += 1
+        self.idle_since = 0
         self.waiting.append(stream)
         if len(self.waiting) == 1:
             run_soon(self.serve_waiting)
+        return 0
+
+    cdef void served(self) noexcept:
+        self.running -= 1
+        if self.running == 0:
+            self.idle_since = monotonic_ns()
+
+    cdef int silence(self) except -1:
+        if self.idle_since and 0 < self.handler.idle_ns < monotonic_ns() - self.idle_since:
+            self.shutdown()
+            self.refuse_new()
         return 0
 
     def serve_waiting(self):
@@ -117,8 +135,8 @@ cdef class Http2Server(Session):
         self.waiting = []
         for stream in waiting:
             if stream.broken:       # reset before anybody looked at it
-                self.running -= 1
                 stream.close()
+                self.served()
             else:
                 run_stream(stream)
 
@@ -295,6 +313,8 @@ cdef int serve_http2(Stream transport, StreamServer handler) except -1:
     handler.sessions.add(session)
     try:
         session.open(STREAM_WINDOW, CONNECTION_WINDOW)
+        if handler.leaving():
+            session.shutdown()
         session.run()
     finally:
         handler.sessions.discard(session)
