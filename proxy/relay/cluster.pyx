@@ -1,33 +1,46 @@
 """Clusters and endpoints as a worker's request path uses them: what a snapshot says, tied to rows of the scoreboard.
 
-An endpoint keeps the connections to it that wait for the next request. They stay registered with the event loop, so one
-that its endpoint closes is dropped at once and the next request does not find it.
+An endpoint keeps the connections to it that wait for the next request: TCP connections or tunnels. They stay registered
+with the event loop, so one that its endpoint closes is dropped at once and the next request does not find it. HTTP/2
+connections are not taken out to be used; they are trunks (trunk.pyx).
 """
 
 from libc.stdlib cimport free, malloc
 
 from proxy.policy.balance cimport round_robin
+from proxy.relay.trunk cimport Trunks
 from proxy.scoreboard cimport monotonic_ns, wp_load, wp_load64, wp_swap
-from proxy.wire.stream cimport Deadlines, Stream
+from proxy.wire.stream cimport Stream
 
 cdef dict PROTOCOLS = {"http": HTTP, "http2": HTTP2, "tcp": TCP, "undeclared": UNDECLARED}
 
 
 cdef class Endpoint(IdleListener):
-    """One endpoint of one cluster in one worker. `text` is its `ip:port`, `slot` its row."""
+    """One endpoint of one cluster in one worker, as `entry` of a snapshot says. `text` is its `ip:port`, `slot` its
+    row."""
 
-    def __init__(
-            self, Scoreboard scoreboard, int worker, str ip, int port, str workload, int slot, Deadlines idle_limit):
-        self.address = Address(ip, port)
+    def __init__(self, Context context, dict entry):
+        cdef str ip = entry["ip"]
+        self.context = context
+        self.address = Address(ip, entry["port"])
         self.text = self.address.text
         self.name = self.text.decode()
-        self.workload = workload
-        self.slot = slot
-        self.scoreboard = scoreboard
-        self.row = scoreboard._endpoint(slot)
-        self.share = scoreboard.share(worker, slot)
+        self.workload = entry["workload"]
+        self.slot = entry["slot"]
+        self.hbone = entry["hbone"]
+        self.identity = entry["identity"]
+        self.scoreboard = context.scoreboard
+        self.row = context.scoreboard._endpoint(self.slot)
+        self.share = context.scoreboard.share(context.worker, self.slot)
         self.idle = []
-        self.idle_limit = idle_limit
+        if self.hbone:
+            self.door = Address(ip, HBONE_PORT)
+            self.tunnels = context.yard.place((ip, self.identity))
+        self.http2 = context.yard.place(None)
+
+    cdef bint described_by(self, dict entry) except -1:
+        """Whether `entry` is still this endpoint, reached in the same way."""
+        return self.hbone == entry["hbone"] and self.identity == entry["identity"]
 
     cdef Stream take(self):
         """A pooled connection, or None. The one used last: the others may grow old and go."""
@@ -41,14 +54,15 @@ cdef class Endpoint(IdleListener):
         return None
 
     cdef int give(self, Stream stream) except -1:
-        """Pools a connection on which everything asked for has been answered."""
-        if self.gone or stream.closed or stream.start != stream.end:
+        """Pools a connection on which everything asked for has been answered; an HTTP/2 stream has had its one
+        message."""
+        if self.gone or stream.closed or stream.http2 or stream.start != stream.end:
             return stream.close()
         stream.pinned = 0
         stream.start = stream.end = 0
         stream.release()
         stream.listener = self
-        stream.arm(self.idle_limit)
+        stream.arm(self.context.endpoint_idle)
         self.idle.append(stream)
         return stream.watch()
 
@@ -65,7 +79,9 @@ cdef class Endpoint(IdleListener):
         while self.idle:
             stream = self.idle.pop()
             stream.close()
-        return 0
+        if self.hbone:
+            self.context.yard.leave(self.tunnels)
+        return self.context.yard.leave(self.http2)
 
 
 cdef class Cluster:
@@ -78,6 +94,7 @@ cdef class Cluster:
         self.protocol = PROTOCOLS[body["protocol"]]
         self.envoy_name = body["envoy_name"].encode()
         self.authority = body["authority"].encode()
+        self.host = self.authority.rpartition(b":")[0]
         self.slot = body["slot"]
         self.closed = body["closed"]
         self.connect_seconds = body["connect_timeout_ms"] / 1000
@@ -125,3 +142,7 @@ cdef class Cluster:
                 return None
             if wp_swap(self.cursor, cursor, position + 1):
                 return <Endpoint>self.endpoints[position]
+
+    cdef bint speaks_http2(self, Stream client) noexcept:
+        """Whether its endpoints are sent HTTP/2: where that is declared; where nothing is, if the client speaks it."""
+        return self.protocol == HTTP2 or self.protocol == UNDECLARED and client.http2

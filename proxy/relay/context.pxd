@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from proxy.observe.access_log cimport AccessLog
+from proxy.relay.trunk cimport Yard
 from proxy.scoreboard cimport Scoreboard, WorkerRow
 from proxy.wire.stream cimport Deadlines
 
@@ -12,6 +13,7 @@ cdef class Context:
     cdef readonly AccessLog log
     cdef readonly object fleet
     cdef readonly Deadlines idle, head, stall, linger, tunnel, endpoint_idle
+    cdef readonly Yard yard              # the worker's connections that carry many streams to endpoints
     cdef readonly double stall_seconds
     cdef readonly Deadlines patience, detection
     cdef readonly double head_seconds

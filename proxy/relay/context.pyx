@@ -8,6 +8,7 @@ from libc.string cimport memcpy
 from libc.time cimport gmtime_r, strftime, time_t, tm
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
+from proxy.relay.trunk cimport Yard
 from proxy.wire.http1 cimport HEAD_ROOM
 from proxy.wire.session cimport Session
 
@@ -42,6 +43,7 @@ cdef class Context:
         self.head = Deadlines(limits["head"])
         self.stall = Deadlines(limits["stall"])
         self.endpoint_idle = Deadlines(limits["endpoint_idle"])
+        self.yard = Yard(limits["endpoint_idle"])
         self.tunnel = Deadlines(limits["idle"])      # not `idle`: a drain ends idle connections, not tunnels
         self.linger = Deadlines(LINGER_SECONDS)
         self.patience = Deadlines(PATIENCE_SECONDS)
@@ -68,6 +70,7 @@ cdef class Context:
         self.endpoint_idle.tick()
         self.patience.tick()
         self.detection.tick()
+        self.yard.tick()
         self.row.log_lines_dropped = self.log.dropped
 
     def shutdown_sessions(self):

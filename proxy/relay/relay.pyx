@@ -47,13 +47,15 @@ cdef class Relay:
 
     def make_cluster(self, dict body) -> Cluster:
         cdef list endpoints = []
+        cdef Endpoint endpoint
         for entry in body["endpoints"]:
             key = (body["slot"], entry["slot"])
             endpoint = self.endpoints.get(key)
+            if endpoint is not None and not endpoint.described_by(entry):
+                endpoint.retire()
+                endpoint = None
             if endpoint is None:
-                endpoint = Endpoint(self.context.scoreboard, self.context.worker, entry["ip"], entry["port"],
-                                    entry["workload"], entry["slot"], self.context.endpoint_idle)
-                self.endpoints[key] = endpoint
+                endpoint = self.endpoints[key] = Endpoint(self.context, entry)
             endpoints.append(endpoint)
         return Cluster(self.context.scoreboard, self.context.worker, body, endpoints)
 

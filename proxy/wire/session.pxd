@@ -38,6 +38,7 @@ cdef class Session:
     cdef int silence(self) except -1
 
     cdef int open(self, int32_t stream_window, int32_t connection_window) except -1
+    cdef bint has_room(self) noexcept
     cdef int attach(self, Http2Stream stream, int32_t id) except -1
     cdef int touch(self, Http2Stream stream) except -1
     cdef int pull(self) except -1
