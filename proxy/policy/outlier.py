@@ -19,6 +19,33 @@ def judge_status(status: int) -> int:
     return SUCCESS
 
 
+def judge_grpc(status: int) -> int:
+    """The HTTP status that a gRPC status in response headers stands for (Envoy's grpcToHttpStatus)."""
+    if status == 0:
+        return 200
+    if status == 1:  # cancelled
+        return 499
+    if status in (3, 9, 11):  # invalid argument, failed precondition, out of range
+        return 400
+    if status == 4:  # deadline exceeded
+        return 504
+    if status == 5:  # not found
+        return 404
+    if status in (6, 10):  # already exists, aborted
+        return 409
+    if status == 7:  # permission denied
+        return 403
+    if status == 8:  # resource exhausted
+        return 429
+    if status == 12:  # unimplemented
+        return 501
+    if status == 14:  # unavailable
+        return 503
+    if status == 16:  # unauthenticated
+        return 401
+    return 500  # unknown, internal, data loss; and whatever is no status of gRPC
+
+
 def judge_abandoned(waited_ns: int, limit_ns: int, answered_since: bool, exempt: bool) -> int:
     """The outcome of an attempt whose client left without an answer after `waited_ns`.
 

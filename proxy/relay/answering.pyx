@@ -11,7 +11,7 @@ from proxy.relay.attempting cimport MALFORMED
 from proxy.relay.pipe cimport run_pipe
 from proxy.scoreboard cimport monotonic_ns
 from proxy.wire.head cimport M_HEAD, UNTIL_CLOSE
-from proxy.wire.http1 cimport local_reply, write_chunk_size, write_response
+from proxy.wire.http1 cimport grpc_reply, local_reply, write_chunk_size, write_response
 from proxy.wire.stream cimport FAILED, TIMED_OUT, Stream
 
 from proxy.relay import faults
@@ -130,7 +130,7 @@ cdef class Answering(Attempting):
 
     cdef int report_broken_answer(self) except -1:
         """A good head with a broken body is a success, then a failure (as with Envoy); a 5xx is one failure already."""
-        return 0 if self.response.status >= 500 else self.report_failure(0)
+        return 0 if self.judged >= 500 else self.report_failure(0)
 
     cdef int after_response(self, bint whole) except -1:
         """The connections' future: pooled, kept for the next request, or closed."""
@@ -165,17 +165,21 @@ cdef class Answering(Attempting):
         """Our own answer; the connection goes on only if the request was read to its end."""
         cdef object fault = self.fault
         cdef bint whole = self.log_request and self.skip_body()
+        cdef bint head_only = self.log_request and (self.request.method == M_HEAD or self.request.grpc)
         self.status = fault.status
         if not whole or fault.owner is faults.Owner.CLIENT and fault.status != 404:
             self.keep_alive = False
         if fault.status == 0:
             return 0
-        text = local_reply(fault.status, fault.body, self.log_request and self.request.method == M_HEAD,
-                           not self.keep_alive, self.context.date())
+        if self.log_request and self.request.grpc:
+            self.status = 200       # gRPC's own status says what happened, in the log too (as with Envoy)
+            text = grpc_reply(fault.status, fault.body, not self.keep_alive, self.context.date())
+        else:
+            text = local_reply(fault.status, fault.body, head_only, not self.keep_alive, self.context.date())
         if self.client.put(text, len(text)) < 0:
             self.keep_alive = False
             return 0
-        if not (self.log_request and self.request.method == M_HEAD):
+        if not head_only:
             self.response_body.data_bytes = len(fault.body)
         self.unread = not whole
         return 0

@@ -25,6 +25,7 @@ cdef class Attempting(IdleListener):
     cdef object pump                     # the greenlet that sends the request body, while there is one
     cdef object pump_fault               # why the body ended early, if the client is to blame
     cdef int retries, status
+    cdef int judged                      # the status the answer is judged by: of gRPC, what its own stands for
     cdef bint has_body, idempotent, upgrading, sent, pooled, keep_alive, in_flight
     cdef bint half_closed, left, log_request
     cdef bint raw                        # bytes, not a request

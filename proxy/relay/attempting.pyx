@@ -8,7 +8,7 @@ leave.
 
 import gevent
 
-from proxy.policy.outlier cimport judge_abandoned, judge_status
+from proxy.policy.outlier cimport judge_abandoned, judge_grpc, judge_status
 from proxy.policy.retry cimport may_replay, may_retry
 from proxy.relay.pool cimport own_shortage, reach
 from proxy.scoreboard cimport monotonic_ns, wp_add, wp_add64, wp_load64, wp_loadu, wp_store64
@@ -290,8 +290,11 @@ cdef class Attempting(IdleListener):
 
     cdef int judge_answer(self) except -1:
         """The endpoint answered. Success is only worth telling while somebody counts failures of this endpoint."""
-        if judge_status(self.response.status) != SUCCESS:
-            self.report_failure(self.response.status)
+        self.judged = self.response.status
+        if self.response.grpc_status >= 0 and (self.request.grpc or self.response.grpc):
+            self.judged = judge_grpc(self.response.grpc_status)
+        if judge_status(self.judged) != SUCCESS:
+            self.report_failure(self.judged)
             if self.cluster.outlier_on:
                 self.context.fleet.before_answer()  # the fleet hears of it before the client can act on this answer
         elif self.cluster.outlier_on and wp_loadu(&self.endpoint.row.dirty):

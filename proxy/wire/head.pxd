@@ -64,7 +64,7 @@ cdef class Head:
     cdef bint close, keep_alive     # Connection options; close is set for an HTTP/1.0 response that does not keep alive
     cdef bint upgrade               # Connection: upgrade and an Upgrade field, and no body
     cdef bint expect_continue, te_trailers, has_date, has_server
-    cdef bint grpc                  # content-type application/grpc*
+    cdef bint grpc                  # content-type application/grpc or application/grpc+*
     cdef int grpc_status            # -1: none, or none that is a number
     cdef Span request_id, forwarded_for, user_agent, original_path, forwarded_proto, upgrade_to
     cdef Span host              # while parsing, with the counts of Host fields and Connection options

@@ -224,7 +224,7 @@ cdef class Head:
         elif kind == EXPECT:
             self.expect_continue = self.expect_continue or is_text(data, value, b"100-continue", 12)
         elif kind == CONTENT_TYPE:
-            self.grpc = value.length >= 16 and same(data + value.at, b"application/grpc", 16)
+            self.grpc = is_grpc(data, value)
         elif kind == GRPC_STATUS:
             self.read_grpc_status(data, value)
         elif kind == DATE:
@@ -411,3 +411,12 @@ cdef class Head:
         # an empty path is sent on as "/": the slash before the authority serves as one
         self.path = span_of(at, end - at) if at < end else span_of(start - 1, 1)
         return 0
+
+
+cdef bint is_grpc(const char* data, Span value) noexcept nogil:
+    """application/grpc or application/grpc+something; application/grpc-web is something else."""
+    cdef uint8_t after
+    if value.length < 16 or not same(data + value.at, b"application/grpc", 16):
+        return False
+    after = data[value.at + 16]     # at the latest the CR behind the value
+    return after == c"+" or not is_a(after, TOKEN)

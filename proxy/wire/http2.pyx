@@ -1,8 +1,8 @@
 # distutils: libraries = nghttp2
 """HTTP/2 request streams as HTTP/1.1 connections that carry one message (RFC 9113 8, RFC 9112).
 
-So that everything in the middle knows one protocol: what the peer sends in frames is read as an HTTP/1.1 message, and an
-HTTP/1.1 message that is put goes out in frames. Heads become text as nghttp2 tells their fields; a body without
+So that everything in the middle knows one protocol: what the peer sends in frames is read as an HTTP/1.1 message, and
+an HTTP/1.1 message that is put goes out in frames. Heads become text as nghttp2 tells their fields; a body without
 content-length, and trailers, are read in chunks; chunked framing is taken off what is put. http2_server.pyx and
 http2_client.pyx have the two sides.
 

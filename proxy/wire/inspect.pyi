@@ -30,6 +30,7 @@ class HeadView(TypedDict):
     expect_continue: bool
     te_trailers: bool
     grpc: bool
+    grpc_status: int
     has_date: bool
     has_server: bool
     request_id: bytes

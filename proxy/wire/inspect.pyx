@@ -20,7 +20,7 @@ KINDS = {
     h.X_FORWARDED_CLIENT_CERT: "x-forwarded-client-cert", h.X_ENVOY: "x-envoy",
     h.X_ENVOY_ORIGINAL_PATH: "x-envoy-original-path",
     h.X_ENVOY_UPSTREAM_SERVICE_TIME: "x-envoy-upstream-service-time", h.CONTENT_TYPE: "content-type",
-    h.HTTP2_SETTINGS: "http2-settings", h.NOMINATED: "nominated",
+    h.GRPC_STATUS: "grpc-status", h.HTTP2_SETTINGS: "http2-settings", h.NOMINATED: "nominated",
 }
 
 
@@ -108,7 +108,8 @@ cdef describe(Head head, bytes data):
         "line_ends": [head.fields[index].line_end for index in range(head.count)],
         "framing": FRAMINGS[head.framing], "content_length": head.content_length, "close": head.close,
         "keep_alive": head.keep_alive, "upgrade": head.upgrade, "expect_continue": head.expect_continue,
-        "te_trailers": head.te_trailers, "grpc": head.grpc, "has_date": head.has_date, "has_server": head.has_server,
+        "te_trailers": head.te_trailers, "grpc": head.grpc, "grpc_status": head.grpc_status,
+        "has_date": head.has_date, "has_server": head.has_server,
         "request_id": text(data, head.request_id), "forwarded_for": text(data, head.forwarded_for),
         "forwarded_proto": text(data, head.forwarded_proto), "user_agent": text(data, head.user_agent),
         "original_path": text(data, head.original_path), "upgrade_to": text(data, head.upgrade_to),
@@ -116,8 +117,8 @@ cdef describe(Head head, bytes data):
 
 
 cdef class BodyReader:
-    """Body.take fed piece by piece: what was forwarded so far, and what came after the end. Body.gather does the same in
-    fewer steps, or an AssertionError says so."""
+    """Body.take fed piece by piece: what was forwarded so far, and what came after the end. Body.gather does the same
+    in fewer steps, or an AssertionError says so."""
 
     cdef Body body, twin
     cdef readonly bytearray forwarded
