@@ -98,9 +98,11 @@ def reason_of(fault: OSError) -> str:
     if isinstance(fault, ssl.SSLCertVerificationError):
         return f"certificate refused: {_lower(fault.verify_message)}"
     if isinstance(fault, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-        return "it closed the connection during the handshake"
+        return "it closed the connection"
+    if isinstance(fault, TimeoutError):
+        return "timed out"
     if not isinstance(fault, ssl.SSLError):
-        return _lower(fault.strerror or str(fault)) or "timed out"
+        return _lower(fault.strerror or str(fault))
     name = fault.reason or ""
     if name in _REASONS:
         return _REASONS[name]

@@ -29,7 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "proxy.fleet": {"state", "proxy.scoreboard", "proxy.observe.outlier_log"},
 }
 # Modules outside all rooms (the processes, the pages of the controller) that may touch the store.
-MAY_IMPORT_STATE = {"proxy.arbiter", "proxy.cli", "proxy.ctl"}
+MAY_IMPORT_STATE = {"proxy.arbiter", "proxy.cli", "proxy.ctl.ejections"}
 # Pure rooms decide; they do not wait, look at a clock, or touch the machine.
 PURE = ("proxy.policy", "proxy.mesh")
 IMPURE = {"asyncio", "gevent", "os", "random", "redis", "select", "socket", "ssl", "subprocess", "threading", "time"}

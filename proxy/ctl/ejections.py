@@ -1,16 +1,14 @@
-"""waypointctl: what the fleet has ejected, read from where the fleet keeps it. Reads only, in this version."""
+"""`waypointctl ejections`: what the fleet has ejected, read from where the fleet keeps it. Changes nothing."""
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, NoReturn
 
 import click
 import redis
 
 from proxy import setting_kinds as kinds
-from proxy.version import __version__
+from proxy.ctl.common import fail
 from state.keys import Keys, text_of
 from state.redis_store import connect
 
@@ -53,40 +51,7 @@ def _out(key: str, cluster: str, endpoint: str, value: str, left_ms: int) -> Out
     return Out(cluster, endpoint, words.get("workload", "-"), why, words.get("by", "-"), left_s, key)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.option(
-    "--redis",
-    "url",
-    metavar="URL",
-    default="redis://127.0.0.1:6379",
-    show_default=True,
-    envvar="WAYPOINT_REDIS",
-    help="Where the fleet keeps its ejections (or WAYPOINT_REDIS).",
-)
-@click.option(
-    "--redis-prefix",
-    "prefix",
-    metavar="TEXT",
-    default="waypoint",
-    show_default=True,
-    envvar="WAYPOINT_REDIS_PREFIX",
-    help="First part of the fleet's keys (or WAYPOINT_REDIS_PREFIX).",
-)
-@click.option("--admin", metavar="URL", help="A replica's admin pages. Not built in this version.")
-@click.version_option(__version__, prog_name="waypointctl", message="%(prog)s %(version)s")
-@click.pass_context
-def main(context: click.Context, url: str, prefix: str, admin: str | None) -> None:
-    """Look at a fleet of waypointd.
-
-    \b
-    Example: waypointctl --redis redis://127.0.0.1:6379 ejections
-    """
-    if admin is not None:
-        raise click.UsageError("--admin is not built in this version")
-    context.obj = (url, prefix)
-
-
-@main.command("ejections")
+@click.command("ejections")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="How to print it.")
 @click.pass_obj
 def list_ejections(fleet: tuple[str, str], output: str) -> None:
@@ -100,7 +65,7 @@ def list_ejections(fleet: tuple[str, str], output: str) -> None:
     except ValueError as fault:
         raise click.UsageError(str(fault)) from fault
     except (redis.RedisError, OSError) as fault:
-        _fail(f"{kinds.masked_url(url)}: {fault}; is that where the fleet keeps its ejections (--redis)?")
+        fail(f"{kinds.masked_url(url)}: {fault}; is that where the fleet keeps its ejections (--redis)?")
     print(json.dumps([asdict(each) for each in out], indent=2) if output == "json" else table(out))
 
 
@@ -115,34 +80,3 @@ def table(out: list[Out]) -> str:
 
 def _left(seconds: float | None) -> str:
     return "until deleted" if seconds is None else f"{seconds:.1f}s"
-
-
-def _fail(text: str) -> NoReturn:
-    print(f"waypointctl: {text}", file=sys.stderr)
-    sys.exit(1)
-
-
-LATER = {
-    "get": "endpoints, services, destinationrules, gateways as the replica sees them",
-    "eject": "take an endpoint out by hand",
-    "uneject": "put an endpoint back",
-    "history": "what was ejected, when and why",
-    "explain": "why an endpoint is in or out",
-    "top": "live numbers",
-    "doctor": "look for what commonly goes wrong",
-}
-
-
-def _add_later(name: str, purpose: str) -> None:
-    anything = {"ignore_unknown_options": True, "allow_extra_args": True}
-
-    @main.command(name, short_help=f"{purpose} (not built in this version)", context_settings=anything)
-    @click.argument("rest", nargs=-1, type=click.UNPROCESSED)
-    def later(rest: Any) -> None:
-        raise click.UsageError(f"`{name}` is not built in this version")
-
-    later.help = f"{purpose[0].upper()}{purpose[1:]}. Not built in this version."
-
-
-for _name, _purpose in LATER.items():
-    _add_later(_name, _purpose)

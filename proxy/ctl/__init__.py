@@ -1,0 +1,75 @@
+"""waypointctl: tools for people who run waypointd. Each command is a module of its own; here is what is common."""
+
+from typing import Any
+
+import click
+
+from proxy.ctl.dev_certs import dev_certs
+from proxy.ctl.ejections import list_ejections
+from proxy.ctl.hbone_get import hbone_get
+from proxy.version import __version__
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.option(
+    "--redis",
+    "url",
+    metavar="URL",
+    default="redis://127.0.0.1:6379",
+    show_default=True,
+    envvar="WAYPOINT_REDIS",
+    help="Where the fleet keeps its ejections (or WAYPOINT_REDIS).",
+)
+@click.option(
+    "--redis-prefix",
+    "prefix",
+    metavar="TEXT",
+    default="waypoint",
+    show_default=True,
+    envvar="WAYPOINT_REDIS_PREFIX",
+    help="First part of the fleet's keys (or WAYPOINT_REDIS_PREFIX).",
+)
+@click.option("--admin", metavar="URL", help="A replica's admin pages. Not built in this version.")
+@click.version_option(__version__, prog_name="waypointctl", message="%(prog)s %(version)s")
+@click.pass_context
+def main(context: click.Context, url: str, prefix: str, admin: str | None) -> None:
+    """Look at a fleet of waypointd, and at a mesh that does not work.
+
+    \b
+    Examples:
+      waypointctl --redis redis://127.0.0.1:6379 ejections
+      waypointctl dev-certs certs
+      waypointctl hbone-get 127.0.0.1:15008 in-ambient.httpbin:8000 /hostname --tls-dir certs/client
+    """
+    if admin is not None:
+        raise click.UsageError("--admin is not built in this version")
+    context.obj = (url, prefix)
+
+
+for _command in (list_ejections, dev_certs, hbone_get):
+    main.add_command(_command)
+
+LATER = {
+    "get": "endpoints, services, destinationrules, gateways as the replica sees them",
+    "eject": "take an endpoint out by hand",
+    "uneject": "put an endpoint back",
+    "history": "what was ejected, when and why",
+    "explain": "why an endpoint is in or out",
+    "top": "live numbers",
+    "doctor": "look for what commonly goes wrong",
+}
+
+
+def _add_later(name: str, purpose: str) -> None:
+    anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+    @main.command(name, short_help=f"{purpose} (not built in this version)", context_settings=anything)
+    @click.argument("rest", nargs=-1, type=click.UNPROCESSED)
+    def later(rest: Any) -> None:
+        raise click.UsageError(f"`{name}` is not built in this version")
+
+    later.help = f"{purpose[0].upper()}{purpose[1:]}. Not built in this version."
+
+
+for _name, _purpose in LATER.items():
+    _add_later(_name, _purpose)
