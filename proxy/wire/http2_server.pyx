@@ -134,7 +134,7 @@ cdef class Http2Server(Session):
         cdef list waiting = self.waiting
         self.waiting = []
         for stream in waiting:
-            if stream.broken:       # reset before anybody looked at it
+            if stream.lost:       # reset before anybody looked at it
                 stream.close()
                 self.served()
             else:
@@ -271,12 +271,12 @@ cdef class HttpServerStream(HttpStream):
         """A whole message does not mean that the client has left; a reset does."""
         if self.reader is not None:
             return self.end_read(1)
-        if self.listener is not None and self.broken and not self.closed:
+        if self.listener is not None and self.lost and not self.closed:
             return self.listener.idle_event(self, PEER_RESET)
         return 0
 
     cdef int watch(self) except -1:
-        if self.broken:
+        if self.lost:
             run_soon(self._tell)
         return 0
 

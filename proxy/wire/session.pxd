@@ -57,7 +57,8 @@ cdef class Http2Stream(Stream):
     cdef Session session
     cdef readonly int32_t id
     cdef bint live                  # nghttp2 knows the stream: neither closed nor lost
-    cdef bint broken                # ended by a reset or with its connection
+    cdef bint lost                  # ended by a reset, or with its connection
+    cdef bint broken                # ... and before the peer had said that it was at its end
     cdef bint refused               # ... before the peer did anything with it (RFC 9113 8.7): may be tried again
     cdef readonly uint32_t reset_code
     cdef int64_t stall_ns           # how long one wait to write may take; 0: for ever
@@ -84,6 +85,7 @@ cdef class Http2Stream(Stream):
     cdef int on_malformed(self) except -1
     cdef int on_close(self, uint32_t code) except -1
     cdef bint on_finish(self) except -1
+    cdef bint reads_as_broken(self, uint32_t code) noexcept
 
     cdef nghttp2_data_provider body(self) noexcept
     cdef int receive(self, const char* data, size_t length) except -1

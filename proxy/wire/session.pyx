@@ -337,7 +337,7 @@ cdef class Session:
                 self.transport.put_now(self.out + self.out_start, self.out_end - self.out_start)
         self.broken = self.draining = True
         for stream in left:
-            stream.on_close(NGHTTP2_CANCEL)
+            stream.on_close(NGHTTP2_INTERNAL_ERROR)
         self.streams.clear()
         nghttp2_session_del(self.h2)
         self.h2 = NULL
@@ -400,16 +400,22 @@ cdef class Http2Stream(Stream):
         return 0
 
     cdef int on_close(self, uint32_t code) except -1:
-        """nghttp2 forgets the stream. Unless both ends had ended it, this is a reset, whatever its code."""
+        """nghttp2 forgets the stream: both sides have ended, or it was reset, or its connection is lost."""
         self.live = False
         self.reset_code = code
-        if not self.eof or not self.end_sent:
-            self.broken = self.eof = True
+        self.lost = not (self.eof and self.end_sent and code == NGHTTP2_NO_ERROR)
+        if not self.eof:
+            self.eof = True
+            self.broken = self.reads_as_broken(code)
             self.error = ECONNRESET
         self.refused = code == NGHTTP2_REFUSED_STREAM
         if self.writer is not None:
             self.wake_writer(FAILED)
         return self.session.touch(self)
+
+    cdef bint reads_as_broken(self, uint32_t code) noexcept:
+        """Whether a reset in place of an END_STREAM is a failure to whoever reads."""
+        return True
 
     cdef bint on_finish(self) except -1:
         """All is sent: True if trailers follow, which carry the END_STREAM."""
@@ -527,7 +533,7 @@ cdef class Http2Stream(Stream):
             return self.end_read(1)
         if self.listener is None or self.closed:
             return 0
-        if self.broken:
+        if self.lost:
             return self.listener.idle_event(self, PEER_RESET)
         if self.inbox_end != self.inbox_start:
             return self.listener.idle_event(self, DATA_WAITS)
@@ -536,7 +542,7 @@ cdef class Http2Stream(Stream):
         return 0
 
     cdef int watch(self) except -1:
-        if self.broken or self.eof or self.inbox_end != self.inbox_start:
+        if self.lost or self.eof or self.inbox_end != self.inbox_start:
             run_soon(self._tell)
         return 0
 
@@ -549,7 +555,7 @@ cdef class Http2Stream(Stream):
     # -- writing ------------------------------------------------------------------------------------------------------
 
     cdef bint writable(self) noexcept:
-        return self.live and not self.closed and not self.end_wanted and not self.broken
+        return self.live and not self.closed and not self.end_wanted
 
     cdef int put(self, const char* data, Py_ssize_t length) except? -100:
         return self.put_two(NULL, 0, data, length)
@@ -631,7 +637,7 @@ cdef class Http2Stream(Stream):
         return provider
 
     cdef int finish(self) except? -100:
-        if not self.live or self.closed or self.broken:
+        if not self.live or self.closed:
             return FAILED
         if not self.end_wanted:
             self.end_wanted = True

@@ -32,7 +32,6 @@ class Descriptor(_socket.socket):
 
 cdef enum:
     RECORD = 16384                      # the largest piece one read gives (RFC 8446 5.1)
-    ROOM = 4096
 
 
 cdef class TlsStream(TcpStream):
@@ -79,31 +78,22 @@ cdef class TlsStream(TcpStream):
     cdef Py_ssize_t fill(self) except? -100:
         cdef Py_ssize_t n, got = 0
         cdef int woken
-        while True:
+        while not got:
             if self.closed:
                 return FAILED
             if self.eof:
-                return END
-            if not self.more:
-                if not self.watching:
-                    self.start_watching()
-                woken = self.wait_readable()
-                if woken != 1:
-                    return woken
-            got = 0
-            while got < LARGE - RECORD:
-                self.make_room(RECORD if got else ROOM)
-                n = self.read_some()
-                if n <= 0:
-                    break
-                got += n
-                if n < RECORD // 2:
-                    break
-            self.more = got >= LARGE - RECORD
-            if got:
-                return got
-            if self.eof:
                 return FAILED if self.error else END
+            if not self.watching:
+                self.start_watching()
+            woken = self.wait_readable()
+            if woken != 1:
+                return woken
+            n = RECORD
+            while n > RECORD // 2 and got < LARGE - RECORD:     # a full record: there may be more
+                self.make_room(RECORD)      # never less than a record, or OpenSSL would keep some that no poll tells of
+                n = self.read_some()
+                got += n
+        return got
 
     cdef Py_ssize_t read_some(self) except? -100:
         """One record's worth into the buffer; 0: nothing now, or the end."""

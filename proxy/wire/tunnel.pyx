@@ -5,7 +5,7 @@ HBONE: `:authority` is all a CONNECT needs; `forwarded` and `baggage` are kept, 
 whether a tunnel is opened: the server's side is answered with `respond`, the client's waits in `await_answer`.
 """
 
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp
 
@@ -46,6 +46,10 @@ cdef class Tunnel(Http2Stream):
     def let_go(self):
         """`close`, for a callback: nghttp2 sends no answer that is still waiting when a reset is asked for."""
         self.close()
+
+    cdef bint reads_as_broken(self, uint32_t code) noexcept:
+        """A ztunnel that has lost interest resets like this, and takes it for an end itself."""
+        return code != NGHTTP2_NO_ERROR and code != NGHTTP2_CANCEL
 
     cdef int respond(self, int status) except -1:
         """The server's answer: 200 opens the tunnel, any other ends it. May be called while nghttp2 is at work."""
