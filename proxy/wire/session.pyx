@@ -52,6 +52,7 @@ cdef enum:
     FRAME = 65536               # the largest DATA frame made, if the peer allows it
     FRAME_HEADER = 9
     UNSETTLED_STREAMS = 100     # of ours before the peer's SETTINGS have come (RFC 9113 6.5.2 recommends no less)
+    RECORD = 16384              # of TLS, full
     PREFACE_MAX_SETTINGS = 32
     HEADER_LIST = 61440         # as for HTTP/1.1 heads
     WASTE = 1000                # useless frames a peer may send at once, ...
@@ -259,23 +260,27 @@ cdef class Session:
 
     def flush(self):
         """Gives the output to the transport, in the hub; what it does not take now is left to a greenlet."""
-        cdef Py_ssize_t taken
-        self.flush_due = False
+        cdef Py_ssize_t taken, length
         if self.sending or self.h2 == NULL:
+            self.flush_due = False
             return
-        while self.out_end != self.out_start:
-            taken = self.transport.put_now(self.out + self.out_start, self.out_end - self.out_start)
+        while self.out_end != self.out_start:       # flush_due: pull need not ask for a flush, this is one
+            length = self.out_end - self.out_start
+            if length > RECORD:         # what is over waits for what comes next: no small records between full ones
+                length -= length % RECORD
+            taken = self.transport.put_now(self.out + self.out_start, length)
             if taken < 0:
                 self.break_off()
-                return
+                break
             self.out_start += taken
-            if self.out_start != self.out_end:
+            if taken != length:
                 self.sending = True
                 gevent.spawn(self.send_rest)
-                return
-            self.flush_due = True       # pull need not ask for a flush: this is one
+                break
             self.pull()
-            self.flush_due = False
+        self.flush_due = False
+        if self.out_end != self.out_start:
+            return
         free_buffer(self.out, self.out_capacity)
         self.out = NULL
         self.out_capacity = self.out_start = self.out_end = 0

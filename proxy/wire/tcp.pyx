@@ -163,7 +163,7 @@ cdef class TcpStream(Stream):
                 if self.closed:
                     return FAILED
                 self.burst = 0
-            self.make_room(SMALL if self.more and self.capacity < LARGE else 2048)
+            self.make_room(4 * SMALL if self.more else 2048)
             n = recv(self.fd, self.buffer + self.end, self.capacity - self.end, 0)
             if n > 0:
                 # A full buffer says there is more: read on without waiting, into a larger one, unless others wait.
