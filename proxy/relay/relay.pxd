@@ -1,6 +1,7 @@
 # A worker's relay; theory in relay.pyx.
 from proxy.relay.context cimport Context
 from proxy.relay.routes cimport Routes
+from proxy.wire.http2_server cimport StreamServer
 from proxy.wire.stream cimport Stream
 
 cdef class Relay:
@@ -10,13 +11,18 @@ cdef class Relay:
     cdef list spare                      # exchanges nobody uses now
 
     cdef int serve_http(self, Stream client, Listener listener) except -1
-    cdef bint serve_request(self, Stream client, Listener listener) except -1
+    cdef bint serve_request(self, Stream client, Py_ssize_t size, Listener listener) except -1
     cdef Py_ssize_t await_request(self, Stream client) except? -100
+
+cdef class Requests(StreamServer):
+    cdef Relay relay
+    cdef Listener listener
 
 cdef class Listener:
     cdef readonly str name, address
     cdef public Routes routes
     cdef readonly int fd
     cdef Relay relay
+    cdef Requests requests
     cdef object watcher, handover, pause
     cdef readonly bint open

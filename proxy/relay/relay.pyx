@@ -6,11 +6,14 @@ with; endpoints that stay keep their pooled connections.
 
 import gevent
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, errno
+from libc.stdint cimport int64_t
+from libc.string cimport memcmp
 
 from proxy.relay.cluster cimport Cluster, Endpoint
 from proxy.relay.exchange cimport Exchange
 from proxy.relay.routes cimport Routes
 from proxy.wire.head cimport INCOMPLETE, Head
+from proxy.wire.http2_server cimport serve_http2
 from proxy.wire.stream cimport END, TIMED_OUT, get_hub
 from proxy.wire.tcp cimport TcpStream, accept_one, adopt
 
@@ -24,6 +27,10 @@ cdef int SPARE_EXCHANGES = 256
 # How long accepting rests when descriptors or memory have run out.
 cdef double PAUSE_SECONDS = 0.1
 cdef Head scanner = Head()
+# How an HTTP/2 connection begins (RFC 9113 3.4), as far as it looks like a head.
+cdef const char* PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
+cdef enum:
+    PREFACE_HEAD = 18
 
 
 cdef class Relay:
@@ -89,18 +96,20 @@ cdef class Relay:
             self.context.scoreboard.add_connections(self.context.worker, -1)
 
     cdef int serve_http(self, Stream client, Listener listener) except -1:
-        """Serves HTTP on a byte stream to its end, whatever the stream is made of."""
+        """Serves HTTP on a byte stream to its end, whatever the stream is made of: HTTP/2 if it begins like that."""
+        cdef Py_ssize_t size
         try:
-            while self.serve_request(client, listener):
-                if client.start != client.end:      # pipelined: if nothing was waited for, others have not had a turn
-                    gevent.sleep(0)
+            size = self.await_request(client)
+            if size == PREFACE_HEAD and memcmp(client.buffer + client.start, PREFACE, PREFACE_HEAD) == 0:
+                return serve_http2(client, listener.requests)
+            while self.serve_request(client, size, listener):
+                size = self.await_request(client)
         finally:
             client.close()
         return 0
 
-    cdef bint serve_request(self, Stream client, Listener listener) except -1:
-        """One request; True if another may follow on the connection."""
-        cdef Py_ssize_t size = self.await_request(client)
+    cdef bint serve_request(self, Stream client, Py_ssize_t size, Listener listener) except -1:
+        """One request, `size` being what await_request found; True if another may follow on the connection."""
         cdef Exchange exchange
         if size == END:
             return False
@@ -112,6 +121,8 @@ cdef class Relay:
             exchange.refuse(client, faults.HEAD_TIMEOUT if size == -100_000 else fault_of(size))
         if len(self.spare) < SPARE_EXCHANGES:
             self.spare.append(exchange)
+        if again and client.start != client.end:    # pipelined: if nothing was waited for, others have not had a turn
+            gevent.sleep(0)
         return again
 
     cdef Py_ssize_t await_request(self, Stream client) except? -100:
@@ -122,7 +133,7 @@ cdef class Relay:
         """
         cdef Py_ssize_t size, got, scanned = 0
         if client.start == client.end:
-            if self.context.draining:
+            if self.context.draining and not client.http2:
                 return END
             client.release()
             client.arm(self.context.idle)
@@ -146,6 +157,24 @@ cdef class Relay:
         return size
 
 
+cdef class Requests(StreamServer):
+    """The requests on the HTTP/2 connections of one listener."""
+
+    def __init__(self, Relay relay, Listener listener):
+        cdef Context context = relay.context
+        self.relay, self.listener = relay, listener
+        self.patience = context.patience
+        self.stall_ns = <int64_t>(context.stall_seconds * 1e9)
+        self.idle_ns = context.idle.duration
+        self.sessions = context.sessions
+
+    cdef int serve_stream(self, Stream stream) except -1:
+        return self.relay.serve_request(stream, self.relay.await_request(stream), self.listener)
+
+    cdef bint leaving(self) noexcept:
+        return self.relay.context.draining
+
+
 cdef class Listener:
     """One listening socket in one worker. `handover(fd, slot, address)` gives a connection to another worker."""
 
@@ -156,6 +185,7 @@ cdef class Listener:
         self.fd = fd
         self.handover = handover
         self.routes = Routes()
+        self.requests = Requests(relay, self)
         self.open = False
 
     def start(self):
