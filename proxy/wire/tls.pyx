@@ -157,7 +157,7 @@ cdef class TlsStream(TcpStream):
 
     cdef int close(self) except -1:
         if not self.closed:
-            if self.tls is not None and self.error == 0:
+            if self.tls is not None and self.error == 0 and not self.eof:
                 try:
                     self.tls.shutdown()
                 except OSError:
