@@ -104,7 +104,8 @@ def _run(loaded: Settings) -> int:
     except DemoFault as fault:
         _fail(CONFIGURATION_FAULT, str(fault))
     try:
-        serving = dataclasses.replace(loaded, manifests=(str(demo.manifests),))
+        certificates = loaded.tls_dir or str(demo.tls_dir)
+        serving = dataclasses.replace(loaded, manifests=(str(demo.manifests),), tls_dir=certificates)
         return Arbiter(serving, companions=demo.endpoints, announce=demo.announce).run()
     finally:
         demo.end()

@@ -1,8 +1,9 @@
-"""`--demo`: a private copy of the guide's manifests, the sample endpoints they name, and what to type next.
+"""`--demo`: a private copy of the guide's manifests, the sample endpoints they name, certificates, what to type next.
 
 The copy is there to be edited; it is removed at the end. Nothing else of waypointd knows that it is a demo.
 """
 
+import re
 import shutil
 import sysconfig
 import tempfile
@@ -14,11 +15,15 @@ from typing import Any, Self
 import yaml
 
 from proxy import addresses, listening, log
+from proxy.certificates import HBONE
 from proxy.children import PACKAGE_ROOT, Child, Rest, spawn
+from proxy.dev_mesh import USUAL, DevMesh
 from proxy.hints import redis_cli, waypointctl
 
 RESTART_S = 10.0
 """How long a killed endpoint stays away: about what Kubernetes takes."""
+CERTIFIED_S = 30 * 86400.0
+"""How long the demo's certificates are valid: longer than any demo runs."""
 
 
 class DemoFault(Exception):
@@ -35,10 +40,13 @@ class SampleEndpoint:
 
 
 class Demo:
-    """A running demo: `manifests` is the directory to serve, `endpoints` are processes for the arbiter to keep."""
+    """A running demo: `manifests` is the directory to serve, `tls_dir` has the waypoint's certificates, `endpoints` are
+    processes for the arbiter to keep.
+    """
 
     def __init__(self, manifests: Path, bind: str) -> None:
         self.manifests = manifests
+        self.tls_dir = manifests / "certs" / "waypoint"
         self._objects = list(_objects(manifests))
         self._bind = bind
         self.endpoints = [_child(endpoint) for endpoint in sample_endpoints(self._objects)]
@@ -49,7 +57,10 @@ class Demo:
         manifests = Path(tempfile.mkdtemp(prefix="waypointd-demo-"))
         try:
             for source in sorted(shipped_manifests().glob("*.yaml")):
-                shutil.copy(source, manifests)
+                (manifests / source.name).write_text(with_mesh(source.read_text(encoding="utf-8")), encoding="utf-8")
+            mesh = DevMesh.open(manifests / "certs")
+            for identity in USUAL:
+                mesh.issue(identity, seconds=CERTIFIED_S)
             demo = cls(manifests, bind)
             _see_that_free([f"{each.host}:{each.port}" for each in sample_endpoints(demo._objects)])
             _see_that_free(addresses.join(bind, port) for port in listener_ports(demo._objects))
@@ -64,13 +75,16 @@ class Demo:
 
     def announce(self, redis: str) -> None:
         """Say what to type next, once the replica is ready. `redis` is the URL of its store."""
-        listener = addresses.join(self._bind, next(listener_ports(self._objects)))
-        log.show(guide(listener, redis, self.manifests, self.endpoints))
+        plain, mesh = (
+            addresses.join(self._bind, next(listener_ports(self._objects, each))) for each in ("HTTP", HBONE)
+        )
+        log.show(guide(plain, mesh, redis, self.manifests, self.endpoints))
 
 
-def guide(listener: str, redis: str, manifests: Path, endpoints: Sequence[Child]) -> str:
-    """What to type next."""
+def guide(listener: str, mesh: str, redis: str, manifests: Path, endpoints: Sequence[Child]) -> str:
+    """What to type next. `listener` is the plain one, `mesh` the HBONE one."""
     pid = endpoints[0].pid
+    tunnel = f"hbone-get {mesh} in-ambient.httpbin:8000 /hostname --tls-dir {manifests}/certs/client"
     lines = {
         f"curl http://{listener}/hostname": "the three endpoints take turns",
         f"kill -USR1 {pid}": "this endpoint answers 503 from now on: ejected after 3",
@@ -84,6 +98,8 @@ def guide(listener: str, redis: str, manifests: Path, endpoints: Sequence[Child]
         [
             "\nThe demo is ready. In another terminal:\n",
             *(f"    {line:44}{f'  # {why}' if why else ''}".rstrip() for line, why in lines.items()),
+            "\nThe same through an HBONE tunnel, as a ztunnel asks, with every step told:\n",
+            f"    {waypointctl('', tunnel)}",
             "\nEndpoints (pid, pod):",
             *(f"    {child.pid:>8}  {child.name}" for child in endpoints),
             f"\nManifests to edit: {manifests}",
@@ -100,6 +116,11 @@ def shipped_manifests() -> Path:
     raise DemoFault("the demo's manifests (conf/demo) are not installed: run it from a checkout")
 
 
+def with_mesh(text: str) -> str:
+    """A manifest with the HBONE listener that is a comment in the shipped one: the demo has certificates for it."""
+    return re.sub(r"^(    )# (- name: mesh|  port: 15008|  protocol: HBONE)$", r"\1\2", text, flags=re.MULTILINE)
+
+
 def _objects(manifests: Path) -> Iterator[dict[str, Any]]:
     for path in sorted(manifests.glob("*.yaml")):
         yield from filter(None, yaml.safe_load_all(path.read_text(encoding="utf-8")))
@@ -112,10 +133,11 @@ def sample_endpoints(objects: Iterable[dict[str, Any]]) -> Iterator[SampleEndpoi
             yield SampleEndpoint(endpoint["addresses"][0], slice_["ports"][0]["port"], endpoint["targetRef"]["name"])
 
 
-def listener_ports(objects: Iterable[dict[str, Any]]) -> Iterator[int]:
-    """The ports the Gateways open."""
+def listener_ports(objects: Iterable[dict[str, Any]], protocol: str = "") -> Iterator[int]:
+    """The ports the Gateways open, with this protocol or any."""
     for gateway in (each for each in objects if each["kind"] == "Gateway"):
-        yield from (listener["port"] for listener in gateway["spec"]["listeners"])
+        listeners = gateway["spec"]["listeners"]
+        yield from (listener["port"] for listener in listeners if protocol in ("", listener["protocol"]))
 
 
 def _see_that_free(wanted: Iterable[str]) -> None:

@@ -22,9 +22,9 @@ def redis_cli(url: str, prefix: str) -> str:
 
 
 def waypointctl(url: str, arguments: str) -> str:
-    """How to run waypointctl on the store at `url`, from where this program was started."""
+    """How to run waypointctl on the store at `url`, from where this program was started. `url` "": needs no store."""
     script = Path(PACKAGE_ROOT) / "bin" / "waypointctl"
     # In a checkout the script's own first line may find a Python without our dependencies.
     program = f"{os.path.relpath(sys.executable)} {os.path.relpath(script)}" if script.exists() else "waypointctl"
-    store = "" if url == "redis://127.0.0.1:6379" else f"--redis {masked_url(url)} "
+    store = "" if url in ("", "redis://127.0.0.1:6379") else f"--redis {masked_url(url)} "
     return f"{program} {store}{arguments}"

@@ -54,6 +54,7 @@ class Http2:
         self._under = under
         self._arrived: list[bytes] = []
         self._settled = self._ended = False
+        self._fault = ""
         self._stream = 0
         # h2 wants :scheme and :path even of CONNECT, which has none (RFC 9113, 8.5).
         configuration = H2Configuration(client_side=True, header_encoding="utf-8", validate_outbound_headers=False)
@@ -116,6 +117,8 @@ class Http2:
     # -- below ------------------------------------------------------------------------------------------------------
 
     def _read(self) -> None:
+        if self._fault:
+            raise Http2Fault(self._fault)
         data = self._under.recv(65536)
         if not data:
             raise Http2Fault("it closed the connection")
@@ -144,11 +147,12 @@ class Http2:
                 self._h2.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id or 0)
             case StreamEnded():
                 self._ended = True
-            case StreamReset():
-                raise Http2Fault(f"it reset the stream: {_error(event.error_code)}")
+            case StreamReset():  # told when what came before it has been read
+                self._fault = self._fault or f"it reset the stream: {_error(event.error_code)}"
             case ConnectionTerminated():
                 if event.error_code:
-                    raise Http2Fault(f"GOAWAY: {_error(event.error_code)} {(event.additional_data or b'').decode()}")
+                    text = (event.additional_data or b"").decode("utf-8", "replace")
+                    self._fault = f"it sent GOAWAY: {_error(event.error_code)} {text}".strip()
 
     def _flush(self) -> None:
         if data := self._h2.data_to_send():

@@ -126,7 +126,8 @@ def _shake_hands(
         raise Failed(TLS_REFUSED, f"TLS: {reason_of(fault)}", _ROOT_HINT) from fault
     except OSError as fault:
         plain.close()
-        raise Failed(TLS_REFUSED, f"TLS: {reason_of(fault)}", _TLS_HINT) from fault
+        hint = f"is that port an HBONE listener? {_TLS_HINT}"
+        raise Failed(TLS_REFUSED, f"TLS: {reason_of(fault)}", hint) from fault
     version, cipher, protocol = tls.version(), tls.cipher(), tls.selected_alpn_protocol()
     trace.step("*", f"TLS: {version}, {cipher[0] if cipher else 'no cipher'}, ALPN {protocol or 'none'}")
     trace.say("*", f"it is {_described(x509.load_der_x509_certificate(tls.getpeercert(True) or b''))}")
@@ -163,7 +164,7 @@ def _described(certificate: x509.Certificate) -> str:
 
 _ROOT_HINT = "is our root (--ca, or root-cert.pem) that of its CA? Its own: curl http://127.0.0.1:15000/certs beside it"
 _DOMAIN_HINT = "does it accept our trust domain?"
-_TLS_HINT = "its log names the reason and our address; whom it trusts: curl http://127.0.0.1:15000/certs beside it"
+_TLS_HINT = "Its log names the reason and our address; whom it trusts: curl http://127.0.0.1:15000/certs beside it"
 
 
 # -- HTTP/2 -----------------------------------------------------------------------------------------------------------

@@ -72,6 +72,18 @@ def test_what_the_demo_says_is_what_happens(demo: Waypoint) -> None:
         wait_until(lambda: NAMES[0] in {ask()[1].strip() for _ in range(3)}, 3, "lifted by hand")
 
 
+def test_the_same_through_a_tunnel(demo: Waypoint) -> None:
+    line = re.search(r"^\s+(\S*python\S* .*waypointctl hbone-get .*)$", told(demo), re.M)
+    assert line, told(demo)
+    done = subprocess.run(line[1], shell=True, check=True, cwd=demo.directory, capture_output=True, text=True)
+    assert done.stdout.strip() in NAMES
+    assert "* it is spiffe://cluster.local/ns/httpbin/sa/httpbin-waypoint (" in done.stderr
+    assert "< CONNECT answered 200" in done.stderr
+    silent = f"{line[1]} --silent"
+    assert sorted(shell(silent, demo.directory).strip() for _ in range(3)) == NAMES
+    wait_until(lambda: demo.lines(" in-ambient.httpbin:8000 127.0.0.1:"), 1, "the authority in the log")
+
+
 def test_the_rule_may_be_deleted(demo: Waypoint) -> None:
     victim = pids(demo)[NAMES[0]]
     shell(f"kill -USR1 {victim}")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import rig
-from certificates import WAYPOINT, Authority
+from certificates import CLIENT_POD, WAYPOINT, Authority, Leaf, self_signed
 from rig import Endpoint, Manifests, Replica, Waypoint, free_port, get, wait_until
 
 CA = Authority()
@@ -116,6 +116,48 @@ def certified(tmp_path: Path, mesh: tuple[Manifests, int, int]) -> Iterator[tupl
     tls = CA.leaf().write(tmp_path / "tls")
     with rig.replica(tmp_path, manifests, port, "--tls-dir", str(tls)) as made:
         yield made, tls, hbone
+
+
+def ask(made: Replica, port: int, client: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """One request through a tunnel."""
+    command = [sys.executable, str(rig.ROOT / "bin" / "waypointctl"), "hbone-get", f"127.0.0.1:{port}"]
+    command += ["in-ambient.httpbin:8000", "/hostname", "--tls-dir", str(client), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_new_connections_get_the_new_chain(certified: tuple[Replica, Path, int], tmp_path: Path) -> None:
+    made, tls, hbone = certified
+    client = CA.leaf(CLIENT_POD).write(tmp_path / "client")
+    wait_until(lambda: is_open(hbone), 5)
+    first = ask(made, hbone, client)
+    assert first.returncode == 0, first.stderr
+    CA.leaf("spiffe://cluster.local/ns/httpbin/sa/renewed").write(tls)
+    wait_until(lambda: "/sa/renewed (" in ask(made, hbone, client).stderr, 5, "the new chain")
+    assert "/sa/httpbin-waypoint (" in first.stderr
+
+
+@pytest.mark.parametrize(
+    ("leaf", "reason"),
+    [
+        (CA.leaf(CLIENT_POD, starts=-7200, lasts=-3600), "certificate has expired"),
+        (Authority().leaf(CLIENT_POD, roots=CA.pem), "unable to get local issuer certificate"),
+        (self_signed(CLIENT_POD), "self-signed certificate"),
+        (CA.leaf("spiffe://evil.example/ns/a/sa/b"), "trust domain evil.example is not one of cluster.local"),
+        (CA.leaf(""), "certificate has no SPIFFE URI"),
+    ],
+    ids=["expired", "another CA", "self-signed", "another trust domain", "no identity"],
+)
+def test_the_log_says_who_is_refused_and_why(
+    certified: tuple[Replica, Path, int], tmp_path: Path, leaf: Leaf, reason: str
+) -> None:
+    made, _, hbone = certified
+    wait_until(lambda: is_open(hbone), 5)
+    leaf.roots = CA.pem
+    refused = ask(made, hbone, leaf.write(tmp_path / "client"))
+    assert refused.returncode == 4, refused.stderr
+    place = re.search(r"from (127\.0\.0\.1:\d+) ", refused.stderr)
+    assert place
+    wait_until(lambda: any(place[1] in line and reason in line for line in made.waypoint.errors().splitlines()), 2)
 
 
 def test_new_certificates_become_a_snapshot(certified: tuple[Replica, Path, int]) -> None:

@@ -37,6 +37,7 @@ def test_how_to_get_a_client(no_clients):
 
 def test_how_to_run_the_other_program():
     assert hints.waypointctl("redis://127.0.0.1:6379", "ejections").endswith("bin/waypointctl ejections")
+    assert hints.waypointctl("", "dev-certs x").endswith("bin/waypointctl dev-certs x")
     assert "--redis redis://127.0.0.1:1 ejections" in hints.waypointctl("redis://127.0.0.1:1", "ejections")
 
 
