@@ -174,7 +174,8 @@ def _speak_http2(tls: ssl.SSLSocket, trace: Trace) -> Http2:
     try:
         connection = Http2(tls)
         connection.await_settings()
-    except OSError as fault:  # a TLS 1.3 client hears only now that its certificate was refused
+    except OSError as first:  # a TLS 1.3 client hears only now that its certificate was refused
+        fault = _last_words(tls) or first
         step = "TLS" if isinstance(fault, ssl.SSLError) else "HTTP/2: no SETTINGS"
         raise Failed(TLS_REFUSED, f"{step}: {reason_of(fault)}", _TLS_HINT) from fault
     except Http2Fault as fault:
@@ -182,6 +183,19 @@ def _speak_http2(tls: ssl.SSLSocket, trace: Trace) -> Http2:
     settings = ", ".join(f"{name} {value}" for name, value in connection.settings.items())
     trace.step("*", f"HTTP/2: settings {settings or 'all default'}")
     return connection
+
+
+def _last_words(tls: ssl.SSLSocket) -> ssl.SSLError | None:
+    """The alert of a peer that has closed: it may lie there unread when a write has failed."""
+    try:
+        tls.recv(1)
+    except ssl.SSLEOFError:
+        return None
+    except ssl.SSLError as fault:
+        return fault
+    except OSError:
+        return None  # there is none
+    return None
 
 
 def _ask_for(authority: str, connection: Http2, tls: ssl.SSLSocket, trace: Trace) -> Http2:

@@ -137,24 +137,24 @@ def test_new_connections_get_the_new_chain(certified: tuple[Replica, Path, int],
 
 
 @pytest.mark.parametrize(
-    ("leaf", "reason"),
+    ("leaf", "reason", "told"),
     [
-        (CA.leaf(CLIENT_POD, starts=-7200, lasts=-3600), "certificate has expired"),
-        (Authority().leaf(CLIENT_POD, roots=CA.pem), "unable to get local issuer certificate"),
-        (self_signed(CLIENT_POD), "self-signed certificate"),
-        (CA.leaf("spiffe://evil.example/ns/a/sa/b"), "trust domain evil.example is not one of cluster.local"),
-        (CA.leaf(""), "certificate has no SPIFFE URI"),
+        (CA.leaf(CLIENT_POD, starts=-7200, lasts=-3600), "certificate has expired", "refused ours: certificate exp"),
+        (Authority().leaf(CLIENT_POD), "unable to get local issuer certificate", "refused ours: unknown CA"),
+        (self_signed(CLIENT_POD), "self-signed certificate", "refused ours: unknown CA"),
+        (CA.leaf("spiffe://evil.example/ns/a/sa/b"), "trust domain evil.example is not one of cluster.local", "closed"),
+        (CA.leaf(""), "certificate has no SPIFFE URI", "closed"),
     ],
     ids=["expired", "another CA", "self-signed", "another trust domain", "no identity"],
 )
 def test_the_log_says_who_is_refused_and_why(
-    certified: tuple[Replica, Path, int], tmp_path: Path, leaf: Leaf, reason: str
+    certified: tuple[Replica, Path, int], tmp_path: Path, leaf: Leaf, reason: str, told: str
 ) -> None:
     made, _, hbone = certified
     wait_until(lambda: is_open(hbone), 5)
     leaf.roots = CA.pem
     refused = ask(made, hbone, leaf.write(tmp_path / "client"))
-    assert refused.returncode == 4, refused.stderr
+    assert refused.returncode == 4 and told in refused.stderr, refused.stderr
     place = re.search(r"from (127\.0\.0\.1:\d+) ", refused.stderr)
     assert place
     wait_until(lambda: any(place[1] in line and reason in line for line in made.waypoint.errors().splitlines()), 2)
