@@ -146,7 +146,15 @@ class Controller:
         if reason := self._configuration.reason:
             logger.warning("not ready: %s", reason)
         self._model, self._taken = self._configuration.snapshot, True
+        self._warn_of_clear_text()
         self._open()
+
+    def _warn_of_clear_text(self) -> None:
+        """Without an identity of our own there are no tunnels, and captured endpoints have to do with plain TCP."""
+        clusters = self._model.clusters.values() if self._model and not self._settings.tls_dir else ()
+        if captured := {each.ip for cluster in clusters for each in cluster.endpoints if each.hbone}:
+            text = "%d captured endpoints are reached in clear text, not over HBONE: that needs --tls-dir"
+            logger.warning(text, len(captured))
 
     def _take_certificates(self) -> None:
         """Put certificates that are new in force, or say why not."""

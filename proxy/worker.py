@@ -77,6 +77,7 @@ class Worker:
             "detection": settings.protocol_detection_timeout,
         }
         self._context = Context(board, slot, self._access_log, self._fleet, limits)
+        self._context.tunnels = settings.tls_dir is not None
         self._relay = Relay(self._context)
         self._listeners: dict[str, Listener] = {}
         self._sockets: dict[str, int] = {}

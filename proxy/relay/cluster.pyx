@@ -27,7 +27,7 @@ cdef class Endpoint(IdleListener):
         self.name = self.text.decode()
         self.workload = entry["workload"]
         self.slot = entry["slot"]
-        self.hbone = entry["hbone"]
+        self.hbone = entry["hbone"] and context.tunnels
         self.identity = entry["identity"]
         self.scoreboard = context.scoreboard
         self.row = context.scoreboard._endpoint(self.slot)
@@ -40,7 +40,7 @@ cdef class Endpoint(IdleListener):
 
     cdef bint described_by(self, dict entry) except -1:
         """Whether `entry` is still this endpoint, reached in the same way."""
-        return self.hbone == entry["hbone"] and self.identity == entry["identity"]
+        return self.hbone == (entry["hbone"] and self.context.tunnels) and self.identity == entry["identity"]
 
     cdef Stream take(self):
         """A pooled connection, or None. The one used last: the others may grow old and go."""

@@ -18,6 +18,7 @@ cdef class Context:
     cdef readonly Deadlines patience, detection
     cdef readonly double head_seconds
     cdef public bint draining
+    cdef public bint tunnels             # captured endpoints are reached by HBONE; else in clear text
     cdef public object mesh              # MeshTls; None: no certificates, so no HBONE
     cdef readonly set sessions           # HTTP/2 connections of clients, to be told of a drain
     cdef char* scratch               # HEAD_ROOM bytes; overwritten by whoever runs next

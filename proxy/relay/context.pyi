@@ -9,6 +9,7 @@ class Context:
     idle: Deadlines
     draining: bool
     mesh: MeshTls | None
+    tunnels: bool
     def __init__(
         self, scoreboard: Scoreboard, worker: int, log: AccessLog, fleet: Any, limits: dict[str, float]
     ) -> None: ...
