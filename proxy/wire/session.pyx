@@ -118,8 +118,8 @@ cdef class Session:
             while True:
                 if transport.start != transport.end:
                     self.receive()
+                self.pull()         # what nghttp2 itself resets is closed only when that goes out
                 self.wake()
-                self.pull()
                 if not self.going_on():
                     break
                 transport.release()
@@ -278,6 +278,7 @@ cdef class Session:
                 gevent.spawn(self.send_rest)
                 break
             self.pull()
+            self.wake()
         self.flush_due = False
         if self.out_end != self.out_start:
             return
@@ -299,6 +300,7 @@ cdef class Session:
             result = self.transport.put(chunk + start, end - start)
             free_buffer(chunk, capacity)
             self.pull()
+            self.wake()
         self.sending = False
         if result < 0:
             self.break_off()
