@@ -41,4 +41,3 @@ cdef nghttp2_nv* fields         # of the head that is being written
 cdef Head scratch               # that head, parsed; both are free again before anybody else runs
 cdef size_t collect_fields(const char* text, size_t count) noexcept
 cdef void set_field(nghttp2_nv* field, const char* name, size_t name_length, const char* value, size_t length) noexcept
-cdef int is_preface(const char* data, Py_ssize_t length) noexcept

@@ -11,10 +11,10 @@ could be two. May not decide what becomes of a message: what the parser of HTTP/
 A head is always put whole, in one call; bodies may be split anywhere.
 """
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, realloc
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memchr, memcpy
 
 from proxy.wire.body cimport forbidden
 from proxy.wire.head cimport (
@@ -33,13 +33,12 @@ from proxy.wire.head cimport (
     Field,
 )
 from proxy.wire.nghttp2 cimport *
-from proxy.wire.octets cimport CR, LF, skip_value
+from proxy.wire.octets cimport LF, is_blank, skip_value
 from proxy.wire.stream cimport FAILED
 
 cdef enum:
     LINE = 4                    # ": " and CRLF
     CHUNK_LINE = 20             # a chunk's size, with room
-    PREFACE = 24
 
 cdef nghttp2_nv[MAX_FIELDS + 8] field_array
 fields = field_array
@@ -268,21 +267,18 @@ cdef size_t collect_trailers(const char* text, Py_ssize_t length) noexcept:
     cdef const char* end
     cdef const char* colon
     cdef const char* value
+    cdef const char* next_line
     cdef const char* last = text + length - 2
     while text < last and count < MAX_FIELDS:
         end = <const char*>memchr(text, LF, last - text) - 1
         colon = <const char*>memchr(text, c":", end - text)
         value = colon + 1
-        while value < end and (value[0] == c" " or value[0] == c"\t"):
+        next_line = end + 2
+        while value < end and is_blank(value[0]):
             value += 1
+        while value < end and is_blank((end - 1)[0]):
+            end -= 1
         set_field(&fields[count], text, colon - text, value, end - value)
         count += 1
-        text = end + 2
+        text = next_line
     return count
-
-
-cdef int is_preface(const char* data, Py_ssize_t length) noexcept:
-    """Whether a connection begins as HTTP/2 does (RFC 9113 3.4): 1 yes, 0 no, -1: too few bytes to tell."""
-    if memcmp(data, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", min(length, PREFACE)) != 0:
-        return 0
-    return 1 if length >= PREFACE else -1

@@ -6,7 +6,7 @@ import gevent
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from proxy.wire.http2 cimport HttpStream, is_preface
+from proxy.wire.http2 cimport HttpStream
 from proxy.wire.http2_client cimport Http2Client, HttpClientStream
 from proxy.wire.http2_server cimport Http2Server, StreamServer
 from proxy.wire.session cimport CONNECTION_WINDOW, STREAM_WINDOW, Session
@@ -16,11 +16,6 @@ from proxy.wire.stream cimport (
 
 RESULTS = {END: "end", FAILED: "failed", TIMED_OUT: "timed out", CANCELLED: "cancelled"}
 EVENTS = {PEER_CLOSED: "closed", PEER_RESET: "reset", DATA_WAITS: "data"}
-
-
-def preface(bytes data):
-    """is_preface."""
-    return is_preface(data, len(data))
 
 
 cdef class Memory(Stream):
