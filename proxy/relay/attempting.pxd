@@ -32,6 +32,7 @@ cdef class Attempting(IdleListener):
     cdef bint unread                     # the client may still be sending what nobody will read
     cdef int connect_error
     cdef list reasons                    # beside the errno, why there is no connection
+    cdef Py_ssize_t body_sent            # of the client's buffer, with the head
     cdef uint32_t generation
     cdef int64_t started_wall, started, sent_at, service_ms
     cdef int64_t first_byte_written
@@ -42,6 +43,9 @@ cdef class Attempting(IdleListener):
     cdef int withdraw(self) except -1
     cdef int attempt(self) except -1
     cdef bint lease(self, bint pooled) except -1
+    cdef bint lease_stream(self, bint pooled) except -1
+    cdef int not_connected(self) except -1
+    cdef int take_back(self) except -1
     cdef int attempt_on(self, bint connected) except -1
     cdef int failed_attempt(self, int result) except -1
     cdef bint exhausted(self) except -1

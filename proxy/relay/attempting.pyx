@@ -10,7 +10,7 @@ import gevent
 
 from proxy.policy.outlier cimport judge_abandoned, judge_grpc, judge_status
 from proxy.policy.retry cimport may_replay, may_retry
-from proxy.relay.pool cimport own_shortage, reach
+from proxy.relay.pool cimport never_spoke, open_request, own_shortage, reach, was_ignored, was_reset
 from proxy.scoreboard cimport monotonic_ns, wp_add, wp_add64, wp_load64, wp_loadu, wp_store64
 from proxy.wire.http1 cimport write_interim, write_request
 from proxy.wire.stream cimport CANCELLED, DATA_WAITS, FAILED, PEER_CLOSED, TIMED_OUT
@@ -67,7 +67,10 @@ cdef class Attempting(IdleListener):
 
     cdef bint lease(self, bint pooled) except -1:
         """A connection to the endpoint, pooled if there is one and it is wanted. False: it cannot be reached."""
-        cdef Stream stream = self.endpoint.take() if pooled else None
+        cdef Stream stream
+        if self.cluster.speaks_http2(self.client):
+            return self.lease_stream(pooled)
+        stream = self.endpoint.take() if pooled else None
         while stream is not None and not may_replay(True, self.idempotent, self.has_body) and not stream.alive():
             stream.close()      # a request that cannot be sent twice is worth a look before
             stream = self.endpoint.take()
@@ -78,13 +81,20 @@ cdef class Attempting(IdleListener):
         self.upstream = stream
         return stream is not None
 
+    cdef bint lease_stream(self, bint pooled) except -1:
+        """As `lease`: a stream of HTTP/2, which knows no Upgrade: the request goes without (RFC 9110 7.8 allows that)."""
+        cdef bint fresh = False
+        self.upgrading = False
+        self.reasons = []
+        self.upstream = open_request(self.endpoint, self.cluster, self.context, self.client, &fresh,
+                                     &self.connect_error, self.reasons)
+        self.pooled = pooled and not fresh
+        return self.upstream is not None
+
     cdef int attempt_on(self, bint connected) except -1:
         cdef int result
         if not connected:
-            if not own_shortage(self.connect_error):
-                self.report_failure(0)
-            self.fault = faults.connect_failed(self.connect_error, self.retries > 0, self.exhausted(), self.reasons)
-            return FAILED_ATTEMPT
+            return self.not_connected()
         self.endpoint_local = self.upstream.local
         self.first_byte_written = self.upstream.written
         result = self.send_request()
@@ -97,9 +107,17 @@ cdef class Attempting(IdleListener):
             return ANSWERED
         return self.failed_attempt(result)
 
+    cdef int not_connected(self) except -1:
+        if not own_shortage(self.connect_error):
+            self.report_failure(0)
+        self.fault = faults.connect_failed(self.connect_error, self.retries > 0, self.exhausted(), self.reasons)
+        return FAILED_ATTEMPT
+
     cdef int failed_attempt(self, int result) except -1:
         """No response head came: whose doing was it, and what follows?"""
         self.sent = self.upstream.written > self.first_byte_written
+        if self.sent and self.upstream.http2 and was_ignored(self.upstream):
+            self.take_back()
         self.stop_pump()
         if self.has_body and not self.sent:     # the body is still where it was
             self.request_body.start(self.request.framing, self.request.content_length)
@@ -121,9 +139,24 @@ cdef class Attempting(IdleListener):
         if self.pooled and self.upstream.start == self.upstream.end and self.body_untouched() and \
                 may_replay(self.sent, self.idempotent, self.has_body):
             return STALE
+        if self.upstream.http2 and never_spoke(self.upstream, &self.connect_error, self.reasons):
+            return self.not_connected()
         self.report_failure(0)
-        self.fault = faults.endpoint_closed(self.retries > 0, self.exhausted())
+        if self.upstream.http2 and was_reset(self.upstream):
+            self.fault = faults.endpoint_reset(was_ignored(self.upstream), self.retries > 0, self.exhausted())
+        else:
+            self.fault = faults.endpoint_closed(self.retries > 0, self.exhausted())
         return FAILED_ATTEMPT
+
+    cdef int take_back(self) except -1:
+        """The endpoint did nothing with the request: it counts as not sent, if what was sent of its body is still
+        here."""
+        if not self.has_body:
+            self.sent = False
+        elif self.pump is None:
+            self.client.start -= self.body_sent
+            self.sent = False
+        return 0
 
     cdef bint exhausted(self) except -1:
         """Whether the retries, or the endpoints to try, and not the kind of failure, are what ends this."""
@@ -147,6 +180,7 @@ cdef class Attempting(IdleListener):
             if used < 0:
                 self.pump_fault = faults.BAD_REQUEST
                 return FAILED
+        self.body_sent = used
         result = self.upstream.put_two(self.context.scratch, head_length, client.buffer + client.start, forward)
         if result < 0 and self.upstream.written == self.first_byte_written:
             return result

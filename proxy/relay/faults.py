@@ -70,6 +70,12 @@ def endpoint_closed(retried: bool, exhausted: bool) -> Fault:
     return _reset(b"before", b"connection termination", b"URX,UC" if exhausted else b"UC", retried)
 
 
+def endpoint_reset(refused: bool, retried: bool, exhausted: bool) -> Fault:
+    """The endpoint reset the request's HTTP/2 stream; `refused`: without having done anything with it."""
+    reason = b"remote refused stream reset" if refused else b"remote reset"
+    return _reset(b"before", reason, b"URX,UR" if exhausted else b"UR", retried)
+
+
 def endpoint_malformed() -> Fault:
     """The endpoint answered something that is no HTTP/1.1 response."""
     return Fault(

@@ -1,4 +1,5 @@
-"""How an endpoint is reached: a fresh byte stream to it, a TCP connection or an HBONE tunnel.
+"""How an endpoint is reached: a fresh byte stream to it, a TCP connection or an HBONE tunnel; or a stream of HTTP/2 over
+either.
 
 Tunnels to one pod share a connection to port 15008 of its address (trunk.pyx), whichever clusters and ports they are
 for: TLS with the mesh's certificates, HTTP/2, and a CONNECT for each (ztunnel's src/proxy/inbound.rs is the other end).
@@ -6,6 +7,10 @@ The pod's ztunnel reaches the app before it answers 200, so any other answer mea
 
 The cluster's connect timeout is for all of it together. A tunnel asked for on a connection that was there already and
 proves dead, or takes no more, is asked for once more on another: that says nothing about the endpoint.
+
+HTTP/2 to an endpoint (clear text, prior knowledge) is a trunk too, over a TCP connection or a tunnel. Whether the peer
+speaks HTTP/2 at all shows only when it answers: one that ends the connection without ever having sent SETTINGS was not
+reached.
 """
 
 from libc.errno cimport EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, EMFILE, ENFILE, ENOBUFS, ENOMEM, ETIMEDOUT
@@ -13,6 +18,7 @@ from libc.stdint cimport int64_t
 
 from proxy.relay.trunk cimport Dialer
 from proxy.scoreboard cimport monotonic_ns
+from proxy.wire.http2_client cimport Http2Client, HttpClientStream
 from proxy.wire.session cimport CONNECTION_WINDOW, STREAM_WINDOW, Session
 from proxy.wire.stream cimport FAILED, TIMED_OUT
 from proxy.wire.tcp cimport connect
@@ -32,9 +38,19 @@ cdef Stream reach(Endpoint endpoint, Cluster cluster, Context context, Stream cl
     None if it cannot be reached: the errno is in `error` (ETIMEDOUT: too slow; ENOKEY: we have no certificate), and what
     else there is to say, as text for the log, in `reasons`, which faults.connect_failed takes.
     """
+    return reach_within(cluster.connect_seconds, endpoint, cluster, context, client, error, reasons)
+
+
+cdef Stream reach_within(
+        double seconds, Endpoint endpoint, Cluster cluster, Context context, Stream client, int* error, list reasons):
     if not endpoint.hbone:
-        return connect(endpoint.address, cluster.connect_seconds, context.stall_seconds, error)
-    return reach_by_tunnel(endpoint, cluster, context, client, error, reasons)
+        return connect(endpoint.address, seconds, context.stall_seconds, error)
+    return reach_by_tunnel(seconds, endpoint, cluster, context, client, error, reasons)
+
+
+cdef int64_t after(double seconds) noexcept:
+    """The time in so many seconds."""
+    return monotonic_ns() + <int64_t>(seconds * 1e9)
 
 
 cdef bint own_shortage(int error) noexcept:
@@ -60,6 +76,7 @@ cdef class DoorDialer(Dialer):
     cdef Session dial(self, double seconds):
         cdef list reasons = []
         cdef TlsStream stream
+        cdef Session session
         if self.certificate is None:
             self.error, self.reasons = ENOKEY, ["TLS_error: no certificate of our own"]
             return None
@@ -68,22 +85,17 @@ cdef class DoorDialer(Dialer):
         if stream is None:
             self.reasons = ["TLS_error: " + reasons[0]] if reasons else []
             return None
-        return begin_session(Session(), stream, self.context)
-
-
-cdef Session begin_session(Session session, Stream transport, Context context):
-    """The client's side of HTTP/2 over `transport`."""
-    session.transport = transport
-    session.patience = context.patience
-    session.stall_ns = <int64_t>(context.stall_seconds * 1e9)
-    session.open(STREAM_WINDOW, CONNECTION_WINDOW)
-    return session
+        session = Session()
+        session.transport = stream
+        session.patience = self.context.patience
+        session.stall_ns = <int64_t>(self.context.stall_seconds * 1e9)
+        session.open(STREAM_WINDOW, CONNECTION_WINDOW)
+        return session
 
 
 cdef Stream reach_by_tunnel(
-        Endpoint endpoint, Cluster cluster, Context context, Stream client, int* error, list reasons):
-    """`reach` for an endpoint with `hbone`."""
-    cdef int64_t deadline = monotonic_ns() + <int64_t>(cluster.connect_seconds * 1e9)
+        double seconds, Endpoint endpoint, Cluster cluster, Context context, Stream client, int* error, list reasons):
+    cdef int64_t deadline = after(seconds)
     cdef DoorDialer dialer = DoorDialer(endpoint, context)
     cdef Session session
     cdef Tunnel tunnel = None
@@ -136,3 +148,66 @@ cdef bytes forwarded(Stream client, Endpoint endpoint, Cluster cluster):
     if cluster.authority == endpoint.text:      # asked for by its own address
         return b'for="%s"' % client.peer
     return b'for="%s";host=%s' % (client.peer, cluster.host)
+
+
+# -- requests over HTTP/2 ---------------------------------------------------------------------------------------------
+
+
+cdef class RequestDialer(Dialer):
+    """Begins HTTP/2 with an endpoint."""
+
+    cdef Endpoint endpoint
+    cdef Cluster cluster
+    cdef Context context
+    cdef Stream client
+
+    cdef Session dial(self, double seconds):
+        cdef Stream stream = reach_within(
+            seconds, self.endpoint, self.cluster, self.context, self.client, &self.error, self.reasons)
+        cdef Http2Client session
+        if stream is None:
+            return None
+        session = Http2Client(stream, self.context.patience, <int64_t>(self.context.stall_seconds * 1e9))
+        session.open(STREAM_WINDOW, CONNECTION_WINDOW)
+        return session
+
+
+cdef Stream open_request(
+        Endpoint endpoint, Cluster cluster, Context context, Stream client, bint* fresh, int* error, list reasons):
+    """A stream for one request, which is opened when the request is put; None as with `reach`. `fresh`: the connection
+    was made for it."""
+    cdef object certificate = context.mesh if endpoint.hbone else None
+    cdef Session session = endpoint.http2.take(certificate)
+    cdef RequestDialer dialer
+    if session is None:
+        fresh[0] = True
+        dialer = RequestDialer()
+        dialer.endpoint, dialer.cluster, dialer.context, dialer.client = endpoint, cluster, context, client
+        dialer.certificate = certificate
+        session = endpoint.http2.get(dialer, after(cluster.connect_seconds))
+        if session is None:
+            error[0] = dialer.error
+            reasons.extend(dialer.reasons)
+            return None
+    return (<Http2Client>session).new_stream()
+
+
+cdef bint was_ignored(Stream upstream) noexcept:
+    """Whether the endpoint certainly did nothing with the request on this HTTP/2 stream."""
+    cdef HttpClientStream stream = <HttpClientStream>upstream
+    return stream.refused or stream.session.h2 == NULL and not stream.session.settled
+
+
+cdef bint was_reset(Stream upstream) noexcept:
+    """Whether the endpoint reset the stream, not the connection."""
+    return (<HttpClientStream>upstream).session.h2 != NULL
+
+
+cdef bint never_spoke(Stream upstream, int* error, list reasons) except -1:
+    """Whether the connection ended without a word of HTTP/2 from the endpoint; if so, an errno and what the log says."""
+    cdef Session session = (<HttpClientStream>upstream).session
+    if session.settled or session.h2 != NULL:
+        return False
+    error[0] = ECONNRESET
+    reasons.append("HTTP/2: %s" % (session.fault.decode() if session.fault != NULL else "connection closed"))
+    return True
