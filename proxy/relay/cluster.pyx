@@ -8,7 +8,7 @@ connections are not taken out to be used; they are trunks (trunk.pyx).
 from libc.stdlib cimport free, malloc
 
 from proxy.policy.balance cimport round_robin
-from proxy.relay.trunk cimport Trunks
+from proxy.relay.trunk cimport Trunks, leaves
 from proxy.scoreboard cimport monotonic_ns, wp_load, wp_load64, wp_swap
 from proxy.wire.stream cimport Stream
 
@@ -49,14 +49,15 @@ cdef class Endpoint(IdleListener):
             stream = self.idle.pop()
             stream.disarm()
             stream.listener = None
-            if not stream.closed:
+            if not stream.closed and not (self.hbone and leaves(stream)):
                 return stream
+            stream.close()
         return None
 
     cdef int give(self, Stream stream) except -1:
         """Pools a connection on which everything asked for has been answered; an HTTP/2 stream has had its one
         message."""
-        if self.gone or stream.closed or stream.http2 or stream.start != stream.end:
+        if self.gone or stream.closed or stream.http2 or stream.start != stream.end or self.hbone and leaves(stream):
             return stream.close()
         stream.pinned = 0
         stream.start = stream.end = 0

@@ -16,7 +16,7 @@ reached.
 from libc.errno cimport EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, EMFILE, ENFILE, ENOBUFS, ENOMEM, ETIMEDOUT
 from libc.stdint cimport int64_t
 
-from proxy.relay.trunk cimport Dialer
+from proxy.relay.trunk cimport Dialer, leaves
 from proxy.scoreboard cimport monotonic_ns
 from proxy.wire.http2_client cimport Http2Client, HttpClientStream
 from proxy.wire.session cimport CONNECTION_WINDOW, STREAM_WINDOW, Session
@@ -179,6 +179,9 @@ cdef Stream open_request(
     cdef object certificate = context.mesh if endpoint.hbone else None
     cdef Session session = endpoint.http2.take(certificate)
     cdef RequestDialer dialer
+    while session is not None and endpoint.hbone and leaves(session.transport):
+        session.draining = True
+        session = endpoint.http2.take(certificate)
     if session is None:
         fresh[0] = True
         dialer = RequestDialer()

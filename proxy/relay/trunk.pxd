@@ -1,13 +1,16 @@
 # Connections that carry many streams to one place; theory in trunk.pyx.
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t
 
 from proxy.wire.session cimport Session
+from proxy.wire.stream cimport Stream
 
 cdef class Trunk:
     cdef readonly Session session
     cdef Trunks home
     cdef object certificate          # what its TLS was made with
     cdef int64_t empty_since         # 0: it carries something
+
+    cdef int let_go(self) except -1
 
 cdef class Dialer:
     cdef object certificate          # trunks made with another one are not wanted any more
@@ -22,6 +25,7 @@ cdef class Trunks:
     cdef list open
     cdef object opening              # while one is made: what comes of it, for those who wait
     cdef int users                   # endpoints of the snapshot that go this way
+    cdef uint32_t most_streams       # what the peer said last of one connection; 0: nothing yet
 
     cdef Session take(self, object certificate)
     cdef Session get(self, Dialer dialer, int64_t deadline)
@@ -36,3 +40,5 @@ cdef class Yard:
 
     cdef Trunks place(self, object key)
     cdef int leave(self, Trunks trunks) except -1
+
+cdef bint leaves(Stream stream) noexcept

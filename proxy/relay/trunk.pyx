@@ -12,7 +12,8 @@ from libc.errno cimport ETIMEDOUT
 from libc.stdint cimport int64_t
 
 from proxy.scoreboard cimport monotonic_ns
-from proxy.wire.session cimport Session
+from proxy.wire.session cimport Http2Stream, Session
+from proxy.wire.stream cimport PEER_CLOSED, Stream
 
 cdef int64_t SWEEP_NS = 1_000_000_000
 
@@ -30,6 +31,8 @@ cdef class Trunk:
     def sweep(self, int64_t now):
         """Closes the connection if it carries nothing and nobody will want it, or has not for too long."""
         cdef bint wanted = self.home.users > 0 and not self.session.draining
+        if not wanted:
+            self.let_go()
         if self.session.streams or self.session.h2 == NULL:
             self.empty_since = 0
         elif self.empty_since == 0:
@@ -37,6 +40,14 @@ cdef class Trunk:
         elif not wanted or self.home.yard.idle_ns and now - self.empty_since > self.home.yard.idle_ns:
             self.session.shutdown()
             self.session.refuse_new()
+
+    cdef int let_go(self) except -1:
+        """Pooled streams are not to be used any more: whoever keeps them is told as if the peer had ended them."""
+        cdef Stream stream
+        for stream in list(self.session.streams.values()):
+            if stream.reader is None and stream.listener is not None:
+                stream.listener.idle_event(stream, PEER_CLOSED)
+        return 0
 
 
 cdef class Dialer:
@@ -63,6 +74,8 @@ cdef class Trunks:
                 trunk.session.shutdown()
             elif trunk.session.has_room():
                 return trunk.session
+            elif trunk.session.settled:
+                self.most_streams = trunk.session.most_streams
         return None
 
     cdef Session get(self, Dialer dialer, int64_t deadline):
@@ -101,6 +114,8 @@ cdef class Trunks:
     cdef Session add(self, Session session, object certificate):
         cdef Trunk trunk = Trunk()
         trunk.session, trunk.home, trunk.certificate = session, self, certificate
+        if self.most_streams:
+            session.most_streams = min(self.most_streams, session.most_streams)
         self.open.append(trunk)
         self.yard.trunks.add(trunk)
         gevent.spawn(trunk.run)
@@ -143,3 +158,8 @@ cdef class Yard:
 
     def __len__(self):
         return len(self.trunks)
+
+
+cdef bint leaves(Stream stream) noexcept:
+    """Whether the connection that carries this stream is to end with its streams."""
+    return (<Http2Stream>stream).session.draining

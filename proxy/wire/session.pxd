@@ -17,6 +17,7 @@ cdef class Session:
     cdef readonly bint draining     # no new streams: GOAWAY was sent or has come
     cdef readonly bint settled      # the peer's SETTINGS have come
     cdef dict streams               # id -> Http2Stream, those open
+    cdef uint32_t most_streams      # of ours at a time, as far as is known
     cdef list woken                 # streams on which something has come since the last read
     cdef object failure             # an exception out of a callback
     cdef Deadlines patience         # how long the peer may be silent before it is pinged; None: no pings

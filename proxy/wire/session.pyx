@@ -51,7 +51,7 @@ cdef enum:
     OUTPUT = 65536              # bytes made and not taken by the transport before writers wait
     FRAME = 65536               # the largest DATA frame made, if the peer allows it
     FRAME_HEADER = 9
-    UNSETTLED_STREAMS = 100     # of ours before the peer's SETTINGS have come (RFC 9113 6.5.2 recommends no less)
+    UNSETTLED_STREAMS = 100     # of ours before the peer's SETTINGS have come: RFC 9113 6.5.2 recommends no less
     RECORD = 16384              # of TLS, full
     PREFACE_MAX_SETTINGS = 32
     HEADER_LIST = 61440         # as for HTTP/1.1 heads
@@ -70,6 +70,7 @@ cdef class Session:
         self.streams = {}
         self.woken = []
         self.prepaid = WASTE
+        self.most_streams = UNSETTLED_STREAMS
 
     def __dealloc__(self):
         if self.h2 != NULL:
@@ -354,13 +355,13 @@ cdef class Session:
 
     cdef bint has_room(self) noexcept:
         """The client's side: whether the peer takes one more stream now."""
-        cdef uint32_t limit = UNSETTLED_STREAMS
         if self.h2 == NULL or self.draining or not self.going_on():
             return False
         if self.settled:
-            limit = min(nghttp2_session_get_remote_settings(self.h2, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS),
-                        <uint32_t>MAX_STREAMS)
-        return <uint32_t>len(self.streams) < limit
+            self.most_streams = min(
+                nghttp2_session_get_remote_settings(self.h2, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS),
+                <uint32_t>MAX_STREAMS)
+        return <uint32_t>len(self.streams) < self.most_streams
 
     cdef int attach(self, Http2Stream stream, int32_t id) except -1:
         """The stream is open under this id."""

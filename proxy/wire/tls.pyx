@@ -103,9 +103,10 @@ cdef class TlsStream(TcpStream):
             n = self.read_into(room, PyMemoryView_FromMemory(self.buffer + self.end, room, PyBUF_WRITE))
         except WantRead:
             return 0
-        except OSError:
+        except OSError as fault:
             self.eof = True         # cut without close_notify, or a broken record: there is no more to come
             self.error = ECONNABORTED
+            self.reason = reason_of(fault)
             return 0
         self.end += n
         if n == 0:

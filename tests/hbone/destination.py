@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Self
 
+from h2.exceptions import ProtocolError
 from hyperframe.frame import SettingsFrame as S
 
 from hbone.certificates import Leaf, context
@@ -118,7 +119,7 @@ class Destination:
         self.connects.append(asked)
         self.hold.wait(20)
         asked.status, app = self._reach(stream, asked.authority)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ProtocolError):  # it may have been reset meanwhile
             stream.connection.respond(stream, [(":status", str(asked.status))], end=app is None)
         if app:
             Joined(stream, app).run()
