@@ -2,7 +2,7 @@
 
 import logging
 import os
-from datetime import datetime
+import time
 from pathlib import Path
 
 import pytest
@@ -17,11 +17,10 @@ from proxy.mesh.model import Listener
 from proxy.wire.mesh_tls import MeshTls
 
 CA = Authority()
-NOW = datetime.now().timestamp()
 
 
-def check(directory: Path, now: float | None = NOW) -> certificates.Certificates:
-    return certificates.check(str(directory), certificates.read(str(directory)), now)
+def check(directory: Path) -> certificates.Certificates:
+    return certificates.check(str(directory), certificates.read(str(directory)), time.time())
 
 
 def problems(directory: Path) -> list[str]:
@@ -66,7 +65,7 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match="/none: no such directory"):
         check(tmp_path / "none")
     with pytest.raises(Unusable, match="--tls-dir is not set"):
-        certificates.check(None, {}, NOW)
+        certificates.check(None, {}, time.time())
 
 
 def encrypted_key() -> bytes:
@@ -152,7 +151,7 @@ def test_faults_name_the_listeners_that_need_certificates() -> None:
 
 class Clock:
     def __init__(self) -> None:
-        self.now = NOW
+        self.now = time.time()
 
     def __call__(self) -> float:
         return self.now
