@@ -117,7 +117,7 @@ class Settings:
         kinds.loopback_port,
         "127.0.0.1:15000",
         "HOST:PORT",
-        "Admin pages (/server_info, /config_dump, /clusters), loopback only.",
+        "Admin pages (/server_info, /config_dump, /clusters, /certs), loopback only.",
     )
     status: str = _setting(
         kinds.host_port,

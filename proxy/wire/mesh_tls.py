@@ -169,8 +169,11 @@ def _set(context: ssl.SSLContext, name: str, value: int) -> None:
 
 
 def _complete(chain: bytes, roots: bytes) -> bytes:
-    """The chain with its root if it is a leaf alone: OpenSSL would otherwise look for the root in every handshake, check
-    its signature, which is a tenth of the handshake's cost, and send the same bytes."""
+    """The chain with its root if it is a leaf alone.
+
+    OpenSSL would otherwise look for the root in every handshake, check its signature, which is a tenth of the
+    handshake's cost, and send the same bytes.
+    """
     alone = chain.count(_BEGIN) == roots.count(_BEGIN) == 1
     return chain + b"\n" + roots if alone else chain
 

@@ -81,6 +81,7 @@ def test_the_same_through_a_tunnel(demo: Waypoint) -> None:
     assert "< CONNECT answered 200" in done.stderr
     silent = f"{line[1]} --silent"
     assert sorted(shell(silent, demo.directory).strip() for _ in range(3)) == NAMES
+    assert shell(f"{silent} --http2", demo.directory).strip() in NAMES
     wait_until(lambda: demo.lines(" in-ambient.httpbin:8000 127.0.0.1:"), 1, "the authority in the log")
 
 
