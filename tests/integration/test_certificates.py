@@ -7,13 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hbone.certificates
 import pytest
 import rig
 from certificates import CLIENT_POD, WAYPOINT, Authority, Leaf, self_signed
+from hbone.ztunnel import Ztunnel
+from http_rig import Wire
 from rig import Endpoint, Manifests, Replica, Waypoint, free_port, get, wait_until
 
 CA = Authority()
@@ -134,6 +138,68 @@ def test_new_connections_get_the_new_chain(certified: tuple[Replica, Path, int],
     CA.leaf("spiffe://cluster.local/ns/httpbin/sa/renewed").write(tls)
     wait_until(lambda: "/sa/renewed (" in ask(made, hbone, client).stderr, 5, "the new chain")
     assert "/sa/httpbin-waypoint (" in first.stderr
+
+
+class Tunnels:
+    """Clients that ask until the block ends: `kept` of them in tunnels that stay, one in a new connection each time."""
+
+    def __init__(self, port: int, client: Leaf, kept: int = 2) -> None:
+        self.count, self.failed, self.chains = 0, [], set[bytes]()
+        self._mesh = Ztunnel(
+            [("127.0.0.1", port)], hbone.certificates.Leaf(client.chain, client.key, CLIENT_POD), CA.pem
+        )
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._guarded, args=(self._stay,)) for _ in range(kept)]
+        self._threads.append(threading.Thread(target=self._guarded, args=(self._come_and_go,)))
+
+    def __enter__(self) -> "Tunnels":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        self._mesh.close()
+
+    def _guarded(self, run: Callable[[], None]) -> None:
+        try:
+            run()
+        except Exception as fault:  # noqa: BLE001  whatever a client may meet is a failed request
+            self.failed.append(repr(fault))
+
+    def _stay(self) -> None:
+        tunnel = Wire(self._mesh.tunnel("in-ambient.httpbin:8000"))
+        while not self._stop.is_set():
+            self._ask(tunnel)
+
+    def _come_and_go(self) -> None:
+        while not self._stop.is_set():
+            connection = self._mesh.connect()
+            self._ask(Wire(self._mesh.tunnel("in-ambient.httpbin:8000", over=connection)))
+            self.chains.add(connection.tls.getpeercert(True))
+            connection.close()
+
+    def _ask(self, tunnel: Wire) -> None:
+        tunnel.send("GET /hostname HTTP/1.1\r\nhost: in-ambient\r\n\r\n")
+        head = tunnel.until(b"\r\n\r\n")
+        tunnel.exactly(int(re.search(rb"content-length: (\d+)", head)[1]))
+        self.count += 1
+        if not head.startswith(b"HTTP/1.1 200 "):
+            self.failed.append(head)
+
+
+def test_certificates_are_renewed_under_load(certified: tuple[Replica, Path, int]) -> None:
+    _, tls, hbone = certified
+    wait_until(lambda: is_open(hbone), 5)
+    with Tunnels(hbone, CA.leaf(CLIENT_POD)) as traffic:
+        wait_until(lambda: traffic.chains, 5)
+        for number in range(2, 6):
+            CA.leaf(kind="rsa" if number % 2 else "ec").write(tls)
+            wait_until(lambda n=number: len(traffic.chains) == n or traffic.failed, 5, "the new chain")
+    assert traffic.failed == []
+    assert traffic.count > 100
 
 
 @pytest.mark.parametrize(
