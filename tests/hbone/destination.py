@@ -1,6 +1,5 @@
 """The ztunnel of a destination pod: HBONE on podIP:15008 before an app on podIP:port (its src/proxy/inbound.rs)."""
 
-import contextlib
 import re
 import socket
 import ssl
@@ -119,8 +118,10 @@ class Destination:
         self.connects.append(asked)
         self.hold.wait(20)
         asked.status, app = self._reach(stream, asked.authority)
-        with contextlib.suppress(OSError, ProtocolError):  # it may have been reset meanwhile
+        try:
             stream.connection.respond(stream, [(":status", str(asked.status))], end=app is None)
+        except ProtocolError:  # the client has given up on it
+            stream.cancel()
         if app:
             Joined(stream, app).run()
 

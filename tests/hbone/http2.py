@@ -104,8 +104,9 @@ class Connection:
                     return bool(condition(self))
         return True
 
-    def goaway(self, code: int = 0, last: int = (1 << 31) - 1) -> None:
-        """A GOAWAY that ends nothing; h2's own would close the connection."""
+    def goaway(self, code: int = 0) -> None:
+        """A GOAWAY that ends no stream; h2's own would close the connection."""
+        last = (1 << 31) - 1 if self._server else 0
         with self.lock:
             self.raw(GoAwayFrame(0, last_stream_id=last, error_code=code).serialize())
 
@@ -203,7 +204,10 @@ class Connection:
             validate_inbound_headers=not self._server,
         )
         made = h2.connection.H2Connection(config)
-        made.local_settings = h2.settings.Settings(client=not self._server, initial_values=self.settings)
+        enforced = {
+            code: value for code, value in self.settings.items() if code != SettingsFrame.MAX_CONCURRENT_STREAMS
+        }
+        made.local_settings = h2.settings.Settings(client=not self._server, initial_values=enforced)
         made.max_inbound_frame_size = made.local_settings.max_frame_size
         made.initiate_connection()
         made.clear_outbound_data_buffer()  # h2 would send settings of its own too
@@ -297,7 +301,9 @@ class Connection:
         stream = Stream(self, event.stream_id)
         stream.headers = dict(event.headers)
         self.streams[stream.number] = stream
-        if self._serve:
+        if self.open_streams() > self.settings.get(SettingsFrame.MAX_CONCURRENT_STREAMS, 1 << 31):
+            self.reset(stream, h2.errors.ErrorCodes.REFUSED_STREAM)  # h2 itself would end the connection
+        elif self._serve:
             threading.Thread(target=self._serve, args=(stream,), daemon=True).start()
 
     def _write(self) -> None:
