@@ -87,6 +87,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
 
+    def get_request(self) -> tuple[socket.socket, Any]:
+        sock, address = super().get_request()
+        self.endpoint.sockets.append(sock)  # type: ignore[attr-defined]
+        return sock, address
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         pass
 
@@ -101,6 +106,7 @@ class Endpoint:
     status: int = 200
     delay: float = 0.0
     requests: list[Any] = field(default_factory=list)
+    sockets: list[socket.socket] = field(default_factory=list)
 
     def start(self) -> None:
         self._server = _Server((self.ip, self.port), _Handler)
@@ -110,6 +116,13 @@ class Endpoint:
     def stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+    def kill(self) -> None:
+        """As `stop`, and no connection survives it."""
+        self.stop()
+        for sock in self.sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     @property
     def address(self) -> str:
