@@ -18,8 +18,11 @@ cdef extern from "nghttp2/nghttp2.h":
     ctypedef struct nghttp2_goaway:
         int32_t last_stream_id
         uint32_t error_code
+    ctypedef struct nghttp2_data:
+        size_t padlen
     ctypedef union nghttp2_frame:
         nghttp2_frame_hd hd
+        nghttp2_data data
         nghttp2_headers headers
         nghttp2_goaway goaway
     ctypedef struct nghttp2_nv:

@@ -55,7 +55,7 @@ cdef enum:
     RECORD = 16384              # of TLS, full
     PREFACE_MAX_SETTINGS = 32
     HEADER_LIST = 61440         # as for HTTP/1.1 heads
-    WASTE = 1000                # useless frames a peer may send at once, ...
+    WASTE = 900                 # useless frames a peer may send at once (nghttp2 itself bears 1000 resets), ...
     WASTE_PER_SECOND = 33       # ... and how many more every second (nghttp2's own rate for resets)
     UNANSWERED_PINGS = 2
 
@@ -740,7 +740,7 @@ cdef int on_frame_recv(nghttp2_session* h2, const nghttp2_frame* frame, void* da
     try:
         if frame.hd.type == NGHTTP2_DATA or frame.hd.type == NGHTTP2_HEADERS:
             stream = nghttp2_session_get_stream_user_data(h2, frame.hd.stream_id)
-            if frame.hd.type == NGHTTP2_DATA and frame.hd.length == 0 and not last:
+            if frame.hd.type == NGHTTP2_DATA and frame.hd.length == frame.data.padlen and not last:
                 session.charge()
             elif stream != NULL:
                 heard(session, <Http2Stream>stream, frame, last)
