@@ -6,8 +6,6 @@ from proxy.wire.session cimport Session
 from proxy.wire.stream cimport Deadlines, Stream
 
 cdef class Http2Client(Session):
-    cdef int64_t stall_ns       # how long one wait to write may take; 0: for ever
-
     cdef Py_ssize_t room(self) noexcept
     cdef HttpClientStream new_stream(self)
 

@@ -41,7 +41,6 @@ cdef class Http2Client(Session):
         """A stream for one request. It is open once the request's head was put; that fails if there is no room then."""
         cdef HttpClientStream stream = HttpClientStream()
         stream.session = self
-        stream.stall_ns = self.stall_ns
         stream.local = self.transport.local
         stream.peer = self.transport.peer
         return stream

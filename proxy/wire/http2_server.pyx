@@ -95,17 +95,13 @@ cdef class Http2Server(Session):
         self.transport = transport
         self.handler = handler
         self.patience = handler.patience
+        self.stall_ns = handler.stall_ns
         self.server = True
         self.waiting = []
         self.idle_since = monotonic_ns()
 
     cdef Http2Stream make_stream(self):
-        cdef HttpServerStream stream
-        if self.running >= MAX_STREAMS:
-            return None
-        stream = HttpServerStream()
-        stream.stall_ns = self.handler.stall_ns
-        return stream
+        return HttpServerStream() if self.running < MAX_STREAMS else None
 
     cdef int serve(self, Http2Stream stream) except -1:
         if (<HttpServerStream>stream).malformed:
