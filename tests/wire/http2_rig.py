@@ -26,7 +26,9 @@ GET: Fields = [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":
 POST: Fields = [(":method", "POST"), (":scheme", "http"), (":authority", "a"), (":path", "/")]
 OK: Fields = [(":status", "200")]
 
-# Error codes of RFC 9113, 7
+# Types of frames, a small head, error codes (RFC 9113 6, 7)
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+BLOCK = b"\x82\x86\x84\x41\x01a"  # GET, http, "/", a
 NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, SETTINGS_TIMEOUT, STREAM_CLOSED = range(6)
 FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL, COMPRESSION_ERROR, CONNECT_ERROR, ENHANCE_YOUR_CALM = range(6, 12)
 
@@ -124,7 +126,7 @@ class Client(Peer):
         self.answer: bytes | None = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
         super().__init__(inspect_http2.server(PythonServer(self._serve, stall_seconds)), whole)
         if greet:
-            self.send(PREFACE, SettingsFrame(0))
+            self.send(PREFACE, SettingsFrame(0), raw(4, 1, 0))
 
     def _serve(self, stream: StreamView) -> None:
         self.streams.append(stream)
@@ -156,8 +158,9 @@ class Server(Peer):
 
     def __init__(self, whole: bool = True, greet: bool = True) -> None:
         super().__init__(inspect_http2.client(), whole)
+        self._parsed = len(PREFACE)
         if greet:
-            self.send(SettingsFrame(0))
+            self.send(SettingsFrame(0), raw(4, 1, 0))
 
     def request(self, text: bytes = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n") -> StreamView:
         stream = self.connection.new_stream()
@@ -180,3 +183,7 @@ def continuation(stream: int, block: bytes, *flags: str) -> ContinuationFrame:
     frame = ContinuationFrame(stream, block)
     frame.flags |= set(flags)
     return frame
+
+
+def setting(number: int, value: int) -> bytes:
+    return number.to_bytes(2, "big") + value.to_bytes(4, "big")
