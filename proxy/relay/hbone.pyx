@@ -18,7 +18,8 @@ from proxy.relay.passthrough cimport Passthrough, sniff_http
 from proxy.relay.relay cimport Listener, Relay
 from proxy.scoreboard cimport monotonic_ns
 from proxy.wire.authority cimport is_authority
-from proxy.wire.session cimport CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW, Http2Stream, Session
+from proxy.wire.http2_stream cimport Http2Stream
+from proxy.wire.session cimport CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW, Session
 from proxy.wire.stream cimport run_soon
 from proxy.wire.tls cimport TlsStream, accept_tls
 from proxy.wire.tunnel cimport Tunnel

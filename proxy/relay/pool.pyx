@@ -198,7 +198,7 @@ cdef Stream open_request(
 cdef bint was_ignored(Stream upstream) noexcept:
     """Whether the endpoint certainly did nothing with the request on this HTTP/2 stream."""
     cdef HttpClientStream stream = <HttpClientStream>upstream
-    return stream.refused or stream.session.h2 == NULL and not stream.session.settled
+    return stream.refused or stream.session.h2 == NULL and not (<Session>stream.session).settled
 
 
 cdef bint was_reset(Stream upstream) noexcept:

@@ -12,7 +12,8 @@ from libc.errno cimport ETIMEDOUT
 from libc.stdint cimport int64_t
 
 from proxy.scoreboard cimport monotonic_ns
-from proxy.wire.session cimport Http2Stream, Session
+from proxy.wire.http2_stream cimport Http2Stream
+from proxy.wire.session cimport Session
 from proxy.wire.stream cimport PEER_CLOSED, Stream
 
 cdef int64_t SWEEP_NS = 1_000_000_000

@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t
 from proxy.wire.body cimport Body
 from proxy.wire.head cimport Head
 from proxy.wire.nghttp2 cimport nghttp2_nv
-from proxy.wire.session cimport Http2Stream
+from proxy.wire.http2_stream cimport Http2Stream
 
 cdef enum Inward:               # what comes next from the peer
     IN_HEAD, IN_BYTES, IN_CHUNKS, IN_TRAILERS, IN_NOTHING

@@ -82,7 +82,7 @@ cdef class HttpClientStream(HttpStream):
             self.session.h2, NULL, fields, count, NULL if self.outward.done else &body, <void*>self)
         if id < 0:
             return FAILED
-        self.session.attach(self, id)
+        (<Session>self.session).attach(self, id)
         self.end_wanted = self.end_sent = self.outward.done
         self.written_before = self.written
         self.written += size

@@ -19,7 +19,8 @@ from proxy.wire.http2 cimport IN_HEAD, collect_fields, fields, scratch, set_fiel
 from proxy.wire.names cimport is_token, method_of, span_of
 from proxy.wire.nghttp2 cimport *
 from proxy.wire.octets cimport TARGET, is_a
-from proxy.wire.session cimport CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW, Http2Stream
+from proxy.wire.http2_stream cimport Http2Stream
+from proxy.wire.session cimport CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW
 from proxy.wire.stream cimport CANCELLED, FAILED, PEER_RESET, get_hub, run_soon
 
 PyGreenlet_Import()

@@ -12,10 +12,6 @@ cdef enum Io:                   # what fill and put return besides a count of by
 cdef enum IdleEvent:            # what a stream that nobody reads has to say
     PEER_CLOSED, PEER_RESET, DATA_WAITS, IDLE_TOO_LONG
 
-cdef enum:
-    SMALL = 16384               # a read buffer as it starts
-    LARGE = 131072              # as far as it grows, for heads and for bulk
-
 cdef class IdleListener:
     cdef int idle_event(self, Stream stream, int event) except -1
 
@@ -65,8 +61,6 @@ cdef class Stream:
     cdef int arm(self, Deadlines deadlines) except -1
     cdef int disarm(self) except -1
 
-cdef char* new_buffer() except NULL
-cdef void free_buffer(char* buffer, Py_ssize_t capacity) noexcept
 cdef object get_hub()
 cdef greenlet current()
 cdef int run_soon(object callback) except -1

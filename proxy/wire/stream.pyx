@@ -14,21 +14,15 @@ raises in ordinary life: they return one of the `Io` codes, because broken conne
 """
 
 from libc.stdint cimport INT64_MAX
-from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memmove
 
 from proxy.scoreboard cimport monotonic_ns
+from proxy.wire.buffers cimport free_buffer, more_room
 from proxy.wire.greenlets cimport PyGreenlet_GetCurrent, PyGreenlet_Import, PyGreenlet_Switch, greenlet
 
 import gevent
 
 PyGreenlet_Import()
-
-# Buffers of SMALL bytes that were released and wait for the next stream.
-cdef enum:
-    SPARE_BUFFERS = 256
-cdef char* spare[SPARE_BUFFERS]
-cdef int spare_count = 0
 
 cdef object _hub = None
 
@@ -169,11 +163,7 @@ cdef class Stream:
 
     cdef int make_room(self, Py_ssize_t wanted) except -1:
         """At least `wanted` free bytes behind `end`, by moving and then growing."""
-        cdef Py_ssize_t capacity
-        cdef char* grown
         if self.buffer == NULL:
-            self.buffer = new_buffer()
-            self.capacity = SMALL
             self.start = self.end = self.pinned = 0
         if self.start == self.end:
             self.start = self.end = self.pinned
@@ -183,15 +173,7 @@ cdef class Stream:
             memmove(self.buffer + self.pinned, self.buffer + self.start, self.end - self.start)
             self.end -= self.start - self.pinned
             self.start = self.pinned
-        capacity = self.capacity
-        while capacity - self.end < wanted:
-            capacity *= 2
-        if capacity != self.capacity:
-            grown = <char*>realloc(self.buffer, capacity)
-            if grown == NULL:
-                raise MemoryError
-            self.buffer = grown
-            self.capacity = capacity
+        self.buffer = more_room(self.buffer, self.end, &self.capacity, wanted)
         return 0
 
     cdef void release(self) noexcept:
@@ -245,26 +227,3 @@ cdef class Stream:
             self.deadlines.remove(self)
         self.timed_out = False
         return 0
-
-
-cdef char* new_buffer() except NULL:
-    global spare_count
-    cdef char* buffer
-    if spare_count:
-        spare_count -= 1
-        return spare[spare_count]
-    buffer = <char*>malloc(SMALL)
-    if buffer == NULL:
-        raise MemoryError
-    return buffer
-
-
-cdef void free_buffer(char* buffer, Py_ssize_t capacity) noexcept:
-    global spare_count
-    if buffer == NULL:
-        return
-    if capacity == SMALL and spare_count < SPARE_BUFFERS:
-        spare[spare_count] = buffer
-        spare_count += 1
-    else:
-        free(buffer)

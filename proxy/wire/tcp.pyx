@@ -12,14 +12,13 @@ from libc.string cimport memcpy
 from posix.unistd cimport close as close_fd
 
 
+from proxy.wire.buffers cimport LARGE
 from proxy.wire.stream cimport (
     DATA_WAITS,
     END,
     FAILED,
-    LARGE,
     PEER_CLOSED,
     PEER_RESET,
-    SMALL,
     TIMED_OUT,
     current,
     get_hub,
@@ -163,7 +162,7 @@ cdef class TcpStream(Stream):
                 if self.closed:
                     return FAILED
                 self.burst = 0
-            self.make_room(4 * SMALL if self.more else 2048)
+            self.make_room(LARGE if self.more else 2048)
             n = recv(self.fd, self.buffer + self.end, self.capacity - self.end, 0)
             if n > 0:
                 # A full buffer says there is more: read on without waiting, into a larger one, unless others wait.

@@ -15,7 +15,8 @@ from libc.errno cimport ECONNABORTED, ETIMEDOUT
 from libc.stdint cimport int64_t
 
 from proxy.scoreboard cimport monotonic_ns
-from proxy.wire.stream cimport END, FAILED, LARGE, SMALL, TIMED_OUT, get_hub
+from proxy.wire.buffers cimport LARGE
+from proxy.wire.stream cimport END, FAILED, TIMED_OUT, get_hub
 from proxy.wire.tcp cimport Address, TcpStream, connect_stream, set_up
 
 from proxy.wire.mesh_tls import reason_of

@@ -1,5 +1,6 @@
 # A CONNECT stream as a byte stream; rules in tunnel.pyx.
-from proxy.wire.session cimport Http2Stream, Session
+from proxy.wire.http2_stream cimport Http2Stream
+from proxy.wire.session cimport Session
 
 cdef enum:
     MAX_METHOD = 32

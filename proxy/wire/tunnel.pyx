@@ -10,7 +10,8 @@ from libc.stdio cimport snprintf
 from libc.string cimport memcmp
 
 from proxy.wire.nghttp2 cimport *
-from proxy.wire.session cimport Http2Stream, Session
+from proxy.wire.http2_stream cimport Http2Stream
+from proxy.wire.session cimport Session
 from proxy.wire.stream cimport CANCELLED, FAILED, TIMED_OUT, get_hub
 
 cdef enum:

@@ -192,11 +192,12 @@ def captured(
     account: str = "in-ambient",
     port_name: str = "http",
     connect_timeout: str = "2s",
-    own: bool = True,
+    own: bool | None = True,
     **changes: Any,
 ) -> Iterator[Captured]:
     """`leaf`: what the pods' ztunnels present. Without `doors` nothing is on their port 15008; without `hbone` the pods
-    are not captured; without `own` the replica has no certificate. `changes` are of the outlierDetection."""
+    are not captured; without `own` the replica has no certificate, with None it is not told of any.
+    `changes` are of the outlierDetection."""
     prefix = network()
     port = free_port(f"{prefix}.1")
     members = [Scripted(f"web-{i}", f"{prefix}.{i + 1}", port) for i in range(count)]
@@ -221,6 +222,8 @@ def captured(
                 ztunnel = door(member.ip, leaf or CA.leaf("in-ambient"), CA.root)
                 ztunnel.settings |= settings or {}
                 made.append(stack.enter_context(ztunnel))
-        options = ("--tls-dir", str(tls)) if own else ()
+        for file in tls.iterdir() if own is False else ():
+            file.unlink()
+        options = () if own is None else ("--tls-dir", str(tls))
         running = stack.enter_context(replica(directory, manifests, listener, *options, workers=workers))
         yield Captured(running, manifests, tls, members, made, port_name)

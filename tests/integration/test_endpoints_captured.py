@@ -177,6 +177,13 @@ def test_without_a_certificate_of_ours_no_endpoint_is_blamed(tmp_path: Path) -> 
         assert [one.row(member)["failed"] for member in one.members] == [0, 0]
 
 
+def test_without_tls_dir_captured_endpoints_are_reached_in_clear_text(tmp_path: Path) -> None:
+    with captured(tmp_path, 1, own=None) as one:
+        assert one.ask() == "web-0"
+        assert one.connections() == []
+        assert "1 captured endpoints are reached in clear text" in one.replica.waypoint.errors()
+
+
 def test_the_connect_timeout_holds_for_all_of_it(tmp_path: Path) -> None:
     with captured(tmp_path, 1, connect_timeout="300ms") as one:
         one.doors[0].hold.clear()
