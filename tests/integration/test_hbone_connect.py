@@ -12,7 +12,7 @@ import pytest
 from hbone.certificates import Authority, Leaf, context, self_signed, spiffe
 from hbone.destination import Destination
 from hbone.ztunnel import Refused, Ztunnel
-from hbone_rig import CONNECT_LINE, HboneBench, Served, fields, h2_headers, hbone_bench, pod, serve_name
+from hbone_rig import CONNECT_LINE, HboneBench, Served, fields, h2_headers, hbone_bench, pod, serve_name, service
 from http_rig import Scripted, unique
 from rig import free_port, wait_until
 
@@ -144,6 +144,43 @@ def test_a_service_that_comes_and_goes(proxy: HboneBench) -> None:
     proxy.manifests.remove("service-late")
     wait_until(lambda: answer() == "404", 5, "gone")
     proxy.manifests.remove("slice-late")
+
+
+def test_a_closed_service_is_forbidden(proxy: HboneBench) -> None:
+    """What an AuthorizationPolicy guards: bytes are refused with their CONNECT, requests one by one."""
+    guard = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "AuthorizationPolicy",
+        "metadata": {"name": "guard", "namespace": "httpbin"},
+        "spec": {"targetRefs": [{"group": "", "kind": "Service", "name": name} for name in ("raw", "plain")]},
+    }
+    proxy.manifests.put("guard", guard)
+    try:
+        wait_until(lambda: proxy.ask("plain") == ["403"], 5, "closed")
+        assert status_of(proxy, proxy.authority("raw")) == 403
+        line = fields(CONNECT_LINE, proxy.waypoint.lines('"CONNECT - HTTP/2" 403')[-1])
+        assert line["details"].startswith("rbac_access_denied")
+    finally:
+        proxy.manifests.remove("guard")
+    wait_until(lambda: proxy.ask("plain") == ["plain-1"], 5, "open again")
+    assert proxy.tunnel("raw").status == 200
+
+
+def test_a_service_of_another_waypoint_is_not_found(proxy: HboneBench) -> None:
+    body = service(proxy.served["raw"], proxy.vips["raw"])
+    body["metadata"]["labels"] = {"istio.io/use-waypoint": "another-waypoint"}
+    proxy.manifests.put("service-raw", body)
+    wait_until(lambda: opened(proxy, "raw") == 404, 5, "another's")
+    assert status_of(proxy, proxy.services["raw"][0].address) == 404, "nor its pods"
+    proxy.manifests.put("service-raw", service(proxy.served["raw"], proxy.vips["raw"]))
+    wait_until(lambda: opened(proxy, "raw") == 200, 5, "ours again")
+
+
+def opened(proxy: HboneBench, name: str) -> int:
+    try:
+        return proxy.tunnel(name).status
+    except Refused as refused:
+        return refused.status
 
 
 # -- who may connect --------------------------------------------------------------------------------------------------
