@@ -161,7 +161,7 @@ cdef class StreamView(IdleListener):
 
     @property
     def waiting_bytes(self):
-        return self.stream.inbox_end - self.stream.inbox_start
+        return self.stream.inbox.end - self.stream.inbox.start
 
     @property
     def is_alive(self):
