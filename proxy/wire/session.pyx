@@ -209,7 +209,7 @@ cdef class Session(Output):
 
     cdef bint has_room(self) noexcept:
         """The client's side: whether the peer takes one more stream now."""
-        if self.h2 == NULL or self.draining or not self.going_on():
+        if self.h2 == NULL or self.draining or not self.going_on() or not nghttp2_session_check_request_allowed(self.h2):
             return False
         if self.settled:
             self.most_streams = min(

@@ -175,6 +175,8 @@ def test_without_a_certificate_of_ours_no_endpoint_is_blamed(tmp_path: Path) -> 
         assert one.ask(path) == "503"
         assert one.line(path)["transport"] == "TLS_error:_no_certificate_of_our_own"
         assert [one.row(member)["failed"] for member in one.members] == [0, 0]
+        one.renew()
+        wait_until(lambda: one.ask() == "web-0", 5)
 
 
 def test_without_tls_dir_captured_endpoints_are_reached_in_clear_text(tmp_path: Path) -> None:
