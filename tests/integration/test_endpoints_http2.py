@@ -13,6 +13,7 @@ from h2.errors import ErrorCodes
 from hbone.http2 import Connection
 from hbone.stream import Stream
 from http_rig import Client, Scripted, unique
+from hyperframe.frame import GoAwayFrame
 from rig import wait_until
 
 HBONE = pytest.mark.parametrize("hbone", [False, True], ids=["tcp", "hbone"])
@@ -152,7 +153,7 @@ def test_a_refused_request_was_not_sent(tmp_path: Path, body: bytes) -> None:
 def test_requests_that_a_goaway_leaves_out_are_sent_again(tmp_path: Path) -> None:
     def serve(stream: Stream, endpoint: Scripted) -> None:
         if endpoint.name == "web-0" and len(h2_connections(endpoint)) == 1 and stream.number > 1:
-            stream.connection.goaway(0, 1)
+            stream.connection.raw(GoAwayFrame(0, last_stream_id=1).serialize())
         else:
             h2_name(stream, endpoint)
 
