@@ -48,7 +48,7 @@ cdef class HboneListener(Listener):
         try:
             client = accept_tls(fd, context.mesh, context.head_seconds, context.stall_seconds)
             if client.reason:
-                self.refusals.tell(self.address, client.peer.decode(), client.identity, client.reason)
+                self.tell("TLS refused to", client, client.reason)
                 client.close()
                 return
             connection = HboneConnection(self, client)
@@ -57,8 +57,13 @@ cdef class HboneListener(Listener):
                 connection.run()
             finally:
                 context.sessions.discard(connection)
+            if connection.fault != NULL:
+                self.tell("HTTP/2 broken off with", client, connection.fault.decode())
         finally:
             context.scoreboard.add_connections(context.worker, -1)
+
+    def tell(self, str done, TlsStream client, str reason):
+        self.refusals.tell(self.address, done, client.peer.decode(), client.identity, reason)
 
 
 cdef class HboneConnection(Session):

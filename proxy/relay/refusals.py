@@ -1,4 +1,4 @@
-"""Clients whose TLS is refused, as lines in the log: who, why, and not more of them than anybody reads.
+"""Clients that are refused or broken off with, as lines in the log: who, why, and no more of them than anybody reads.
 
 A client that is refused tries again, often at once: lines beyond LINES in a second are counted and told as one number.
 """
@@ -18,8 +18,8 @@ class Refusals:
         self._lines = 0
         self._untold = 0
 
-    def tell(self, listener: str, peer: str, identity: bytes | None, reason: str) -> None:
-        """`peer` is `ip:port`, `identity` what its certificate says, if it showed one that was read."""
+    def tell(self, listener: str, done: str, peer: str, identity: bytes | None, reason: str) -> None:
+        """`done`: what was done to it. `peer` is `ip:port`, `identity` what its certificate says, if one was read."""
         second = int(time.monotonic())
         if second != self._second:
             if self._untold:
@@ -30,4 +30,4 @@ class Refusals:
             return
         self._lines += 1
         who = f"{peer} ({identity.decode('latin-1')})" if identity else peer
-        self._log.warning("listener %s: TLS refused to %s: %s", listener, who, reason)
+        self._log.warning("listener %s: %s %s: %s", listener, done, who, reason)

@@ -28,6 +28,7 @@ from proxy.wire.stream cimport (
     TIMED_OUT,
     get_hub,
     run_soon,
+    wake_soon,
 )
 
 PyGreenlet_Import()
@@ -272,7 +273,7 @@ cdef class Http2Stream(Stream):
         cdef greenlet writer = self.writer
         self.writer = None
         self.writer_result = result
-        return run_soon(writer.switch)
+        return wake_soon(writer)
 
     cdef nghttp2_data_provider body(self) noexcept:
         """For nghttp2: what is sent on this stream comes from its pieces."""

@@ -64,3 +64,4 @@ cdef class Stream:
 cdef object get_hub()
 cdef greenlet current()
 cdef int run_soon(object callback) except -1
+cdef int wake_soon(greenlet sleeper) except -1

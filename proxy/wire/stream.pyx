@@ -20,11 +20,15 @@ from proxy.scoreboard cimport monotonic_ns
 from proxy.wire.buffers cimport free_buffer, more_room
 from proxy.wire.greenlets cimport PyGreenlet_GetCurrent, PyGreenlet_Import, PyGreenlet_Switch, greenlet
 
+import sys
+
 import gevent
 
 PyGreenlet_Import()
 
 cdef object _hub = None
+cdef object _run_callback = None
+cdef list _sleepers = None          # to be woken; None: none, and nothing is scheduled
 
 
 cdef object get_hub():
@@ -41,8 +45,33 @@ cdef greenlet current():
 
 cdef int run_soon(object callback) except -1:
     """Runs `callback` in the hub before the next poll."""
-    get_hub().loop.run_callback(callback)
+    global _run_callback
+    if _run_callback is None:
+        _run_callback = get_hub().loop.run_callback
+    _run_callback(callback)
     return 0
+
+
+cdef int wake_soon(greenlet sleeper) except -1:
+    """Switches to a greenlet that waits in the hub, before the next poll: all that are woken together, in one callback."""
+    global _sleepers
+    if _sleepers is None:
+        _sleepers = []
+        run_soon(wake_all)
+    _sleepers.append(sleeper)
+    return 0
+
+
+def wake_all():
+    global _sleepers
+    cdef list sleepers = _sleepers
+    cdef greenlet sleeper
+    _sleepers = None
+    for sleeper in sleepers:
+        try:
+            PyGreenlet_Switch(sleeper, NULL, NULL)
+        except BaseException:
+            get_hub().handle_error(sleeper, *sys.exc_info())
 
 
 cdef class IdleListener:
@@ -210,7 +239,7 @@ cdef class Stream:
         if reader is not None:
             self.reader = None
             self.reader_result = result
-            run_soon(reader.switch)
+            wake_soon(reader)
         return 0
 
     cdef int arm(self, Deadlines deadlines) except -1:
