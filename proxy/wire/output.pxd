@@ -21,6 +21,8 @@ cdef class Output:
     cdef bint flush_due, sending
 
     cdef int pull(self) except -1
+    cdef int make(self) except -1
+    cdef bint send(self) except -1
     cdef bint going_on(self) noexcept
     cdef int break_off(self) except -1
 

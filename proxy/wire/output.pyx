@@ -40,11 +40,24 @@ cdef class Output:
         raise NotImplementedError
 
     cdef int pull(self) except -1:
-        """Has nghttp2 make what it can, up to OUTPUT bytes, and sees that it is sent."""
-        cdef const uint8_t* frame
-        cdef ssize_t n
+        """Has nghttp2 make what it can, and sees that it is sent: soon, or at once what is a lot already, while it is in
+        the processor's cache."""
         if self.h2 == NULL or self.busy:
             return 0
+        self.make()
+        while self.out.end - self.out.start >= OUTPUT and self.send():
+            self.make()
+        if self.out.end != self.out.start and not self.flush_due and not self.sending:
+            self.flush_due = True
+            run_soon(self.flush)
+        if self.failure is not None:
+            self.break_off()
+        return 0
+
+    cdef int make(self) except -1:
+        """Has nghttp2 make frames, up to OUTPUT bytes."""
+        cdef const uint8_t* frame
+        cdef ssize_t n
         while self.out.end - self.out.start < OUTPUT:
             self.busy = True
             n = nghttp2_session_mem_send(self.h2, &frame)
@@ -57,33 +70,31 @@ cdef class Output:
             reserve(&self.out, n)
             memcpy(self.out.bytes + self.out.end, frame, n)
             self.out.end += n
-        if self.out.end != self.out.start and not self.flush_due and not self.sending:
-            self.flush_due = True
-            run_soon(self.flush)
-        if self.failure is not None:
-            self.break_off()
         return 0
 
+    cdef bint send(self) except -1:
+        """Gives the transport what it takes without waiting; False if that is not all it was given: a greenlet sees to
+        the rest then."""
+        cdef Py_ssize_t taken, length = self.out.end - self.out.start
+        if self.sending or self.broken:
+            return False
+        if length > RECORD:             # what is over waits for what comes next: no small records between full ones
+            length -= length % RECORD
+        taken = self.transport.put_now(self.out.bytes + self.out.start, length)
+        if taken < 0:
+            self.break_off()
+            return False
+        self.out.start += taken
+        if taken != length:
+            self.sending = True
+            gevent.spawn(self.send_rest)
+        return taken == length
+
     def flush(self):
-        """Gives the output to the transport, in the hub; what it does not take now is left to a greenlet."""
-        cdef Py_ssize_t taken, length
-        if self.sending or self.h2 == NULL:
-            self.flush_due = False
-            return
-        while self.out.end != self.out.start:       # flush_due: pull need not ask for a flush, this is one
-            length = self.out.end - self.out.start
-            if length > RECORD:         # what is over waits for what comes next: no small records between full ones
-                length -= length % RECORD
-            taken = self.transport.put_now(self.out.bytes + self.out.start, length)
-            if taken < 0:
-                self.break_off()
-                break
-            self.out.start += taken
-            if taken != length:
-                self.sending = True
-                gevent.spawn(self.send_rest)
-                break
-            self.pull()
+        """Sends what there is, in the hub."""
+        if self.h2 != NULL:
+            while self.out.end != self.out.start and self.send():
+                self.make()
             self.wake()
         self.flush_due = False
         if self.out.end == self.out.start:
