@@ -47,6 +47,8 @@ class Connection:
         self.goaways: list[tuple[int, int]] = []  # (error code, last stream)
         self.pings: list[bytes] = []
         self.answers_pings = True
+        self.reads = threading.Event()  # while it is clear, nothing is read from the socket
+        self.reads.set()
         self.closed = False
         self.identity = ""  # the peer's SPIFFE URI
         self.error: BaseException | None = None
@@ -126,6 +128,7 @@ class Connection:
 
     def close(self) -> None:
         """Closes the socket at once, as a process that is killed would."""
+        self.reads.set()
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
@@ -137,14 +140,14 @@ class Connection:
 
     def send_some(self, stream: Stream, data: memoryview) -> int:
         def room() -> int:
-            if stream.reset_code is not None:
+            if stream.reset_code is not None or stream.finished:
                 return 1
             return self.h2.local_flow_control_window(stream.number) if self._unsent < _UNSENT else 0
 
         with self.lock:
             stream.wait(room)
-            if stream.reset_code is not None:
-                raise BrokenPipeError(f"stream reset, code {stream.reset_code}")
+            if stream.reset_code is not None or stream.finished:
+                raise BrokenPipeError(f"stream reset, code {stream.reset_code}, or ended")
             count = min(room(), self.h2.max_outbound_frame_size, len(data), 256 << 10)
             self.h2.send_data(stream.number, data[:count].tobytes())
             self.flush()
@@ -234,6 +237,7 @@ class Connection:
                 with self.lock:
                     self._take(data)
                     self._changed.notify_all()
+                self.reads.wait()
                 if not (data := self.sock.recv(1 << 18)):
                     break
         except (OSError, h2.exceptions.ProtocolError) as error:
