@@ -58,7 +58,9 @@ cdef bint is_one_of(const char* name, uint32_t length, const char* words) noexce
 cdef bint forbidden(const char* name, uint32_t length) noexcept nogil:
     """Whether a field may not come as a trailer: it frames, routes, controls or authenticates, or is ours to set."""
     cdef int kind = kind_of(name, length)
-    if kind != OTHER and kind != DATE and kind != SERVER and kind != USER_AGENT and kind != GRPC_STATUS:
+    if kind == GRPC_STATUS or length == 12 and same(name, b"grpc-message", 12):     # the most frequent ones
+        return False
+    if kind != OTHER and kind != DATE and kind != SERVER and kind != USER_AGENT:
         return True
     return (length > 12 and same(name, b"x-forwarded-", 12) or is_one_of(
         name, length,

@@ -65,6 +65,8 @@ cdef class Runner:
 
 cdef int serve_one(HttpServerStream stream) except -1:
     cdef Http2Server session = stream.session
+    if stream.inbox.end != stream.inbox.start:
+        stream.take_inbox()         # a body that came with its head can go on with it
     try:
         session.handler.serve_stream(stream)
     except BaseException:
