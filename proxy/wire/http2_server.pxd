@@ -17,7 +17,6 @@ cdef class StreamServer:
 
 cdef class Http2Server(Session):
     cdef StreamServer handler
-    cdef list waiting           # streams that nobody serves yet
     cdef int running            # streams that are served, or wait for it
     cdef int64_t idle_since     # when the last of them ended; 0: there are some
 

@@ -21,7 +21,7 @@ from proxy.wire.nghttp2 cimport *
 from proxy.wire.octets cimport TARGET, is_a
 from proxy.wire.http2_stream cimport Http2Stream
 from proxy.wire.session cimport CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW
-from proxy.wire.stream cimport CANCELLED, FAILED, PEER_RESET, get_hub, run_soon
+from proxy.wire.stream cimport CANCELLED, FAILED, PEER_RESET, get_hub, run_soon, wake_soon
 
 PyGreenlet_Import()
 
@@ -63,22 +63,7 @@ cdef class Runner:
             PyGreenlet_Switch(hub, NULL, NULL)
 
 
-cdef int serve_one(HttpServerStream stream) except -1:
-    cdef Http2Server session = stream.session
-    if stream.inbox.end != stream.inbox.start:
-        stream.take_inbox()         # a body that came with its head can go on with it
-    try:
-        session.handler.serve_stream(stream)
-    except BaseException:
-        get_hub().handle_error(None, *sys.exc_info())
-    finally:
-        stream.close()
-        session.served()
-    return 0
-
-
-cdef int run_stream(HttpServerStream stream) except -1:
-    """Serves the stream as far as it goes without waiting; to be called in the hub."""
+cdef int serve_soon(HttpServerStream stream) except -1:
     cdef Runner runner
     if spare_runners:
         runner = spare_runners.pop()
@@ -86,7 +71,21 @@ cdef int run_stream(HttpServerStream stream) except -1:
         runner = Runner()
         runner.body = Greenlet(runner.run, get_hub())
     runner.stream = stream
-    PyGreenlet_Switch(runner.body, NULL, NULL)
+    return wake_soon(runner.body)
+
+
+cdef int serve_one(HttpServerStream stream) except -1:
+    cdef Http2Server session = stream.session
+    if stream.inbox.end != stream.inbox.start:
+        stream.take_inbox()         # a body that came with its head can go on with it
+    try:
+        if not stream.lost:         # not reset before anybody looked at it
+            session.handler.serve_stream(stream)
+    except BaseException:
+        get_hub().handle_error(None, *sys.exc_info())
+    finally:
+        stream.close()
+        session.served()
     return 0
 
 
@@ -100,7 +99,6 @@ cdef class Http2Server(Session):
         self.patience = handler.patience
         self.stall_ns = handler.stall_ns
         self.server = True
-        self.waiting = []
         self.idle_since = monotonic_ns()
 
     cdef Http2Stream make_stream(self):
@@ -111,10 +109,7 @@ cdef class Http2Server(Session):
             return 0
         self.running += 1
         self.idle_since = 0
-        self.waiting.append(stream)
-        if len(self.waiting) == 1:
-            run_soon(self.serve_waiting)
-        return 0
+        return serve_soon(stream)
 
     cdef void served(self) noexcept:
         self.running -= 1
@@ -126,18 +121,6 @@ cdef class Http2Server(Session):
             self.shutdown()
             self.refuse_new()
         return 0
-
-    def serve_waiting(self):
-        """Starts on the requests that came together."""
-        cdef HttpServerStream stream
-        cdef list waiting = self.waiting
-        self.waiting = []
-        for stream in waiting:
-            if stream.lost:       # reset before anybody looked at it
-                stream.close()
-                self.served()
-            else:
-                run_stream(stream)
 
 
 cdef class HttpServerStream(HttpStream):
