@@ -10,6 +10,7 @@ from libc.stdlib cimport free, malloc
 from proxy.policy.balance cimport round_robin
 from proxy.relay.trunk cimport Trunks, leaves
 from proxy.scoreboard cimport monotonic_ns, wp_load, wp_load64, wp_swap
+from proxy.wire.http2_client cimport HttpClientStream
 from proxy.wire.stream cimport Stream
 
 cdef dict PROTOCOLS = {"http": HTTP, "http2": HTTP2, "tcp": TCP, "undeclared": UNDECLARED}
@@ -55,9 +56,11 @@ cdef class Endpoint(IdleListener):
         return None
 
     cdef int give(self, Stream stream) except -1:
-        """Pools a connection on which everything asked for has been answered; an HTTP/2 stream has had its one
-        message."""
-        if self.gone or stream.closed or stream.http2 or stream.start != stream.end or self.hbone and leaves(stream):
+        """Pools a connection on which everything asked for has been answered. (A stream of HTTP/2 has had its one
+        message.)"""
+        if stream.http2:
+            return (<HttpClientStream>stream).put_away()
+        if self.gone or stream.closed or stream.start != stream.end or self.hbone and leaves(stream):
             return stream.close()
         stream.pinned = 0
         stream.start = stream.end = 0

@@ -10,7 +10,7 @@ cdef class Trunk:
     cdef object certificate          # what its TLS was made with
     cdef int64_t empty_since         # 0: it carries something
 
-    cdef int let_go(self) except -1
+    cdef int tidy(self, bint wanted) except -1
 
 cdef class Dialer:
     cdef object certificate          # trunks made with another one are not wanted any more

@@ -13,6 +13,7 @@ from libc.stdint cimport int64_t
 
 from proxy.scoreboard cimport monotonic_ns
 from proxy.wire.http2_stream cimport Http2Stream
+from proxy.wire.nghttp2 cimport NGHTTP2_CANCEL
 from proxy.wire.session cimport Session
 from proxy.wire.stream cimport PEER_CLOSED, Stream
 
@@ -32,8 +33,7 @@ cdef class Trunk:
     def sweep(self, int64_t now):
         """Closes the connection if it carries nothing and nobody will want it, or has not for too long."""
         cdef bint wanted = self.home.users > 0 and not self.session.draining
-        if not wanted:
-            self.let_go()
+        self.tidy(wanted)
         if self.session.streams or self.session.h2 == NULL:
             self.empty_since = 0
         elif self.empty_since == 0:
@@ -42,11 +42,14 @@ cdef class Trunk:
             self.session.shutdown()
             self.session.refuse_new()
 
-    cdef int let_go(self) except -1:
-        """Pooled streams are not to be used any more: whoever keeps them is told as if the peer had ended them."""
-        cdef Stream stream
+    cdef int tidy(self, bint wanted) except -1:
+        """Resets what we have closed and the peer does not end. If the connection is not wanted, pooled streams are not
+        to be used any more: whoever keeps one is told as if the peer had ended it."""
+        cdef Http2Stream stream
         for stream in list(self.session.streams.values()):
-            if stream.reader is None and stream.listener is not None:
+            if stream.closed:
+                stream.reset(NGHTTP2_CANCEL)
+            elif not wanted and stream.reader is None and stream.listener is not None:
                 stream.listener.idle_event(stream, PEER_CLOSED)
         return 0
 

@@ -13,5 +13,8 @@ cdef class HttpClientStream(HttpStream):
     cdef readonly int status    # of the head that comes, or came last
     cdef int64_t written_before # the request
     cdef bint body_put
+    cdef bint whole             # the answer was read to its end
+
+    cdef int put_away(self) except -1
 
 cdef Http2Client start_http2(Stream transport, Deadlines patience, int64_t stall_ns)

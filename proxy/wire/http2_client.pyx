@@ -140,8 +140,14 @@ cdef class HttpClientStream(HttpStream):
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
+    cdef int put_away(self) except -1:
+        """Closes a stream whose answer was read to its end. The END_STREAM may yet be on its way: a reset would look as
+        if the answer had not been wanted."""
+        self.whole = True
+        return self.close()
+
     cdef int leave(self) except -1:
-        return 0 if self.eof and self.end_sent else self.reset(NGHTTP2_CANCEL)
+        return 0 if self.end_sent and (self.eof or self.whole) else self.reset(NGHTTP2_CANCEL)
 
 
 cdef inline void set_span(int index, const char* name, size_t name_length, const char* text, Span span) noexcept:

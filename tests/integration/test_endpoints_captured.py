@@ -209,6 +209,7 @@ def test_a_connection_with_goaway_serves_what_it_has_and_nothing_new(tmp_path: P
             wait_until(lambda: len(one.doors[0].connects) == 4)
             (first,) = one.connections()
             first.goaway()
+            first.ping()
             later = [pool.submit(one.ask) for _ in range(4)]
             assert [each.result() for each in running + later] == ["ok"] * 8
         assert len(one.doors[0].connections) == 2

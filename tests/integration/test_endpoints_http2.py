@@ -107,6 +107,7 @@ def test_goaway_while_requests_run(tmp_path: Path, hbone: bool) -> None:
             wait_until(lambda: [len(made.streams) for made in h2_connections(one.members[0])] == [4])
             (first,) = h2_connections(one.members[0])
             first.goaway()
+            first.ping()
             later = [pool.submit(one.ask) for _ in range(4)]
             assert [each.result() for each in running + later] == ["web-0"] * 8
         assert len(h2_connections(one.members[0])) == 2
@@ -123,6 +124,24 @@ def test_a_tunnel_whose_connection_is_to_go_gets_no_new_requests(tmp_path: Path)
         assert one.ask() == "web-0"
         assert len(one.doors[0].connections) == 2
         assert first.wait_until(lambda each: each.closed, 3)
+
+
+def test_an_answer_read_to_its_end_is_not_reset(tmp_path: Path) -> None:
+    """Its END_STREAM may come late; one that never comes is not waited for long."""
+
+    def serve(stream: Stream, endpoint: Scripted) -> None:
+        stream.connection.respond(stream, [(":status", "200"), ("content-length", "2")])
+        stream.sendall(b"ok")
+        if stream.headers[":path"] == "/late":
+            time.sleep(0.05)
+            stream.finish()
+
+    with captured(tmp_path, 1, hbone=False, port_name="http2", handler=h2_app(serve)) as one:
+        assert [one.ask("/late"), one.ask("/never")] == ["ok", "ok"]
+        (connection,) = h2_connections(one.members[0])
+        late, never = connection.streams.values()
+        wait_until(lambda: never.reset_code == ErrorCodes.CANCEL, 3)
+        assert late.reset_code is None
 
 
 # -- what goes wrong --------------------------------------------------------------------------------------------------
