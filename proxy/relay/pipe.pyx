@@ -43,8 +43,12 @@ cdef class Pipe:
                 return
             if got < 0 and not (got == TIMED_OUT and self.other_way_moves()):
                 break
-        source.abort()          # broken: neither direction can go on
-        target.abort()
+        if got == TIMED_OUT:    # nothing is lost
+            source.close()
+            target.close()
+        else:
+            source.abort()      # broken: neither direction can go on
+            target.abort()
 
 
 cdef int run_pipe(
