@@ -51,6 +51,7 @@ cdef class Attempting(IdleListener):
     cdef bint exhausted(self) except -1
     cdef bint body_untouched(self) noexcept
     cdef int send_request(self) except? -100
+    cdef Py_ssize_t hear_client(self) except? -100
     cdef int body_ended(self, Py_ssize_t why) except -1
     cdef bint sending(self) except -1
     cdef int stop_pump(self) except -1

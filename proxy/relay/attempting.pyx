@@ -197,9 +197,7 @@ cdef class Attempting(IdleListener):
         cdef Py_ssize_t used, forward = 0, got
         while self.pump is not None and not self.request_body.done:
             if client.start == client.end:
-                client.arm(self.context.stall)
-                got = client.fill()
-                client.disarm()
+                got = self.hear_client()
                 if got <= 0:
                     self.body_ended(got)
                     return
@@ -217,6 +215,18 @@ cdef class Attempting(IdleListener):
                 return      # the endpoint takes no more; what it has to say about that is read elsewhere
         self.sent_at = monotonic_ns()
         client.watch()
+
+    cdef Py_ssize_t hear_client(self) except? -100:
+        """More of the request's body, unless nothing at all moves for too long: an answer may go on meanwhile. As
+        Stream.fill."""
+        cdef int64_t moved = -1
+        cdef Py_ssize_t got = TIMED_OUT
+        while got == TIMED_OUT and moved != self.response_body.data_bytes:
+            moved = self.response_body.data_bytes
+            self.client.arm(self.context.stall)
+            got = self.client.fill()
+            self.client.disarm()
+        return got
 
     cdef int body_ended(self, Py_ssize_t why) except -1:
         """The client's body stopped short."""

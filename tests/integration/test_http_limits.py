@@ -60,7 +60,7 @@ def pausing(peer: Peer) -> None:
     if "/body" in path:
         peer.exactly(6)
         peer.send(OK)
-    elif "/answer" in path:
+    elif "/answer" in path or "/early" in path:
         peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\na")
         drip(peer, path)
     elif "/tunnel" in path:
@@ -83,6 +83,7 @@ REQUESTS = {
     "silent": "GET {} HTTP/1.1\r\nhost: solo\r\n\r\n",
     "body": "POST {} HTTP/1.1\r\nhost: solo\r\ncontent-length: 6\r\n\r\na",
     "answer": "GET {} HTTP/1.1\r\nhost: solo\r\n\r\n",
+    "early": "POST {} HTTP/1.1\r\nhost: solo\r\ncontent-length: 6\r\n\r\na",
     "tunnel": "GET {} HTTP/1.1\r\nhost: solo\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n",
 }
 
@@ -105,7 +106,8 @@ def test_whatever_moves_lives_and_whatever_stands_still_ends(proxy: Bench) -> No
         with proxy.client() as client:
             results[name] = outcome(client, name)
 
-    names = ["silent", "body-stalled", "body-slow", "answer-stalled", "answer-slow", "tunnel-stalled", "tunnel-slow"]
+    names = ["silent", "body-stalled", "body-slow", "answer-stalled", "answer-slow", "early-slow"]
+    names += ["tunnel-stalled", "tunnel-slow"]
     before = proxy.failures("solo")
     threads = [threading.Thread(target=run, args=(name,)) for name in names]
     for thread in threads:
@@ -118,6 +120,7 @@ def test_whatever_moves_lives_and_whatever_stands_still_ends(proxy: Bench) -> No
         "body-slow": (200, b"ok"),
         "answer-stalled": (200, b"a"),
         "answer-slow": (200, b"abbbbb"),
+        "early-slow": (200, b"abbbbb"),  # no more of the request comes, as of a gRPC call that only listens
         "tunnel-stalled": (101, b"a"),
         "tunnel-slow": (101, b"abbbbb"),
     }
