@@ -87,7 +87,7 @@ PyGreenlet_Import()
 
 # Full buffers read in a row before other connections get their turn.
 cdef enum:
-    BURST = 16
+    BURST = 4
 cdef int READ = 1
 cdef int WRITE = 2
 
