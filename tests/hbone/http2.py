@@ -164,6 +164,7 @@ class Connection:
     def reset(self, stream: Stream, code: int) -> None:
         if not self.closed and stream.reset_code is None:
             stream.reset_code = int(code)
+            stream.changed.notify_all()
             with contextlib.suppress(h2.exceptions.ProtocolError):
                 self.h2.reset_stream(stream.number, code)
                 self.consumed(stream, len(stream.unread))

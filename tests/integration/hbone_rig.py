@@ -330,6 +330,7 @@ def hbone_bench(
         options = ("--tls-dir", str(mesh.directory), *args)
         bench.replica = stack.enter_context(replica(directory, manifests, port, *options, workers=workers))
         yield bench
+        assert "Traceback" not in bench.waypoint.errors(), bench.waypoint.errors()
 
 
 TCP_LINE = re.compile(
