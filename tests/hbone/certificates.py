@@ -1,7 +1,6 @@
-"""A throw-away mesh CA and leaves shaped like istiod's: a critical SPIFFE URI, both uses, EC P-256."""
+"""The mesh's certificates as its peers use them: accounts to leaves, leaves to files, both to TLS as ztunnel has it."""
 
 import contextlib
-import datetime
 import os
 import ssl
 import tempfile
@@ -9,12 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-Key = ec.EllipticCurvePrivateKey
+import certificates
 
 
 def spiffe(account: str, namespace: str = "httpbin", trust_domain: str = "cluster.local") -> str:
@@ -30,44 +24,12 @@ class Leaf:
     identity: str
 
 
-def _usage(*, signs: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(not signs, False, not signs, False, False, signs, signs, False, False)
-
-
-def _pem_of(key: Key) -> bytes:
-    plain = serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-
-
-def _builder(subject: x509.Name, issuer: x509.Name, key: Key, hours: float) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(min(now, now + datetime.timedelta(hours=hours)) - datetime.timedelta(minutes=2))
-        .not_valid_after(now + datetime.timedelta(hours=hours))
-    )
-
-
 class Authority:
-    """A CA: `root` is its certificate (PEM); it signs leaves itself, or through an intermediate."""
+    """A CA: `root` is its certificate (PEM). With one `above` it is an intermediate."""
 
     def __init__(self, name: str = "cluster.local", above: "Authority | None" = None) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, name)])
-        self._above = above
-        issuer, signer = (above._name, above._key) if above else (self._name, self._key)
-        self._ski = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
-        made = (
-            _builder(self._name, issuer, self._key, 24 * 3650)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .add_extension(_usage(signs=True), critical=True)
-            .add_extension(self._ski, critical=False)
-        )
-        self.root = made.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        self._ca = certificates.Authority(above._ca if above else None, name)
+        self.root = self._ca.pem
 
     def leaf(self, account: str, *place: str, hours: float = 24.0) -> Leaf:
         """A leaf for a service account; `place` is its namespace and trust domain."""
@@ -75,29 +37,13 @@ class Authority:
 
     def leaf_of(self, uri: str, hours: float = 24.0) -> Leaf:
         """A leaf for this URI; with negative `hours` it expired that long ago."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        made = (
-            _builder(x509.Name([]), self._name, key, hours)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs=False), critical=True)
-            .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
-                critical=False,
-            )
-            .add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)]), critical=True)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(self._ski), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
-        chain = made.public_bytes(serialization.Encoding.PEM) + (self.root if self._above else b"")
-        return Leaf(chain, _pem_of(key), uri)
+        made = self._ca.leaf(uri, starts=min(-120.0, hours * 3600 - 120), lasts=hours * 3600)
+        return Leaf(made.chain, made.key, uri)
 
 
 def self_signed(uri: str) -> Leaf:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "nobody")])
-    san = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)])
-    made = _builder(name, name, key, 24).add_extension(san, critical=False).sign(key, hashes.SHA256())
-    return Leaf(made.public_bytes(serialization.Encoding.PEM), _pem_of(key), uri)
+    made = certificates.self_signed(uri)
+    return Leaf(made.chain, made.key, uri)
 
 
 def install(directory: Path, leaf: Leaf, roots: bytes) -> Path:
