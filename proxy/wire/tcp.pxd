@@ -20,7 +20,7 @@ cdef class TcpStream(Stream):
     cdef readonly int fd
     cdef object watcher                 # level-triggered read watcher, kept for the stream's life
     cdef bint watching, more
-    cdef int burst                      # reads in a row without letting others run
+    cdef Py_ssize_t burst               # bytes read in a row without letting others run
     cdef object writer_watcher
     cdef object writer                  # the greenlet that waits to write
     cdef int writer_result

@@ -85,9 +85,9 @@ cdef extern from "string.h" nogil:
 
 PyGreenlet_Import()
 
-# Full buffers read in a row before other connections get their turn.
+# Bytes read in a row before other connections get their turn.
 cdef enum:
-    BURST = 4
+    BURST = 262144
 cdef int READ = 1
 cdef int WRITE = 2
 
@@ -166,7 +166,7 @@ cdef class TcpStream(Stream):
             n = recv(self.fd, self.buffer + self.end, self.capacity - self.end, 0)
             if n > 0:
                 # A full buffer says there is more: read on without waiting, into a larger one, unless others wait.
-                self.burst += 1
+                self.burst += n
                 self.more = n == self.capacity - self.end and self.burst < BURST
                 self.end += n
                 return n
