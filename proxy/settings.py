@@ -143,10 +143,16 @@ class Settings:
         "The least important message to log: debug, info, warning, error.",
     )
     request_headers_timeout: float = _setting(
-        kinds.seconds(0), 10.0, "SECONDS", "How long a client may take to send a request head."
+        kinds.seconds(0),
+        10.0,
+        "SECONDS",
+        "How long a client may take to send a request head, or to shake hands in TLS.",
     )
     idle_timeout: float = _setting(
-        kinds.seconds(0), 3600.0, "SECONDS", "How long a connection may stay open without a request."
+        kinds.seconds(0),
+        3600.0,
+        "SECONDS",
+        "How long a connection may stay open without a request, or a tunnel without a byte.",
     )
     stream_idle_timeout: float = _setting(
         kinds.seconds(0), 300.0, "SECONDS", "How long a request may go without a byte either way."
