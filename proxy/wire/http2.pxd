@@ -13,6 +13,7 @@ cdef class HttpStream(Http2Stream):
     # from the peer
     cdef int inward             # Inward
     cdef int method             # head.Method of the request
+    cdef Py_ssize_t chunk       # how much data the last chunk has
     cdef Py_ssize_t text_bytes  # of this head, or of the trailers, so far
     cdef bint has_length        # the head has a content-length
     cdef bint malformed
@@ -30,6 +31,7 @@ cdef class HttpStream(Http2Stream):
 
     cdef int add_text(self, const char* text, Py_ssize_t length) except -1
     cdef int add_line(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1
+    cdef int extend_chunk(self, const char* data, Py_ssize_t length) except -1
     cdef int end_head(self, bint last, bint bodiless) except -1
     cdef int put_body(self, const char* text, Py_ssize_t length) except? -100
     cdef Py_ssize_t next_piece(

@@ -12,9 +12,8 @@ A head is always put whole, in one call; bodies may be split anywhere.
 """
 
 from libc.stdint cimport uint8_t
-from libc.stdio cimport snprintf
 from libc.stdlib cimport free, realloc
-from libc.string cimport memchr, memcpy
+from libc.string cimport memchr, memcpy, memmove
 
 from proxy.wire.body cimport forbidden
 from proxy.wire.head cimport (
@@ -38,8 +37,8 @@ from proxy.wire.stream cimport FAILED
 
 cdef enum:
     LINE = 4                    # ": " and CRLF
-    CHUNK_LINE = 20             # a chunk's size, with room
 
+cdef const char* HEX = b"0123456789abcdef"
 cdef nghttp2_nv[MAX_FIELDS + 8] field_array
 fields = field_array
 scratch = Head()
@@ -107,18 +106,29 @@ cdef class HttpStream(Http2Stream):
         return 0
 
     cdef int on_data(self, const char* data, size_t length) except -1:
-        cdef char[CHUNK_LINE] line
-        cdef char* at
-        cdef int size
         if self.inward == IN_BYTES:
             return self.receive(data, length)
         if self.inward != IN_CHUNKS or self.closed or length == 0:
             return self.session.credit(self, length)
-        size = snprintf(line, sizeof(line), b"%zx\r\n", length)
-        at = self.place(size + length + 2, length)
-        memcpy(at, line, size)
-        memcpy(at + size, data, length)
-        memcpy(at + size + length, b"\r\n", 2)
+        if 0 < self.chunk and chunk_size(self.chunk) <= self.inbox.end - self.inbox.start:
+            return self.extend_chunk(data, length)
+        self.chunk = length
+        write_chunk(self.place(chunk_size(length), length), data, 0, length)
+        return 0
+
+    cdef int extend_chunk(self, const char* data, Py_ssize_t length) except -1:
+        """The last chunk still waits whole in the inbox: it grows. Else a peer that sends byte by byte would have us
+        keep a multiple of its window in framing."""
+        cdef Py_ssize_t size = chunk_size(self.chunk + length)
+        cdef Py_ssize_t more = size - chunk_size(self.chunk)
+        cdef char* old
+        cdef char* grown
+        self.place(more, length)
+        grown = self.inbox.bytes + self.inbox.end - size
+        old = grown + digits(self.chunk) + 2
+        memmove(grown + digits(self.chunk + length) + 2, old, self.chunk)
+        write_chunk(grown, data, self.chunk, length)
+        self.chunk += length
         return 0
 
     cdef int on_end(self) except -1:
@@ -240,6 +250,31 @@ cdef void set_field(nghttp2_nv* field, const char* name, size_t name_length, con
     field.name, field.namelen = <uint8_t*>name, name_length
     field.value, field.valuelen = <uint8_t*>value, length
     field.flags = NGHTTP2_NV_FLAG_NONE
+
+
+cdef inline int digits(Py_ssize_t number) noexcept:
+    """In hexadecimal."""
+    cdef int count = 1
+    while number >= 16:
+        number >>= 4
+        count += 1
+    return count
+
+
+cdef inline Py_ssize_t chunk_size(Py_ssize_t length) noexcept:
+    """How long a chunk of so much data is."""
+    return digits(length) + length + 4
+
+
+cdef void write_chunk(char* at, const char* data, Py_ssize_t there, Py_ssize_t length) noexcept:
+    """A chunk, of which the first `there` bytes of data are in their place."""
+    cdef int count = digits(there + length)
+    cdef int index
+    for index in range(count):
+        at[index] = HEX[((there + length) >> 4 * (count - 1 - index)) & 15]
+    memcpy(at + count, b"\r\n", 2)
+    memcpy(at + count + 2 + there, data, length)
+    memcpy(at + count + 2 + there + length, b"\r\n", 2)
 
 
 cdef bint connection_specific(int kind) noexcept:

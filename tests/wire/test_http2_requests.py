@@ -221,7 +221,7 @@ def test_a_body_without_length_comes_in_chunks(client: Client) -> None:
     body.feed(text[len(head) :])
     assert body.done and body.data_bytes == 25 and text[len(head) :].endswith(b"\r\n0\r\n\r\n")
     if client.whole:
-        assert text[len(head) :] == b"5\r\nhello\r\n14\r\n" + b"w" * 20 + b"\r\n0\r\n\r\n"
+        assert text[len(head) :] == b"19\r\nhello" + b"w" * 20 + b"\r\n0\r\n\r\n"
 
 
 def test_a_body_with_a_length_comes_as_it_is(client: Client) -> None:

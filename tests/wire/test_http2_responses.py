@@ -1,5 +1,7 @@
 """Requests to HTTP/2 endpoints put as HTTP/1.1 text, and their answers as HTTP/1.1 text (RFC 9113 8)."""
 
+from collections.abc import Iterator
+
 import gevent
 import pytest
 from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, RstStreamFrame, SettingsFrame
@@ -280,6 +282,36 @@ def test_a_body_waits_for_the_window(server: Server) -> None:
     server.send(window(1, 5))
     assert done == ["ok"] and server.fields[1][1:] == [[("y", "1")]] and server.ended(1)
     sender.join()
+
+
+def test_what_waits_is_hardly_more_than_was_sent() -> None:
+    """Chunks that nobody has read grow, through every number of digits; those that are being read do not."""
+    server = Server()
+    stream = server.request(GET)
+    server.send(server.headers(1, OK))
+    sent = b""
+    for size in [1] * 20 + [7] * 60 + [200] * 30 + [16384] * 10 + [1] * 5:
+        piece = bytes([97 + len(sent) % 26]) * size
+        server.connection.transport.feed(data(1, piece).serialize())
+        sent += piece
+    server.look()
+    assert stream.waiting_bytes < len(sent) + 120
+    assert stream.fill() != "end"
+    text = stream.take(30_000)  # what is left of a chunk that was begun may not grow
+    server.send(data(1, b"more"), data(1, b"", "END_STREAM"))
+    rest, end = stream.read()
+    chunks = (text + rest).partition(b"\r\n\r\n")[2]
+    body = inspect.BodyReader("chunked")
+    body.feed(chunks)
+    assert end == "end" and body.done and body.data_bytes == len(sent) + 4
+    assert b"".join(unchunked(chunks)) == sent + b"more"
+
+
+def unchunked(chunks: bytes) -> Iterator[bytes]:
+    while chunks:
+        size, _, chunks = chunks.partition(b"\r\n")
+        yield chunks[: int(size, 16)]
+        chunks = chunks[int(size, 16) + 2 :]
 
 
 def test_the_window_of_a_stream_that_is_read_is_opened_again() -> None:
