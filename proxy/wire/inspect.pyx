@@ -154,6 +154,27 @@ cdef class BodyReader:
         assert gathered == (at, self.forwarded[begin:]) and self.twin.done == self.body.done
         self.rest += piece[at:]
 
+    def unframed(self, list pieces):
+        """Body.unframe of a body as it was forwarded, in those pieces: its data and the lines of its trailers."""
+        cdef Body body = Body()
+        cdef Py_ssize_t at, used, piece_at, size
+        cdef bytes piece
+        cdef bint trailers
+        data, lines = b"", b""
+        body.start(h.CHUNKED, -1)
+        for piece in pieces:
+            at = 0
+            while at < len(piece) and not body.done:
+                trailers = body.in_trailers()
+                used = body.unframe(<const char*>piece + at, len(piece) - at, &piece_at, &size)
+                if used < 0:
+                    refuse(h.BAD, body.fault)
+                data += piece[at + piece_at:at + piece_at + size]
+                lines += piece[at:at + used] if trailers else b""
+                at += used
+        assert body.done == self.body.done and body.data_bytes == self.body.data_bytes
+        return data, lines
+
     cdef tuple gather(self, bytearray piece):
         cdef Py_ssize_t forward = 0
         cdef Py_ssize_t used = self.twin.gather(piece, len(piece), &forward)

@@ -68,4 +68,9 @@ def test_splits_of_bodies(data: bytes, more: st.DataObject) -> None:
         return
     assert whole.forwarded == cut.forwarded == single.forwarded
     assert len(whole.rest) == len(cut.rest) == len(single.rest)
+    if whole.done:
+        forwarded = bytes(whole.forwarded)
+        content, trailers = whole.unframed(pieces(forwarded, more.draw(splits(len(forwarded)))))
+        assert content == data_of(forwarded)
+        assert forwarded.endswith(b"\r\n" + trailers) and trailers.endswith(b"\r\n")
     assert whole.data_bytes == cut.data_bytes == single.data_bytes

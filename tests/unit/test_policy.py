@@ -5,7 +5,15 @@ import itertools
 import pytest
 
 from proxy.policy.balance import round_robin
-from proxy.policy.outlier import EXTERNAL_FAILURE, LOCAL_FAILURE, NOTHING, SUCCESS, judge_abandoned, judge_status
+from proxy.policy.outlier import (
+    EXTERNAL_FAILURE,
+    LOCAL_FAILURE,
+    NOTHING,
+    SUCCESS,
+    judge_abandoned,
+    judge_grpc,
+    judge_status,
+)
 from proxy.policy.retry import may_replay, may_retry
 
 
@@ -48,6 +56,15 @@ def test_never_twice_in_a_row_while_there_is_another() -> None:
 )
 def test_what_a_status_says(status: int, outcome: int) -> None:
     assert judge_status(status) == outcome
+
+
+def test_what_a_grpc_status_says() -> None:
+    """Envoy's grpcToHttpStatus."""
+    envoy = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401]
+    assert [judge_grpc(status) for status in range(17)] == envoy
+    assert judge_grpc(17) == judge_grpc(99) == 500
+    failures = [status for status in range(17) if judge_status(judge_grpc(status)) == EXTERNAL_FAILURE]
+    assert failures == [2, 4, 12, 13, 14, 15]
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,25 @@ def test_response(case: Case) -> None:
     check_head(head, detail)
 
 
+@pytest.mark.parametrize(
+    ("kind", "status", "grpc", "number"),
+    [
+        ("application/grpc", "0", True, 0),
+        ("application/grpc+proto", "16", True, 16),
+        ("Application/GRPC; x=y", "07", True, 7),
+        ("application/grpc-web", "14", False, 14),
+        ("application/grpcs", "", False, -1),
+        ("application/grp", "x", False, -1),
+        ("text/html", "-1", False, -1),
+        ("application/grpc", "1 4", True, -1),
+        ("application/grpc", "100", True, -1),
+    ],
+)
+def test_grpc(kind: str, status: str, grpc: bool, number: int) -> None:
+    head = response(f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ngrpc-status: {status}\r\n\r\n".encode())
+    assert (head["grpc"], head["grpc_status"]) == (grpc, number)
+
+
 @pytest.mark.parametrize("case", cases("requests") + cases("responses"), ids=lambda case: case.name)
 def test_bytes_one_at_a_time(case: Case) -> None:
     whole = Scanner()
