@@ -1,19 +1,15 @@
-"""What peers seldom do: how tunnels end, padding, windows that change, peers that do not read, workers that go."""
+"""What peers seldom do: how tunnels end, padding, windows that change, peers that do not read."""
 
 import contextlib
-import os
-import signal
 import socket
-import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from h2.settings import SettingCodes
 from hbone.http2 import Connection
 from hbone.stream import Stream
-from hbone_rig import HboneBench, Served, TunnelClient, echo, h2_app, h2_client, h2_headers, hbone_bench, serve_name
+from hbone_rig import HboneBench, Served, echo, h2_app, h2_client, h2_headers, hbone_bench, serve_name
 from http_rig import OK, Peer, memory_kib, serve_ok, unique
 from rig import wait_until
 
@@ -236,41 +232,3 @@ def test_a_grpc_client_that_does_not_read_holds_the_app_back(proxy: HboneBench) 
     assert got == 64 * MIB and stream.trailers == {"grpc-status": "0"}
     other.cancel()
     inner.close()
-
-
-# -- workers that go --------------------------------------------------------------------------------------------------
-
-
-def test_more_and_fewer_workers_under_load(tmp_path: Path) -> None:
-    """A worker on its way out says GOAWAY; ztunnels go elsewhere, and no request is lost."""
-    with hbone_bench(tmp_path, Served("plain", hbone=False), Served("web"), workers=2) as proxy:
-        proxy.play("plain", serve_name)
-        proxy.play("web", serve_name)
-        answers: list[str] = []
-        stop = threading.Event()
-
-        def load(name: str) -> None:
-            with proxy.mesh.ztunnel(proxy.address) as ztunnel:
-                try:
-                    while not stop.is_set():
-                        with TunnelClient(ztunnel.tunnel(proxy.authority(name))) as client:
-                            for _ in range(3):
-                                answers.append(client.ask("any")[1].decode())
-                except (OSError, EOFError) as error:
-                    answers.append(repr(error))
-
-        threads = [threading.Thread(target=load, args=(name,)) for name in ("plain", "web") * 2]
-        for thread in threads:
-            thread.start()
-        for expected in (3, 2, 1, 2):
-            more = len(proxy.replica.worker_pids()) < expected
-            os.kill(proxy.waypoint.pid, signal.SIGTTIN if more else signal.SIGTTOU)
-            wait_until(
-                lambda n=expected: len(proxy.replica.worker_pids()) == n and proxy.replica.ready(), 10, str(expected)
-            )
-            time.sleep(0.2)
-        stop.set()
-        for thread in threads:
-            thread.join()
-    assert set(answers) == {"plain-1", "web-1"}
-    assert len(answers) > 50
