@@ -1,6 +1,4 @@
 # An HTTP/2 request stream that reads and writes as an HTTP/1.1 connection with one message; theory in http2.pyx.
-from libc.stdint cimport uint32_t
-
 from proxy.wire.body cimport Body
 from proxy.wire.head cimport Head
 from proxy.wire.nghttp2 cimport nghttp2_nv

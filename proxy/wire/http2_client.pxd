@@ -6,7 +6,6 @@ from proxy.wire.session cimport Session
 from proxy.wire.stream cimport Deadlines, Stream
 
 cdef class Http2Client(Session):
-    cdef Py_ssize_t room(self) noexcept
     cdef HttpClientStream new_stream(self)
 
 cdef class HttpClientStream(HttpStream):
@@ -16,5 +15,3 @@ cdef class HttpClientStream(HttpStream):
     cdef bint whole             # the answer was read to its end
 
     cdef int put_away(self) except -1
-
-cdef Http2Client start_http2(Stream transport, Deadlines patience, int64_t stall_ns)

@@ -6,15 +6,12 @@ did nothing with the request (RFC 9113 8.7: REFUSED_STREAM, or a GOAWAY that lea
 was put: such a request may be sent again. A malformed answer is given to the parser of HTTP/1.1 as one.
 """
 
-import gevent
-
 from libc.stdint cimport int32_t, uint32_t
 from libc.string cimport memcmp, memcpy
 
 from proxy.wire.head cimport M_HEAD, MAX_HEAD, Span
 from proxy.wire.http2 cimport IN_BYTES, IN_HEAD, IN_NOTHING, collect_fields, fields, scratch, set_field
 from proxy.wire.nghttp2 cimport *
-from proxy.wire.session cimport CONNECTION_WINDOW, STREAM_WINDOW
 from proxy.wire.stream cimport FAILED
 
 cdef enum:
@@ -29,13 +26,6 @@ cdef class Http2Client(Session):
         self.transport = transport
         self.patience = patience
         self.stall_ns = stall_ns
-
-    cdef Py_ssize_t room(self) noexcept:
-        """How many more streams may be open now; 0 too when the connection is over or takes no new ones."""
-        if self.h2 == NULL or self.draining or self.broken or not nghttp2_session_check_request_allowed(self.h2):
-            return 0
-        return nghttp2_session_get_remote_settings(
-            self.h2, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS) - <Py_ssize_t>len(self.streams)
 
     cdef HttpClientStream new_stream(self):
         """A stream for one request. It is open once the request's head was put; that fails if there is no room then."""
@@ -53,7 +43,7 @@ cdef class HttpClientStream(HttpStream):
 
     cdef bint writable(self) noexcept:
         if self.id == 0:
-            return not self.closed and (<Http2Client>self.session).room() > 0
+            return not self.closed and (<Session>self.session).has_room()
         return HttpStream.writable(self)
 
     cdef bint alive(self) noexcept:
@@ -152,11 +142,3 @@ cdef class HttpClientStream(HttpStream):
 
 cdef inline void set_span(int index, const char* name, size_t name_length, const char* text, Span span) noexcept:
     set_field(&fields[index], name, name_length, text + span.at, span.length)
-
-
-cdef Http2Client start_http2(Stream transport, Deadlines patience, int64_t stall_ns):
-    """An HTTP/2 connection over the transport, which it owns from now on; run by a greenlet of its own."""
-    cdef Http2Client session = Http2Client(transport, patience, stall_ns)
-    session.open(STREAM_WINDOW, CONNECTION_WINDOW)
-    gevent.spawn(session.run)
-    return session

@@ -14,7 +14,7 @@ from libc.string cimport memcmp, memcpy, memmove
 
 from proxy.scoreboard cimport monotonic_ns
 from proxy.wire.greenlets cimport PyGreenlet_Import, PyGreenlet_Switch, greenlet
-from proxy.wire.head cimport M_CONNECT, M_OPTIONS, MAX_HEAD
+from proxy.wire.head cimport M_CONNECT, M_OPTIONS
 from proxy.wire.http2 cimport IN_HEAD, collect_fields, fields, scratch, set_field
 from proxy.wire.names cimport is_token, method_of, span_of
 from proxy.wire.nghttp2 cimport *

@@ -31,7 +31,7 @@ class PythonServer:
 
 class Connection:
     transport: Memory
-    room: int
+    has_room: bool
     running: int
     streams: int
     fault: str

@@ -7,7 +7,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from proxy.wire.http2 cimport HttpStream
-from proxy.wire.http2_client cimport Http2Client, HttpClientStream
+from proxy.wire.http2_client cimport Http2Client
 from proxy.wire.http2_server cimport Http2Server, StreamServer
 from proxy.wire.session cimport CONNECTION_WINDOW, STREAM_WINDOW, Session
 from proxy.wire.stream cimport (
@@ -203,8 +203,9 @@ cdef class Connection:
         return view((<Http2Client>self.session).new_stream())
 
     @property
-    def room(self):
-        return (<Http2Client>self.session).room()
+    def has_room(self):
+        """Client role."""
+        return self.session.has_room()
 
     @property
     def running(self):

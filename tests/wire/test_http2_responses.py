@@ -205,7 +205,7 @@ def test_a_lost_connection_fails_every_answer(server: Server) -> None:
     spin()
     assert [stream.fill() for stream in streams] == ["failed"] * 3
     assert [stream.written > 0 for stream in streams] == [True] * 3 and server.connection.done
-    assert server.connection.room == 0 and server.connection.new_stream().put(GET) == "failed"
+    assert not server.connection.has_room and server.connection.new_stream().put(GET) == "failed"
 
 
 def test_an_answer_before_the_request_is_whole(server: Server) -> None:
@@ -228,7 +228,7 @@ def test_a_request_that_was_not_looked_at_counts_as_unsent(server: Server) -> No
     assert body.fill() == "failed" and body.written > 0, "what was taken of the body cannot be taken again"
     assert (served.fill(), served.written) == ("failed", 0)
     assert gone.read()[1] == "end" and gone.written > 0
-    assert server.connection.room == 0
+    assert not server.connection.has_room
     spin()
     assert server.connection.done, "nothing is left on it"
 
@@ -257,13 +257,13 @@ def test_an_unused_stream_may_be_closed(server: Server) -> None:
 
 def test_no_more_streams_than_the_endpoint_allows(server: Server) -> None:
     server.send(SettingsFrame(0, {SettingsFrame.MAX_CONCURRENT_STREAMS: 2}))
-    assert server.connection.room == 2
+    assert server.connection.has_room
     first, _ = server.request(GET), server.request(GET)
-    assert server.connection.room == 0
+    assert not server.connection.has_room
     third = server.connection.new_stream()
     assert not third.is_alive and third.put(GET) == "failed" and third.written == 0
     server.send(server.headers(first.id, OK, "END_STREAM"))
-    assert server.connection.room == 1
+    assert server.connection.has_room
     server.request(GET)
 
 
