@@ -44,8 +44,9 @@ cdef struct Span:               # a piece of the head; absent: both 0
 
 @cython.final
 cdef class Head:
-    cdef Field* fields          # MAX_FIELDS of them, allocated once
-    cdef int count
+    cdef Field* fields          # `most_fields` of them, allocated once
+    cdef int count, most_fields
+    cdef Py_ssize_t largest     # head, in bytes
     cdef uint32_t size          # bytes of the head, blank line included
     cdef uint32_t fields_at     # just past the first line
     cdef int minor              # HTTP/1.<minor>
@@ -84,7 +85,6 @@ cdef class Head:
     cdef int read_fields(self, const char* data) noexcept nogil
     cdef int note(self, const char* data, int kind, Span value) noexcept nogil
     cdef void keep(self, int kind, Span value) noexcept nogil
-    cdef void read_grpc_status(self, const char* data, Span value) noexcept nogil
     cdef int read_content_length(self, const char* digits, uint32_t length) noexcept nogil
     cdef int read_transfer_encoding(self, const char* data, Span value) noexcept nogil
     cdef int read_connection(self, const char* data, Span value) noexcept nogil

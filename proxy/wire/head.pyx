@@ -13,22 +13,11 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcmp
 
 from proxy.wire.authority cimport is_authority
-from proxy.wire.names cimport absent, is_text, is_token, kind_of, may_nominate, method_of, next_member, span_of
+from proxy.wire.names cimport (
+    absent, grpc_status_of, is_grpc, is_text, is_token, kind_of, may_nominate, method_of, next_member, span_of,
+)
 from proxy.wire.octets cimport (
-    CR,
-    DIGIT,
-    LF,
-    SP,
-    TARGET,
-    TOKEN,
-    VALUE,
-    equal_fold,
-    is_a,
-    is_blank,
-    same,
-    skip,
-    skip_value,
-    trim,
+    CR, DIGIT, LF, SP, TARGET, TOKEN, VALUE, equal_fold, is_a, is_blank, same, skip, skip_value, trim,
 )
 
 cdef enum:
@@ -39,10 +28,12 @@ cdef enum:
 
 @cython.final
 cdef class Head:
-    """One head. Reused for the next one; offsets are from the first byte given to parse."""
+    """One head. Reused for the next one; offsets are from the first byte given to parse. `most_fields` and `largest` are
+    how much of one is accepted."""
 
-    def __cinit__(self):
-        self.fields = <Field*>malloc(MAX_FIELDS * sizeof(Field))
+    def __cinit__(self, int most_fields=MAX_FIELDS, Py_ssize_t largest=MAX_HEAD):
+        self.most_fields, self.largest = most_fields, largest
+        self.fields = <Field*>malloc(most_fields * sizeof(Field))
         if self.fields == NULL:
             raise MemoryError
         self.clear()
@@ -73,7 +64,7 @@ cdef class Head:
         `scanned` says how far earlier calls came, 0 at first; data may have moved meanwhile. One empty line before a
         head belongs to it (RFC 9112 2.2). BAD as soon as a line does not end in CRLF or a NUL arrives.
         """
-        cdef Py_ssize_t limit = min(length, MAX_HEAD)
+        cdef Py_ssize_t limit = min(length, self.largest)
         cdef Py_ssize_t at = scanned[0]
         cdef Py_ssize_t start = at
         cdef const char* found
@@ -93,7 +84,7 @@ cdef class Head:
         if memchr(data + start, 0, at - start) != NULL:
             return self.bad(b"NUL")
         scanned[0] = at
-        return TOO_LARGE if result == INCOMPLETE and length >= MAX_HEAD else result
+        return TOO_LARGE if result == INCOMPLETE and length >= self.largest else result
 
     cdef int parse_request(self, const char* data, uint32_t size) noexcept nogil:
         """Read the request head data[:size], as found by scan: 0 or a negative Result."""
@@ -179,7 +170,7 @@ cdef class Head:
         cdef Field* field = self.fields
         cdef int result
         while at != last:
-            if self.count == MAX_FIELDS:
+            if self.count == self.most_fields:
                 return TOO_MANY_FIELDS
             start = at
             at = skip(data, start, TOKEN)
@@ -226,7 +217,7 @@ cdef class Head:
         elif kind == CONTENT_TYPE:
             self.grpc = is_grpc(data, value)
         elif kind == GRPC_STATUS:
-            self.read_grpc_status(data, value)
+            self.grpc_status = grpc_status_of(data, value)
         elif kind == DATE:
             self.has_date = True
         elif kind == SERVER:
@@ -261,18 +252,6 @@ cdef class Head:
                 return self.bad(b"content-length")
             self.content_length = self.content_length * 10 + (digits[index] - c"0")
         return 0
-
-    cdef void read_grpc_status(self, const char* data, Span value) noexcept nogil:
-        """A number of one or two digits (gRPC has 0 to 16); anything else says nothing."""
-        cdef uint32_t index
-        cdef int number = 0
-        if value.length < 1 or value.length > 2:
-            return
-        for index in range(value.length):
-            if not is_a(data[value.at + index], DIGIT):
-                return
-            number = number * 10 + (data[value.at + index] - c"0")
-        self.grpc_status = number
 
     cdef int read_transfer_encoding(self, const char* data, Span value) noexcept nogil:
         if self.coding != NO_CODING or value.length == 0:
@@ -411,12 +390,3 @@ cdef class Head:
         # an empty path is sent on as "/": the slash before the authority serves as one
         self.path = span_of(at, end - at) if at < end else span_of(start - 1, 1)
         return 0
-
-
-cdef bint is_grpc(const char* data, Span value) noexcept nogil:
-    """application/grpc or application/grpc+something; application/grpc-web is something else."""
-    cdef uint8_t after
-    if value.length < 16 or not same(data + value.at, b"application/grpc", 16):
-        return False
-    after = data[value.at + 16]     # at the latest the CR behind the value
-    return after == c"+" or not is_a(after, TOKEN)

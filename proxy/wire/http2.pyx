@@ -31,6 +31,7 @@ from proxy.wire.head cimport (
     UPGRADE,
     Field,
 )
+from proxy.wire.http1 cimport HEAD_ROOM
 from proxy.wire.nghttp2 cimport *
 from proxy.wire.octets cimport LF, is_blank, skip_value
 from proxy.wire.stream cimport FAILED
@@ -39,9 +40,13 @@ cdef enum:
     LINE = 4                    # ": " and CRLF
 
 cdef const char* HEX = b"0123456789abcdef"
-cdef nghttp2_nv[MAX_FIELDS + 8] field_array
+# What we put is a head as it was accepted, with what a proxy adds to it (http1.pyx), and pseudo-fields.
+cdef enum:
+    ADDED = 16
+
+cdef nghttp2_nv[MAX_FIELDS + 2 * ADDED] field_array
 fields = field_array
-scratch = Head()
+scratch = Head(MAX_FIELDS + ADDED, HEAD_ROOM)
 
 
 cdef class HttpStream(Http2Stream):

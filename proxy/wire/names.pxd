@@ -1,9 +1,9 @@
 # The methods and field names a proxy knows, and the lists they carry (RFC 9110 5.6.1).
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcmp
 
 from proxy.wire cimport head
-from proxy.wire.octets cimport TOKEN, is_a, is_blank, same, trim
+from proxy.wire.octets cimport DIGIT, TOKEN, is_a, is_blank, same, trim
 
 
 cdef inline int kind_of(const char* name, uint32_t length) noexcept nogil:
@@ -124,3 +124,22 @@ cdef inline head.Span span_of(uint32_t at, uint32_t length) noexcept nogil:
 
 cdef inline bint is_text(const char* data, head.Span span, const char* lower, uint32_t length) noexcept nogil:
     return span.length == length and same(data + span.at, lower, length)
+
+
+cdef inline bint is_grpc(const char* data, head.Span value) noexcept nogil:
+    """Of a content-type: application/grpc or application/grpc+something; application/grpc-web is something else."""
+    cdef uint8_t after
+    if value.length < 16 or not same(data + value.at, b"application/grpc", 16):
+        return False
+    after = data[value.at + 16]     # at the latest the CR behind the value
+    return after == c"+" or not is_a(after, TOKEN)
+
+
+cdef inline int grpc_status_of(const char* data, head.Span value) noexcept nogil:
+    """A number of one or two digits (gRPC has 0 to 16), or -1: anything else says nothing."""
+    cdef const char* digits = data + value.at
+    if value.length < 1 or value.length > 2 or not is_a(digits[0], DIGIT):
+        return -1
+    if value.length == 1:
+        return digits[0] - c"0"
+    return (digits[0] - c"0") * 10 + digits[1] - c"0" if is_a(digits[1], DIGIT) else -1

@@ -385,4 +385,5 @@ cdef nghttp2_option* make_options() except NULL:
     nghttp2_option_set_no_auto_window_update(made, 1)
     nghttp2_option_set_no_closed_streams(made, 1)
     nghttp2_option_set_max_settings(made, PREFACE_MAX_SETTINGS)
+    nghttp2_option_set_max_send_header_block_length(made, 2 * HEADER_LIST)
     return made

@@ -50,10 +50,11 @@ class Peer:
 
     def __init__(self, connection: Connection, whole: bool) -> None:
         self.connection, self.whole = connection, whole
-        self.encoder, self.decoder = Encoder(), Decoder()
+        self.encoder, self.decoder = Encoder(), Decoder(max_header_list_size=1 << 20)
         self.frames: list[Frame] = []
         self.fields: dict[int, list[list[tuple[str, str]]]] = {}  # of each stream, one list for each header block
         self._parsed = 0
+        self._block = b""
 
     def send(self, *pieces: bytes | Frame) -> None:
         sent = [piece.serialize() if isinstance(piece, Frame) else piece for piece in pieces]
@@ -77,10 +78,12 @@ class Peer:
             frame.parse_body(memoryview(output)[self._parsed + 9 : self._parsed + 9 + length])
             self._parsed += 9 + length
             self.frames.append(frame)
-            if isinstance(frame, HeadersFrame):
-                assert "END_HEADERS" in frame.flags, "longer than these tests have them"
-                block = [_text(field) for field in self.decoder.decode(frame.data)]
-                self.fields.setdefault(frame.stream_id, []).append(block)
+            if isinstance(frame, HeadersFrame | ContinuationFrame):
+                self._block += frame.data
+                if "END_HEADERS" in frame.flags:
+                    fields = [_text(field) for field in self.decoder.decode(self._block)]
+                    self.fields.setdefault(frame.stream_id, []).append(fields)
+                    self._block = b""
 
     def headers(self, stream: int, fields: Iterable[tuple[str, str]], *flags: str) -> HeadersFrame:
         frame = HeadersFrame(stream, self.encoder.encode(list(fields)))

@@ -149,3 +149,13 @@ def test_a_lost_connection_ends_its_requests(client: Client) -> None:
     spin()
     assert client.requests[0][1] == "failed" and client.connection.done and client.connection.running == 0
     assert isinstance(client.frames[0], object) and not [each for each in client.frames if type(each) is HeadersFrame]
+
+
+def test_a_large_head_with_what_was_added_to_it(client: Client) -> None:
+    """What was accepted from an endpoint at the limit is larger by a few fields when it goes to the client."""
+    many = b"".join(b"x%d: 1\r\n" % index for index in range(104))
+    client.answer = b"HTTP/1.1 200 OK\r\n" + many + b"y: " + b"y" * 61000 + b"\r\ncontent-length: 0\r\n\r\n"
+    client.send(client.get(1))
+    ((*_, last, length),) = client.fields[1]
+    assert last == ("y", "y" * 61000) and length == ("content-length", "0")
+    assert len(client.fields[1][0]) == 107 and client.reset(1) is None and client.connection.streams == 0

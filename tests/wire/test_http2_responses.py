@@ -68,6 +68,14 @@ def test_trailers_of_a_request(server: Server) -> None:
     assert server.data(1) == b"abc" and server.fields[1][1:] == [[("x", "1")]] and server.ended(1)
 
 
+def test_a_large_head_with_what_was_added_to_it(server: Server) -> None:
+    """What was accepted from a client at the limit is larger by a few fields when it goes to the endpoint."""
+    many = b"".join(b"x%d: 1\r\n" % index for index in range(104))
+    server.request(b"GET / HTTP/1.1\r\nhost: a\r\n" + many + b"y: " + b"y" * 61000 + b"\r\n\r\n")
+    (named,) = server.fields[1]
+    assert len(named) == 4 + 105 and named[-1] == ("y", "y" * 61000)
+
+
 def test_a_request_that_is_no_http_opens_nothing(server: Server) -> None:
     stream = server.connection.new_stream()
     assert stream.put(b"GET / HTTP/1.1\r\n\r\n") == "failed" and stream.id == 0
