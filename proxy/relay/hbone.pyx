@@ -35,7 +35,7 @@ cdef class HboneListener(Listener):
 
     def __init__(self, Relay relay, str name, str address, int fd, handover):
         Listener.__init__(self, relay, name, address, fd, handover)
-        self.refusals = Refusals(log)
+        self.refusals = Refusals(log, "listener " + address)
 
     def take(self, int fd):
         gevent.spawn(self.serve, fd)
@@ -63,7 +63,7 @@ cdef class HboneListener(Listener):
             context.scoreboard.add_connections(context.worker, -1)
 
     def tell(self, str done, TlsStream client, str reason):
-        self.refusals.tell(self.address, done, client.peer.decode(), client.identity, reason)
+        self.refusals.tell(done, client.peer, client.identity, reason)
 
 
 cdef class HboneConnection(Session):

@@ -13,6 +13,8 @@ speaks HTTP/2 at all shows only when it answers: one that ends the connection wi
 reached.
 """
 
+import logging
+
 from libc.errno cimport EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, EMFILE, ENFILE, ENOBUFS, ENOMEM, ETIMEDOUT
 from libc.stdint cimport int64_t
 
@@ -25,8 +27,12 @@ from proxy.wire.tcp cimport connect
 from proxy.wire.tls cimport TlsStream, connect_tls
 from proxy.wire.tunnel cimport Tunnel, open_tunnel
 
+from proxy.relay.refusals import Refusals
+
 cdef extern from "errno.h":
     int ENOKEY
+
+refusals = Refusals(logging.getLogger("worker"), "endpoints")
 
 # How often a tunnel is asked for when connections take no more, or end, just then.
 cdef int ROUNDS = 3
@@ -107,7 +113,7 @@ cdef Stream reach_by_tunnel(
         if session is None:
             error[0] = dialer.error
             reasons.extend(dialer.reasons)
-            return None
+            return tell_of_tls(endpoint, reasons)
         tunnel = open_tunnel(session, endpoint.text, forwarded(client, endpoint, cluster))
         if tunnel is None:
             session.draining = True
@@ -119,6 +125,13 @@ cdef Stream reach_by_tunnel(
         if not may_ask_again(session, tunnel, status):
             rounds = 0
     error[0] = explain(session, tunnel, status, reasons)
+    return tell_of_tls(endpoint, reasons)
+
+
+cdef Stream tell_of_tls(Endpoint endpoint, list reasons):
+    """A certificate that is not accepted is nothing a retry should hide. None, for whom calls this at the end."""
+    if reasons and reasons[0].startswith("TLS_error"):
+        refusals.tell("no tunnel to", endpoint.door.text, None, reasons[0])
     return None
 
 

@@ -19,9 +19,9 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_a_line_names_the_peer_and_the_reason(caplog: pytest.LogCaptureFixture, seconds: list[float]) -> None:
-    told = Refusals(LOG)
-    told.tell("0.0.0.0:15008", "TLS refused to", "10.0.0.1:1", b"spiffe://a/ns/b/sa/c", "trust domain a")
-    told.tell("0.0.0.0:15008", "TLS refused to", "10.0.0.2:2", None, "it sent no certificate")
+    told = Refusals(LOG, "listener 0.0.0.0:15008")
+    told.tell("TLS refused to", b"10.0.0.1:1", b"spiffe://a/ns/b/sa/c", "trust domain a")
+    told.tell("TLS refused to", b"10.0.0.2:2", None, "it sent no certificate")
     assert caplog.messages == [
         "listener 0.0.0.0:15008: TLS refused to 10.0.0.1:1 (spiffe://a/ns/b/sa/c): trust domain a",
         "listener 0.0.0.0:15008: TLS refused to 10.0.0.2:2: it sent no certificate",
@@ -29,11 +29,11 @@ def test_a_line_names_the_peer_and_the_reason(caplog: pytest.LogCaptureFixture, 
 
 
 def test_a_flood_is_a_few_lines_and_a_number(caplog: pytest.LogCaptureFixture, seconds: list[float]) -> None:
-    told = Refusals(LOG)
+    told = Refusals(LOG, "endpoints")
     for _ in range(LINES + 7):
-        told.tell("l", "TLS refused to", "10.0.0.1:1", None, "timeout")
+        told.tell("no tunnel to", b"10.0.0.1:1", None, "timeout")
     assert len(caplog.messages) == LINES
     seconds[0] += 1
-    told.tell("l", "TLS refused to", "10.0.0.1:1", None, "timeout")
-    last = "listener l: TLS refused to 10.0.0.1:1: timeout"
-    assert caplog.messages[LINES:] == ["listener l: 7 more clients refused", last]
+    told.tell("no tunnel to", b"10.0.0.1:1", None, "timeout")
+    last = "endpoints: no tunnel to 10.0.0.1:1: timeout"
+    assert caplog.messages[LINES:] == ["endpoints: 7 more refusals", last]
