@@ -14,6 +14,9 @@ cdef class HttpStream(Http2Stream):
     cdef Py_ssize_t chunk       # how much data the last chunk has
     cdef Py_ssize_t text_bytes  # of this head, or of the trailers, so far
     cdef bint has_length        # the head has a content-length
+    cdef char[20] length        # ... of these digits
+    cdef int length_digits
+    cdef bint trailers_wanted   # trailers may come that somebody waits for
     cdef bint malformed
     # to the peer
     cdef bint head_due
@@ -28,6 +31,7 @@ cdef class HttpStream(Http2Stream):
     cdef Py_ssize_t put_head(self, const char* text, Py_ssize_t length) except? -100
 
     cdef int add_text(self, const char* text, Py_ssize_t length) except -1
+    cdef int add_field(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1
     cdef int add_line(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1
     cdef int extend_chunk(self, const char* data, Py_ssize_t length) except -1
     cdef int end_head(self, bint last, bint bodiless) except -1

@@ -3,8 +3,8 @@
 
 So that everything in the middle knows one protocol: what the peer sends in frames is read as an HTTP/1.1 message, and
 an HTTP/1.1 message that is put goes out in frames. Heads become text as nghttp2 tells their fields; a body without
-content-length, and trailers, are read in chunks; chunked framing is taken off what is put. http2_server.pyx and
-http2_client.pyx have the two sides.
+content-length, or with trailers to be expected (gRPC), is read in chunks; chunked framing is taken off what is put.
+http2_server.pyx and http2_client.pyx have the two sides.
 
 nghttp2 has checked what the peer sends (8.1.1, 8.2, 8.3) before it comes here; still nothing is written as a line that
 could be two. May not decide what becomes of a message: what the parser of HTTP/1.1 would refuse it is given to refuse.
@@ -13,7 +13,7 @@ A head is always put whole, in one call; bodies may be split anywhere.
 
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memchr, memcpy, memmove
+from libc.string cimport memchr, memcmp, memcpy, memmove
 
 from proxy.wire.body cimport forbidden
 from proxy.wire.head cimport (
@@ -98,13 +98,28 @@ cdef class HttpStream(Http2Stream):
             self.malformed = True
         return 0
 
+    cdef int add_field(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1:
+        """A field of a head; content-length waits until it is known what becomes of it."""
+        if name_length == 14 and memcmp(name, b"content-length", 14) == 0:
+            self.has_length = True
+            if value_length <= sizeof(self.length):
+                memcpy(self.length, value, value_length)
+                self.length_digits = value_length
+                return 0
+        elif name_length == 7 and memcmp(name, b"trailer", 7) == 0 or name_length == 12 and value_length >= 16 and \
+                memcmp(name, b"content-type", 12) == 0 and memcmp(value, b"application/grpc", 16) == 0:
+            self.trailers_wanted = True
+        return self.add_line(name, name_length, value, value_length)
+
     cdef int end_head(self, bint last, bint bodiless) except -1:
         """The lines that say how the body is framed, and the empty one. `bodiless`: it has none, whatever is said."""
         cdef int inward = IN_NOTHING
         if not bodiless and not last:
-            inward = IN_BYTES if self.has_length else IN_CHUNKS
+            inward = IN_BYTES if self.has_length and not self.trailers_wanted else IN_CHUNKS
         if inward == IN_CHUNKS:
             self.add_text(b"transfer-encoding: chunked\r\n", 28)
+        elif self.length_digits:
+            self.add_line(b"content-length", 14, self.length, self.length_digits)
         self.add_text(b"\r\n", 2)
         self.text_bytes = 0
         self.inward = inward

@@ -94,9 +94,7 @@ cdef class HttpClientStream(HttpStream):
             self.status = (value[0] - c"0") * 100 + (value[1] - c"0") * 10 + (value[2] - c"0")
             self.text_bytes = 15
             return 0
-        if name_length == 14 and memcmp(name, b"content-length", 14) == 0:
-            self.has_length = True
-        return self.add_line(name, name_length, value, value_length)
+        return self.add_field(name, name_length, value, value_length)
 
     cdef int on_head(self, int category, bint last) except -1:
         cdef bint bodiless = self.method == M_HEAD or self.status == NO_CONTENT or self.status == NOT_MODIFIED

@@ -154,9 +154,7 @@ cdef class HttpServerStream(HttpStream):
             return 0
         if name_length == 6 and memcmp(name, b"cookie", 6) == 0:
             return self.add_cookie(value, value_length)
-        if name_length == 14 and memcmp(name, b"content-length", 14) == 0:
-            self.has_length = True
-        return self.add_line(name, name_length, value, value_length)
+        return self.add_field(name, name_length, value, value_length)
 
     cdef int begin_text(self) except -1:
         """The request line, and Host, behind the pieces they are made of."""

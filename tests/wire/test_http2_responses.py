@@ -134,6 +134,16 @@ def test_an_answer_in_chunks_with_trailers(server: Server) -> None:
     assert body.done and body.data_bytes == 5
 
 
+@pytest.mark.parametrize("why", [("content-type", "application/grpc+proto"), ("trailer", "grpc-status")])
+def test_trailers_are_not_lost_for_a_length(server: Server, why: tuple[str, str]) -> None:
+    """HTTP/2 may have both; HTTP/1.1 has trailers in chunks alone."""
+    stream = server.request(GET)
+    head = server.headers(1, [*OK, ("content-length", "5"), why])
+    server.send(head, data(1, b"hello"), server.headers(1, [("grpc-status", "0")], "END_STREAM"))
+    text, end = stream.read()
+    assert end == "end" and b"content-length" not in text and text.endswith(b"\r\n0\r\ngrpc-status: 0\r\n\r\n")
+
+
 @pytest.mark.parametrize(
     "bad",
     [
