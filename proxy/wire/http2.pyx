@@ -29,6 +29,7 @@ from proxy.wire.head cimport (
     TE,
     TRANSFER_ENCODING,
     UPGRADE,
+    X_REQUEST_ID,
     Field,
 )
 from proxy.wire.http1 cimport HEAD_ROOM
@@ -311,6 +312,8 @@ cdef size_t collect_fields(const char* text, size_t count) noexcept:
                 connection_specific(field.kind) or field.kind == HOST and scratch.status == 0 or
                 field.kind == CONTENT_LENGTH and scratch.grpc and scratch.content_length == 0):
             set_field(&fields[count], text + field.name, field.name_length, text + field.value, field.value_length)
+            if field.kind == X_REQUEST_ID:      # never the same again: in the table it would only push others out
+                fields[count].flags = NGHTTP2_NV_FLAG_NO_INDEX
             count += 1
         field += 1
     return count

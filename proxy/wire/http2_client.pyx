@@ -103,7 +103,8 @@ cdef class HttpClientStream(HttpStream):
         if self.status < 200:
             self.add_text(b"\r\n", 2)
             self.text_bytes = 0
-            self.malformed = self.malformed or self.inbox.end - self.inbox.start > MAX_HEAD     # too many of them
+            if self.inbox.end - self.inbox.start > MAX_HEAD:
+                self.malformed = True   # too many of them
         if self.malformed:
             self.on_malformed()
             return self.reset(NGHTTP2_PROTOCOL_ERROR)
