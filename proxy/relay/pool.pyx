@@ -21,7 +21,7 @@ from libc.stdint cimport int64_t
 from proxy.relay.trunk cimport Dialer, leaves
 from proxy.scoreboard cimport monotonic_ns
 from proxy.wire.http2_client cimport Http2Client, HttpClientStream
-from proxy.wire.session cimport CONNECTION_WINDOW, STREAM_WINDOW, Session
+from proxy.wire.session cimport ENDPOINT_WINDOW, TRUNK_WINDOW, Session
 from proxy.wire.stream cimport FAILED, TIMED_OUT
 from proxy.wire.tcp cimport connect
 from proxy.wire.tls cimport TlsStream, connect_tls
@@ -95,7 +95,7 @@ cdef class DoorDialer(Dialer):
         session.transport = stream
         session.patience = self.context.patience
         session.stall_ns = <int64_t>(self.context.stall_seconds * 1e9)
-        session.open(STREAM_WINDOW, CONNECTION_WINDOW)
+        session.open(ENDPOINT_WINDOW, TRUNK_WINDOW)
         return session
 
 
@@ -180,8 +180,9 @@ cdef class RequestDialer(Dialer):
         cdef Http2Client session
         if stream is None:
             return None
-        session = Http2Client(stream, self.context.patience, <int64_t>(self.context.stall_seconds * 1e9))
-        session.open(STREAM_WINDOW, CONNECTION_WINDOW)
+        # No PINGs: gRPC servers take them for an attack and end the connection ("too many pings"). Envoy sends none.
+        session = Http2Client(stream, None, <int64_t>(self.context.stall_seconds * 1e9))
+        session.open(ENDPOINT_WINDOW, TRUNK_WINDOW)
         return session
 
 

@@ -8,6 +8,8 @@ from proxy.wire.stream cimport Deadlines
 cdef enum:
     STREAM_WINDOW = 4194304         # what a peer may send before it was read: of a stream, ...
     CONNECTION_WINDOW = 16777216    # ... and of all streams of a connection together (ztunnel's own sizes)
+    ENDPOINT_WINDOW = 1048576       # The same for connections to endpoints, which many clients share: those who do not
+    TRUNK_WINDOW = 268435456        # ... read must not use up what there is for all. A ztunnel takes 200 streams
     MAX_STREAMS = 1000              # concurrent streams a peer may open; ztunnel plans with 100
 
 cdef class Session(Output):

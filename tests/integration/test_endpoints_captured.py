@@ -1,5 +1,6 @@
 """Endpoints behind ztunnels: how they are reached over HBONE, and what it is called when they are not."""
 
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -293,3 +294,31 @@ def test_a_thousand_tunnels_leave_nothing_behind(tmp_path: Path) -> None:
         (connection,) = one.connections()
         wait_until(lambda: connection.open_streams() == 0)
         assert len(one.doors[0].connects) == 1200
+
+
+# -- clients that do not read -----------------------------------------------------------------------------------------
+
+
+def test_clients_that_do_not_read_take_nothing_from_others(tmp_path: Path) -> None:
+    """They share one connection to the endpoint, and its window."""
+
+    def handler(peer: Peer) -> None:
+        while True:
+            head, _ = peer.request()
+            if "/big" not in head.first:
+                peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+                continue
+            peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n")
+            with contextlib.suppress(OSError):
+                for _ in range(1000):
+                    peer.send(b"x" * 100_000)
+            return
+
+    with captured(tmp_path, 1, handler=handler) as one, contextlib.ExitStack() as stack:
+        for _ in range(8):
+            silent = stack.enter_context(Client(one.replica.port, receive_buffer=4096))
+            silent.request("web", "/big")
+        for _ in range(10):
+            assert one.ask() == "ok"
+            time.sleep(0.1)
+        assert len(one.connections()) == 1

@@ -234,3 +234,12 @@ def test_a_stale_connection_is_no_outcome(tmp_path: Path) -> None:
         one.members[0].drop()
         assert one.ask() == "web-0"
         assert one.row(one.members[0])["failed"] == 0
+
+
+def test_a_quiet_http_2_endpoint_is_not_pinged(tmp_path: Path) -> None:
+    """gRPC servers end a connection that pings more often than every 5 minutes, with all streams on it."""
+    with captured(tmp_path, 1, hbone=False, port_name="grpc", handler=h2_app(h2_name)) as one:
+        assert one.ask() == "web-0"
+        time.sleep(11)
+        (connection,) = h2_connections(one.members[0])
+        assert connection.pings == [] and not connection.closed
