@@ -15,7 +15,8 @@ cdef class Http2Stream(Stream):
     cdef bint broken                # ... and before the peer had said that it was at its end
     cdef bint refused               # ... before the peer did anything with it (RFC 9113 8.7): may be tried again
     cdef readonly uint32_t reset_code
-    cdef int64_t stall_ns           # how long one wait to write may take; 0: for ever
+    cdef int64_t stall_ns           # how long a writer waits for anything to go; 0: for ever
+    cdef int64_t written_then       # what had gone when that was looked at last
     # received, not yet asked for
     cdef Buffer inbox
     cdef Py_ssize_t inbox_framing   # of it, what did not come in DATA frames: the peer is not credited for it

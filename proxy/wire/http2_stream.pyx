@@ -253,8 +253,9 @@ cdef class Http2Stream(Stream):
         self.writer = PyGreenlet_GetCurrent()
         self.writer_result = 0
         if self.stall_ns:
-            timer = get_hub().loop.timer(self.stall_ns / 1e9)
-            timer.start(self._stalled)
+            self.written_then = self.written
+            timer = get_hub().loop.timer(self.stall_ns / 1e9, self.stall_ns / 1e9)
+            timer.start(self._look_whether_stalled)
         try:
             PyGreenlet_Switch(<greenlet>get_hub(), NULL, NULL)
         finally:
@@ -265,8 +266,11 @@ cdef class Http2Stream(Stream):
                 timer.close()
         return self.writer_result
 
-    def _stalled(self):
-        if self.writer is not None:
+    def _look_whether_stalled(self):
+        """Slow is not stalled: the pieces may be large, and the windows small."""
+        if self.written != self.written_then:
+            self.written_then = self.written
+        elif self.writer is not None:
             self.wake_writer(TIMED_OUT)
 
     cdef int wake_writer(self, int result) except -1:

@@ -139,6 +139,17 @@ def test_a_client_that_opens_no_window_is_given_up() -> None:
     assert client.lives()
 
 
+def test_a_client_that_opens_its_window_slowly_is_not() -> None:
+    client = Client(stall_seconds=0.1)
+    client.send(SettingsFrame(0, {SettingsFrame.INITIAL_WINDOW_SIZE: 10}))
+    client.answer = answer_of(50)
+    client.send(client.get(1))
+    for _ in range(8):
+        gevent.sleep(0.05)
+        client.send(window(1, 5))
+    assert client.ended(1) and len(client.data(1)) == 50
+
+
 def test_more_than_our_window_is_an_error() -> None:
     client = Client()
     client.answer = None
