@@ -57,6 +57,9 @@ cdef class Trunk:
 cdef class Dialer:
     """Makes one more connection to a place."""
 
+    def __cinit__(self):
+        self.error, self.reasons = 0, []
+
     cdef Session dial(self, double seconds):
         """A session that is open, or None with `error` and `reasons`."""
         raise NotImplementedError

@@ -82,7 +82,7 @@ cdef int serve_one(HttpServerStream stream) except -1:
         if not stream.lost:         # not reset before anybody looked at it
             session.handler.serve_stream(stream)
     except BaseException:
-        get_hub().handle_error(None, *sys.exc_info())
+        get_hub().handle_error(stream, *sys.exc_info())     # without a context the hub would end the process
     finally:
         stream.close()
         session.served()

@@ -243,3 +243,13 @@ def test_a_quiet_http_2_endpoint_is_not_pinged(tmp_path: Path) -> None:
         time.sleep(11)
         (connection,) = h2_connections(one.members[0])
         assert connection.pings == [] and not connection.closed
+
+
+def test_those_who_wait_for_a_connection_too_long_are_answered(tmp_path: Path) -> None:
+    """The one that is being made, for all of them, hangs: the endpoint's ztunnel says nothing."""
+    with captured(tmp_path, 1, doors=False, port_name="http2", connect_timeout="1s") as one:
+        with socket.create_server((one.members[0].ip, 15008)):
+            pid = one.replica.info()["workers"][0]["pid"]
+            assert in_parallel(one, 5) == ["503"] * 5
+        assert one.replica.info()["workers"][0]["pid"] == pid
+        assert "Traceback" not in one.replica.waypoint.errors()

@@ -1,5 +1,6 @@
 """Requests of HTTP/2 clients as HTTP/1.1 text (RFC 9113 8)."""
 
+import gevent
 import pytest
 from hyperframe.frame import DataFrame
 from wire.http2_rig import (
@@ -297,3 +298,13 @@ def test_trailers_without_end_stream_are_malformed(client: Client) -> None:
     client.send(client.headers(1, POST), data(1, b"hello"))
     client.send(client.headers(1, [("x", "1")]))
     assert client.requests[0][1] == "failed" and client.reset(1) == PROTOCOL_ERROR
+
+
+def test_a_request_whose_serving_fails_takes_nothing_else_with_it(capfd: pytest.CaptureFixture[str]) -> None:
+    client = Client()
+    client.answer = 17  # put() takes no number
+    client.send(client.get(1))
+    gevent.sleep(0.01)  # the hub would have raised it here
+    assert client.reset(1) == 2 and client.connection.running == 0
+    assert "TypeError" in capfd.readouterr().err
+    assert client.lives()
