@@ -7,6 +7,7 @@ from hyperframe.frame import (
     HeadersFrame,
     PriorityFrame,
     RstStreamFrame,
+    WindowUpdateFrame,
 )
 from wire.http2_rig import (
     BLOCK,
@@ -20,6 +21,7 @@ from wire.http2_rig import (
     SETTINGS,
     WINDOW_UPDATE,
     Client,
+    data,
     raw,
     setting,
     spin,
@@ -126,3 +128,25 @@ def test_requests_in_vain_are_forgotten() -> None:
     client.send(HeadersFrame(1, client.encoder.encode([("X", "1")]), flags=["END_HEADERS", "END_STREAM"]))
     assert client.connection.streams == 0 and client.connection.running == 0
     assert isinstance(client.frames[-1], RstStreamFrame) and not client.of(DataFrame)
+
+
+@pytest.mark.parametrize("read", [True, False], ids=["read", "unread"])
+def test_streams_reset_in_their_bodies_leave_the_connection_its_window(read: bool) -> None:
+    """50 MiB in a window of 16."""
+    client = Client()
+    client.answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+    sent = 0
+    for number in range(800):
+        stream = 2 * number + 1
+        body = [data(stream, b"x" * 16384) for _ in range(4)]
+        sent += 4 * 16384
+        client.send(client.headers(stream, POST), *body[:2])
+        if not read:
+            client.connection.transport.feed(b"".join(each.serialize() for each in body[2:]))
+            client.connection.transport.feed(RstStreamFrame(stream, 8).serialize())
+        else:
+            client.send(*body[2:], RstStreamFrame(stream, 8))
+    client.look()
+    granted = sum(frame.window_increment for frame in client.of(WindowUpdateFrame, 0))
+    assert granted + 65535 - sent > (16 << 20) // 2 and client.connection.streams == 0
+    assert client.connection.running == 0 and client.goaway() is None
