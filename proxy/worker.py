@@ -216,8 +216,8 @@ class Worker:
         self._context.shutdown_sessions()
         self._await_connections(FIRST_REQUEST_SECONDS)
         self._context.draining = True
-        self._context.refuse_streams()
         while self._board.worker(self._slot).connections > 0:
+            self._context.refuse_streams()  # those too that were still shaking hands a moment ago
             gevent.get_hub().loop.run_callback(self._context.idle.end_all)
             gevent.sleep(0.02)
         self._access_log.flush()

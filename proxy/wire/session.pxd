@@ -14,6 +14,7 @@ cdef enum:
 
 cdef class Session(Output):
     cdef readonly bint draining     # no new streams: GOAWAY was sent or has come
+    cdef bint refusing              # ... and the GOAWAY was final
     cdef readonly bint settled      # the peer's SETTINGS have come
     cdef dict streams               # id -> Http2Stream, those open
     cdef uint32_t most_streams      # of ours at a time, as far as is known

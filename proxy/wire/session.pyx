@@ -181,7 +181,8 @@ cdef class Session(Output):
 
     def refuse_new(self):
         """The second GOAWAY of a graceful shutdown: what was opened until now is served, and nothing after it."""
-        if self.h2 != NULL:
+        if self.h2 != NULL and not self.refusing:
+            self.refusing = True
             nghttp2_submit_goaway(self.h2, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(self.h2),
                                   NGHTTP2_NO_ERROR, NULL, 0)
             self.pull()

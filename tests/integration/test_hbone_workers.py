@@ -3,10 +3,13 @@
 import contextlib
 import os
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
 
+from hbone.certificates import context
+from hbone.http2 import Connection
 from hbone.stream import Stream
 from hbone.ztunnel import Ztunnel
 from hbone_rig import HboneBench, Served, TunnelClient, echo, hbone_bench, serve_name
@@ -174,3 +177,17 @@ def test_more_and_fewer_workers_under_load(tmp_path: Path) -> None:
             thread.join()
     assert set(answers) == {"plain-1", "web-1"}
     assert len(answers) > 50
+
+
+def test_a_connection_that_shakes_hands_during_the_drain_does_not_hold_it_up(tmp_path: Path) -> None:
+    with hbone_bench(tmp_path, Served("web")) as proxy:
+        sock = socket.create_connection(proxy.address)
+        wait_until(lambda: sum(each["connections"] for each in proxy.replica.info()["workers"]), 3, "it is accepted")
+        pid = proxy.replica.info()["workers"][0]["pid"]
+        os.kill(pid, signal.SIGTERM)
+        time.sleep(0.6)
+        settings, window = {2: 0}, 1 << 24
+        tls = context(proxy.mesh.client, proxy.mesh.ca.root, server=False)
+        late = Connection(sock, tls, server=False, settings=settings, window=window)
+        assert late.wait_until(lambda one: one.closed, 3) and late.goaways
+        late.close()
