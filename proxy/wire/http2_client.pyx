@@ -115,7 +115,7 @@ cdef class HttpClientStream(HttpStream):
         return self.end_head(last, bodiless)
 
     cdef int on_malformed(self) except -1:
-        """Neither a head, nor chunks, nor trailers go on like this. (A body of known length is cut: that shows, too.)"""
+        """Neither heads, chunks nor trailers go on like this. (A body of known length is cut, which shows too.)"""
         if not self.closed and self.inward != IN_BYTES and self.inward != IN_NOTHING:
             self.add_text(b"\n", 1)
             self.inward = IN_NOTHING
