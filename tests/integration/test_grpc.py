@@ -206,7 +206,7 @@ def test_a_deadline_reaches_the_app_and_ends_the_call(way: Way) -> None:
     with pytest.raises(grpc.RpcError) as failed:
         stub.hang(b"", timeout=0.4)
     assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED  # type: ignore[attr-defined]
-    assert 0 < app.deadlines[0] <= 0.4
+    assert 0 < app.deadlines[0] < 0.45  # the app counts from when it looks, and rounds
     assert app.cancelled.wait(2)
 
 
