@@ -17,6 +17,7 @@ cdef class Http2Stream(Stream):
     cdef readonly uint32_t reset_code
     cdef int64_t stall_ns           # how long a writer waits for anything to go; 0: for ever
     cdef int64_t written_then       # what had gone when that was looked at last
+    cdef size_t field_bytes         # of its heads and trailers, so far
     # received, not yet asked for
     cdef Buffer inbox
     cdef Py_ssize_t inbox_framing   # of it, what did not come in DATA frames: the peer is not credited for it

@@ -25,6 +25,7 @@ cdef enum:
     UNSETTLED_STREAMS = 100     # of ours before the peer's SETTINGS have come: RFC 9113 6.5.2 recommends no less
     PREFACE_MAX_SETTINGS = 32
     HEADER_LIST = 61440         # as for HTTP/1.1 heads
+    MAX_FIELD_BYTES = 262144    # of one stream; far more than any head that is accepted, which is told why before this
     WASTE = 900                 # useless frames a peer may send at once (nghttp2 itself bears 1000 resets), ...
     WASTE_PER_SECOND = 33       # ... and how many more every second (nghttp2's own rate for resets)
     UNANSWERED_PINGS = 2
@@ -191,7 +192,6 @@ cdef class Session(Output):
     cdef int end(self) except -1:
         """The connection is over, and every stream on it with it."""
         cdef Http2Stream stream
-        cdef list left = list(self.streams.values())
         if self.fault != NULL and not self.broken:
             nghttp2_session_terminate_session(self.h2, self.fault_code)
         if not self.broken and not self.sending:
@@ -199,7 +199,7 @@ cdef class Session(Output):
             if self.out.end != self.out.start:
                 self.transport.put_now(self.out.bytes + self.out.start, self.out.end - self.out.start)
         self.broken = self.draining = True
-        for stream in left:
+        for stream in list(self.streams.values()):
             stream.on_close(NGHTTP2_INTERNAL_ERROR)
         self.streams.clear()
         nghttp2_session_del(self.h2)
@@ -257,6 +257,10 @@ cdef int on_header(
     if stream == NULL:
         return 0
     try:
+        (<Http2Stream>stream).field_bytes += name_length + value_length
+        if (<Http2Stream>stream).field_bytes > MAX_FIELD_BYTES:     # a few bytes in HPACK may stand for thousands
+            (<Session>data).charge()
+            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
         (<Http2Stream>stream).on_field(<const char*>name, name_length, <const char*>value, value_length)
         return 0
     except BaseException:

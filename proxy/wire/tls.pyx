@@ -70,8 +70,11 @@ cdef class TlsStream(TcpStream):
         finally:
             timer.stop()
             timer.close()
+            self.timed_out = False
 
     def _too_slow(self):
+        if self.reader is None:         # between two waits: the next one is told
+            self.timed_out = True
         self.end_read(TIMED_OUT)
 
     # -- reading ------------------------------------------------------------------------------------------------------

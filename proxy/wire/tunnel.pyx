@@ -12,7 +12,7 @@ from libc.string cimport memcmp
 from proxy.wire.nghttp2 cimport *
 from proxy.wire.http2_stream cimport Http2Stream
 from proxy.wire.session cimport Session
-from proxy.wire.stream cimport CANCELLED, FAILED, TIMED_OUT, get_hub
+from proxy.wire.stream cimport FAILED, TIMED_OUT, get_hub
 
 cdef enum:
     MAX_NOTE = 1024                 # of `forwarded` and `baggage`; longer ones are not kept
@@ -78,14 +78,17 @@ cdef class Tunnel(Http2Stream):
                     return FAILED
                 waited = self.wait_readable()
                 if waited != 1 and not self.answered:
-                    return TIMED_OUT if waited == CANCELLED and not self.closed else FAILED
+                    return TIMED_OUT if waited == TIMED_OUT and not self.closed else FAILED
             return self.status
         finally:
             timer.stop()
             timer.close()
+            self.timed_out = False
 
     def _too_slow(self):
-        self.cancel_read()
+        if self.reader is None:         # between two waits: the next one is told
+            self.timed_out = True
+        self.end_read(TIMED_OUT)
 
 
 cdef Tunnel open_tunnel(Session session, bytes authority, bytes forwarded):
