@@ -27,6 +27,8 @@ from wire.http2_rig import (
     spin,
 )
 
+# A field of 4,000 bytes that goes into the table, where it is index 62 (0xbe).
+LARGE = b"\x40\x01x\x7f\xa1\x1e" + b"1" * 4000
 CALM = {ENHANCE_YOUR_CALM, PROTOCOL_ERROR}
 
 
@@ -109,10 +111,25 @@ def test_a_head_without_an_end() -> None:
 def test_a_head_that_unpacks_to_much() -> None:
     """An index of one byte for a field of four thousand: the text stops growing at its limit."""
     client = Client()
-    large = b"\x40\x01x\x7f\xa1\x1e" + b"1" * 4000
-    client.send(raw(HEADERS, 5, 1, BLOCK + large + b"\xbe" * 12000))
+    client.send(raw(HEADERS, 5, 1, BLOCK + LARGE + b"\xbe" * 40))
     ((text, _),) = client.requests
     assert len(text) < 70_000 and client.lives()
+
+
+def test_a_head_that_unpacks_to_far_too_much() -> None:
+    """Megabytes are not even unpacked: the stream is reset as soon as it is certain, and such streams are counted."""
+    client = Client()
+    client.send(raw(HEADERS, 5, 1, BLOCK + LARGE + b"\xbe" * 12000))
+    assert not client.requests and client.lives()
+    assert [frame.stream_id for frame in client.of(RstStreamFrame)] == [1]
+    client = Client()
+    for stream in range(1, 8001, 2):
+        if client.connection.done:
+            break
+        client.connection.transport.feed(raw(HEADERS, 5, stream, BLOCK + LARGE + b"\xbe" * 100))
+        spin(3)
+    client.look()
+    assert client.goaway() in CALM and client.connection.done
 
 
 def test_crumbs_that_never_end() -> None:
