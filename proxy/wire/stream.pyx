@@ -242,6 +242,12 @@ cdef class Stream:
             wake_soon(reader)
         return 0
 
+    def time_out(self):
+        """Ends the wait of whoever reads with TIMED_OUT; between two waits, the next one."""
+        if self.reader is None:
+            self.timed_out = True
+        self.end_read(TIMED_OUT)
+
     cdef int arm(self, Deadlines deadlines) except -1:
         """From now on the reader has `deadlines.duration` until it is told TIMED_OUT."""
         if self.deadlines is not None:

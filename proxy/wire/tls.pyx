@@ -50,7 +50,7 @@ cdef class TlsStream(TcpStream):
         """0; FAILED or TIMED_OUT with the reason."""
         cdef object timer = get_hub().loop.timer(seconds)
         cdef int waited = 1
-        timer.start(self._too_slow)
+        timer.start(self.time_out)
         try:
             while waited == 1:
                 try:
@@ -71,11 +71,6 @@ cdef class TlsStream(TcpStream):
             timer.stop()
             timer.close()
             self.timed_out = False
-
-    def _too_slow(self):
-        if self.reader is None:         # between two waits: the next one is told
-            self.timed_out = True
-        self.end_read(TIMED_OUT)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 

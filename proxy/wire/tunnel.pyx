@@ -71,7 +71,7 @@ cdef class Tunnel(Http2Stream):
         """The client's side: the status that came, FAILED, or TIMED_OUT after `seconds`."""
         cdef object timer = get_hub().loop.timer(seconds)
         cdef int waited
-        timer.start(self._too_slow)
+        timer.start(self.time_out)
         try:
             while not self.answered:
                 if self.eof or self.closed:
@@ -84,11 +84,6 @@ cdef class Tunnel(Http2Stream):
             timer.stop()
             timer.close()
             self.timed_out = False
-
-    def _too_slow(self):
-        if self.reader is None:         # between two waits: the next one is told
-            self.timed_out = True
-        self.end_read(TIMED_OUT)
 
 
 cdef Tunnel open_tunnel(Session session, bytes authority, bytes forwarded):
