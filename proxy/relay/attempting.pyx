@@ -11,7 +11,7 @@ import gevent
 from proxy.policy.outlier cimport judge_abandoned, judge_grpc, judge_status
 from proxy.policy.retry cimport may_replay, may_retry
 from proxy.relay.pool cimport never_spoke, open_request, own_shortage, reach, was_ignored, was_reset
-from proxy.scoreboard cimport monotonic_ns, wp_add, wp_add64, wp_load64, wp_loadu, wp_store64
+from proxy.scoreboard cimport bucket_of, monotonic_ns, wp_add, wp_add64, wp_load64, wp_loadu, wp_store64
 from proxy.wire.http1 cimport write_interim, write_request
 from proxy.wire.stream cimport CANCELLED, DATA_WAITS, FAILED, PEER_CLOSED, TIMED_OUT
 
@@ -56,6 +56,29 @@ cdef class Attempting(IdleListener):
             self.endpoint.share[0] -= 1
             wp_add(&self.endpoint.row.in_flight, -1)
         return 0
+
+    cdef bint turn_to_another(self) except -1:
+        """The endpoint has been tried in vain, and another may be: whether there is one."""
+        if self.tried is None:
+            self.tried = []
+        self.tried.append(self.endpoint)
+        if len(self.tried) == self.cluster.count:
+            return False
+        self.retries += 1
+        self.cluster.counters.retries += 1
+        return True
+
+    cdef int64_t count(self) except -1:
+        """All is over: lets go of the endpoint and counts, once; how many milliseconds it took."""
+        cdef int64_t duration_ms = (monotonic_ns() - self.started) // 1_000_000
+        self.drop_upstream()
+        self.withdraw()
+        if self.cluster is not None:
+            self.cluster.counters.requests[self.status // 100 if self.status < 600 else 5] += 1
+            self.cluster.counters.duration_ms += duration_ms
+            self.cluster.counters.buckets[bucket_of(duration_ms)] += 1
+        self.context.row.requests += 1
+        return duration_ms
 
     cdef int attempt(self) except -1:
         """One try on self.endpoint. A pooled connection that proves dead is no outcome: a fresh one takes its place."""
@@ -332,8 +355,14 @@ cdef class Attempting(IdleListener):
             self.context.fleet.attempt_failed(self.cluster.name, self.endpoint.slot, self.generation, status)
         return 0
 
+    cdef int report_success(self) except -1:
+        """Only worth telling while somebody counts failures of this endpoint."""
+        if self.cluster.outlier_on and wp_loadu(&self.endpoint.row.dirty):
+            self.context.fleet.attempt_succeeded(self.cluster.name, self.endpoint.slot, self.generation)
+        return 0
+
     cdef int judge_answer(self) except -1:
-        """The endpoint answered. Success is only worth telling while somebody counts failures of this endpoint."""
+        """The endpoint answered."""
         self.judged = self.response.status
         if self.response.grpc_status >= 0 and (self.request.grpc or self.response.grpc):
             self.judged = judge_grpc(self.response.grpc_status)
@@ -341,8 +370,8 @@ cdef class Attempting(IdleListener):
             self.report_failure(self.judged)
             if self.cluster.outlier_on:
                 self.context.fleet.before_answer()  # the fleet hears of it before the client can act on this answer
-        elif self.cluster.outlier_on and wp_loadu(&self.endpoint.row.dirty):
-            self.context.fleet.attempt_succeeded(self.cluster.name, self.endpoint.slot, self.generation)
+        else:
+            self.report_success()
         return 0
 
     cdef int judge_leaving(self) except -1:

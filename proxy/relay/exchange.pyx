@@ -8,7 +8,7 @@ The client's read buffer holds the request head, pinned, until the exchange has 
 log reads it.
 """
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport uint32_t
 from libc.string cimport memmove
 
 from proxy.policy.retry cimport may_retry
@@ -16,7 +16,7 @@ from proxy.relay.attempting cimport ANSWERED, GIVEN_UP
 from proxy.relay.context cimport wall_ns
 from proxy.relay.line cimport log_line
 from proxy.relay.routes cimport Routes
-from proxy.scoreboard cimport bucket_of, monotonic_ns
+from proxy.scoreboard cimport monotonic_ns
 from proxy.wire.head cimport (
     BAD,
     LOW_VERSION,
@@ -150,15 +150,9 @@ cdef class Exchange(Answering):
                 return 0
             self.drop_upstream()
             self.withdraw()
-            if ended == GIVEN_UP or not may_retry(self.retries, self.sent, self.idempotent, self.has_body):
+            if ended == GIVEN_UP or not may_retry(self.retries, self.sent, self.idempotent, self.has_body) \
+                    or not self.turn_to_another():
                 return 0
-            if self.tried is None:
-                self.tried = []
-            self.tried.append(endpoint)
-            if len(self.tried) == self.cluster.count:
-                return 0
-            self.retries += 1
-            self.cluster.counters.retries += 1
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -170,15 +164,7 @@ cdef class Exchange(Answering):
 
     cdef int settle(self) except -1:
         """Counts, writes the log line, and lets go of everything."""
-        cdef int64_t duration_ms = (monotonic_ns() - self.started) // 1_000_000
-        self.drop_upstream()
-        self.withdraw()
-        if self.cluster is not None:
-            self.cluster.counters.requests[self.status // 100 if self.status < 600 else 5] += 1
-            self.cluster.counters.duration_ms += duration_ms
-            self.cluster.counters.buckets[bucket_of(duration_ms)] += 1
-        self.context.row.requests += 1
-        log_line(self, duration_ms)
+        log_line(self, self.count())
         self.client.pinned = 0
         self.client.listener = None
         if self.unread:

@@ -45,12 +45,8 @@ NO_ROUTE = Fault(Owner.CLIENT, 404, b"NR", b"route_not_found")
 CLOSED = Fault(Owner.US, 403, b"-", b"rbac_access_denied_matched_policy[none]", b"RBAC: access denied")
 NO_HEALTHY_ENDPOINT = Fault(Owner.ENDPOINT, 503, b"UH", b"no_healthy_upstream", b"no healthy upstream")
 
-# Requests for a tunnel that are not granted.
+# A tunnel is asked for to what is no `host:port`.
 BAD_AUTHORITY = Fault(Owner.CLIENT, 400, b"DPE", b"bad_authority")
-NO_TUNNEL = Fault(Owner.CLIENT, 404, b"NR", b"route_not_found")
-NO_ENDPOINTS = Fault(Owner.ENDPOINT, 503, b"UH", b"no_healthy_upstream")
-TUNNEL_CLOSED = Fault(Owner.US, 403, b"-", b"rbac_access_denied_matched_policy[none]")
-TOO_MANY_TUNNELS = Fault(Owner.CLIENT, 503, b"UO", b"overflow")
 
 
 def connect_failed(error: int, retried: bool, exhausted: bool, reasons: Sequence[str] = ()) -> Fault:

@@ -16,7 +16,6 @@ from proxy.relay.context cimport Context, wall_ns
 from proxy.relay.line cimport log_refused
 from proxy.relay.passthrough cimport Passthrough, sniff_http
 from proxy.relay.relay cimport Listener, Relay
-from proxy.scoreboard cimport monotonic_ns
 from proxy.wire.authority cimport is_authority
 from proxy.wire.http2_stream cimport Http2Stream
 from proxy.wire.session cimport CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW, Session
@@ -77,21 +76,20 @@ cdef class HboneConnection(Session):
         self.server = True
         self.patience = context.patience
         self.stall_ns = client.stall_ns
-        self.idle_since = monotonic_ns()
+        self.idle_ns = context.idle.duration
         self.open(STREAM_WINDOW, CONNECTION_WINDOW)
         if context.draining:
             self.shutdown()
 
     cdef Http2Stream make_stream(self):
-        return Tunnel() if self.serving < 2 * MAX_STREAMS else None
+        return Tunnel() if self.running < 2 * MAX_STREAMS else None
 
     cdef int serve(self, Http2Stream stream) except -1:
         cdef Tunnel tunnel = <Tunnel>stream
         cdef object fault = self.answer(tunnel)
         if fault is None:
             tunnel.respond(200)
-            self.serving += 1
-            self.idle_since = 0
+            self.take_on()
             gevent.spawn(self.serve_tunnel, tunnel)
             return 0
         tunnel.respond(fault.status)
@@ -99,19 +97,19 @@ cdef class HboneConnection(Session):
         return run_soon(tunnel.let_go)
 
     cdef object answer(self, Tunnel tunnel):
-        """None grants the tunnel; a fault says why not."""
+        """None grants the tunnel; a fault says why not, and is told by its status alone."""
         cdef bytes target = tunnel.target
         cdef Cluster cluster
         if tunnel.method != b"CONNECT":
-            return faults.NO_TUNNEL
+            return faults.NO_ROUTE
         if not is_authority(target, len(target), True):
             return faults.BAD_AUTHORITY
         cluster = self.listener.routes.of_target(target)
         if cluster is None:
-            return faults.NO_TUNNEL
+            return faults.NO_ROUTE
         if cluster.closed and cluster.protocol == TCP:
-            return faults.TUNNEL_CLOSED
-        return faults.NO_ENDPOINTS if cluster.count == 0 else None
+            return faults.CLOSED
+        return faults.NO_HEALTHY_ENDPOINT if cluster.count == 0 else None
 
     def serve_tunnel(self, Tunnel tunnel):
         """Serves one tunnel to its end."""
@@ -129,14 +127,4 @@ cdef class HboneConnection(Session):
                 Passthrough(self.relay.context).carry(tunnel, cluster)
         finally:
             tunnel.close()
-            self.serving -= 1
-            if not self.serving:
-                self.idle_since = monotonic_ns()
-
-    cdef int silence(self) except -1:
-        """A connection without tunnels goes after the idle time."""
-        cdef Context context = self.relay.context
-        if self.idle_since and monotonic_ns() - self.idle_since > context.idle.duration:
-            self.shutdown()
-            self.refuse_new()
-        return 0
+            self.let_off()

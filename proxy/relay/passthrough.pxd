@@ -7,7 +7,6 @@ cdef class Passthrough(Attempting):
     cdef int carry(self, Stream client, Cluster cluster) except -1
     cdef bint connect_to_some(self) except -1
     cdef bint connect_to(self, Endpoint endpoint) except -1
-    cdef int settle(self) except -1
 
 cdef bint sniff_http(Stream client, Deadlines patience) except? -1
 cdef int looks_like_http(const char* data, Py_ssize_t length) noexcept

@@ -5,7 +5,6 @@ A connection that cannot be made is tried on other endpoints, as a request would
 again, for nobody knows what the bytes have done.
 """
 
-from libc.stdint cimport int64_t
 from libc.string cimport memchr, memcmp
 
 from proxy.policy.retry cimport may_retry
@@ -15,7 +14,7 @@ from proxy.relay.context cimport wall_ns
 from proxy.relay.line cimport log_line
 from proxy.relay.pipe cimport run_pipe
 from proxy.relay.pool cimport own_shortage, reach
-from proxy.scoreboard cimport bucket_of, monotonic_ns, wp_loadu
+from proxy.scoreboard cimport monotonic_ns
 from proxy.wire.head cimport NO_BODY
 from proxy.wire.octets cimport TOKEN, is_a
 from proxy.wire.stream cimport Deadlines, Stream
@@ -48,7 +47,7 @@ cdef class Passthrough(Attempting):
             else:
                 client.abort()
         finally:
-            self.settle()
+            log_line(self, self.count())
         return 0
 
     cdef bint connect_to_some(self) except -1:
@@ -57,18 +56,13 @@ cdef class Passthrough(Attempting):
             endpoint = self.cluster.pick(self.tried)
             if endpoint is None:
                 if self.fault is None:
-                    self.fault = faults.NO_ENDPOINTS
+                    self.fault = faults.NO_HEALTHY_ENDPOINT
                 return False
             if self.connect_to(endpoint):
                 self.fault = None
                 return True
-            if self.tried is None:
-                self.tried = []
-            self.tried.append(endpoint)
-            if len(self.tried) == self.cluster.count or not may_retry(self.retries, False, True, False):
+            if not may_retry(self.retries, False, True, False) or not self.turn_to_another():
                 return False
-            self.retries += 1
-            self.cluster.counters.retries += 1
 
     cdef bint connect_to(self, Endpoint endpoint) except -1:
         cdef list reasons = []
@@ -81,19 +75,8 @@ cdef class Passthrough(Attempting):
             self.withdraw()
             return False
         self.endpoint_local = self.upstream.local
-        if self.cluster.outlier_on and wp_loadu(&endpoint.row.dirty):
-            self.context.fleet.attempt_succeeded(self.cluster.name, endpoint.slot, self.generation)
+        self.report_success()
         return True
-
-    cdef int settle(self) except -1:
-        cdef int64_t duration_ms = (monotonic_ns() - self.started) // 1_000_000
-        self.drop_upstream()
-        self.withdraw()
-        self.cluster.counters.requests[0] += 1
-        self.cluster.counters.duration_ms += duration_ms
-        self.cluster.counters.buckets[bucket_of(duration_ms)] += 1
-        self.context.row.requests += 1
-        return log_line(self, duration_ms)
 
 
 cdef bint sniff_http(Stream client, Deadlines patience) except? -1:

@@ -17,10 +17,6 @@ cdef class StreamServer:
 
 cdef class Http2Server(Session):
     cdef StreamServer handler
-    cdef int running            # streams that are served, or wait for it
-    cdef int64_t idle_since     # when the last of them ended; 0: there are some
-
-    cdef void served(self) noexcept
 
 cdef class HttpServerStream(HttpStream):
     cdef Span method_text, path, authority  # where they lie in the buffer until the request line is written

@@ -12,7 +12,6 @@ from greenlet import greenlet as Greenlet
 
 from libc.string cimport memcmp, memcpy, memmove
 
-from proxy.scoreboard cimport monotonic_ns
 from proxy.wire.greenlets cimport PyGreenlet_Import, PyGreenlet_Switch, greenlet
 from proxy.wire.head cimport M_CONNECT, M_OPTIONS
 from proxy.wire.http2 cimport IN_HEAD, collect_fields, fields, scratch, set_field
@@ -85,7 +84,7 @@ cdef int serve_one(HttpServerStream stream) except -1:
         get_hub().handle_error(stream, *sys.exc_info())     # without a context the hub would end the process
     finally:
         stream.close()
-        session.served()
+        session.let_off()
     return 0
 
 
@@ -98,8 +97,8 @@ cdef class Http2Server(Session):
         self.handler = handler
         self.patience = handler.patience
         self.stall_ns = handler.stall_ns
+        self.idle_ns = handler.idle_ns
         self.server = True
-        self.idle_since = monotonic_ns()
 
     cdef Http2Stream make_stream(self):
         return HttpServerStream() if self.running < MAX_STREAMS else None
@@ -107,20 +106,8 @@ cdef class Http2Server(Session):
     cdef int serve(self, Http2Stream stream) except -1:
         if (<HttpServerStream>stream).malformed:
             return 0
-        self.running += 1
-        self.idle_since = 0
+        self.take_on()
         return serve_soon(stream)
-
-    cdef void served(self) noexcept:
-        self.running -= 1
-        if self.running == 0:
-            self.idle_since = monotonic_ns()
-
-    cdef int silence(self) except -1:
-        if self.idle_since and 0 < self.handler.idle_ns < monotonic_ns() - self.idle_since:
-            self.shutdown()
-            self.refuse_new()
-        return 0
 
 
 cdef class HttpServerStream(HttpStream):

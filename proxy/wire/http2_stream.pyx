@@ -40,9 +40,6 @@ cdef enum:
 cdef class Http2Stream(Stream):
     """One stream, its DATA as bytes. `id` 0 until it is open."""
 
-    def __cinit__(self):
-        self.deferred = False
-
     def __dealloc__(self):
         drop(&self.inbox)
 

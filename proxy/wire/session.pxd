@@ -23,18 +23,23 @@ cdef class Session(Output):
     cdef int pings                  # sent and not answered
     cdef int prepaid                # what the peer may still waste, and when that was refilled
     cdef int64_t refilled
+    cdef int running                # streams of the peer's that are served, or wait for it
+    cdef int64_t idle_since         # the server's side: when the last of them ended; 0: there are some
+    cdef int64_t idle_ns            # ... and how long that may be; 0: for ever
     cdef int64_t stall_ns           # for its streams: how long one wait to write may take; 0: for ever
 
     # for subclasses: the server's side of a stream's life
     cdef Http2Stream make_stream(self)
     cdef int serve(self, Http2Stream stream) except -1
-    cdef int silence(self) except -1
 
     cdef int open(self, int32_t stream_window, int32_t connection_window) except -1
     cdef bint has_room(self) noexcept
     cdef int attach(self, Http2Stream stream, int32_t id) except -1
     cdef int receive(self) except -1
     cdef int hear_silence(self) except -1
+    cdef void take_on(self) noexcept
+    cdef void let_off(self) noexcept
+    cdef int leave_if_idle(self) except -1
     cdef int shutdown(self) except -1
     cdef int end(self) except -1
     cdef bint charge(self) noexcept

@@ -47,6 +47,7 @@ cdef class Session(Output):
         """Makes the session and its first frames."""
         cdef nghttp2_settings_entry[4] settings
         if self.server:
+            self.idle_since = monotonic_ns()
             nghttp2_session_server_new2(&self.h2, callbacks, <void*>self, options)
             settings[0].settings_id, settings[0].value = NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, MAX_STREAMS
         else:
@@ -68,10 +69,6 @@ cdef class Session(Output):
 
     cdef int serve(self, Http2Stream stream) except -1:
         """The head of a stream the peer opened is complete. May not switch."""
-        return 0
-
-    cdef int silence(self) except -1:
-        """No stream is open."""
         return 0
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -140,9 +137,27 @@ cdef class Session(Output):
             return 0
         self.pings += 1
         nghttp2_submit_ping(self.h2, NGHTTP2_FLAG_NONE, NULL)
-        self.silence()
+        self.leave_if_idle()
         self.pull()
         return 1
+
+    cdef void take_on(self) noexcept:
+        """One more stream of the peer's is served."""
+        self.running += 1
+        self.idle_since = 0
+
+    cdef void let_off(self) noexcept:
+        """One less."""
+        self.running -= 1
+        if self.running == 0:
+            self.idle_since = monotonic_ns()
+
+    cdef int leave_if_idle(self) except -1:
+        """A peer that is there, but has wanted nothing for too long, is left."""
+        if self.idle_since and 0 < self.idle_ns < monotonic_ns() - self.idle_since:
+            self.shutdown()
+            self.refuse_new()
+        return 0
 
     cdef int credit(self, Stream stream, Py_ssize_t length) except -1:
         """The peer may send so much more: of this stream if it is still open, and of all."""
@@ -253,15 +268,17 @@ cdef int on_begin_headers(nghttp2_session* h2, const nghttp2_frame* frame, void*
 cdef int on_header(
         nghttp2_session* h2, const nghttp2_frame* frame, const uint8_t* name, size_t name_length, const uint8_t* value,
         size_t value_length, uint8_t flags, void* data) noexcept:
-    cdef void* stream = nghttp2_session_get_stream_user_data(h2, frame.hd.stream_id)
-    if stream == NULL:
+    cdef void* found = nghttp2_session_get_stream_user_data(h2, frame.hd.stream_id)
+    cdef Http2Stream stream
+    if found == NULL:
         return 0
     try:
-        (<Http2Stream>stream).field_bytes += name_length + value_length
-        if (<Http2Stream>stream).field_bytes > MAX_FIELD_BYTES:     # a few bytes in HPACK may stand for thousands
+        stream = <Http2Stream>found
+        stream.field_bytes += name_length + value_length
+        if stream.field_bytes > MAX_FIELD_BYTES:        # a few bytes in HPACK may stand for thousands
             (<Session>data).charge()
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
-        (<Http2Stream>stream).on_field(<const char*>name, name_length, <const char*>value, value_length)
+        stream.on_field(<const char*>name, name_length, <const char*>value, value_length)
         return 0
     except BaseException:
         return failed(<Session>data)

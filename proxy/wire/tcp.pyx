@@ -225,23 +225,18 @@ cdef class TcpStream(Stream):
     # -- writing ------------------------------------------------------------------------------------------------------
 
     cdef int put(self, const char* data, Py_ssize_t length) except? -100:
-        cdef ssize_t n
+        cdef Py_ssize_t n
         cdef int waited
         while length > 0:
-            if self.closed:
+            n = self.put_now(data, length)
+            if n < 0:
                 return FAILED
-            n = send(self.fd, data, length, MSG_NOSIGNAL)
-            if n >= 0:
-                self.written += n
-                data += n
-                length -= n
-            elif errno == EAGAIN:
+            data += n
+            length -= n
+            if length:
                 waited = self.wait_writable(self.stall_ns / 1e9)
                 if waited != 1:
                     return waited
-            elif errno != EINTR:
-                self.error = errno
-                return FAILED
         return 0
 
     cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? -100:

@@ -134,21 +134,6 @@ cdef class TlsStream(TcpStream):
         self.written += taken
         return taken
 
-    cdef int put(self, const char* data, Py_ssize_t length) except? -100:
-        cdef Py_ssize_t n
-        cdef int waited
-        while length > 0:
-            n = self.put_now(data, length)
-            if n < 0:
-                return FAILED
-            data += n
-            length -= n
-            if length:
-                waited = self.wait_writable(self.stall_ns / 1e9)
-                if waited != 1:
-                    return waited
-        return 0
-
     cdef int put_two(
             self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? -100:
         cdef bytes head = volatile_head[:head_length]       # HTTP/2 never comes here; simple is enough
