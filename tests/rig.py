@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parent.parent
 SUFFIXES = ("abc12", "def34", "ghi56", "jkl78", "mno90", "pqr12", "stu34", "vwx56", "yza78", "bcd90")
@@ -174,6 +174,21 @@ def gateway(port: int) -> dict[str, Any]:
                 }
             ],
         },
+    }
+
+
+def pod(name: str, ip: str, *, captured: bool, account: str = "in-ambient") -> dict[str, Any]:
+    """A Pod; `captured`: behind a ztunnel."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": "httpbin",
+            "annotations": {"ambient.istio.io/redirection": "enabled"} if captured else {},
+        },
+        "spec": {"serviceAccountName": account},
+        "status": {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}]},
     }
 
 
@@ -379,28 +394,36 @@ def answer(port: int) -> int:
         return 0
 
 
-class Traffic:
-    """Requests on new connections, from `clients` at a time, until the end of the block; those not answered 200."""
+class Background:
+    """Threads that run these until the block ends, which they see by `stopping`."""
 
-    def __init__(self, port: int, clients: int = 1) -> None:
-        self.failed: list[int] = []
-        self.count = 0
-        self._port = port
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
+    def __init__(self, *runs: Callable[[], None]) -> None:
+        self.stopping = threading.Event()
+        self._threads = [threading.Thread(target=run, daemon=True) for run in runs]
 
-    def __enter__(self) -> "Traffic":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
 
-    def __exit__(self, *details: object) -> None:
-        self._stop.set()
+    def __exit__(self, *_: object) -> None:
+        self.stopping.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(15)
+            assert not thread.is_alive(), "it does not end"
+
+
+class Traffic(Background):
+    """Requests on new connections, from `clients` at a time, until the end of the block; those not answered 200."""
+
+    def __init__(self, port: int, clients: int = 1) -> None:
+        super().__init__(*[self._run] * clients)
+        self.failed: list[int] = []
+        self.count = 0
+        self._port = port
 
     def _run(self) -> None:
-        while not self._stop.is_set():
+        while not self.stopping.is_set():
             status = answer(self._port)
             self.count += 1
             if status != 200:

@@ -5,16 +5,15 @@ import http.client
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import redis
-from rig import Endpoint, Manifests, Replica, free_port, manifests_for, replica, wait_until
+from rig import Background, Endpoint, Manifests, Replica, free_port, manifests_for, replica, wait_until
 from rig import endpoints as endpoints_of
 
 from state.embedded import Embedded
@@ -82,33 +81,20 @@ def fail_until_out(made: Fleet, victim: Endpoint, which: int = 0) -> int:
     return answers.count("503")
 
 
-@dataclass
-class Load:
+class Load(Background):
     """Requests on keep-alive connections at a steady pace, with what came of them."""
 
-    port: int
-    rate: float
-    connections: int = 4
-    statuses: Counter[int] = field(default_factory=Counter)
-    times: list[tuple[float, float]] = field(default_factory=list)  # began, seconds
-    broken: list[str] = field(default_factory=list)
-
-    def __enter__(self) -> "Load":
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(self.connections)]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(15)
+    def __init__(self, port: int, rate: float, connections: int = 4) -> None:
+        super().__init__(*[self._run] * connections)
+        self.port, self.rate, self.connections = port, rate, connections
+        self.statuses: Counter[int] = Counter()
+        self.times: list[tuple[float, float]] = []  # began, seconds
+        self.broken: list[str] = []
 
     def _run(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         due = time.monotonic()
-        while not self._stop.is_set():
+        while not self.stopping.is_set():
             began = time.monotonic()
             try:
                 connection.request("GET", "/hostname", headers={"host": "in-ambient"})

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from rig import Endpoint, Manifests, Replica, manifests_for, replica
+from rig import Endpoint, Manifests, Replica, manifests_for, pod, replica
 
 from hbone.certificates import Authority, install
 from hbone.destination import Destination
@@ -44,20 +44,6 @@ def gateway(port: int) -> dict[str, object]:
     }
 
 
-def pod(member: Endpoint) -> dict[str, object]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": member.name,
-            "namespace": "httpbin",
-            "annotations": {"ambient.istio.io/redirection": "enabled"},
-        },
-        "spec": {"serviceAccountName": "in-ambient"},
-        "status": {"phase": "Running", "podIP": member.ip, "podIPs": [{"ip": member.ip}]},
-    }
-
-
 @contextlib.contextmanager
 def mesh(
     path: Path, members: list[Endpoint], *, redis: str, captured: bool = True, workers: int = 2, names: str = "a"
@@ -73,7 +59,7 @@ def mesh(
         for name, (manifests, port) in zip(names, parts, strict=True):
             manifests.put("gateway", gateway(port))
             for member in members if captured else ():
-                manifests.put(f"pod-{member.name}", pod(member))
+                manifests.put(f"pod-{member.name}", pod(member.name, member.ip, captured=True))
             options = ("--tls-dir", str(tls))
             made = stack.enter_context(
                 replica(path / name, manifests, port, *options, redis=redis, workers=workers, name=name)

@@ -14,7 +14,7 @@ from hbone.destination import Destination
 from hbone.http2 import Connection
 from hbone.stream import Stream
 from http_rig import LINE, Client, Handler, Peer, Scripted
-from rig import Manifests, Replica, free_port, gateway, namespace, replica, wait_until
+from rig import Manifests, Replica, free_port, gateway, namespace, pod, replica, wait_until
 
 CA = Authority()
 WAYPOINT = "httpbin-waypoint"
@@ -72,20 +72,6 @@ def network() -> str:
 
 
 # -- manifests --------------------------------------------------------------------------------------------------------
-
-
-def pod(member: Scripted, *, captured: bool, account: str) -> Json:
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": member.name,
-            "namespace": "httpbin",
-            "annotations": {"ambient.istio.io/redirection": "enabled"} if captured else {},
-        },
-        "spec": {"serviceAccountName": account},
-        "status": {"phase": "Running", "podIP": member.ip, "podIPs": [{"ip": member.ip}]},
-    }
 
 
 def service(port_name: str) -> Json:
@@ -217,7 +203,7 @@ def captured(
             member.handler = handler
             member.start()
             stack.callback(member.stop)
-            manifests.put(f"pod-{member.name}", pod(member, captured=hbone, account=account))
+            manifests.put(f"pod-{member.name}", pod(member.name, member.ip, captured=hbone, account=account))
             if doors and hbone:
                 ztunnel = door(member.ip, leaf or CA.leaf("in-ambient"), CA.root)
                 ztunnel.settings |= settings or {}

@@ -19,7 +19,7 @@ from hbone.http2 import Connection
 from hbone.stream import Headers, Stream
 from hbone.ztunnel import Ztunnel
 from http_rig import Bench, Client, Handler, Peer, Scripted, Wire
-from rig import Manifests, free_port, namespace, replica, wait_until
+from rig import Manifests, free_port, namespace, pod, replica, wait_until
 
 Json = dict[str, Any]
 H2 = {2: 0, 3: 1000, 4: 1 << 20}
@@ -127,20 +127,6 @@ def slice_of(served: Served, members: list[Scripted]) -> Json:
             }
             for member in members
         ],
-    }
-
-
-def pod(name: str, ip: str, *, captured: bool, account: str = "in-ambient") -> Json:
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": name,
-            "namespace": "httpbin",
-            "annotations": {"ambient.istio.io/redirection": "enabled"} if captured else {},
-        },
-        "spec": {"serviceAccountName": account},
-        "status": {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}]},
     }
 
 

@@ -7,8 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import rig
 from certificates import CLIENT_POD, WAYPOINT, Authority, Leaf, self_signed
 from hbone.ztunnel import Ztunnel
 from http_rig import Wire
-from rig import Endpoint, Manifests, Replica, Waypoint, free_port, get, wait_until
+from rig import Background, Endpoint, Manifests, Replica, Waypoint, free_port, get, wait_until
 
 CA = Authority()
 
@@ -140,27 +140,19 @@ def test_new_connections_get_the_new_chain(certified: tuple[Replica, Path, int],
     assert "/sa/httpbin-waypoint (" in first.stderr
 
 
-class Tunnels:
+class Tunnels(Background):
     """Clients that ask until the block ends: `kept` of them in tunnels that stay, one in a new connection each time."""
 
     def __init__(self, port: int, client: Leaf, kept: int = 2) -> None:
+        stay, change = partial(self._guarded, self._stay), partial(self._guarded, self._come_and_go)
+        super().__init__(*[stay] * kept, change)
         self.count, self.failed, self.chains = 0, [], set[bytes]()
         self._mesh = Ztunnel(
             [("127.0.0.1", port)], hbone.certificates.Leaf(client.chain, client.key, CLIENT_POD), CA.pem
         )
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._guarded, args=(self._stay,)) for _ in range(kept)]
-        self._threads.append(threading.Thread(target=self._guarded, args=(self._come_and_go,)))
 
-    def __enter__(self) -> "Tunnels":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+    def __exit__(self, *details: object) -> None:
+        super().__exit__(*details)
         self._mesh.close()
 
     def _guarded(self, run: Callable[[], None]) -> None:
@@ -171,11 +163,11 @@ class Tunnels:
 
     def _stay(self) -> None:
         tunnel = Wire(self._mesh.tunnel("in-ambient.httpbin:8000"))
-        while not self._stop.is_set():
+        while not self.stopping.is_set():
             self._ask(tunnel)
 
     def _come_and_go(self) -> None:
-        while not self._stop.is_set():
+        while not self.stopping.is_set():
             connection = self._mesh.connect()
             self._ask(Wire(self._mesh.tunnel("in-ambient.httpbin:8000", over=connection)))
             self.chains.add(connection.tls.getpeercert(True))

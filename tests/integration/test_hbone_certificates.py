@@ -11,7 +11,18 @@ from hbone.certificates import Authority, Leaf, spiffe
 from hbone.ztunnel import Ztunnel
 from hbone_rig import HboneBench, Mesh, Served, TunnelClient, gateway, hbone_bench, serve_name
 from http_rig import Peer
-from rig import Manifests, Waypoint, endpoints, free_port, get, manifests_for, namespace, replica, wait_until
+from rig import (
+    Background,
+    Manifests,
+    Waypoint,
+    endpoints,
+    free_port,
+    get,
+    manifests_for,
+    namespace,
+    replica,
+    wait_until,
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,28 +44,17 @@ def serial(proxy: HboneBench, account: str = "httpbin-waypoint") -> str:
         return str((connection.tls.getpeercert() or {})["serialNumber"])
 
 
-class Load:
+class Load(Background):
     """Requests from some clients at a time, each over tunnels and, now and then, connections of its own."""
 
     def __init__(self, proxy: HboneBench, name: str, clients: int = 3) -> None:
+        super().__init__(*[self._run] * clients)
         self._proxy, self._name = proxy, name
-        self._stop = threading.Event()
         self.answers: list[str] = []
-        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
-
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
     def _run(self) -> None:
         try:
-            while not self._stop.is_set():
+            while not self.stopping.is_set():
                 with self._proxy.mesh.ztunnel(self._proxy.address) as ztunnel:
                     for _ in range(5):
                         client = TunnelClient(ztunnel.tunnel(self._proxy.authority(self._name)))

@@ -12,9 +12,9 @@ import pytest
 from hbone.certificates import Authority, Leaf, context, self_signed, spiffe
 from hbone.destination import Destination
 from hbone.ztunnel import Refused, Ztunnel
-from hbone_rig import CONNECT_LINE, HboneBench, Served, fields, h2_headers, hbone_bench, pod, serve_name, service
+from hbone_rig import CONNECT_LINE, HboneBench, Served, fields, h2_headers, hbone_bench, serve_name, service
 from http_rig import Scripted, unique
-from rig import free_port, wait_until
+from rig import free_port, pod, wait_until
 
 
 @pytest.fixture(scope="module")

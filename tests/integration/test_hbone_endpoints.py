@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pytest
 from hbone.certificates import Authority, spiffe
 from hbone.destination import Destination
-from hbone_rig import HboneBench, Served, hbone_bench, outlier_rule, pod, serve_name
+from hbone_rig import HboneBench, Served, hbone_bench, outlier_rule, serve_name
 from http_rig import Handler, Peer, Scripted, answering, unique
-from rig import wait_until
+from rig import pod, wait_until
 
 TRIALS = 28
 FAILING = answering(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n")
