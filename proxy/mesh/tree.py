@@ -26,6 +26,7 @@ from proxy.mesh.lines import Lines, Path
 from proxy.mesh.scalars import TAG, converted
 
 MAX_DEPTH = 64
+_TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 MAX_ALIASED = 100_000
 
 
@@ -58,7 +59,8 @@ def read(text: str) -> Iterator[Tree]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = ", ".join(part for part in (error.problem, error.context) if part)
-        yield _broken(mark.line + 1 if mark else 0, f"not valid YAML: {said}")
+        deep = "nesting depth" in said  # newer libyaml stops by itself, before we see how deep it is
+        yield _broken(mark.line + 1 if mark else 0, _TOO_DEEP if deep else f"not valid YAML: {said}")
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1 if isinstance(error.position, int) else 0
         yield _broken(line, f"not valid YAML: {error.reason}")
@@ -124,7 +126,7 @@ class _Builder:
             value = self._scalar(event, line)
         else:
             if len(self._path) >= MAX_DEPTH:
-                raise _UnreadableError(line, f"nested more than {MAX_DEPTH} levels deep")
+                raise _UnreadableError(line, _TOO_DEEP)
             tag: str | None = getattr(event, "tag", None)
             if tag not in (None, "!", TAG + "map", TAG + "seq"):
                 self._problem(line, f"the tag {tag} is not supported")
