@@ -27,8 +27,9 @@ class Event:
     failures: int  # of "eject" the run that did it, else the run now
     ejections: int
     backoff: int
+    probe_in_ms: int  # as Verdict's
     by: str  # who ejected it
-    reason: str  # of the ejection; of "uneject" why: "by_hand", "new_workload", "removed"
+    reason: str  # of the ejection; of "uneject" why: "by_hand", "probe_succeeded", "new_workload", "removed"
 
 
 def parse(cluster: str, line: str) -> Event | None:
@@ -49,6 +50,7 @@ def parse(cluster: str, line: str) -> Event | None:
                 failures=int(fields["failures"]),
                 ejections=int(fields["ejections"]),
                 backoff=int(fields["backoff"]),
+                probe_in_ms=int(fields["probe_in_ms"]),
                 by=text_of(fields["by"]),
                 reason=text_of(fields["reason"]),
             )

@@ -60,6 +60,11 @@ class Keys:
         return self._key("epoch")
 
     @property
+    def rule(self) -> str:
+        """Text: the rule in force and where it came from, for people."""
+        return self._key("rule")
+
+    @property
     def events(self) -> str:
         """Channel on which scripts publish."""
         return self._key("events")

@@ -11,8 +11,19 @@ from dataclasses import replace
 from threading import Lock
 from typing import Protocol
 
-from state.decide import Record, Run, accept, decide, identify, settle
-from state.store import CONSECUTIVE_5XX, EJECTED, Batch, ClusterView, Ejection, Glance, Policy, Verdict
+from state.decide import Record, accept, decide, identify, judge_probe, settle
+from state.store import (
+    CONSECUTIVE_5XX,
+    EJECTED,
+    NO_PROBE,
+    Batch,
+    Claim,
+    ClusterView,
+    Ejection,
+    Glance,
+    Policy,
+    Verdict,
+)
 
 EPOCH = "local"
 
@@ -69,11 +80,10 @@ class LocalStore:
     def report(self, batch: Batch, policy: Policy) -> Verdict:
         """Count a batch and decide."""
         now_ms = self._clock_ms()
-        run = Run(batch.lead, batch.any_success, batch.trail, batch.best_run)
         with self._table.locked(batch.cluster):
             record = self._current(batch.cluster, batch.endpoint, batch.workload, now_ms)
             active = self._table.active(batch.cluster, now_ms)
-            record, answer = decide(record, run, batch.generation, policy, active, now_ms)
+            record, answer = decide(record, batch.run, batch.generation, policy, active, now_ms, batch.by)
             self._table.save(batch.cluster, batch.endpoint, record)
         return replace(answer, by=batch.by) if answer.outcome == EJECTED else answer
 
@@ -91,7 +101,7 @@ class LocalStore:
         ejections = self.sync(cluster, endpoints).ejections
         return Glance(0, EPOCH, frozenset(ejection.endpoint for ejection in ejections))
 
-    def sync(self, cluster: str, endpoints: Sequence[str]) -> ClusterView:
+    def sync(self, cluster: str, endpoints: Sequence[str], rule: str = "") -> ClusterView:
         """The state of `endpoints`."""
         now_ms = self._clock_ms()
         with self._table.locked(cluster):
@@ -115,18 +125,46 @@ class LocalStore:
         failures: int,
         ejections: int,
         backoff: int,
+        probe_in_ms: int,
         policy: Policy,
         by: str,
     ) -> Verdict:
         """Take over an ejection decided elsewhere, under the cap; see Store."""
         now_ms = self._clock_ms()
         until_ms = now_ms + left_ms
-        offered = Record(0, generation, ejections, backoff, until_ms, ejection_ms, until_ms, workload, failures)
+        offered = Record(
+            generation=generation,
+            ejections=ejections,
+            backoff=backoff,
+            ejected_until_ms=until_ms,
+            ejection_ms=ejection_ms,
+            unejected_at_ms=until_ms,
+            workload=workload,
+            run=failures,
+            probe_at_ms=0 if probe_in_ms == NO_PROBE else now_ms + probe_in_ms,
+        )
         with self._table.locked(cluster):
             record = self._current(cluster, endpoint, workload, now_ms)
             record, answer = accept(record, offered, policy, self._table.active(cluster, now_ms), now_ms)
             self._table.save(cluster, endpoint, record)
         return replace(answer, by=by) if answer.outcome == EJECTED else answer
+
+    def claim_probe(self, cluster: str, endpoint: str, by: str, lease_ms: int) -> Claim:
+        """There is nobody else to ask; see Store."""
+        now_ms = self._clock_ms()
+        with self._table.locked(cluster):
+            record = settle(self._table.load(cluster, endpoint), now_ms)
+        wait_ms = max(0, record.probe_at_ms - now_ms)
+        return Claim(record.probe_at_ms > 0 and not wait_ms, wait_ms)
+
+    def probed(self, batch: Batch, policy: Policy) -> Verdict:
+        """Tell what the probe said; see Store."""
+        now_ms = self._clock_ms()
+        with self._table.locked(batch.cluster):
+            record = self._current(batch.cluster, batch.endpoint, batch.workload, now_ms)
+            record, answer = judge_probe(record, batch.run.any_success, batch.generation, policy, now_ms)
+            self._table.save(batch.cluster, batch.endpoint, record)
+        return replace(answer, by=batch.by) if answer.outcome == EJECTED else answer
 
     def forget(self, cluster: str, endpoint: str, workload: str) -> None:
         """Drop the record unless another workload has taken the address."""
@@ -148,4 +186,5 @@ def _ejection(endpoint: str, record: Record, now_ms: int) -> Ejection:
         backoff=record.backoff,
         by="",
         reason=CONSECUTIVE_5XX,
+        probe_in_ms=max(0, record.probe_at_ms - now_ms) if record.probe_at_ms else NO_PROBE,
     )

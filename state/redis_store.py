@@ -15,7 +15,7 @@ from redis.retry import Retry
 from state.failures import unavailable
 from state.keys import Keys, text_of, word
 from state.scripts import source
-from state.store import Batch, ClusterView, Ejection, Glance, Policy, Verdict
+from state.store import Batch, Claim, ClusterView, Ejection, Glance, Policy, Verdict
 from state.subscription import Subscription
 
 
@@ -41,29 +41,38 @@ class RedisStore:
     def __init__(self, client: redis.Redis, prefix: str = "waypoint") -> None:
         self._client = client
         self._prefix = prefix
-        self._report, self._sync, self._offer, self._forget = (
-            client.register_script(source(name)) for name in ("report", "sync", "offer", "forget")
+        self._report, self._sync, self._offer, self._forget, self._claim, self._probed = (
+            client.register_script(source(name))
+            for name in ("report", "sync", "offer", "forget", "claim_probe", "probed")
         )
 
     def report(self, batch: Batch, policy: Policy) -> Verdict:
         """Count a batch and decide."""
-        arguments: list[str | int] = [
-            word(batch.workload),
-            batch.generation,
-            batch.lead,
-            int(batch.any_success),
-            batch.trail,
-            batch.best_run,
-            batch.last_status,
-            word(batch.by),
-            policy.consecutive_5xx,
-            policy.interval_ms,
-            policy.base_ejection_ms,
-            policy.max_ejection_percent,
-            policy.endpoints,
+        run = batch.run
+        outcomes = [
+            run.lead,
+            int(run.any_success),
+            run.trail,
+            run.best,
+            run.lead_local,
+            run.trail_local,
+            run.best_external,
         ]
         with unavailable():
+            arguments = [*_told(batch), *outcomes, *_rules(policy)]
             return _verdict(self._on_endpoint(self._report, batch.cluster, batch.endpoint, arguments))
+
+    def claim_probe(self, cluster: str, endpoint: str, by: str, lease_ms: int) -> Claim:
+        """Ask to probe an ejected endpoint; see Store."""
+        with unavailable():
+            granted, wait_ms = self._on_endpoint(self._claim, cluster, endpoint, [word(by), lease_ms])
+            return Claim(granted == 1, int(wait_ms))
+
+    def probed(self, batch: Batch, policy: Policy) -> Verdict:
+        """Tell what the probe said; see Store."""
+        with unavailable():
+            arguments = [*_told(batch), int(batch.run.any_success), *_rules(policy)]
+            return _verdict(self._on_endpoint(self._probed, batch.cluster, batch.endpoint, arguments))
 
     def _on_endpoint(self, script: Any, cluster: str, endpoint: str, arguments: list[str | int]) -> Any:
         keys = Keys(self._prefix, cluster)
@@ -79,15 +88,15 @@ class RedisStore:
             ejected = frozenset(name for name, text in zip(endpoints, out, strict=True) if text is not None)
             return Glance(int(version or 0), epoch or "", ejected)
 
-    def sync(self, cluster: str, endpoints: Sequence[str]) -> ClusterView:
+    def sync(self, cluster: str, endpoints: Sequence[str], rule: str = "") -> ClusterView:
         """The whole state of `endpoints`; takes note of keys that were set or deleted by hand, creates a missing
         epoch."""
         keys = Keys(self._prefix, cluster)
-        names = [keys.ejected, keys.log, keys.version, keys.epoch]
+        names = [keys.ejected, keys.log, keys.version, keys.epoch, keys.rule]
         for endpoint in endpoints:
             names += [keys.eject(endpoint), keys.endpoint(endpoint)]
         with unavailable():
-            reply = self._sync(keys=names, args=[keys.events, uuid4().hex, *endpoints])
+            reply = self._sync(keys=names, args=[keys.events, uuid4().hex, rule, *endpoints])
             version, epoch, ejections, dirty, generations = cast(list[Any], reply)
             return ClusterView(
                 version=int(version),
@@ -108,6 +117,7 @@ class RedisStore:
         failures: int,
         ejections: int,
         backoff: int,
+        probe_in_ms: int,
         policy: Policy,
         by: str,
     ) -> Verdict:
@@ -120,6 +130,7 @@ class RedisStore:
             failures,
             ejections,
             backoff,
+            probe_in_ms,
             policy.max_ejection_percent,
             policy.endpoints,
             word(by),
@@ -140,9 +151,26 @@ class RedisStore:
         return subscription
 
 
+def _told(batch: Batch) -> list[str | int]:
+    return [word(batch.workload), batch.generation, batch.last_status, word(batch.by), batch.evidence]
+
+
+def _rules(policy: Policy) -> list[int]:
+    return [
+        policy.consecutive_5xx,
+        policy.interval_ms,
+        policy.base_ejection_ms,
+        policy.max_ejection_percent,
+        policy.endpoints,
+        policy.min_run_ms,
+        policy.local_origin_quorum,
+        int(policy.probe),
+    ]
+
+
 def _verdict(reply: list[Any]) -> Verdict:
     outcome, *numbers, by = reply
-    failures, generation, ejections, backoff, left_ms, ejection_ms, version = map(int, numbers)
+    failures, generation, ejections, backoff, left_ms, ejection_ms, version, wait_ms, probe_in_ms = map(int, numbers)
     return Verdict(
         outcome=str(outcome),
         failures=failures,
@@ -153,12 +181,14 @@ def _verdict(reply: list[Any]) -> Verdict:
         ejection_ms=ejection_ms,
         version=version,
         by=text_of(by),
+        wait_ms=wait_ms,
+        probe_in_ms=probe_in_ms,
     )
 
 
 def _ejection(row: list[Any]) -> Ejection:
     endpoint, workload, *numbers, by, reason = row
-    left_ms, ejection_ms, generation, failures, ejections, backoff = map(int, numbers)
+    left_ms, ejection_ms, generation, failures, ejections, backoff, probe_in_ms = map(int, numbers)
     return Ejection(
         endpoint=str(endpoint),
         workload=text_of(workload),
@@ -170,4 +200,5 @@ def _ejection(row: list[Any]) -> Ejection:
         backoff=backoff,
         by=text_of(by),
         reason=text_of(reason),
+        probe_in_ms=probe_in_ms,
     )

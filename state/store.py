@@ -9,15 +9,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from state.run import Run
+
 COUNTED = "counted"  # the run of failures is now `Verdict.failures`
+TOO_SOON = "too_soon"  # the run reached the threshold but is too young: report an empty run in `Verdict.wait_ms`
+UNCONFIRMED = "unconfirmed"  # it did, but only by local-origin failures of fewer replicas than the quorum
 CLEAN = "clean"  # the run is 0: the endpoint needs no reports of success
 EJECTED = "ejected"  # this very report ejected the endpoint
 ALREADY_EJECTED = "already_ejected"  # it was out before; nothing was counted
 OVERFLOW = "overflow"  # the run reached the threshold but the cap forbids; the run starts again
 STALE = "stale"  # evidence from before an ejection; nothing was counted, `Verdict.generation` is the current one
+RETURNED = "returned"  # a probe succeeded: the endpoint is back
 
 CONSECUTIVE_5XX = "consecutive_5xx"
+PROBE_FAILED = "probe_failed"
 BY_HAND = "by_hand"
+
+# A run must be so old before it ejects: about four times the one-way delay to the store, so that a success seen
+# elsewhere, before its worker heard that successes matter now, would have been followed by another that was told.
+MIN_RUN_MS = 2
+# With recovery by probe an endpoint that nobody probes (there are no requests) is back after this long all the same.
+PROBE_AWAITED_MS = 600_000
+
+
+NO_PROBE = -1
 
 
 class StoreUnavailable(Exception):
@@ -33,22 +48,23 @@ class Policy:
     base_ejection_ms: int
     max_ejection_percent: int  # 0..100
     endpoints: int  # how many the cluster has
+    min_run_ms: int = 0  # younger runs wait
+    local_origin_quorum: int = 1  # local-origin failures count once so many replicas see them in one run
+    probe: bool = False  # an ejection ends with a request that succeeds, not with its time
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Outcomes of attempts on one endpoint, in order, summarised as `decide.Run` does."""
+    """Outcomes of attempts on one endpoint, in order."""
 
     cluster: str
     endpoint: str
     workload: str  # "" when not known
     generation: int  # the endpoint's generation when the attempts were dispatched
-    lead: int  # failures before the first success (all of them without a success)
-    any_success: bool
-    trail: int  # failures after the last success (all of them without a success)
-    best_run: int  # longest run of failures inside
+    run: Run
     last_status: int
     by: str  # who reports
+    evidence: str = ""  # the last failures, "status@reporter/request-id", separated by commas
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +80,8 @@ class Verdict:
     ejection_ms: int  # how long the ejection is in all
     version: int
     by: str  # who ejected it, "" when it is not ejected
+    wait_ms: int = 0  # of "too_soon"
+    probe_in_ms: int = NO_PROBE  # until the endpoint may be probed, NO_PROBE: it is back when its time is over
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +97,16 @@ class Ejection:
     ejections: int
     backoff: int
     by: str
-    reason: str  # "consecutive_5xx", "by_hand", or what the hand that set it wrote
+    reason: str  # "consecutive_5xx", "probe_failed", "by_hand", or what the hand that set it wrote
+    probe_in_ms: int = NO_PROBE
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Whether the caller may probe an endpoint with one request; if not, when to ask again."""
+
+    granted: bool
+    wait_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +138,9 @@ class Store(Protocol):
     def glance(self, cluster: str, endpoints: Sequence[str]) -> Glance:
         """Version, epoch and who of `endpoints` is ejected."""
 
-    def sync(self, cluster: str, endpoints: Sequence[str]) -> ClusterView:
-        """The whole state of `endpoints`; creates the epoch when it is missing."""
+    def sync(self, cluster: str, endpoints: Sequence[str], rule: str = "") -> ClusterView:
+        """The whole state of `endpoints`; creates the epoch when it is missing. `rule`, if given, is kept for people to
+        read."""
 
     def offer(
         self,
@@ -125,6 +153,7 @@ class Store(Protocol):
         failures: int,
         ejections: int,
         backoff: int,
+        probe_in_ms: int,
         policy: Policy,
         by: str,
     ) -> Verdict:
@@ -133,6 +162,15 @@ class Store(Protocol):
 
         "ejected" or "already_ejected": it stands, with the verdict's `left_ms`. "stale" (this generation is known and
         over) or "overflow" (no room under the cap): the caller lifts it.
+        """
+
+    def claim_probe(self, cluster: str, endpoint: str, by: str, lease_ms: int) -> Claim:
+        """Ask to probe an ejected endpoint; for `lease_ms` nobody else may, unless its ejection changes."""
+
+    def probed(self, batch: Batch, policy: Policy) -> Verdict:
+        """Tell what the probe said, `batch.run` being its one outcome.
+
+        "returned": it is back, for everybody. "ejected": out for longer. "stale": something else has happened since.
         """
 
     def forget(self, cluster: str, endpoint: str, workload: str) -> None:

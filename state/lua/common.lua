@@ -9,6 +9,8 @@ local OVERFLOW_LOG_MS = 60000    -- an endpoint's overflows are logged at most t
 local MAX_EJECTION_MS = 300000   -- Envoy's max_ejection_time
 local FOREVER_MS = 4102444800000 -- an eject key without expiry: until the year 2100
 local SLACK_MS = 100             -- TIME and the clock that expires keys may differ a little inside a script
+local PROBE_AWAITED_MS = 600000  -- with recovery by probe, an endpoint nobody probes is back so long after its time
+local EVIDENCE = 8               -- so many of the last failures of a run are kept
 
 local EJECTED_KEY, LOG_KEY, VERSION_KEY, CHANNEL = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 
@@ -17,9 +19,10 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
 local NUMBERS = {
   'failures', 'generation', 'ejections', 'backoff', 'consecutive_5xx', 'ejection_ms', 'ejected_until_ms',
-  'unejected_at_ms', 'last_status', 'overflows', 'overflow_logged_ms',
+  'unejected_at_ms', 'last_status', 'overflows', 'overflow_logged_ms', 'run_since_ms', 'local_failures', 'probe_at_ms',
+  'probe_until_ms',
 }
-local WORDS = { 'workload', 'reporters', 'by', 'reason' }
+local WORDS = { 'workload', 'reporters', 'local_reporters', 'evidence', 'by', 'reason', 'prober' }
 
 local function number(text)
   return tonumber(text or 0) or 0
@@ -44,28 +47,39 @@ end
 local function reset(r, workload)
   for _, name in ipairs(NUMBERS) do r[name] = 0 end
   for _, name in ipairs(WORDS) do r[name] = '' end
-  r.workload, r.left = workload, 0
+  r.workload, r.left, r.stored = workload, 0, {}
 end
 
 local function read(r)
-  local numbers = redis.call('HMGET', r.hash_key, unpack(NUMBERS))
-  local words = redis.call('HMGET', r.hash_key, unpack(WORDS))
-  for i, name in ipairs(NUMBERS) do r[name] = number(numbers[i]) end
-  for i, name in ipairs(WORDS) do r[name] = words[i] or '' end
+  local flat = redis.call('HGETALL', r.hash_key)
+  r.stored = {}
+  for i = 1, #flat, 2 do r.stored[flat[i]] = flat[i + 1] end
+  for _, name in ipairs(NUMBERS) do r[name] = number(r.stored[name]) end
+  for _, name in ipairs(WORDS) do r[name] = r.stored[name] or '' end
 end
 
+-- Writes what has changed. A field that is missing reads as 0 or ''.
 local function save(r)
   local flat = {}
-  for _, name in ipairs(WORDS) do
-    flat[#flat + 1] = name
-    flat[#flat + 1] = r[name]
+  local function keep(name, text, nothing)
+    if (r.stored[name] or nothing) == text then return end
+    r.stored[name] = text
+    flat[#flat + 1], flat[#flat + 2] = name, text
   end
-  for _, name in ipairs(NUMBERS) do
-    flat[#flat + 1] = name
-    flat[#flat + 1] = whole(r[name])
-  end
-  redis.call('HSET', r.hash_key, unpack(flat))
+  for _, name in ipairs(WORDS) do keep(name, r[name], '') end
+  for _, name in ipairs(NUMBERS) do keep(name, whole(r[name]), '0') end
+  if #flat > 0 then redis.call('HSET', r.hash_key, unpack(flat)) end
   redis.call('PEXPIREAT', r.hash_key, whole(math.max(now, r.ejected_until_ms) + IDLE_MS))
+end
+
+local function without_run(r)
+  r.failures, r.run_since_ms, r.local_failures, r.reporters, r.local_reporters = 0, 0, 0, '', ''
+end
+
+-- Milliseconds until the endpoint may be probed; -1: it comes back by itself.
+local function probe_in(r)
+  if r.left == 0 or r.probe_at_ms == 0 then return -1 end
+  return math.max(0, r.probe_at_ms - now)
 end
 
 -- One line of text; state/events.py reads it back.
@@ -81,16 +95,21 @@ local function publish(kind, r, at_version, why)
     'ejection_ms=' .. whole(r.left > 0 and r.ejection_ms or 0),
     'ejections=' .. whole(r.ejections),
     'backoff=' .. whole(r.backoff),
+    'probe_in_ms=' .. whole(probe_in(r)),
     'by=' .. r.by,
     'reason=' .. (why or r.reason),
   }, ' '))
 end
 
-local function log(kind, r, why, by)
-  redis.call('XADD', LOG_KEY, 'MAXLEN', '~', whole(LOG_ENTRIES), '*',
-    'kind', kind, 'endpoint', r.endpoint, 'workload', r.workload, 'why', why,
-    'consecutive_5xx', whole(r.consecutive_5xx), 'ejections', whole(r.ejections), 'backoff', whole(r.backoff),
-    'ejection_time', seconds(r.ejection_ms), 'generation', whole(r.generation), 'by', by)
+-- `evidence`: the failures that are the reason, '' for what has none.
+local function log(kind, r, why, by, evidence)
+  local entry = {
+    'kind', kind, 'endpoint', r.endpoint, 'workload', r.workload, 'why', why, 'consecutive_5xx', whole(r.consecutive_5xx),
+    'ejections', whole(r.ejections), 'backoff', whole(r.backoff), 'ejection_time', seconds(r.ejection_ms),
+    'generation', whole(r.generation), 'by', by,
+  }
+  if evidence and evidence ~= '' then entry[#entry + 1], entry[#entry + 2] = 'evidence', evidence end
+  redis.call('XADD', LOG_KEY, 'MAXLEN', '~', whole(LOG_ENTRIES), '*', unpack(entry))
 end
 
 -- Tell everybody of a change that moves the version.
@@ -100,7 +119,8 @@ end
 
 -- The record is out until r.ejected_until_ms; the caller has set who, why and for how long.
 local function mark_ejected(r)
-  r.failures, r.reporters = 0, ''
+  without_run(r)
+  r.prober, r.probe_until_ms = '', 0
   r.left = r.ejected_until_ms - now
   r.unejected_at_ms = r.ejected_until_ms
   redis.call('ZADD', EJECTED_KEY, whole(r.ejected_until_ms), r.endpoint)
@@ -113,7 +133,7 @@ local function eject_key_text(r)
     'reason=' .. r.reason, 'consecutive_5xx=' .. whole(r.consecutive_5xx), 'ejections=' .. whole(r.ejections),
     'backoff=' .. whole(r.backoff), 'ejection_time=' .. seconds(r.ejection_ms), 'workload=' .. r.workload,
     'generation=' .. whole(r.generation), 'by=' .. r.by,
-  }, ' ')
+  }, ' ') .. (r.probe_at_ms > 0 and ' recovery=probe' or '')
 end
 
 -- Absolute expiry, so that the key and r.ejected_until_ms end in the same millisecond.
@@ -122,7 +142,8 @@ local function write_eject_key(r)
 end
 
 local function mark_unejected(r)
-  r.ejected_until_ms, r.left, r.failures, r.reporters = 0, 0, 0, ''
+  without_run(r)
+  r.ejected_until_ms, r.left, r.probe_at_ms, r.prober, r.probe_until_ms = 0, 0, 0, '', 0
   redis.call('ZREM', EJECTED_KEY, r.endpoint)
 end
 
@@ -132,12 +153,13 @@ local function expired(r)
   log('uneject', r, 'expired', r.by)
 end
 
-local function lifted_by_hand(r)
+-- Back before its time.
+local function lifted(r, kind, why, by)
   mark_unejected(r)
   r.unejected_at_ms = now
   save(r)
-  announce('uneject', r, 'by_hand')
-  log('by_hand', r, 'unejected', 'hand')
+  announce('uneject', r, kind == 'by_hand' and 'by_hand' or why)
+  log(kind, r, why, by)
 end
 
 -- Somebody wrote the eject key. If it is our own text, only the hash was lost; else old evidence is fenced by a new generation.
@@ -155,13 +177,17 @@ local function adopt(r)
   r.consecutive_5xx = number(named(text, 'consecutive_5xx'))
   r.ejections = math.max(r.ejections, number(named(text, 'ejections')))
   r.backoff = math.max(r.backoff, number(named(text, 'backoff')))
-  r.ejection_ms, r.ejected_until_ms = r.left, now + r.left
+  r.ejection_ms, r.ejected_until_ms, r.probe_at_ms = r.left, now + r.left, 0
+  if ours and named(text, 'recovery') == 'probe' then
+    r.ejection_ms = math.max(1, r.left - PROBE_AWAITED_MS)
+    r.probe_at_ms = now + r.ejection_ms
+  end
   mark_ejected(r)
   if not ours then log('by_hand', r, 'ejected', r.by) end
 end
 
 local function changed_by_hand(r)
-  r.ejection_ms, r.ejected_until_ms = r.left, now + r.left
+  r.ejection_ms, r.ejected_until_ms, r.probe_at_ms = r.left, now + r.left, 0
   mark_ejected(r)
   log('by_hand', r, 'changed', 'hand')
 end
@@ -172,7 +198,7 @@ local function settle(r)
   if left == -2 then
     r.left = 0
     if r.ejected_until_ms > now + SLACK_MS then
-      lifted_by_hand(r)
+      lifted(r, 'by_hand', 'unejected', 'hand')
     elseif r.ejected_until_ms > 0 then
       expired(r)
     end
@@ -197,12 +223,9 @@ end
 local function identify(r, workload)
   if workload == '' or r.workload == workload then return end
   if r.workload ~= '' then
-    local was_ejected = r.left > 0
-    if was_ejected then
+    if r.left > 0 then
       redis.call('DEL', r.eject_key)
-      mark_unejected(r)
-      announce('uneject', r, 'new_workload')
-      log('uneject', r, 'new_workload', workload)
+      lifted(r, 'uneject', 'new_workload', workload)
     end
     redis.call('DEL', r.hash_key)
     reset(r, workload)
@@ -234,14 +257,53 @@ local function overflowed(r, by)
   r.overflows = r.overflows + 1
   if now - r.overflow_logged_ms >= OVERFLOW_LOG_MS then
     r.overflow_logged_ms = now
-    log('overflow', r, 'max_ejection_percent', by)
+    log('overflow', r, 'max_ejection_percent', by, r.evidence)
   end
 end
 
-local function verdict(outcome, r)
+-- The rules of the caller's configuration, eight arguments from ARGV[at] on, as state/redis_store.py writes them.
+local function policy_at(at)
+  return {
+    threshold = number(ARGV[at]), interval = math.max(1, number(ARGV[at + 1])), base = number(ARGV[at + 2]),
+    max_percent = number(ARGV[at + 3]), endpoints = number(ARGV[at + 4]), min_run = number(ARGV[at + 5]),
+    quorum = number(ARGV[at + 6]), probe = ARGV[at + 7] == '1',
+  }
+end
+
+-- Envoy's multiplier: one less per healthy interval, one more now, overshooting the maximum by at most one.
+local function next_backoff(r, policy)
+  local healthy = math.floor(math.max(0, now - r.unejected_at_ms) / policy.interval)
+  local backoff = math.max(0, r.backoff - healthy)
+  if backoff * policy.base < math.max(MAX_EJECTION_MS, policy.base) + policy.base then return backoff + 1 end
+  return backoff
+end
+
+-- Out from now on, for a run of so many failures, or (1) a probe that failed.
+local function eject(r, run, policy, reason, by)
+  r.backoff = next_backoff(r, policy)
+  r.ejection_ms = math.min(policy.base * r.backoff, math.max(MAX_EJECTION_MS, policy.base))
+  r.probe_at_ms = policy.probe and now + r.ejection_ms or 0
+  r.ejected_until_ms = now + r.ejection_ms + (policy.probe and PROBE_AWAITED_MS or 0)
+  r.generation, r.ejections, r.consecutive_5xx = r.generation + 1, r.ejections + 1, run
+  r.by, r.reason = by, reason
+  write_eject_key(r)
+  mark_ejected(r)
+  log('eject', r, reason, by, r.evidence)
+end
+
+-- Adds the newest failures to those kept, or starts again with them.
+local function keep_evidence(r, more, fresh)
+  if more == '' then return end
+  local all, last = {}, {}
+  for item in string.gmatch(fresh and more or r.evidence .. ',' .. more, '[^,]+') do all[#all + 1] = item end
+  for i = math.max(1, #all - EVIDENCE + 1), #all do last[#last + 1] = all[i] end
+  r.evidence = table.concat(last, ',')
+end
+
+local function verdict(outcome, r, wait)
   local out = r.left > 0
   return {
     outcome, out and r.consecutive_5xx or r.failures, r.generation, r.ejections, r.backoff,
-    r.left, out and r.ejection_ms or 0, version(), out and r.by or '',
+    r.left, out and r.ejection_ms or 0, version(), wait or 0, probe_in(r), out and r.by or '',
   }
 end

@@ -7,9 +7,7 @@ local r = load(ARGV[2], KEYS[4], KEYS[5])
 if r.workload ~= '' and ARGV[3] ~= '' and r.workload ~= ARGV[3] then return 0 end
 if r.left > 0 then
   redis.call('DEL', r.eject_key)
-  mark_unejected(r)
-  announce('uneject', r, 'removed')
-  log('uneject', r, 'removed', r.by)
+  lifted(r, 'uneject', 'removed', r.by)
 end
 redis.call('DEL', r.hash_key)
 return 1

@@ -1,85 +1,100 @@
 -- report.lua: count a batch of outcomes of one endpoint and decide. Specification: state/decide.py `decide`.
 -- KEYS   ejected, log, version, eject key, endpoint hash
--- ARGV   1 channel  2 endpoint  3 workload  4 generation  5 lead  6 any_success (0/1)  7 trail  8 best_run  9 last_status  10 by
---        11 consecutive_5xx (threshold, 0: never)  12 interval_ms  13 base_ejection_ms  14 max_ejection_percent  15 endpoints
--- reply  outcome, failures, generation, ejections, backoff, left_ms, ejection_ms, version, by
+-- ARGV   1 channel  2 endpoint  3 workload  4 generation  5 last_status  6 by  7 evidence
+--        8 lead  9 any_success (0/1)  10 trail  11 best  12 lead_local  13 trail_local  14 best_external
+--        15-22 policy: consecutive_5xx (0: never), interval_ms, base_ejection_ms, max_ejection_percent, endpoints, min_run_ms,
+--        local_origin_quorum, probe (0/1)
+-- reply  outcome, failures, generation, ejections, backoff, left_ms, ejection_ms, version, wait_ms, probe_in_ms, by
 
-local endpoint, workload, by = ARGV[2], ARGV[3], ARGV[10]
-local generation, lead, any_success = number(ARGV[4]), number(ARGV[5]), ARGV[6] == '1'
-local trail, best_run = number(ARGV[7]), number(ARGV[8])
-local threshold, interval, base = number(ARGV[11]), math.max(1, number(ARGV[12])), number(ARGV[13])
+local generation, status, by, evidence = number(ARGV[4]), number(ARGV[5]), ARGV[6], ARGV[7]
+local lead, any_success, trail, best = number(ARGV[8]), ARGV[9] == '1', number(ARGV[10]), number(ARGV[11])
+local lead_local, trail_local, best_external = number(ARGV[12]), number(ARGV[13]), number(ARGV[14])
+local policy = policy_at(15)
 
-local r = load(endpoint, KEYS[4], KEYS[5])
-identify(r, workload)
+local r = load(ARGV[2], KEYS[4], KEYS[5])
+identify(r, ARGV[3])
 if r.left > 0 then return verdict('already_ejected', r) end
 if generation < r.generation then return verdict('stale', r) end
 
-local before = r.failures
+local was_dirty = r.failures > 0
 local adopted = generation > r.generation
 if adopted then  -- an ejection this server does not know of has used up the evidence
-  r.generation, r.failures, r.reporters = generation, 0, ''
+  r.generation = generation
+  without_run(r)
+end
+local before, before_local = r.failures, r.local_failures
+
+-- The names with `name` among them; a list of a fleet's replicas, cut off where it would grow too long to read.
+local function with(names, name)
+  if names == '' then return name end
+  if #names > 500 or string.find(',' .. names .. ',', ',' .. name .. ',', 1, true) then return names end
+  return names .. ',' .. name
 end
 
--- Length of the run at the failure that reached the threshold, counting one by one; 0: not reached.
-local function crossed_at()
-  if threshold <= 0 then return 0 end
-  if lead > 0 and r.failures + lead >= threshold then return math.max(threshold, r.failures + 1) end
-  return best_run >= threshold and threshold or 0
+local function count(names)
+  return names == '' and 0 or select(2, string.gsub(names, ',', ',')) + 1
 end
 
-local function after_overflow()
-  if any_success then return trail % threshold end
-  return (r.failures + lead - math.max(threshold, r.failures + 1)) % threshold
+-- The run with the failures up to the first success.
+local function join()
+  r.failures, r.local_failures = before + lead, before_local + lead_local
+  if r.run_since_ms == 0 and lead > 0 then r.run_since_ms = now end
+  if lead > 0 then r.reporters = with(r.reporters, by) end
+  if lead_local > 0 then r.local_reporters = with(r.local_reporters, by) end
 end
 
--- Envoy's multiplier: one less per healthy interval, one more now, overshooting the maximum by at most one.
-local function next_backoff()
-  local healthy = math.floor(math.max(0, now - r.unejected_at_ms) / interval)
-  local backoff = math.max(0, r.backoff - healthy)
-  if backoff * base < math.max(MAX_EJECTION_MS, base) + base then return backoff + 1 end
-  return backoff
+-- A run of failures that has just begun.
+local function restart(failures, locals)
+  without_run(r)
+  r.failures, r.local_failures = failures, locals
+  if failures > 0 then r.run_since_ms, r.reporters = now, by end
+  if locals > 0 then r.local_reporters = by end
 end
 
-local function eject(run)
-  r.backoff = next_backoff()
-  r.ejection_ms = math.min(base * r.backoff, math.max(MAX_EJECTION_MS, base))
-  r.ejected_until_ms = now + r.ejection_ms
-  r.generation, r.ejections, r.consecutive_5xx = r.generation + 1, r.ejections + 1, run
-  r.by, r.reason, r.last_status = by, 'consecutive_5xx', number(ARGV[9])
-  write_eject_key(r)
-  mark_ejected(r)
-  log('eject', r, r.reason, by)
+-- Length of the run at the failure that reached the threshold, counting one by one; 0: not reached. Without those of
+-- local origin unless `confirmed`.
+local function crossed_at(confirmed)
+  local failures = confirmed and before or before - before_local
+  local added = confirmed and lead or lead - lead_local
+  if policy.threshold <= 0 then return 0 end
+  if (lead > 0 or not any_success) and failures + added >= policy.threshold then
+    return math.max(policy.threshold, failures + math.min(1, added))
+  end
+  return (policy.quorum <= 1 and best or best_external) >= policy.threshold and policy.threshold or 0
+end
+
+-- Keep the run, and tell the fleet when it starts or stops caring for successes of this endpoint.
+local function keep(traceless)
+  if traceless then return end
+  r.last_status = status
+  save(r)
+  if not was_dirty and r.failures > 0 then publish('dirty', r, version()) end
+  if was_dirty and r.failures == 0 then publish('clean', r, version()) end
+end
+
+keep_evidence(r, evidence, any_success or before == 0)
+join()
+local crossing = crossed_at(policy.quorum <= 1 or count(r.local_reporters) >= policy.quorum)
+if crossing == 0 then
+  if any_success then restart(trail, trail_local) end
+  keep(r.failures == 0 and not was_dirty and not adopted)  -- a success of a clean endpoint leaves no trace
+  return verdict(crossed_at(true) > 0 and 'unconfirmed' or r.failures > 0 and 'counted' or 'clean', r)
+end
+
+local wait = any_success and 0 or r.run_since_ms + policy.min_run - now
+if wait > 0 then
+  keep()
+  return verdict('too_soon', r, wait)
+end
+
+if under_cap(r, policy.max_percent, policy.endpoints) then
+  if status > 0 then r.last_status = status end
+  eject(r, crossing, policy, 'consecutive_5xx', by)
   return verdict('ejected', r)
 end
-
--- Reporters of the current run, so that a reader sees whether one replica or all of them suffer.
-local function add_reporter()
-  if r.failures == 0 then
-    r.reporters = ''
-  elseif any_success or before == 0 then
-    r.reporters = by
-  elseif #r.reporters < 500 and not string.find(',' .. r.reporters .. ',', ',' .. by .. ',', 1, true) then
-    r.reporters = r.reporters .. ',' .. by
-  end
-end
-
--- Keep the new run, and tell the fleet when it starts or stops caring for successes of this endpoint.
-local function keep(failures)
-  r.failures, r.last_status = failures, number(ARGV[9])
-  add_reporter()
-  save(r)
-  if before == 0 and failures > 0 then publish('dirty', r, version()) end
-  if before > 0 and failures == 0 then publish('clean', r, version()) end
-end
-
-local run = crossed_at()
-if run == 0 then
-  local failures = any_success and trail or r.failures + lead
-  if failures > 0 or before > 0 or adopted then keep(failures) end  -- a success of a clean endpoint leaves no trace
-  return verdict(failures > 0 and 'counted' or 'clean', r)
-end
-if under_cap(r, number(ARGV[14]), number(ARGV[15])) then return eject(run) end
-r.consecutive_5xx = run
+r.consecutive_5xx = crossing
 overflowed(r, by)
-keep(after_overflow())
+local left = any_success and trail or r.failures - crossing
+restart(left % policy.threshold, 0)
+keep()
 return verdict('overflow', r)

@@ -1,19 +1,25 @@
 -- sync.lua: the whole state of some endpoints; brings records into line with keys that were set or deleted by hand.
--- KEYS   ejected, log, version, epoch, then for each endpoint: eject key, endpoint hash
--- ARGV   1 channel  2 epoch to use if there is none  then the endpoints, in the order of their keys
+-- KEYS   ejected, log, version, epoch, rule, then for each endpoint: eject key, endpoint hash
+-- ARGV   1 channel  2 epoch to use if there is none  3 the rule in force, as text for people  then the endpoints, in the
+--        order of their keys
 -- reply  version, epoch,
---        ejections: {endpoint, workload, left_ms, ejection_ms, generation, failures, ejections, backoff, by, reason}...,
+--        ejections: {endpoint, workload, left_ms, ejection_ms, generation, failures, ejections, backoff, probe_in_ms, by,
+--        reason}...,
 --        dirty: {endpoint, failures}..., generations: {endpoint, generation}...
 
+local RULE_MS = 604800000  -- a rule nobody has told of for a week is nobody's
+
 redis.call('SET', KEYS[4], ARGV[2], 'NX')
+if ARGV[3] ~= '' then redis.call('SET', KEYS[5], ARGV[3], 'PX', whole(RULE_MS)) end
 
 local ejections, dirty, generations = {}, {}, {}
-for i = 3, #ARGV do
-  local at = 5 + (i - 3) * 2
+for i = 4, #ARGV do
+  local at = 6 + (i - 4) * 2
   local r = load(ARGV[i], KEYS[at], KEYS[at + 1])
   if r.left > 0 then
     ejections[#ejections + 1] = {
-      r.endpoint, r.workload, r.left, r.ejection_ms, r.generation, r.consecutive_5xx, r.ejections, r.backoff, r.by, r.reason,
+      r.endpoint, r.workload, r.left, r.ejection_ms, r.generation, r.consecutive_5xx, r.ejections, r.backoff,
+      probe_in(r), r.by, r.reason,
     }
   end
   if r.failures > 0 then dirty[#dirty + 1] = { r.endpoint, r.failures } end

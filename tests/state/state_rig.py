@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import redis
 
-from state.decide import Run
 from state.keys import Keys
-from state.store import Batch, Policy, Store, Verdict
+from state.run import FAILURE, LOCAL_FAILURE, SUCCESS, Run
+from state.store import NO_PROBE, Batch, Policy, Store, Verdict
 
 CLUSTER = "httpbin/in-ambient:8000"
 A, B, C = "10.10.0.16:8080", "10.10.0.17:8080", "10.10.0.18:8080"
@@ -16,17 +16,16 @@ KEYS = Keys("waypoint", CLUSTER)
 
 
 def batch(outcomes: str, endpoint: str = A, workload: str = "pod-a", generation: int = 0, by: str = "r1/w1") -> Batch:
-    """`outcomes` as letters, F a failure, S a success."""
-    run = Run.of(letter == "S" for letter in outcomes)
+    """`outcomes` as letters: F a failure the endpoint answered, L one of local origin, S a success."""
+    run = Run()
+    for letter in outcomes:
+        run = run.combine({"F": FAILURE, "L": LOCAL_FAILURE, "S": SUCCESS}[letter])
     return Batch(
         cluster=CLUSTER,
         endpoint=endpoint,
         workload=workload,
         generation=generation,
-        lead=run.lead,
-        any_success=run.any_success,
-        trail=run.trail,
-        best_run=run.best,
+        run=run,
         last_status=200 if outcomes.endswith("S") else 503,
         by=by,
     )
@@ -55,6 +54,15 @@ class Rig:
         self.generations[endpoint] = verdict.generation
         return verdict
 
+    def probe(self, outcome: str, endpoint: str = A, policy: Policy = SEED, by: str = "r1/w1") -> Verdict | None:
+        """Claim the probe and, if it is granted, tell its one outcome; None if it is not."""
+        if not self.store.claim_probe(CLUSTER, endpoint, by, 1000).granted:
+            return None
+        generation = self.generations.get(endpoint, 0)
+        verdict = self.store.probed(batch(outcome, endpoint, "", generation, by), policy)
+        self.generations[endpoint] = verdict.generation
+        return verdict
+
     def offer(
         self,
         endpoint: str = A,
@@ -63,7 +71,9 @@ class Rig:
         generation: int = 1,
         policy: Policy = SEED,
     ) -> Verdict:
-        return self.store.offer(CLUSTER, endpoint, workload, left_ms, 30_000, generation, 3, 1, 1, policy, "r2/w1")
+        return self.store.offer(
+            CLUSTER, endpoint, workload, left_ms, 30_000, generation, 3, 1, 1, NO_PROBE, policy, "r2/w1"
+        )
 
     def ejected(self) -> frozenset[str]:
         return self.store.glance(CLUSTER, [A, B, C]).ejected

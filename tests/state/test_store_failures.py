@@ -13,7 +13,7 @@ from state_rig import CLUSTER, KEYS, SEED, A, batch
 
 from state.embedded import Embedded
 from state.redis_store import RedisStore, connect
-from state.store import StoreUnavailable
+from state.store import NO_PROBE, StoreUnavailable
 
 Start = Callable[..., Embedded]
 
@@ -22,7 +22,7 @@ CALLS: list[Callable[[RedisStore], object]] = [
     lambda store: store.report(batch("F"), SEED),
     lambda store: store.glance(CLUSTER, [A]),
     lambda store: store.sync(CLUSTER, [A]),
-    lambda store: store.offer(CLUSTER, A, "pod-a", 1000, 1000, 1, 3, 1, 1, SEED, "r1"),
+    lambda store: store.offer(CLUSTER, A, "pod-a", 1000, 1000, 1, 3, 1, 1, NO_PROBE, SEED, "r1"),
     lambda store: store.forget(CLUSTER, A, "pod-a"),
     lambda store: store.subscribe([CLUSTER]),
 ]
@@ -126,7 +126,9 @@ def test_a_server_restarted_empty_has_another_epoch_and_takes_offers(start: Star
         second = start(first.port, insist=True)
         assert second.port == first.port
         assert store.glance(CLUSTER, [A]).epoch == ""
-        offered = store.offer(CLUSTER, A, "pod-a", verdict.left_ms, verdict.ejection_ms, 1, 3, 1, 1, SEED, "r1")
+        offered = store.offer(
+            CLUSTER, A, "pod-a", verdict.left_ms, verdict.ejection_ms, 1, 3, 1, 1, NO_PROBE, SEED, "r1"
+        )
         assert offered.outcome == "ejected"
         assert store.sync(CLUSTER, [A]).epoch not in ("", epoch)
         assert 0 < client.pttl(KEYS.eject(A)) <= verdict.left_ms

@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from state_rig import CLUSTER, SEED, A, B, C, Rig, batch
 
-from state.decide import FAILURE, SUCCESS, Record, decide
+from state.decide import Record, decide
 from state.local_store import LocalStore, MemoryTable
 from state.redis_store import RedisStore
+from state.run import FAILURE, SUCCESS
 from state.store import Store, Verdict
 
 BATCHES = st.lists(st.text("FS", min_size=1, max_size=6), min_size=1, max_size=8)
@@ -53,22 +54,44 @@ def test_any_batching_over_any_reporters_on_a_server(
 
 Step = Callable[[Rig], Verdict | None]
 ENDPOINTS = st.sampled_from([A, B, C])
+REPLICAS = st.sampled_from(["r1", "r2", "r3"])
 WORKLOADS = st.sampled_from(["pod-a"] * 9 + ["pod-b"])
 POLICIES = st.builds(
-    lambda n, base, percent: replace(SEED, consecutive_5xx=n, base_ejection_ms=base, max_ejection_percent=percent),
+    lambda n, base, percent, age, quorum, probe: replace(
+        SEED,
+        consecutive_5xx=n,
+        base_ejection_ms=base,
+        max_ejection_percent=percent,
+        min_run_ms=age,
+        local_origin_quorum=quorum,
+        probe=probe,
+    ),
     st.integers(0, 4),
     st.sampled_from([1_000, 5_000]),
     st.sampled_from([30, 34, 67, 100]),
+    st.sampled_from([0, 0, 2]),
+    st.sampled_from([1, 1, 2, 3]),
+    st.sampled_from([False, False, True]),
 )
 REPORTS = st.builds(
-    lambda outcomes, endpoint, workload, policy, late: (
-        lambda rig: rig.report(outcomes, endpoint, workload, policy, max(0, rig.generations.get(endpoint, 0) + late))
+    lambda outcomes, endpoint, workload, policy, late, by: (
+        lambda rig: rig.report(
+            outcomes, endpoint, workload, policy, max(0, rig.generations.get(endpoint, 0) + late), by
+        )
     ),
-    st.text("FFS", max_size=5),
+    st.text("FFLLS", max_size=5),
     ENDPOINTS,
     WORKLOADS,
     POLICIES,
     st.sampled_from([0] * 8 + [-1, 1]),
+    REPLICAS,
+)
+PROBES = st.builds(
+    lambda outcome, endpoint, policy, by: lambda rig: rig.probe(outcome, endpoint, policy, by),
+    st.sampled_from("FS"),
+    ENDPOINTS,
+    POLICIES,
+    REPLICAS,
 )
 OFFERS = st.builds(
     lambda endpoint, workload, left, generation: lambda rig: rig.offer(endpoint, workload, left, generation),
@@ -81,16 +104,32 @@ FORGETS = st.builds(
     lambda endpoint, workload: lambda rig: rig.store.forget(CLUSTER, endpoint, workload), ENDPOINTS, WORKLOADS
 )
 # Not whole seconds: at the very millisecond of its end a key is still there, a local ejection is over.
-WAITS = st.sampled_from([7, 1_007, 6_007, 12_007]).map(lambda ms: lambda rig: rig.advance(ms))
+WAITS = st.sampled_from([1, 2, 7, 1_007, 6_007, 12_007, 605_007]).map(lambda ms: lambda rig: rig.advance(ms))
 
 
 def plain(answer: Verdict | None) -> Verdict | None:
     return None if answer is None else replace(answer, version=0, by="")
 
 
-@given(st.lists(st.one_of(REPORTS, REPORTS, REPORTS, WAITS, OFFERS, FORGETS), max_size=30))
-@settings(suppress_health_check=IN_FIXTURE, deadline=None, max_examples=60)
+HISTORIES = st.lists(st.one_of(REPORTS, REPORTS, REPORTS, WAITS, PROBES, OFFERS, FORGETS), max_size=30)
+
+
+@given(HISTORIES)
+@settings(suppress_health_check=IN_FIXTURE, deadline=None, max_examples=100)
 def test_the_scripts_do_what_the_specification_says(fake_time: FakeTime, steps: list[Step]) -> None:
+    agree(fake_time, steps)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@given(HISTORIES)
+@settings(suppress_health_check=[*IN_FIXTURE, HealthCheck.too_slow], deadline=None, max_examples=10_000)
+def test_the_scripts_do_what_the_specification_says_ten_thousand_times(fake_time: FakeTime, steps: list[Step]) -> None:
+    agree(fake_time, steps)
+
+
+def agree(fake_time: FakeTime, steps: list[Step]) -> None:
+    """The same history on the same clock leads the local store and the scripts to the same answers, one by one."""
     scripts, specification = fake_rig(fake_time), local_rig()
     for step in steps:
         assert plain(step(scripts)) == plain(step(specification))

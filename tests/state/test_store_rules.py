@@ -99,9 +99,14 @@ def test_a_new_workload_at_the_address_starts_anew(rig: Rig) -> None:
 def test_a_threshold_lowered_with_failures_counted(rig: Rig) -> None:
     five = replace(SEED, consecutive_5xx=5)
     assert rig.report("FFFF", policy=five).failures == 4
-    assert rig.report("S" * 0, policy=SEED).outcome == "counted"  # no new evidence, no ejection
+    assert rig.report("", policy=five).outcome == "counted"
     verdict = rig.report("F", policy=SEED)
     assert (verdict.outcome, verdict.failures) == ("ejected", 5)
+
+
+def test_a_success_does_not_eject_although_the_threshold_was_lowered(rig: Rig) -> None:
+    rig.report("FFFF", policy=replace(SEED, consecutive_5xx=5))
+    assert rig.report("S", policy=SEED).outcome == "clean"
 
 
 def test_a_percentage_lowered_while_one_is_out(rig: Rig) -> None:

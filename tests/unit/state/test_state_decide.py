@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from state.decide import Record, Run, accept, decide, identify, settle, under_cap
+from state.decide import Record, accept, decide, identify, settle, under_cap
+from state.run import Run
 from state.store import Policy, Verdict
 
 SEED = Policy(consecutive_5xx=3, interval_ms=10_000, base_ejection_ms=30_000, max_ejection_percent=50, endpoints=3)

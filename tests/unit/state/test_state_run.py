@@ -1,15 +1,22 @@
 """Summaries of outcomes: any batching of them must give the sequential answer."""
 
+from functools import reduce
 from itertools import groupby
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state.decide import FAILURE, SUCCESS, Record, Run, after_overflow, crossed_at, decide
+from state.decide import Record, after_overflow, crossed_at, decide, join
+from state.run import FAILURE, LOCAL_FAILURE, SUCCESS, Run
 from state.store import Policy
 
 OUTCOMES = st.lists(st.booleans(), max_size=12)
+KINDS = st.lists(st.sampled_from([SUCCESS, FAILURE, LOCAL_FAILURE]), max_size=12)
+
+
+def combined(outcomes: list[Run]) -> Run:
+    return reduce(Run.combine, outcomes, Run())
 
 
 def runs(outcomes: list[bool]) -> list[int]:
@@ -27,10 +34,17 @@ def test_a_summary_says_what_the_outcomes_say(outcomes: list[bool]) -> None:
     assert run.best == max(runs(outcomes), default=0)
 
 
-@given(OUTCOMES, OUTCOMES, OUTCOMES)
-def test_combining_is_associative(a: list[bool], b: list[bool], c: list[bool]) -> None:
-    x, y, z = Run.of(a), Run.of(b), Run.of(c)
-    assert x.combine(y).combine(z) == x.combine(y.combine(z)) == Run.of(a + b + c)
+@given(KINDS, KINDS, KINDS)
+def test_combining_is_associative(a: list[Run], b: list[Run], c: list[Run]) -> None:
+    x, y, z = combined(a), combined(b), combined(c)
+    assert x.combine(y).combine(z) == x.combine(y.combine(z)) == combined(a + b + c)
+
+
+@given(KINDS)
+def test_without_those_of_local_origin(outcomes: list[Run]) -> None:
+    run, others = combined(outcomes), combined([outcome for outcome in outcomes if outcome != LOCAL_FAILURE])
+    assert run.best_external == others.best
+    assert (run.lead - run.lead_local, run.trail - run.trail_local) == (others.lead, others.trail)
 
 
 @given(OUTCOMES)
@@ -65,6 +79,7 @@ def test_a_batch_decides_as_its_outcomes_would_one_by_one(
         (0, "SFFFS", 3, 3, 0),  # best run inside
         (2, "FSFF", 3, 3, 2),
         (4, "F", 3, 5, 0),  # the threshold was lowered from 5
+        (4, "", 3, 4, 0),  # nothing new: the run was too young before
         (4, "S", 3, 0, None),
         (0, "FFFFF", 3, 3, 2),
         (9, "FFFF", 0, 0, None),  # 0 switches it off
@@ -74,6 +89,7 @@ def test_where_a_run_crosses_the_threshold(
     failures: int, outcomes: str, threshold: int, crossed: int, left: int | None
 ) -> None:
     run = Run.of(letter == "S" for letter in outcomes)
-    assert crossed_at(failures, run, threshold) == crossed
+    record, policy = Record(failures=failures), Policy(threshold, 10_000, 30_000, 0, 1)
+    assert crossed_at(record, run, policy, confirmed=True) == crossed
     if left is not None:
-        assert after_overflow(failures, run, threshold) == left
+        assert after_overflow(join(record, run, 0, "r1"), run, crossed, threshold, 0).failures == left

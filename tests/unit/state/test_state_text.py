@@ -35,7 +35,7 @@ def test_usual_names_are_written_as_they_are() -> None:
 
 LINE = (
     "eject endpoint=10.10.0.16:8080 workload=pod%20a version=18 generation=2 failures=3 left_ms=29999 "
-    "ejection_ms=30000 ejections=2 backoff=1 by=waypoint-1 reason=consecutive_5xx"
+    "ejection_ms=30000 ejections=2 backoff=1 probe_in_ms=-1 by=waypoint-1 reason=consecutive_5xx"
 )
 
 
