@@ -42,6 +42,8 @@ cdef struct EndpointRow:
     uint32_t dirty               # a run of failures may be open somewhere in the fleet: successes must be reported
     int32_t used
     int64_t since                # when the slot was given out
+    int32_t probe                # NO_PROBE, PROBE_OFFERED, PROBE_TAKEN: one request may, or does, try it while it is out
+    int32_t pad
     # outlier state, under the cluster's lock
     int32_t failures             # this replica's run
     int32_t ejections
@@ -51,7 +53,9 @@ cdef struct EndpointRow:
     int64_t unejected_at         # ns; when it last came back
     int64_t version              # of the fleet's news that wrote this
     int64_t overflow_noted       # CLOCK_MONOTONIC ms; when an overflow was last logged
-    uint32_t flags               # HELD, LOGGED, SHARED
+    int64_t probe_at             # CLOCK_MONOTONIC ns; from when on it may be probed, 0: it comes back by itself
+    int64_t local_failed         # ns; its last failure of local origin
+    uint32_t flags               # HELD, LOGGED, SHARED, PRIVATE
     int32_t cluster
     char address[64]
     char workload[256]
@@ -90,11 +94,15 @@ cdef struct Header:
     int32_t draining
     int32_t reconciled
     int32_t shared_state
+    int32_t suspects_itself
     int32_t lease_worker         # 1 + slot of the worker that subscribes and reconciles
     int64_t lease_until          # ns
     int32_t workers_high
     int32_t clusters_high        # rows above were never used, and never touched
     int32_t endpoints_high
+
+cdef enum:
+    NO_PROBE, PROBE_OFFERED, PROBE_TAKEN
 
 cdef class Scoreboard:
     cdef readonly int fd

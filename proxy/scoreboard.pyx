@@ -45,10 +45,12 @@ MAX_ENDPOINTS = ENDPOINTS
 
 FREE, STARTING, READY, DRAINING = range(4)
 
-# Of an ejection: this replica made it alone and waits for Redis to answer; its line is in the log; Redis knows it.
+# Of an ejection: this replica made it alone and waits for Redis to answer; its line is in the log; Redis knows it; Redis
+# is not to know it.
 HELD = 1
 LOGGED = 2
 SHARED = 4
+PRIVATE = 8
 
 # Upper bounds of the request time histogram, in milliseconds; the last bucket is open.
 BUCKETS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 300, 500, 1000, 2000, 3000, 5000, 10000, 30000, 60000, 300000, 1800000)
@@ -273,6 +275,15 @@ cdef class Scoreboard:
         """Switches to local mode; True for the one caller of all workers that did it."""
         return wp_swap(&self.header.shared_state, 1, 0)
 
+    @property
+    def suspects_itself(self) -> bool:
+        """This replica reaches so few endpoints that the fault is probably its own."""
+        return wp_load(&self.header.suspects_itself) != 0
+
+    def suspect_itself(self, bint value) -> bool:
+        """Begins or ends to; True for the one caller that changed it."""
+        return wp_swap(&self.header.suspects_itself, not value, value)
+
     # -- allocation ---------------------------------------------------------------------------------------------------
 
     def add_cluster(self, str name) -> int:
@@ -387,7 +398,8 @@ cdef class Scoreboard:
         return EndpointView(
             wp_load(&row.in_flight), row.requests, row.failed, row.generation, max(0, (left + 999_999) // 1_000_000),
             bool(row.flags & HELD), bool(row.flags & LOGGED), bool(row.dirty), row.failures, row.ejections, row.backoff,
-            row.ejection_ms)
+            row.ejection_ms, bool(row.flags & PRIVATE),
+            max(0, (row.probe_at - monotonic_ns()) // 1_000_000) if row.probe_at else -1)
 
     def count_ejected(self, slots) -> int:
         """How many of these endpoints are out now."""
@@ -399,14 +411,14 @@ cdef class Scoreboard:
         return total
 
     def undecided(self, slots) -> list:
-        """Those of these endpoints that are out now without Redis knowing of it."""
+        """Those of these endpoints that are out now without Redis knowing of it, though it should."""
         cdef int64_t now = monotonic_ns()
         cdef EndpointRow* row
         cdef int slot
         found = []
         for slot in slots:
             row = self._endpoint(slot)
-            if wp_load64(&row.ejected_until) > now and not row.flags & SHARED:
+            if wp_load64(&row.ejected_until) > now and not row.flags & (SHARED | PRIVATE):
                 found.append(slot)
         return found
 
@@ -442,7 +454,8 @@ cdef class Scoreboard:
         return OutlierState(
             row.failures, row.generation, row.ejections, row.backoff, row.ejected_until // 1_000_000, row.ejection_ms,
             row.unejected_at // 1_000_000, row.run, bool(row.flags & HELD), bool(row.flags & LOGGED),
-            bool(row.flags & SHARED), bool(row.dirty), row.version)
+            bool(row.flags & SHARED), bool(row.dirty), row.version, bool(row.flags & PRIVATE),
+            row.probe_at // 1_000_000)
 
     def set_outlier_state(self, int slot, state) -> None:
         """Writes a whole OutlierState; the deadline last, since it alone takes the endpoint out or back."""
@@ -454,10 +467,62 @@ cdef class Scoreboard:
         row.unejected_at = within(state.unejected_at_ms, FOREVER_MS) * 1_000_000
         row.run = within(state.run, INT32_MAX)
         row.version = state.version
-        row.flags = (HELD if state.held else 0) | (LOGGED if state.logged else 0) | (SHARED if state.shared else 0)
+        row.flags = ((HELD if state.held else 0) | (LOGGED if state.logged else 0) | (SHARED if state.shared else 0)
+                     | (PRIVATE if state.private else 0))
+        row.probe_at = within(state.probe_at_ms, FOREVER_MS) * 1_000_000
         wp_storeu(&row.dirty, state.dirty)
+        if row.generation != state.generation or not state.ejected_until_ms:
+            wp_store(&row.probe, NO_PROBE)      # it was one of another ejection
         wp_storeu(&row.generation, <uint32_t>within(state.generation, INT32_MAX))
         wp_store64(&row.ejected_until, within(state.ejected_until_ms, FOREVER_MS) * 1_000_000)
+
+    # -- recovery by probe --------------------------------------------------------------------------------------------
+
+    def offer_probe(self, int slot) -> None:
+        """The next request for the cluster, whichever worker has it, tries this endpoint although it is out."""
+        cdef EndpointRow* row = self._endpoint(slot)
+        wp_storeu(&row.dirty, 1)        # its success matters
+        wp_store(&row.probe, PROBE_OFFERED)
+
+    def withdraw_probe(self, int slot) -> bool:
+        """True if no request had come that could try it."""
+        return wp_swap(&self._endpoint(slot).probe, PROBE_OFFERED, NO_PROBE)
+
+    def end_probe(self, int slot) -> bool:
+        """The request that tried the endpoint has said something; True for the first one to tell."""
+        return wp_swap(&self._endpoint(slot).probe, PROBE_TAKEN, NO_PROBE)
+
+    def awaiting_probe(self, slots) -> list:
+        """Those of these endpoints that are out until a probe succeeds."""
+        cdef int64_t now = monotonic_ns()
+        cdef int slot
+        return [slot for slot in slots if self._endpoint(slot).probe_at and self._endpoint(slot).ejected_until > now]
+
+    def probe_pending(self, int slot) -> bool:
+        """Whether a request may or does try the endpoint now."""
+        return wp_load(&self._endpoint(slot).probe) != NO_PROBE
+
+    # -- this replica's own network -----------------------------------------------------------------------------------
+
+    def note_local_failure(self, int slot) -> None:
+        """An attempt on the endpoint failed before it answered anything."""
+        wp_store64(&self._endpoint(slot).local_failed, monotonic_ns())
+
+    def reach(self, int64_t window_ms) -> tuple:
+        """(endpoints this replica had to do with lately, those among them that failed without an answer) as counts."""
+        cdef int64_t since = monotonic_ns() - window_ms * 1_000_000
+        cdef EndpointRow* row
+        cdef int slot, failed, contacted = 0, unreachable = 0
+        for slot in range(wp_load(&self.header.endpoints_high)):
+            row = self.endpoint_rows + slot
+            if not wp_load(&row.used):
+                continue
+            failed = wp_load64(&row.local_failed) > since
+            unreachable += failed
+            contacted += failed or wp_load64(&row.answered) > since
+        return contacted, unreachable
+
+    # -- overflows and versions ---------------------------------------------------------------------------------------
 
     def note_overflow(self, int slot, int64_t now_ms, int64_t every_ms) -> bool:
         """True if the endpoint's overflow was not noted within `every_ms`; notes it. Under the cluster's lock."""

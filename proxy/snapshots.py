@@ -7,6 +7,7 @@ Decides nothing about the mesh and sends nothing. The body's form:
                     "clusters": [cluster]}],
      "tls": None | {"chain": PEM bytes, "key": PEM bytes, "roots": PEM bytes, "trust_domains": [text]}}
     cluster: {"name", "slot", "envoy_name", "authority", "connect_timeout_ms", "abandoned_ms", "closed", "outlier",
+              "destination_rule": "" | "namespace/name",
               "protocol": "http" | "http2" | "tcp" | "undeclared",
               "endpoints": [{"ip", "port", "workload", "hbone", "identity", "slot"}]}
 
@@ -209,6 +210,7 @@ def _cluster_wire(cluster: Cluster, slot: int, endpoints: list[Wire]) -> Wire:
         "abandoned_ms": cluster.abandoned_ms,
         "closed": cluster.closed,
         "outlier": asdict(cluster.outlier) if cluster.outlier else None,
+        "destination_rule": cluster.destination_rule,
         "protocol": cluster.protocol,
         "endpoints": endpoints,
     }

@@ -35,7 +35,7 @@ class ClusterCounters(NamedTuple):
 
 class EndpointView(NamedTuple):
     """One endpoint: traffic counters and outlier state. Durations in milliseconds; ejected_left_ms 0 means it takes
-    traffic."""
+    traffic, probe_in_ms -1 that it does so again by itself."""
 
     in_flight: int
     requests: int
@@ -49,6 +49,8 @@ class EndpointView(NamedTuple):
     ejections: int
     backoff: int
     ejection_ms: int
+    private: bool
+    probe_in_ms: int
 
 
 class OutlierState(NamedTuple):
@@ -67,3 +69,5 @@ class OutlierState(NamedTuple):
     shared: bool
     dirty: bool
     version: int
+    private: bool = False
+    probe_at_ms: int = 0

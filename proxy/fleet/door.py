@@ -16,20 +16,22 @@ from typing import Any
 
 import gevent
 
-from proxy.fleet.ejections import Ejections
+from proxy.fleet.ejections import PRIVATELY, Ejections
 from proxy.fleet.holds import Hold, Holds
 from proxy.fleet.keep import keep_running
 from proxy.fleet.known import known_of
 from proxy.fleet.leader import Leader
-from proxy.fleet.members import Group, Member, group_of
+from proxy.fleet.members import Group, Member, batch_of, group_of
+from proxy.fleet.probing import Probing
 from proxy.fleet.reporter import Pending, Reporter
+from proxy.fleet.suspicion import Suspicion
 from proxy.fleet.table import ScoreboardTable
 from proxy.observe.outlier_log import Event
 from proxy.scoreboard import Scoreboard
-from state.decide import FAILURE, SUCCESS, Run
 from state.local_store import LocalStore
 from state.redis_store import RedisStore, connect
-from state.store import ALREADY_EJECTED, CLEAN, EJECTED, OVERFLOW, Batch, StoreUnavailable, Verdict
+from state.run import FAILURE, LOCAL_FAILURE, SUCCESS, Run
+from state.store import ALREADY_EJECTED, CLEAN, CONSECUTIVE_5XX, EJECTED, OVERFLOW, StoreUnavailable, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -69,24 +71,39 @@ class Fleet:
         # A client each, so that a report never waits for a new connection because the leader is using the one there is.
         reports, store = (RedisStore(connect(url, TIMEOUT_SECONDS), prefix) for _ in range(2))
         self._reporter = Reporter(reports, replica, self._groups, monotonic_ms, self._answer, self._lost)
+        self._suspicion = Suspicion(scoreboard)
         self._holds = Holds(self._ejections, self._groups, monotonic_ms)
         self._leader = Leader(
             scoreboard, worker, replica, store, self._groups, self._ejections, self._reporter, monotonic_ms
         )
+        self._probing = Probing(
+            scoreboard,
+            replica,
+            store,
+            LocalStore(ScoreboardTable(scoreboard, self._groups), monotonic_ms),
+            self._groups,
+            self._ejections,
+            monotonic_ms,
+            lambda: self._leader.leading,
+            self._lost,
+        )
 
     def start(self) -> None:
         """Begins to report and, when it is this worker's turn, to lead."""
-        for work in (self._reporter.run, self._keep_warm, self._leader.run, self._leader.keep_time):
+        for work in (self._reporter.run, self._keep_warm, self._leader.run, self._leader.keep_time, self._probing.run):
             gevent.spawn(keep_running, work)
 
     def _keep_warm(self) -> None:
-        """Whenever Redis has come (back), the first report shall find everything ready."""
+        """Whenever Redis has come (back), the first report shall find everything ready; and when this replica's network
+        has, it shall trust itself again."""
         warm = False
         while True:
             shared = self._scoreboard.shared_state
             if shared and not warm and self._groups:
                 self._reporter.warm()
             warm = shared and bool(self._groups)
+            if self._scoreboard.suspects_itself:
+                self._suspicion.look()
             gevent.sleep(WARM_SECONDS)
 
     def stop_leading(self) -> None:
@@ -123,13 +140,13 @@ class Fleet:
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
 
-    def attempt_failed(self, cluster: str, slot: int, generation: int, status: int) -> None:
+    def attempt_failed(self, cluster: str, slot: int, generation: int, status: int, request_id: str) -> None:
         """An attempt dispatched in `generation` on the endpoint in `slot` failed, with `status` or (0) no answer."""
-        self._outcome(cluster, slot, generation, FAILURE, status)
+        self._outcome(cluster, slot, generation, FAILURE if status else LOCAL_FAILURE, status, request_id)
 
     def attempt_succeeded(self, cluster: str, slot: int, generation: int) -> None:
         """An attempt on a dirty endpoint was answered well."""
-        self._outcome(cluster, slot, generation, SUCCESS, 0)
+        self._outcome(cluster, slot, generation, SUCCESS, 0, "")
 
     def before_answer(self) -> None:
         """To be called between `attempt_failed` and the answer to the client; waits a few milliseconds at most."""
@@ -140,7 +157,7 @@ class Fleet:
         if verdict is not None and verdict.outcome == EJECTED:
             gevent.sleep(SPREAD_SECONDS)
 
-    def _outcome(self, cluster: str, slot: int, generation: int, run: Run, status: int) -> None:
+    def _outcome(self, cluster: str, slot: int, generation: int, run: Run, status: int, request_id: str) -> None:
         self._report = None
         group = self._groups.get(cluster)
         member = group.by_slot.get(slot) if group else None
@@ -149,15 +166,27 @@ class Fleet:
         now_ms = self._now_ms = monotonic_ms()
         self._ejections.expire(group, member, now_ms)
         before = self._ejections.state(member)
-        if before.generation != generation or before.ejected_until_ms:
+        if before.generation != generation:
             return  # old evidence: an ejection has used it up
-        verdict = self._local.report(self._batch(group, member, generation, run, status), group.policy)
-        if not self._scoreboard.shared_state:
-            self._decide_alone(group, member, verdict)
+        if before.ejected_until_ms:
+            self._probing.tried(group, member, generation, run, status, request_id)
             return
-        report = self._report = self._reporter.add(group, member, generation, run, status)
-        if verdict.outcome == EJECTED:
-            self._hold(Hold(group, member, before, verdict.generation, report))
+        private = bool(run.local) and not self._may_tell(group, member)
+        verdict = self._local.report(batch_of(group, member, generation, run, status, self._replica), group.own_policy)
+        if not self._scoreboard.shared_state:
+            self._decide_alone(group, member, verdict, private)
+        elif not private:
+            report = self._report = self._reporter.add(group, member, generation, run, status, request_id)
+            if verdict.outcome == EJECTED:
+                self._hold(Hold(group, member, before, verdict.generation, report))
+        elif verdict.outcome == EJECTED:
+            self._ejections.stand(group, member, verdict.generation, PRIVATELY)
+
+    def _may_tell(self, group: Group, member: Member) -> bool:
+        """A failure of local origin: whether it is the fleet's business. Without a fleet, no other replica confirms
+        it."""
+        confirmable = self._scoreboard.shared_state or group.policy.local_origin_quorum <= 1
+        return self._suspicion.cleared(member) and confirmable
 
     def _hold(self, hold: Hold) -> None:
         if self._reporter.paused(hold.member):  # the fleet knows better about the cap
@@ -165,24 +194,10 @@ class Fleet:
         else:
             self._holds.begin(hold)
 
-    def _batch(self, group: Group, member: Member, generation: int, run: Run, status: int) -> Batch:
-        return Batch(
-            cluster=group.name,
-            endpoint=member.address,
-            workload=member.workload,
-            generation=generation,
-            lead=run.lead,
-            any_success=run.any_success,
-            trail=run.trail,
-            best_run=run.best,
-            last_status=status,
-            by=self._replica,
-        )
-
-    def _decide_alone(self, group: Group, member: Member, verdict: Verdict) -> None:
+    def _decide_alone(self, group: Group, member: Member, verdict: Verdict, private: bool) -> None:
         """There is no fleet at the moment: what this replica's workers have counted together is what holds."""
         if verdict.outcome == EJECTED:
-            self._ejections.stand(group, member, verdict.generation)
+            self._ejections.stand(group, member, verdict.generation, PRIVATELY if private else CONSECUTIVE_5XX)
         elif verdict.outcome == OVERFLOW:
             self._ejections.overflow(group, member, group.policy.consecutive_5xx, self._now_ms)
         elif verdict.outcome == CLEAN:

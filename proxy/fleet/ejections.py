@@ -6,6 +6,7 @@ first, and that one logs it: one line for each ejection and each return. An ejec
     held      this replica's own decision, Redis has not answered yet: out of balancing, not yet in the log
     logged    in the log, and its return will be too
     shared    known to Redis: if it is not there at the next look, a hand has lifted it
+    private   of this replica only, which does not trust its own network or is the only one to see the failures
 
 The row's generation follows Redis in both directions (a store that lost its data counts from 0 again); outcomes are
 held against the very generation they were dispatched in (door.py), so what matters is that an ejection changes it.
@@ -19,11 +20,14 @@ from proxy.fleet.members import Group, Member
 from proxy.observe import outlier_log
 from proxy.observe.outlier_log import Line
 from proxy.scoreboard import OutlierState, Scoreboard
+from state.store import CONSECUTIVE_5XX, NO_PROBE, PROBE_FAILED
 
 # Redis may still see the last moments of an ejection that has ended here: the two have looked at different times.
 TAIL_MS = 1000
 # The same endpoint's overflow is logged so often at most, by all workers together.
 OVERFLOW_LOG_MS = 60_000
+# Why an endpoint is out that only this replica cannot reach.
+PRIVATELY = "unreachable_from_here"
 
 
 class Ejections:
@@ -49,15 +53,19 @@ class Ejections:
 
     # -- out ----------------------------------------------------------------------------------------------------------
 
-    def stand(self, group: Group, member: Member, generation: int) -> None:
-        """A held ejection of that generation becomes one that stands, by this replica's own decision."""
+    def stand(self, group: Group, member: Member, generation: int, reason: str = CONSECUTIVE_5XX) -> None:
+        """A held ejection of that generation becomes one that stands, by this replica's own decision. The fleet is not
+        to follow one for the reason PRIVATELY, even if it stands already."""
+        private = reason == PRIVATELY
         with self._locked(group):
             state = self.state(member)
-            if not state.held or state.generation != generation or not state.ejected_until_ms:
+            if state.shared or state.generation != generation or not state.ejected_until_ms:
                 return
-            self._scoreboard.set_outlier_state(member.slot, state._replace(held=False, logged=True))
+            if not state.held and not private:
+                return
+            self._scoreboard.set_outlier_state(member.slot, state._replace(held=False, logged=True, private=private))
         if not state.logged:
-            self._log_ejection(group, member, state.run, state.ejection_ms, self._replica, "consecutive_5xx")
+            self._log_ejection(group, member, state.run, state.ejection_ms, self._replica, reason)
 
     def confirm(
         self, group: Group, member: Member, known: Known, asked_ms: int, now_ms: int, *, certain: bool = False
@@ -91,9 +99,11 @@ class Ejections:
                     shared=True,
                     dirty=False,
                     version=known.version,
+                    probe_at_ms=0 if known.probe_in_ms == NO_PROBE else asked_ms + known.probe_in_ms,
                 ),
             )
-        if not (out and state.logged):
+        again = known.reason == PROBE_FAILED and known.generation > state.generation
+        if again or not (out and state.logged):
             self._log_ejection(group, member, known.failures, known.ejection_ms, known.by, known.reason)
 
     # -- in again -----------------------------------------------------------------------------------------------------
@@ -142,6 +152,8 @@ class Ejections:
                 shared=False,
                 dirty=False,
                 version=version,
+                private=False,
+                probe_at_ms=0,
             ),
         )
 

@@ -6,6 +6,7 @@ A hold takes the endpoint out at once. Redis then
     says no (the cap, old evidence)       the endpoint is back at once
     has counted fewer failures            perhaps other workers' reports are still on their way: the hold lasts
                                           its time, and then the endpoint is back, with Redis's count
+    has heard it from too few replicas    the replica's decision stands, for itself (local_origin_quorum)
     does not answer within HOLD_MS        the replica's decision stands; a later answer is treated as above
 
 Should this worker die meanwhile, the leader lets what it held stand (leader.py).
@@ -16,11 +17,11 @@ from dataclasses import dataclass
 
 import gevent
 
-from proxy.fleet.ejections import Ejections
+from proxy.fleet.ejections import PRIVATELY, Ejections
 from proxy.fleet.members import Group, Member, present
 from proxy.fleet.reporter import Pending
 from proxy.scoreboard import OutlierState
-from state.store import CLEAN, COUNTED, EJECTED, Verdict
+from state.store import CLEAN, CONSECUTIVE_5XX, COUNTED, EJECTED, UNCONFIRMED, Verdict
 
 # How long an answer of Redis is waited for before the replica's own decision stands.
 HOLD_MS = 50
@@ -57,7 +58,10 @@ class Holds:
         hold = self._holds.get(report.member.slot)
         if hold is None or hold.report is not report:
             return
-        if verdict.outcome not in (COUNTED, CLEAN):
+        if verdict.outcome == UNCONFIRMED:
+            del self._holds[report.member.slot]
+            self._stand(hold, PRIVATELY)
+        elif verdict.outcome not in (COUNTED, CLEAN):
             self._release(hold, verdict)
         elif hold.answer is None:
             hold.answer = verdict
@@ -82,10 +86,10 @@ class Holds:
         else:
             self._release(hold, hold.answer)
 
-    def _stand(self, hold: Hold) -> None:
+    def _stand(self, hold: Hold, reason: str = CONSECUTIVE_5XX) -> None:
         group = present(self._groups, hold.group, hold.member)
         if group is not None:
-            self._ejections.stand(group, hold.member, hold.generation)
+            self._ejections.stand(group, hold.member, hold.generation, reason)
 
     def _release(self, hold: Hold, verdict: Verdict) -> None:
         del self._holds[hold.member.slot]

@@ -16,6 +16,7 @@ class Known:
     failures: int
     ejections: int
     backoff: int
+    probe_in_ms: int
     by: str
     reason: str
     version: int
@@ -30,6 +31,7 @@ def known_of(told: Verdict | Event | Ejection, version: int, reason: str = CONSE
         failures=told.failures,
         ejections=told.ejections,
         backoff=told.backoff,
+        probe_in_ms=told.probe_in_ms,
         by=told.by,
         reason=reason,
         version=version,

@@ -78,6 +78,11 @@ class Leader:
         """The snapshot or the state of Redis changed."""
         self._wakeup.set()
 
+    @property
+    def leading(self) -> bool:
+        """Whether this worker is the one."""
+        return self._leading
+
     def stop(self) -> None:
         """Gives the lease back and does not take it again."""
         self._stopped = True

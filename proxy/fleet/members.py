@@ -4,10 +4,12 @@ The request path has its own, compiled objects (relay/cluster.pyx); these are ma
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from state.store import Policy
+from proxy.observe.outlier_log import duration
+from state.run import Run
+from state.store import MIN_RUN_MS, Batch, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,9 @@ class Group:
 
     name: str
     slot: int
-    policy: Policy
+    policy: Policy  # the fleet's
+    own_policy: Policy  # what this replica goes by when it decides alone: it has seen all that it counts
+    rule: str  # the same for people, with where it came from
     members: Mapping[str, Member]  # by address
     by_slot: Mapping[int, Member]
     slots: tuple[int, ...]  # the scoreboard rows of all members
@@ -46,9 +50,43 @@ def group_of(body: Mapping[str, Any]) -> Group | None:
         base_ejection_ms=outlier["base_ejection_ms"],
         max_ejection_percent=outlier["max_ejection_percent"],
         endpoints=len(members),
+        min_run_ms=MIN_RUN_MS,
+        local_origin_quorum=outlier["local_origin_quorum"],
+        probe=outlier["probe"],
     )
     by_slot = {member.slot: member for member in members.values()}
-    return Group(body["name"], body["slot"], policy, members, by_slot, tuple(by_slot))
+    return Group(
+        name=body["name"],
+        slot=body["slot"],
+        policy=policy,
+        own_policy=replace(policy, min_run_ms=0, local_origin_quorum=1),
+        rule=_rule(policy, body["destination_rule"]),
+        members=members,
+        by_slot=by_slot,
+        slots=tuple(by_slot),
+    )
+
+
+def _rule(policy: Policy, source: str) -> str:
+    """Words of the form `name=value`, as in all the fleet's texts."""
+    words = {
+        "consecutive_5xx": policy.consecutive_5xx,
+        "interval": duration(policy.interval_ms),
+        "base_ejection_time": duration(policy.base_ejection_ms),
+        "max_ejection_percent": policy.max_ejection_percent,
+        "endpoints": policy.endpoints,
+        "local_origin_quorum": policy.local_origin_quorum,
+        "recovery": "probe" if policy.probe else "full",
+        "destination_rule": source,
+    }
+    return " ".join(f"{name}={value}" for name, value in words.items())
+
+
+def batch_of(
+    group: Group, member: Member, generation: int, run: Run, status: int, by: str, evidence: str = ""
+) -> Batch:
+    """What a store is told of outcomes on an endpoint."""
+    return Batch(group.name, member.address, member.workload, generation, run, status, by, evidence)
 
 
 def present(groups: Mapping[str, Group], group: Group, member: Member) -> Group | None:

@@ -6,19 +6,23 @@ bounded by the endpoints there are. While Redis is away nothing is kept: the rep
 decisions are offered later.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import gevent
 from gevent.event import Event
 
-from proxy.fleet.members import Group, Member, present
-from state.decide import Run
-from state.store import OVERFLOW, Batch, Store, StoreUnavailable, Verdict
+from proxy.fleet.members import Group, Member, batch_of, present
+from state.keys import word
+from state.run import Run
+from state.store import OVERFLOW, TOO_SOON, Batch, Store, StoreUnavailable, Verdict
 
 # An endpoint that only the cap keeps in fails for as long as it likes; it is asked about once a second.
 OVERFLOW_PAUSE_MS = 1000
+# So many of the last failures of a batch are told apart, each with its request's id.
+EVIDENCE = 8
+LONGEST_REQUEST_ID = 64
 
 
 @dataclass(slots=True)
@@ -30,9 +34,17 @@ class Pending:
     generation: int
     run: Run = field(default_factory=Run)
     last_status: int = 0
+    evidence: deque[str] = field(default_factory=lambda: deque(maxlen=EVIDENCE))
     not_before_ms: int = 0
     done: Event = field(default_factory=Event)
     verdict: Verdict | None = None
+    joined: list["Pending"] = field(default_factory=list)  # entries that became part of this one
+
+    def finish(self, verdict: Verdict | None) -> None:
+        """The answer has come, or (None) will not: whoever waits for it goes on."""
+        for entry in (self, *self.joined):
+            entry.verdict = verdict
+            entry.done.set()
 
 
 class Reporter:
@@ -61,8 +73,10 @@ class Reporter:
         self._work = Event()
         self._sent_ms = 0  # when the report on its way was sent, 0: there is none
 
-    def add(self, group: Group, member: Member, generation: int, run: Run, status: int) -> Pending:
-        """One more outcome; only notes it. The entry that it is part of."""
+    def add(
+        self, group: Group, member: Member, generation: int, run: Run, status: int, request_id: str = ""
+    ) -> Pending:
+        """One more outcome, that of the request; only notes it. The entry that it is part of."""
         key = (member.slot, generation)
         pending = self._outbox.get(key)
         if pending is None:
@@ -70,6 +84,8 @@ class Reporter:
             pending = self._outbox[key] = Pending(group, member, generation, not_before_ms=until)
         pending.run = pending.run.combine(run)
         pending.last_status = status or pending.last_status
+        if run.lead:
+            pending.evidence.append(evidence(status, self._by, request_id))
         self._work.set()
         return pending
 
@@ -108,7 +124,7 @@ class Reporter:
     def warm(self) -> None:
         """Makes connection and script ready when Redis has come: a report of nothing, which leaves no trace."""
         for group in list(self._groups.values())[:1]:
-            nothing = Batch(group.name, "-", "", 0, 0, False, 0, 0, 0, self._by)
+            nothing = Batch(group.name, "-", "", 0, Run(), 0, self._by)
             try:
                 self._store.report(nothing, group.policy)
             except StoreUnavailable as error:
@@ -133,30 +149,24 @@ class Reporter:
         return None
 
     def _send(self, pending: Pending) -> None:
-        group, member, run = present(self._groups, pending.group, pending.member), pending.member, pending.run
+        group, member = present(self._groups, pending.group, pending.member), pending.member
         if group is None:
             return  # the snapshot has moved on
-        batch = Batch(
-            cluster=group.name,
-            endpoint=member.address,
-            workload=member.workload,
-            generation=pending.generation,
-            lead=run.lead,
-            any_success=run.any_success,
-            trail=run.trail,
-            best_run=run.best,
-            last_status=pending.last_status,
-            by=self._by,
-        )
+        told = ",".join(pending.evidence)
+        batch = batch_of(group, member, pending.generation, pending.run, pending.last_status, self._by, told)
         asked_ms = self._sent_ms = self._now_ms()
         try:
-            verdict = pending.verdict = self._store.report(batch, group.policy)
+            verdict = self._store.report(batch, group.policy)
         except StoreUnavailable as error:
+            pending.finish(None)
             self._lost(error)
             return
         finally:
             self._sent_ms = 0
-            pending.done.set()
+        if verdict.outcome == TOO_SOON:
+            self._ask_again(pending, verdict.wait_ms)
+            return
+        pending.finish(verdict)
         if verdict.outcome == OVERFLOW:
             self._paused[member.slot] = self._now_ms() + OVERFLOW_PAUSE_MS
         else:
@@ -165,3 +175,21 @@ class Reporter:
         if group is not None:
             self._answer(group, pending, verdict, asked_ms)
         gevent.sleep(0)
+
+    def _ask_again(self, pending: Pending, wait_ms: int) -> None:
+        """The run is too young to eject: ask whether it still stands when it is old enough, and tell what comes
+        meanwhile."""
+        key = (pending.member.slot, pending.generation)
+        pending.run, pending.not_before_ms = Run(), self._now_ms() + wait_ms
+        pending.evidence.clear()
+        later = self._outbox.pop(key, None)
+        if later is not None:
+            pending.run, pending.last_status = later.run, later.last_status or pending.last_status
+            pending.evidence.extend(later.evidence)
+            pending.joined.append(later)
+        self._outbox[key] = pending
+
+
+def evidence(status: int, by: str, request_id: str) -> str:
+    """One failure as people read it: `503@waypoint-1/4f9c...`; a comma would end it."""
+    return f"{status}@{word(by)}/{word(request_id[:LONGEST_REQUEST_ID])}".replace(",", "%2C")

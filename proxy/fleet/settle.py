@@ -11,8 +11,8 @@ from proxy.fleet.known import known_of
 from proxy.fleet.members import Group, Member, present
 from proxy.fleet.reporter import Reporter
 from proxy.scoreboard import OutlierState, Scoreboard
-from state.decide import Run
-from state.store import ALREADY_EJECTED, EJECTED, ClusterView, Glance, Store
+from state.run import Run
+from state.store import ALREADY_EJECTED, EJECTED, NO_PROBE, ClusterView, Glance, Store
 
 
 class Settling:
@@ -93,7 +93,7 @@ class Settling:
         """Reads everything and settles the differences."""
         _, epoch = self._scoreboard.fleet_version(group.slot)
         asked_ms = self._now_ms()
-        view = self._store.sync(group.name, list(group.members))
+        view = self._store.sync(group.name, list(group.members), group.rule)
         lost = epoch not in ("", view.epoch)
         out = {ejection.endpoint: ejection for ejection in view.ejections}
         self._foreign[group.name] = set()
@@ -122,6 +122,8 @@ class Settling:
         state = self._ejections.state(member)
         if not state.ejected_until_ms:
             self._learn(group, member, state, view, lost)
+        elif state.private:
+            return  # not the fleet's affair
         elif state.held or state.version > view.version:
             return  # its report is on the way, or the answer to that came after this view was taken
         elif not state.shared or lost:
@@ -135,7 +137,7 @@ class Settling:
         known = view.dirty.get(member.address, 0)
         missing = state.failures - known if self.alone_before or lost else 0
         if missing > 0:  # the run goes on where this replica's own count has got to
-            self._reporter.add(group, member, generation, Run(missing, False, missing, missing), 0)
+            self._reporter.add(group, member, generation, Run.of_failures(missing), 0)
         dirty = known > 0 or missing > 0 or self._reporter.waiting(member)
         self._ejections.learn(group, member, generation, dirty=dirty, now_ms=self._now_ms())
 
@@ -152,6 +154,7 @@ class Settling:
             state.run,
             state.ejections,
             state.backoff,
+            max(0, state.probe_at_ms - asked_ms) if state.probe_at_ms else NO_PROBE,
             group.policy,
             self._replica,
         )

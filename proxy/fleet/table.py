@@ -1,5 +1,8 @@
 """The scoreboard as the table of state.local_store: the records of endpoints in memory that the replica's workers
-share."""
+share.
+
+The age of a run and who reported it are not kept: neither counts when a replica decides by itself (Group.own_policy).
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +47,7 @@ class ScoreboardTable:
                 held=begins or (before.held and record.ejected_until_ms > 0),
                 logged=before.logged and not begins,
                 shared=before.shared and not begins,
+                private=before.private and not begins,
                 dirty=before.dirty or record.failures > 0,
             ),
         )
@@ -65,11 +69,12 @@ def record_of(state: OutlierState, workload: str) -> Record:
         unejected_at_ms=state.unejected_at_ms,
         workload=workload,
         run=state.run,
+        probe_at_ms=state.probe_at_ms,
     )
 
 
 def replace_state(
-    state: OutlierState, record: Record, *, held: bool, logged: bool, shared: bool, dirty: bool
+    state: OutlierState, record: Record, *, held: bool, logged: bool, shared: bool, private: bool, dirty: bool
 ) -> OutlierState:
     """The state with what the record says, and these flags."""
     return state._replace(
@@ -81,8 +86,10 @@ def replace_state(
         ejection_ms=record.ejection_ms,
         unejected_at_ms=record.unejected_at_ms,
         run=record.run,
+        probe_at_ms=record.probe_at_ms,
         held=held,
         logged=logged,
         shared=shared,
+        private=private,
         dirty=dirty,
     )

@@ -22,6 +22,10 @@ from proxy.mesh.traffic_policy import traffic_policy
 
 CLUSTER_DOMAIN = "svc.cluster.local"
 ABANDONED_ANNOTATION = "waypointd.io/abandoned-request-timeout"
+RECOVERY_ANNOTATION = "waypointd.io/recovery"
+QUORUM_ANNOTATION = "waypointd.io/local-origin-quorum"
+RECOVERIES = ("full", "probe")
+_LARGEST_QUORUM = 32
 EVERYWHERE = "*"
 
 # Envoy's defaults, in force where the rule is silent.
@@ -68,9 +72,18 @@ def check(manifest: Manifest, report: Report) -> None:
         at.down("spec").fault("is required")
     else:
         _spec(at.down("spec"), spec)
-    abandoned = manifest.annotations.get(ABANDONED_ANNOTATION)
+    _annotations(at.down("metadata", "annotations"), manifest.annotations)
+
+
+def _annotations(at: At, given: dict[str, str]) -> None:
+    abandoned, recovery, quorum = map(given.get, (ABANDONED_ANNOTATION, RECOVERY_ANNOTATION, QUORUM_ANNOTATION))
     if abandoned not in (None, "off"):
-        duration(at.down("metadata", "annotations", ABANDONED_ANNOTATION), abandoned)
+        duration(at.down(ABANDONED_ANNOTATION), abandoned)
+    if recovery not in (None, *RECOVERIES):
+        at.down(RECOVERY_ANNOTATION).fault(f"must be one of {', '.join(RECOVERIES)}, not {shown(recovery)}")
+    if quorum is not None and not (quorum.isascii() and quorum.isdigit() and 1 <= int(quorum) <= _LARGEST_QUORUM):
+        text = f'must be a number of replicas from "1" to "{_LARGEST_QUORUM}", not {shown(quorum)}'
+        at.down(QUORUM_ANNOTATION).fault(text)
 
 
 def read(manifest: Manifest) -> DestinationRule:
@@ -80,12 +93,13 @@ def read(manifest: Manifest) -> DestinationRule:
     path: Path = ("spec", "trafficPolicy")
     ports: dict[int, TrafficPolicy] = {}
     for index, entry in enumerate(_list(policy.get("portLevelSettings")) if policy else []):
-        ports.setdefault(entry["port"]["number"], _policy(entry, (*path, "portLevelSettings", index)))
+        place = (*path, "portLevelSettings", index)
+        ports.setdefault(entry["port"]["number"], _policy(entry, place, manifest.annotations))
     return DestinationRule(
         manifest=manifest,
         host=expanded(str(spec["host"]), manifest.namespace),
         export_to=_export_to(manifest),
-        policy=None if policy is None else _policy(policy, path),
+        policy=None if policy is None else _policy(policy, path, manifest.annotations),
         ports=ports,
         abandoned_ms=_abandoned(manifest),
         selects_clients=spec.get("workloadSelector") is not None,
@@ -147,17 +161,17 @@ _spec = struct(
 )
 
 
-def _policy(policy: dict[str, object], path: Path) -> TrafficPolicy:
+def _policy(policy: dict[str, object], path: Path, annotations: dict[str, str]) -> TrafficPolicy:
     pool = _dict(policy.get("connectionPool")) or {}
     timeout = (_dict(pool.get("tcp")) or {}).get("connectTimeout")
     return TrafficPolicy(
         path,
-        _outlier(_dict(policy.get("outlierDetection"))),
+        _outlier(_dict(policy.get("outlierDetection")), annotations),
         DEFAULT_CONNECT_TIMEOUT_MS if timeout is None else milliseconds(timeout),
     )
 
 
-def _outlier(outlier: dict[str, object] | None) -> OutlierDetection | None:
+def _outlier(outlier: dict[str, object] | None, annotations: dict[str, str]) -> OutlierDetection | None:
     """None where nothing is ever ejected. An empty block is not that: it asks for the defaults."""
     if outlier is None:
         return None
@@ -172,6 +186,8 @@ def _outlier(outlier: dict[str, object] | None) -> OutlierDetection | None:
         DEFAULT_BASE_EJECTION_MS if base is None else milliseconds(base),
         # 0 cannot be told from unset in Istio's API either.
         share if isinstance(share, int) and share else DEFAULT_MAX_EJECTION_PERCENT,
+        annotations.get(RECOVERY_ANNOTATION) == "probe",
+        int(annotations.get(QUORUM_ANNOTATION, "1")),
     )
 
 

@@ -35,12 +35,14 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class OutlierDetection:
-    """When an endpoint is ejected and for how long; absent (None on the cluster) where nothing may be ejected."""
+    """When an endpoint is ejected and for how long; absent (None on the cluster) where nothing may be."""
 
     consecutive_5xx: int
     interval_ms: int
     base_ejection_ms: int
     max_ejection_percent: int
+    probe: bool = False  # an ejection ends with a request that succeeds, not with its time
+    local_origin_quorum: int = 1  # so many replicas must see local-origin failures before these count
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,6 @@ class Admin:
 
     def _config_dump(self) -> Answer:
         newest = self._configuration.snapshot
-        rules = {name: cluster.destination_rule for name, cluster in newest.clusters.items()} if newest else {}
         return as_json(
             {
                 "settings": self._settings.shown(),
@@ -80,10 +79,7 @@ class Admin:
                     "number": self._snapshots.number,
                     "gateway": newest.gateway if newest else "",
                     "listeners": [_listener(listener) for listener in self._snapshots.listeners],
-                    "clusters": [
-                        {**cluster, "destination_rule": rules.get(name, "")}
-                        for name, cluster in self._snapshots.clusters.items()
-                    ],
+                    "clusters": list(self._snapshots.clusters.values()),
                 },
             }
         )
@@ -94,7 +90,7 @@ class Admin:
     def _cluster(self, cluster: Mapping[str, Any]) -> dict[str, Any]:
         counters = self._board.cluster_counters(cluster["slot"])._asdict()
         counters["buckets_ms"] = _histogram(counters.pop("buckets"))
-        shown = ("name", "envoy_name", "closed", "outlier")
+        shown = ("name", "envoy_name", "closed", "outlier", "destination_rule")
         endpoints = [self._endpoint(endpoint) for endpoint in cluster["endpoints"]]
         return {key: cluster[key] for key in shown} | {"counters": counters, "endpoints": endpoints}
 

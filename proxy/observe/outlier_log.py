@@ -22,7 +22,12 @@ class Event:
 
 Line = Callable[[Event], None]
 
-REASONS = {"consecutive_5xx": "consecutive 5xx", "by_hand": "an operator"}
+REASONS = {
+    "consecutive_5xx": "consecutive 5xx",
+    "probe_failed": "a failed probe",
+    "unreachable_from_here": "consecutive failures of this replica only",
+    "by_hand": "an operator",
+}
 
 
 def ejecting(

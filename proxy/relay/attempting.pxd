@@ -60,6 +60,7 @@ cdef class Attempting(IdleListener):
     cdef Py_ssize_t hear(self) except? -100
     cdef int relay_interim(self, Py_ssize_t size) except? -100
     cdef int report_failure(self, int status) except -1
+    cdef str request_name(self)
     cdef int report_success(self) except -1
     cdef bint turn_to_another(self) except -1
     cdef int64_t count(self) except -1

@@ -12,7 +12,7 @@ from proxy.policy.outlier cimport judge_abandoned, judge_grpc, judge_status
 from proxy.policy.retry cimport may_replay, may_retry
 from proxy.relay.pool cimport never_spoke, open_request, own_shortage, reach, was_ignored, was_reset
 from proxy.scoreboard cimport bucket_of, monotonic_ns, wp_add, wp_add64, wp_load64, wp_loadu, wp_store64
-from proxy.wire.http1 cimport write_interim, write_request
+from proxy.wire.http1 cimport REQUEST_ID, write_interim, write_request
 from proxy.wire.stream cimport CANCELLED, DATA_WAITS, FAILED, PEER_CLOSED, TIMED_OUT
 
 from proxy.policy import outlier
@@ -352,8 +352,18 @@ cdef class Attempting(IdleListener):
         """`status` is the endpoint's answer, 0 if there was none."""
         wp_add64(&self.endpoint.row.failed, 1)
         if self.cluster.outlier_on:
-            self.context.fleet.attempt_failed(self.cluster.name, self.endpoint.slot, self.generation, status)
+            self.context.fleet.attempt_failed(
+                self.cluster.name, self.endpoint.slot, self.generation, status, self.request_name())
         return 0
+
+    cdef str request_name(self):
+        """The request's x-request-id, '' for what is no request."""
+        cdef Head request = self.request
+        if not self.log_request:
+            return ""
+        if request.request_id.length == 0:
+            return self.request_id[:REQUEST_ID].decode("latin-1")
+        return (self.client.buffer + request.request_id.at)[:request.request_id.length].decode("latin-1")
 
     cdef int report_success(self) except -1:
         """Only worth telling while somebody counts failures of this endpoint."""

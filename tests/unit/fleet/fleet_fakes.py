@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from typing import Any
 
 from proxy.fleet.ejections import Ejections
 from proxy.fleet.known import Known
 from proxy.fleet.members import Group, group_of
+from proxy.mesh.model import OutlierDetection
 from proxy.scoreboard import Scoreboard
-from state.store import Batch, ClusterView, Ejection, Glance, StoreUnavailable, Verdict
+from state.store import NO_PROBE, Batch, Claim, ClusterView, Ejection, Glance, StoreUnavailable, Verdict
 
 NAME = "httpbin/in-ambient:8000"
 
 
-def body(board: Scoreboard, count: int = 3, cluster: int | None = None, **outlier: int) -> dict[str, Any]:
+def body(board: Scoreboard, count: int = 3, cluster: int | None = None, **outlier: Any) -> dict[str, Any]:
     """A cluster's part of a snapshot, with rows of its own on the scoreboard."""
     slot = board.add_cluster(NAME) if cluster is None else cluster
     members = [{"ip": f"10.0.0.{i}", "port": 80, "workload": f"pod-{i}"} for i in range(count)]
@@ -21,11 +23,12 @@ def body(board: Scoreboard, count: int = 3, cluster: int | None = None, **outlie
     for member in members:
         key = (slot, f"{member['ip']}:80", str(member["workload"]))
         member["slot"] = known[key] if key in known else board.add_endpoint(*key)
-    rule = {"consecutive_5xx": 3, "interval_ms": 1000, "base_ejection_ms": 30_000, "max_ejection_percent": 50}
-    return {"name": NAME, "slot": slot, "outlier": rule | outlier, "endpoints": members}
+    rule = OutlierDetection(3, 1000, 30_000, 50)
+    made = asdict(replace(rule, **outlier))
+    return {"name": NAME, "slot": slot, "outlier": made, "destination_rule": "httpbin/rule", "endpoints": members}
 
 
-def group(board: Scoreboard, count: int = 3, **outlier: int) -> Group:
+def group(board: Scoreboard, count: int = 3, **outlier: Any) -> Group:
     made = group_of(body(board, count, **outlier))
     assert made is not None
     return made
@@ -55,7 +58,7 @@ def ejections(made: Scoreboard) -> tuple[Ejections, Told]:
 
 
 def known(left_ms: int = 30_000, generation: int = 1, version: int = 1, ejection_ms: int = 30_000) -> Known:
-    return Known(left_ms, ejection_ms, generation, 3, 1, 1, "b", "consecutive_5xx", version)
+    return Known(left_ms, ejection_ms, generation, 3, 1, 1, NO_PROBE, "b", "consecutive_5xx", version)
 
 
 def verdict(outcome: str, failures: int = 0, generation: int = 0, left_ms: int = 0, version: int = 1) -> Verdict:
@@ -71,6 +74,8 @@ class FakeStore:
         self.forgotten: list[str] = []
         self.answers: list[Verdict | Exception] = []
         self.view = ClusterView(1, "e1", (), {}, {})
+        self.claim = Claim(True)
+        self.claims = 0
         self.looks = 0
         self.syncs = 0
         self.meanwhile: Any = lambda: None
@@ -86,6 +91,14 @@ class FakeStore:
         self.batches.append(batch)
         return self._answer()
 
+    def claim_probe(self, cluster: str, endpoint: str, by: str, lease_ms: int) -> Claim:
+        self.claims += 1
+        return self.claim
+
+    def probed(self, batch: Batch, policy: Any) -> Verdict:
+        self.batches.append(batch)
+        return self._answer()
+
     def offer(self, *given: Any) -> Verdict:
         self.offers.append(given)
         return self._answer()
@@ -97,7 +110,7 @@ class FakeStore:
         self.looks += 1
         return Glance(self.view.version, self.view.epoch, frozenset(e.endpoint for e in self.view.ejections))
 
-    def sync(self, cluster: str, endpoints: Any) -> ClusterView:
+    def sync(self, cluster: str, endpoints: Any, rule: str = "") -> ClusterView:
         self.syncs += 1
         self.meanwhile()
         return self.view

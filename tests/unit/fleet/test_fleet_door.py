@@ -33,7 +33,7 @@ class Setting:
 
     def fail(self, count: int = 1, generation: int | None = None) -> None:
         for _ in range(count):
-            self.fleet.attempt_failed(NAME, self.slot, self.generation if generation is None else generation, 503)
+            self.fleet.attempt_failed(NAME, self.slot, self.generation if generation is None else generation, 503, "id")
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_an_earlier_reports_answer_does_not_release(setting: Setting) -> None:
     for _ in range(20):
         gevent.sleep(0.002)
         assert setting.out, "and all the time"
-    assert [b.lead for b in setting.store.batches] == [1, 2]
+    assert [b.run.lead for b in setting.store.batches] == [1, 2]
     assert len(setting.lines) == 1
 
 

@@ -2,9 +2,10 @@
 
 from fleet_fakes import board, ejections, group, known
 
+from proxy.fleet.members import batch_of
 from proxy.fleet.table import ScoreboardTable
 from state.local_store import LocalStore
-from state.store import Batch
+from state.run import Run
 
 NOW = 10_000_000_000_000 // 1_000_000  # ms; any
 FOREVER = 10**15
@@ -57,8 +58,8 @@ def test_held_then_stood_released_or_confirmed() -> None:
         def hold() -> object:
             before = changes.state(member)
             generation = before.generation
-            batch = Batch(cluster.name, member.address, member.workload, generation, 3, False, 3, 3, 503, "a")
-            assert store.report(batch, cluster.policy).outcome == "ejected"
+            batch = batch_of(cluster, member, generation, Run.of_failures(3), 503, "a")
+            assert store.report(batch, cluster.own_policy).outcome == "ejected"
             assert changes.state(member).held
             return before
 

@@ -5,7 +5,7 @@ from fleet_fakes import AWAY, FakeStore, board, group, verdict
 
 from proxy.fleet.keep import keep_running
 from proxy.fleet.reporter import Reporter
-from state.decide import FAILURE, SUCCESS
+from state.run import FAILURE, SUCCESS
 
 
 class Setting:
@@ -40,7 +40,7 @@ def test_outcomes_meanwhile_are_one_report_in_order() -> None:
         setting.add(1)
         setting.add(0, generation=1)
         setting.run()
-        found = [(b.endpoint, b.generation, b.lead, b.any_success, b.trail) for b in setting.store.batches]
+        found = [(b.endpoint, b.generation, b.run.lead, b.run.any_success, b.run.trail) for b in setting.store.batches]
         assert found == [
             ("10.0.0.0:80", 0, 2, True, 1),
             ("10.0.0.1:80", 0, 1, False, 1),

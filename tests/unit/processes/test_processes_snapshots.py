@@ -98,7 +98,10 @@ def test_the_first_body_has_everything(snapshots):
             "interval_ms": 10000,
             "base_ejection_ms": 30000,
             "max_ejection_percent": 50,
+            "probe": False,
+            "local_origin_quorum": 1,
         },
+        "destination_rule": "",
         "protocol": "http",
         "endpoints": [
             {"ip": "10.0.0.1", "port": 80, "workload": "pod-10.0.0.1", "hbone": False, "identity": "", "slot": 0},

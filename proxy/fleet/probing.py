@@ -1,0 +1,168 @@
+"""Recovery by probe: an ejection that does not end with its time but with a request that succeeds.
+
+When its time is over the endpoint stays out, and one replica of the fleet at a time, by a claim in Redis, offers it to
+the next request that one of its workers has (`Scoreboard.offer_probe`, taken in relay/cluster.pyx). A success brings it
+back for all; a failure ejects it for longer; silence, or no request at all, and the turn passes on:
+
+    waiting     its time is not over, or another replica has the claim
+    offered     the claim is ours; no request has come yet. Withdrawn after LEASE_MS: another replica's turn
+    taken       a request is on its way; the claim is renewed, for PATIENCE_MS at most
+
+While Redis is away each replica claims from itself.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import gevent
+
+from proxy.fleet.ejections import Ejections
+from proxy.fleet.known import known_of
+from proxy.fleet.members import Group, Member, batch_of, present
+from proxy.fleet.reporter import evidence
+from proxy.scoreboard import Scoreboard
+from state.local_store import LocalStore
+from state.run import Run
+from state.store import EJECTED, PROBE_FAILED, RETURNED, Batch, Claim, Store, StoreUnavailable, Verdict
+
+# A claim holds so long in Redis; it is renewed a little sooner.
+LEASE_MS = 1000
+RENEW_MS = 800
+# A request that tries an endpoint and says nothing for so long is given up.
+PATIENCE_MS = 10_000
+# So often the leader looks what is due; those already known of at their time.
+PAUSE_MS = 250
+# Why the endpoint is back.
+SUCCEEDED = "probe_succeeded"
+
+
+@dataclass(slots=True)
+class Turn:
+    """Where the leader is with one ejection, that of `generation`."""
+
+    generation: int
+    next_ms: int = 0  # nothing to do before
+    granted_ms: int = 0  # since when the claim is ours; 0: it is not
+
+
+class Probing:
+    """One in each worker. `tried` takes what requests say, in all of them; `run` makes offers in the one that leads.
+
+    `lost(error)` is called when Redis does not answer; `local` decides then.
+    """
+
+    def __init__(
+        self,
+        scoreboard: Scoreboard,
+        replica: str,
+        store: Store,
+        local: LocalStore,
+        groups: Mapping[str, Group],
+        ejections: Ejections,
+        now_ms: Callable[[], int],
+        leading: Callable[[], bool],
+        lost: Callable[[StoreUnavailable], None],
+    ) -> None:
+        self._scoreboard = scoreboard
+        self._replica = replica
+        self._store = store
+        self._local = local
+        self._groups = groups
+        self._ejections = ejections
+        self._now_ms = now_ms
+        self._leading = leading
+        self._lost = lost
+        self._turns: dict[int, Turn] = {}  # by the endpoint's slot
+
+    # -- offering -----------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Offers endpoints when their time is over; to be spawned."""
+        while True:
+            gevent.sleep((self._look() if self._leading() else PAUSE_MS) / 1000)
+
+    def _look(self) -> int:
+        """Does what is due; milliseconds until something may be due again."""
+        pause, known = PAUSE_MS, set[int]()
+        for group in list(self._groups.values()):
+            for slot in self._scoreboard.awaiting_probe(group.slots):
+                known.add(slot)
+                self._step(group, group.by_slot[slot])
+                pause = min(pause, self._turns[slot].next_ms - self._now_ms())
+        self._turns = {slot: turn for slot, turn in self._turns.items() if slot in known}
+        return max(1, pause)
+
+    def _step(self, group: Group, member: Member) -> None:
+        state, now_ms = self._ejections.state(member), self._now_ms()
+        turn = self._turns.get(member.slot)
+        if turn is None or turn.generation != state.generation:
+            turn = self._turns[member.slot] = Turn(state.generation, state.probe_at_ms)
+        if now_ms < turn.next_ms:
+            return
+        if turn.granted_ms and self._scoreboard.withdraw_probe(member.slot):
+            turn.granted_ms, turn.next_ms = 0, now_ms + LEASE_MS
+            return
+        if turn.granted_ms and now_ms - turn.granted_ms > PATIENCE_MS:
+            self._scoreboard.end_probe(member.slot)
+            turn.granted_ms = 0
+        self._take_turn(group, member, turn)
+
+    def _take_turn(self, group: Group, member: Member, turn: Turn) -> None:
+        claim = self._claim(group, member)
+        now_ms = self._now_ms()
+        if present(self._groups, group, member) is None:
+            return
+        if not claim.granted:
+            turn.next_ms = now_ms + min(max(claim.wait_ms, 20), LEASE_MS)
+            return
+        turn.next_ms = now_ms + RENEW_MS
+        turn.granted_ms = turn.granted_ms or now_ms
+        if not self._scoreboard.probe_pending(member.slot):
+            self._scoreboard.offer_probe(member.slot)
+
+    def _claim(self, group: Group, member: Member) -> Claim:
+        if self._scoreboard.shared_state:
+            try:
+                return self._store.claim_probe(group.name, member.address, self._replica, LEASE_MS)
+            except StoreUnavailable as error:
+                self._lost(error)
+        return Claim(True)
+
+    # -- outcomes -----------------------------------------------------------------------------------------------------
+
+    def tried(self, group: Group, member: Member, generation: int, run: Run, status: int, request_id: str) -> None:
+        """An attempt on an endpoint that is out has an outcome; nothing but the one that was offered can be meant."""
+        if not self._scoreboard.end_probe(member.slot):
+            return
+        told = evidence(status, self._replica, request_id) if run.lead else ""
+        batch = batch_of(group, member, generation, run, status, self._replica, told)
+        gevent.spawn(self._tell, group, member, batch)
+
+    def _tell(self, group: Group, member: Member, batch: Batch) -> None:
+        asked_ms = self._now_ms()
+        if self._scoreboard.shared_state:
+            try:
+                self._settle(group, member, self._store.probed(batch, group.policy), asked_ms)
+                return
+            except StoreUnavailable as error:
+                self._lost(error)
+        if present(self._groups, group, member) is not None:
+            self._decide_alone(group, member, batch)
+
+    def _settle(self, group: Group, member: Member, verdict: Verdict, asked_ms: int) -> None:
+        """The fleet's answer. One that is "stale" comes with news of its own, or with the next look."""
+        if present(self._groups, group, member) is None:
+            return
+        if verdict.outcome == RETURNED:
+            self._ejections.lift(group, member, SUCCEEDED, self._now_ms(), verdict.version)
+        elif verdict.outcome == EJECTED:
+            known = known_of(verdict, verdict.version, PROBE_FAILED)
+            self._ejections.confirm(group, member, known, asked_ms, self._now_ms(), certain=True)
+
+    def _decide_alone(self, group: Group, member: Member, batch: Batch) -> None:
+        if batch.run.any_success:
+            self._ejections.lift(group, member, SUCCEEDED, self._now_ms())
+            return
+        verdict = self._local.probed(batch, group.own_policy)
+        if verdict.outcome == EJECTED:
+            self._ejections.stand(group, member, verdict.generation, PROBE_FAILED)

@@ -1,0 +1,57 @@
+"""Whether this replica's own network is to blame: then what it cannot reach is no news for the fleet.
+
+A replica that sees failures of local origin (refused, broken, silent) on many of the endpoints it has to do with more
+probably has lost its own network, or its certificate, than found them all dead. It goes on deciding by itself and tells
+nobody, until it reaches them again.
+"""
+
+import logging
+import time
+
+from proxy.fleet.members import Member
+from proxy.scoreboard import Scoreboard
+
+log = logging.getLogger(__name__)
+
+WINDOW_MS = 10_000
+# It suspects itself with failures on so many endpoints, if these are at least half of those it had to do with.
+ENDPOINTS = 3
+# Looking at all endpoints may take this share of the time at most.
+LOOKING_SHARE = 0.1
+
+
+def suspicious(contacted: int, unreachable: int) -> bool:
+    """The rule, for numbers of endpoints within one window."""
+    return unreachable >= ENDPOINTS and 2 * unreachable >= contacted
+
+
+class Suspicion:
+    """One worker's; what it finds is on the scoreboard, for all workers of the replica."""
+
+    def __init__(self, scoreboard: Scoreboard) -> None:
+        self._scoreboard = scoreboard
+        self._next_look = 0.0
+
+    def cleared(self, member: Member) -> bool:
+        """The endpoint has failed without an answer; whether the fleet is to be told."""
+        self._scoreboard.note_local_failure(member.slot)
+        return not self.look()
+
+    def look(self) -> bool:
+        """Whether this replica suspects itself now; says so when that changes."""
+        began = time.monotonic()
+        if began < self._next_look:
+            return self._scoreboard.suspects_itself
+        contacted, unreachable = self._scoreboard.reach(WINDOW_MS)
+        self._next_look = began + (time.monotonic() - began) / LOOKING_SHARE
+        value = suspicious(contacted, unreachable)
+        if self._scoreboard.suspect_itself(value):
+            self._tell(value, contacted, unreachable)
+        return value
+
+    def _tell(self, value: bool, contacted: int, unreachable: int) -> None:
+        seen = f"{unreachable} of {contacted} endpoints failed without an answer in the last {WINDOW_MS // 1000} s"
+        if value:
+            log.warning("%s: this replica suspects its own network, and keeps to itself what it cannot reach", seen)
+        else:
+            log.info("%s: this replica trusts its own network again", seen)
