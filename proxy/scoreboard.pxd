@@ -123,4 +123,5 @@ cdef class Scoreboard:
     cdef EndpointRow* _endpoint(self, int slot) except NULL
 
 cdef int64_t monotonic_ns() noexcept nogil
+cdef bint take_probe(EndpointRow* row) noexcept nogil
 cdef int bucket_of(int64_t duration_ms) noexcept nogil

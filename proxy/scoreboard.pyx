@@ -484,6 +484,10 @@ cdef class Scoreboard:
         wp_storeu(&row.dirty, 1)        # its success matters
         wp_store(&row.probe, PROBE_OFFERED)
 
+    def take_probe(self, int slot) -> bool:
+        """Whether the caller's request is the one that tries it."""
+        return take_probe(self._endpoint(slot))
+
     def withdraw_probe(self, int slot) -> bool:
         """True if no request had come that could try it."""
         return wp_swap(&self._endpoint(slot).probe, PROBE_OFFERED, NO_PROBE)
@@ -544,6 +548,11 @@ cdef class Scoreboard:
 
     def set_dirty(self, int slot, bint dirty) -> None:
         wp_storeu(&self._endpoint(slot).dirty, dirty)
+
+
+cdef bint take_probe(EndpointRow* row) noexcept nogil:
+    """One request takes what was offered."""
+    return wp_load(&row.probe) == PROBE_OFFERED and wp_swap(&row.probe, PROBE_OFFERED, PROBE_TAKEN)
 
 
 cdef int init_mutex(pthread_mutex_t* mutex) except -1:

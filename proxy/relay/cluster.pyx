@@ -9,7 +9,7 @@ from libc.stdlib cimport free, malloc
 
 from proxy.policy.balance cimport round_robin
 from proxy.relay.trunk cimport Trunks, leaves
-from proxy.scoreboard cimport PROBE_OFFERED, PROBE_TAKEN, monotonic_ns, wp_load, wp_load64, wp_swap
+from proxy.scoreboard cimport monotonic_ns, take_probe, wp_load, wp_load64, wp_swap
 from proxy.wire.http2_client cimport HttpClientStream
 from proxy.wire.stream cimport Stream
 
@@ -138,7 +138,7 @@ cdef class Cluster:
             endpoint = <Endpoint>self.endpoints[position]
             self.eligible[position] = tried is None or endpoint not in tried
             if self.outlier_on and wp_load64(&endpoint.row.ejected_until) > now:
-                if self.eligible[position] and probes(endpoint):
+                if self.eligible[position] and take_probe(endpoint.row):
                     return endpoint
                 self.eligible[position] = False
         while True:
@@ -152,8 +152,3 @@ cdef class Cluster:
     cdef bint speaks_http2(self, Stream client) noexcept:
         """Whether its endpoints are sent HTTP/2: where that is declared; where nothing is, if the client speaks it."""
         return self.protocol == HTTP2 or self.protocol == UNDECLARED and client.http2
-
-
-cdef inline bint probes(Endpoint endpoint) noexcept:
-    """Whether this request is the one that tries the ejected endpoint."""
-    return wp_load(&endpoint.row.probe) == PROBE_OFFERED and wp_swap(&endpoint.row.probe, PROBE_OFFERED, PROBE_TAKEN)

@@ -1,6 +1,7 @@
 """Outcomes in, ejections out: what is held, stands, and is let go."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import gevent
 import pytest
@@ -123,3 +124,52 @@ def test_answers_wait_only_for_a_store_that_is_quick(setting: Setting) -> None:
         for _ in range(5):
             setting.fail()
             setting.fleet.before_answer()
+
+
+def unreachable(setting: Setting, *slots: int) -> None:
+    for slot in slots:
+        generation = setting.board.outlier_state(slot).generation
+        setting.fleet.attempt_failed(NAME, slot, generation, 0, "id")
+
+
+def test_failures_are_told_with_their_origin_and_requests(setting: Setting) -> None:
+    setting.fail()
+    unreachable(setting, setting.slot)
+    gevent.sleep(0.005)
+    (batch,) = setting.store.batches
+    assert (batch.run.lead, batch.run.lead_local, batch.evidence) == (2, 1, "503@a/id,0@a/id")
+
+
+def test_too_few_have_seen_it_and_it_stands_for_this_replica(setting: Setting) -> None:
+    setting.store.answers = [verdict("unconfirmed", 3)]
+    unreachable(setting, *[setting.slot] * 3)
+    gevent.sleep(0.08)
+    state = setting.board.outlier_state(setting.slot)
+    assert (setting.out, state.private, state.held, state.shared) == (True, True, False, False)
+    assert setting.board.undecided([setting.slot]) == [], "nothing to offer to the fleet"
+    assert setting.lines == ["ejecting endpoint due to consecutive failures of this replica only"]
+
+
+def test_one_that_suspects_itself_tells_nobody(setting: Setting) -> None:
+    setting.store.answers = [verdict("counted", 1)] * 2
+    slots = [entry["slot"] for entry in setting.body["endpoints"]]
+    for _ in range(3):
+        unreachable(setting, *slots)
+        gevent.sleep(0.01)
+    assert setting.board.suspects_itself
+    assert sum(batch.run.lead for batch in setting.store.batches) == 2, "before it knew"
+    assert setting.board.outlier_state(slots[0]).private
+
+
+def test_a_young_run_is_asked_about_again(setting: Setting) -> None:
+    setting.store.answers = [
+        replace(verdict("too_soon", 3), wait_ms=20),
+        verdict("ejected", 3, 1, 30_000),
+    ]
+    setting.fail(3)
+    gevent.sleep(0.01)
+    assert setting.out
+    assert len(setting.store.batches) == 1
+    gevent.sleep(0.02)
+    assert [batch.run.lead for batch in setting.store.batches] == [3, 0]
+    assert setting.board.outlier_state(setting.slot).shared

@@ -1,0 +1,96 @@
+"""A replica whose own network or certificate is broken must not eject for the fleet."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from fleet_rig import ejected
+from hbone.certificates import Authority, install
+from hbone.destination import Destination
+from redis import Redis
+from rig import Endpoint, Replica, endpoints, manifests_for, pod, replica, rule, wait_until
+
+from state.embedded import Embedded
+
+LAST = [name[-5:] for name in ("abc12", "def34", "ghi56", "jkl78")]
+
+
+@contextlib.contextmanager
+def with_a_sick_one(
+    path: Path, members: list[Endpoint], redis: str, well: int = 1, quorum: str = "1"
+) -> Iterator[list[Replica]]:
+    """Replicas with captured endpoints; nobody trusts the certificate of the last, and it trusts none."""
+    ca, other = Authority(), Authority()
+    with contextlib.ExitStack() as stack:
+        for member in members:
+            stack.enter_context(Destination(member.ip, ca.leaf("in-ambient"), ca.root))
+        made = []
+        for name, signer in (*((f"well-{i}", ca) for i in range(well)), ("sick", other)):
+            tls = install(path / f"tls-{name}", signer.leaf("httpbin-waypoint"), signer.root)
+            manifests, port = stack.enter_context(manifests_for(members))
+            body = rule(interval="1s", maxEjectionPercent=100, baseEjectionTime="30s")
+            body["metadata"]["annotations"] = {"waypointd.io/local-origin-quorum": quorum}
+            manifests.put("rule", body)
+            for member in members:
+                manifests.put(f"pod-{member.name}", pod(member.name, member.ip, captured=True))
+            options = ("--tls-dir", str(tls))
+            made.append(stack.enter_context(replica(path / name, manifests, port, *options, redis=redis, name=name)))
+        yield made
+
+
+def keys(client: Redis) -> list[str]:
+    return list(client.scan_iter("waypoint:*:eject:*"))
+
+
+def test_it_suspects_itself_and_decides_alone(valkey: Embedded, tmp_path: Path) -> None:
+    with (
+        Redis.from_url(valkey.url, decode_responses=True) as client,
+        endpoints(4) as members,
+        with_a_sick_one(tmp_path, members, valkey.url) as (well, sick),
+    ):
+        assert sorted(well.hostnames(4)) == LAST
+        assert set(sick.hostnames(20)) == {"503"}, "it reaches none of them"
+        wait_until(lambda: len(ejected(sick)) == 4, 2, "its own decision")
+        for _ in range(3):
+            assert sorted(well.hostnames(4)) == LAST, "the other has all of them"
+        assert keys(client) == []
+        assert ejected(well) == set()
+        log = sick.waypoint.errors()
+        assert "suspects its own network" in log
+        lines = sick.waypoint.lines("outlier ejecting")
+        assert len(lines) == 4
+        assert all("due to consecutive failures of this replica only" in line for line in lines)
+
+
+def test_what_an_endpoint_answers_is_the_fleets_affair_all_the_same(valkey: Embedded, tmp_path: Path) -> None:
+    with (
+        endpoints(4) as members,
+        with_a_sick_one(tmp_path, members, valkey.url) as (well, sick),
+    ):
+        sick.hostnames(8)
+        assert sorted(well.hostnames(4)) == LAST, "what the sick one told of them is over"
+        members[0].status = 503
+        assert well.hostnames(24).count("503") == 3
+        wait_until(lambda: ejected(well) == {members[0].address}, 2, "ejected")
+
+
+def test_a_quorum_protects_even_one_endpoint(valkey: Embedded, tmp_path: Path) -> None:
+    """Two endpoints are too few to suspect oneself; the quorum asks for another replica."""
+    with (
+        Redis.from_url(valkey.url, decode_responses=True) as client,
+        endpoints(2) as members,
+        with_a_sick_one(tmp_path, members, valkey.url, well=2, quorum="2") as (one, two, sick),
+    ):
+        assert set(sick.hostnames(8)) == {"503"}
+        wait_until(lambda: len(ejected(sick)) == 2, 2, "its own decision")
+        assert keys(client) == []
+        assert sorted(one.hostnames(2)) == sorted(two.hostnames(2)) == LAST[:2]
+        victim = members[0]
+        victim.kill()
+        assert set(one.hostnames(8)) == {LAST[1]}, "no client sees it"
+        wait_until(lambda: ejected(one) == {victim.address}, 2, "for itself, so far")
+        assert keys(client) == []
+        assert set(two.hostnames(2)) == {LAST[1]}
+        wait_until(lambda: ejected(two) == {victim.address}, 2, "the second one to see it confirms it")
+        assert len(keys(client)) == 1
+        wait_until(lambda: two.waypoint.lines("due to consecutive 5xx"), 1, "for all")

@@ -1,0 +1,51 @@
+"""When a replica takes its own network for the culprit."""
+
+import logging
+
+import pytest
+from fleet_fakes import board, group
+
+from proxy.fleet import suspicion
+from proxy.fleet.suspicion import Suspicion, suspicious
+
+
+@pytest.mark.parametrize(
+    ("contacted", "unreachable", "expected"),
+    [
+        (3, 3, True),
+        (6, 3, True),
+        (7, 3, False),
+        (100, 50, True),
+        (100, 49, False),
+        (2, 2, False),  # too few to tell
+        (0, 0, False),
+    ],
+)
+def test_the_rule(contacted: int, unreachable: int, expected: bool) -> None:
+    assert suspicious(contacted, unreachable) is expected
+
+
+def test_it_is_told_once_when_it_begins_and_ends(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suspicion, "WINDOW_MS", 60_000)
+    caplog.set_level(logging.INFO)
+    with board() as made:
+        members = list(group(made, 5).members.values())
+        workers = [Suspicion(made), Suspicion(made)]
+        for each in workers:
+            monkeypatch.setattr(each, "_next_look", 0.0)
+        cleared = []
+        for number, member in enumerate(members[:3]):
+            one = workers[number % 2]
+            one._next_look = 0.0
+            cleared.append(one.cleared(member))
+        assert cleared == [True, True, False]
+        assert made.suspects_itself
+        monkeypatch.setattr(suspicion, "WINDOW_MS", 0)
+        for one in workers:
+            one._next_look = 0.0
+            assert not one.look()
+    told = [record.message for record in caplog.records]
+    assert [("suspects" in line, "trusts" in line) for line in told] == [(True, False), (False, True)]
+    assert told[0].startswith("3 of 3 endpoints")
