@@ -21,9 +21,11 @@ from proxy.mesh.schema import At, duration, items, mapping, matching, struct, te
 from proxy.mesh.traffic_policy import traffic_policy
 
 CLUSTER_DOMAIN = "svc.cluster.local"
-ABANDONED_ANNOTATION = "waypointd.io/abandoned-request-timeout"
-RECOVERY_ANNOTATION = "waypointd.io/recovery"
-QUORUM_ANNOTATION = "waypointd.io/local-origin-quorum"
+OURS = "waypointd.io/"
+ABANDONED_ANNOTATION = f"{OURS}abandoned-request-timeout"
+RECOVERY_ANNOTATION = f"{OURS}recovery"
+QUORUM_ANNOTATION = f"{OURS}local-origin-quorum"
+ANNOTATIONS = (ABANDONED_ANNOTATION, RECOVERY_ANNOTATION, QUORUM_ANNOTATION)
 RECOVERIES = ("full", "probe")
 _LARGEST_QUORUM = 32
 EVERYWHERE = "*"
@@ -76,7 +78,10 @@ def check(manifest: Manifest, report: Report) -> None:
 
 
 def _annotations(at: At, given: dict[str, str]) -> None:
-    abandoned, recovery, quorum = map(given.get, (ABANDONED_ANNOTATION, RECOVERY_ANNOTATION, QUORUM_ANNOTATION))
+    for name in given:
+        if name.startswith(OURS) and name not in ANNOTATIONS:
+            at.down(name).warn(f"is not known, so it does nothing; there are {', '.join(ANNOTATIONS)}")
+    abandoned, recovery, quorum = map(given.get, ANNOTATIONS)
     if abandoned not in (None, "off"):
         duration(at.down(ABANDONED_ANNOTATION), abandoned)
     if recovery not in (None, *RECOVERIES):

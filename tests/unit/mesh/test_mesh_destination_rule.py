@@ -353,6 +353,38 @@ def test_the_connect_timeout_and_the_abandoned_request_timeout() -> None:
         assert (found.connect_timeout_ms, found.abandoned_ms) == (2500, expected)
 
 
+def test_recovery_and_quorum_are_annotations() -> None:
+    policy = {OD: {"consecutive5xxErrors": 3}}
+    notes = {"waypointd.io/recovery": "probe", "waypointd.io/local-origin-quorum": "2"}
+    for given, expected in ((notes, (True, 2)), ({}, (False, 1)), ({"waypointd.io/recovery": "full"}, (False, 1))):
+        outlier = clusters(*shop(rule(policy, annotations=given)))["shop/cart:80"].outlier
+        assert outlier is not None
+        assert (outlier.probe, outlier.local_origin_quorum) == expected
+
+
+@pytest.mark.parametrize(
+    ("note", "text", "fault"),
+    [
+        ("recovery", "half", 'must be one of full, probe, not "half"'),
+        ("local-origin-quorum", "0", 'must be a number of replicas from "1" to "32", not "0"'),
+        ("local-origin-quorum", "99", "must be a number of replicas"),
+        ("local-origin-quorum", "two", "must be a number of replicas"),
+    ],
+)
+def test_annotations_with_a_wrong_value_are_refused(note: str, text: str, fault: str) -> None:
+    (told,) = faults(*shop(rule(annotations={f"waypointd.io/{note}": text})))
+    assert f"metadata.annotations[waypointd.io/{note}]: {fault}" in told
+
+
+def test_an_annotation_of_ours_that_there_is_not_is_warned_of() -> None:
+    members = [member("10.0.0.1")]
+    mistyped = rule({}, annotations={"waypointd.io/recover": "probe"})
+    found = loaded(namespace(), gateway(), service(), endpoint_slice(*members), mistyped).warnings
+    assert any(
+        "waypointd.io/recover]: is not known" in warning and "waypointd.io/recovery" in warning for warning in found
+    )
+
+
 @pytest.mark.parametrize(
     ("percent", "endpoints", "needed"),
     [(10, 1, 100), (10, 2, 50), (33, 3, 34), (34, 3, None), (49, 2, 50), (50, 2, None), (10, 10, None), (99, 1, 100)],
