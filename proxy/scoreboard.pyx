@@ -508,9 +508,13 @@ cdef class Scoreboard:
 
     # -- this replica's own network -----------------------------------------------------------------------------------
 
-    def note_local_failure(self, int slot) -> None:
-        """An attempt on the endpoint failed before it answered anything."""
-        wp_store64(&self._endpoint(slot).local_failed, monotonic_ns())
+    def note_local_failure(self, int slot, int64_t window_ms) -> bool:
+        """An attempt on the endpoint failed before it answered anything; True if none had within the window."""
+        cdef EndpointRow* row = self._endpoint(slot)
+        cdef int64_t now = monotonic_ns()
+        cdef int64_t before = wp_load64(&row.local_failed)
+        wp_store64(&row.local_failed, now)
+        return before == 0 or before < now - window_ms * 1_000_000
 
     def reach(self, int64_t window_ms) -> tuple:
         """(endpoints this replica had to do with lately, those among them that failed without an answer) as counts."""

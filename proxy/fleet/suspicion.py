@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 WINDOW_MS = 10_000
 # It suspects itself with failures on so many endpoints, if these are at least half of those it had to do with.
 ENDPOINTS = 3
-# Looking at all endpoints may take this share of the time at most.
+# Looking at all endpoints may take this share of the time, beside one look for each endpoint that begins to fail.
 LOOKING_SHARE = 0.1
 
 
@@ -34,13 +34,13 @@ class Suspicion:
 
     def cleared(self, member: Member) -> bool:
         """The endpoint has failed without an answer; whether the fleet is to be told."""
-        self._scoreboard.note_local_failure(member.slot)
-        return not self.look()
+        another = self._scoreboard.note_local_failure(member.slot, WINDOW_MS)
+        return not self.look(at_once=another)
 
-    def look(self) -> bool:
-        """Whether this replica suspects itself now; says so when that changes."""
+    def look(self, *, at_once: bool = False) -> bool:
+        """Whether this replica suspects itself now, or did a moment ago; says so when that changes."""
         began = time.monotonic()
-        if began < self._next_look:
+        if began < self._next_look and not at_once:
             return self._scoreboard.suspects_itself
         contacted, unreachable = self._scoreboard.reach(WINDOW_MS)
         self._next_look = began + (time.monotonic() - began) / LOOKING_SHARE

@@ -33,19 +33,12 @@ def test_it_is_told_once_when_it_begins_and_ends(
     with board() as made:
         members = list(group(made, 5).members.values())
         workers = [Suspicion(made), Suspicion(made)]
-        for each in workers:
-            monkeypatch.setattr(each, "_next_look", 0.0)
-        cleared = []
-        for number, member in enumerate(members[:3]):
-            one = workers[number % 2]
-            one._next_look = 0.0
-            cleared.append(one.cleared(member))
+        cleared = [workers[number % 2].cleared(member) for number, member in enumerate(members[:3])]
         assert cleared == [True, True, False]
         assert made.suspects_itself
         monkeypatch.setattr(suspicion, "WINDOW_MS", 0)
         for one in workers:
-            one._next_look = 0.0
-            assert not one.look()
+            assert not one.look(at_once=True)
     told = [record.message for record in caplog.records]
     assert [("suspects" in line, "trusts" in line) for line in told] == [(True, False), (False, True)]
     assert told[0].startswith("3 of 3 endpoints")
