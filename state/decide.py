@@ -6,7 +6,7 @@ threshold is `>=` because it may change in a rollout; an ejection ends exactly a
 evidence.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from state.store import ALREADY_EJECTED, CLEAN, COUNTED, EJECTED, OVERFLOW, STALE, Policy, Verdict
@@ -164,6 +164,23 @@ def accept(record: Record, offered: Record, policy: Policy, active: int, now_ms:
         backoff=max(record.backoff, offered.backoff),
     )
     return record, verdict(EJECTED, record, now_ms)
+
+
+def giving_way(
+    offered: Record, others: Mapping[str, Record], policy: Policy, active: int, now_ms: int
+) -> Sequence[str]:
+    """Which endpoints come back so that an older ejection fits under the cap: the youngest, as few as will do; none
+    when that is not enough. Two halves of a partition may each have used the cap."""
+    begun = offered.ejected_until_ms - offered.ejection_ms
+    ages = {name: r.ejected_until_ms - r.ejection_ms for name, r in others.items() if r.ejected_until_ms > now_ms}
+    younger = sorted((name for name, its in ages.items() if its > begun), key=lambda name: (ages[name], name))
+    excess = active + 1 - min(100, policy.max_ejection_percent) * policy.endpoints // 100
+    return younger[-excess:] if 0 < excess <= len(younger) else ()
+
+
+def lift(record: Record, now_ms: int) -> Record:
+    """The record with its ejection ended before its time."""
+    return replace(record, ejected_until_ms=0, failures=0, unejected_at_ms=now_ms)
 
 
 def verdict(outcome: str, record: Record, now_ms: int) -> Verdict:

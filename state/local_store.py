@@ -5,14 +5,14 @@ the clock. It decides as one Envoy does, whose threads share their counters, whe
 the fleet.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from threading import Lock
 from typing import Protocol
 
-from state.decide import Record, Run, accept, decide, identify, settle
-from state.store import CONSECUTIVE_5XX, EJECTED, Batch, ClusterView, Ejection, Glance, Policy, Verdict
+from state.decide import Record, Run, accept, decide, giving_way, identify, lift, settle
+from state.store import CONSECUTIVE_5XX, EJECTED, OVERFLOW, Batch, ClusterView, Ejection, Glance, Policy, Verdict
 
 EPOCH = "local"
 
@@ -31,6 +31,9 @@ class Table(Protocol):
 
     def active(self, cluster: str, now_ms: int) -> int:
         """How many endpoints of the cluster are ejected at `now_ms`."""
+
+    def all(self, cluster: str) -> Mapping[str, Record]:
+        """The records of the cluster by endpoint."""
 
 
 class MemoryTable:
@@ -57,6 +60,10 @@ class MemoryTable:
     def active(self, cluster: str, now_ms: int) -> int:
         """See Table."""
         return sum(record.ejected_until_ms > now_ms for record in self._records.get(cluster, {}).values())
+
+    def all(self, cluster: str) -> Mapping[str, Record]:
+        """See Table."""
+        return dict(self._records.get(cluster, {}))
 
 
 class LocalStore:
@@ -91,8 +98,8 @@ class LocalStore:
         ejections = self.sync(cluster, endpoints).ejections
         return Glance(0, EPOCH, frozenset(ejection.endpoint for ejection in ejections))
 
-    def sync(self, cluster: str, endpoints: Sequence[str]) -> ClusterView:
-        """The state of `endpoints`."""
+    def sync(self, cluster: str, endpoints: Sequence[str], version: int = 0, epoch: str = "") -> ClusterView:
+        """The state of `endpoints`. It loses nothing, so what the caller knew does not matter."""
         now_ms = self._clock_ms()
         with self._table.locked(cluster):
             records = {endpoint: settle(self._table.load(cluster, endpoint), now_ms) for endpoint in endpoints}
@@ -124,9 +131,20 @@ class LocalStore:
         offered = Record(0, generation, ejections, backoff, until_ms, ejection_ms, until_ms, workload, failures)
         with self._table.locked(cluster):
             record = self._current(cluster, endpoint, workload, now_ms)
-            record, answer = accept(record, offered, policy, self._table.active(cluster, now_ms), now_ms)
+            active = self._table.active(cluster, now_ms)
+            record, answer = accept(record, offered, policy, active, now_ms)
+            if answer.outcome == OVERFLOW:
+                others = self._table.all(cluster)
+                leaving = giving_way(offered, others, policy, active, now_ms)
+                for name in leaving:
+                    self._table.save(cluster, name, lift(others[name], now_ms))
+                record, answer = accept(record, offered, policy, active - len(leaving), now_ms)
             self._table.save(cluster, endpoint, record)
         return replace(answer, by=by) if answer.outcome == EJECTED else answer
+
+    def misfits(self, cluster: str, endpoints: Sequence[str]) -> list[str]:
+        """None: nobody else writes here."""
+        return []
 
     def forget(self, cluster: str, endpoint: str, workload: str) -> None:
         """Drop the record unless another workload has taken the address."""

@@ -60,11 +60,21 @@ class Ejections:
             self._log_ejection(group, member, state.run, state.ejection_ms, self._replica, "consecutive_5xx")
 
     def confirm(
-        self, group: Group, member: Member, known: Known, asked_ms: int, now_ms: int, *, certain: bool = False
+        self,
+        group: Group,
+        member: Member,
+        known: Known,
+        asked_ms: int,
+        now_ms: int,
+        *,
+        certain: bool = False,
+        correct: bool = False,
     ) -> None:
         """Redis says that the endpoint is out, for so long from `asked_ms` on.
 
-        `certain`: not news that something newer may have overtaken.
+        `certain`: not news that something newer may have overtaken. The end of an ejection that is known already is
+        moved only when a hand has changed it (its whole time is another then), or to `correct` one that came by a
+        message, which may have been slow: the clock of Redis may be set, and another one takes over in a failover.
         """
         until_ms = asked_ms + known.left_ms
         self.expire(group, member, now_ms)
@@ -73,8 +83,10 @@ class Ejections:
             out = state.ejected_until_ms > now_ms
             if until_ms <= now_ms or (known.version < state.version and not certain):
                 return
-            if not out and known.generation == state.generation and known.left_ms <= TAIL_MS < known.ejection_ms:
+            if not out and not certain and _is_over(state, known, until_ms):
                 return
+            if out and state.shared and not correct and _is_same(state, known):
+                until_ms = state.ejected_until_ms
             self._scoreboard.set_outlier_state(
                 member.slot,
                 OutlierState(
@@ -194,3 +206,16 @@ class Ejections:
     def _log_return(self, group: Group, member: Member, reason: str) -> None:
         self._scoreboard.count(self._worker, group.slot, unejections=1)
         self._log(outlier_log.unejecting(member.address, member.workload, reason, group.name, self._replica))
+
+
+def _is_same(state: OutlierState, known: Known) -> bool:
+    """It is the ejection that the row tells of, or told of."""
+    return known.generation == state.generation and known.ejection_ms == state.ejection_ms
+
+
+def _is_over(state: OutlierState, known: Known, until_ms: int) -> bool:
+    """It has ended here; Redis sees its last moments, or has had its clock set back."""
+    if known.generation != state.generation:
+        return False
+    begun_before = _is_same(state, known) and until_ms - known.ejection_ms < state.unejected_at_ms
+    return begun_before or known.left_ms <= TAIL_MS < known.ejection_ms

@@ -1,7 +1,7 @@
 """The scoreboard as the table of state.local_store: the records of endpoints in memory that the replica's workers
 share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from proxy.fleet.members import Group
@@ -44,13 +44,21 @@ class ScoreboardTable:
                 held=begins or (before.held and record.ejected_until_ms > 0),
                 logged=before.logged and not begins,
                 shared=before.shared and not begins,
-                dirty=before.dirty or record.failures > 0,
+                dirty=record.failures > 0 or (before.dirty and not self._alone(cluster)),
             ),
         )
+
+    def _alone(self, cluster: str) -> bool:
+        """This replica decides: nobody else has a run of failures that its successes could end."""
+        return not self._scoreboard.shared_state or self._scoreboard.alone(self._groups[cluster].slot)
 
     def active(self, cluster: str, now_ms: int) -> int:
         """See Table."""
         return self._scoreboard.count_ejected(self._groups[cluster].slots)
+
+    def all(self, cluster: str) -> Mapping[str, Record]:
+        """See Table."""
+        return {endpoint: self.load(cluster, endpoint) for endpoint in self._groups[cluster].members}
 
 
 def record_of(state: OutlierState, workload: str) -> Record:

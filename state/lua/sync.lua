@@ -1,15 +1,19 @@
 -- sync.lua: the whole state of some endpoints; brings records into line with keys that were set or deleted by hand.
 -- KEYS   ejected, log, version, epoch, then for each endpoint: eject key, endpoint hash
--- ARGV   1 channel  2 epoch to use if there is none  then the endpoints, in the order of their keys
--- reply  version, epoch,
+-- ARGV   1 channel  2 epoch to use if there is none, or if data was lost  3, 4 epoch and version that the caller has known
+--        then the endpoints, in the order of their keys
+-- reply  version, epoch, time in ms,
 --        ejections: {endpoint, workload, left_ms, ejection_ms, generation, failures, ejections, backoff, by, reason}...,
 --        dirty: {endpoint, failures}..., generations: {endpoint, generation}...
 
 redis.call('SET', KEYS[4], ARGV[2], 'NX')
+-- The same epoch, yet versions that somebody has seen are gone (a failover that lost the last writes): as good as another
+-- server. A new epoch, so that every replica learns of it even when new changes have made up for the lost numbers.
+if redis.call('GET', KEYS[4]) == ARGV[3] and version() < number(ARGV[4]) then redis.call('SET', KEYS[4], ARGV[2]) end
 
 local ejections, dirty, generations = {}, {}, {}
-for i = 3, #ARGV do
-  local at = 5 + (i - 3) * 2
+for i = 5, #ARGV do
+  local at = 5 + (i - 5) * 2
   local r = load(ARGV[i], KEYS[at], KEYS[at + 1])
   if r.left > 0 then
     ejections[#ejections + 1] = {
@@ -20,4 +24,4 @@ for i = 3, #ARGV do
   if r.generation > 0 then generations[#generations + 1] = { r.endpoint, r.generation } end
 end
 
-return { version(), redis.call('GET', KEYS[4]), ejections, dirty, generations }
+return { version(), redis.call('GET', KEYS[4]), now, ejections, dirty, generations }
