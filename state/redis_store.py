@@ -12,6 +12,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from state.closing import reset_when_closed
 from state.failures import unavailable
 from state.keys import Keys, text_of, word
 from state.misfits import misfits
@@ -33,6 +34,7 @@ def connect(url: str, timeout: float) -> redis.Redis:
         retry=Retry(NoBackoff(), 0),
         decode_responses=True,
         protocol=2,
+        redis_connect_func=reset_when_closed,
     )
 
 

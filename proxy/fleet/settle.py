@@ -16,7 +16,7 @@ from proxy.fleet.members import Group, Member, present
 from proxy.fleet.reporter import Reporter
 from proxy.scoreboard import OutlierState, Scoreboard
 from state.decide import Run
-from state.store import ALREADY_EJECTED, EJECTED, ClusterView, Glance, KeysUnusable, Store
+from state.store import ALREADY_EJECTED, EJECTED, ClusterView, Ejection, Glance, KeysUnusable, Store
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ class Settling:
         self._looked: dict[str, int] = {}  # cluster -> when
         self._synced: dict[str, Group] = {}  # cluster -> the group as it was when all of it was read
         self._apart: dict[str, set[str]] = {}  # cluster -> endpoints where Redis differs, and need not be followed
+        self._lost_ms: dict[str, int] = {}  # cluster -> when its data was lost last
         self._offers: dict[str, int] = {}  # cluster whose data Redis has lost -> when it is offered again
         self._by_message: dict[str, set[int]] = {}  # cluster -> slots whose end is known by a message only
         self._clock_ahead: dict[str, int] = {}  # cluster -> the clock of its Redis less ours, when it was read last
@@ -69,7 +70,7 @@ class Settling:
         """Forgets clusters that are gone."""
         known: tuple[dict[str, Any], ...] = (self._synced, self._looked, self._apart, self._offers, self._by_message)
         for name in self._synced.keys() - self._groups.keys():
-            for each in (*known, self._clock_ahead):
+            for each in (*known, self._clock_ahead, self._lost_ms):
                 each.pop(name, None)
             self._told.discard(name)
 
@@ -166,6 +167,8 @@ class Settling:
         lost = epoch not in ("", view.epoch)
         if lost and not self._is_time_to_offer(group.name):
             return
+        if lost:
+            self._lost_ms[group.name] = asked_ms
         if self._settle_missing(group, view, lost):
             asked_ms, again = self._read(group, view.version, view.epoch)
             if again.epoch != view.epoch:
@@ -301,12 +304,19 @@ class Settling:
             member = group.members.get(ejection.endpoint)
             if member is None or present(self._groups, group, member) is None:
                 continue
-            if ejection.workload in ("", member.workload):
+            if ejection.workload in ("", member.workload) and not self._has_ended(group, member, ejection):
                 known = known_of(ejection, view.version, ejection.reason)
                 correct = member.slot in by_message
                 self._ejections.confirm(group, member, known, asked_ms, self._now_ms(), correct=correct)
             if not self._ejections.state(member).shared:
                 apart.add(member.address)
+
+    def _has_ended(self, group: Group, member: Member, ejection: Ejection) -> bool:
+        """This very ejection is over here; Redis has had its clock put back. Not if it has lost its data since: then it
+        counts generations from the beginning."""
+        state = self._ejections.state(member)
+        same = state.generation == ejection.generation and state.ejection_ms == ejection.ejection_ms
+        return same and not state.ejected_until_ms and state.unejected_at_ms > self._lost_ms.get(group.name, 0)
 
     def _kept_addresses(self, group: Group) -> Iterator[str]:
         for member in group.members.values():

@@ -1,8 +1,8 @@
 """A TCP relay between a replica and its Redis that can be made to fail in every way a network does, at run time.
 
 No iptables, no privileges: threads and sockets on loopback. What is refused is refused by the kernel (nobody listens);
-what is dropped is accepted and goes nowhere; a delay keeps order. `messages` sees each whole reply of the server, so that
-pushed messages can be dropped or cut in two.
+what is dropped is accepted and goes nowhere; a delay keeps order. `messages` sees each message that the server pushes,
+so that it can be dropped or cut in two.
 """
 
 import contextlib
@@ -62,9 +62,7 @@ class _Pair:
             if not data:
                 return
 
-    def _write(
-        self, target: socket.socket, waiting: "queue.Queue[tuple[float, bytes]]", relay: "Relay | None"
-    ) -> None:
+    def _write(self, target: socket.socket, waiting: "queue.Queue[tuple[float, bytes]]", relay: "Relay | None") -> None:
         try:
             self._pass_on(target, waiting, relay)
         except Cut as cut:
@@ -170,6 +168,16 @@ class Relay:
         """`client` or `server` sees the end of the stream on every connection, and may still send."""
         for pair in self._pairs:
             pair.half_close(towards)
+
+    def end(self, towards: str) -> None:
+        """As `half_close`, and nobody comes back."""
+        self.refuse()
+        self.half_close(towards)
+
+    def cut(self) -> None:
+        """As `reset`, and nobody comes back."""
+        self.refuse()
+        self.reset()
 
     def drop(self) -> None:
         self.dropping = True
