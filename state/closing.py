@@ -1,8 +1,8 @@
 """A connection whose end takes back what it has sent, as far as that is still ours.
 
 A report that was given up shall not arrive later. Closed the usual way, what the network has not taken yet is sent on
-by the kernel, for minutes if need be, and reaches the server when a partition ends. Closed by a reset, it is thrown away.
-What lies in the server's own buffer (it hangs, but its kernel does not) cannot be taken back.
+by the kernel, for minutes if need be, and reaches the server when a partition ends. Closed by a reset, it is thrown
+away. What lies in the server's own buffer (it hangs, but its kernel does not) cannot be taken back.
 """
 
 import socket

@@ -165,14 +165,13 @@ def test_killed_and_restarted_empty_during_a_run(tmp_path: Path) -> None:
 
 
 @contextlib.contextmanager
-def follower(primary: Embedded, *command: str) -> Iterator[redis.Redis]:
-    """A replica of the server, to fail over to; `command` goes before its own."""
+def follower(primary: Embedded, path: Path, *command: str) -> Iterator[redis.Redis]:
+    """A replica of the server, to fail over to, with its files in `path`; `command` goes before its own."""
     port = free_port()
-    options = ("--replicaof", "127.0.0.1", str(primary.port), "--repl-diskless-sync-delay", "0")
+    options = ("--replicaof", "127.0.0.1", str(primary.port), "--repl-diskless-sync-delay", "0", "--dir", str(path))
     process = subprocess.Popen(
         [*command, str(embedded._binary()), "--bind", "127.0.0.1", "--port", str(port), *embedded.OPTIONS, *options],
         stdout=subprocess.DEVNULL,
-        cwd="/",
         env=os.environ | {"FAKETIME_DONT_FAKE_MONOTONIC": "1"},
     )
     client = redis.Redis(port=port, decode_responses=True)
@@ -205,7 +204,7 @@ def test_a_failover_that_lost_the_last_writes(valkey: Embedded, tmp_path: Path) 
     with (
         relays(valkey.port, 2) as ways,
         fleet(tmp_path, valkey.url, count=4, through=[way.url for way in ways]) as made,
-        follower(valkey) as heir,
+        follower(valkey, tmp_path) as heir,
     ):
         first, second = made.members[:2]
         fail_until_out(made, first)
@@ -234,7 +233,7 @@ def test_a_failover_to_a_clock_that_is_wrong(valkey: Embedded, tmp_path: Path, s
     with (
         relays(valkey.port, 2) as ways,
         fleet(tmp_path, valkey.url, count=4, through=[way.url for way in ways], baseEjectionTime="6s") as made,
-        follower(valkey, "faketime", "-f", f"{skew:+d}s") as heir,
+        follower(valkey, tmp_path, "faketime", "-f", f"{skew:+d}s") as heir,
     ):
         assert abs(heir.time()[0] - made.client.time()[0] - skew) <= 1
         victim = made.members[0]
