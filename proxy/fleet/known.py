@@ -1,9 +1,10 @@
 """An ejection as Redis tells it, in a verdict, an event or a view. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from state.events import Event
-from state.store import CONSECUTIVE_5XX, Ejection, Verdict
+from state.store import CONSECUTIVE_5XX, ClusterView, Ejection, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,4 +34,14 @@ def known_of(told: Verdict | Event | Ejection, version: int, reason: str = CONSE
         by=told.by,
         reason=reason,
         version=version,
+    )
+
+
+def merged(views: Sequence[ClusterView]) -> ClusterView:
+    """Parts of a cluster, read one after the other, as one view: as new as its oldest part."""
+    return replace(
+        views[0],
+        ejections=tuple(ejection for view in views for ejection in view.ejections),
+        dirty={endpoint: failures for view in views for endpoint, failures in view.dirty.items()},
+        generations={endpoint: known for view in views for endpoint, known in view.generations.items()},
     )
