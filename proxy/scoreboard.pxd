@@ -64,6 +64,7 @@ cdef struct ClusterRow:
     pthread_mutex_t lock
     int32_t used
     int32_t cursor               # round robin: 1 + position of the endpoint picked last
+    int32_t alone                # its keys in the store are of no use: this replica decides by itself
     int64_t version              # of the fleet's state, as last read
     char epoch[40]
     char name[240]
@@ -97,6 +98,8 @@ cdef struct Header:
     int32_t suspects_itself
     int32_t lease_worker         # 1 + slot of the worker that subscribes and reconciles
     int64_t lease_until          # ns
+    int64_t mode_since           # CLOCK_MONOTONIC ms; when shared_state changed last
+    char mode_reason[192]        # why this replica decides by itself
     int32_t workers_high
     int32_t clusters_high        # rows above were never used, and never touched
     int32_t endpoints_high
@@ -115,6 +118,7 @@ cdef class Scoreboard:
     cdef Counters* counters      # [worker][cluster]
 
     cdef int lock(self, pthread_mutex_t* mutex) except -1
+    cdef int lock_soon(self, pthread_mutex_t* mutex) except -1
     cdef void unlock(self, pthread_mutex_t* mutex) noexcept
     cdef int32_t* share(self, int worker, int endpoint) noexcept
     cdef Counters* counters_of(self, int worker, int cluster) noexcept

@@ -16,14 +16,16 @@ elsewhere.
 
 import os
 
-from proxy.views import ClusterCounters, EndpointView, OutlierState, WorkerView
+from proxy.views import ClusterCounters, EndpointView, Mode, OutlierState, WorkerView
 
 from libc.string cimport memset, strncpy
 from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 cdef extern from "errno.h":
+    int EBUSY
     int EOWNERDEAD
+    int ETIMEDOUT
 
 cdef extern from "pthread.h" nogil:
     ctypedef struct pthread_mutexattr_t:
@@ -36,6 +38,8 @@ cdef extern from "pthread.h" nogil:
     int pthread_mutexattr_setrobust(pthread_mutexattr_t*, int)
     int pthread_mutex_init(pthread_mutex_t*, const pthread_mutexattr_t*)
     int pthread_mutex_lock(pthread_mutex_t*)
+    int pthread_mutex_trylock(pthread_mutex_t*)
+    int pthread_mutex_clocklock(pthread_mutex_t*, int, const timespec*)
     int pthread_mutex_unlock(pthread_mutex_t*)
     int pthread_mutex_consistent(pthread_mutex_t*)
 
@@ -61,6 +65,8 @@ for _index, _bound in enumerate(BUCKETS_MS):
 cdef uint64_t MAGIC = 0x77617970_6f696e31
 # A lease not renewed for so long is free: its holder hangs or is gone.
 cdef int64_t LEASE_NS = 3_000_000_000
+# A cluster's lock is held for microseconds; who has it for so long is stopped.
+cdef int64_t LOCK_NS = 20_000_000
 # Longer than any time limit, and still a number of nanoseconds in 64 bits (more than 200 years).
 cdef int64_t FOREVER_MS = 8_000_000_000_000
 
@@ -77,6 +83,10 @@ cdef int bucket_of(int64_t duration_ms) noexcept nogil:
         if duration_ms <= BOUNDS[index]:
             return index
     return BUCKET_COUNT - 1
+
+
+class ClusterLocked(Exception):
+    """Another process of this replica holds the cluster's lock and does not go on: it is stopped, or starved."""
 
 
 cdef size_t aligned(size_t size) noexcept:
@@ -139,12 +149,20 @@ cdef class Scoreboard:
         return Scoreboard(fd, False)
 
     cdef int lock(self, pthread_mutex_t* mutex) except -1:
-        cdef int failed = pthread_mutex_lock(mutex)
-        if failed == EOWNERDEAD:
-            pthread_mutex_consistent(mutex)
-        elif failed:
-            raise OSError(failed, "scoreboard lock")
-        return 0
+        return taken(mutex, pthread_mutex_lock(mutex))
+
+    cdef int lock_soon(self, pthread_mutex_t* mutex) except -1:
+        """As `lock`, for no longer than LOCK_NS."""
+        cdef timespec until
+        cdef int64_t at
+        cdef int failed = pthread_mutex_trylock(mutex)
+        if failed == EBUSY:
+            at = monotonic_ns() + LOCK_NS
+            until.tv_sec, until.tv_nsec = at // 1_000_000_000, at % 1_000_000_000
+            failed = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until)
+        if failed == ETIMEDOUT:
+            raise ClusterLocked("another worker holds a cluster's lock and does not go on: is it stopped?")
+        return taken(mutex, failed)
 
     cdef void unlock(self, pthread_mutex_t* mutex) noexcept:
         pthread_mutex_unlock(mutex)
@@ -269,11 +287,28 @@ cdef class Scoreboard:
 
     @shared_state.setter
     def shared_state(self, bint value) -> None:
-        wp_store(&self.header.shared_state, value)
+        if value:
+            if wp_swap(&self.header.shared_state, 0, 1):
+                self.note_mode("")
+        else:
+            self.leave_shared_state()
 
-    def leave_shared_state(self) -> bool:
+    def leave_shared_state(self, str reason="") -> bool:
         """Switches to local mode; True for the one caller of all workers that did it."""
-        return wp_swap(&self.header.shared_state, 1, 0)
+        cdef bint left = wp_swap(&self.header.shared_state, 1, 0)
+        if left:
+            self.note_mode(reason)
+        return left
+
+    def note_mode(self, str reason) -> None:
+        """Why this replica decides by itself, since now."""
+        copy_text(self.header.mode_reason, sizeof(self.header.mode_reason), reason)
+        wp_store64(&self.header.mode_since, monotonic_ns() // 1_000_000)
+
+    def mode(self) -> Mode:
+        """Who decides, since when and why."""
+        return Mode(self.shared_state, wp_load64(&self.header.mode_since),
+                    self.header.mode_reason.decode(errors="replace"))
 
     @property
     def suspects_itself(self) -> bool:
@@ -299,6 +334,7 @@ cdef class Scoreboard:
             row.cursor = 0
             row.version = 0
             row.epoch[0] = 0
+            row.alone = 0
             for worker in range(self.header.workers_high):
                 memset(self.counters_of(worker, slot), 0, sizeof(Counters))
             row.used = 1
@@ -443,8 +479,8 @@ cdef class Scoreboard:
 
     def lock_cluster(self, int slot) -> None:
         """Takes the cluster's lock; outlier transitions of its endpoints happen under it and never wait for
-        anything."""
-        self.lock(&self._cluster(slot).lock)
+        anything. ClusterLocked when another worker does not give it back."""
+        self.lock_soon(&self._cluster(slot).lock)
 
     def unlock_cluster(self, int slot) -> None:
         self.unlock(&self.cluster_rows[slot].lock)
@@ -550,6 +586,14 @@ cdef class Scoreboard:
         row.version = version
         copy_text(row.epoch, sizeof(row.epoch), epoch)
 
+    def alone(self, int slot) -> bool:
+        """True: this replica decides about the cluster by itself, whatever it does about the others."""
+        return wp_load(&self._cluster(slot).alone) != 0
+
+    def set_alone(self, int slot, bint value) -> bool:
+        """True for the one caller of all workers that changed it."""
+        return wp_swap(&self._cluster(slot).alone, not value, value)
+
     def set_dirty(self, int slot, bint dirty) -> None:
         wp_storeu(&self._endpoint(slot).dirty, dirty)
 
@@ -557,6 +601,15 @@ cdef class Scoreboard:
 cdef bint take_probe(EndpointRow* row) noexcept nogil:
     """One request takes what was offered."""
     return wp_load(&row.probe) == PROBE_OFFERED and wp_swap(&row.probe, PROBE_OFFERED, PROBE_TAKEN)
+
+
+cdef int taken(pthread_mutex_t* mutex, int failed) except -1:
+    """What became of an attempt to take a lock; its holder may have died."""
+    if failed == EOWNERDEAD:
+        pthread_mutex_consistent(mutex)
+    elif failed:
+        raise OSError(failed, "scoreboard lock")
+    return 0
 
 
 cdef int init_mutex(pthread_mutex_t* mutex) except -1:

@@ -6,6 +6,7 @@ threshold is `>=` because it may change in a rollout; an ejection ends exactly a
 evidence.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from state.run import Run
@@ -45,6 +46,11 @@ class Record:
     local_failures: int = 0  # of the current run, those of local origin
     local_reporters: tuple[str, ...] = ()  # who reported these
     probe_at_ms: int = 0  # from when on the endpoint may be probed; 0: it comes back by itself
+
+    @property
+    def begun_ms(self) -> int:
+        """When its ejection began."""
+        return (self.probe_at_ms or self.ejected_until_ms) - self.ejection_ms
 
 
 def settle(record: Record, now_ms: int) -> Record:
@@ -194,7 +200,7 @@ def judge_probe(record: Record, success: bool, generation: int, policy: Policy, 
     due = record.ejected_until_ms and 0 < record.probe_at_ms <= now_ms
     if not due or generation != record.generation:
         return record, verdict(STALE, record, now_ms)
-    back = replace(record, ejected_until_ms=0, probe_at_ms=0, unejected_at_ms=now_ms)
+    back = lift(record, now_ms)
     if success:
         return back, verdict(RETURNED, back, now_ms)
     record = eject(back, 1, policy, now_ms)
@@ -217,6 +223,22 @@ def accept(record: Record, offered: Record, policy: Policy, active: int, now_ms:
         backoff=max(record.backoff, offered.backoff),
     )
     return record, verdict(EJECTED, record, now_ms)
+
+
+def giving_way(
+    offered: Record, others: Mapping[str, Record], policy: Policy, active: int, now_ms: int
+) -> Sequence[str]:
+    """Which endpoints come back so that an older ejection fits under the cap: the youngest, as few as will do; none
+    when that is not enough. Two halves of a partition may each have used the cap."""
+    ages = {name: record.begun_ms for name, record in others.items() if record.ejected_until_ms > now_ms}
+    younger = sorted((name for name in ages if ages[name] > offered.begun_ms), key=lambda name: (ages[name], name))
+    excess = active + 1 - min(100, policy.max_ejection_percent) * policy.endpoints // 100
+    return younger[-excess:] if 0 < excess <= len(younger) else ()
+
+
+def lift(record: Record, now_ms: int) -> Record:
+    """The record with its ejection ended before its time."""
+    return replace(without_run(record), ejected_until_ms=0, probe_at_ms=0, unejected_at_ms=now_ms)
 
 
 def verdict(outcome: str, record: Record, now_ms: int) -> Verdict:

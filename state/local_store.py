@@ -5,17 +5,18 @@ the clock. It decides as one Envoy does, whose threads share their counters, whe
 the fleet.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from threading import Lock
 from typing import Protocol
 
-from state.decide import Record, accept, decide, identify, judge_probe, settle
+from state.decide import Record, accept, decide, giving_way, identify, judge_probe, lift, settle
 from state.store import (
     CONSECUTIVE_5XX,
     EJECTED,
     NO_PROBE,
+    OVERFLOW,
     Batch,
     Claim,
     ClusterView,
@@ -43,6 +44,9 @@ class Table(Protocol):
     def active(self, cluster: str, now_ms: int) -> int:
         """How many endpoints of the cluster are ejected at `now_ms`."""
 
+    def all(self, cluster: str) -> Mapping[str, Record]:
+        """The records of the cluster by endpoint."""
+
 
 class MemoryTable:
     """Records in a dictionary, for one process."""
@@ -68,6 +72,10 @@ class MemoryTable:
     def active(self, cluster: str, now_ms: int) -> int:
         """See Table."""
         return sum(record.ejected_until_ms > now_ms for record in self._records.get(cluster, {}).values())
+
+    def all(self, cluster: str) -> Mapping[str, Record]:
+        """See Table."""
+        return dict(self._records.get(cluster, {}))
 
 
 class LocalStore:
@@ -101,8 +109,10 @@ class LocalStore:
         ejections = self.sync(cluster, endpoints).ejections
         return Glance(0, EPOCH, frozenset(ejection.endpoint for ejection in ejections))
 
-    def sync(self, cluster: str, endpoints: Sequence[str], rule: str = "") -> ClusterView:
-        """The state of `endpoints`."""
+    def sync(
+        self, cluster: str, endpoints: Sequence[str], version: int = 0, epoch: str = "", rule: str = ""
+    ) -> ClusterView:
+        """The state of `endpoints`. It loses nothing, so what the caller knew does not matter."""
         now_ms = self._clock_ms()
         with self._table.locked(cluster):
             records = {endpoint: settle(self._table.load(cluster, endpoint), now_ms) for endpoint in endpoints}
@@ -145,7 +155,14 @@ class LocalStore:
         )
         with self._table.locked(cluster):
             record = self._current(cluster, endpoint, workload, now_ms)
-            record, answer = accept(record, offered, policy, self._table.active(cluster, now_ms), now_ms)
+            active = self._table.active(cluster, now_ms)
+            record, answer = accept(record, offered, policy, active, now_ms)
+            if answer.outcome == OVERFLOW:
+                others = self._table.all(cluster)
+                leaving = giving_way(offered, others, policy, active, now_ms)
+                for name in leaving:
+                    self._table.save(cluster, name, lift(others[name], now_ms))
+                record, answer = accept(record, offered, policy, active - len(leaving), now_ms)
             self._table.save(cluster, endpoint, record)
         return replace(answer, by=by) if answer.outcome == EJECTED else answer
 
@@ -165,6 +182,10 @@ class LocalStore:
             record, answer = judge_probe(record, batch.run.any_success, batch.generation, policy, now_ms)
             self._table.save(batch.cluster, batch.endpoint, record)
         return replace(answer, by=batch.by) if answer.outcome == EJECTED else answer
+
+    def misfits(self, cluster: str, endpoints: Sequence[str]) -> list[str]:
+        """None: nobody else writes here."""
+        return []
 
     def forget(self, cluster: str, endpoint: str, workload: str) -> None:
         """Drop the record unless another workload has taken the address."""

@@ -12,8 +12,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from state.closing import reset_when_closed
 from state.failures import unavailable
 from state.keys import Keys, text_of, word
+from state.misfits import misfits
 from state.scripts import source
 from state.store import Batch, Claim, ClusterView, Ejection, Glance, Policy, Verdict
 from state.subscription import Subscription
@@ -32,6 +34,7 @@ def connect(url: str, timeout: float) -> redis.Redis:
         retry=Retry(NoBackoff(), 0),
         decode_responses=True,
         protocol=2,
+        redis_connect_func=reset_when_closed,
     )
 
 
@@ -86,21 +89,24 @@ class RedisStore:
             names = [keys.version, keys.epoch, *map(keys.eject, endpoints)]
             version, epoch, *out = cast(list[str | None], self._client.mget(names))
             ejected = frozenset(name for name, text in zip(endpoints, out, strict=True) if text is not None)
-            return Glance(int(version or 0), epoch or "", ejected)
+            return Glance(int(version) if version and version.isdecimal() else 0, epoch or "", ejected)
 
-    def sync(self, cluster: str, endpoints: Sequence[str], rule: str = "") -> ClusterView:
+    def sync(
+        self, cluster: str, endpoints: Sequence[str], version: int = 0, epoch: str = "", rule: str = ""
+    ) -> ClusterView:
         """The whole state of `endpoints`; takes note of keys that were set or deleted by hand, creates a missing
-        epoch."""
+        epoch, and a new one if this one has not got as far as `version`."""
         keys = Keys(self._prefix, cluster)
         names = [keys.ejected, keys.log, keys.version, keys.epoch, keys.rule]
         for endpoint in endpoints:
             names += [keys.eject(endpoint), keys.endpoint(endpoint)]
         with unavailable():
-            reply = self._sync(keys=names, args=[keys.events, uuid4().hex, rule, *endpoints])
-            version, epoch, ejections, dirty, generations = cast(list[Any], reply)
+            reply = self._sync(keys=names, args=[keys.events, uuid4().hex, epoch, version, rule, *endpoints])
+            found, now, time_ms, ejections, dirty, generations = cast(list[Any], reply)
             return ClusterView(
-                version=int(version),
-                epoch=str(epoch),
+                version=int(found),
+                epoch=str(now),
+                time_ms=int(time_ms),
                 ejections=tuple(map(_ejection, ejections)),
                 dirty={endpoint: int(failures) for endpoint, failures in dirty},
                 generations={endpoint: int(generation) for endpoint, generation in generations},
@@ -142,6 +148,11 @@ class RedisStore:
         """Drop what is known of an endpoint that left the cluster."""
         with unavailable():
             self._on_endpoint(self._forget, cluster, endpoint, [word(workload)])
+
+    def misfits(self, cluster: str, endpoints: Sequence[str]) -> list[str]:
+        """After KeysUnusable: the keys it was about, each with what is wrong."""
+        with unavailable():
+            return misfits(self._client, Keys(self._prefix, cluster), endpoints)
 
     def subscribe(self, clusters: Sequence[str]) -> Subscription:
         """Hear of changes in `clusters`; to miss none, `sync` after this returns."""

@@ -39,6 +39,10 @@ class StoreUnavailable(Exception):
     """The store did not answer, or not usefully; the caller decides by itself and tries again later."""
 
 
+class KeysUnusable(StoreUnavailable):
+    """The store is well, but keys of this cluster hold what this program has not written; others are not concerned."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the caller's configuration says; it travels with every report because replicas may be mid-rollout."""
@@ -127,6 +131,7 @@ class ClusterView:
     ejections: tuple[Ejection, ...]
     dirty: dict[str, int]  # endpoint -> failures > 0
     generations: dict[str, int]  # endpoint -> generation, of all endpoints with a record
+    time_ms: int = 0  # the store's wall clock; only its changes mean anything
 
 
 class Store(Protocol):
@@ -138,9 +143,15 @@ class Store(Protocol):
     def glance(self, cluster: str, endpoints: Sequence[str]) -> Glance:
         """Version, epoch and who of `endpoints` is ejected."""
 
-    def sync(self, cluster: str, endpoints: Sequence[str], rule: str = "") -> ClusterView:
+    def sync(
+        self, cluster: str, endpoints: Sequence[str], version: int = 0, epoch: str = "", rule: str = ""
+    ) -> ClusterView:
         """The whole state of `endpoints`; creates the epoch when it is missing. `rule`, if given, is kept for people to
-        read."""
+        read.
+
+        `version` and `epoch`: what the caller knew before. A store of that epoch that has not got so far has lost
+        data, and gets a new epoch, once.
+        """
 
     def offer(
         self,
@@ -172,6 +183,9 @@ class Store(Protocol):
 
         "returned": it is back, for everybody. "ejected": out for longer. "stale": something else has happened since.
         """
+
+    def misfits(self, cluster: str, endpoints: Sequence[str]) -> list[str]:
+        """After KeysUnusable: the keys it was about, each with what is wrong."""
 
     def forget(self, cluster: str, endpoint: str, workload: str) -> None:
         """The endpoint left the cluster: drop its record, unless another workload has taken the address."""

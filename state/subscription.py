@@ -17,7 +17,8 @@ from state.failures import unavailable
 from state.keys import Keys
 from state.store import StoreUnavailable
 
-_CONFIRM_S = 1.0  # how long the server may take to confirm a subscription
+_CONFIRM_S = 1.0  # how long the server may take to confirm a subscription, or to say that it is there
+_SILENCE_S = 10.0  # after so long without a word it is asked
 
 
 class Subscription:
@@ -29,6 +30,8 @@ class Subscription:
         self._clusters: dict[str, str] = {}  # channel -> cluster
         self._waiting: deque[Event] = deque()
         self._closed = False
+        self._heard = monotonic()
+        self._asked = 0.0  # when, if there was no answer yet
 
     def update(self, clusters: Sequence[str]) -> None:
         """Listen to these clusters and no others; returns when the server has confirmed. Raises StoreUnavailable."""
@@ -67,14 +70,26 @@ class Subscription:
     def next(self, timeout: float) -> Event | None:
         """The next event; None when there was none within `timeout` seconds (or a message that is no event).
 
-        Raises StoreUnavailable when the connection is lost.
+        Raises StoreUnavailable when the connection is lost, which includes one on which nothing comes any more.
         """
         if not self._waiting:
             with self._guarded():
                 message = self._pubsub.get_message(timeout=timeout)
+                self._listen(message is not None)
                 if message is not None:
                     self._keep(message)
         return self._waiting.popleft() if self._waiting else None
+
+    def _listen(self, heard: bool) -> None:
+        """A network may swallow a connection without ending it; silence would be taken for peace."""
+        now = monotonic()
+        if heard:
+            self._heard, self._asked = now, 0.0
+        elif self._asked and now - self._asked > _CONFIRM_S:
+            raise StoreUnavailable(f"redis: nothing comes on the subscription; no answer within {_CONFIRM_S:g} s")
+        elif not self._asked and now - self._heard > _SILENCE_S:
+            self._pubsub.ping()
+            self._asked = now
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

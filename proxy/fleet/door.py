@@ -10,12 +10,14 @@ Successes come only while the endpoint is marked dirty, so healthy traffic costs
 """
 
 import logging
+import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import gevent
 
+from proxy.fleet.budget import CONNECT_MS
 from proxy.fleet.ejections import PRIVATELY, Ejections
 from proxy.fleet.holds import Hold, Holds
 from proxy.fleet.keep import keep_running
@@ -27,21 +29,30 @@ from proxy.fleet.reporter import Pending, Reporter
 from proxy.fleet.suspicion import Suspicion
 from proxy.fleet.table import ScoreboardTable
 from proxy.observe.outlier_log import Event
-from proxy.scoreboard import Scoreboard
+from proxy.scoreboard import ClusterLocked, Scoreboard
 from state.local_store import LocalStore
 from state.redis_store import RedisStore, connect
 from state.run import FAILURE, LOCAL_FAILURE, SUCCESS, Run
-from state.store import ALREADY_EJECTED, CLEAN, CONSECUTIVE_5XX, EJECTED, OVERFLOW, StoreUnavailable, Verdict
+from state.store import (
+    ALREADY_EJECTED,
+    CONSECUTIVE_5XX,
+    EJECTED,
+    OVERFLOW,
+    KeysUnusable,
+    StoreUnavailable,
+    Verdict,
+)
 
 log = logging.getLogger(__name__)
 
-# When Redis counts as away. Long enough for a slow network, short enough to notice a hung server.
-TIMEOUT_SECONDS = 0.5
 # A failure's answer to the client waits so long for the fleet's verdict, so that what the client does next, anywhere in
 # the fleet, finds it. A few round trips to a Redis that is near; one that is slow costs nobody more than this.
 VERDICT_MS = 4
-# It is noticed so soon that Redis is there.
+# It is noticed so soon that Redis is there; a connection that cannot be made is tried again ever more seldom.
 WARM_SECONDS = 0.1
+LAST_WARM_SECONDS = 2.0
+# Outcomes that a lock prevented from being counted are told so often at most.
+LOCKED_LOG_MS = 10_000
 # The answer that completes an ejection waits so long for the other replicas to hear of it too.
 SPREAD_SECONDS = 0.004
 # Lines of ejections wait so long, so that the access log's line of the failure that caused one is written first.
@@ -67,14 +78,23 @@ class Fleet:
         )
         self._report: Pending | None = None  # with the failure that was counted last
         self._now_ms = 0  # of the outcome being counted
+        self._locked_told_ms = -LOCKED_LOG_MS
         self._local = LocalStore(ScoreboardTable(scoreboard, self._groups), lambda: self._now_ms)
         # A client each, so that a report never waits for a new connection because the leader is using the one there is.
-        reports, store = (RedisStore(connect(url, TIMEOUT_SECONDS), prefix) for _ in range(2))
+        reports, store = (RedisStore(connect(url, CONNECT_MS / 1000), prefix) for _ in range(2))
         self._reporter = Reporter(reports, replica, self._groups, monotonic_ms, self._answer, self._lost)
         self._suspicion = Suspicion(scoreboard)
         self._holds = Holds(self._ejections, self._groups, monotonic_ms)
         self._leader = Leader(
-            scoreboard, worker, replica, store, self._groups, self._ejections, self._reporter, monotonic_ms
+            scoreboard,
+            worker,
+            replica,
+            store,
+            self._groups,
+            self._ejections,
+            self._reporter,
+            monotonic_ms,
+            random.random,
         )
         self._probing = Probing(
             scoreboard,
@@ -94,14 +114,16 @@ class Fleet:
             gevent.spawn(keep_running, work)
 
     def _keep_warm(self) -> None:
-        """Whenever Redis has come (back), the first report shall find everything ready; and when this replica's network
-        has, it shall trust itself again."""
-        warm = False
+        """Whenever Redis has come (back), or a call has failed, the next report shall find everything ready; and when
+        this replica's network has come back, it shall trust itself again."""
+        warm, pause, due_ms = None, WARM_SECONDS, 0
         while True:
-            shared = self._scoreboard.shared_state
-            if shared and not warm and self._groups:
-                self._reporter.warm()
-            warm = shared and bool(self._groups)
+            mode, now_ms = self._scoreboard.mode(), monotonic_ms()
+            again = not self._reporter.connected and now_ms >= due_ms
+            if self._groups and (again or (mode.shared and mode != warm)):
+                warm = mode
+                pause = WARM_SECONDS if self._reporter.warm() else min(2 * pause, LAST_WARM_SECONDS)
+                due_ms = now_ms + int(1000 * pause * random.uniform(0.5, 1))  # workers and replicas apart
             if self._scoreboard.suspects_itself:
                 self._suspicion.look()
             gevent.sleep(WARM_SECONDS)
@@ -158,6 +180,14 @@ class Fleet:
             gevent.sleep(SPREAD_SECONDS)
 
     def _outcome(self, cluster: str, slot: int, generation: int, run: Run, status: int, request_id: str) -> None:
+        try:
+            self._count(cluster, slot, generation, run, status, request_id)
+        except ClusterLocked as error:  # one outcome more or less does not matter, a request that waits does
+            if monotonic_ms() >= self._locked_told_ms + LOCKED_LOG_MS:
+                self._locked_told_ms = monotonic_ms()
+                log.warning("cluster %s: an outcome is not counted: %s", cluster, error)
+
+    def _count(self, cluster: str, slot: int, generation: int, run: Run, status: int, request_id: str) -> None:
         self._report = None
         group = self._groups.get(cluster)
         member = group.by_slot.get(slot) if group else None
@@ -173,7 +203,7 @@ class Fleet:
             return
         private = bool(run.local) and not self._may_tell(group, member)
         verdict = self._local.report(batch_of(group, member, generation, run, status, self._replica), group.own_policy)
-        if not self._scoreboard.shared_state:
+        if not self._shared(group):
             self._decide_alone(group, member, verdict, private)
         elif not private:
             report = self._report = self._reporter.add(group, member, generation, run, status, request_id)
@@ -182,10 +212,14 @@ class Fleet:
         elif verdict.outcome == EJECTED:
             self._ejections.stand(group, member, verdict.generation, PRIVATELY)
 
+    def _shared(self, group: Group) -> bool:
+        """Whether there is a fleet that decides about this cluster at the moment."""
+        return self._scoreboard.shared_state and not self._scoreboard.alone(group.slot)
+
     def _may_tell(self, group: Group, member: Member) -> bool:
         """A failure of local origin: whether it is the fleet's business. Without a fleet, no other replica confirms
         it."""
-        confirmable = self._scoreboard.shared_state or group.policy.local_origin_quorum <= 1
+        confirmable = self._shared(group) or group.policy.local_origin_quorum <= 1
         return self._suspicion.cleared(member) and confirmable
 
     def _hold(self, hold: Hold) -> None:
@@ -200,8 +234,6 @@ class Fleet:
             self._ejections.stand(group, member, verdict.generation, PRIVATELY if private else CONSECUTIVE_5XX)
         elif verdict.outcome == OVERFLOW:
             self._ejections.overflow(group, member, group.policy.consecutive_5xx, self._now_ms)
-        elif verdict.outcome == CLEAN:
-            self._scoreboard.set_dirty(member.slot, False)
 
     # -- what Redis says ----------------------------------------------------------------------------------------------
 
@@ -219,9 +251,15 @@ class Fleet:
         dirty = verdict.failures > 0 or self._reporter.waiting(member)
         self._ejections.learn(group, member, verdict.generation, dirty=dirty, now_ms=now_ms)
 
-    def _lost(self, error: StoreUnavailable) -> None:
-        """Redis does not answer: from here on this replica decides by itself."""
-        if self._scoreboard.leave_shared_state():
+    def _lost(self, error: StoreUnavailable, group: Group) -> None:
+        """Redis does not answer, or its keys of one cluster are of no use: this replica decides by itself from here
+        on, about everything or about that cluster."""
+        if isinstance(error, KeysUnusable):
+            self._scoreboard.set_alone(group.slot, True)  # the leader says which keys, and sees when it is over
+            self._reporter.clear_cluster(group)
+            self._holds.stand(group.name)
+            return
+        if self._scoreboard.leave_shared_state(str(error)):
             log.warning("Redis does not answer (%s): this replica decides by itself until it does", error)
         self._reporter.clear()
         self._holds.stand()

@@ -20,7 +20,7 @@ from proxy.fleet.members import Group, Member
 from proxy.observe import outlier_log
 from proxy.observe.outlier_log import Line
 from proxy.scoreboard import OutlierState, Scoreboard
-from state.store import CONSECUTIVE_5XX, NO_PROBE, PROBE_FAILED
+from state.store import CONSECUTIVE_5XX, PROBE_FAILED
 
 # Redis may still see the last moments of an ejection that has ended here: the two have looked at different times.
 TAIL_MS = 1000
@@ -68,21 +68,33 @@ class Ejections:
             self._log_ejection(group, member, state.run, state.ejection_ms, self._replica, reason)
 
     def confirm(
-        self, group: Group, member: Member, known: Known, asked_ms: int, now_ms: int, *, certain: bool = False
+        self,
+        group: Group,
+        member: Member,
+        known: Known,
+        asked_ms: int,
+        now_ms: int,
+        *,
+        certain: bool = False,
+        correct: bool = False,
     ) -> None:
         """Redis says that the endpoint is out, for so long from `asked_ms` on.
 
-        `certain`: not news that something newer may have overtaken.
+        `certain`: not news that something newer may have overtaken. The end of an ejection that is known already is
+        moved only when a hand has changed it (its whole time is another then), or to `correct` one that came by a
+        message, which may have been slow: the clock of Redis may be set, and another one takes over in a failover.
         """
-        until_ms = asked_ms + known.left_ms
+        until_ms, probe_at_ms = asked_ms + known.left_ms, known.probe_at_ms(asked_ms)
         self.expire(group, member, now_ms)
         with self._locked(group):
             state = self.state(member)
             out = state.ejected_until_ms > now_ms
             if until_ms <= now_ms or (known.version < state.version and not certain):
                 return
-            if not out and known.generation == state.generation and known.left_ms <= TAIL_MS < known.ejection_ms:
+            if not out and not certain and _is_over(state, known, asked_ms):
                 return
+            if out and state.shared and not correct and _is_same(state, known):
+                until_ms, probe_at_ms = state.ejected_until_ms, state.probe_at_ms
             self._scoreboard.set_outlier_state(
                 member.slot,
                 OutlierState(
@@ -99,7 +111,7 @@ class Ejections:
                     shared=True,
                     dirty=False,
                     version=known.version,
-                    probe_at_ms=0 if known.probe_in_ms == NO_PROBE else asked_ms + known.probe_in_ms,
+                    probe_at_ms=probe_at_ms,
                 ),
             )
         again = known.reason == PROBE_FAILED and known.generation > state.generation
@@ -206,3 +218,16 @@ class Ejections:
     def _log_return(self, group: Group, member: Member, reason: str) -> None:
         self._scoreboard.count(self._worker, group.slot, unejections=1)
         self._log(outlier_log.unejecting(member.address, member.workload, reason, group.name, self._replica))
+
+
+def _is_same(state: OutlierState, known: Known) -> bool:
+    """It is the ejection that the row tells of, or told of."""
+    return known.generation == state.generation and known.ejection_ms == state.ejection_ms
+
+
+def _is_over(state: OutlierState, known: Known, asked_ms: int) -> bool:
+    """It has ended here; Redis sees its last moments, or has had its clock set back."""
+    if known.generation != state.generation:
+        return False
+    begun_before = _is_same(state, known) and known.begun_ms(asked_ms) < state.unejected_at_ms
+    return begun_before or known.left_ms <= TAIL_MS < known.ejection_ms

@@ -72,11 +72,12 @@ class Holds:
         """Whatever was held there, the endpoint's state is Redis's word now."""
         self._holds.pop(member.slot, None)
 
-    def stand(self) -> None:
-        """No answer will come any more."""
-        for hold in list(self._holds.values()):
-            self._stand(hold)
-        self._holds.clear()
+    def stand(self, cluster: str = "") -> None:
+        """No answer will come any more, for that cluster or for any."""
+        for slot, hold in list(self._holds.items()):
+            if cluster in ("", hold.group.name):
+                del self._holds[slot]
+                self._stand(hold)
 
     def _due(self, hold: Hold) -> None:
         if self._holds.get(hold.member.slot) is not hold:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import gevent
 
+from proxy.scoreboard import ClusterLocked
+
 log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 1.0
@@ -15,6 +17,9 @@ def keep_running(work: Callable[[], None], pause: float = PAUSE_SECONDS) -> None
     while True:
         try:
             work()
+        except ClusterLocked as error:
+            log.warning("%s", error)
+            gevent.sleep(pause)
         except Exception:
             log.exception("a mistake in waypointd; please report it. %s begins again", work.__qualname__)
             gevent.sleep(pause)

@@ -1,9 +1,10 @@
 """An ejection as Redis tells it, in a verdict, an event or a view. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from state.events import Event
-from state.store import CONSECUTIVE_5XX, Ejection, Verdict
+from state.store import CONSECUTIVE_5XX, NO_PROBE, ClusterView, Ejection, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,14 @@ class Known:
     reason: str
     version: int
 
+    def probe_at_ms(self, asked_ms: int) -> int:
+        """From when on it may be probed, as it was told at `asked_ms`; 0: it comes back by itself."""
+        return 0 if self.probe_in_ms == NO_PROBE else asked_ms + self.probe_in_ms
+
+    def begun_ms(self, asked_ms: int) -> int:
+        """When the ejection began."""
+        return (self.probe_at_ms(asked_ms) or asked_ms + self.left_ms) - self.ejection_ms
+
 
 def known_of(told: Verdict | Event | Ejection, version: int, reason: str = CONSECUTIVE_5XX) -> Known:
     """What was told, at that version, for that reason."""
@@ -35,4 +44,14 @@ def known_of(told: Verdict | Event | Ejection, version: int, reason: str = CONSE
         by=told.by,
         reason=reason,
         version=version,
+    )
+
+
+def merged(views: Sequence[ClusterView]) -> ClusterView:
+    """Parts of a cluster, read one after the other, as one view: as new as its oldest part."""
+    return replace(
+        views[0],
+        ejections=tuple(ejection for view in views for ejection in view.ejections),
+        dirty={endpoint: failures for view in views for endpoint, failures in view.dirty.items()},
+        generations={endpoint: known for view in views for endpoint, known in view.generations.items()},
     )

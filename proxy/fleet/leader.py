@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 import gevent
 from gevent.event import Event as Wakeup
 
+from proxy.fleet.budget import CONNECT_MS, within
 from proxy.fleet.ejections import Ejections
 from proxy.fleet.holds import HOLD_MS
 from proxy.fleet.known import known_of
@@ -60,6 +61,7 @@ class Leader:
         ejections: Ejections,
         reporter: Reporter,
         now_ms: Callable[[], int],
+        chance: Callable[[], float],
     ) -> None:
         self._scoreboard = scoreboard
         self._worker = worker
@@ -68,7 +70,8 @@ class Leader:
         self._ejections = ejections
         self._reporter = reporter
         self._now_ms = now_ms
-        self._settling = Settling(scoreboard, replica, store, groups, ejections, reporter, now_ms)
+        self._chance = chance
+        self._settling = Settling(scoreboard, replica, store, groups, ejections, reporter, now_ms, chance)
         self._leading = False
         self._stopped = False
         self._told: set[str] = set()  # kinds of failure that were logged since Redis answered last
@@ -107,7 +110,7 @@ class Leader:
                 longest = LAST_PAUSE_SECONDS
             if self._now_ms() - began_ms >= HEALTHY_MS:
                 pause = FIRST_PAUSE_SECONDS
-            gevent.sleep(pause)
+            gevent.sleep(pause * (1 + self._chance()) / 2)  # a fleet does not come back in one moment
             pause = min(2 * pause, longest)
 
     def _my_turn(self) -> bool:
@@ -121,14 +124,21 @@ class Leader:
         """One warning when Redis goes or is not there at the start; each other reason why it stays away is told."""
         kind = type(error.__cause__).__name__
         at_start = not self._scoreboard.reconciled and not self._told
-        if self._scoreboard.leave_shared_state() or at_start:
+        if at_start:
+            self._scoreboard.note_mode(str(error))
+        if self._scoreboard.leave_shared_state(str(error)) or at_start:
             log.warning("Redis does not answer (%s): this replica decides by itself until it does", error)
         elif kind not in self._told:
             log.info("Redis still does not answer (%s)", error)
         self._told.add(kind)
 
     def _lead(self) -> None:
-        """Listens and reconciles until the lease is lost or Redis is. Raises StoreUnavailable."""
+        """Listens and reconciles until the lease is lost or Redis is. Raises StoreUnavailable.
+
+        Connecting may take its time; then Redis must be prompt, or it is not relied upon.
+        """
+        with within(CONNECT_MS, "no connection"):
+            self._store.glance(next(iter(self._groups), "-"), [])
         subscription = self._store.subscribe(list(self._groups))
         try:
             self._settling.begin(alone_before=not self._scoreboard.shared_state)
@@ -160,7 +170,8 @@ class Leader:
             return
         version, epoch = self._scoreboard.fleet_version(group.slot)
         if event.version not in (version, version + 1):
-            self._settling.look_at_once(group)  # something was missed, or the store has lost its data
+            self._settling.look_at_once(group)  # something was missed, or the store has lost its data: see what is true
+            return
         if event.version > version:
             self._scoreboard.set_fleet_version(group.slot, event.version, epoch)
         member = group.members.get(event.endpoint)
@@ -175,6 +186,7 @@ class Leader:
         elif event.version <= version:
             return  # from before the last look
         elif event.kind == "eject":
+            self._settling.told_by_message(group, member)
             self._ejections.confirm(group, member, known_of(event, event.version, event.reason), now_ms, now_ms)
         else:
             self._ejections.lift(group, member, event.reason or "lifted", now_ms, event.version)
@@ -188,7 +200,7 @@ class Leader:
 
     def _until_next_look(self) -> int:
         now_ms = self._now_ms()
-        due = (self._settling.looked(group) + self._interval_ms(group) for group in self._groups.values())
+        due = (self._settling.due_ms(group, self._interval_ms(group)) for group in self._groups.values())
         return max(0, min(TURN_MS, min(due, default=now_ms + TURN_MS) - now_ms))
 
     def _reconcile(self) -> None:
@@ -223,5 +235,5 @@ class Leader:
         """What is still held long after its time was held by a worker that is gone."""
         for slot in self._scoreboard.undecided(group.slots):
             state = self._ejections.state(group.by_slot[slot])
-            if state.held and self._now_ms() - (state.ejected_until_ms - state.ejection_ms) > 3 * HOLD_MS:
+            if state.held and self._now_ms() - state.begun_ms > 3 * HOLD_MS:
                 self._ejections.stand(group, group.by_slot[slot], state.generation)

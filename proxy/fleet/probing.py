@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import gevent
 
+from proxy.fleet.budget import BUDGET_MS, within
 from proxy.fleet.ejections import Ejections
 from proxy.fleet.known import known_of
 from proxy.fleet.members import Group, Member, batch_of, present
@@ -48,7 +49,7 @@ class Turn:
 class Probing:
     """One in each worker. `tried` takes what requests say, in all of them; `run` makes offers in the one that leads.
 
-    `lost(error)` is called when Redis does not answer; `local` decides then.
+    `lost(error, group)` is called when Redis does not answer; `local` decides then.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Probing:
         ejections: Ejections,
         now_ms: Callable[[], int],
         leading: Callable[[], bool],
-        lost: Callable[[StoreUnavailable], None],
+        lost: Callable[[StoreUnavailable, Group], None],
     ) -> None:
         self._scoreboard = scoreboard
         self._replica = replica
@@ -121,12 +122,16 @@ class Probing:
             self._scoreboard.offer_probe(member.slot)
 
     def _claim(self, group: Group, member: Member) -> Claim:
-        if self._scoreboard.shared_state:
+        if self._shared(group):
             try:
-                return self._store.claim_probe(group.name, member.address, self._replica, LEASE_MS)
+                with within(BUDGET_MS):
+                    return self._store.claim_probe(group.name, member.address, self._replica, LEASE_MS)
             except StoreUnavailable as error:
-                self._lost(error)
+                self._lost(error, group)
         return Claim(True)
+
+    def _shared(self, group: Group) -> bool:
+        return self._scoreboard.shared_state and not self._scoreboard.alone(group.slot)
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
 
@@ -140,12 +145,14 @@ class Probing:
 
     def _tell(self, group: Group, member: Member, batch: Batch) -> None:
         asked_ms = self._now_ms()
-        if self._scoreboard.shared_state:
+        if self._shared(group):
             try:
-                self._settle(group, member, self._store.probed(batch, group.policy), asked_ms)
+                with within(BUDGET_MS):
+                    verdict = self._store.probed(batch, group.policy)
+                self._settle(group, member, verdict, asked_ms)
                 return
             except StoreUnavailable as error:
-                self._lost(error)
+                self._lost(error, group)
         if present(self._groups, group, member) is not None:
             self._decide_alone(group, member, batch)
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 import gevent
 from gevent.event import Event
 
+from proxy.fleet.budget import BUDGET_MS, CONNECT_MS, within
 from proxy.fleet.members import Group, Member, batch_of, present
 from state.keys import word
 from state.run import Run
-from state.store import OVERFLOW, TOO_SOON, Batch, Store, StoreUnavailable, Verdict
+from state.store import OVERFLOW, TOO_SOON, Batch, KeysUnusable, Store, StoreUnavailable, Verdict
 
 # An endpoint that only the cap keeps in fails for as long as it likes; it is asked about once a second.
 OVERFLOW_PAUSE_MS = 1000
@@ -50,7 +51,8 @@ class Pending:
 class Reporter:
     """Sends for one worker. `groups` is the door's view of the snapshot.
 
-    `answer(group, pending, verdict, asked_ms)` and `lost(error)` are called in the sending greenlet.
+    `answer(group, pending, verdict, asked_ms)` and `lost(error, group)` are called in the sending greenlet.
+    A report that fails is not sent again: it may have been counted.
     """
 
     def __init__(
@@ -60,7 +62,7 @@ class Reporter:
         groups: Mapping[str, Group],
         now_ms: Callable[[], int],
         answer: Callable[[Group, Pending, Verdict, int], None],
-        lost: Callable[[StoreUnavailable], None],
+        lost: Callable[[StoreUnavailable, Group], None],
     ) -> None:
         self._store = store
         self._by = by
@@ -71,6 +73,8 @@ class Reporter:
         self._outbox: OrderedDict[tuple[int, int], Pending] = OrderedDict()
         self._paused: dict[int, int] = {}  # endpoint's slot -> until when
         self._work = Event()
+        self._connected = Event()  # cleared by a failure, set again by `warm`
+        self._connected.set()
         self._sent_ms = 0  # when the report on its way was sent, 0: there is none
 
     def add(
@@ -112,6 +116,12 @@ class Reporter:
         self._outbox.clear()
         self._paused.clear()
 
+    def clear_cluster(self, group: Group) -> None:
+        """The same for one cluster."""
+        for key, pending in list(self._outbox.items()):
+            if pending.group.name == group.name:
+                del self._outbox[key]
+
     def resume(self, group: Group) -> None:
         """Something came back in the cluster, or its rule changed: there may be room under the cap again."""
         for slot in group.slots:
@@ -121,14 +131,26 @@ class Reporter:
                 pending.not_before_ms = 0
         self._work.set()
 
-    def warm(self) -> None:
-        """Makes connection and script ready when Redis has come: a report of nothing, which leaves no trace."""
+    @property
+    def connected(self) -> bool:
+        """The last call went well."""
+        return bool(self._connected.is_set())
+
+    def warm(self) -> bool:
+        """Makes connection and script ready, off every report's way: a report of nothing, which leaves no trace."""
         for group in list(self._groups.values())[:1]:
             nothing = Batch(group.name, "-", "", 0, Run(), 0, self._by)
             try:
-                self._store.report(nothing, group.policy)
+                with within(CONNECT_MS, "no connection"):
+                    self._store.report(nothing, group.policy)
+            except KeysUnusable:
+                break  # an answer all the same
             except StoreUnavailable as error:
-                self._lost(error)
+                self._connected.clear()
+                self._lost(error, group)
+                return False
+        self._connected.set()
+        return True
 
     def run(self) -> None:
         """Sends for ever; to be spawned."""
@@ -156,10 +178,17 @@ class Reporter:
         batch = batch_of(group, member, pending.generation, pending.run, pending.last_status, self._by, told)
         asked_ms = self._sent_ms = self._now_ms()
         try:
-            verdict = self._store.report(batch, group.policy)
+            with within(BUDGET_MS):
+                self._connected.wait()
+                verdict = self._store.report(batch, group.policy)
+        except KeysUnusable as error:
+            pending.finish(None)
+            self._lost(error, group)
+            return
         except StoreUnavailable as error:
             pending.finish(None)
-            self._lost(error)
+            self._connected.clear()
+            self._lost(error, group)
             return
         finally:
             self._sent_ms = 0

@@ -4,7 +4,7 @@ share.
 The age of a run and who reported it are not kept: neither counts when a replica decides by itself (Group.own_policy).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from proxy.fleet.members import Group
@@ -48,13 +48,21 @@ class ScoreboardTable:
                 logged=before.logged and not begins,
                 shared=before.shared and not begins,
                 private=before.private and not begins,
-                dirty=before.dirty or record.failures > 0,
+                dirty=record.failures > 0 or (before.dirty and not self._alone(cluster)),
             ),
         )
+
+    def _alone(self, cluster: str) -> bool:
+        """This replica decides: nobody else has a run of failures that its successes could end."""
+        return not self._scoreboard.shared_state or self._scoreboard.alone(self._groups[cluster].slot)
 
     def active(self, cluster: str, now_ms: int) -> int:
         """See Table."""
         return self._scoreboard.count_ejected(self._groups[cluster].slots)
+
+    def all(self, cluster: str) -> Mapping[str, Record]:
+        """See Table."""
+        return {endpoint: self.load(cluster, endpoint) for endpoint in self._groups[cluster].members}
 
 
 def record_of(state: OutlierState, workload: str) -> Record:

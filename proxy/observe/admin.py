@@ -6,6 +6,7 @@ Whoever reaches the port reads everything, hence loopback only; passwords and ke
 import os
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from proxy import addresses, scoreboard
@@ -62,12 +63,25 @@ class Admin:
                 "uptime_s": round(time.monotonic() - self._briefing["started"], 1),
                 "redis": masked_url(self._briefing["redis"]),
                 "ejections": "shared" if self._board.shared_state else "local",
+                "shared_state": self._mode(),
                 "snapshot": self._snapshots.number,
                 "last_reload": self._configuration.last_reload(),
                 "listener_faults": self._readiness.listener_faults,
                 "workers": [row._asdict() | {"state": _STATES.get(row.state, "")} for row in self._board.workers()],
             }
         )
+
+    def _mode(self) -> dict[str, Any]:
+        """Who decides about ejections, since when and why."""
+        mode, now = self._board.mode(), time.monotonic()
+        seconds = now - (mode.since_ms / 1000 or self._briefing["started"])
+        since = datetime.fromtimestamp(time.time() - seconds, UTC).isoformat(timespec="milliseconds")
+        return {
+            "mode": "shared" if mode.shared else "local",
+            "since": since.replace("+00:00", "Z"),
+            "seconds": round(seconds, 1),
+            "reason": mode.reason if mode.since_ms else "Redis has not answered yet",
+        }
 
     def _config_dump(self) -> Answer:
         newest = self._configuration.snapshot
@@ -92,7 +106,8 @@ class Admin:
         counters["buckets_ms"] = _histogram(counters.pop("buckets"))
         shown = ("name", "envoy_name", "closed", "outlier", "destination_rule")
         endpoints = [self._endpoint(endpoint) for endpoint in cluster["endpoints"]]
-        return {key: cluster[key] for key in shown} | {"counters": counters, "endpoints": endpoints}
+        shared = self._board.shared_state and not self._board.alone(cluster["slot"])
+        return {key: cluster[key] for key in shown} | {"shared": shared, "counters": counters, "endpoints": endpoints}
 
     def _endpoint(self, endpoint: Mapping[str, Any]) -> dict[str, Any]:
         row = self._board.endpoint_row(endpoint["slot"])

@@ -1,10 +1,10 @@
 """Pushes counters to a statsd server, out of the scoreboard: counting costs a request nothing more than it does anyway.
 
 Names, under `waypointd.`: `cluster.<name>.requests.<1xx..5xx|none>`, `.retries` and `.ejections` (counters),
-`cluster.<name>.request_time` (timer, ms), `cluster.<name>.ejected` (gauge), and the gauges `shared_state` (1: the store
-decides, 0: this replica by itself), `workers.ready` and, with certificates, `certificate.seconds_left` (0: expired) and
-`certificate.days_left`. A cluster's name keeps letters, digits, `-`, `_`; the rest
-become `_`.
+`cluster.<name>.request_time` (timer, ms), `cluster.<name>.ejected` (gauge), and the gauges `shared_state` (of this
+replica; 1: the store decides, 0: it decides by itself), `workers.ready` and, with certificates,
+`certificate.seconds_left` (0: expired) and `certificate.days_left`. A cluster's name keeps letters, digits, `-`, `_`;
+the rest become `_`.
 UDP only, nothing waits for an answer; a name is looked up by the caller's greenlet, never by a request.
 """
 

@@ -1,25 +1,59 @@
--- offer.lua: take over an ejection that was decided elsewhere. Specification: state/decide.py `accept`.
+-- offer.lua: take over an ejection that was decided elsewhere. Specification: state/decide.py `accept` and, where the cap
+-- leaves no room, `giving_way`: younger ejections give way to an older one (two halves of a partition have each used the cap).
 -- KEYS   ejected, log, version, eject key, endpoint hash
 -- ARGV   1 channel  2 endpoint  3 workload  4 left_ms  5 ejection_ms  6 generation  7 failures  8 ejections  9 backoff
 --        10 probe_in_ms (-1: it comes back by itself)  11 max_ejection_percent  12 endpoints  13 by
 -- reply  as report.lua: ejected, already_ejected, stale (known and over) or overflow
 
-local left, generation, by = number(ARGV[4]), number(ARGV[6]), ARGV[13]
+local left, ejection_ms, generation, by = number(ARGV[4]), number(ARGV[5]), number(ARGV[6]), ARGV[13]
+local probe_in_ms, percent, endpoints = number(ARGV[10]), math.min(100, number(ARGV[11])), number(ARGV[12])
 
 local r = load(ARGV[2], KEYS[4], KEYS[5])
 identify(r, ARGV[3])
 if r.left > 0 then return verdict('already_ejected', r) end
 if generation <= r.generation or left <= 0 then return verdict('stale', r) end
-if not under_cap(r, number(ARGV[11]), number(ARGV[12])) then
+
+local RULES = { consecutive_5xx = true, probe_failed = true }
+
+-- Ejections by the rule that began after `begun`, the youngest first. What a hand has done stays.
+local function younger_than(begun)
+  local eject_prefix = string.sub(r.eject_key, 1, -#r.endpoint - 1)
+  local hash_prefix = string.sub(r.hash_key, 1, -#r.endpoint - 1)
+  local found = {}
+  for _, member in ipairs(redis.call('ZRANGE', EJECTED_KEY, 0, -1)) do
+    local other = load(member, eject_prefix .. member, hash_prefix .. member)
+    other.begun = (other.probe_at_ms > 0 and other.probe_at_ms or other.ejected_until_ms) - other.ejection_ms
+    if other.left > 0 and RULES[other.reason] and other.begun > begun then found[#found + 1] = other end
+  end
+  table.sort(found, function(one, two)
+    if one.begun ~= two.begun then return one.begun > two.begun end
+    return one.endpoint > two.endpoint
+  end)
+  return found
+end
+
+local function make_room()
+  local excess = count_active(r) + 1 - math.floor(percent * endpoints / 100)
+  if excess <= 0 then return true end
+  local younger = younger_than(now + (probe_in_ms >= 0 and probe_in_ms or left) - ejection_ms)
+  if #younger < excess then return false end
+  for i = 1, excess do
+    redis.call('DEL', younger[i].eject_key)
+    lifted(younger[i], 'uneject', 'max_ejection_percent', by)
+  end
+  return true
+end
+
+if not make_room() then
   overflowed(r, by)
   save(r)
   return verdict('overflow', r)
 end
 
-r.generation, r.consecutive_5xx, r.ejection_ms = generation, number(ARGV[7]), number(ARGV[5])
+r.generation, r.consecutive_5xx, r.ejection_ms = generation, number(ARGV[7]), ejection_ms
 r.ejections, r.backoff = math.max(r.ejections, number(ARGV[8])), math.max(r.backoff, number(ARGV[9]))
 r.ejected_until_ms = now + left
-r.probe_at_ms = number(ARGV[10]) >= 0 and now + number(ARGV[10]) or 0
+r.probe_at_ms = probe_in_ms >= 0 and now + probe_in_ms or 0
 r.by, r.reason = by, 'consecutive_5xx'
 write_eject_key(r)
 mark_ejected(r)

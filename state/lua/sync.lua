@@ -1,8 +1,8 @@
 -- sync.lua: the whole state of some endpoints; brings records into line with keys that were set or deleted by hand.
 -- KEYS   ejected, log, version, epoch, rule, then for each endpoint: eject key, endpoint hash
--- ARGV   1 channel  2 epoch to use if there is none  3 the rule in force, as text for people  then the endpoints, in the
---        order of their keys
--- reply  version, epoch,
+-- ARGV   1 channel  2 epoch to use if there is none, or if data was lost  3, 4 epoch and version that the caller has known
+--        5 the rule in force, as text for people  then the endpoints, in the order of their keys
+-- reply  version, epoch, time in ms,
 --        ejections: {endpoint, workload, left_ms, ejection_ms, generation, failures, ejections, backoff, probe_in_ms, by,
 --        reason}...,
 --        dirty: {endpoint, failures}..., generations: {endpoint, generation}...
@@ -10,11 +10,14 @@
 local RULE_MS = 604800000  -- a rule nobody has told of for a week is nobody's
 
 redis.call('SET', KEYS[4], ARGV[2], 'NX')
-if ARGV[3] ~= '' then redis.call('SET', KEYS[5], ARGV[3], 'PX', whole(RULE_MS)) end
+if ARGV[5] ~= '' then redis.call('SET', KEYS[5], ARGV[5], 'PX', whole(RULE_MS)) end
+-- The same epoch, yet versions that somebody has seen are gone (a failover that lost the last writes): as good as another
+-- server. A new epoch, so that every replica learns of it even when new changes have made up for the lost numbers.
+if redis.call('GET', KEYS[4]) == ARGV[3] and version() < number(ARGV[4]) then redis.call('SET', KEYS[4], ARGV[2]) end
 
 local ejections, dirty, generations = {}, {}, {}
-for i = 4, #ARGV do
-  local at = 6 + (i - 4) * 2
+for i = 6, #ARGV do
+  local at = 6 + (i - 6) * 2
   local r = load(ARGV[i], KEYS[at], KEYS[at + 1])
   if r.left > 0 then
     ejections[#ejections + 1] = {
@@ -26,4 +29,4 @@ for i = 4, #ARGV do
   if r.generation > 0 then generations[#generations + 1] = { r.endpoint, r.generation } end
 end
 
-return { version(), redis.call('GET', KEYS[4]), ejections, dirty, generations }
+return { version(), redis.call('GET', KEYS[4]), now, ejections, dirty, generations }

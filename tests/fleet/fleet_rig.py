@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,21 @@ class Fleet:
     def lines(self, text: str) -> list[int]:
         return [len(each.waypoint.lines(text)) for each in self.replicas]
 
+    def mode(self, which: int) -> str:
+        """`shared` or `local`."""
+        return str(self.replicas[which].info()["shared_state"]["mode"])
+
+    def told(self, kind: str) -> list[tuple[str, str]]:
+        """(why, endpoint) of the entries of that kind in the log stream."""
+        entries = self.client.xrange(f"waypoint:{{{CLUSTER}}}:log")
+        return [(entry["why"], entry["endpoint"]) for _, entry in entries if entry["kind"] == kind]
+
+    def until_ms(self, which: int, member: Endpoint) -> float:
+        """When this replica will take it back, on this process's monotonic clock; 0: it is not out."""
+        (cluster,) = [each for each in self.replicas[which].info("/clusters") if each["name"] == CLUSTER]
+        (row,) = [each for each in cluster["endpoints"] if each["address"] == member.address]
+        return float(time.monotonic() * 1000 + row["ejected_left_ms"]) if row["ejected_left_ms"] else 0.0
+
     def in_turn(self, count: int) -> list[str]:
         return [self.replicas[i % len(self.replicas)].hostname() for i in range(count)]
 
@@ -56,16 +71,24 @@ def ejected(one: Replica) -> set[str]:
 
 @contextlib.contextmanager
 def fleet(
-    path: Path, url: str, count: int = 3, workers: int = 2, replicas: int = 2, members: Any = None, **changes: Any
+    path: Path,
+    url: str,
+    count: int = 3,
+    workers: int = 2,
+    replicas: int = 2,
+    members: Any = None,
+    through: Sequence[str] = (),
+    **changes: Any,
 ) -> Iterator[Fleet]:
-    """Two replicas (or another number) that share the server; the rule has an interval of a second."""
+    """Two replicas (or another number) that share the server, each by its own URL of it if `through` has them; the
+    rule has an interval of a second."""
     with contextlib.ExitStack() as stack:
         members = members or stack.enter_context(endpoints_of(count))
         rule = {"interval": "1s", "maxEjectionPercent": 50} | changes
         parts = [stack.enter_context(manifests_for(members, **rule)) for _ in range(replicas)]
         running = [
-            stack.enter_context(replica(path / name, *part, redis=url, workers=workers, name=name))
-            for name, part in zip("abcdefgh", parts, strict=False)
+            stack.enter_context(replica(path / name, *part, redis=way, workers=workers, name=name))
+            for name, part, way in zip("abcdefgh", parts, through or [url] * replicas, strict=False)
         ]
         client = redis.Redis.from_url(url, decode_responses=True, socket_timeout=2)
         stack.callback(client.close)

@@ -128,7 +128,7 @@ def test_reporters_of_a_run_are_kept_apart_by_origin(shared: Rig) -> None:
 def test_the_rule_in_force_is_written_for_people(shared: Rig, rule: str) -> None:
     assert shared.client is not None
     assert isinstance(shared.store, RedisStore)
-    shared.store.sync(CLUSTER, [A], rule)
+    shared.store.sync(CLUSTER, [A], rule=rule)
     assert (shared.client.get(KEYS.rule) or "") == rule
     if rule:
         assert shared.client.pttl(KEYS.rule) > 6 * 86_400_000

@@ -79,6 +79,7 @@ class FakeStore:
         self.looks = 0
         self.syncs = 0
         self.meanwhile: Any = lambda: None
+        self.unusable: Exception | None = None
 
     def _answer(self) -> Verdict:
         self.meanwhile()
@@ -110,10 +111,17 @@ class FakeStore:
         self.looks += 1
         return Glance(self.view.version, self.view.epoch, frozenset(e.endpoint for e in self.view.ejections))
 
-    def sync(self, cluster: str, endpoints: Any, rule: str = "") -> ClusterView:
+    def sync(self, cluster: str, endpoints: Any, version: int = 0, epoch: str = "", rule: str = "") -> ClusterView:
         self.syncs += 1
         self.meanwhile()
+        if isinstance(self.unusable, Exception):
+            raise self.unusable
+        if self.view.epoch == epoch and self.view.version < version:
+            self.view = replace(self.view, epoch=f"{epoch}'")
         return self.view
+
+    def misfits(self, cluster: str, endpoints: Any) -> list[str]:
+        return ["waypoint:{c}:log is a string, not a stream"] if self.unusable else []
 
 
 def ejection(endpoint: str, workload: str = "", left_ms: int = 30_000, generation: int = 1) -> Ejection:

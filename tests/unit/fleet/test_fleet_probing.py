@@ -8,6 +8,7 @@ import pytest
 from fleet_fakes import AWAY, NAME, FakeStore, board, ejections, group, known, verdict
 
 from proxy.fleet.known import Known
+from proxy.fleet.members import Group
 from proxy.fleet.probing import LEASE_MS, PATIENCE_MS, RENEW_MS, Probing
 from proxy.fleet.table import ScoreboardTable
 from proxy.scoreboard import Scoreboard
@@ -37,7 +38,7 @@ class Setting:
         out = Known(BASE + 600_000, BASE, 1, 3, 1, 1, BASE, "b", "consecutive_5xx", 1)
         self.ejections.confirm(self.group, self.member, out, self.now_ms, self.now_ms)
 
-    def _lost(self, error: StoreUnavailable) -> None:
+    def _lost(self, error: StoreUnavailable, group: Group) -> None:
         self.lost.append(error)
         self.board.shared_state = False
 

@@ -19,7 +19,7 @@ class Setting:
             self.groups,
             lambda: self.now,
             lambda found, pending, told, asked: self.answers.append((pending.member.address, told.outcome)),
-            self.lost.append,
+            lambda error, _: self.lost.append(error),
         )
 
     def add(self, which: int, run=FAILURE, generation: int = 0):
@@ -72,12 +72,47 @@ def test_a_lost_store_is_told_and_a_changed_snapshot_drops() -> None:
         setting.run()
         assert setting.lost == [AWAY]
         assert report.done.is_set(), "nobody waits for it"
+        assert setting.reporter.warm()
         setting.store.meanwhile = setting.groups.clear
         setting.add(1)
         setting.add(2)
         setting.run()
-        assert len(setting.store.batches) == 2, "the third is of a snapshot that is gone"
+        asked = [batch.endpoint for batch in setting.store.batches]
+        assert asked == ["10.0.0.0:80", "-", "10.0.0.1:80"], "the third is of a snapshot that is gone"
         assert setting.answers == []
+
+
+def test_reports_wait_for_a_connection_no_longer_than_for_an_answer() -> None:
+    with board() as made:
+        setting = Setting(made)
+        setting.store.answers = [AWAY]
+        assert not setting.reporter.warm()
+        setting.add(0)
+        sender = gevent.spawn(setting.reporter.run)
+        gevent.sleep(0.03)
+        assert len(setting.lost) == 1
+        assert setting.reporter.warm()
+        gevent.sleep(0.01)
+        assert [batch.endpoint for batch in setting.store.batches][1:] == ["-", "10.0.0.0:80"]
+        setting.store.answers = [AWAY]
+        setting.reporter.warm()
+        setting.add(0)
+        gevent.sleep(0.07)
+        sender.kill()
+        assert "no answer within 50 ms" in str(setting.lost[-1])
+        assert len(setting.store.batches) == 4, "it is not sent later"
+
+
+def test_a_report_that_takes_too_long_is_given_up_and_not_sent_again() -> None:
+    with board() as made:
+        setting = Setting(made)
+        setting.store.meanwhile = lambda: gevent.sleep(0.2)
+        setting.add(0)
+        sender = gevent.spawn(setting.reporter.run)
+        gevent.sleep(0.3)
+        sender.kill()
+        assert [str(error) for error in setting.lost] == ["redis: no answer within 50 ms"]
+        assert len(setting.store.batches) == 1
 
 
 def test_waiting_is_short() -> None:

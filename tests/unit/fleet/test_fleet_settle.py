@@ -21,9 +21,19 @@ class Setting:
         self.store, self.now = FakeStore(), 10_000_000
         self.ejections, self.told = ejections(made)
         self.reporter = Reporter(
-            self.store, "a", self.groups, lambda: self.now, lambda *given: None, lambda error: None
+            self.store, "a", self.groups, lambda: self.now, lambda *given: None, lambda *given: None
         )
-        self.settling = Settling(made, "a", self.store, self.groups, self.ejections, self.reporter, lambda: self.now)
+        self.luck = 0.0
+        self.settling = Settling(
+            made,
+            "a",
+            self.store,
+            self.groups,
+            self.ejections,
+            self.reporter,
+            lambda: self.now,
+            lambda: self.luck,
+        )
         self.settling.settle(self.group, 1000)
 
     @property

@@ -1,0 +1,192 @@
+"""What Redis and the scoreboard make of each other, endpoint by endpoint, once all of a cluster has been read.
+
+out there                              out here, if it is the same workload's
+out here, not there, ours alone        offered: Redis takes it for the time that is left, or it is lifted
+out here, not there, Redis had it      lifted by a hand: back; offered if Redis has lost its data
+out here, ended there by its clock     kept until our own time (a failover to a clock that is ahead)
+out there, ended here                  over (a clock that is behind)
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from proxy.fleet.budget import BUDGET_MS, within
+from proxy.fleet.ejections import TAIL_MS, Ejections
+from proxy.fleet.known import known_of
+from proxy.fleet.members import Group, Member, present
+from proxy.fleet.reporter import Reporter
+from proxy.scoreboard import OutlierState
+from state.run import Run
+from state.store import ALREADY_EJECTED, EJECTED, NO_PROBE, ClusterView, Ejection, Store
+
+
+class Differences:
+    """Settles them for the leader. `offer` may raise StoreUnavailable; nothing else asks Redis."""
+
+    def __init__(
+        self,
+        replica: str,
+        store: Store,
+        groups: Mapping[str, Group],
+        ejections: Ejections,
+        reporter: Reporter,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._replica = replica
+        self._store = store
+        self._groups = groups
+        self._ejections = ejections
+        self._reporter = reporter
+        self._now_ms = now_ms
+        self._by_message: dict[str, set[int]] = {}  # cluster -> slots whose end is known by a message only
+        self._clock_ahead: dict[str, int] = {}  # cluster -> the clock of its Redis less ours, when it was read last
+        self._lost_ms: dict[str, int] = {}  # cluster -> when its data was lost last
+        self._kept: dict[int, int] = {}  # slot -> generation whose end only a clock of Redis has brought early
+
+    def told_by_message(self, group: Group, member: Member) -> None:
+        """The end of this ejection is as late as its message was; the next reading corrects it."""
+        self._by_message.setdefault(group.name, set()).add(member.slot)
+
+    def are_due(self, group: Group) -> bool:
+        """There is something to correct."""
+        return group.name in self._by_message
+
+    def forget(self, name: str) -> None:
+        """The cluster is gone."""
+        by_cluster: tuple[dict[str, Any], ...] = (self._by_message, self._clock_ahead, self._lost_ms)
+        for each in by_cluster:
+            each.pop(name, None)
+
+    # -- out here, and not there --------------------------------------------------------------------------------------
+
+    def settle_missing(self, group: Group, view: ClusterView, *, lost: bool, alone: bool) -> bool:
+        """Whether anything was offered. The oldest goes first: the cap may not let all of them in.
+
+        `alone`: this replica has decided by itself until now; Redis does not know its runs of failures.
+        """
+        if lost:
+            self._lost_ms[group.name] = self._now_ms()
+        out = {e.endpoint: e.workload for e in view.ejections}
+        jump_ms = self._clock_jump(group.name, view)
+        offers = []
+        for member in group.members.values():
+            if present(self._groups, group, member) is None:
+                continue
+            if lost:
+                self._ejections.forget_version(group, member, view.version)
+            if out.get(member.address) not in ("", member.workload):
+                state = self._settle(group, member, view, lost, alone or lost, jump_ms)
+                offers += [(state.begun_ms, member)] if state else []
+        for _, member in sorted(offers, key=lambda offer: offer[0]):
+            self._offer(group, member, view)
+        return bool(offers)
+
+    def _clock_jump(self, name: str, view: ClusterView) -> int:
+        """How far the clock of Redis has been put forward since it was read last, in ms; 0 if it was put back."""
+        ahead_ms = view.time_ms - self._now_ms()
+        before_ms = self._clock_ahead.get(name, ahead_ms)
+        self._clock_ahead[name] = ahead_ms
+        return max(0, ahead_ms - before_ms)
+
+    def _settle(
+        self, group: Group, member: Member, view: ClusterView, lost: bool, unknown: bool, jump_ms: int
+    ) -> OutlierState | None:
+        """Redis does not have this endpoint out; what of the scoreboard? The state that is to be offered, if any."""
+        now_ms = self._now_ms()
+        self._ejections.expire(group, member, now_ms)
+        state = self._ejections.state(member)
+        left_ms = state.ejected_until_ms - now_ms
+        if not state.ejected_until_ms:
+            self._learn(group, member, state, view, unknown)
+        elif state.private:
+            pass  # not the fleet's affair
+        elif state.held or state.version > view.version:
+            pass  # its report is on the way, or the answer to that came after this view was taken
+        elif not state.shared or lost:
+            return state
+        elif left_ms <= TAIL_MS + jump_ms:  # it ends by itself
+            self._kept[member.slot] = state.generation
+        elif self._kept.get(member.slot) != state.generation:
+            self._ejections.lift(group, member, "by_hand", now_ms)
+            self._reporter.resume(group)
+        return None
+
+    def _learn(self, group: Group, member: Member, state: OutlierState, view: ClusterView, unknown: bool) -> None:
+        generation = view.generations.get(member.address, state.generation)
+        known = view.dirty.get(member.address, 0)
+        missing = state.failures - known if unknown else 0
+        if missing > 0:  # the run goes on where this replica's own count has got to
+            self._reporter.add(group, member, generation, Run.of_failures(missing), 0)
+        dirty = known > 0 or missing > 0 or self._reporter.waiting(member)
+        self._ejections.learn(group, member, generation, dirty=dirty, now_ms=self._now_ms())
+
+    def _offer(self, group: Group, member: Member, view: ClusterView) -> None:
+        """Redis does not know of this ejection; the fleet's cap decides. One that Redis knew before it lost its data
+        keeps its generation, so that it is taken once, whoever offers it, and not again after a hand has lifted it.
+        Our own decision is above whatever Redis has counted."""
+        if present(self._groups, group, member) is None:
+            return
+        asked_ms = self._now_ms()
+        state = self._ejections.state(member)
+        if state.ejected_until_ms <= asked_ms or state.version > view.version:
+            return  # it is over, or Redis has told of it meanwhile
+        counted = view.generations.get(member.address, 0)
+        with within(BUDGET_MS):
+            verdict = self._store.offer(
+                group.name,
+                member.address,
+                member.workload,
+                state.ejected_until_ms - asked_ms,
+                state.ejection_ms,
+                state.generation if state.shared else max(state.generation, counted + 1),
+                state.run,
+                state.ejections,
+                state.backoff,
+                max(0, state.probe_at_ms - asked_ms) if state.probe_at_ms else NO_PROBE,
+                group.policy,
+                self._replica,
+            )
+        now_ms = self._now_ms()
+        if present(self._groups, group, member) is None:
+            return
+        if verdict.outcome in (EJECTED, ALREADY_EJECTED):
+            known = known_of(verdict, verdict.version)
+            self._ejections.confirm(group, member, known, asked_ms, now_ms, certain=True)
+        else:
+            self._ejections.lift(group, member, verdict.outcome, now_ms)
+            self._ejections.learn(group, member, verdict.generation, dirty=False, now_ms=now_ms)
+
+    # -- out there ----------------------------------------------------------------------------------------------------
+
+    def adopt(self, group: Group, view: ClusterView, asked_ms: int) -> set[str]:
+        """What is out in Redis is out here, if it is this workload's. Where the two differ for good reason."""
+        by_message = self._by_message.pop(group.name, set())
+        apart = set(self._kept_addresses(group))
+        for ejection in view.ejections:
+            member = group.members.get(ejection.endpoint)
+            if member is None or present(self._groups, group, member) is None:
+                continue
+            if ejection.workload in ("", member.workload) and not self._has_ended(group, member, ejection):
+                known = known_of(ejection, view.version, ejection.reason)
+                correct = member.slot in by_message
+                self._ejections.confirm(group, member, known, asked_ms, self._now_ms(), correct=correct)
+            if not self._ejections.state(member).shared:
+                apart.add(member.address)
+        return apart
+
+    def _has_ended(self, group: Group, member: Member, ejection: Ejection) -> bool:
+        """This very ejection is over here; Redis has had its clock put back. Not if it has lost its data since: then it
+        counts generations from the beginning."""
+        state = self._ejections.state(member)
+        same = state.generation == ejection.generation and state.ejection_ms == ejection.ejection_ms
+        return same and not state.ejected_until_ms and state.unejected_at_ms > self._lost_ms.get(group.name, 0)
+
+    def _kept_addresses(self, group: Group) -> Iterator[str]:
+        for member in group.members.values():
+            if present(self._groups, group, member) is None:
+                continue
+            state = self._ejections.state(member)
+            if state.ejected_until_ms and self._kept.get(member.slot) == state.generation:
+                yield member.address
+            else:
+                self._kept.pop(member.slot, None)
