@@ -26,9 +26,11 @@ from proxy.fleet.reporter import Pending, Reporter
 from proxy.fleet.table import ScoreboardTable
 from proxy.observe.outlier_log import Event
 from proxy.scoreboard import Scoreboard
+from state.access import Access
+from state.connect import connect
 from state.decide import FAILURE, SUCCESS, Run
 from state.local_store import LocalStore
-from state.redis_store import RedisStore, connect
+from state.redis_store import RedisStore
 from state.store import ALREADY_EJECTED, CLEAN, EJECTED, OVERFLOW, Batch, StoreUnavailable, Verdict
 
 log = logging.getLogger(__name__)
@@ -55,7 +57,13 @@ class Fleet:
     """One worker's, called on the request path. Only `before_answer` ever waits."""
 
     def __init__(
-        self, scoreboard: Scoreboard, worker: int, replica: str, url: str, prefix: str, line: Callable[[Event], None]
+        self,
+        scoreboard: Scoreboard,
+        worker: int,
+        replica: str,
+        access: Access,
+        prefix: str,
+        line: Callable[[Event], None],
     ) -> None:
         self._scoreboard = scoreboard
         self._replica = replica
@@ -67,7 +75,7 @@ class Fleet:
         self._now_ms = 0  # of the outcome being counted
         self._local = LocalStore(ScoreboardTable(scoreboard, self._groups), lambda: self._now_ms)
         # A client each, so that a report never waits for a new connection because the leader is using the one there is.
-        reports, store = (RedisStore(connect(url, TIMEOUT_SECONDS), prefix) for _ in range(2))
+        reports, store = (RedisStore(connect(access, TIMEOUT_SECONDS), prefix) for _ in range(2))
         self._reporter = Reporter(reports, replica, self._groups, monotonic_ms, self._answer, self._lost)
         self._holds = Holds(self._ejections, self._groups, monotonic_ms)
         self._leader = Leader(

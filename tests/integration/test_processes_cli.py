@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from proxy.version import __version__
+from state.access import Access
+from state.connect import connect
 from state.keys import Keys
-from state.redis_store import RedisStore, connect
+from state.redis_store import RedisStore
 from state.store import Batch, Policy
 
 ROOT = Path(__file__).parents[2]
@@ -39,8 +41,8 @@ def test_versions_and_help(tmp_path):
         (["--no-such-option"], "No such option"),
         ([], "nothing to serve: give --manifests PATH"),
         (["--manifests", ".", "--metrics", "127.0.0.1:0"], "--metrics: not built in this version"),
-        (["--manifests", ".", "--redis", "redis+sentinel://a,b/m"], "redis+sentinel:// is not built"),
-        (["--manifests", ".", "--redis", "redis+cluster://a,b"], "redis+cluster:// is not built"),
+        (["--manifests", ".", "--redis", "redis+sentinel://a,b"], "names no service"),
+        (["--manifests", ".", "--redis", "redis://a", "--redis-ca", "ca.pem"], "--redis-ca is for TLS"),
         (["--manifests", ".", "-c", "/no/such/file"], "/no/such/file: No such file or directory"),
         (["--demo", "--manifests", "."], "--demo brings its own manifests"),
     ],
@@ -100,7 +102,7 @@ def test_another_package_of_our_name_is_refused(tmp_path, program):
 
 
 def test_ejections_are_listed(valkey):
-    store = RedisStore(connect(valkey.url, 5))
+    store = RedisStore(connect(Access(valkey.url), 5))
     batch = Batch("httpbin/in-ambient:8000", "10.0.0.1:8080", "pod-1", 0, 3, False, 3, 3, 503, "replica-1")
     assert store.report(batch, Policy(3, 10_000, 30_000, 50, 3)).outcome == "ejected"
     store._client.set(Keys("waypoint", "httpbin/other:80").eject("10.0.0.2:80"), "testing", px=60_000)

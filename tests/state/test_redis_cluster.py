@@ -10,8 +10,10 @@ import pytest
 from state_rig import CLUSTER, KEYS, A, B, Rig
 
 from state import embedded
+from state.access import Access
+from state.connect import connect
 from state.embedded import Embedded
-from state.redis_store import RedisStore, connect
+from state.redis_store import RedisStore
 
 Start = Callable[..., Embedded]
 
@@ -30,7 +32,7 @@ def test_every_script_keeps_to_one_slot(monkeypatch: pytest.MonkeyPatch, tmp_pat
     )
     monkeypatch.setattr(embedded, "OPTIONS", (*embedded.OPTIONS, *options))
     server = start()
-    with connect(server.url, 2.0) as client:
+    with connect(Access(server.url), 2.0) as client:
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         while "cluster_state:ok" not in client.execute_command("CLUSTER", "INFO"):
             time.sleep(0.01)
