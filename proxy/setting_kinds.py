@@ -166,6 +166,13 @@ def redis_url(value: object) -> str:
     return url
 
 
+def user_name(value: object) -> str:
+    """A user of an ACL: no blanks, nothing that cannot be seen."""
+    if not re.fullmatch(r"[!-~]{1,128}", text(value)):
+        raise ValueError(f"{value!r} must be a user's name, without blanks")
+    return text(value)
+
+
 def masked_url(url: str) -> str:
     """The URL with its password hidden, fit for logs and the admin pages."""
     return re.sub(r"(?<=password=)[^&]*", "***", re.sub(r"(://[^:@/]*):.*@", r"\1:***@", url))

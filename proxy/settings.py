@@ -98,7 +98,7 @@ class Settings:
     )
     redis_key: str | None = _setting(kinds.path, None, "FILE", "The key of --redis-cert, in PEM, not encrypted.")
     redis_username: str | None = _setting(
-        kinds.text, None, "NAME", "The ACL user to log in to Redis as, if the URL does not say."
+        kinds.user_name, None, "NAME", "The ACL user to log in to Redis as, if the URL does not say."
     )
     redis_password_file: str | None = _setting(
         kinds.path,
@@ -107,7 +107,7 @@ class Settings:
         "A file whose first line is the password for Redis; read again for each new connection, so it may be rotated.",
     )
     redis_sentinel_username: str | None = _setting(
-        kinds.text, None, "NAME", "The ACL user to log in to the Sentinels as."
+        kinds.user_name, None, "NAME", "The ACL user to log in to the Sentinels as."
     )
     redis_sentinel_password_file: str | None = _setting(
         kinds.path, None, "FILE", "A file whose first line is the password for the Sentinels."

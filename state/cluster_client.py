@@ -19,13 +19,13 @@ from typing import Any
 import redis
 from redis.commands.core import Script
 from redis.crc import key_slot
-from redis.exceptions import AskError, ClusterError, MovedError, NoScriptError, ResponseError
+from redis.exceptions import AskError, ClusterError, MovedError, NoScriptError
 
 from state.redis_url import Address
 
 # How often a command follows redirections. One is usual, two while slots move.
 _HOPS = 4
-# Commands without a key, of those that somebody here sends: any node will do. All others have it first, but for scripts.
+# Commands without a key, of those that somebody here sends: any node will do. Others have it first, scripts apart.
 _KEYLESS = frozenset({"ACL", "CLUSTER", "INFO", "PING", "SCRIPT", "TIME"})
 _SCRIPTS = frozenset({"EVAL", "EVALSHA"})  # name, script, number of keys, keys
 
@@ -133,10 +133,6 @@ class ClusterClient(redis.Redis):
             try:
                 self._adopt(self._node(address).execute_command("CLUSTER", "SLOTS"), address)
                 return address
-            except ResponseError as error:
-                if "cluster support disabled" in str(error):
-                    raise ClusterError(f"{error}: give this server as redis://") from error
-                raise
             except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
                 failure = error
             finally:

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -106,10 +107,12 @@ def _launch(arguments: list[str], directory: Path) -> subprocess.Popen[bytes]:
 
 
 @contextlib.contextmanager
-def server(directory: Path, binary: str = VALKEY, *options: str, answers: bool = True) -> Iterator[Server]:
+def server(
+    directory: Path, binary: str = VALKEY, *options: str, answers: bool = True, port: int = 0
+) -> Iterator[Server]:
     """A server in memory; `answers`: to whoever asks without TLS and password."""
     directory.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = port or free_port()
     base = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory)]
     arguments = [*base, "--logfile", "", *options]
     made = Server(_launch(arguments, directory), port, directory, arguments)
@@ -153,7 +156,7 @@ class Watched:
 
 @contextlib.contextmanager
 def watched(directory: Path, binary: str = DEBIAN, replicas: int = 2, *options: str) -> Iterator[Watched]:
-    """One primary, its replicas in sync, three Sentinels that know each other and notice a death within half a second."""
+    """One primary, its replicas in sync, three Sentinels that know each other; a death is noticed in half a second."""
     with contextlib.ExitStack() as stack:
         primary = stack.enter_context(server(directory / "s0", binary, "--repl-diskless-sync-delay", "0", *options))
         others = [
@@ -255,32 +258,49 @@ class Nodes:
 
 
 @contextlib.contextmanager
-def cluster(directory: Path, binary: str = VALKEY, count: int = 3, *options: str) -> Iterator[Nodes]:
-    """That many primaries, each with a share of the slots."""
+def cluster(directory: Path, binary: str = VALKEY, count: int = 3, *options: str, idle: int = 0) -> Iterator[Nodes]:
+    """That many primaries, each with a share of the slots, and some that have none."""
     with contextlib.ExitStack() as stack:
         servers = []
-        for i in range(count):
-            bus = str(free_port())
-            own = ("--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000", *options)
-            servers.append(stack.enter_context(server(directory / f"n{i}", binary, *own)))
+        for i in range(count + idle):
+            servers.append(stack.enter_context(_node(directory / f"n{i}", binary, *options)))
             with servers[-1].client() as client:
                 first, last = 16384 * i // count, 16384 * (i + 1) // count - 1
-                client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
+                if i < count:
+                    client.execute_command("CLUSTER", "ADDSLOTS", *range(first, last + 1))
                 client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", i + 1)
                 if i:
-                    first_bus = servers[0].arguments[servers[0].arguments.index("--cluster-port") + 1]
-                    client.execute_command("CLUSTER", "MEET", "127.0.0.1", servers[0].port, first_bus)
+                    client.execute_command("CLUSTER", "MEET", "127.0.0.1", servers[0].port)
         made = Nodes(servers)
-        wait_until(lambda: all(_agrees(each, count) for each in servers), 20, "the nodes agree")
+        wait_until(lambda: all(_agrees(each, count, count + idle) for each in servers), 20, "the nodes agree")
         yield made
 
 
-def _agrees(which: Server, count: int) -> bool:
+@contextlib.contextmanager
+def _node(directory: Path, binary: str, *options: str) -> Iterator[Server]:
+    """A node of a Cluster; its bus is on the port 10,000 further (6.2 has no choice), which must be free."""
+    while (port := free_port()) + 10_000 > 65_535 or not is_free(port + 10_000):
+        pass
+    own = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", *options)
+    with server(directory, binary, *own, port=port) as made:
+        yield made
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _agrees(which: Server, owners: int, nodes: int) -> bool:
     with which.client() as client:
         told = client.execute_command("CLUSTER", "INFO")
         rows = client.execute_command("CLUSTER", "SLOTS")
-    state = told["cluster_state"] if isinstance(told, dict) else re.search(r"cluster_state:(\w+)", told)[1]  # type: ignore[index]
-    return bool(state == "ok" and len({row[2][1] for row in rows}) == count)
+    all_there = "cluster_state:ok" in told and f"cluster_known_nodes:{nodes}\r" in told
+    return all_there and len({row[2][1] for row in rows}) == owners
 
 
 # -- TLS --------------------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def ejections(client: redis.Redis, prefix: str) -> Iterator[Out]:
     escaped = "".join(f"\\{character}" if character in "*?[]\\" else character for character in prefix)
     for key in sorted(set(client.scan_iter(match=Keys(escaped, "*").eject("*"), count=1000))):
         cluster, found, endpoint = key[len(prefix) + 2 :].partition("}:eject:")
-        value, left_ms = cast(str | None, client.get(key)), cast(int, client.pttl(key))
+        value, left_ms = cast(str | None, client.get(key)), client.pttl(key)
         if found and value is not None and left_ms != GONE:
             yield _out(key, cluster, endpoint, value, left_ms)
 

@@ -30,6 +30,7 @@ from state.access import Access
 from state.connect import connect
 from state.decide import FAILURE, SUCCESS, Run
 from state.local_store import LocalStore
+from state.preflight import Preflight
 from state.redis_store import RedisStore
 from state.store import ALREADY_EJECTED, CLEAN, EJECTED, OVERFLOW, Batch, StoreUnavailable, Verdict
 
@@ -75,11 +76,13 @@ class Fleet:
         self._now_ms = 0  # of the outcome being counted
         self._local = LocalStore(ScoreboardTable(scoreboard, self._groups), lambda: self._now_ms)
         # A client each, so that a report never waits for a new connection because the leader is using the one there is.
-        reports, store = (RedisStore(connect(access, TIMEOUT_SECONDS), prefix) for _ in range(2))
+        clients = [connect(access, TIMEOUT_SECONDS) for _ in range(2)]
+        reports, store = (RedisStore(client, prefix) for client in clients)
+        preflight = Preflight(clients[1], access, prefix)
         self._reporter = Reporter(reports, replica, self._groups, monotonic_ms, self._answer, self._lost)
         self._holds = Holds(self._ejections, self._groups, monotonic_ms)
         self._leader = Leader(
-            scoreboard, worker, replica, store, self._groups, self._ejections, self._reporter, monotonic_ms
+            scoreboard, worker, replica, store, preflight, self._groups, self._ejections, self._reporter, monotonic_ms
         )
 
     def start(self) -> None:
