@@ -282,6 +282,7 @@ def _node(directory: Path, binary: str, *options: str) -> Iterator[Server]:
     while (port := free_port()) + 10_000 > 65_535 or not is_free(port + 10_000):
         pass
     own = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", *options)
+    own += ("--cluster-allow-replica-migration", "no")  # a primary whose last slot goes away stays one
     with server(directory, binary, *own, port=port) as made:
         yield made
 
