@@ -14,11 +14,11 @@ from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
 from redis.credentials import CredentialProvider
 from redis.retry import Retry
-from redis.sentinel import Sentinel
 
 from state.access import Access, password_in
 from state.cluster_client import ClusterClient
 from state.redis_url import CLUSTER, SENTINEL, SOCKET, Address
+from state.sentinels import Sentinels
 
 # No CLIENT SETINFO at each connection: two round trips, and a line in the server's ACL LOG for a user with no more
 # rights than it needs. The option for it has changed its name.
@@ -39,8 +39,8 @@ def connect(access: Access, timeout: float) -> redis.Redis:
     logged_in = options | _credentials(access)
     if url.kind == SENTINEL:
         asking = options | _login(access.redis_sentinel_username, None, access.redis_sentinel_password_file)
-        sentinel: Any = Sentinel(url.addresses, sentinel_kwargs=asking)  # type: ignore[no-untyped-call]
-        return cast(redis.Redis, sentinel.master_for(url.service, db=url.database, **logged_in))
+        sentinels: Any = Sentinels(url.addresses, timeout, asking)
+        return cast(redis.Redis, sentinels.master_for(url.service, db=url.database, **logged_in))
     if url.kind == CLUSTER:
         return ClusterClient(url.addresses, _node(logged_in), timeout)
     if url.kind == SOCKET:

@@ -24,6 +24,7 @@ from proxy.fleet.leader import Leader
 from proxy.fleet.members import Group, Member, group_of
 from proxy.fleet.reporter import Pending, Reporter
 from proxy.fleet.table import ScoreboardTable
+from proxy.fleet.watch import watch_primary
 from proxy.observe.outlier_log import Event
 from proxy.scoreboard import Scoreboard
 from state.access import Access
@@ -41,8 +42,8 @@ TIMEOUT_SECONDS = 0.5
 # A failure's answer to the client waits so long for the fleet's verdict, so that what the client does next, anywhere in
 # the fleet, finds it. A few round trips to a Redis that is near; one that is slow costs nobody more than this.
 VERDICT_MS = 4
-# It is noticed so soon that Redis is there.
-WARM_SECONDS = 0.1
+# It is noticed so soon that Redis is there, or is not: less than the leader's shortest pause between the two.
+WARM_SECONDS = 0.05
 # The answer that completes an ejection waits so long for the other replicas to hear of it too.
 SPREAD_SECONDS = 0.004
 # Lines of ejections wait so long, so that the access log's line of the failure that caused one is written first.
@@ -76,9 +77,9 @@ class Fleet:
         self._now_ms = 0  # of the outcome being counted
         self._local = LocalStore(ScoreboardTable(scoreboard, self._groups), lambda: self._now_ms)
         # A client each, so that a report never waits for a new connection because the leader is using the one there is.
-        clients = [connect(access, TIMEOUT_SECONDS) for _ in range(2)]
-        reports, store = (RedisStore(client, prefix) for client in clients)
-        preflight = Preflight(clients[1], access, prefix)
+        self._reports_client, self._leaders_client = (connect(access, TIMEOUT_SECONDS) for _ in range(2))
+        reports, store = (RedisStore(client, prefix) for client in (self._reports_client, self._leaders_client))
+        preflight = Preflight(self._leaders_client, access, prefix)
         self._reporter = Reporter(reports, replica, self._groups, monotonic_ms, self._answer, self._lost)
         self._holds = Holds(self._ejections, self._groups, monotonic_ms)
         self._leader = Leader(
@@ -87,8 +88,11 @@ class Fleet:
 
     def start(self) -> None:
         """Begins to report and, when it is this worker's turn, to lead."""
-        for work in (self._reporter.run, self._keep_warm, self._leader.run, self._leader.keep_time):
+        for work in (self._reporter.run, self._keep_warm, self._leader.run, self._leader.keep_time, self._watch):
             gevent.spawn(keep_running, work)
+
+    def _watch(self) -> None:
+        watch_primary(self._leaders_client, lambda: self._leader.leading, self._lost)
 
     def _keep_warm(self) -> None:
         """Whenever Redis has come (back), the first report shall find everything ready."""
@@ -97,6 +101,8 @@ class Fleet:
             shared = self._scoreboard.shared_state
             if shared and not warm and self._groups:
                 self._reporter.warm()
+            elif warm and not shared:  # what is open may lead to a primary that is none any more
+                self._reports_client.connection_pool.disconnect(inuse_connections=False)
             warm = shared and bool(self._groups)
             gevent.sleep(WARM_SECONDS)
 

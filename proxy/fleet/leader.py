@@ -77,6 +77,11 @@ class Leader:
         self._told: set[str] = set()  # kinds of failure that were logged since Redis answered last
         self._wakeup = Wakeup()
 
+    @property
+    def leading(self) -> bool:
+        """It is this worker's turn."""
+        return self._leading
+
     def wake(self) -> None:
         """The snapshot or the state of Redis changed."""
         self._wakeup.set()
