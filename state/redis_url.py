@@ -25,7 +25,7 @@ _KINDS = {
     "rediss+cluster": (CLUSTER, True),
 }
 _PORTS = {SERVER: 6379, SENTINEL: 26379, CLUSTER: 6379}
-_URL = re.compile(r"([a-z+]+)://(?:([^@/?#]*)@)?([^@/?#]*)([^?#]*)(?:\?([^#]*))?")
+_URL = re.compile(r"([a-z+]+)://(?:([^@/?#]*)@)?([^@/?#]*)((?:/[^?#]*)?)(?:\?([^#]*))?")
 _HOST = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[\w.-]+)(?::(\d+))?", re.ASCII)
 
 Address = tuple[str, int]

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import redis_rig
 
 from proxy.version import __version__
 from state.access import Access
@@ -57,6 +58,17 @@ def test_an_access_log_that_cannot_be_written_is_told_at_once(tmp_path):
     status, _, errors = run("waypointd", "--demo", "--access-log", str(tmp_path / "none" / "access.log"))
     assert status == 1
     assert "--access-log" in errors and "No such file or directory" in errors
+
+
+def test_a_file_for_redis_that_cannot_be_read_is_told_at_once(tmp_path):
+    missing = tmp_path / "password"
+    for more in ([], ["--check"]):
+        status, text, errors = run(
+            *("waypointd", "--manifests", str(ROOT / "conf" / "demo"), "--redis", "redis://127.0.0.1:1"),
+            *("--redis-password-file", str(missing), *more),
+        )
+        assert status == 1
+        assert f"--redis-password-file {missing}: No such file or directory" in text + errors
 
 
 def test_check_of_what_is_right():
@@ -119,6 +131,32 @@ def test_ejections_are_listed(valkey):
     store._client.flushall()
     assert run("waypointctl", "--redis", valkey.url, "ejections")[1] == "nothing is ejected\n"
     store._client.close()
+
+
+def test_ejections_of_a_cluster_and_behind_a_password(tmp_path):
+    with redis_rig.cluster(tmp_path / "cluster", count=2) as nodes:
+        with connect(Access(nodes.url), 5) as client:
+            for name in ("httpbin/a:80", "httpbin/b:80", "httpbin/c:80", "httpbin/d:80"):
+                client.set(Keys("waypoint", name).eject("10.0.0.2:80"), "testing", px=60_000)
+        status, text, _ = run("waypointctl", "ejections", env={"WAYPOINT_REDIS": nodes.url})
+        assert (status, [line.split()[0][-4:] for line in text.splitlines()[1:]]) == (
+            0,
+            ["a:80", "b:80", "c:80", "d:80"],
+        )
+    password = tmp_path / "password"
+    with redis_rig.server(tmp_path / "server") as made, made.client() as admin:
+        admin.execute_command("ACL", "SETUSER", "me", "on", ">s3cret", "~*", "+@read", "+@keyspace")
+        password.write_text("s3cret")
+        arguments = ["--redis", made.url, "--redis-username", "me", "--redis-password-file", str(password), "ejections"]
+        assert run("waypointctl", *arguments)[:2] == (0, "nothing is ejected\n")
+        password.write_text("wr0ng")
+        status, _, errors = run("waypointctl", *arguments)
+        assert status == 1
+        assert "invalid username-password pair" in errors and "wr0ng" not in errors
+        password.unlink()
+        status, _, errors = run("waypointctl", *arguments)
+        assert status == 2
+        assert f"--redis-password-file {password}: No such file or directory" in errors
 
 
 @pytest.mark.parametrize("command", ["get", "eject", "uneject", "history", "explain", "top", "doctor"])
