@@ -164,7 +164,7 @@ def _listen(node: Any, command: str, channel: str) -> None:
     """One command on a connection of its own; redis-py's PubSub would hide which of them was refused."""
     with node.pubsub() as pubsub:
         pubsub.execute_command(command, channel)
-        pubsub.connection.read_response(timeout=1.0)
+        pubsub.connection.read_response()
 
 
 def missing_right(error: str) -> str:

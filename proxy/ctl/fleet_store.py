@@ -17,6 +17,7 @@ from state.connect import connect
 EMBEDDED_URL = "redis://127.0.0.1:6379"
 TIMEOUT_S = 5.0
 _NAMES = (*Access.__slots__, "redis_prefix")
+_HELP = {"redis": "Where the fleet keeps its ejections, as in waypointd's --redis."}
 _DEFAULTS = {"redis": EMBEDDED_URL, "redis_prefix": "waypoint"}
 
 
@@ -57,6 +58,6 @@ def _option(name: str) -> Callable[[Any], Any]:
         default=_DEFAULTS.get(name),
         show_default=name in _DEFAULTS,
         envvar=variable,
-        help=f"{setting.help} (or {variable})",
+        help=f"{_HELP.get(name, setting.help)} (or {variable})",
         callback=checked(setting.kind),
     )

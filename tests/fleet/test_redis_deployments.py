@@ -240,8 +240,8 @@ def test_tls_an_acl_user_and_a_rotated_password(tmp_path: Path) -> None:
             wait_until(lambda: shared(running), 3, "let in")
             victim = running.members[0]
             victim.status = 503
-            assert running.in_turn(20).count("503") == 3
-            wait_until(lambda: running.agrees(victim), 2)
+            wait_until(lambda: running.in_turn(6) and running.agrees(victim), 3, "ejected by the fleet")
+            assert admin.exists(key(victim))
             admin.execute_command("ACL", "SETUSER", "waypoint", "resetpass", ">s3cret-2")
             admin.client_kill_filter(_type="normal", skipme=True)
             admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")

@@ -11,6 +11,7 @@ from state_rig import CLUSTER, SEED, A, Rig, batch, opened, problems, works
 
 from state.access import Access, file_faults
 from state.preflight import Preflight
+from state.sentinels import moved
 from state.store import StoreUnavailable
 
 SECRET = "s3cret"
@@ -191,6 +192,23 @@ def _until_it_works(rig: Rig) -> float:
 
     wait_until(answered, 15, "the new primary answers")
     return slowest
+
+
+def test_a_primary_that_is_asked_to_step_back_is_left_before_it_has(tmp_path: Path) -> None:
+    with watched(tmp_path, DEBIAN, 1) as made, opened(Access(made.url)) as rig:
+        assert rig.client is not None
+        assert not moved(rig.client), "it is not connected"
+        rig.report("F")
+        old = made.primary()
+        assert not moved(rig.client)
+        with made.sentinels[0].client() as client:
+            client.execute_command("SENTINEL", "FAILOVER", "fleet")
+        wait_until(lambda: moved(rig.client), 10)  # type: ignore[arg-type]
+        assert not moved(rig.client), "told once"
+        assert rig.client.info("server")["tcp_port"] != old.port
+        for each in made.sentinels:
+            each.kill()
+        assert not moved(rig.client), "nobody says so"
 
 
 def test_sentinels_that_ask_for_a_password_or_know_no_such_service(tmp_path: Path) -> None:
