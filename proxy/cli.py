@@ -18,6 +18,7 @@ from proxy import log, settings
 from proxy.mesh.model import Listener
 from proxy.settings import SETTINGS, Settings, SettingsFault
 from proxy.version import __version__
+from state import access
 
 CONFIGURATION_FAULT = 1
 BAD_USAGE = 2
@@ -92,6 +93,8 @@ def _fail(status: int, *lines: str) -> NoReturn:
 def _run(loaded: Settings) -> int:
     _see_that_built()
     _see_that_log_opens(loaded.access_log)
+    if faults := _faults_of_access(loaded):
+        _fail(CONFIGURATION_FAULT, *faults)
     from proxy.arbiter import Arbiter  # needs what is compiled
 
     log.set_up(loaded.log_level, "arbiter")
@@ -125,6 +128,7 @@ def _check(loaded: Settings) -> int:
     result = load(documents, loaded.gateway)
     listeners = result.snapshot.listeners if result.snapshot else ()
     faults = [*map(str, (*unreadable, *result.faults)), *_faults_of_certificates(listeners, loaded.tls_dir)]
+    faults += _faults_of_access(loaded)
     if status := _told(result.warnings, faults):
         return status
     if result.snapshot is None:
@@ -145,6 +149,11 @@ def _faults_of_certificates(listeners: Sequence[Listener], directory: str | None
     except certificates.Unusable as fault:
         return certificates.faults_of(listeners, directory, fault.problems)
     return ()
+
+
+def _faults_of_access(loaded: Settings) -> list[str]:
+    """What is wrong with the files for Redis."""
+    return [f"{settings.flag_name(name)} {text}" for name, text in access.file_faults(loaded.access())]
 
 
 def _told(warnings: Sequence[str], faults: Sequence[str]) -> int:

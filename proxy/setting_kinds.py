@@ -5,9 +5,9 @@ import math
 import os
 import re
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from proxy import addresses
+from state import redis_url as urls
 
 Kind = Callable[[object], object]
 
@@ -156,22 +156,21 @@ def key_prefix(value: object) -> str:
 
 
 def redis_url(value: object) -> str:
-    """`embedded` or the URL of a server."""
+    """`embedded` or the URL of a Redis."""
     url = text(value)
-    if url == "embedded":
-        return url
-    parts, shown = urlsplit(url), masked_url(url)
-    if parts.scheme in ("redis+sentinel", "redis+cluster"):
-        raise NotBuilt(f"{parts.scheme}:// is not built in this version; give redis://, rediss:// or unix://")
-    if parts.scheme not in ("redis", "rediss", "unix"):
-        raise ValueError(f"{shown!r} must be `embedded` or a URL: redis://HOST:PORT/DB, rediss://..., unix:///PATH")
-    if not (parts.path if parts.scheme == "unix" else parts.hostname):
-        raise ValueError(f"{shown!r} names no server: redis://HOST:PORT/DB or unix:///PATH")
-    try:
-        parts.port  # noqa: B018  the property itself raises for a port that is no number
-    except ValueError:
-        raise ValueError(f"{shown!r}: the port must be a number from 0 to 65535") from None
+    if url != "embedded":
+        try:
+            urls.parse(url)
+        except ValueError as fault:
+            raise ValueError(f"{masked_url(url)!r} {fault}") from None
     return url
+
+
+def user_name(value: object) -> str:
+    """A user of an ACL: no blanks, nothing that cannot be seen."""
+    if not re.fullmatch(r"[!-~]{1,128}", text(value)):
+        raise ValueError(f"{value!r} must be a user's name, without blanks")
+    return text(value)
 
 
 def masked_url(url: str) -> str:

@@ -16,6 +16,8 @@ import yaml
 from proxy import cpus
 from proxy import setting_kinds as kinds
 from proxy.setting_kinds import Kind, NotBuilt
+from state.access import Access
+from state.access import faults as faults_of_access
 
 ENVIRONMENT_PREFIX = "WAYPOINT_"
 MAX_WORKERS = 64
@@ -81,7 +83,34 @@ class Settings:
         kinds.redis_url,
         "embedded",
         "URL",
-        "Where the fleet keeps its ejections: redis://, rediss:// or unix://; `embedded` starts a private Valkey.",
+        "Where the fleet keeps its ejections: redis://, rediss:// (TLS), unix://, redis+sentinel://, redis+cluster://; "
+        "`embedded` starts a private Valkey.",
+    )
+    redis_ca: str | None = _setting(
+        kinds.path,
+        None,
+        "FILE",
+        "Certificates of the authorities that sign the Redis servers', in PEM.",
+        shown_default="the system's",
+    )
+    redis_cert: str | None = _setting(
+        kinds.path, None, "FILE", "Our certificate for Redis servers that ask for one, in PEM; with --redis-key."
+    )
+    redis_key: str | None = _setting(kinds.path, None, "FILE", "The key of --redis-cert, in PEM, not encrypted.")
+    redis_username: str | None = _setting(
+        kinds.user_name, None, "NAME", "The ACL user to log in to Redis as, if the URL does not say."
+    )
+    redis_password_file: str | None = _setting(
+        kinds.path,
+        None,
+        "FILE",
+        "A file whose first line is the password for Redis; read again for each new connection, so it may be rotated.",
+    )
+    redis_sentinel_username: str | None = _setting(
+        kinds.user_name, None, "NAME", "The ACL user to log in to the Sentinels as."
+    )
+    redis_sentinel_password_file: str | None = _setting(
+        kinds.path, None, "FILE", "A file whose first line is the password for the Sentinels."
     )
     bind: str = _setting(
         kinds.host,
@@ -181,6 +210,11 @@ class Settings:
         }
         return cls(**plain)
 
+    def access(self, redis: str = "") -> Access:
+        """How to reach the store at `redis`: that of the settings, or the embedded one once it has an address."""
+        values = {name: getattr(self, name) for name in Access.__slots__}
+        return Access(**values | ({"redis": redis} if redis else {}))
+
     def shown(self) -> dict[str, Any]:
         """As `as_message`, fit for the admin pages: passwords hidden."""
         return self.as_message() | {"redis": kinds.masked_url(self.redis)}
@@ -213,6 +247,8 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], path: str | No
 def _settle(values: dict[str, Any], faults: list[str]) -> None:
     """Rules between settings, once each is right by itself."""
     values["given"] = tuple(sorted(values))
+    access = Access(**{"redis": "embedded"} | {name: values[name] for name in Access.__slots__ if name in values})
+    faults.extend(f"{flag_name(name)} {text}" for name, text in faults_of_access(access))
     if values.get("demo"):
         if "manifests" in values:
             faults.append("--demo brings its own manifests: leave out --demo or --manifests")

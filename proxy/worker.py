@@ -65,7 +65,7 @@ class Worker:
             board,
             slot,
             message["replica"],
-            message["redis"],
+            settings.access(message["redis"]),
             settings.redis_prefix,
             lambda event: self._access_log.line(line(event, outlier_log.stamp())),
         )

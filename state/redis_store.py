@@ -9,33 +9,13 @@ from typing import Any, cast
 from uuid import uuid4
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from state.closing import reset_when_closed
 from state.failures import unavailable
 from state.keys import Keys, text_of, word
 from state.misfits import misfits
 from state.scripts import source
 from state.store import Batch, Claim, ClusterView, Ejection, Glance, Policy, Verdict
 from state.subscription import Subscription
-
-
-def connect(url: str, timeout: float) -> redis.Redis:
-    """A client that gives up after `timeout` seconds and does not retry (redis-py's retries cost seconds on a dead
-    server).
-
-    ValueError for a URL that is not redis://, rediss:// or unix://. Nothing is sent before the first call.
-    """
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        retry=Retry(NoBackoff(), 0),
-        decode_responses=True,
-        protocol=2,
-        redis_connect_func=reset_when_closed,
-    )
 
 
 class RedisStore:

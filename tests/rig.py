@@ -70,6 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, endpoint: "Endpoint") -> None:
         if self.path.startswith("/status/"):
             status = int(self.path.rpartition("/")[2])
+        endpoint.answered.append(status)
         text = endpoint.name if self.path == "/hostname" else json.dumps(dict(self.headers))
         payload = (text + "\n").encode() if status == 200 else b"failing\n"
         self.send_response(status)
@@ -106,6 +107,7 @@ class Endpoint:
     status: int = 200
     delay: float = 0.0
     requests: list[Any] = field(default_factory=list)
+    answered: list[int] = field(default_factory=list)
     sockets: list[socket.socket] = field(default_factory=list)
 
     def start(self) -> None:

@@ -6,44 +6,30 @@ import click
 
 from proxy.ctl.dev_certs import dev_certs
 from proxy.ctl.ejections import list_ejections
+from proxy.ctl.fleet_store import FleetStore, fleet_options
 from proxy.ctl.hbone_get import hbone_get
 from proxy.version import __version__
+from state.access import Access
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.option(
-    "--redis",
-    "url",
-    metavar="URL",
-    default="redis://127.0.0.1:6379",
-    show_default=True,
-    envvar="WAYPOINT_REDIS",
-    help="Where the fleet keeps its ejections (or WAYPOINT_REDIS).",
-)
-@click.option(
-    "--redis-prefix",
-    "prefix",
-    metavar="TEXT",
-    default="waypoint",
-    show_default=True,
-    envvar="WAYPOINT_REDIS_PREFIX",
-    help="First part of the fleet's keys (or WAYPOINT_REDIS_PREFIX).",
-)
+@fleet_options
 @click.option("--admin", metavar="URL", help="A replica's admin pages. Not built in this version.")
 @click.version_option(__version__, prog_name="waypointctl", message="%(prog)s %(version)s")
 @click.pass_context
-def main(context: click.Context, url: str, prefix: str, admin: str | None) -> None:
+def main(context: click.Context, /, admin: str | None, redis_prefix: str, **access: str) -> None:
     """Look at a fleet of waypointd, and at a mesh that does not work.
 
     \b
     Examples:
       waypointctl --redis redis://127.0.0.1:6379 ejections
+      waypointctl --redis redis+sentinel://s1,s2,s3/fleet --redis-password-file password ejections
       waypointctl dev-certs certs
       waypointctl hbone-get 127.0.0.1:15008 in-ambient.httpbin:8000 /hostname --tls-dir certs/client
     """
     if admin is not None:
         raise click.UsageError("--admin is not built in this version")
-    context.obj = (url, prefix)
+    context.obj = FleetStore(Access(**access), redis_prefix)
 
 
 for _command in (list_ejections, dev_certs, hbone_get):

@@ -3,16 +3,15 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import cast
 
 import click
 import redis
 
-from proxy import setting_kinds as kinds
-from proxy.ctl.common import fail
+from proxy.ctl.fleet_store import FleetStore
 from state.keys import Keys, text_of
-from state.redis_store import connect
 
-TIMEOUT_S = 5.0
+GONE = -2  # PTTL of a key that is not there
 COLUMNS = ("CLUSTER", "ENDPOINT", "WORKLOAD", "WHY", "BY", "LEFT")
 
 
@@ -34,11 +33,8 @@ def ejections(client: redis.Redis, prefix: str) -> Iterator[Out]:
     escaped = "".join(f"\\{character}" if character in "*?[]\\" else character for character in prefix)
     for key in sorted(set(client.scan_iter(match=Keys(escaped, "*").eject("*"), count=1000))):
         cluster, found, endpoint = key[len(prefix) + 2 :].partition("}:eject:")
-        with client.pipeline(transaction=False) as pipeline:
-            pipeline.get(key)
-            pipeline.pttl(key)
-            value, left_ms = pipeline.execute()
-        if found and value is not None:
+        value, left_ms = cast(str | None, client.get(key)), client.pttl(key)
+        if found and value is not None and left_ms != GONE:
             yield _out(key, cluster, endpoint, value, left_ms)
 
 
@@ -54,18 +50,10 @@ def _out(key: str, cluster: str, endpoint: str, value: str, left_ms: int) -> Out
 @click.command("ejections")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="How to print it.")
 @click.pass_obj
-def list_ejections(fleet: tuple[str, str], output: str) -> None:
+def list_ejections(fleet: FleetStore, output: str) -> None:
     """List the endpoints that are out, why, and how long still."""
-    url, prefix = fleet
-    try:
-        url = "redis://127.0.0.1:6379" if url == "embedded" else str(kinds.redis_url(url))
-        kinds.key_prefix(prefix)
-        with connect(url, TIMEOUT_S) as client:
-            out = list(ejections(client, prefix))
-    except ValueError as fault:
-        raise click.UsageError(str(fault)) from fault
-    except (redis.RedisError, OSError) as fault:
-        fail(f"{kinds.masked_url(url)}: {fault}; is that where the fleet keeps its ejections (--redis)?")
+    with fleet.client() as client:
+        out = list(ejections(client, fleet.prefix))
     print(json.dumps([asdict(each) for each in out], indent=2) if output == "json" else table(out))
 
 

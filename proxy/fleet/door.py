@@ -28,10 +28,14 @@ from proxy.fleet.probing import Probing
 from proxy.fleet.reporter import Pending, Reporter
 from proxy.fleet.suspicion import Suspicion
 from proxy.fleet.table import ScoreboardTable
+from proxy.fleet.watch import watch_primary
 from proxy.observe.outlier_log import Event
 from proxy.scoreboard import ClusterLocked, Scoreboard
+from state.access import Access
+from state.connect import connect
 from state.local_store import LocalStore
-from state.redis_store import RedisStore, connect
+from state.preflight import Preflight
+from state.redis_store import RedisStore
 from state.run import FAILURE, LOCAL_FAILURE, SUCCESS, Run
 from state.store import (
     ALREADY_EJECTED,
@@ -48,8 +52,9 @@ log = logging.getLogger(__name__)
 # A failure's answer to the client waits so long for the fleet's verdict, so that what the client does next, anywhere in
 # the fleet, finds it. A few round trips to a Redis that is near; one that is slow costs nobody more than this.
 VERDICT_MS = 4
-# It is noticed so soon that Redis is there; a connection that cannot be made is tried again ever more seldom.
-WARM_SECONDS = 0.1
+# It is noticed so soon that Redis is there, or is not: less than the leader's shortest pause between the two.
+# A connection that cannot be made is tried again ever more seldom.
+WARM_SECONDS = 0.05
 LAST_WARM_SECONDS = 2.0
 # Outcomes that a lock prevented from being counted are told so often at most.
 LOCKED_LOG_MS = 10_000
@@ -68,7 +73,13 @@ class Fleet:
     """One worker's, called on the request path. Only `before_answer` ever waits."""
 
     def __init__(
-        self, scoreboard: Scoreboard, worker: int, replica: str, url: str, prefix: str, line: Callable[[Event], None]
+        self,
+        scoreboard: Scoreboard,
+        worker: int,
+        replica: str,
+        access: Access,
+        prefix: str,
+        line: Callable[[Event], None],
     ) -> None:
         self._scoreboard = scoreboard
         self._replica = replica
@@ -81,7 +92,9 @@ class Fleet:
         self._locked_told_ms = -LOCKED_LOG_MS
         self._local = LocalStore(ScoreboardTable(scoreboard, self._groups), lambda: self._now_ms)
         # A client each, so that a report never waits for a new connection because the leader is using the one there is.
-        reports, store = (RedisStore(connect(url, CONNECT_MS / 1000), prefix) for _ in range(2))
+        self._reports_client, self._leaders_client = (connect(access, CONNECT_MS / 1000) for _ in range(2))
+        reports, store = (RedisStore(client, prefix) for client in (self._reports_client, self._leaders_client))
+        preflight = Preflight(self._leaders_client, access, prefix)
         self._reporter = Reporter(reports, replica, self._groups, monotonic_ms, self._answer, self._lost)
         self._suspicion = Suspicion(scoreboard)
         self._holds = Holds(self._ejections, self._groups, monotonic_ms)
@@ -90,6 +103,7 @@ class Fleet:
             worker,
             replica,
             store,
+            preflight,
             self._groups,
             self._ejections,
             self._reporter,
@@ -110,8 +124,12 @@ class Fleet:
 
     def start(self) -> None:
         """Begins to report and, when it is this worker's turn, to lead."""
-        for work in (self._reporter.run, self._keep_warm, self._leader.run, self._leader.keep_time, self._probing.run):
+        reporter, leader = self._reporter, self._leader
+        for work in (reporter.run, self._keep_warm, leader.run, leader.keep_time, self._watch, self._probing.run):
             gevent.spawn(keep_running, work)
+
+    def _watch(self) -> None:
+        watch_primary(self._leaders_client, lambda: self._leader.leading, self._lost)
 
     def _keep_warm(self) -> None:
         """Whenever Redis has come (back), or a call has failed, the next report shall find everything ready; and when
@@ -119,6 +137,9 @@ class Fleet:
         warm, pause, due_ms = None, WARM_SECONDS, 0
         while True:
             mode, now_ms = self._scoreboard.mode(), monotonic_ms()
+            if warm is not None and not mode.shared:  # what is open may lead to a primary that is none any more
+                self._reports_client.connection_pool.disconnect(inuse_connections=False)
+                warm = None
             again = not self._reporter.connected and now_ms >= due_ms
             if self._groups and (again or (mode.shared and mode != warm)):
                 warm = mode
@@ -251,10 +272,10 @@ class Fleet:
         dirty = verdict.failures > 0 or self._reporter.waiting(member)
         self._ejections.learn(group, member, verdict.generation, dirty=dirty, now_ms=now_ms)
 
-    def _lost(self, error: StoreUnavailable, group: Group) -> None:
+    def _lost(self, error: StoreUnavailable, group: Group | None = None) -> None:
         """Redis does not answer, or its keys of one cluster are of no use: this replica decides by itself from here
         on, about everything or about that cluster."""
-        if isinstance(error, KeysUnusable):
+        if isinstance(error, KeysUnusable) and group is not None:
             self._scoreboard.set_alone(group.slot, True)  # the leader says which keys, and sees when it is over
             self._reporter.clear_cluster(group)
             self._holds.stand(group.name)

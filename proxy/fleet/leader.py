@@ -27,6 +27,7 @@ from proxy.fleet.reporter import Reporter
 from proxy.fleet.settle import Settling
 from proxy.scoreboard import Scoreboard
 from state.events import Event
+from state.preflight import Preflight
 from state.redis_store import RedisStore
 from state.store import StoreUnavailable
 from state.subscription import Subscription
@@ -57,6 +58,7 @@ class Leader:
         worker: int,
         replica: str,
         store: RedisStore,
+        preflight: Preflight,
         groups: Mapping[str, Group],
         ejections: Ejections,
         reporter: Reporter,
@@ -66,6 +68,7 @@ class Leader:
         self._scoreboard = scoreboard
         self._worker = worker
         self._store = store
+        self._preflight = preflight
         self._groups = groups
         self._ejections = ejections
         self._reporter = reporter
@@ -139,6 +142,8 @@ class Leader:
         """
         with within(CONNECT_MS, "no connection"):
             self._store.glance(next(iter(self._groups), "-"), [])
+        for problem in self._preflight.problems():
+            log.log(problem.level, "%s", problem.text)
         subscription = self._store.subscribe(list(self._groups))
         try:
             self._settling.begin(alone_before=not self._scoreboard.shared_state)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import redis
 from rig import Background, Endpoint, Manifests, Replica, free_port, manifests_for, replica, wait_until
 from rig import endpoints as endpoints_of
 
+from state.access import Access
+from state.connect import connect
 from state.embedded import Embedded
 
 CLUSTER = "httpbin/in-ambient:8000"
@@ -73,25 +74,27 @@ def ejected(one: Replica) -> set[str]:
 def fleet(
     path: Path,
     url: str,
+    *options: str,
     count: int = 3,
     workers: int = 2,
     replicas: int = 2,
     members: Any = None,
+    client: Any = None,
     through: Sequence[str] = (),
     **changes: Any,
 ) -> Iterator[Fleet]:
-    """Two replicas (or another number) that share the server, each by its own URL of it if `through` has them; the
-    rule has an interval of a second."""
+    """Two replicas (or another number) that share the server, each by its own URL of it if `through` has them;
+    `options` are theirs, the rule has an interval of a second."""
     with contextlib.ExitStack() as stack:
         members = members or stack.enter_context(endpoints_of(count))
         rule = {"interval": "1s", "maxEjectionPercent": 50} | changes
         parts = [stack.enter_context(manifests_for(members, **rule)) for _ in range(replicas)]
         running = [
-            stack.enter_context(replica(path / name, *part, redis=way, workers=workers, name=name))
+            stack.enter_context(replica(path / name, *part, *options, redis=way, workers=workers, name=name))
             for name, part, way in zip("abcdefgh", parts, through or [url] * replicas, strict=False)
         ]
-        client = redis.Redis.from_url(url, decode_responses=True, socket_timeout=2)
-        stack.callback(client.close)
+        if client is None:
+            client = stack.enter_context(connect(Access(url), 2.0))
         yield Fleet(members, running, [made for made, _ in parts], client)
 
 

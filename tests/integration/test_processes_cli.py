@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import redis_rig
 
 from proxy.version import __version__
+from state.access import Access
+from state.connect import connect
 from state.keys import Keys
-from state.redis_store import RedisStore, connect
+from state.redis_store import RedisStore
 from state.store import Batch, Policy
 
 ROOT = Path(__file__).parents[2]
@@ -39,8 +42,8 @@ def test_versions_and_help(tmp_path):
         (["--no-such-option"], "No such option"),
         ([], "nothing to serve: give --manifests PATH"),
         (["--manifests", ".", "--metrics", "127.0.0.1:0"], "--metrics: not built in this version"),
-        (["--manifests", ".", "--redis", "redis+sentinel://a,b/m"], "redis+sentinel:// is not built"),
-        (["--manifests", ".", "--redis", "redis+cluster://a,b"], "redis+cluster:// is not built"),
+        (["--manifests", ".", "--redis", "redis+sentinel://a,b"], "names no service"),
+        (["--manifests", ".", "--redis", "redis://a", "--redis-ca", "ca.pem"], "--redis-ca is for TLS"),
         (["--manifests", ".", "-c", "/no/such/file"], "/no/such/file: No such file or directory"),
         (["--demo", "--manifests", "."], "--demo brings its own manifests"),
     ],
@@ -55,6 +58,17 @@ def test_an_access_log_that_cannot_be_written_is_told_at_once(tmp_path):
     status, _, errors = run("waypointd", "--demo", "--access-log", str(tmp_path / "none" / "access.log"))
     assert status == 1
     assert "--access-log" in errors and "No such file or directory" in errors
+
+
+def test_a_file_for_redis_that_cannot_be_read_is_told_at_once(tmp_path):
+    missing = tmp_path / "password"
+    for more in ([], ["--check"]):
+        status, text, errors = run(
+            *("waypointd", "--manifests", str(ROOT / "conf" / "demo"), "--redis", "redis://127.0.0.1:1"),
+            *("--redis-password-file", str(missing), *more),
+        )
+        assert status == 1
+        assert f"--redis-password-file {missing}: No such file or directory" in text + errors
 
 
 def test_check_of_what_is_right():
@@ -100,7 +114,7 @@ def test_another_package_of_our_name_is_refused(tmp_path, program):
 
 
 def test_ejections_are_listed(valkey):
-    store = RedisStore(connect(valkey.url, 5))
+    store = RedisStore(connect(Access(valkey.url), 5))
     batch = Batch("httpbin/in-ambient:8000", "10.0.0.1:8080", "pod-1", 0, 3, False, 3, 3, 503, "replica-1")
     assert store.report(batch, Policy(3, 10_000, 30_000, 50, 3)).outcome == "ejected"
     store._client.set(Keys("waypoint", "httpbin/other:80").eject("10.0.0.2:80"), "testing", px=60_000)
@@ -117,6 +131,32 @@ def test_ejections_are_listed(valkey):
     store._client.flushall()
     assert run("waypointctl", "--redis", valkey.url, "ejections")[1] == "nothing is ejected\n"
     store._client.close()
+
+
+def test_ejections_of_a_cluster_and_behind_a_password(tmp_path):
+    with redis_rig.cluster(tmp_path / "cluster", count=2) as nodes:
+        with connect(Access(nodes.url), 5) as client:
+            for name in ("httpbin/a:80", "httpbin/b:80", "httpbin/c:80", "httpbin/d:80"):
+                client.set(Keys("waypoint", name).eject("10.0.0.2:80"), "testing", px=60_000)
+        status, text, _ = run("waypointctl", "ejections", env={"WAYPOINT_REDIS": nodes.url})
+        assert (status, [line.split()[0][-4:] for line in text.splitlines()[1:]]) == (
+            0,
+            ["a:80", "b:80", "c:80", "d:80"],
+        )
+    password = tmp_path / "password"
+    with redis_rig.server(tmp_path / "server") as made, made.client() as admin:
+        admin.execute_command("ACL", "SETUSER", "me", "on", ">s3cret", "~*", "+@read", "+@keyspace")
+        password.write_text("s3cret")
+        arguments = ["--redis", made.url, "--redis-username", "me", "--redis-password-file", str(password), "ejections"]
+        assert run("waypointctl", *arguments)[:2] == (0, "nothing is ejected\n")
+        password.write_text("wr0ng")
+        status, _, errors = run("waypointctl", *arguments)
+        assert status == 1
+        assert "invalid username-password pair" in errors and "wr0ng" not in errors
+        password.unlink()
+        status, _, errors = run("waypointctl", *arguments)
+        assert status == 2
+        assert f"--redis-password-file {password}: No such file or directory" in errors
 
 
 @pytest.mark.parametrize("command", ["get", "eject", "uneject", "history", "explain", "top", "doctor"])

@@ -1,5 +1,7 @@
-"""Stores of every kind: the local one, fakeredis, and a real server started for the session."""
+"""Stores of every kind: the local one, fakeredis, and each real server found on the machine (redis_rig.py)."""
 
+import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -7,11 +9,14 @@ from types import ModuleType
 import fakeredis
 import pytest
 import redis
+import redis_rig
 from state_rig import Rig
 
+from state.access import Access
+from state.connect import connect
 from state.embedded import Embedded
 from state.local_store import LocalStore, MemoryTable
-from state.redis_store import RedisStore, connect
+from state.redis_store import RedisStore
 
 
 class FakeTime(ModuleType):
@@ -31,9 +36,25 @@ class FakeTime(ModuleType):
         self.now_ms += ms
 
 
+Servers = Callable[[str], redis_rig.Server]
+SERVERS = list(redis_rig.binaries())
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], redis_rig.Server]]:
+    """One server of each kind for the whole session, by the name of its binary; started when it is first asked for."""
+    with contextlib.ExitStack() as stack:
+
+        @functools.cache
+        def named(name: str) -> redis_rig.Server:
+            return stack.enter_context(redis_rig.server(tmp_path_factory.mktemp(name), redis_rig.binaries()[name]))
+
+        yield named
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Embedded]:
-    """A real server for the whole session."""
+    """A server as waypointd starts it, for the whole session."""
     embedded = Embedded.start(0)
     yield embedded
     embedded.stop()
@@ -54,11 +75,17 @@ def start() -> Iterator[Callable[..., Embedded]]:
         embedded.process.wait()
 
 
-@pytest.fixture
-def real(server: Embedded) -> Iterator[redis.Redis]:
-    """A client of the real server, emptied."""
-    with connect(server.url, 5.0) as client:
+@contextlib.contextmanager
+def emptied(server: redis_rig.Server) -> Iterator[redis.Redis]:
+    with connect(Access(server.url), 5.0) as client:
         client.flushall()
+        yield client
+
+
+@pytest.fixture(params=SERVERS)
+def real(request: pytest.FixtureRequest, servers: Servers) -> Iterator[redis.Redis]:
+    """A client of each kind of server, emptied."""
+    with emptied(servers(request.param)) as client:
         yield client
 
 
@@ -85,14 +112,16 @@ def real_rig(client: redis.Redis) -> Rig:
     return Rig(RedisStore(client), lambda ms: time.sleep(ms / 1000), client)
 
 
-@pytest.fixture(params=["local", "fakeredis", "real"])
-def rig(request: pytest.FixtureRequest) -> Rig:
-    """Every kind of store; on the real one time passes as it does, so keep it short."""
+@pytest.fixture(params=["local", "fakeredis", *SERVERS])
+def rig(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Rig]:
+    """Every kind of store; on the real ones time passes as it does, so keep it short."""
     if request.param == "local":
-        return local_rig()
-    if request.param == "fakeredis":
-        return fake_rig(request.getfixturevalue("fake_time"))
-    return real_rig(request.getfixturevalue("real"))
+        yield local_rig()
+    elif request.param == "fakeredis":
+        yield fake_rig(request.getfixturevalue("fake_time"))
+    else:
+        with emptied(servers(request.param)) as client:
+            yield real_rig(client)
 
 
 @pytest.fixture(params=["local", "fakeredis"])
@@ -101,9 +130,11 @@ def clocked(request: pytest.FixtureRequest) -> Rig:
     return local_rig() if request.param == "local" else fake_rig(request.getfixturevalue("fake_time"))
 
 
-@pytest.fixture(params=["fakeredis", "real"])
-def shared(request: pytest.FixtureRequest) -> Rig:
+@pytest.fixture(params=["fakeredis", *SERVERS])
+def shared(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Rig]:
     """Stores on a server."""
     if request.param == "fakeredis":
-        return fake_rig(request.getfixturevalue("fake_time"))
-    return real_rig(request.getfixturevalue("real"))
+        yield fake_rig(request.getfixturevalue("fake_time"))
+    else:
+        with emptied(servers(request.param)) as client:
+            yield real_rig(client)

@@ -1,11 +1,18 @@
 """What the store tests drive: a store of some kind with a clock that can be moved."""
 
-from collections.abc import Callable
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import redis
 
+from state.access import Access
+from state.connect import connect
 from state.keys import Keys
+from state.preflight import Preflight
+from state.redis_store import RedisStore
 from state.run import FAILURE, LOCAL_FAILURE, SUCCESS, Run
 from state.store import NO_PROBE, Batch, Policy, Store, Verdict
 
@@ -77,3 +84,36 @@ class Rig:
 
     def ejected(self) -> frozenset[str]:
         return self.store.glance(CLUSTER, [A, B, C]).ejected
+
+
+@contextmanager
+def opened(access: Access, timeout: float = 1.0) -> Iterator[Rig]:
+    """A store there, empty or not."""
+    with connect(access, timeout) as client:
+        yield Rig(RedisStore(client), lambda ms: time.sleep(ms / 1000), client)
+
+
+def works(rig: Rig) -> None:
+    """Every call of a store."""
+    for endpoint in (A, B):
+        rig.store.forget(CLUSTER, endpoint, "")
+    rig.generations.clear()
+    subscription = RedisStore(rig.client).subscribe([CLUSTER])  # type: ignore[arg-type]
+    assert rig.report("F").outcome == "counted"
+    assert rig.report("FF").outcome == "ejected"
+    assert rig.report("FFF", B).outcome == "overflow"
+    assert [event.kind for event in (subscription.next(1.0), subscription.next(1.0)) if event] == ["dirty", "eject"]
+    assert rig.ejected() == {A}
+    assert [each.endpoint for each in rig.store.sync(CLUSTER, [A, B]).ejections] == [A]
+    subscription.update([])
+    subscription.close()
+    rig.store.forget(CLUSTER, A, "pod-a")
+    assert rig.offer(generation=5).outcome == "ejected"
+    rig.store.forget(CLUSTER, A, "pod-a")
+    assert rig.ejected() == frozenset()
+
+
+def problems(access: Access) -> list[str]:
+    """What the preflight says of a server that it sees for the first time, warnings and errors."""
+    with connect(access, 1.0) as client:
+        return [each.text for each in Preflight(client, access, "waypoint").problems() if each.level > logging.INFO]

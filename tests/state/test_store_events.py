@@ -6,9 +6,11 @@ import pytest
 import redis
 from state_rig import CLUSTER, KEYS, A, B, Rig
 
+from state.access import Access
+from state.connect import connect
 from state.embedded import Embedded
 from state.events import Event
-from state.redis_store import RedisStore, connect
+from state.redis_store import RedisStore
 from state.store import StoreUnavailable
 from state.subscription import Subscription
 
@@ -93,7 +95,7 @@ def test_foreign_messages_are_no_events(shared: Rig) -> None:
 
 def test_a_lost_connection_is_an_error_and_stays_one(start: Start) -> None:
     server = start()
-    with connect(server.url, 1.0) as client:
+    with connect(Access(server.url), 1.0) as client:
         subscription = RedisStore(client).subscribe([CLUSTER])
         server.stop()
         with pytest.raises(StoreUnavailable):

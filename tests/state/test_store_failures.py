@@ -11,8 +11,10 @@ from contextlib import closing, contextmanager
 import pytest
 from state_rig import CLUSTER, KEYS, SEED, A, batch
 
+from state.access import Access
+from state.connect import connect
 from state.embedded import Embedded
-from state.redis_store import RedisStore, connect
+from state.redis_store import RedisStore
 from state.store import NO_PROBE, StoreUnavailable
 
 Start = Callable[..., Embedded]
@@ -29,7 +31,7 @@ CALLS: list[Callable[[RedisStore], object]] = [
 
 
 def check_unavailable(url: str, calls: list[Callable[[RedisStore], object]] = CALLS) -> None:
-    with connect(url, TIMEOUT) as client:
+    with connect(Access(url), TIMEOUT) as client:
         store = RedisStore(client)
         for call in calls:
             started = time.monotonic()
@@ -100,7 +102,7 @@ def test_answers_that_are_no_use(reply: bytes) -> None:
 
 def test_a_hung_server_costs_the_timeout_and_is_used_again(start: Start) -> None:
     server = start()
-    with connect(server.url, TIMEOUT) as client:
+    with connect(Access(server.url), TIMEOUT) as client:
         store = RedisStore(client)
         store.report(batch("F"), SEED)
         os.kill(server.pid, signal.SIGSTOP)
@@ -115,7 +117,7 @@ def test_a_hung_server_costs_the_timeout_and_is_used_again(start: Start) -> None
 
 def test_a_server_restarted_empty_has_another_epoch_and_takes_offers(start: Start) -> None:
     first = start()
-    with connect(first.url, 1.0) as client:
+    with connect(Access(first.url), 1.0) as client:
         store = RedisStore(client)
         verdict = store.report(batch("FFF"), SEED)
         epoch = store.sync(CLUSTER, [A]).epoch
@@ -136,7 +138,7 @@ def test_a_server_restarted_empty_has_another_epoch_and_takes_offers(start: Star
 
 def test_a_full_server_is_unavailable(start: Start) -> None:
     server = start()
-    with connect(server.url, 1.0) as client:
+    with connect(Access(server.url), 1.0) as client:
         store = RedisStore(client)
         store.sync(CLUSTER, [A])
         client.config_set("maxmemory", "1")
@@ -144,7 +146,7 @@ def test_a_full_server_is_unavailable(start: Start) -> None:
             store.report(batch("F"), SEED)
 
 
-@pytest.mark.parametrize("url", ["http://localhost", "redis+sentinel://h1,h2/service", "localhost:6379"])
+@pytest.mark.parametrize("url", ["http://localhost", "redis+sentinel://h1,h2", "localhost:6379"])
 def test_a_url_that_is_not_of_redis(url: str) -> None:
     with pytest.raises(ValueError, match="redis"):
-        connect(url, 1.0)
+        connect(Access(url), 1.0)

@@ -8,7 +8,9 @@ import pytest
 from fleet_fakes import AWAY, NAME, FakeStore, board, body, verdict
 
 from proxy.fleet import Fleet, door
+from proxy.observe.outlier_log import Event
 from proxy.scoreboard import Scoreboard
+from state.access import Access
 
 
 class Setting:
@@ -17,12 +19,15 @@ class Setting:
         monkeypatch.setattr(door, "RedisStore", lambda client, prefix: self.store)
         monkeypatch.setattr(door, "LINE_SECONDS", 0)
         self.board, self.body = made, body(made)
-        self.fleet = Fleet(made, 0, "a", "redis://127.0.0.1:1", "waypoint", lambda event: self.lines.append(event.text))
+        self.fleet = Fleet(made, 0, "a", Access("redis://127.0.0.1:1"), "waypoint", self._line)
         self.fleet.apply(True, [self.body], [])
         self.slot = self.body["endpoints"][0]["slot"]
         self.sender = gevent.spawn(self.fleet._reporter.run)
         made.shared_state = True
         gevent.sleep(0)
+
+    def _line(self, event: Event) -> None:
+        self.lines.append(event.text)
 
     @property
     def generation(self) -> int:

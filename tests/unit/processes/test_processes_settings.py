@@ -67,6 +67,7 @@ def test_the_example_file_shows_the_defaults(tmp_path):
         "trust_domain_aliases",
         "metrics",
         "statsd",
+        *(key for key in SETTINGS if key.startswith("redis_") and key != "redis_prefix"),
     }
     text = yaml.safe_dump({key: value for key, value in shown.items() if key not in not_defaults})
     found, default = load(BASE, {}, write(tmp_path, text)), load(BASE, {}, None)
@@ -120,8 +121,13 @@ def test_values(key, value, parsed):
         ("redis", "http://redis", "`embedded` or a URL"),
         ("redis", "redis://", "names no server"),
         ("redis", "redis://h:port", "number from 0 to 65535"),
-        ("redis", "redis+sentinel://a,b/m", "not built in this version"),
-        ("redis", "redis+cluster://a,b", "not built in this version"),
+        ("redis", "redis://a,b", "has several servers"),
+        ("redis", "redis+sentinel://a,b", "names no service"),
+        ("redis", "redis+cluster://a,b/1", "database 0 only"),
+        ("redis", "redis://h/x", "the database must be a number"),
+        ("redis", "redis://h?ssl=yes", "a parameter after"),
+        ("redis", "unix://run/redis.sock", "three slashes"),
+        ("redis", "redis://:a/b@h", "number from 0 to 65535"),
         ("redis_prefix", "way{point}", "letters, digits"),
         ("trust_domain", "Cluster.local", "must be a trust domain, such as cluster.local"),
         ("trust_domain", "spiffe://cluster.local", "must be a trust domain"),

@@ -1,0 +1,63 @@
+"""Where waypointctl finds what the fleet keeps: options as waypointd's, and a client of it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import click
+import redis
+
+from proxy.ctl.common import checked, fail
+from proxy.setting_kinds import masked_url
+from proxy.settings import ENVIRONMENT_PREFIX, SETTINGS, flag_name
+from state.access import Access, faults, file_faults
+from state.connect import connect
+
+EMBEDDED_URL = "redis://127.0.0.1:6379"
+TIMEOUT_S = 5.0
+_NAMES = (*Access.__slots__, "redis_prefix")
+_HELP = {"redis": "Where the fleet keeps its ejections, as in waypointd's --redis."}
+_DEFAULTS = {"redis": EMBEDDED_URL, "redis_prefix": "waypoint"}
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStore:
+    """What the options say."""
+
+    access: Access
+    prefix: str
+
+    @contextmanager
+    def client(self) -> Iterator[redis.Redis]:
+        """A client for the length of the block; what fails in it ends the program. Raises click.UsageError."""
+        wrong = [*faults(self.access), *file_faults(self.access)]
+        if wrong:
+            raise click.UsageError("\n".join(f"{flag_name(name)} {text}" for name, text in wrong))
+        access = replace(self.access, redis=EMBEDDED_URL) if self.access.redis == "embedded" else self.access
+        try:
+            with connect(access, TIMEOUT_S) as client:
+                yield client
+        except (redis.RedisError, OSError) as fault:
+            fail(f"{masked_url(access.redis)}: {fault}; is that where the fleet keeps its ejections (--redis)?")
+
+
+def fleet_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The settings of waypointd that say where Redis is and how to get in, as options."""
+    for name in reversed(_NAMES):
+        command = _option(name)(command)
+    return command
+
+
+def _option(name: str) -> Callable[[Any], Any]:
+    setting, variable = SETTINGS[name], ENVIRONMENT_PREFIX + name.upper()
+    return click.option(
+        flag_name(name),
+        name,
+        metavar=setting.metavar,
+        default=_DEFAULTS.get(name),
+        show_default=name in _DEFAULTS,
+        envvar=variable,
+        help=f"{_HELP.get(name, setting.help)} (or {variable})",
+        callback=checked(setting.kind),
+    )

@@ -1,0 +1,113 @@
+"""Clients for every way to deploy Redis: one server, a Unix socket, Sentinel, Cluster; over TLS or not.
+
+All of them behave alike towards what is above: nothing is sent before the first call, no call is ever sent twice when
+it may have been executed, and none waits for longer than a few times `timeout` (connecting, and asking a Sentinel or a
+node of the Cluster where to go, have one each). redis-py's own retries are off: they cost seconds on a dead server.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import AbstractConnection
+from redis.credentials import CredentialProvider
+from redis.retry import Retry
+
+from state.access import Access, password_in
+from state.closing import reset_when_closed
+from state.cluster_client import ClusterClient
+from state.redis_url import CLUSTER, SENTINEL, SOCKET, Address
+from state.sentinels import Sentinels
+
+# No CLIENT SETINFO at each connection: two round trips, and a line in the server's ACL LOG for a user with no more
+# rights than it needs. The option for it has changed its name.
+_NAMELESS: dict[str, Any] = (
+    {"driver_info": None}
+    if "driver_info" in inspect.signature(AbstractConnection.__init__).parameters
+    else {"lib_name": None, "lib_version": None}
+)
+
+
+def connect(access: Access, timeout: float) -> redis.Redis:
+    """A client of what `access` names; `timeout` in seconds is for each connecting and each answer.
+
+    Raises ValueError for a URL that cannot be read.
+    """
+    url = access.url
+    options = _options(timeout) | _tls(access)
+    logged_in = options | _credentials(access)
+    if url.kind == SENTINEL:
+        asking = options | _login(access.redis_sentinel_username, None, access.redis_sentinel_password_file)
+        sentinels: Any = Sentinels(url.addresses, timeout, asking)
+        return cast(redis.Redis, sentinels.master_for(url.service, db=url.database, **logged_in))
+    if url.kind == CLUSTER:
+        return ClusterClient(url.addresses, _node(logged_in), timeout)
+    if url.kind == SOCKET:
+        return redis.Redis(unix_socket_path=url.path, db=url.database, **logged_in)
+    host, port = url.addresses[0]
+    return redis.Redis(host, port, url.database, **logged_in)
+
+
+def _node(options: dict[str, Any]) -> Callable[[Address], redis.Redis]:
+    return lambda address: redis.Redis(*address, **options)
+
+
+def _options(timeout: float) -> dict[str, Any]:
+    return {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "retry": Retry(NoBackoff(), 0),
+        "decode_responses": True,
+        "protocol": 2,
+        "redis_connect_func": reset_when_closed,
+        **_NAMELESS,
+    }
+
+
+def _tls(access: Access) -> dict[str, Any]:
+    """The files are read for each new connection (by redis-py)."""
+    if not access.url.tls:
+        return {}
+    return {
+        "ssl": True,
+        "ssl_cert_reqs": "required",
+        "ssl_check_hostname": True,
+        "ssl_ca_certs": access.redis_ca,
+        "ssl_certfile": access.redis_cert,
+        "ssl_keyfile": access.redis_key,
+    }
+
+
+def _credentials(access: Access) -> dict[str, Any]:
+    url = access.url
+    return _login(access.redis_username or url.username, url.password, access.redis_password_file)
+
+
+def _login(username: str | None, password: str | None, password_file: str | None) -> dict[str, Any]:
+    if not (username or password or password_file):
+        return {}
+    return {"credential_provider": _Credentials(username or "", password or "", password_file)}
+
+
+class _Credentials(CredentialProvider):
+    """What to log in with, looked at anew for each connection."""
+
+    def __init__(self, username: str, password: str, password_file: str | None) -> None:
+        self._username = username
+        self._password = password
+        self._file = password_file
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        """(user, password) or (password,). Raises redis.ConnectionError if the file cannot be read now."""
+        password = self._read(self._file) if self._file else self._password
+        return (self._username, password) if self._username else (password,)
+
+    @staticmethod
+    def _read(path: str) -> str:
+        try:
+            return password_in(path)
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "holds no password"
+            raise redis.ConnectionError(f"the password file {path}: {why}") from None
