@@ -30,9 +30,10 @@ PROBES = {
     "get": "GET @",
     "set": "SET @ - XX",
     "exists": "EXISTS @",
+    "type": "TYPE @",
     "pttl": "PTTL @",
     "pexpireat": "PEXPIREAT @ 1",
-    "hmget": "HMGET @ field",
+    "hgetall": "HGETALL @",
     "hset": "HSET @ field value field",  # refused for its arguments, after the rights
     "zadd": "ZADD @ XX 1 member",
     "zrem": "ZREM @ member",

@@ -5,6 +5,7 @@ table.py     the scoreboard as the table of state.local_store
 ejections.py every change of an endpoint's ejection on the scoreboard, and its line in the log
 reporter.py  the ordered outbox of one worker
 leader.py    the one worker that listens and reconciles for the replica
+watch.py     whether Sentinels have made another Redis the primary
 """
 
 from proxy.fleet.door import Fleet
