@@ -64,6 +64,16 @@ class Process:
         """Asks it to end; `__exit__` waits for that."""
         self._process.terminate()
 
+    def kill(self) -> None:
+        """At once, without a chance to clean up; it is gone when this returns."""
+        self._process.kill()
+        self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
     def cpu_seconds(self) -> float:
         """CPU time of the tree so far."""
         return sum(cpu_seconds(pid) for pid in descendants(self._process.pid))

@@ -17,6 +17,8 @@ PHASES = (
     ("one dead", RATE, (0,), 100, 5.0),
     ("all flapping", RATE, (0, 1, 2), 30, 5.0),
 )
+HEALING_SECONDS = 1.5
+"""Good answers for so long: what was still to be reported of the failures is, a second after the last overflow."""
 _OURS = {"info", "config|resetstat", "client|setinfo", "hello", "select"}
 """Of this program, or of connections being made."""
 
@@ -46,7 +48,10 @@ def _phase(
     with Load(fleet.addresses, rate):
         time.sleep(0.5)
         made.board.fail(*which, percent=percent)
-        return _counted(made, fleet, seconds)
+        counted = _counted(made, fleet, seconds)
+        made.board.fail()
+        time.sleep(HEALING_SECONDS)
+        return counted
 
 
 def _counted(made: Endpoints, fleet: Waypoints, seconds: float) -> dict[str, Any]:
