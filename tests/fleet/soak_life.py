@@ -10,13 +10,14 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from fleet_rig import Fleet, key
 from rig import rule
 from soak_parts import Flapping, Server
 
 THRESHOLD = 3
-RULE = {"interval": "1s", "baseEjectionTime": "2s", "maxEjectionPercent": 50}
+RULE: dict[str, Any] = {"interval": "1s", "baseEjectionTime": "2s", "maxEjectionPercent": 50}
 DRAIN_SECONDS = 3.0
 STEADY = 0
 """The replica that is never stopped: its processes show whether memory grows over the whole time."""

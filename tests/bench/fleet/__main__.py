@@ -6,8 +6,12 @@ a fleet of eight has more processes than a machine has cores. Loopback only; wha
 
 import argparse
 import json
+import os
+import platform
+import re
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +37,11 @@ def main() -> int:
     if "model" in parts:
         _say("model: what a call costs, then the sizes")
         costs = calibrate.measure()
-        found |= {"costs": costs._asdict(), "model": [row._asdict() for row in model.rows(costs)]}
+        sizes = [row._asdict() for replicas in model.REPLICAS for row in model.rows(replicas, costs)]
+        found |= {"costs": costs._asdict(), "model": sizes}
     print(report.text(found))
+    if options.page:
+        report.renew(options.page, found, _machine())
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(found, indent=1) + "\n")
     _say(f"\nEverything: {options.out}")
@@ -49,7 +56,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--latency-replicas", type=int, default=8)
     parser.add_argument("--latency-workers", type=int, default=4, help="of each replica")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench-fleet.json", help="everything, as JSON")
+    parser.add_argument("--page", type=Path, help="write the tables into this page too (docs/benchmarks-fleet.md)")
     return parser.parse_args()
+
+
+def _machine() -> str:
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    cores, when = len(os.sched_getaffinity(0)), datetime.now(UTC).date()
+    return f"{when}, {cores} cores ({model[1] if model else platform.machine()}), Linux {platform.release()}."
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ PHASES = (
     ("all flapping", RATE, (0, 1, 2), 30, 5.0),
 )
 HEALING_SECONDS = 1.5
-"""Good answers for so long: what was still to be reported of the failures is, a second after the last overflow."""
+"""After so long what was still to be reported of failures is: a second after the last overflow."""
 _OURS = {"info", "config|resetstat", "client|setinfo", "hello", "select"}
 """Of this program, or of connections being made."""
 
@@ -44,6 +44,7 @@ def _phase(
     made: Endpoints, fleet: Waypoints, rate: float, which: tuple[int, ...], percent: int, seconds: float
 ) -> dict[str, Any]:
     if not rate:
+        time.sleep(HEALING_SECONDS)  # after the start, or a lift, there are things to be read once
         return _counted(made, fleet, seconds)
     with Load(fleet.addresses, rate):
         time.sleep(0.5)

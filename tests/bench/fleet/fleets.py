@@ -5,6 +5,7 @@ import json
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,10 @@ class Waypoints(Fleet):
         """All at once; returns when all of them serve and know the fleet."""
         super().start(numbers)
         for number in numbers:
-            rig.wait_until(lambda number=number: self.page(number, "server_info")["ejections"] == "shared", 10)
+            rig.wait_until(partial(self._shares, number), 10, "the fleet's state is known")
+
+    def _shares(self, number: int) -> bool:
+        return bool(self.page(number, "server_info")["ejections"] == "shared")
 
     def page(self, number: int, name: str) -> Any:
         """An admin page."""
@@ -139,10 +143,10 @@ class Waypoints(Fleet):
         body["metadata"]["annotations"] = {"waypointd.io/recovery": recovery}
         self._manifests.put("rule", body)
         for number in self._running:
-            rig.wait_until(lambda number=number: self._interval(number) == interval, 5, "the rule is in force")
+            rig.wait_until(partial(self._has_interval, number, interval), 5, "the rule is in force")
 
-    def _interval(self, number: int) -> str:
-        return f"{self.page(number, 'clusters')[0]['outlier']['interval_ms'] // 1000}s"
+    def _has_interval(self, number: int, interval: str) -> bool:
+        return f"{self.page(number, 'clusters')[0]['outlier']['interval_ms'] // 1000}s" == interval
 
 
 @contextlib.contextmanager

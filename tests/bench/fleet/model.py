@@ -55,16 +55,14 @@ def looking(replicas: int, interval: float, costs: Costs) -> float:
     return replicas / interval * (costs.look + 3 * costs.look_endpoint) / 1e6
 
 
-def rows(costs: Costs) -> list[Row]:
-    """For every size of fleet and share of flapping clusters."""
-    found = []
-    for replicas in REPLICAS:
-        asked = demand(replicas, costs)
-        for share in SHARES:
-            each = share * asked.busy + (1 - share) * looking(replicas, INTERVAL_SECONDS, costs)
-            primary = int(SATURATED / each)
-            clusters = {1: primary} | {shards: spread(primary, shards) for shards in SHARDS}
-            found.append(Row(replicas, share, asked.failures + asked.turns, clusters))
+def rows(replicas: int, costs: Costs) -> list[Row]:
+    """Of a fleet of this size, for every share of flapping clusters."""
+    found, asked = [], demand(replicas, costs)
+    for share in SHARES:
+        each = share * asked.busy + (1 - share) * looking(replicas, INTERVAL_SECONDS, costs)
+        primary = int(SATURATED / each)
+        clusters = {1: primary} | {shards: spread(primary, shards) for shards in SHARDS}
+        found.append(Row(replicas, share, asked.failures + asked.turns, clusters))
     return found
 
 

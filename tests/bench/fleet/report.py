@@ -1,6 +1,7 @@
 """From what was measured to Markdown."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tests.bench.fleet.model import INTERVAL_SECONDS, REQUESTS_PER_SECOND, SATURATED, SHARDS
@@ -25,9 +26,24 @@ _COSTS = {
 }
 
 
+HEADING = "## One run"
+
+
+def renew(page: Path, found: Found, machine: str) -> None:
+    """Replaces what a page of documentation says under HEADING, to its end."""
+    kept = page.read_text().partition(HEADING)[0]
+    page.write_text(f"{kept}{HEADING}\n\n{machine}\n\n{text(found)}\n")
+
+
 def text(found: Found) -> str:
     """All the tables of what was measured."""
-    writers = {"errors": _errors, "latency": _latency, "commands": _commands, "costs": _costs, "model": _model}
+    writers: dict[str, Callable[[Any], str]] = {
+        "errors": _errors,
+        "latency": _latency,
+        "commands": _commands,
+        "costs": _costs,
+        "model": _model,
+    }
     return "\n\n".join(write(found[part]) for part, write in writers.items() if part in found)
 
 
@@ -90,7 +106,7 @@ def _model(found: Sequence[Found]) -> str:
     head += [f"{shards} shards" for shards in SHARDS]
     rows = [
         [row["replicas"], f"{row['share']:.0%}", f"{row['reports_per_second']:.0f}"]
-        + [f"{clusters:,}" for clusters in row["clusters"].values()]
+        + [f"{clusters:,}" if clusters else "< 1" for clusters in row["clusters"].values()]
         for row in found
     ]
     return title + _table(head, rows)
