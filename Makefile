@@ -48,7 +48,8 @@ bench-fleet:
 
 soak:
 	@scripts/prepare test
-	@$(IN)/python -m pytest -s -m soak tests/fleet/test_soak.py
+	@mkdir -p build
+	@$(IN)/python -m pytest -s -m soak --basetemp build/soak tests/fleet/test_soak.py
 
 build:
 	@scripts/prepare

@@ -66,6 +66,7 @@ class Log:
 
     path: Path
     answers: Counter[tuple[str, str]] = field(default_factory=Counter)  # status, response flags
+    odd: list[str] = field(default_factory=list)  # lines of answers that the proxy made, the first ones
     ejections: list[Line] = field(default_factory=list)
     _offset: int = 0
 
@@ -80,6 +81,8 @@ class Log:
     def _take(self, line: str) -> None:
         if access := _ACCESS.match(line):
             self.answers[access[1], access[2]] += 1
+            if access[2] != "-" and len(self.odd) < 5:
+                self.odd.append(line)
         elif told := _EJECTING.match(line):
             at = datetime.fromisoformat(told[1]).timestamp()
             self.ejections.append(Line(at, told[2], float(told[3])))
