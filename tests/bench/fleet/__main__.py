@@ -26,7 +26,7 @@ def main() -> int:
     """Exit status 0; a figure that cannot be taken is an exception."""
     options = _arguments()
     parts = options.only or PARTS
-    found: dict[str, Any] = {}
+    found = _kept(options.out, parts) if options.keep else {}
     with tempfile.TemporaryDirectory(prefix="waypointd-fleet-") as scratch, endpoints(Path(scratch)) as made:
         for replicas in options.replicas if {"errors", "commands"} & set(parts) else ():
             _one_size(Path(scratch), made, replicas, parts, found)
@@ -56,8 +56,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--latency-replicas", type=int, default=8)
     parser.add_argument("--latency-workers", type=int, default=4, help="of each replica")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench-fleet.json", help="everything, as JSON")
+    parser.add_argument("--keep", action="store_true", help="keep the other parts of the last run")
     parser.add_argument("--page", type=Path, help="write the tables into this page too (docs/benchmarks-fleet.md)")
     return parser.parse_args()
+
+
+def _kept(path: Path, parts: tuple[str, ...]) -> dict[str, Any]:
+    """What an earlier run found of other parts."""
+    earlier: dict[str, Any] = json.loads(path.read_text())
+    return {name: value for name, value in earlier.items() if ("model" if name == "costs" else name) not in parts}
 
 
 def _machine() -> str:

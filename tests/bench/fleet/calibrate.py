@@ -1,6 +1,6 @@
 """What one call costs the server's processor, for the model: each kind alone, one after another on one connection.
 
-At saturation many calls arrive at once and share the server's wake-ups, so these are upper bounds.
+Its caches are as warm as a busy server's. That one is woken less often, for many calls at once: these are upper bounds.
 """
 
 import socket
