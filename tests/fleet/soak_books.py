@@ -68,6 +68,7 @@ class Log:
     answers: Counter[tuple[str, str]] = field(default_factory=Counter)  # status, response flags
     odd: list[str] = field(default_factory=list)  # lines of answers that the proxy made, the first ones
     ejections: list[Line] = field(default_factory=list)
+    alone: int = 0  # ejections that are this replica's only, because it suspects itself
     _offset: int = 0
 
     def read(self) -> None:
@@ -83,14 +84,16 @@ class Log:
             self.answers[access[1], access[2]] += 1
             if access[2] != "-" and len(self.odd) < 5:
                 self.odd.append(line)
+        elif "outlier ejecting endpoint due to consecutive failures of this replica only" in line:
+            self.alone += 1
         elif told := _EJECTING.match(line):
             at = datetime.fromisoformat(told[1]).timestamp()
             self.ejections.append(Line(at, told[2], float(told[3])))
 
 
 def unexplained(logs: list[Log], stream: Stream, server: Server) -> tuple[list[Line], int]:
-    """Ejection lines without an entry; and how many have none because Redis was away, or had just lost its data."""
-    missing, alone = [], 0
+    """Ejection lines without an entry; and how many have none because they are one replica's only."""
+    missing, alone = [], sum(log.alone for log in logs)
     entries = stream.ejections()
     for line in (line for log in logs for line in log.ejections):
         if not any(_explains(at, fields, line) for at, fields in entries):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from state.embedded import Embedded
 from state.keys import Keys
 from state.redis_store import RedisStore, connect
+from state.run import FAILURE, SUCCESS
 from state.store import Batch, Policy
 from tests.bench.processes import cpu_seconds
 
@@ -56,8 +57,7 @@ def _measure(server: Embedded, client: Any, store: RedisStore) -> Costs:
 
 
 def _batch(cluster: str, success: bool = False) -> Batch:
-    lead, trail = (0, 0) if success else (1, 1)
-    return Batch(cluster, ENDPOINTS[0], "in-ambient", 0, lead, success, trail, trail, 503, "bench")
+    return Batch(cluster, ENDPOINTS[0], "in-ambient", 0, SUCCESS if success else FAILURE, 503, "bench")
 
 
 def _turns(store: RedisStore) -> None:
