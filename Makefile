@@ -5,7 +5,7 @@ VENV ?= .venv
 export VENV PYTHON
 IN := $(VENV)/bin
 
-.PHONY: help demo test test-slow check build bench clean
+.PHONY: help demo test test-slow check build bench bench-fleet soak clean
 
 help:
 	@echo "make demo       build, start a waypoint with three sample endpoints, say what to type next"
@@ -13,6 +13,8 @@ help:
 	@echo "make test-slow  run the slow ones (the guide with its own 30 s)"
 	@echo "make check      formatting, lint, types, import directions"
 	@echo "make bench      waypointd and Envoy side by side: CPU and requests a second"
+	@echo "make bench-fleet  fleets of waypointd and Envoy: errors until an endpoint is out, time, load on Redis"
+	@echo "make soak       an hour of everything that can happen to a fleet (SOAK_SECONDS=180 for less)"
 	@echo "make build      build only"
 	@echo "make clean      remove everything that make made"
 
@@ -39,6 +41,15 @@ check:
 bench:
 	@scripts/prepare bench
 	@$(IN)/python -m tests.bench
+
+bench-fleet:
+	@scripts/prepare bench
+	@$(IN)/python -m tests.bench.fleet
+
+soak:
+	@scripts/prepare test
+	@mkdir -p build
+	@$(IN)/python -m pytest -s -m soak --basetemp build/soak tests/fleet/test_soak.py
 
 build:
 	@scripts/prepare

@@ -9,16 +9,15 @@ import argparse
 import contextlib
 import json
 import os
-import socket
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import load, report
-from tests.bench.contestants import CONTESTANTS, HERE, ROOT, Contestant, Values
+from tests.bench import load, origin, report
+from tests.bench.contestants import CONTESTANTS, MERGING, ROOT, RULE, Contestant, Values
 from tests.bench.load import Turn
 from tests.bench.processes import Process
+from tests.rig import free_port
 
 ENDPOINTS = ("127.30.1.1", "127.30.1.2", "127.30.1.3")
 PEER = "Envoy"
@@ -34,8 +33,8 @@ def main() -> int:
         print("only one CPU: load and proxy share it, rates say little and CPU per request a bit", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="waypointd-bench-") as scratch, contextlib.ExitStack() as running:
         directory = Path(scratch)
-        port, endpoint_port = _free_port(), _free_port()
-        running.enter_context(_endpoints(directory, endpoint_port, load_core))
+        port, endpoint_port = free_port(), free_port()
+        running.enter_context(origin.start(directory, ENDPOINTS, endpoint_port, load_core))
         chosen = [each for each in CONTESTANTS if not options.only or each.name.lower() == options.only.lower()]
         processes = {
             each.name: running.enter_context(_start(each, directory, port, endpoint_port, proxy_core))
@@ -56,28 +55,20 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-def _endpoints(directory: Path, port: int, core: int) -> Process:
-    program = directory / "origin"
-    subprocess.run(["gcc", "-O2", "-Wall", "-o", program, HERE / "origin.c"], check=True)
-    process = Process([program, *(f"{ip}:{port}" for ip in ENDPOINTS)], core, directory / "origin.log")
-    process.await_listening(ENDPOINTS[-1], port)
-    return process
-
-
 def _start(contestant: Contestant, scratch: Path, port: int, endpoint_port: int, core: int) -> Process:
     directory = scratch / contestant.name
     directory.mkdir()
-    values: Values = {
-        "ip": contestant.ip,
-        "port": str(port),
-        "endpoint_port": str(endpoint_port),
-        "access_log": str(directory / "access.log"),
-    } | {f"endpoint{number}": ip for number, ip in enumerate(ENDPOINTS, 1)}
+    values: Values = (
+        RULE
+        | MERGING
+        | {
+            "ip": contestant.ip,
+            "port": str(port),
+            "endpoint_port": str(endpoint_port),
+            "access_log": str(directory / "access.log"),
+        }
+        | {f"endpoint{number}": ip for number, ip in enumerate(ENDPOINTS, 1)}
+    )
     process = Process(contestant.command(directory, values), core, directory / "output.log")
     process.await_listening(contestant.ip, port)
     return process

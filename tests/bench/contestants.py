@@ -9,6 +9,11 @@ from typing import NamedTuple
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
+RULE = {"interval": "10s", "base_ejection_time": "30s"}
+"""The guide's, for `Values`; the rest of the rule is in the templates."""
+MERGING = {"update_merge_window": "1s"}
+"""Envoy's default, which Istio leaves: what changes within a second of another change comes into force late."""
+
 Values = Mapping[str, str]
 Command = list[str | Path]
 
@@ -34,7 +39,8 @@ def _waypointd(directory: Path, values: Values) -> Command:
     return [*command, *where, "--access-log", values["access_log"]]
 
 
-def _envoy(directory: Path, values: Values) -> Command:
+def envoy(directory: Path, values: Values) -> Command:
+    """The command of an Envoy with a waypoint's configuration."""
     config = _filled("envoy.yaml", directory, values)
     program = Path(sys.executable).with_name("envoy")
     if not program.exists():
@@ -44,5 +50,5 @@ def _envoy(directory: Path, values: Values) -> Command:
 
 CONTESTANTS = (
     Contestant("waypointd", "127.30.0.1", _waypointd),
-    Contestant("Envoy", "127.30.0.2", _envoy),
+    Contestant("Envoy", "127.30.0.2", envoy),
 )

@@ -42,12 +42,13 @@ def descendants(pid: int) -> list[int]:
 
 
 class Process:
-    """A program and its children, on one core, with its output in a file."""
+    """A program and its children, on one core (None: on any), with its output in a file."""
 
-    def __init__(self, command: Sequence[str | Path], core: int, output: Path) -> None:
+    def __init__(self, command: Sequence[str | Path], core: int | None, output: Path) -> None:
         def settle() -> None:
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-            os.sched_setaffinity(0, {core})
+            if core is not None:
+                os.sched_setaffinity(0, {core})
 
         self._output = output
         with output.open("ab") as stream:
@@ -58,6 +59,20 @@ class Process:
                 preexec_fn=settle,  # noqa: PLW1509  no threads here
                 start_new_session=True,
             )
+
+    def terminate(self) -> None:
+        """Asks it to end; `__exit__` waits for that."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """At once, without a chance to clean up; it is gone when this returns."""
+        self._process.kill()
+        self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
 
     def cpu_seconds(self) -> float:
         """CPU time of the tree so far."""
