@@ -155,10 +155,11 @@ class Differences:
 
     # -- out there ----------------------------------------------------------------------------------------------------
 
-    def adopt(self, group: Group, view: ClusterView, asked_ms: int) -> set[str]:
-        """What is out in Redis is out here, if it is this workload's. Where the two go on to differ, for good reason."""
+    def adopt(self, group: Group, view: ClusterView, asked_ms: int) -> dict[str, int]:
+        """What is out in Redis is out here, if it is this workload's. Returns where the two rightly go on to differ,
+        and our generation there."""
         by_message = self._by_message.pop(group.name, set())
-        apart = set(self._kept_addresses(group))
+        apart = dict(self._kept_endpoints(group))
         for ejection in view.ejections:
             member = group.members.get(ejection.endpoint)
             if member is None or present(self._groups, group, member) is None:
@@ -167,8 +168,9 @@ class Differences:
                 known = known_of(ejection, view.version, ejection.reason)
                 correct = member.slot in by_message
                 self._ejections.confirm(group, member, known, asked_ms, self._now_ms(), correct=correct)
-            if not self._ejections.state(member).shared:
-                apart.add(member.address)
+            state = self._ejections.state(member)
+            if not state.shared:
+                apart[member.address] = state.generation
         return apart
 
     def _has_ended(self, group: Group, member: Member, ejection: Ejection) -> bool:
@@ -178,12 +180,12 @@ class Differences:
         same = state.generation == ejection.generation and state.ejection_ms == ejection.ejection_ms
         return same and not state.ejected_until_ms and state.unejected_at_ms > self._lost_ms.get(group.name, 0)
 
-    def _kept_addresses(self, group: Group) -> Iterator[str]:
+    def _kept_endpoints(self, group: Group) -> Iterator[tuple[str, int]]:
         for member in group.members.values():
             if present(self._groups, group, member) is None:
                 continue
             state = self._ejections.state(member)
             if state.ejected_until_ms and self._kept.get(member.slot) == state.generation:
-                yield member.address
+                yield member.address, state.generation
             else:
                 self._kept.pop(member.slot, None)
