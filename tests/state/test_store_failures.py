@@ -146,3 +146,17 @@ def test_a_full_server_is_unavailable(start: Start) -> None:
 def test_a_url_that_is_not_of_redis(url: str) -> None:
     with pytest.raises(ValueError, match="redis"):
         connect(url, 1.0)
+
+
+def test_what_is_given_up_is_taken_back() -> None:
+    """The connection ends in a reset: what is not sent yet never will be."""
+    with closing(socket.socket()) as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with connect(f"redis://127.0.0.1:{silent.getsockname()[1]}", TIMEOUT) as client:
+            with pytest.raises(StoreUnavailable):
+                RedisStore(client).report(batch("F"), SEED)
+            server, _ = silent.accept()
+            with closing(server), pytest.raises(ConnectionResetError):
+                while server.recv(65536):
+                    pass
