@@ -39,7 +39,7 @@ class Differences:
         self._reporter = reporter
         self._now_ms = now_ms
         self._by_message: dict[str, set[int]] = {}  # cluster -> slots whose end is known by a message only
-        self._clock_ahead: dict[str, int] = {}  # cluster -> the clock of its Redis less ours, when it was read last
+        self._clock_ahead: dict[str, int] = {}  # cluster -> the clock of its Redis less ours, at most, when it was read
         self._lost_ms: dict[str, int] = {}  # cluster -> when its data was lost last
         self._kept: dict[int, int] = {}  # slot -> generation whose end only a clock of Redis has brought early
 
@@ -59,7 +59,7 @@ class Differences:
 
     # -- out here, and not there --------------------------------------------------------------------------------------
 
-    def settle_missing(self, group: Group, view: ClusterView, *, lost: bool, alone: bool) -> bool:
+    def settle_missing(self, group: Group, view: ClusterView, asked_ms: int, *, lost: bool, alone: bool) -> bool:
         """Whether anything was offered. The oldest goes first: the cap may not let all of them in.
 
         `alone`: this replica has decided by itself until now; Redis does not know its runs of failures.
@@ -67,7 +67,7 @@ class Differences:
         if lost:
             self._lost_ms[group.name] = self._now_ms()
         out = {e.endpoint: e.workload for e in view.ejections}
-        jump_ms = self._clock_jump(group.name, view)
+        jump_ms = self._clock_jump(group.name, view, asked_ms)
         offers = []
         for member in group.members.values():
             if present(self._groups, group, member) is None:
@@ -81,11 +81,12 @@ class Differences:
             self._offer(group, member, view)
         return bool(offers)
 
-    def _clock_jump(self, name: str, view: ClusterView) -> int:
-        """How far the clock of Redis has been put forward since it was read last, in ms; 0 if it was put back."""
+    def _clock_jump(self, name: str, view: ClusterView, asked_ms: int) -> int:
+        """How far the clock of Redis has been put forward, at least, since it was read last, in ms; 0 if it was put
+        back. It was read some time between the question and now."""
         ahead_ms = view.time_ms - self._now_ms()
         before_ms = self._clock_ahead.get(name, ahead_ms)
-        self._clock_ahead[name] = ahead_ms
+        self._clock_ahead[name] = view.time_ms - asked_ms
         return max(0, ahead_ms - before_ms)
 
     def _settle(

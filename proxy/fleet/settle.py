@@ -167,7 +167,7 @@ class Settling:
         if lost and not self._is_time_to_offer(group.name):
             return
         alone = self.alone_before or self._scoreboard.alone(group.slot)
-        if self._differences.settle_missing(group, view, lost=lost, alone=alone):
+        if self._differences.settle_missing(group, view, asked_ms, lost=lost, alone=alone):
             asked_ms, again = self._read(group, view.version, view.epoch)
             if again.epoch != view.epoch:
                 return  # lost in between: as the next look will find
