@@ -15,7 +15,7 @@ _AT_ONCE = struct.pack("ii", 1, 0)
 
 def reset_when_closed(connection: AbstractConnection) -> None:
     """For `redis_connect_func`: what redis-py does with a new connection, and its way of ending."""
-    connection.on_connect()  # type: ignore[no-untyped-call]
     sock = connection._sock
     if sock is not None and sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    connection.on_connect()  # type: ignore[no-untyped-call]

@@ -39,7 +39,7 @@ class Differences:
         self._reporter = reporter
         self._now_ms = now_ms
         self._by_message: dict[str, set[int]] = {}  # cluster -> slots whose end is known by a message only
-        self._clock_ahead: dict[str, int] = {}  # cluster -> the clock of its Redis less ours, when it was read last
+        self._clock_ahead: dict[str, int] = {}  # cluster -> the clock of its Redis less ours, at most, when it was read
         self._lost_ms: dict[str, int] = {}  # cluster -> when its data was lost last
         self._kept: dict[int, int] = {}  # slot -> generation whose end only a clock of Redis has brought early
 
@@ -59,7 +59,7 @@ class Differences:
 
     # -- out here, and not there --------------------------------------------------------------------------------------
 
-    def settle_missing(self, group: Group, view: ClusterView, *, lost: bool, alone: bool) -> bool:
+    def settle_missing(self, group: Group, view: ClusterView, asked_ms: int, *, lost: bool, alone: bool) -> bool:
         """Whether anything was offered. The oldest goes first: the cap may not let all of them in.
 
         `alone`: this replica has decided by itself until now; Redis does not know its runs of failures.
@@ -67,7 +67,7 @@ class Differences:
         if lost:
             self._lost_ms[group.name] = self._now_ms()
         out = {e.endpoint: e.workload for e in view.ejections}
-        jump_ms = self._clock_jump(group.name, view)
+        jump_ms = self._clock_jump(group.name, view, asked_ms)
         offers = []
         for member in group.members.values():
             if present(self._groups, group, member) is None:
@@ -81,11 +81,12 @@ class Differences:
             self._offer(group, member, view)
         return bool(offers)
 
-    def _clock_jump(self, name: str, view: ClusterView) -> int:
-        """How far the clock of Redis has been put forward since it was read last, in ms; 0 if it was put back."""
+    def _clock_jump(self, name: str, view: ClusterView, asked_ms: int) -> int:
+        """How far the clock of Redis has been put forward, at least, since it was read last, in ms; 0 if it was put
+        back. It was read some time between the question and now."""
         ahead_ms = view.time_ms - self._now_ms()
         before_ms = self._clock_ahead.get(name, ahead_ms)
-        self._clock_ahead[name] = ahead_ms
+        self._clock_ahead[name] = view.time_ms - asked_ms
         return max(0, ahead_ms - before_ms)
 
     def _settle(
@@ -158,10 +159,11 @@ class Differences:
 
     # -- out there ----------------------------------------------------------------------------------------------------
 
-    def adopt(self, group: Group, view: ClusterView, asked_ms: int) -> set[str]:
-        """What is out in Redis is out here, if it is this workload's. Where the two differ for good reason."""
+    def adopt(self, group: Group, view: ClusterView, asked_ms: int) -> dict[str, int]:
+        """What is out in Redis is out here, if it is this workload's. Returns where the two rightly go on to differ,
+        and our generation there."""
         by_message = self._by_message.pop(group.name, set())
-        apart = set(self._kept_addresses(group))
+        apart = dict(self._kept_endpoints(group))
         for ejection in view.ejections:
             member = group.members.get(ejection.endpoint)
             if member is None or present(self._groups, group, member) is None:
@@ -170,8 +172,9 @@ class Differences:
                 known = known_of(ejection, view.version, ejection.reason)
                 correct = member.slot in by_message
                 self._ejections.confirm(group, member, known, asked_ms, self._now_ms(), correct=correct)
-            if not self._ejections.state(member).shared:
-                apart.add(member.address)
+            state = self._ejections.state(member)
+            if not state.shared:
+                apart[member.address] = state.generation
         return apart
 
     def _has_ended(self, group: Group, member: Member, ejection: Ejection) -> bool:
@@ -181,12 +184,12 @@ class Differences:
         same = state.generation == ejection.generation and state.ejection_ms == ejection.ejection_ms
         return same and not state.ejected_until_ms and state.unejected_at_ms > self._lost_ms.get(group.name, 0)
 
-    def _kept_addresses(self, group: Group) -> Iterator[str]:
+    def _kept_endpoints(self, group: Group) -> Iterator[tuple[str, int]]:
         for member in group.members.values():
             if present(self._groups, group, member) is None:
                 continue
             state = self._ejections.state(member)
             if state.ejected_until_ms and self._kept.get(member.slot) == state.generation:
-                yield member.address
+                yield member.address, state.generation
             else:
                 self._kept.pop(member.slot, None)

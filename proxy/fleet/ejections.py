@@ -158,6 +158,7 @@ class Ejections:
             state._replace(
                 failures=0,
                 ejected_until_ms=0,
+                ejection_ms=state.ejection_ms if state.shared else 0,  # not one that Redis might still tell of
                 unejected_at_ms=min(now_ms, state.ejected_until_ms),
                 held=False,
                 logged=False,

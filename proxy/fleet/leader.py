@@ -9,7 +9,7 @@ second while anything is out, and everything when those tell of a change. Where 
     out here by our own decision, or another epoch   offered; Redis accepts it, or it is lifted
 
 It also notes the returns whose time has come, and lets stand what a worker held that has died since. What differs is
-settled in settle.py.
+settled in settle.py (when) and differences.py (what).
 """
 
 import logging

@@ -53,7 +53,7 @@ class Settling:
         self.alone_before = False  # this replica has just decided by itself: Redis does not know its runs of failures
         self._looked: dict[str, int] = {}  # cluster -> when
         self._synced: dict[str, Group] = {}  # cluster -> the group as it was when all of it was read
-        self._apart: dict[str, set[str]] = {}  # cluster -> endpoints where Redis differs, and need not be followed
+        self._apart: dict[str, dict[str, int]] = {}  # cluster -> endpoint -> generation in which Redis rightly differs
         self._offers: dict[str, int] = {}  # cluster whose data Redis has lost -> when it is offered again
         self._told: set[str] = set()  # clusters whose unusable keys have been named
 
@@ -122,10 +122,11 @@ class Settling:
         states = {member: self._ejections.state(member) for member in group.members.values()}
         if any(not states[member].held for member in states if member.slot in own):
             return True  # this replica's own decision, and nobody knows
-        differing = glance.ejected ^ {member.address for member, state in states.items() if state.shared}
-        apart = self._apart.setdefault(group.name, set())
-        apart &= differing  # what comes to differ again is looked at again
-        return bool(differing - apart)
+        apart = self._apart.get(group.name, {})
+        return any(
+            (member.address in glance.ejected) != state.shared and apart.get(member.address) != state.generation
+            for member, state in states.items()
+        )
 
     def _forget_removed(self, group: Group) -> None:
         """Endpoints that left the cluster make room under the cap; those that never failed have left no trace."""
@@ -166,7 +167,7 @@ class Settling:
         if lost and not self._is_time_to_offer(group.name):
             return
         alone = self.alone_before or self._scoreboard.alone(group.slot)
-        if self._differences.settle_missing(group, view, lost=lost, alone=alone):
+        if self._differences.settle_missing(group, view, asked_ms, lost=lost, alone=alone):
             asked_ms, again = self._read(group, view.version, view.epoch)
             if again.epoch != view.epoch:
                 return  # lost in between: as the next look will find

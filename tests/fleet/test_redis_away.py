@@ -1,12 +1,15 @@
 """Redis killed, hung, restarted empty, or answering with errors, under load: no request notices."""
 
+import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fleet_rig import Load, fleet, key, restarted
-from rig import wait_until
+from fleet_rig import CLUSTER, Fleet, Load, fail_until_out, fleet, key, restarted
+from redis_relay import relays
+from rig import Replica, wait_until
 
 from state.embedded import Embedded
 
@@ -17,6 +20,11 @@ def only_good(load: Load, failures: int = 0) -> None:
     assert not load.broken
     assert set(load.statuses) <= {200, 503}
     assert load.statuses[503] <= failures
+
+
+def cluster_of(one: Replica) -> dict[str, Any]:
+    (cluster,) = [each for each in one.info("/clusters") if each["name"] == CLUSTER]
+    return dict(cluster)
 
 
 def test_killed_and_restarted_empty(tmp_path: Path) -> None:
@@ -110,10 +118,10 @@ def test_each_replica_alone(tmp_path: Path) -> None:
         server.stop()
 
 
-FAULTS = [pytest.param(fault, marks=pytest.mark.slow) for fault in ("READONLY", "OOM", "NOAUTH")]
+FAULTS = ["OOM", *(pytest.param(fault, marks=pytest.mark.slow) for fault in ("READONLY", "NOAUTH", "NOPERM"))]
 
 
-@pytest.mark.parametrize("fault", [*FAULTS, "WRONGTYPE"])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_errors(valkey: Embedded, tmp_path: Path, fault: str) -> None:
     with fleet(tmp_path, valkey.url, replicas=1, workers=2) as made:
         victim = made.members[0]
@@ -127,7 +135,7 @@ def test_errors(valkey: Embedded, tmp_path: Path, fault: str) -> None:
             made.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
             made.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
         else:
-            made.client.set(key(victim, "endpoint"), "text")
+            made.client.acl_setuser("default", commands=["-evalsha", "-mget"])
         victim.status = 503
         assert made.replicas[0].hostnames(15).count("503") == 3
         time.sleep(2)
@@ -136,6 +144,118 @@ def test_errors(valkey: Embedded, tmp_path: Path, fault: str) -> None:
         told = made.replicas[0].waypoint.errors()
         assert told.count("Redis does not answer") == 1, told
         assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("what", ["endpoint", "log", pytest.param("version", marks=pytest.mark.slow)])
+def test_a_key_that_holds_something_else(valkey: Embedded, tmp_path: Path, what: str) -> None:
+    """That cluster is decided alone, and what to delete is said; the replica stays with the fleet."""
+    with fleet(tmp_path, valkey.url, replicas=1) as made:
+        victim, other = made.members[:2]
+        name = key(victim, "endpoint") if what == "endpoint" else f"waypoint:{{{CLUSTER}}}:{what}"
+        made.client.delete(name)
+        made.client.lpush(name, "text")
+        victim.status = 503
+        assert made.replicas[0].hostnames(15).count("503") == 3
+        wait_until(lambda: f"{name} is a list, not a " in made.replicas[0].waypoint.errors(), 2, "named")
+        time.sleep(1.5)
+        assert made.agrees(victim)
+        assert made.mode(0) == "shared"
+        assert not cluster_of(made.replicas[0])["shared"]
+        made.client.delete(name)
+        wait_until(lambda: cluster_of(made.replicas[0])["shared"], 2.5, "the fleet's again")
+        wait_until(lambda: made.client.exists(key(victim)), 2, "which knows")
+        victim.status, other.status = 200, 503
+        time.sleep(1)
+        assert made.agrees(victim)
+        assert made.lines("outlier ejecting") == [1]
+        told = made.replicas[0].waypoint.errors()
+        assert (told.count("is a list, not a "), told.count("usable again")) == (1, 1), told
+        assert "Redis does not answer" not in told
+
+
+def test_a_worker_that_stands_still_is_not_redis_being_slow(valkey: Embedded, tmp_path: Path) -> None:
+    """Answers that came while it stood are found when it goes on, however long that took."""
+    with (
+        relays(valkey.port, 1) as (way,),
+        fleet(tmp_path, valkey.url, replicas=1, through=[way.url], consecutive5xxErrors=100_000) as made,
+    ):
+        way.delay = 0.01  # a report is on its way for 20 ms, and there is always one
+        made.members[0].status = 503
+        pids = made.replicas[0].worker_pids()
+        with Load(made.replicas[0].port, 200) as load:
+            wait_until(lambda: load.statuses[503] > 20, 5, "failing")
+            reports = evalshas(made)
+            for _ in range(15):
+                for pid in pids:
+                    os.kill(pid, signal.SIGSTOP)
+                time.sleep(0.12)
+                for pid in pids:
+                    os.kill(pid, signal.SIGCONT)
+                time.sleep(0.08)
+            assert evalshas(made) > reports + 30
+        lost = made.replicas[0].waypoint.errors().count("does not answer")
+        assert lost <= 2, "the relay, too, waits for the processor on a busy machine"
+
+
+def evalshas(made: Fleet) -> int:
+    return int(made.client.info("commandstats")["cmdstat_evalsha"]["calls"])
+
+
+def test_a_failure_is_counted_once_however_late_the_answer(valkey: Embedded, tmp_path: Path) -> None:
+    with (
+        relays(valkey.port, 1) as (way,),
+        fleet(tmp_path, valkey.url, replicas=1, workers=1, through=[way.url], interval="30s") as made,
+    ):
+        victim = made.members[0]
+        time.sleep(0.3)
+        reports = evalshas(made)
+        way.delay = 0.15
+        victim.status = 503
+        while made.replicas[0].hostname() != "503":
+            pass
+        victim.status = 200
+        wait_until(lambda: made.mode(0) == "local", 1, "given up")
+        time.sleep(0.5)
+        assert made.client.hget(key(victim, "endpoint"), "failures") == "1", "counted, as the answer would have said"
+        assert evalshas(made) == reports + 1
+
+
+CLOCKS = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+
+
+@pytest.mark.skipif(not Path(CLOCKS).exists(), reason="needs Debian's libfaketime")
+def test_wall_clocks_do_not_matter(valkey: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One replica's host is an hour ahead, then an hour behind: nothing moves by more than 50 ms."""
+    clock = tmp_path / "clock"
+    clock.write_text("+3600s")
+    for name, value in {
+        "LD_PRELOAD": CLOCKS,
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with fleet(tmp_path, valkey.url, replicas=1, baseEjectionTime="5s") as ahead:
+        for name in ("LD_PRELOAD", "FAKETIME_TIMESTAMP_FILE"):
+            monkeypatch.delenv(name)
+        victim = ahead.members[0]
+        fail_until_out(ahead, victim)
+        wait_until(lambda: ahead.client.exists(key(victim)), 3, "the fleet knows")
+        time.sleep(0.2)
+        ends = ahead.until_ms(0, victim)
+        assert abs(ahead.client.pttl(key(victim)) + time.monotonic() * 1000 - ends) < 50
+        clock.write_text("-3600s")  # looked at every second
+        while time.monotonic() * 1000 < ends - 200:
+            assert abs(ahead.until_ms(0, victim) - ends) < 50
+        wait_until(ahead.agrees, 1, "back")
+        assert abs(time.monotonic() * 1000 - ends) < 150
+        wait_until(lambda: ahead.lines("outlier unejecting") == [1], 1, "told")
+        stamps = [line[1:14] for line in ahead.replicas[0].waypoint.lines("outlier")]
+        assert stamps[0] > stamps[1], (
+            "its wall clock did go back",
+            ahead.replicas[0].waypoint.lines(),
+            ahead.replicas[0].waypoint.errors(),
+        )
 
 
 @pytest.mark.slow

@@ -1,13 +1,15 @@
 """What operators see and do in Redis: texts, expiries, keys set and deleted by hand, lost data."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 import redis
-from state_rig import CLUSTER, KEYS, SEED, A, B, C, Rig
+from state_rig import CLUSTER, KEYS, SEED, A, B, C, Rig, batch
 
 from state.redis_store import RedisStore
+from state.store import KeysUnusable
 
 
 def client_of(rig: Rig) -> Any:
@@ -239,3 +241,61 @@ def test_an_index_entry_without_a_key_does_not_count(shared: Rig) -> None:
     client_of(shared).zadd(KEYS.ejected, {C: 10**15})
     assert shared.report("FFF").outcome == "ejected"
     assert client_of(shared).zrange(KEYS.ejected, 0, -1) == [A]
+
+
+# -- lost data, partitions, keys of no use ----------------------------------------------------------------------------
+
+
+def test_an_epoch_that_has_not_got_so_far_is_replaced_once(shared: Rig) -> None:
+    epoch = shared.store.sync(CLUSTER, [A]).epoch
+    shared.report("FFF")
+    assert shared.store.sync(CLUSTER, [A], 1, epoch).epoch == epoch, "as far as was known"
+    fresh = shared.store.sync(CLUSTER, [A], 2, epoch).epoch
+    assert fresh != epoch, "a failover has lost version 2"
+    assert shared.store.sync(CLUSTER, [A], 2, epoch).epoch == fresh, "another replica asks with what it knew"
+    assert shared.store.sync(CLUSTER, [A], 1, fresh).epoch == fresh
+
+
+def test_younger_ejections_give_way_to_an_older_one(rig: Rig) -> None:
+    """Half of four may be out, and both places are taken."""
+    policy = replace(SEED, endpoints=4)
+    offer = partial(rig.offer, policy=policy)
+    assert offer(A, "pod-a", left_ms=25_000).outcome == "ejected"
+    assert offer(B, "pod-b", left_ms=20_000).outcome == "ejected"
+    assert offer(C, "pod-c", left_ms=26_000).outcome == "overflow", "the youngest of three"
+    assert rig.ejected() == {A, B}
+    assert offer(C, "pod-c", left_ms=10_000).outcome == "ejected"
+    assert rig.ejected() == {B, C}
+    assert offer(A, "pod-a", left_ms=25_000, generation=2).outcome == "overflow"
+    if rig.client is not None:
+        told = [(entry["kind"], entry["endpoint"], entry["why"]) for entry in log_of(rig)]
+        assert ("uneject", A, "max_ejection_percent") in told
+
+
+def test_a_hand_gives_way_to_nobody(shared: Rig) -> None:
+    client_of(shared).set(KEYS.eject(A), "reason=maintenance", px=30_000)
+    shared.store.sync(CLUSTER, [A])
+    assert shared.offer(B, "pod-b", left_ms=1_000).outcome == "overflow"
+    assert shared.ejected() == {A}
+
+
+@pytest.mark.parametrize("name", [KEYS.ejected, KEYS.log, KEYS.version, KEYS.endpoint(A)])
+def test_a_key_that_holds_something_else_is_named(real: redis.Redis, name: str) -> None:
+    store = RedisStore(real)
+    real.hset(name, "a", "b") if name != KEYS.endpoint(A) else real.set(name, "text")
+    with pytest.raises(KeysUnusable, match="WRONGTYPE"):
+        store.report(batch("FFF"), SEED)
+    ((found,),) = [store.misfits(CLUSTER, [A, B])]
+    assert found.startswith(f"{name} is a ")
+    real.delete(name)
+    assert store.misfits(CLUSTER, [A, B]) == []
+    assert store.report(batch("FFF"), SEED).outcome in ("ejected", "already_ejected")
+
+
+def test_a_version_that_is_no_number_is_named(real: redis.Redis) -> None:
+    store = RedisStore(real)
+    real.set(KEYS.version, "a lot")
+    with pytest.raises(KeysUnusable):
+        store.report(batch("FFF"), SEED)
+    assert store.glance(CLUSTER, [A]).version == 0
+    assert store.misfits(CLUSTER, [A]) == [f"{KEYS.version} is no number"]

@@ -1,5 +1,8 @@
 """What the fleet is told, and that a lost connection is noticed."""
 
+import os
+import signal
+import time
 from collections.abc import Callable
 
 import pytest
@@ -113,3 +116,21 @@ def test_a_killed_connection_is_noticed(real: redis.Redis) -> None:
     with pytest.raises(StoreUnavailable):
         for _ in range(3):
             subscription.next(0.5)
+
+
+def test_a_silent_subscription_is_asked_and_given_up(monkeypatch: pytest.MonkeyPatch, start: Start) -> None:
+    """Its network may be gone without a word."""
+    monkeypatch.setattr("state.subscription._SILENCE_S", 0.1)
+    server = start()
+    with connect(Access(server.url), 1.0) as client:
+        subscription = RedisStore(client).subscribe([CLUSTER])
+        monkeypatch.setattr("state.subscription._CONFIRM_S", 0.3)
+        began = time.monotonic()
+        while time.monotonic() < began + 1:
+            assert subscription.next(0.05) is None
+        os.kill(server.pid, signal.SIGSTOP)
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="nothing comes"):
+            while time.monotonic() < began + 3:
+                subscription.next(0.05)
+        assert time.monotonic() - began < 1.5

@@ -6,9 +6,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import pytest
+import redis
 from state_rig import CLUSTER, KEYS, SEED, A, batch
 
 from state.access import Access
@@ -150,3 +151,23 @@ def test_a_full_server_is_unavailable(start: Start) -> None:
 def test_a_url_that_is_not_of_redis(url: str) -> None:
     with pytest.raises(ValueError, match="redis"):
         connect(Access(url), 1.0)
+
+
+def test_what_is_given_up_is_taken_back() -> None:
+    """A call that the network has not taken yet never arrives; closed the usual way it would, when a partition ends."""
+    with closing(socket.socket()) as hung:
+        hung.bind(("127.0.0.1", 0))
+        hung.listen()
+        with connect(Access(f"redis://127.0.0.1:{hung.getsockname()[1]}"), 1.0) as client:
+            caller = threading.Thread(target=lambda: suppressed(client.set, "key", "x" * 2**24))
+            caller.start()
+            connection, _ = hung.accept()
+            caller.join()
+            with closing(connection), pytest.raises(ConnectionResetError):
+                while connection.recv(65536):
+                    pass
+
+
+def suppressed(call: Callable[..., object], *arguments: object) -> None:
+    with suppress(redis.TimeoutError):
+        call(*arguments)

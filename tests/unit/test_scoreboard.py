@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
-from proxy.scoreboard import READY, Scoreboard
+from proxy.scoreboard import READY, ClusterLocked, Scoreboard
 
 # A process that maps the scoreboard, takes a lock and dies with it in its hand.
 DIES = """
@@ -98,6 +99,45 @@ def test_leaving_shared_state_is_one_callers(board) -> None:
     assert board.leave_shared_state()
     assert not board.leave_shared_state()
     assert not board.shared_state
+
+
+def test_the_mode_says_since_when_and_why(board) -> None:
+    assert board.mode() == (False, 0, "")
+    board.shared_state = True
+    shared = board.mode()
+    assert shared == (True, pytest.approx(time.monotonic() * 1000, abs=50), "")
+    board.shared_state = True
+    assert board.mode() == shared
+    assert board.leave_shared_state("no answer: \u00e9" + "x" * 500)
+    local = board.mode()
+    assert (local.shared, local.reason[:11]) == (False, "no answer: ")
+    assert not board.leave_shared_state("another reason")
+    assert board.mode() == local
+
+
+def test_a_cluster_can_be_decided_alone(board) -> None:
+    one, other = board.add_cluster("c"), board.add_cluster("d")
+    assert board.set_alone(one, True)
+    assert not board.set_alone(one, True), "one caller did it"
+    assert (board.alone(one), board.alone(other)) == (True, False)
+    assert board.set_alone(one, False)
+
+
+def test_a_lock_whose_holder_is_stopped_is_not_waited_for(board) -> None:
+    cluster = board.add_cluster("c")
+    command = [sys.executable, "-c", DIES.replace("SIGKILL", "SIGSTOP"), str(board.fd), str(cluster)]
+    stopped = subprocess.Popen(command, pass_fds=[board.fd])
+    try:
+        os.waitid(os.P_PID, stopped.pid, os.WSTOPPED)
+        began = time.monotonic()
+        with pytest.raises(ClusterLocked, match="is it stopped"):
+            board.lock_cluster(cluster)
+        assert 0.015 < time.monotonic() - began < 0.2
+    finally:
+        stopped.kill()
+        stopped.wait()
+    board.lock_cluster(cluster)
+    board.unlock_cluster(cluster)
 
 
 def test_returns(board) -> None:

@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from state.access import Access
+from state.connect import connect
 from state.embedded import Embedded
 from state.keys import Keys
-from state.redis_store import RedisStore, connect
+from state.redis_store import RedisStore
 from state.run import FAILURE, SUCCESS
 from state.store import Batch, Policy
 from tests.bench.processes import cpu_seconds
@@ -35,7 +37,7 @@ class Costs(NamedTuple):
 def measure() -> Costs:
     """On a server of its own."""
     server = Embedded.start(0)
-    client: Any = connect(server.url, 5.0)
+    client: Any = connect(Access(server.url), 5.0)
     try:
         return _measure(server, client, RedisStore(client))
     finally:

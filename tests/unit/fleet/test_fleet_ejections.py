@@ -2,6 +2,7 @@
 
 from fleet_fakes import board, ejections, group, known
 
+from proxy.fleet.known import Known
 from proxy.fleet.members import batch_of
 from proxy.fleet.table import ScoreboardTable
 from state.local_store import LocalStore
@@ -36,6 +37,39 @@ def test_transitions() -> None:
         assert told.lines[2:] == ["ejecting 10.0.0.0:80", "unejecting 10.0.0.0:80 by_hand"], "overtaken news"
         changes.confirm(cluster, member, known(generation=1, version=1), NOW + 33_000, NOW + 33_000, certain=True)
         assert changes.state(member).generation == 1, "a store without its data counts from the beginning"
+
+
+def test_the_end_of_a_known_ejection_is_moved_by_hands_only() -> None:
+    with board() as made:
+        cluster = group(made)
+        member = cluster.members["10.0.0.0:80"]
+        changes, told = ejections(made)
+
+        def until_after(news: Known, at: int, **how: bool) -> int:
+            changes.confirm(cluster, member, news, at, at, **how)
+            return changes.state(member).ejected_until_ms
+
+        assert until_after(known(), NOW) == NOW + 30_000
+        assert until_after(known(left_ms=9_000, version=2), NOW + 1000) == NOW + 30_000, "a clock was set"
+        assert until_after(known(left_ms=28_000, version=2), NOW + 1000, correct=True) == NOW + 29_000
+        assert until_after(known(left_ms=90_000, ejection_ms=90_000, version=3), NOW) == NOW + 90_000, "EXPIRE"
+        changes.expire(cluster, member, NOW + 90_000)
+        late = known(left_ms=20_000, ejection_ms=90_000, version=3)
+        assert until_after(late, NOW + 91_000) == 0, "over here, whatever the clock of Redis says"
+        assert len(told.lines) == 2
+
+
+def test_an_end_of_our_own_is_no_end_of_the_fleets() -> None:
+    """A report that a hung Redis executes late ejects in the same generation; nobody there knew of ours."""
+    with board() as made:
+        cluster = group(made)
+        member = cluster.members["10.0.0.0:80"]
+        changes, _ = ejections(made)
+        state = changes.state(member)._replace(ejected_until_ms=NOW, ejection_ms=30_000, generation=1, logged=True)
+        made.set_outlier_state(member.slot, state)
+        changes.expire(cluster, member, NOW + 1)
+        changes.confirm(cluster, member, known(left_ms=29_000), NOW + 500, NOW + 500)
+        assert changes.state(member).ejected_until_ms == NOW + 29_500
 
 
 def test_an_unnoted_end_is_told_before_the_next_ejection() -> None:
