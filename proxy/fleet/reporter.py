@@ -73,8 +73,7 @@ class Reporter:
         self._outbox: OrderedDict[tuple[int, int], Pending] = OrderedDict()
         self._paused: dict[int, int] = {}  # endpoint's slot -> until when
         self._work = Event()
-        self._connected = Event()  # cleared by a failure, set again by `warm`
-        self._connected.set()
+        self._connected = Event()  # set by `warm`, cleared by a failure
         self._sent_ms = 0  # when the report on its way was sent, 0: there is none
 
     def add(

@@ -105,6 +105,8 @@ def test_old_evidence_does_not_count(replica: Replica) -> None:
 def test_one_cluster_alone(replica: Replica) -> None:
     """Its keys are of no use: it is decided here, while the replica is the fleet's."""
     replica.board.shared_state = True
+    replica.workers[0]._reporter.warm()
+    replica.store.batches.clear()
     replica.store.answers = [KeysUnusable("redis: WRONGTYPE")]
     sender = gevent.spawn(replica.workers[0]._reporter.run)
     replica.outcomes("F")

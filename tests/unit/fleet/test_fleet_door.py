@@ -22,6 +22,8 @@ class Setting:
         self.fleet = Fleet(made, 0, "a", Access("redis://127.0.0.1:1"), "waypoint", self._line)
         self.fleet.apply(True, [self.body], [])
         self.slot = self.body["endpoints"][0]["slot"]
+        self.fleet._reporter.warm()
+        self.store.batches.clear()
         self.sender = gevent.spawn(self.fleet._reporter.run)
         made.shared_state = True
         gevent.sleep(0)

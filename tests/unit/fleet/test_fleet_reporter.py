@@ -21,6 +21,8 @@ class Setting:
             lambda found, pending, told, asked: self.answers.append((pending.member.address, told.outcome)),
             lambda error, _: self.lost.append(error),
         )
+        self.reporter.warm()
+        self.store.batches.clear()
 
     def add(self, which: int, run=FAILURE, generation: int = 0):
         member = self.group.members[f"10.0.0.{which}:80"]
