@@ -1,11 +1,13 @@
 """What the leader does about a cluster that it looks at: where Redis and the scoreboard differ, settle it.
 
 A look is one MGET (version, epoch, eject keys); everything is read only when that, or a new snapshot, tells of a
-change. All numbers of an answer are as old as its question; whoever knew something newer keeps it.
+change, or it is due all the same (due.py). All numbers of an answer are as old as its question; whoever knew something
+newer keeps it.
 """
 
 from collections.abc import Callable, Mapping
 
+from proxy.fleet.due import Due
 from proxy.fleet.ejections import TAIL_MS, Ejections
 from proxy.fleet.known import known_of
 from proxy.fleet.members import Group, Member, present
@@ -39,6 +41,7 @@ class Settling:
         self._looked: dict[str, int] = {}  # cluster -> when
         self._synced: dict[str, Group] = {}  # cluster -> the group as it was when all of it was read
         self._foreign: dict[str, set[str]] = {}  # cluster -> eject keys that are another workload's
+        self._due = Due()
 
     def begin(self, alone_before: bool) -> None:
         """Nothing is known; everything is read next."""
@@ -50,10 +53,16 @@ class Settling:
         """Forgets clusters that are gone."""
         for name in self._synced.keys() - self._groups.keys():
             del self._synced[name]
+        self._due.retain(self._groups)
 
     def looked(self, group: Group) -> int:
         """When the cluster was looked at last, monotonic ms; 0: it is due at once."""
         return self._looked.get(group.name, 0) if self._synced.get(group.name) is group else 0
+
+    def ends(self, group: Group, at_ms: int) -> None:
+        """An ejection will end, or has ended, at that time: everything is read soon after, so that the stream says
+        so."""
+        self._due.ends(group.name, at_ms)
 
     def look_at_once(self, group: Group) -> None:
         """Do not wait for its time."""
@@ -64,14 +73,16 @@ class Settling:
         if self._synced.get(group.name) is not group:
             self._forget_removed(group)
             self._sync(group)
+        elif self._due.now(group.name, self._now_ms()):
+            self._sync(group)
         elif self._now_ms() - self.looked(group) >= interval_ms:
             asked_ms = self._now_ms()
             glance = self._store.glance(group.name, list(group.members))
             self._looked[group.name] = asked_ms
-            if self._differs(group, glance):
+            if self._differs(group, glance, asked_ms):
                 self._sync(group)
 
-    def _differs(self, group: Group, glance: Glance) -> bool:
+    def _differs(self, group: Group, glance: Glance, asked_ms: int) -> bool:
         """Whether the look shows anything but what the scoreboard has."""
         if (glance.version, glance.epoch) != self._scoreboard.fleet_version(group.slot):
             return True
@@ -79,8 +90,9 @@ class Settling:
         states = {member: self._ejections.state(member) for member in group.members.values()}
         if any(not states[member].held for member in states if member.slot in own):
             return True  # this replica's own decision, and nobody knows
-        out = {member.address for member, state in states.items() if state.shared}
-        return glance.ejected - self._foreign.get(group.name, set()) != out
+        out = {member.address: state.ejected_until_ms for member, state in states.items() if state.shared}
+        moved = self._due.moved(group.name, glance, asked_ms, out)
+        return moved or glance.ejected - self._foreign.get(group.name, set()) != out.keys()
 
     def _forget_removed(self, group: Group) -> None:
         """Endpoints that left the cluster make room under the cap; those that never failed have left no trace."""
@@ -94,6 +106,7 @@ class Settling:
         _, epoch = self._scoreboard.fleet_version(group.slot)
         asked_ms = self._now_ms()
         view = self._store.sync(group.name, list(group.members), group.rule)
+        self._due.read(group.name, view, asked_ms)
         lost = epoch not in ("", view.epoch)
         out = {ejection.endpoint: ejection for ejection in view.ejections}
         self._foreign[group.name] = set()
