@@ -97,6 +97,8 @@ cdef struct Header:
     int32_t suspects_itself
     int32_t lease_worker         # 1 + slot of the worker that subscribes and reconciles
     int64_t lease_until          # ns
+    int64_t mode_since           # CLOCK_MONOTONIC ms; when shared_state changed last
+    char mode_reason[192]        # why this replica decides by itself
     int32_t workers_high
     int32_t clusters_high        # rows above were never used, and never touched
     int32_t endpoints_high

@@ -16,7 +16,7 @@ elsewhere.
 
 import os
 
-from proxy.views import ClusterCounters, EndpointView, OutlierState, WorkerView
+from proxy.views import ClusterCounters, EndpointView, Mode, OutlierState, WorkerView
 
 from libc.string cimport memset, strncpy
 from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap
@@ -269,11 +269,28 @@ cdef class Scoreboard:
 
     @shared_state.setter
     def shared_state(self, bint value) -> None:
-        wp_store(&self.header.shared_state, value)
+        if value:
+            if wp_swap(&self.header.shared_state, 0, 1):
+                self.note_mode("")
+        else:
+            self.leave_shared_state()
 
-    def leave_shared_state(self) -> bool:
+    def leave_shared_state(self, str reason="") -> bool:
         """Switches to local mode; True for the one caller of all workers that did it."""
-        return wp_swap(&self.header.shared_state, 1, 0)
+        cdef bint left = wp_swap(&self.header.shared_state, 1, 0)
+        if left:
+            self.note_mode(reason)
+        return left
+
+    def note_mode(self, str reason) -> None:
+        """Why this replica decides by itself, since now."""
+        copy_text(self.header.mode_reason, sizeof(self.header.mode_reason), reason)
+        wp_store64(&self.header.mode_since, monotonic_ns() // 1_000_000)
+
+    def mode(self) -> Mode:
+        """Who decides, since when and why."""
+        return Mode(self.shared_state, wp_load64(&self.header.mode_since),
+                    self.header.mode_reason.decode(errors="replace"))
 
     @property
     def suspects_itself(self) -> bool:

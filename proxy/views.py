@@ -53,6 +53,14 @@ class EndpointView(NamedTuple):
     probe_in_ms: int
 
 
+class Mode(NamedTuple):
+    """Who decides about ejections: Redis for the fleet (`shared`), or this replica by itself."""
+
+    shared: bool
+    since_ms: int  # CLOCK_MONOTONIC; 0: since the start
+    reason: str  # why it is not shared, "" when it is
+
+
 class OutlierState(NamedTuple):
     """The part of a row that outlier transitions read and write under the cluster's lock. Times: CLOCK_MONOTONIC ms."""
 

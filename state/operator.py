@@ -61,26 +61,26 @@ class Operator(Viewer):
 
     def eject(self, order: Order) -> Done:
         """Take an endpoint out, whatever the cap says; one that is out already gets the new time."""
-        rule = self._target(order)
-        arguments: list[str | int] = [word(order.by), word(order.why) or BY_HAND, order.ejection_ms]
+        rule, workload = self._target(order)
+        arguments: list[str | int] = [word(workload), word(order.by), word(order.why) or BY_HAND, order.ejection_ms]
         was_out, active = self._by_hand(self._eject, order, arguments)
         return Done(order.cluster, order.endpoint, "changed" if was_out else "ejected", _warning(int(active), rule))
 
     def uneject(self, order: Order) -> Done:
         """Put an endpoint back."""
-        self._target(order)
-        if not self._by_hand(self._uneject, order, [word(order.by), word(order.why)]):
+        _, workload = self._target(order)
+        if not self._by_hand(self._uneject, order, [word(workload), word(order.by), word(order.why)]):
             out = [each.endpoint for each in self.ejections() if each.cluster == order.cluster]
             raise Refused(f"{order.endpoint} of {order.cluster} is not ejected; what is: {', '.join(out) or 'nothing'}")
         return Done(order.cluster, order.endpoint, "unejected")
 
-    def _target(self, order: Order) -> Rule:
-        """See that there is such an endpoint; the rule of its cluster."""
+    def _target(self, order: Order) -> tuple[Rule, str]:
+        """See that there is such an endpoint; the rule of its cluster, and its workload if that is known."""
         more = self._known(order.cluster)
         rule, _ = self._rule(order.cluster)
         told = self._told(order.cluster, rule)
         self._check(order.cluster, order.endpoint, told, self._members(order.cluster, told, more))
-        return rule
+        return rule, told.get(order.endpoint, "")
 
     def _by_hand(self, script: Any, order: Order, arguments: list[str | int]) -> Any:
         keys = self._keys(order.cluster)

@@ -1,6 +1,6 @@
 """What operators see, over Redis alone: no replica need be running. Changes nothing.
 
-For one thread or greenlet at a time; the client must decode responses.
+The client must decode responses.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import redis
 
-from state import explain
+from state import explain as explaining
 from state.failures import unavailable
 from state.history import Entry, entry
 from state.keys import Keys
@@ -66,7 +66,7 @@ class Viewer:
             found += self._entries(name, endpoint, ALL_ENTRIES if endpoint else limit, since_ms)[:limit]
         return sorted(found, key=lambda each: each.place)[-limit:]
 
-    def explain(self, cluster: str, endpoint: str = "") -> explain.ClusterReport:
+    def explain(self, cluster: str, endpoint: str = "") -> explaining.ClusterReport:
         """Why an endpoint, or each of the cluster, is ejected or not."""
         more = self._known(cluster)
         rule, age_s = self._rule(cluster)
@@ -78,10 +78,10 @@ class Viewer:
         ejected = sum(each.ejected for each in seen.values())
         entries = self._entries(cluster, endpoint, ALL_ENTRIES)
         reports = (
-            explain.report(seen[name], told.get(name, ""), rule.policy, ejected, _of(name, entries))
+            explaining.report(seen[name], told.get(name, ""), rule.policy, ejected, _of(name, entries))
             for name in ([endpoint] if endpoint else members)
         )
-        found = explain.cluster_report(cluster, rule, age_s, self._listening(cluster), ejected)
+        found = explaining.cluster_report(cluster, rule, age_s, self._listening(cluster), ejected)
         return replace(found, reports=tuple(reports))
 
     # -- what there is ------------------------------------------------------------------------------------------------

@@ -4,9 +4,13 @@ from typing import Any
 
 import click
 
+from proxy.ctl.by_hand import eject, uneject
+from proxy.ctl.common import Fleet
 from proxy.ctl.dev_certs import dev_certs
 from proxy.ctl.ejections import list_ejections
+from proxy.ctl.explain import explain
 from proxy.ctl.hbone_get import hbone_get
+from proxy.ctl.history import history
 from proxy.version import __version__
 
 
@@ -29,7 +33,11 @@ from proxy.version import __version__
     envvar="WAYPOINT_REDIS_PREFIX",
     help="First part of the fleet's keys (or WAYPOINT_REDIS_PREFIX).",
 )
-@click.option("--admin", metavar="URL", help="A replica's admin pages. Not built in this version.")
+@click.option(
+    "--admin",
+    metavar="URL",
+    help="Ask a replica by its admin pages (http://127.0.0.1:15000), not Redis; it adds what it knows by itself.",
+)
 @click.version_option(__version__, prog_name="waypointctl", message="%(prog)s %(version)s")
 @click.pass_context
 def main(context: click.Context, url: str, prefix: str, admin: str | None) -> None:
@@ -38,23 +46,22 @@ def main(context: click.Context, url: str, prefix: str, admin: str | None) -> No
     \b
     Examples:
       waypointctl --redis redis://127.0.0.1:6379 ejections
+      waypointctl eject httpbin/in-ambient:8000 10.10.0.16:8080 --for 10m --why 'disk full'
+      waypointctl uneject httpbin/in-ambient:8000 10.10.0.16:8080
+      waypointctl explain httpbin/in-ambient:8000 10.10.0.16:8080
+      waypointctl history --follow
+      waypointctl --admin http://127.0.0.1:15000 explain httpbin/in-ambient:8000
       waypointctl dev-certs certs
       waypointctl hbone-get 127.0.0.1:15008 in-ambient.httpbin:8000 /hostname --tls-dir certs/client
     """
-    if admin is not None:
-        raise click.UsageError("--admin is not built in this version")
-    context.obj = (url, prefix)
+    context.obj = Fleet(url, prefix, admin)
 
 
-for _command in (list_ejections, dev_certs, hbone_get):
+for _command in (list_ejections, eject, uneject, history, explain, dev_certs, hbone_get):
     main.add_command(_command)
 
 LATER = {
     "get": "endpoints, services, destinationrules, gateways as the replica sees them",
-    "eject": "take an endpoint out by hand",
-    "uneject": "put an endpoint back",
-    "history": "what was ejected, when and why",
-    "explain": "why an endpoint is in or out",
     "top": "live numbers",
     "doctor": "look for what commonly goes wrong",
 }

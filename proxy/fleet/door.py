@@ -221,7 +221,7 @@ class Fleet:
 
     def _lost(self, error: StoreUnavailable) -> None:
         """Redis does not answer: from here on this replica decides by itself."""
-        if self._scoreboard.leave_shared_state():
+        if self._scoreboard.leave_shared_state(str(error)):
             log.warning("Redis does not answer (%s): this replica decides by itself until it does", error)
         self._reporter.clear()
         self._holds.stand()

@@ -121,7 +121,9 @@ class Leader:
         """One warning when Redis goes or is not there at the start; each other reason why it stays away is told."""
         kind = type(error.__cause__).__name__
         at_start = not self._scoreboard.reconciled and not self._told
-        if self._scoreboard.leave_shared_state() or at_start:
+        if at_start:
+            self._scoreboard.note_mode(str(error))
+        if self._scoreboard.leave_shared_state(str(error)) or at_start:
             log.warning("Redis does not answer (%s): this replica decides by itself until it does", error)
         elif kind not in self._told:
             log.info("Redis still does not answer (%s)", error)

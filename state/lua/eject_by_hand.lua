@@ -1,12 +1,13 @@
 -- eject_by_hand.lua: an operator takes an endpoint out, whatever the cap says; one that is out already gets the new time.
 -- KEYS   ejected, log, version, eject key, endpoint hash
--- ARGV   1 channel  2 endpoint  3 by  4 why  5 ejection_ms (0: until somebody puts it back)
+-- ARGV   1 channel  2 endpoint  3 workload, for the log, if the record knows none  4 by  5 why
+--        6 ejection_ms (0: until somebody puts it back)
 -- reply  was it out before (0/1), how many endpoints of the cluster are out now
 
-local by, why, ejection_ms = ARGV[3], ARGV[4], number(ARGV[5])
+local by, why, ejection_ms = ARGV[4], ARGV[5], number(ARGV[6])
 
 local r = load(ARGV[2], KEYS[4], KEYS[5])
-local was_out, workload = r.left > 0, r.workload
+local was_out, workload = r.left > 0, r.workload ~= '' and r.workload or ARGV[3]
 
 r.generation, r.consecutive_5xx, r.probe_at_ms = r.generation + 1, 0, 0
 r.by, r.reason = by, why
