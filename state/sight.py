@@ -94,13 +94,14 @@ class Seen:
         """What the next ejection would be judged by."""
         return Record(backoff=self.number("backoff"), unejected_at_ms=self.number("unejected_at_ms"))
 
-    def out(self, cluster: str, key: str) -> Out:
-        """As a row of a list of what is out."""
+    def out(self, cluster: str, key: str, workload: str) -> Out:
+        """As a row of a list of what is out. `workload` has the address, as far as is known; an ejection by hand names
+        none."""
         probe_in_ms = self.probe_in_ms
         return Out(
             cluster=cluster,
             endpoint=self.endpoint,
-            workload=self.workload or "-",
+            workload=self.workload or workload or "-",
             why=self.why,
             by=self.by,
             left_s=self.left_s,

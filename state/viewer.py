@@ -49,12 +49,13 @@ class Viewer:
 
     def ejections(self) -> list[Out]:
         """Everything that is out, over the whole fleet."""
-        return [
-            seen.out(cluster, self._keys(cluster).eject(seen.endpoint))
-            for cluster, endpoints in self.clusters().items()
-            for seen in self._see(cluster, sorted(endpoints))
-            if seen.ejected
-        ]
+        found: list[Out] = []
+        for cluster, endpoints in self.clusters().items():
+            ejected = [seen for seen in self._see(cluster, sorted(endpoints)) if seen.ejected]
+            told = self._told(cluster, self._rule(cluster)[0]) if ejected else {}
+            keys = self._keys(cluster)
+            found += (seen.out(cluster, keys.eject(seen.endpoint), told.get(seen.endpoint, "")) for seen in ejected)
+        return found
 
     def history(self, cluster: str = "", endpoint: str = "", limit: int = 20, since_ms: int = 0) -> list[Entry]:
         """The newest entries of one cluster, or of all, oldest first; not those before `since_ms`, on the clock of

@@ -8,9 +8,9 @@ from proxy.ctl.by_hand import eject, uneject
 from proxy.ctl.common import Fleet
 from proxy.ctl.dev_certs import dev_certs
 from proxy.ctl.ejections import list_ejections
-from proxy.ctl.explain import explain
+from proxy.ctl.explain import tell_why
 from proxy.ctl.hbone_get import hbone_get
-from proxy.ctl.history import history
+from proxy.ctl.history import tell_history
 from proxy.version import __version__
 
 
@@ -57,7 +57,7 @@ def main(context: click.Context, url: str, prefix: str, admin: str | None) -> No
     context.obj = Fleet(url, prefix, admin)
 
 
-for _command in (list_ejections, eject, uneject, history, explain, dev_certs, hbone_get):
+for _command in (list_ejections, eject, uneject, tell_history, tell_why, dev_certs, hbone_get):
     main.add_command(_command)
 
 LATER = {

@@ -21,7 +21,7 @@ SEEN = 6  # failures shown
 @click.argument("endpoint", default="")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print it.")
 @click.pass_obj
-def explain(fleet: Fleet, cluster: str, endpoint: str, output: str) -> None:
+def tell_why(fleet: Fleet, cluster: str, endpoint: str, output: str) -> None:
     """Say why ENDPOINT of CLUSTER is ejected, or is not; without ENDPOINT, each of the cluster's in short.
 
     Redis tells what the fleet knows. With --admin the replica adds what it sees itself: whether it decides by itself

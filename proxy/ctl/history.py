@@ -32,7 +32,7 @@ RETURNS = {
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens, until interrupted.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="json: one object a line.")
 @click.pass_obj
-def history(fleet: Fleet, cluster: str, endpoint: str, limit: int, follow: bool, output: str) -> None:
+def tell_history(fleet: Fleet, cluster: str, endpoint: str, limit: int, follow: bool, output: str) -> None:
     """Print what happened to the endpoints of CLUSTER, or of all, oldest first. The fleet keeps some 200 entries a
     cluster.
 

@@ -60,20 +60,14 @@ class OperatorDoor:
 
     def ejections(self) -> dict[str, Any]:
         """What is out for the fleet, and what is out here besides. `fault`: why the fleet's is not known."""
-        fault, out, workloads = "", [], self._directory()
+        fault, out = "", []
         try:
             out = self._operator.ejections()
         except StoreUnavailable as error:
             fault = str(error)
         known = {(each.cluster, each.endpoint) for each in out}
         out += [each for each in self._own(bool(fault)) if (each.cluster, each.endpoint) not in known]
-        named = (
-            replace(each, workload=workloads[each.cluster].get(each.endpoint) or each.workload)
-            if each.workload in ("", "-")
-            else each
-            for each in out
-        )
-        return {"replica": self._replica, "fault": fault, "ejections": [asdict(each) for each in named]}
+        return {"replica": self._replica, "fault": fault, "ejections": [asdict(each) for each in out]}
 
     def _own(self, all_of_them: bool) -> Iterator[Out]:
         """What the scoreboard has out; of what is the fleet's, only Redis can say whether it still is."""

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import rig
 
 from proxy.version import __version__
 from state.keys import Keys
@@ -73,6 +74,14 @@ def test_check_tells_every_fault(tmp_path):
     assert "b.yaml:1" in text
     assert run("waypointd", "--manifests", str(tmp_path / "none"), "--check")[0] == 1
     assert run("waypointd", "--manifests", str(tmp_path), "--check", "-w", "x")[0] == 1
+
+
+def test_check_says_that_a_rule_never_ejects():
+    with rig.endpoints(3) as members, rig.manifests_for(members, maxEjectionPercent=33) as (manifests, _):
+        status, text, _ = run("waypointd", "--manifests", str(manifests.path), "--check")
+    assert status == 0
+    assert "maxEjectionPercent: never ejects: 33 % of 3 endpoints of httpbin/in-ambient:8000 is 0" in text
+    assert "set maxEjectionPercent to at least 34" in text
 
 
 def test_the_environment_sets_flags_too(tmp_path):

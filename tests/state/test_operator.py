@@ -40,7 +40,7 @@ def test_an_endpoint_without_a_record_is_ejected_and_put_back(shared: Rig) -> No
     assert (ejection.by, ejection.reason, ejection.workload, ejection.generation) == ("alice", "bad disk", "", 1)
     assert 4000 < ejection.left_ms <= 5000
     (out,) = made.ejections()
-    assert (out.why, out.by, out.key) == ("bad disk", "alice", KEYS.eject(A))
+    assert (out.why, out.by, out.key, out.workload) == ("bad disk", "alice", KEYS.eject(A), "pod-a")
     assert made.uneject(order(by="bob", why="new disk")) == Done(CLUSTER, A, "unejected")
     assert shared.ejected() == frozenset()
     assert shared.store.sync(CLUSTER, [A]).version == 2

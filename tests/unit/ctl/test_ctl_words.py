@@ -134,7 +134,8 @@ def test_small_words() -> None:
         ),
         (
             *(0, 3, 33, False),
-            "0 of 3 ejected; one more would be 1 of 3 = 33.33 % > 33 %: an endpoint reaching the threshold would overflow",
+            "0 of 3 ejected; one more would be 1 of 3 = 33.33 % > 33 %: an endpoint reaching the threshold would "
+            "overflow",
         ),
         (
             *(0, 2, 50, False),
