@@ -32,6 +32,8 @@ class Order:
 
     def __post_init__(self) -> None:
         """Raises Refused for what nobody can mean."""
+        if not self.by:
+            raise Refused("say who does it: that is kept")
         if max(len(self.by), len(self.why)) > LONGEST_TEXT:
             raise Refused(f"who and why may have {LONGEST_TEXT} characters each")
         if not 0 <= self.ejection_ms < ENDLESS_MS:

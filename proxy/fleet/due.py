@@ -23,13 +23,13 @@ class Due:
         self._due: dict[str, int] = {}
         self._ends: dict[str, dict[str, int]] = {}  # cluster -> endpoint -> when Redis ends its ejection
 
-    def now(self, name: str, now_ms: int) -> bool:
-        """Whether it is time."""
-        return now_ms >= self._due.get(name, 0)
+    def at(self, name: str) -> int:
+        """When; 0: at once."""
+        return self._due.get(name, 0)
 
     def ends(self, name: str, at_ms: int) -> None:
         """An ejection will end, or has ended, at that time."""
-        self._due[name] = min(self._due.get(name, 0), at_ms + AFTERWARDS_MS)
+        self._due[name] = min(self.at(name), at_ms + AFTERWARDS_MS)
 
     def read(self, name: str, view: ClusterView, asked_ms: int) -> None:
         """Everything has been read."""

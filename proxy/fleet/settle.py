@@ -73,7 +73,7 @@ class Settling:
         if self._synced.get(group.name) is not group:
             self._forget_removed(group)
             self._sync(group)
-        elif self._due.now(group.name, self._now_ms()):
+        elif self._now_ms() >= self._due.at(group.name):
             self._sync(group)
         elif self._now_ms() - self.looked(group) >= interval_ms:
             asked_ms = self._now_ms()

@@ -38,7 +38,7 @@ def ejecting(
     """An endpoint is out."""
     return Event(
         "warn",
-        f"ejecting endpoint due to {REASONS.get(reason, reason)}",
+        f"ejecting endpoint due to {REASONS.get(reason, reason).replace('=', '?')}",  # a hand's words are no fields
         (
             ("endpoint", endpoint),
             ("workload", workload),

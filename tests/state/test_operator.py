@@ -102,7 +102,7 @@ def test_what_is_not_there_is_refused_with_what_is(shared: Rig) -> None:
     made.eject(order(B))
     with pytest.raises(Refused, match=f"{A} of {CLUSTER} is not ejected; what is: {B}"):
         made.uneject(order(A))
-    for wrong in ({"why": "x" * 201}, {"by": "x" * 201}, {"ejection_ms": 315_360_000_000}):
+    for wrong in ({"by": ""}, {"why": "x" * 201}, {"by": "x" * 201}, {"ejection_ms": 315_360_000_000}):
         with pytest.raises(Refused):
             replace(order(), **wrong)
 

@@ -11,6 +11,7 @@ from state_rig import CLUSTER, KEYS, A, B, Rig
 
 from state import embedded
 from state.embedded import Embedded
+from state.operator import Operator, Order
 from state.redis_store import RedisStore, connect
 
 Start = Callable[..., Embedded]
@@ -42,3 +43,10 @@ def test_every_script_keeps_to_one_slot(monkeypatch: pytest.MonkeyPatch, tmp_pat
         assert rig.offer(B, generation=3).outcome == "ejected"
         rig.store.forget(CLUSTER, B, "pod-a")
         assert rig.ejected() == frozenset()
+        rig.store.sync(CLUSTER, [A, B], "consecutive_5xx=3 addresses=10.10.0.16:8080/pod-a")
+        operator, order = Operator(client), Order(CLUSTER, A, "alice")
+        assert operator.eject(order).changed == "ejected"
+        assert rig.store.glance(CLUSTER, [A, B]).left_ms.keys() == {A}
+        assert [each.endpoint for each in operator.explain(CLUSTER).reports] == [A]
+        assert [each.endpoint for each in operator.ejections()] == [A]
+        assert operator.uneject(order).changed == "unejected"
