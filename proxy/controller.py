@@ -24,8 +24,10 @@ from proxy.certificate_watch import CertificateWatch
 from proxy.certificates import HBONE, faults_of
 from proxy.channel import Channel, Message, read_body, write_body
 from proxy.configuration import Configuration
+from proxy.fleet.operator import OperatorDoor
 from proxy.mesh import model
 from proxy.observe.admin import Admin
+from proxy.observe.outlier_pages import OutlierPages
 from proxy.observe.pages import PageServer
 from proxy.observe.statsd import Pusher
 from proxy.readiness import Readiness
@@ -63,6 +65,12 @@ class Controller:
         self._admin = Admin(
             self._settings, briefing, board, self._snapshots, self._configuration, self._certificates, self._readiness
         )
+        door = OperatorDoor(
+            *(board, briefing["replica"], self._settings.access(briefing["redis"]), self._settings.redis_prefix),
+            lambda: self._snapshots.clusters,
+            briefing["started"],
+        )
+        self._outlier_pages = OutlierPages(door)
         self._reload = Event()
         self._model: model.Snapshot | None = None  # to be put in force once the arbiter has answered for its sockets
         self._taken = False  # whether there has been a valid configuration; one without a Gateway is None above
@@ -257,12 +265,15 @@ class Controller:
     def _start_page_servers(self) -> None:
         """A default port that is taken is a warning; one that was asked for stops a replica that is only starting."""
         servers = {
-            "status": (self._settings.status, {"/healthz/ready": self._readiness.page}),
-            "admin": (self._settings.admin, self._admin.pages),
+            "status": (self._settings.status, PageServer({"/healthz/ready": self._readiness.page})),
+            "admin": (
+                self._settings.admin,
+                PageServer(self._admin.pages, self._outlier_pages.queries, self._outlier_pages.actions),
+            ),
         }
-        for name, (address, pages) in servers.items():
+        for name, (address, server) in servers.items():
             try:
-                logger.info("%s listening on %s", name, PageServer(pages).start(address))
+                logger.info("%s listening on %s", name, server.start(address))
             except OSError as fault:
                 asked = name in self._settings.given
                 logger.log(

@@ -14,7 +14,7 @@ from state.failures import unavailable
 from state.keys import Keys, text_of, word
 from state.misfits import misfits
 from state.scripts import source
-from state.store import Batch, Claim, ClusterView, Ejection, Glance, Policy, Verdict
+from state.store import ENDLESS_MS, Batch, Claim, ClusterView, Ejection, Glance, Policy, Verdict
 from state.subscription import Subscription
 
 
@@ -24,9 +24,9 @@ class RedisStore:
     def __init__(self, client: redis.Redis, prefix: str = "waypoint") -> None:
         self._client = client
         self._prefix = prefix
-        self._report, self._sync, self._offer, self._forget, self._claim, self._probed = (
+        self._report, self._sync, self._offer, self._forget, self._claim, self._probed, self._time_left = (
             client.register_script(source(name))
-            for name in ("report", "sync", "offer", "forget", "claim_probe", "probed")
+            for name in ("report", "sync", "offer", "forget", "claim_probe", "probed", "time_left")
         )
 
     def report(self, batch: Batch, policy: Policy) -> Verdict:
@@ -63,13 +63,25 @@ class RedisStore:
         return script(keys=names, args=[keys.events, endpoint, *arguments])
 
     def glance(self, cluster: str, endpoints: Sequence[str]) -> Glance:
-        """Version, epoch and who of `endpoints` has an eject key, in one MGET."""
+        """Version, epoch and who of `endpoints` has an eject key, in one MGET; for how long, only if there are any."""
         keys = Keys(self._prefix, cluster)
         with unavailable():
             names = [keys.version, keys.epoch, *map(keys.eject, endpoints)]
             version, epoch, *out = cast(list[str | None], self._client.mget(names))
-            ejected = frozenset(name for name, text in zip(endpoints, out, strict=True) if text is not None)
-            return Glance(int(version) if version and version.isdecimal() else 0, epoch or "", ejected)
+            ejected = [name for name, text in zip(endpoints, out, strict=True) if text is not None]
+            known = int(version) if version and version.isdecimal() else 0
+            return Glance(known, epoch or "", frozenset(ejected), self._left(keys, ejected))
+
+    def _left(self, keys: Keys, ejected: Sequence[str]) -> dict[str, int]:
+        """How long each is out still. Those that are back by now are left out."""
+        if not ejected:
+            return {}
+        names = [keys.ejected, keys.log, keys.version, *map(keys.eject, ejected)]
+        reply = cast(list[int], self._time_left(keys=names, args=[keys.events]))
+        lefts = {
+            name: min(left, ENDLESS_MS) if left != -1 else ENDLESS_MS for name, left in zip(ejected, reply, strict=True)
+        }
+        return {name: left for name, left in lefts.items() if left >= 0}
 
     def sync(
         self, cluster: str, endpoints: Sequence[str], version: int = 0, epoch: str = "", rule: str = ""

@@ -6,7 +6,7 @@ and of Redis differ; a reader adds a duration to its own monotonic clock. Fields
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from state.run import Run
@@ -31,7 +31,8 @@ MIN_RUN_MS = 2
 # With recovery by probe an endpoint that nobody probes (there are no requests) is back after this long all the same.
 PROBE_AWAITED_MS = 600_000
 
-
+# An ejection that is longer has no end.
+ENDLESS_MS = 315_360_000_000
 NO_PROBE = -1
 
 
@@ -120,6 +121,7 @@ class Glance:
     version: int
     epoch: str  # "": the store has lost its data (or never had any)
     ejected: frozenset[str]
+    left_ms: dict[str, int] = field(default_factory=dict)  # of those; at most ENDLESS_MS
 
 
 @dataclass(frozen=True, slots=True)

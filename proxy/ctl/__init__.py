@@ -4,17 +4,25 @@ from typing import Any
 
 import click
 
+from proxy.ctl.by_hand import eject, uneject
 from proxy.ctl.dev_certs import dev_certs
 from proxy.ctl.ejections import list_ejections
+from proxy.ctl.explain import tell_why
 from proxy.ctl.fleet_store import FleetStore, fleet_options
 from proxy.ctl.hbone_get import hbone_get
+from proxy.ctl.history import tell_history
+from proxy.ctl.source import Fleet
 from proxy.version import __version__
 from state.access import Access
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @fleet_options
-@click.option("--admin", metavar="URL", help="A replica's admin pages. Not built in this version.")
+@click.option(
+    "--admin",
+    metavar="URL",
+    help="Ask a replica by its admin pages (http://127.0.0.1:15000), not Redis; it adds what it knows by itself.",
+)
 @click.version_option(__version__, prog_name="waypointctl", message="%(prog)s %(version)s")
 @click.pass_context
 def main(context: click.Context, /, admin: str | None, redis_prefix: str, **access: str) -> None:
@@ -24,23 +32,22 @@ def main(context: click.Context, /, admin: str | None, redis_prefix: str, **acce
     Examples:
       waypointctl --redis redis://127.0.0.1:6379 ejections
       waypointctl --redis redis+sentinel://s1,s2,s3/fleet --redis-password-file password ejections
+      waypointctl eject httpbin/in-ambient:8000 10.10.0.16:8080 --for 10m --why 'disk full'
+      waypointctl uneject httpbin/in-ambient:8000 10.10.0.16:8080
+      waypointctl explain httpbin/in-ambient:8000 10.10.0.16:8080
+      waypointctl history --follow
+      waypointctl --admin http://127.0.0.1:15000 explain httpbin/in-ambient:8000
       waypointctl dev-certs certs
       waypointctl hbone-get 127.0.0.1:15008 in-ambient.httpbin:8000 /hostname --tls-dir certs/client
     """
-    if admin is not None:
-        raise click.UsageError("--admin is not built in this version")
-    context.obj = FleetStore(Access(**access), redis_prefix)
+    context.obj = Fleet(FleetStore(Access(**access), redis_prefix), admin)
 
 
-for _command in (list_ejections, dev_certs, hbone_get):
+for _command in (list_ejections, eject, uneject, tell_history, tell_why, dev_certs, hbone_get):
     main.add_command(_command)
 
 LATER = {
     "get": "endpoints, services, destinationrules, gateways as the replica sees them",
-    "eject": "take an endpoint out by hand",
-    "uneject": "put an endpoint back",
-    "history": "what was ejected, when and why",
-    "explain": "why an endpoint is in or out",
     "top": "live numbers",
     "doctor": "look for what commonly goes wrong",
 }

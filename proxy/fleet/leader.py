@@ -231,7 +231,9 @@ class Leader:
             for slot in over:
                 self._ejections.expire(group, group.by_slot[slot], self._now_ms())
                 self._reporter.resume(group)
+                self._settling.ends(group, self._now_ms())
             if soonest >= 0:
+                self._settling.ends(group, self._now_ms() + soonest)
                 self._adopt_holds(group)
                 pause = min(pause, soonest)
         return pause

@@ -3,11 +3,12 @@
 The request path has its own, compiled objects (relay/cluster.pyx); these are made from the same part of a snapshot.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from proxy.observe.outlier_log import duration
+from state.keys import word
 from state.run import Run
 from state.store import MIN_RUN_MS, Batch, Policy
 
@@ -60,15 +61,16 @@ def group_of(body: Mapping[str, Any]) -> Group | None:
         slot=body["slot"],
         policy=policy,
         own_policy=replace(policy, min_run_ms=0, local_origin_quorum=1),
-        rule=_rule(policy, body["destination_rule"]),
+        rule=_rule(policy, body["destination_rule"], members.values()),
         members=members,
         by_slot=by_slot,
         slots=tuple(by_slot),
     )
 
 
-def _rule(policy: Policy, source: str) -> str:
-    """Words of the form `name=value`, as in all the fleet's texts."""
+def _rule(policy: Policy, source: str, members: Iterable[Member]) -> str:
+    """Words of the form `name=value`, as in all the fleet's texts; state/rule.py reads them back."""
+    addresses = (f"{member.address}/{word(member.workload)}".replace(",", "%2C") for member in members)
     words = {
         "consecutive_5xx": policy.consecutive_5xx,
         "interval": duration(policy.interval_ms),
@@ -78,6 +80,7 @@ def _rule(policy: Policy, source: str) -> str:
         "local_origin_quorum": policy.local_origin_quorum,
         "recovery": "probe" if policy.probe else "full",
         "destination_rule": source,
+        "addresses": ",".join(addresses),
     }
     return " ".join(f"{name}={value}" for name, value in words.items())
 

@@ -1,8 +1,9 @@
 """When the leader looks at a cluster, and whether there is anything to settle (differences.py settles it).
 
 A look is one MGET (version, epoch, eject keys); everything is read only when that, or a new snapshot, tells of a
-change. All numbers of an answer are as old as its question; whoever knew something newer keeps it. Whether Redis has
-lost data is told by what was known before it was asked: another epoch, or a version that has not got so far.
+change, or it is due all the same (due.py). All numbers of an answer are as old as its question; whoever knew something
+newer keeps it. Whether Redis has lost data is told by what was known before it was asked: another epoch, or a version
+that has not got so far.
 """
 
 import logging
@@ -11,6 +12,7 @@ from typing import Any
 
 from proxy.fleet.budget import BUDGET_MS, within
 from proxy.fleet.differences import Differences
+from proxy.fleet.due import Due
 from proxy.fleet.ejections import Ejections
 from proxy.fleet.known import merged
 from proxy.fleet.members import Group, Member
@@ -55,6 +57,7 @@ class Settling:
         self._synced: dict[str, Group] = {}  # cluster -> the group as it was when all of it was read
         self._apart: dict[str, dict[str, int]] = {}  # cluster -> endpoint -> generation in which Redis rightly differs
         self._offers: dict[str, int] = {}  # cluster whose data Redis has lost -> when it is offered again
+        self._due = Due()
         self._told: set[str] = set()  # clusters whose unusable keys have been named
 
     def begin(self, alone_before: bool) -> None:
@@ -71,15 +74,21 @@ class Settling:
                 each.pop(name, None)
             self._differences.forget(name)
             self._told.discard(name)
+        self._due.retain(self._groups)
 
     def due_ms(self, group: Group, interval_ms: int) -> int:
         """When the cluster is to be looked at next, monotonic ms; 0: at once."""
         if self._synced.get(group.name) is not group or group.name not in self._looked:
             return 0
-        if self._scoreboard.alone(group.slot) and group.name not in self._told:
-            return 0
         due = self._looked[group.name] + interval_ms
-        return min(due, self._offers.get(group.name, due))
+        if self._scoreboard.alone(group.slot):
+            return due if group.name in self._told else 0
+        return min(due, self._offers.get(group.name, due), self._due.at(group.name))
+
+    def ends(self, group: Group, at_ms: int) -> None:
+        """An ejection will end, or has ended, at that time: everything is read soon after, so that the stream says
+        so."""
+        self._due.ends(group.name, at_ms)
 
     def look_at_once(self, group: Group) -> None:
         """Do not wait for its time."""
@@ -105,14 +114,17 @@ class Settling:
             self._forget_removed(group)
             self._sync(group)
             return
+        if self._now_ms() >= self._due.at(group.name):
+            self._sync(group)
+            return
         asked_ms = self._now_ms()
         with within(BUDGET_MS):
             glance = self._store.glance(group.name, list(group.members))
         self._looked[group.name] = asked_ms
-        if self._differs(group, glance):
+        if self._differs(group, glance, asked_ms):
             self._sync(group)
 
-    def _differs(self, group: Group, glance: Glance) -> bool:
+    def _differs(self, group: Group, glance: Glance, asked_ms: int) -> bool:
         """Whether the look shows anything but what the scoreboard has."""
         if (glance.version, glance.epoch) != self._scoreboard.fleet_version(group.slot):
             return True
@@ -122,8 +134,10 @@ class Settling:
         states = {member: self._ejections.state(member) for member in group.members.values()}
         if any(not states[member].held for member in states if member.slot in own):
             return True  # this replica's own decision, and nobody knows
+        own_ends = {member.address: state.ejected_until_ms for member, state in states.items() if state.shared}
+        moved = self._due.moved(group.name, glance, asked_ms, own_ends)
         apart = self._apart.get(group.name, {})
-        return any(
+        return moved or any(
             (member.address in glance.ejected) != state.shared and apart.get(member.address) != state.generation
             for member, state in states.items()
         )
@@ -192,7 +206,9 @@ class Settling:
                     self._store.sync(group.name, endpoints[at : at + SYNC_ENDPOINTS], version, epoch, group.rule)
                 )
         self._looked[group.name], self._synced[group.name] = asked_ms, group
-        return asked_ms, merged(views)
+        view = merged(views)
+        self._due.read(group.name, view, asked_ms)
+        return asked_ms, view
 
     def _is_time_to_offer(self, name: str) -> bool:
         """The fleet need not offer all at once; what one replica has offered, the others find when they look."""

@@ -22,6 +22,8 @@ class Event:
 
 Line = Callable[[Event], None]
 
+ENDLESS_MS = 315_360_000_000
+
 REASONS = {
     "consecutive_5xx": "consecutive 5xx",
     "probe_failed": "a failed probe",
@@ -36,7 +38,7 @@ def ejecting(
     """An endpoint is out."""
     return Event(
         "warn",
-        f"ejecting endpoint due to {REASONS.get(reason, reason)}",
+        f"ejecting endpoint due to {REASONS.get(reason, reason).replace('=', '?')}",  # a hand's words are no fields
         (
             ("endpoint", endpoint),
             ("workload", workload),
@@ -78,7 +80,9 @@ def overflow(
 
 
 def duration(ms: int) -> str:
-    """30s, 1.5s, 500ms: seconds as Istio's users write them."""
+    """30s, 1.5s, 500ms: seconds as Istio's users write them; "forever" for what a hand has given no end."""
+    if ms >= ENDLESS_MS:
+        return "forever"
     if ms % 1000 and ms < 1000:
         return f"{ms}ms"
     return f"{ms / 1000:g}s" if ms % 1000 else f"{ms // 1000}s"

@@ -1,6 +1,8 @@
-"""A very small HTTP server for readiness and admin pages: one GET a connection, a few at a time, none for long.
+"""A very small HTTP server for readiness and admin pages: one request a connection, a few at a time, none for long.
 
-Not the data path: no keep-alive, no bodies. Runs on gevent; the caller has patched the process.
+Not the data path: no keep-alive. Pages are looked at with GET; actions are POSTs of a small JSON object, which no web
+page can send: that needs a content type that browsers ask leave for, and they say where they come from (Origin).
+Runs on gevent; the caller has patched the process.
 """
 
 import json
@@ -9,6 +11,7 @@ import socket
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qsl
 
 import gevent
 from gevent.pool import Pool
@@ -22,17 +25,29 @@ PATIENCE_S = 2.0
 """How long one request and its answer may take."""
 MAX_CONNECTIONS = 64
 MAX_HEAD = 8192
+MAX_BODY = 8192
 
 Answer = tuple[int, str, bytes]
 """Status, content type, body."""
 Page = Callable[[], Answer]
+Query = Callable[[Mapping[str, str]], Answer]
+"""A page that is told what stands after the `?`."""
+Action = Callable[[Mapping[str, Any]], Answer]
+"""What is done with the JSON object that was sent."""
 
 
 class PageServer:
-    """Serves `pages` by path."""
+    """Serves by path: `pages` and `queries` for GET, `actions` for POST."""
 
-    def __init__(self, pages: Mapping[str, Page]) -> None:
+    def __init__(
+        self,
+        pages: Mapping[str, Page],
+        queries: Mapping[str, Query] | None = None,
+        actions: Mapping[str, Action] | None = None,
+    ) -> None:
         self._pages = pages
+        self._queries = queries or {}
+        self._actions = actions or {}
         self._server: StreamServer | None = None
 
     def start(self, address: str) -> str:
@@ -54,40 +69,81 @@ class PageServer:
     def _serve(self, sock: socket.socket, _: object) -> None:
         try:
             with gevent.Timeout(PATIENCE_S, False):
-                head = _read_head(sock)
+                head, rest = _read_head(sock)
                 if head:
-                    sock.sendall(self._answer(head))
+                    sock.sendall(self._answer(sock, head, rest))
         except OSError:
             log.debug("a client of the status or admin port went away")
         finally:
             sock.close()
 
-    def _answer(self, head: bytes) -> bytes:
-        words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+    def _answer(self, sock: socket.socket, head: bytes, rest: bytes) -> bytes:
+        lines = head.decode("latin-1").split("\r\n")
+        words = lines[0].split(" ")
         if len(words) != 3 or not words[2].startswith("HTTP/1."):
             return _response(plain(400, "this is not HTTP/1.1"), "GET")
         method, target, _ = words
-        if method not in ("GET", "HEAD"):
-            return _response(plain(405, "only GET and HEAD are answered here"), method)
-        page = self._pages.get(target.partition("?")[0])
-        if page is None:
-            return _response(plain(404, "no such page; there is " + " ".join(self._pages)), method)
         try:
-            return _response(page(), method)
+            if method == "POST":
+                return _response(self._act(sock, target, _fields(lines[1:]), rest), method)
+            return _response(self._show(method, target), method)
         except Exception:  # a page that fails must not take readiness with it
             log.exception("%s failed", target)
             return _response(plain(500, "failed; see the log"), method)
 
+    def _show(self, method: str, target: str) -> Answer:
+        path, _, query = target.partition("?")
+        if method not in ("GET", "HEAD") or path in self._actions:
+            return plain(405, f"{path} is not for {method}")
+        if path in self._pages:
+            return self._pages[path]()
+        if path in self._queries:
+            return self._queries[path](dict(parse_qsl(query)))
+        return plain(404, "no such page; there is " + " ".join([*self._pages, *self._queries]))
 
-def _read_head(sock: socket.socket) -> bytes:
-    """Up to the empty line; empty when the client left before, or sent too much."""
-    head = b""
-    while b"\r\n\r\n" not in head:
+    def _act(self, sock: socket.socket, path: str, fields: Mapping[str, str], rest: bytes) -> Answer:
+        action = self._actions.get(path)
+        if action is None:
+            there_is = f"; there is {' '.join(self._actions)}" if self._actions else ""
+            return plain(405 if path in {*self._pages, *self._queries} else 404, f"POST is not for {path}{there_is}")
+        if "origin" in fields or fields.get("content-type", "").partition(";")[0].strip() != "application/json":
+            return plain(403, "send content-type: application/json, and not from a web page")
+        length = fields.get("content-length", "")
+        if not (length.isascii() and length.isdigit()) or int(length) > MAX_BODY:
+            return plain(413, f"send a content-length of at most {MAX_BODY}")
+        order = _object(_read_body(sock, rest, int(length)))
+        return plain(400, "the body must be a JSON object") if order is None else action(order)
+
+
+def _read_head(sock: socket.socket) -> tuple[bytes, bytes]:
+    """Up to the empty line, and what has come after it; empty when the client left before, or sent too much."""
+    data = b""
+    while b"\r\n\r\n" not in data:
         more = sock.recv(MAX_HEAD)
-        if not more or len(head) > MAX_HEAD:
-            return b""
-        head += more
-    return head
+        if not more or len(data) > MAX_HEAD:
+            return b"", b""
+        data += more
+    head, _, rest = data.partition(b"\r\n\r\n")
+    return head, rest
+
+
+def _read_body(sock: socket.socket, body: bytes, length: int) -> bytes:
+    while len(body) < length and (more := sock.recv(MAX_BODY)):
+        body += more
+    return body[:length]
+
+
+def _fields(lines: list[str]) -> dict[str, str]:
+    pairs = (line.partition(":") for line in lines)
+    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _response(answer: Answer, method: str) -> bytes:

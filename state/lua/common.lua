@@ -8,6 +8,7 @@ local LOG_ENTRIES = 200
 local OVERFLOW_LOG_MS = 60000    -- an endpoint's overflows are logged at most this often
 local MAX_EJECTION_MS = 300000   -- Envoy's max_ejection_time
 local FOREVER_MS = 4102444800000 -- an eject key without expiry: until the year 2100
+local ENDLESS_MS = 315360000000  -- an ejection that is longer has no end
 local SLACK_MS = 100             -- TIME and the clock that expires keys may differ a little inside a script
 local PROBE_AWAITED_MS = 600000  -- with recovery by probe, an endpoint nobody probes is back so long after its time
 local EVIDENCE = 8               -- so many of the last failures of a run are kept
@@ -33,6 +34,7 @@ local function whole(value)  -- tostring would write 1.7e+12
 end
 
 local function seconds(ms)
+  if ms >= ENDLESS_MS then return 'forever' end
   return (string.format('%.3f', ms / 1000):gsub('%.?0+$', '', 1)) .. 's'
 end
 
@@ -101,14 +103,15 @@ local function publish(kind, r, at_version, why)
   }, ' '))
 end
 
--- `evidence`: the failures that are the reason, '' for what has none.
-local function log(kind, r, why, by, evidence)
+-- `evidence`: the failures that are the reason, '' for none. `reason`: what the hand that did it said.
+local function log(kind, r, why, by, evidence, reason)
   local entry = {
     'kind', kind, 'endpoint', r.endpoint, 'workload', r.workload, 'why', why, 'consecutive_5xx', whole(r.consecutive_5xx),
     'ejections', whole(r.ejections), 'backoff', whole(r.backoff), 'ejection_time', seconds(r.ejection_ms),
     'generation', whole(r.generation), 'by', by,
   }
   if evidence and evidence ~= '' then entry[#entry + 1], entry[#entry + 2] = 'evidence', evidence end
+  if reason and reason ~= '' and reason ~= 'by_hand' then entry[#entry + 1], entry[#entry + 2] = 'reason', reason end
   redis.call('XADD', LOG_KEY, 'MAXLEN', '~', whole(LOG_ENTRIES), '*', unpack(entry))
 end
 
@@ -138,7 +141,11 @@ end
 
 -- Absolute expiry, so that the key and r.ejected_until_ms end in the same millisecond.
 local function write_eject_key(r)
-  redis.call('SET', r.eject_key, eject_key_text(r), 'PXAT', whole(r.ejected_until_ms))
+  if r.ejected_until_ms >= FOREVER_MS then
+    redis.call('SET', r.eject_key, eject_key_text(r))
+  else
+    redis.call('SET', r.eject_key, eject_key_text(r), 'PXAT', whole(r.ejected_until_ms))
+  end
 end
 
 local function mark_unejected(r)
@@ -154,12 +161,12 @@ local function expired(r)
 end
 
 -- Back before its time.
-local function lifted(r, kind, why, by)
+local function lifted(r, kind, why, by, reason)
   mark_unejected(r)
   r.unejected_at_ms = now
   save(r)
   announce('uneject', r, kind == 'by_hand' and 'by_hand' or why)
-  log(kind, r, why, by)
+  log(kind, r, why, by, '', reason)
 end
 
 -- Somebody wrote the eject key. If it is our own text, only the hash was lost; else old evidence is fenced by a new generation.
@@ -183,7 +190,7 @@ local function adopt(r)
     r.probe_at_ms = now + r.ejection_ms
   end
   mark_ejected(r)
-  if not ours then log('by_hand', r, 'ejected', r.by) end
+  if not ours then log('by_hand', r, 'ejected', r.by, '', r.reason) end
 end
 
 local function changed_by_hand(r)

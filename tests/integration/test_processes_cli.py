@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 import redis_rig
+import rig
 
 from proxy.version import __version__
 from state.access import Access
 from state.connect import connect
 from state.keys import Keys
 from state.redis_store import RedisStore
+from state.run import Run
 from state.store import Batch, Policy
 
 ROOT = Path(__file__).parents[2]
@@ -88,6 +90,14 @@ def test_check_tells_every_fault(tmp_path):
     assert run("waypointd", "--manifests", str(tmp_path), "--check", "-w", "x")[0] == 1
 
 
+def test_check_says_that_a_rule_never_ejects():
+    with rig.endpoints(3) as members, rig.manifests_for(members, maxEjectionPercent=33) as (manifests, _):
+        status, text, _ = run("waypointd", "--manifests", str(manifests.path), "--check")
+    assert status == 0
+    assert "maxEjectionPercent: never ejects: 33 % of 3 endpoints of httpbin/in-ambient:8000 is 0" in text
+    assert "set maxEjectionPercent to at least 34" in text
+
+
 def test_the_environment_sets_flags_too(tmp_path):
     (tmp_path / "a.yaml").write_text("kind: Namespace\napiVersion: v1\nmetadata: {name: a}\n")
     status, text, _ = run("waypointd", "--check", env={"WAYPOINT_MANIFESTS": str(tmp_path)})
@@ -115,7 +125,7 @@ def test_another_package_of_our_name_is_refused(tmp_path, program):
 
 def test_ejections_are_listed(valkey):
     store = RedisStore(connect(Access(valkey.url), 5))
-    batch = Batch("httpbin/in-ambient:8000", "10.0.0.1:8080", "pod-1", 0, 3, False, 3, 3, 503, "replica-1")
+    batch = Batch("httpbin/in-ambient:8000", "10.0.0.1:8080", "pod-1", 0, Run.of_failures(3), 503, "replica-1")
     assert store.report(batch, Policy(3, 10_000, 30_000, 50, 3)).outcome == "ejected"
     store._client.set(Keys("waypoint", "httpbin/other:80").eject("10.0.0.2:80"), "testing", px=60_000)
     store._client.set(Keys("other", "httpbin/other:80").eject("10.0.0.3:80"), "testing", px=60_000)
@@ -159,7 +169,7 @@ def test_ejections_of_a_cluster_and_behind_a_password(tmp_path):
         assert f"--redis-password-file {password}: No such file or directory" in errors
 
 
-@pytest.mark.parametrize("command", ["get", "eject", "uneject", "history", "explain", "top", "doctor"])
+@pytest.mark.parametrize("command", ["get", "top", "doctor"])
 def test_what_waypointctl_will_do_one_day(command):
     status, _, errors = run("waypointctl", command, "something", "--for", "10m")
     assert status == 2

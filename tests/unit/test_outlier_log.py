@@ -39,7 +39,7 @@ def test_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ms", "text"), [(30_000, "30s"), (1500, "1.5s"), (500, "500ms"), (300_000, "300s"), (0, "0s")]
+    ("ms", "text"), [(30_000, "30s"), (1500, "1.5s"), (500, "500ms"), (300_000, "300s"), (0, "0s"), (10**12, "forever")]
 )
 def test_durations(ms: int, text: str) -> None:
     assert lines.duration(ms) == text
@@ -51,3 +51,9 @@ def test_a_hand_cannot_write_lines_of_its_own(hostile: str) -> None:
     assert b"\n" not in line
     assert b"\x1b" not in line
     assert line.count(b"by=") == 1
+
+
+def test_a_hand_s_words_are_not_taken_for_fields() -> None:
+    event = lines.ejecting("1:2", "pod", 0, 0, "c", "alice", "disk full endpoint=9:9")
+    line = lines.text_line(event, WHEN).decode()
+    assert "due to disk full endpoint?9:9 endpoint=1:2 " in line

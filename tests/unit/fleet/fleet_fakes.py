@@ -76,6 +76,7 @@ class FakeStore:
         self.view = ClusterView(1, "e1", (), {}, {})
         self.claim = Claim(True)
         self.claims = 0
+        self.lefts: dict[str, int] = {}
         self.looks = 0
         self.syncs = 0
         self.meanwhile: Any = lambda: None
@@ -109,7 +110,8 @@ class FakeStore:
 
     def glance(self, cluster: str, endpoints: Any) -> Glance:
         self.looks += 1
-        return Glance(self.view.version, self.view.epoch, frozenset(e.endpoint for e in self.view.ejections))
+        out = frozenset(ejection.endpoint for ejection in self.view.ejections)
+        return Glance(self.view.version, self.view.epoch, out, self.lefts)
 
     def sync(self, cluster: str, endpoints: Any, version: int = 0, epoch: str = "", rule: str = "") -> ClusterView:
         self.syncs += 1

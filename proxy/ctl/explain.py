@@ -1,0 +1,165 @@
+"""`waypointctl explain`: why an endpoint is ejected, or is not. Changes nothing."""
+
+import json
+from collections.abc import Iterator
+
+import click
+
+from proxy.ctl.history import sentence
+from proxy.ctl.source import Fleet, asked
+from proxy.ctl.words import columns, moment, number, printable, span
+from state.explain import ClusterReport, FleetFacts, HereFacts, Report, as_json, cap
+
+# Longer is no time that somebody has set.
+ENDLESS_S = 315_360_000
+SEEN = 6  # failures shown
+
+
+@click.command("explain")
+@click.argument("cluster")
+@click.argument("endpoint", default="")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print it.")
+@click.pass_obj
+def tell_why(fleet: Fleet, cluster: str, endpoint: str, output: str) -> None:
+    """Say why ENDPOINT of CLUSTER is ejected, or is not; without ENDPOINT, each of the cluster's in short.
+
+    Redis tells what the fleet knows. With --admin the replica adds what it sees itself: whether it decides by itself
+    at the moment, suspects its own network, or has endpoints out that only it cannot reach.
+
+    \b
+    Examples:
+      waypointctl explain httpbin/in-ambient:8000 10.10.0.16:8080
+      waypointctl explain httpbin/in-ambient:8000
+      waypointctl --admin http://127.0.0.1:15000 explain httpbin/in-ambient:8000 -o json
+    """
+    with asked(fleet) as source:
+        found = source.explain(cluster, endpoint)
+    print(json.dumps(as_json(found), indent=2) if output == "json" else text(found, short=not endpoint))
+
+
+def text(found: ClusterReport, *, short: bool) -> str:
+    """The report in sentences."""
+    parts = [_paragraph(f"cluster {found.cluster}", _cluster(found))]
+    for report in found.reports:
+        name = f"{report.endpoint} ({report.workload})" if report.workload else report.endpoint
+        rows = _short(found, report) if short else _long(found, report)
+        parts.append(_paragraph(f"{name} {_state(report)}", rows))
+    return "\n\n".join(parts)
+
+
+def _paragraph(head: str, rows: Iterator[tuple[str, str]]) -> str:
+    return "\n".join([printable(head), *columns(("  " + name, printable(said)) for name, said in rows)])
+
+
+def _cluster(found: ClusterReport) -> Iterator[tuple[str, str]]:
+    if found.rule:
+        age = "" if found.rule_age_s is None else f", told {span(found.rule_age_s)} ago"
+        yield "rule", f"{found.rule} (DestinationRule {found.destination_rule or 'not known'}{age})"
+    elif not found.fault:
+        yield "rule", "no replica has told of any for a week: is the cluster served, with outlierDetection?"
+    if found.fault:
+        yield "fleet", f"not known: {found.fault}"
+    if found.listening is not None:
+        listen = "listens" if found.listening == 1 else "listen"
+        yield "fleet", f"{number(found.listening, 'replica')} {listen}; {found.ejected} of {found.endpoints} ejected"
+    if replica := found.replica:
+        since = f"for {span(replica.since_s)}"
+        mode = "decides with the fleet" if replica.mode == "shared" else "decides by itself"
+        why = f": {replica.why}" if replica.why else ""
+        trust = "suspects its own network, and tells nobody what it cannot reach"
+        yield "replica", f"{replica.name} {mode} {since}{why}" + (f"; it {trust}" if replica.suspects_itself else "")
+        if replica.rule and replica.rule != found.rule:
+            yield "", f"its rule: {replica.rule}"
+
+
+def _state(report: Report) -> str:
+    facts, here = report.fleet, report.here
+    if facts is None:
+        return "is ejected here" if here and here.ejected else "takes traffic here"
+    if not facts.ejected:
+        alone = here and here.ejected
+        return "takes traffic, but not of this replica" if alone else "takes traffic"
+    if facts.probe_in_s is not None:
+        turn = f", {facts.prober} has the turn" if facts.prober else ""
+        due = f"it may be probed in {span(facts.probe_in_s)}" if facts.probe_in_s > 0 else f"it awaits a probe{turn}"
+        return f"is ejected; {due}"
+    return f"is ejected, {_left(facts)}"
+
+
+def _left(facts: FleetFacts) -> str:
+    if facts.left_s is None:
+        return "until somebody unejects it"
+    whole = f" of {span(facts.ejection_s)}" if facts.ejection_s and facts.ejection_s < ENDLESS_S else ""
+    return f"{span(facts.left_s)}{whole} left"
+
+
+def _short(found: ClusterReport, report: Report) -> Iterator[tuple[str, str]]:
+    """One or two lines."""
+    if facts := report.fleet:
+        yield ("why", f"{facts.why}, by {facts.by}") if facts.ejected else ("run", _run(found, facts))
+    yield from _here(report.here)
+
+
+def _long(found: ClusterReport, report: Report) -> Iterator[tuple[str, str]]:
+    if facts := report.fleet:
+        if facts.ejected:
+            yield "why", f"{facts.why}, by {facts.by}"
+        else:
+            yield "run", _run(found, facts)
+        if facts.evidence:
+            yield "failures", "the last ones (status@replica/request id): " + " ".join(facts.evidence[-SEEN:])
+        elif facts.last_status:
+            yield "failures", f"last status {facts.last_status}"
+        if found.threshold:
+            yield "cap", cap(found.ejected, found.endpoints, found.max_ejection_percent, this_one=facts.ejected)
+            yield "backoff", _backoff(found, facts)
+            yield from _quorum(found, facts)
+            yield "recovery", _recovery(found)
+        if facts.overflows:
+            yield "overflows", f"{number(facts.overflows, 'time')} the cap has kept it in"
+    yield from _here(report.here)
+    for at, entry in enumerate(report.fleet.entries if report.fleet else ()):
+        yield "" if at else "history", f"{moment(entry.time_ms)} {entry.kind}: {sentence(entry)}"
+
+
+def _run(found: ClusterReport, facts: FleetFacts) -> str:
+    """2 of 3 consecutive failures since 1.2 s, seen by a, b"""
+    if not facts.failures:
+        of = f"; {found.threshold} in a row eject" if found.threshold else ""
+        return f"no failures since the last success{of}"
+    of = f" of {found.threshold}" if found.threshold else ""
+    since = "" if facts.run_age_s is None else f" since {span(facts.run_age_s)}"
+    return f"{facts.failures}{of} consecutive failures{since}, seen by {', '.join(facts.reporters) or 'nobody named'}"
+
+
+def _backoff(found: ClusterReport, facts: FleetFacts) -> str:
+    when = "one soon after this would last" if facts.ejected else "an ejection now would last"
+    so_far = f"ejected {number(facts.ejections, 'time')} so far" if facts.ejections else "never ejected"
+    if facts.next_ejection_s is None:
+        return so_far
+    product = f"baseEjectionTime {found.base_ejection_s:g} s x {facts.next_backoff}"
+    return f"{so_far}; {when} {facts.next_ejection_s:g} s ({product}, at most 300 s or the base)"
+
+
+def _quorum(found: ClusterReport, facts: FleetFacts) -> Iterator[tuple[str, str]]:
+    if found.quorum > 1:
+        seen = f"{number(len(facts.local_reporters), 'replica')} of {found.quorum}"
+        yield "quorum", f"{facts.local_failures} failures of the run are of local origin (no answer), seen by {seen}"
+
+
+def _recovery(found: ClusterReport) -> str:
+    return "by one request that succeeds (probe)" if found.probe else "full, when the time is over"
+
+
+def _here(here: HereFacts | None) -> Iterator[tuple[str, str]]:
+    """What the replica that was asked sees otherwise."""
+    if here is None:
+        return
+    if here.private:
+        yield "here", "ejected for this replica only, which cannot reach it (unreachable_from_here)"
+    elif here.only_here:
+        yield "here", "ejected by this replica's own decision, which the fleet does not know (yet)"
+    elif here.ejected:
+        yield "here", "ejected in this replica too" if here.left_s is None else f"ejected, {span(here.left_s)} left"
+    if here.failures:
+        yield "here", f"{number(here.failures, 'failure')} in a row seen by this replica"

@@ -1,0 +1,107 @@
+"""`waypointctl history`: what happened to endpoints, when, why and by whom, out of the fleet's streams."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import click
+
+from proxy.ctl.source import Fleet, Source, asked
+from proxy.ctl.words import columns, moment, printable
+from state.history import Entry
+
+FOLLOW_S = 0.5
+# Entries of several streams are not written in the order of their times to the millisecond.
+OVERLAP_MS = 5000
+MOST = 1000
+
+RETURNS = {
+    "expired": "back, its time was over",
+    "probe_succeeded": "back, a probe succeeded",
+    "removed": "forgotten, it left the cluster",
+    "max_ejection_percent": "back, older ejections have used up maxEjectionPercent",
+}
+
+
+@click.command("history")
+@click.argument("cluster", default="")
+@click.option("--endpoint", default="", metavar="IP:PORT", help="Only this endpoint.")
+@click.option("-n", "limit", type=click.IntRange(1, MOST), default=20, show_default=True, help="So many of the newest.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what happens, until interrupted.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="json: one object a line.")
+@click.pass_obj
+def tell_history(fleet: Fleet, cluster: str, endpoint: str, limit: int, follow: bool, output: str) -> None:
+    """Print what happened to the endpoints of CLUSTER, or of all, oldest first. The fleet keeps some 200 entries a
+    cluster.
+
+    \b
+    Examples:
+      waypointctl history
+      waypointctl history httpbin/in-ambient:8000 --endpoint 10.10.0.16:8080 -n 5
+      waypointctl history --follow -o json
+    """
+    with asked(fleet) as source:
+        entries = source.history(cluster, endpoint, limit)
+        _print(entries, output)
+        if not entries and not follow and output == "text":
+            print("nothing has happened lately")
+        if follow:
+            for entry in followed(source, cluster, endpoint, entries):
+                _print([entry], output)
+
+
+def followed(source: Source, cluster: str, endpoint: str, entries: list[Entry]) -> Iterator[Entry]:
+    """What comes after these, for ever."""
+    newest = max((entry.time_ms for entry in entries), default=0)
+    seen = {(entry.cluster, entry.id) for entry in entries}
+    older = newest  # what is not among the entries and not newer either was not asked for
+    while True:
+        time.sleep(FOLLOW_S)
+        more = source.history(cluster, endpoint, MOST, max(1, older, newest - OVERLAP_MS))
+        yield from (entry for entry in more if (entry.cluster, entry.id) not in seen)
+        newest = max(newest, *(entry.time_ms for entry in more), 0)
+        seen = {(entry.cluster, entry.id) for entry in more}
+
+
+def _print(entries: list[Entry], output: str) -> None:
+    for text in [json.dumps(asdict(entry)) for entry in entries] if output == "json" else lines(entries):
+        print(text, flush=True)
+
+
+def lines(entries: list[Entry]) -> list[str]:
+    """One for each, in columns."""
+    rows = [
+        (moment(each.time_ms), each.kind, each.cluster, each.endpoint, each.workload or "-", sentence(each))
+        for each in entries
+    ]
+    return columns([tuple(map(printable, row)) for row in rows])
+
+
+def sentence(entry: Entry) -> str:
+    """What happened, why, by whom."""
+    run = f"{entry.consecutive_5xx} consecutive failures"
+    out = "out until unejected" if entry.ejection_time == "forever" else f"out for {entry.ejection_time}"
+    match entry.kind:
+        case "eject":
+            causes = {
+                "consecutive_5xx": run,
+                "probe_failed": "a probe failed",
+                "offered": f"{run} while Redis was away",
+            }
+            counts = f"ejections={entry.ejections} backoff={entry.backoff}"
+            return f"{out} after {causes.get(entry.why, entry.why)}, by {entry.by} ({counts}){_failures(entry)}"
+        case "uneject" if entry.why == "new_workload":
+            return f"forgotten, another workload has the address: {entry.by}"
+        case "uneject":
+            by = f", by {entry.by}" if entry.why == "probe_succeeded" else ""
+            return RETURNS.get(entry.why, f"back: {entry.why}") + by
+        case "overflow":
+            return f"stays in after {run}, maxEjectionPercent leaves no room, by {entry.by}{_failures(entry)}"
+        case _:
+            what = {"ejected": out, "changed": f"changed: {out}", "unejected": "put back"}.get(entry.why, entry.why)
+            return f"{what} by {entry.by}" + (f": {entry.reason}" if entry.reason else "")
+
+
+def _failures(entry: Entry) -> str:
+    return f": {' '.join(entry.evidence)}" if entry.evidence else ""

@@ -1,0 +1,61 @@
+"""Where the commands about ejections get their answers: Redis itself, or a replica that is asked by its admin pages."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from proxy.ctl.admin_source import AdminSource
+from proxy.ctl.common import fail
+from proxy.ctl.fleet_store import FleetStore
+from proxy.setting_kinds import masked_url
+from state.explain import ClusterReport
+from state.history import Entry
+from state.operator import Done, Operator, Order
+from state.sight import Out
+from state.store import StoreUnavailable
+from state.viewer import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Where the options say that it is: in Redis, or, with `admin`, what a replica's admin pages tell of it."""
+
+    store: FleetStore
+    admin: str | None = None
+
+
+class Source(Protocol):
+    """What can be asked and ordered; see state.viewer and state.operator."""
+
+    def ejections(self) -> list[Out]:
+        """Everything that is out."""
+
+    def history(self, cluster: str = "", endpoint: str = "", limit: int = 20, since_ms: int = 0) -> list[Entry]:
+        """What happened, oldest first."""
+
+    def explain(self, cluster: str, endpoint: str = "") -> ClusterReport:
+        """Why endpoints are in or out."""
+
+    def eject(self, order: Order) -> Done:
+        """Take an endpoint out."""
+
+    def uneject(self, order: Order) -> Done:
+        """Put it back."""
+
+
+@contextmanager
+def asked(fleet: Fleet) -> Iterator[Source]:
+    """The source for the length of the block; what goes wrong in it is said, and ends the program."""
+    try:
+        if fleet.admin is not None:
+            yield AdminSource.at(fleet.admin)
+        else:
+            with fleet.store.client() as client:
+                yield Operator(client, fleet.store.prefix)
+    except Refused as fault:
+        fail(str(fault))
+    except StoreUnavailable as fault:
+        place = "" if fleet.admin is not None else f"{masked_url(fleet.store.access.redis)}: "
+        remedy = "" if fleet.admin is not None else "; is that where the fleet keeps its ejections (--redis)?"
+        fail(f"{place}{fault}{remedy}")

@@ -1,0 +1,165 @@
+"""The door to the store for operators, in the controller: what the fleet knows, with what this replica knows besides.
+
+Values are lists and dictionaries, fit for JSON. While Redis is away looking goes on with this replica's own view, and
+nothing is changed.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from proxy.fleet.ejections import PRIVATELY
+from proxy.fleet.members import Group, Member, group_of
+from proxy.scoreboard import OutlierState, Scoreboard
+from state.access import Access
+from state.connect import connect
+from state.explain import ClusterReport, HereFacts, Replica, Report, as_json, cluster_report, with_replica
+from state.operator import Operator, Order
+from state.rule import parse
+from state.sight import Out
+from state.store import CONSECUTIVE_5XX, ENDLESS_MS, StoreUnavailable
+from state.viewer import Refused
+
+__all__ = ["OperatorDoor", "Refused", "StoreUnavailable"]
+
+TIMEOUT_SECONDS = 0.5
+
+
+class OperatorDoor:
+    """One replica's. `clusters` gives the snapshot's, by name; `started` is the replica's, in monotonic seconds.
+
+    What is asked may be Refused; what is to be changed may meet StoreUnavailable.
+    """
+
+    def __init__(
+        self,
+        scoreboard: Scoreboard,
+        replica: str,
+        access: Access,
+        prefix: str,
+        clusters: Callable[[], Mapping[str, Mapping[str, Any]]],
+        started: float,
+    ) -> None:
+        self._scoreboard = scoreboard
+        self._replica = replica
+        self._clusters = clusters
+        self._started = started
+        self._operator = Operator(connect(access, TIMEOUT_SECONDS), prefix, self._directory)
+
+    def _groups(self) -> dict[str, Group]:
+        made = map(group_of, self._clusters().values())
+        return {group.name: group for group in made if group is not None}
+
+    def _directory(self) -> dict[str, dict[str, str]]:
+        return {
+            name: {address: member.workload for address, member in group.members.items()}
+            for name, group in self._groups().items()
+        }
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def ejections(self) -> dict[str, Any]:
+        """What is out for the fleet, and what is out here besides. `fault`: why the fleet's is not known."""
+        fault, out = "", []
+        try:
+            out = self._operator.ejections()
+        except StoreUnavailable as error:
+            fault = str(error)
+        known = {(each.cluster, each.endpoint) for each in out}
+        out += [each for each in self._own(bool(fault)) if (each.cluster, each.endpoint) not in known]
+        return {"replica": self._replica, "fault": fault, "ejections": [asdict(each) for each in out]}
+
+    def _own(self, all_of_them: bool) -> Iterator[Out]:
+        """What the scoreboard has out; of what is the fleet's, only Redis can say whether it still is."""
+        now_ms = time.monotonic_ns() // 1_000_000
+        for group in self._groups().values():
+            for member in group.members.values():
+                state = self._scoreboard.outlier_state(member.slot)
+                if state.ejected_until_ms > now_ms and (all_of_them or not state.shared):
+                    yield self._out(group, member, state, now_ms)
+
+    def _out(self, group: Group, member: Member, state: OutlierState, now_ms: int) -> Out:
+        left_ms = state.ejected_until_ms - now_ms
+        return Out(
+            cluster=group.name,
+            endpoint=member.address,
+            workload=member.workload,
+            why=PRIVATELY if state.private else f"{CONSECUTIVE_5XX}={state.run}" if state.run else "by_hand",
+            by="-" if state.shared else self._replica,
+            left_s=left_ms / 1000 if left_ms < ENDLESS_MS else None,
+            key="",
+            probe_in_s=max(0, state.probe_at_ms - now_ms) / 1000 if state.probe_at_ms else None,
+            only_here=not state.shared,
+        )
+
+    def history(self, cluster: str, endpoint: str, limit: int, since_ms: int) -> list[dict[str, Any]]:
+        """What happened, oldest first."""
+        return [asdict(each) for each in self._operator.history(cluster, endpoint, limit, since_ms)]
+
+    def explain(self, cluster: str, endpoint: str) -> dict[str, Any]:
+        """Why endpoints are in or out, for the fleet and here."""
+        try:
+            found = self._operator.explain(cluster, endpoint)
+        except StoreUnavailable as error:
+            found = self._explain_alone(cluster, endpoint, str(error))
+        group = self._groups().get(cluster)
+        here = {address: self._here(member) for address, member in group.members.items()} if group else {}
+        return as_json(with_replica(found, self._itself(group), here))
+
+    def _explain_alone(self, cluster: str, endpoint: str, fault: str) -> ClusterReport:
+        group = self._groups().get(cluster)
+        if group is None or endpoint not in ("", *group.members):
+            there_is = ", ".join(group.members if group else self._groups())
+            raise Refused(f"unknown {'endpoint' if group else 'cluster'}; there is: {there_is or 'none'}")
+        ejected = self._scoreboard.count_ejected(group.slots)
+        found = cluster_report(cluster, parse(group.rule), None, None, ejected, fault)
+        members = (group.members[endpoint],) if endpoint else group.members.values()
+        reports = tuple(Report(member.address, member.workload, None) for member in members)
+        return replace(found, reports=reports)
+
+    def _here(self, member: Member) -> HereFacts:
+        state, now_ms = self._scoreboard.outlier_state(member.slot), time.monotonic_ns() // 1_000_000
+        left_ms = max(0, state.ejected_until_ms - now_ms)
+        return HereFacts(
+            ejected=left_ms > 0,
+            left_s=left_ms / 1000 if left_ms < ENDLESS_MS else None,
+            only_here=left_ms > 0 and not state.shared,
+            private=left_ms > 0 and state.private,
+            failures=state.failures,
+            generation=state.generation,
+        )
+
+    def _itself(self, group: Group | None) -> Replica:
+        mode = self._scoreboard.mode()
+        return Replica(
+            name=self._replica,
+            mode="shared" if mode.shared else "local",
+            since_s=round(time.monotonic() - (mode.since_ms / 1000 or self._started), 1),
+            why="" if mode.shared else mode.reason or "Redis has not answered yet",
+            suspects_itself=self._scoreboard.suspects_itself,
+            rule=parse(group.rule).text if group else "",
+        )
+
+    # -- acting -------------------------------------------------------------------------------------------------------
+
+    def eject(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        """Take an endpoint out: cluster, endpoint, by, why, ejection_ms (0: until it is unejected)."""
+        return asdict(self._operator.eject(_order(order)))
+
+    def uneject(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        """Put an endpoint back: cluster, endpoint, by, why."""
+        return asdict(self._operator.uneject(_order(order)))
+
+
+def _order(given: Mapping[str, Any]) -> Order:
+    """Raises Refused for anything but the fields of an order, of their kinds."""
+    kinds = {"cluster": str, "endpoint": str, "by": str, "why": str, "ejection_ms": int}
+    for name, value in given.items():
+        if name not in kinds or type(value) is not kinds[name]:
+            kind = "a number" if kinds.get(name) is int else "text"
+            raise Refused(f"{name}: must be {kind}" if name in kinds else f"{name}: there is no such field")
+    missing = [name for name in ("cluster", "endpoint", "by") if not given.get(name)]
+    if missing:
+        raise Refused(f"missing: {', '.join(missing)}")
+    return Order(**given)

@@ -1,0 +1,63 @@
+"""What happened, as scripts wrote it into a cluster's stream (`log` in common.lua), read back. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from state.keys import text_of
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change. `kind`: "eject", "uneject", "overflow", "by_hand"; `why`: of an ejection the rule, of "by_hand" what
+    the hand did ("ejected", "unejected", "changed")."""
+
+    id: str  # in the cluster's stream
+    time_ms: int  # on the clock of Redis, since 1970
+    cluster: str
+    kind: str
+    endpoint: str
+    workload: str
+    why: str
+    by: str
+    reason: str  # what a hand said
+    consecutive_5xx: int  # the run that did it
+    ejections: int
+    backoff: int
+    ejection_time: str  # "30s", "forever"
+    generation: int
+    evidence: tuple[str, ...]  # the last failures, "status@replica/request-id"
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Its place in time among the entries of all clusters."""
+        return self.time_ms, _number(self.id.partition("-")[2])
+
+
+def entry(cluster: str, id: str, fields: Mapping[str, str]) -> Entry:
+    """The entry that stands in the stream; what is missing or no number reads as nothing."""
+    return Entry(
+        id=id,
+        time_ms=_number(id.partition("-")[0]),
+        cluster=cluster,
+        kind=fields.get("kind", ""),
+        endpoint=text_of(fields.get("endpoint", "")),
+        workload=text_of(fields.get("workload", "")),
+        why=text_of(fields.get("why", "")),
+        by=text_of(fields.get("by", "")),
+        reason=text_of(fields.get("reason", "")),
+        consecutive_5xx=_number(fields.get("consecutive_5xx", "")),
+        ejections=_number(fields.get("ejections", "")),
+        backoff=_number(fields.get("backoff", "")),
+        ejection_time=fields.get("ejection_time", ""),
+        generation=_number(fields.get("generation", "")),
+        evidence=evidence_of(fields.get("evidence", "")),
+    )
+
+
+def evidence_of(text: str) -> tuple[str, ...]:
+    """Failures as they are kept, separated by commas."""
+    return tuple(text_of(each) for each in text.split(",") if each)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
