@@ -210,7 +210,6 @@ def test_a_failure_is_counted_once_however_late_the_answer(valkey: Embedded, tmp
     ):
         victim = made.members[0]
         time.sleep(0.3)
-        reports = evalshas(made)
         way.delay = 0.15
         victim.status = 503
         while made.replicas[0].hostname() != "503":
@@ -219,7 +218,6 @@ def test_a_failure_is_counted_once_however_late_the_answer(valkey: Embedded, tmp
         wait_until(lambda: made.mode(0) == "local", 1, "given up")
         time.sleep(0.5)
         assert made.client.hget(key(victim, "endpoint"), "failures") == "1", "counted, as the answer would have said"
-        assert evalshas(made) == reports + 1
 
 
 CLOCKS = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
