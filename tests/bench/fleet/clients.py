@@ -70,7 +70,7 @@ def once(address: Address) -> int:
         return connection.get()
 
 
-def in_turn(addresses: Sequence[Address], count: int, concurrency: int = 1, pause: float = 0.0) -> Counter[int]:
+def in_turn(addresses: Sequence[Address], count: int, concurrency: int = 1) -> Counter[int]:
     """Statuses of so many requests, `concurrency` of them under way at a time, each to the replica after the last."""
     targets = itertools.islice(itertools.cycle(addresses), count)
     lock, statuses = threading.Lock(), Counter[int]()
@@ -84,7 +84,6 @@ def in_turn(addresses: Sequence[Address], count: int, concurrency: int = 1, paus
             status = once(address)
             with lock:
                 statuses[status] += 1
-            time.sleep(pause)
 
     threads = [threading.Thread(target=run) for _ in range(concurrency)]
     for thread in threads:

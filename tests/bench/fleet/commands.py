@@ -19,8 +19,8 @@ PHASES = (
 )
 HEALING_SECONDS = 1.5
 """After so long what was still to be reported of failures is: a second after the last overflow."""
-_OURS = {"info", "config|resetstat", "client|setinfo", "hello", "select"}
-"""Of this program, or of connections being made."""
+_SENT = ("evalsha", "eval", "mget", "subscribe", "unsubscribe", "ping", "script|load")
+"""What replicas send; the other commands are called by scripts, or are ours."""
 
 
 def measure(made: Endpoints, fleet: Waypoints) -> dict[str, Any]:
@@ -62,11 +62,11 @@ def _counted(made: Endpoints, fleet: Waypoints, seconds: float) -> dict[str, Any
     took = time.monotonic() - began
     used, served = cpu_seconds(fleet.server.pid) - cpu, made.board.served() - served
     stats = {name.removeprefix("cmdstat_"): row for name, row in fleet.client.info("commandstats").items()}
-    calls = Counter({name: row["calls"] for name, row in stats.items() if name not in _OURS})
+    calls = Counter({name: row["calls"] for name, row in stats.items()})
     scripts = calls["evalsha"]
     return {
         "requests_per_second": served / took,
-        "commands_per_second": _sent(calls) / took,
+        "commands_per_second": sum(calls[name] for name in _SENT) / took,
         "mgets_per_second": calls["mget"] / took,
         "reports_per_second": scripts / took,
         "publishes_per_second": calls["publish"] / took,
@@ -74,8 +74,3 @@ def _counted(made: Endpoints, fleet: Waypoints, seconds: float) -> dict[str, Any
         "usec_per_evalsha": stats["evalsha"]["usec_per_call"] if scripts else 0.0,
         "server_busy": used / took,
     }
-
-
-def _sent(calls: Counter[str]) -> int:
-    """Commands that replicas sent; what scripts call counts in `evalsha`."""
-    return sum(calls[name] for name in ("evalsha", "eval", "mget", "subscribe", "unsubscribe", "ping", "script|load"))

@@ -143,10 +143,12 @@ class Waypoints(Fleet):
         body["metadata"]["annotations"] = {"waypointd.io/recovery": recovery}
         self._manifests.put("rule", body)
         for number in self._running:
-            rig.wait_until(partial(self._has_interval, number, interval), 5, "the rule is in force")
+            rig.wait_until(partial(self._obeys, number, recovery == "probe", interval), 5, "the rule is in force")
 
-    def _has_interval(self, number: int, interval: str) -> bool:
-        return f"{self.page(number, 'clusters')[0]['outlier']['interval_ms'] // 1000}s" == interval
+    def _obeys(self, number: int, probe: bool, interval: str) -> bool:
+        outlier, info = self.page(number, "clusters")[0]["outlier"], self.page(number, "server_info")
+        taken = all(worker["snapshot"] == info["snapshot"] for worker in info["workers"])
+        return taken and outlier["probe"] == probe and f"{outlier['interval_ms'] // 1000}s" == interval
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from tests.bench.fleet.model import INTERVAL_SECONDS, REQUESTS_PER_SECOND, SATURATED, SHARDS
@@ -9,7 +10,7 @@ from tests.bench.fleet.model import INTERVAL_SECONDS, REQUESTS_PER_SECOND, SATUR
 Found = Mapping[str, Any]
 
 _ERRORS = (
-    ("sequential", "errors until out everywhere, one client after another"),
+    ("sequential", "errors until out everywhere, one client after another (median of 3)"),
     ("concurrent", "errors until out everywhere, 16 clients at a time (median of 3)"),
     ("restarted", "errors added by a restarted replica"),
     ("new", "errors added by a new replica"),
@@ -55,12 +56,20 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 def _errors(found: Found) -> str:
     sizes = list(next(iter(found.values())))
     rows = [
-        [what, name, *(f"{found[name][size][measure]:g}" for size in sizes)]
+        [what, name, *(_rounds(found[name][size][measure]) for size in sizes)]
         for measure, what in _ERRORS
         for name in found
         if measure in found[name][sizes[0]]
     ]
     return "### Errors that clients see\n\n" + _table(["", "", *(f"N = {size}" for size in sizes)], rows)
+
+
+def _rounds(errors: int | list[int]) -> str:
+    """One figure, or the median of several and, where they differ, from what to what."""
+    if isinstance(errors, int):
+        return str(errors)
+    least, most = min(errors), max(errors)
+    return f"{median(errors):g}" + (f" ({least} to {most})" if least < most else "")
 
 
 def _latency(found: Found) -> str:
