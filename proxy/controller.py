@@ -7,7 +7,9 @@ Messages: `proxy.channel`.
 from gevent import monkey
 
 if __name__ == "__main__":  # before anything that uses sockets is imported
-    monkey.patch_all()
+    # Not `os`: gevent's close waits for the loop's next turn, and until then the kernel accepts connections for nobody
+    # on a listening socket that was closed. Nobody forks here, which is what the rest of it, and `signal`, are for.
+    monkey.patch_all(os=False, signal=False)
 
 import argparse
 import logging

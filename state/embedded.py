@@ -22,6 +22,7 @@ from redis.retry import Retry
 HOST = "127.0.0.1"
 OPTIONS = (
     *("--save", ""),  # memory only
+    *("--dbfilename", "waypointd-embedded.rdb"),  # and nothing is read that happens to lie in the directory
     *("--appendonly", "no"),
     *("--maxmemory", "64mb"),
     *("--maxmemory-policy", "noeviction"),  # full is an error that is seen; an evicted ejection would not be

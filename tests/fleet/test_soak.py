@@ -28,7 +28,7 @@ GROWTH_MIB = 4.0
 GROWTH_DESCRIPTORS = 24  # the clients' connections, and as many to endpoints: other replicas may be down
 REDIS_GROWTH_MIB = 2.0
 STOPPING_SECONDS = 15.0  # so long after it was told to stop a replica may close connections, refuse and come back
-CLOSING_SECONDS = 1.0  # and so long until its listening sockets are closed: what connects meanwhile is reset
+CLOSING_SECONDS = 0.0
 
 
 @dataclass
