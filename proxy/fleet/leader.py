@@ -140,10 +140,10 @@ class Leader:
 
         Connecting may take its time; then Redis must be prompt, or it is not relied upon.
         """
-        with within(CONNECT_MS, "no connection"):
-            self._store.glance(next(iter(self._groups), "-"), [])
         for problem in self._preflight.problems():
             log.log(problem.level, "%s", problem.text)
+        with within(CONNECT_MS, "no connection"):
+            self._store.glance(next(iter(self._groups), "-"), [])
         subscription = self._store.subscribe(list(self._groups))
         try:
             self._settling.begin(alone_before=not self._scoreboard.shared_state)
