@@ -53,23 +53,34 @@ local function reset(r, workload)
 end
 
 local function read(r)
-  local flat = redis.call('HGETALL', r.hash_key)
+  local flat, stored = redis.call('HGETALL', r.hash_key), {}
+  for i = 1, #flat, 2 do stored[flat[i]] = flat[i + 1] end
   r.stored = {}
-  for i = 1, #flat, 2 do r.stored[flat[i]] = flat[i + 1] end
-  for _, name in ipairs(NUMBERS) do r[name] = number(r.stored[name]) end
-  for _, name in ipairs(WORDS) do r[name] = r.stored[name] or '' end
+  for i = 1, #NUMBERS do
+    local name = NUMBERS[i]
+    r[name] = number(stored[name])
+    r.stored[name] = r[name]
+  end
+  for i = 1, #WORDS do
+    local name = WORDS[i]
+    r[name] = stored[name] or ''
+    r.stored[name] = r[name]
+  end
 end
 
 -- Writes what has changed. A field that is missing reads as 0 or ''.
 local function save(r)
-  local flat = {}
-  local function keep(name, text, nothing)
-    if (r.stored[name] or nothing) == text then return end
-    r.stored[name] = text
-    flat[#flat + 1], flat[#flat + 2] = name, text
+  local flat, stored = {}, r.stored
+  for i = 1, #WORDS do
+    local name = WORDS[i]
+    if (stored[name] or '') ~= r[name] then flat[#flat + 1], flat[#flat + 2] = name, r[name] end
+    stored[name] = r[name]
   end
-  for _, name in ipairs(WORDS) do keep(name, r[name], '') end
-  for _, name in ipairs(NUMBERS) do keep(name, whole(r[name]), '0') end
+  for i = 1, #NUMBERS do
+    local name = NUMBERS[i]
+    if (stored[name] or 0) ~= r[name] then flat[#flat + 1], flat[#flat + 2] = name, whole(r[name]) end
+    stored[name] = r[name]
+  end
   if #flat > 0 then redis.call('HSET', r.hash_key, unpack(flat)) end
   redis.call('PEXPIREAT', r.hash_key, whole(math.max(now, r.ejected_until_ms) + IDLE_MS))
 end
@@ -301,10 +312,10 @@ end
 -- Adds the newest failures to those kept, or starts again with them.
 local function keep_evidence(r, more, fresh)
   if more == '' then return end
-  local all, last = {}, {}
-  for item in string.gmatch(fresh and more or r.evidence .. ',' .. more, '[^,]+') do all[#all + 1] = item end
-  for i = math.max(1, #all - EVIDENCE + 1), #all do last[#last + 1] = all[i] end
-  r.evidence = table.concat(last, ',')
+  local all = (fresh or r.evidence == '') and more or r.evidence .. ',' .. more
+  local _, commas = string.gsub(all, ',', '')
+  for _ = EVIDENCE, commas do all = string.sub(all, string.find(all, ',', 1, true) + 1) end
+  r.evidence = all
 end
 
 local function verdict(outcome, r, wait)
