@@ -47,8 +47,8 @@ PROBES = {
 DIRECT = ("eval", "evalsha", "script|load", "mget", "subscribe", "unsubscribe", "info")
 IN_CLUSTER = ("cluster|slots", "asking")
 WITH_DATABASE = ("select",)
-BY_HAND = ("scan",)
-"""For waypointctl."""
+BY_HAND = ("scan", "ttl", "xrevrange", "pubsub|numsub")
+"""For waypointctl and the admin pages."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import redis
 from state.access import Access
 from state.connect import connect
 from state.keys import Keys
+from state.operator import Operator, Order
 from state.preflight import Preflight
 from state.redis_store import RedisStore
 from state.run import FAILURE, LOCAL_FAILURE, SUCCESS, Run
@@ -111,6 +112,20 @@ def works(rig: Rig) -> None:
     assert rig.offer(generation=5).outcome == "ejected"
     rig.store.forget(CLUSTER, A, "pod-a")
     assert rig.ejected() == frozenset()
+    operate(rig)
+
+
+def operate(rig: Rig) -> None:
+    """What operators see and do."""
+    assert rig.client is not None
+    rig.store.sync(CLUSTER, [A, B], rule="consecutive_5xx=3 addresses=10.10.0.16:8080/pod-a")
+    operator, order = Operator(rig.client), Order(CLUSTER, A, "alice")
+    assert operator.eject(order).changed == "ejected"
+    assert rig.store.glance(CLUSTER, [A, B]).left_ms.keys() == {A}
+    assert [each.endpoint for each in operator.explain(CLUSTER).reports] == [A]
+    assert [each.endpoint for each in operator.ejections()] == [A]
+    assert operator.history(CLUSTER)[-1].by == "alice"
+    assert operator.uneject(order).changed == "unejected"
 
 
 def problems(access: Access) -> list[str]:

@@ -11,7 +11,6 @@ from rig import wait_until
 from state_rig import CLUSTER, KEYS, SEED, A, B, Rig, batch, opened, works
 
 from state.access import Access
-from state.operator import Operator, Order
 from state.redis_store import RedisStore
 from state.store import StoreUnavailable
 
@@ -41,18 +40,6 @@ def other(nodes: Nodes) -> Server:
 
 def test_every_script_keeps_to_one_slot(rig: Rig) -> None:
     works(rig)
-
-
-def test_what_operators_see_and_do(rig: Rig) -> None:
-    assert rig.client is not None
-    rig.store.sync(CLUSTER, [A, B], rule="consecutive_5xx=3 addresses=10.10.0.16:8080/pod-a")
-    operator, order = Operator(rig.client), Order(CLUSTER, A, "alice")
-    assert operator.eject(order).changed == "ejected"
-    assert rig.store.glance(CLUSTER, [A, B]).left_ms.keys() == {A}
-    assert [each.endpoint for each in operator.explain(CLUSTER).reports] == [A]
-    assert [each.endpoint for each in operator.ejections()] == [A]
-    assert [(each.kind, each.by) for each in operator.history(CLUSTER)] == [("by_hand", "alice")]
-    assert operator.uneject(order).changed == "unejected"
 
 
 def test_keys_of_all_nodes_are_found(rig: Rig) -> None:
