@@ -6,10 +6,11 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fleet_rig import Fleet, Load, ejected, fail_until_out, fleet, key, processes
-from rig import Endpoint, replica, rule, slice_of, wait_until
+from fleet_rig import CLUSTER, Fleet, Load, ejected, fail_until_out, fleet, key, processes
+from rig import Endpoint, Replica, replica, rule, slice_of, wait_until
 
 from state.embedded import Embedded
 
@@ -152,6 +153,55 @@ def test_a_rule_deleted_and_edited(valkey: Embedded, tmp_path: Path) -> None:
         assert made.out(1) == {victim.address}, "another replica still has the rule"
         assert made.client.pttl(key(victim)) > 0
         assert other.address not in made.out(1)
+
+
+def test_a_cap_lowered_and_detection_removed(valkey: Embedded, tmp_path: Path) -> None:
+    """One endpoint is out, another has four failures; the rule then allows three, and nothing more to be ejected."""
+    with fleet(tmp_path, valkey.url, count=4, consecutive5xxErrors=5) as made:
+        victim, other = made.members[:2]
+        victim.status = 503
+        wait_until(lambda: made.in_turn(2) and made.agrees(victim), 3, "the first is out")
+        other.status, before = 503, len(other.requests)
+        while len(other.requests) < before + 4:
+            made.replicas[0].hostname()
+        for manifests in made.manifests:
+            manifests.put("rule", rule(interval="1s", consecutive5xxErrors=3, maxEjectionPercent=10))
+        for each in made.replicas:
+            wait_until(lambda each=each: outlier_of(each)["max_ejection_percent"] == 10, 3, "in force")
+        assert "503" in made.in_turn(12), "it stays in"
+        assert made.agrees(victim), "and what is out stays out"
+        wait_until(lambda: any(made.lines("maxEjectionPercent reached")), 2, "said")
+        for manifests in made.manifests:
+            manifests.put("rule", rule() | {"spec": {"host": "in-ambient", "trafficPolicy": {"connectionPool": {}}}})
+        for each in made.replicas:
+            wait_until(lambda each=each: outlier_of(each) is None, 3, "no detection any more")
+        wait_until(made.agrees, 2, "lifted with it")
+        assert made.in_turn(8).count("503") == 4
+
+
+def outlier_of(each: Replica) -> Any:
+    (cluster,) = [cluster for cluster in each.info("/clusters") if cluster["name"] == CLUSTER]
+    return cluster["outlier"]
+
+
+def test_the_only_endpoint(valkey: Embedded, tmp_path: Path) -> None:
+    """Half of one endpoint is none; all of it is one, and then there is nobody."""
+    with fleet(tmp_path, valkey.url, count=1, replicas=1, baseEjectionTime="1s") as made:
+        (victim,), replica = made.members, made.replicas[0]
+        victim.status = 503
+        assert set(replica.hostnames(9)) == {"503"}
+        assert len(victim.requests) == 9
+        assert made.agrees()
+        wait_until(lambda: made.lines("maxEjectionPercent reached") == [1], 1, "said once")
+        assert [entry["kind"] for _, entry in made.client.xrange(f"waypoint:{{{CLUSTER}}}:log")] == ["overflow"]
+        made.manifests[0].put("rule", rule(interval="1s", baseEjectionTime="1s", maxEjectionPercent=100))
+        wait_until(lambda: outlier_of(replica)["max_ejection_percent"] == 100, 3, "in force")
+        assert set(replica.hostnames(8)) == {"503"}
+        reached = len(victim.requests)
+        wait_until(lambda: replica.waypoint.lines(" 503 UH "), 1, "nobody is left")
+        victim.status = 200
+        wait_until(lambda: replica.hostname() == "abc12", 2, "back at its time")
+        assert reached <= 9 + 3
 
 
 @pytest.mark.slow

@@ -136,11 +136,14 @@ def agree(fake_time: FakeTime, steps: list[Step]) -> None:
         assert scripts.ejected() == specification.ejected()
 
 
+CLIENTS = 64
+
+
 def in_threads(store: Store, percent: int, endpoints: list[str], cluster: str) -> int:
-    """Sixteen threads fail every endpoint three times; how many are out in the end."""
+    """As many clients fail every endpoint three times; how many are out in the end."""
     policy = replace(SEED, max_ejection_percent=percent, endpoints=len(endpoints))
     reports = [replace(batch("F", endpoint), cluster=cluster) for _, endpoint in product(range(3), endpoints)]
-    with ThreadPoolExecutor(16) as threads:
+    with ThreadPoolExecutor(CLIENTS) as threads:
         list(threads.map(lambda report: store.report(report, policy), reports))
     return len(store.glance(cluster, endpoints).ejected)
 
