@@ -172,11 +172,14 @@ def test_a_cap_lowered_and_detection_removed(valkey: Embedded, tmp_path: Path) -
         assert made.agrees(victim), "and what is out stays out"
         wait_until(lambda: any(made.lines("maxEjectionPercent reached")), 2, "said")
         for manifests in made.manifests:
-            manifests.put("rule", rule() | {"spec": {"host": "in-ambient", "trafficPolicy": {"connectionPool": {}}}})
+            manifests.put("rule", rule() | {"spec": {"host": "in-ambient", "trafficPolicy": NO_DETECTION}})
         for each in made.replicas:
             wait_until(lambda each=each: outlier_of(each) is None, 3, "no detection any more")
         wait_until(made.agrees, 2, "lifted with it")
         assert made.in_turn(8).count("503") == 4
+
+
+NO_DETECTION = {"connectionPool": {"tcp": {"connectTimeout": "1s"}}}
 
 
 def outlier_of(each: Replica) -> Any:
