@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -32,7 +33,11 @@ def meet(made: Fleet, *ways: Relay) -> None:
     wait_until(lambda: {made.mode(i) for i in range(len(made.replicas))} == {"shared"}, 4, "together again")
 
 
-@pytest.mark.parametrize("first", [0, 1])
+def slow(value: Any) -> Any:
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("first", [0, slow(1)])
 def test_both_halves_have_used_the_cap(valkey: Embedded, tmp_path: Path, first: int) -> None:
     """Two of four may be out, and each half of the fleet has ejected two: the two older ones stay, everywhere."""
     with (
@@ -91,6 +96,7 @@ def test_what_happened_meanwhile(valkey: Embedded, tmp_path: Path) -> None:
         assert made.lines("outlier unejecting") == [1, 1]
 
 
+@pytest.mark.slow
 def test_ejections_end_in_time_while_redis_is_away(valkey: Embedded, tmp_path: Path) -> None:
     with (
         relays(valkey.port, 2) as ways,
@@ -227,6 +233,7 @@ def test_a_failover_that_lost_the_last_writes(valkey: Embedded, tmp_path: Path) 
         assert made.lines("outlier unejecting") == [0, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("skew", [20, -20])
 def test_a_failover_to_a_clock_that_is_wrong(valkey: Embedded, tmp_path: Path, skew: int) -> None:
     """Running replicas keep their ends; a key that only the other clock has ended is no hand's doing."""
@@ -272,7 +279,7 @@ class Messages:
         raise Cut(message[: len(message) // 2])
 
 
-@pytest.mark.parametrize("fault", ["every_second", "none", "cut", "late"])
+@pytest.mark.parametrize("fault", ["every_second", slow("none"), slow("cut"), slow("late")])
 def test_messages_that_do_not_come(valkey: Embedded, tmp_path: Path, fault: str) -> None:
     with (
         relays(valkey.port, 2) as ways,

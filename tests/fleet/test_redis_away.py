@@ -148,7 +148,9 @@ def test_errors(valkey: Embedded, tmp_path: Path, fault: str) -> None:
         assert "Traceback" not in made.replicas[0].waypoint.errors()
 
 
-@pytest.mark.parametrize("what", ["endpoint", "log", pytest.param("version", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "what", ["endpoint", *(pytest.param(what, marks=pytest.mark.slow) for what in ("log", "version"))]
+)
 def test_a_key_that_holds_something_else(valkey: Embedded, tmp_path: Path, what: str) -> None:
     """That cluster is decided alone, and what to delete is said; the replica stays with the fleet."""
     with fleet(tmp_path, valkey.url, replicas=1) as made:

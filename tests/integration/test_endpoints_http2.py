@@ -138,7 +138,7 @@ def test_an_answer_read_to_its_end_is_not_reset(tmp_path: Path) -> None:
 
     with captured(tmp_path, 1, hbone=False, port_name="http2", handler=h2_app(serve)) as one:
         assert [one.ask("/late"), one.ask("/never")] == ["ok", "ok"]
-        (connection,) = h2_connections(one.members[0])
+        (connection,) = wait_until(lambda: h2_connections(one.members[0]), 2)  # it answers before it is in the list
         late, never = connection.streams.values()
         wait_until(lambda: never.reset_code == ErrorCodes.CANCEL, 3)
         assert late.reset_code is None
