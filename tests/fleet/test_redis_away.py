@@ -124,6 +124,9 @@ def test_each_replica_alone(tmp_path: Path) -> None:
 FAULTS = ["OOM", *(pytest.param(fault, marks=pytest.mark.slow) for fault in ("READONLY", "NOAUTH", "NOPERM"))]
 
 
+WRONG_KEYS = ["endpoint", *(pytest.param(key, marks=pytest.mark.slow) for key in ("log", "version"))]
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_errors(valkey: Embedded, tmp_path: Path, fault: str) -> None:
     with fleet(tmp_path, valkey.url, replicas=1, workers=2) as made:
