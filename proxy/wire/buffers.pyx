@@ -62,7 +62,7 @@ cdef char* more_room(char* old, Py_ssize_t used, Py_ssize_t* capacity, Py_ssize_
     cdef Py_ssize_t size = capacity[0] if capacity[0] else SMALL
     cdef char* grown
     while size - used < wanted:
-        size *= 2
+        size = LARGE if size < LARGE else 2 * size
     if size == capacity[0]:
         return old
     grown = new_buffer(size)

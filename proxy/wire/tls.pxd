@@ -14,6 +14,7 @@ cdef class TlsStream(TcpStream):
     cdef int advance(self, double seconds) except? -100
     cdef bint receive(self) noexcept
     cdef Py_ssize_t decrypt(self) except? -100
+    cdef Py_ssize_t encrypt(self, const char* data, Py_ssize_t length, bint more_follows) noexcept
     cdef int read_ended(self, int kind) except -1
 
 cdef TlsStream accept_tls(int fd, object mesh, double seconds, double stall_seconds)

@@ -5,7 +5,8 @@ Only mesh TLS: both ends have certificates, the contexts are MeshTls's (mesh_tls
 own (a BIO). What it reads comes from `input`, which one recv has filled: by itself it makes two system calls for every
 record. What it writes goes to the socket record by record, with word that more follows (MSG_MORE) up to the last one, so
 that the kernel makes few large segments of many. `input` is every stream's in turn: whoever receives has OpenSSL take
-all of it at once. A recv is made when the socket is readable, not before.
+all of it at once, and whoever consumes has each record before the next is decrypted, so that little memory is gone
+over. A recv is made when the socket is readable, not before.
 """
 
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, ETIMEDOUT, errno
@@ -14,6 +15,7 @@ from libc.string cimport memcpy
 
 from proxy.scoreboard cimport monotonic_ns
 from proxy.wire.openssl cimport *
+from proxy.wire.output cimport RECORD
 from proxy.wire.stream cimport END, FAILED, TIMED_OUT, get_hub
 from proxy.wire.tcp cimport MSG_MORE, MSG_NOSIGNAL, Address, TcpStream, connect_stream, recv, send, set_up
 from proxy.wire.tls_context cimport TlsContext, chosen_protocol, error_of, peer_uris
@@ -21,9 +23,7 @@ from proxy.wire.tls_context cimport TlsContext, chosen_protocol, error_of, peer_
 from proxy.wire.mesh_tls import identity_in, reason_of
 
 cdef enum:
-    RECORD = 16384              # the most that one holds (RFC 8446 5.1)
-    FEW = 2048                  # room for a message of the usual size
-    INPUT = 65536               # what is received in one go: few system calls, and still in the processor's cache
+    INPUT = 131072              # what is received in one go: few system calls, and still in the processor's cache
 
 # What was received last and OpenSSL has not yet taken, and by which stream: to no other may it be given.
 cdef char[INPUT] input
@@ -46,6 +46,7 @@ cdef class TlsStream(TcpStream):
     cdef int wrap(self, TlsContext context) except -1:
         """Puts TLS over the descriptor, which stays ours."""
         cdef BIO* bio = BIO_new(transport)
+        self.in_records = True
         if bio == NULL:
             raise MemoryError
         BIO_set_data(bio, <void*>self)
@@ -135,17 +136,18 @@ cdef class TlsStream(TcpStream):
     cdef Py_ssize_t decrypt(self) except? -100:
         """All that is in `input` goes to OpenSSL, and what comes of it into the buffer: how many bytes."""
         cdef Py_ssize_t got = 0
-        cdef Py_ssize_t wanted = input_end - input_start
         cdef size_t n = 0
         ERR_clear_error()
-        self.make_room(wanted + RECORD if wanted > RECORD // 2 else FEW)
+        self.make_room(RECORD)
         while SSL_read_ex(self.tls, self.buffer + self.end, self.capacity - self.end, &n) == 1:
             self.end += n
             got += n
+            if self.consumer is not None:
+                self.consumer.consume(self)
             # OpenSSL may keep none of it: no poll would tell.
             if input_start == input_end and not self.ended and SSL_pending(self.tls) == 0:
                 return got
-            self.make_room(FEW)
+            self.make_room(RECORD)
         self.read_ended(SSL_get_error(self.tls, 0))
         return got
 
@@ -165,13 +167,26 @@ cdef class TlsStream(TcpStream):
     # -- writing ------------------------------------------------------------------------------------------------------
 
     cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? -100:
+        return self.encrypt(data, length, False)
+
+    cdef Py_ssize_t put_now_both(
+            self, const char* first, Py_ssize_t first_length, const char* second, Py_ssize_t length) except? -100:
+        cdef Py_ssize_t taken = self.encrypt(first, first_length, length > 0)
+        cdef Py_ssize_t more
+        if taken != first_length:
+            return taken
+        more = self.encrypt(second, length, False)
+        return more if more < 0 else taken + more
+
+    cdef Py_ssize_t encrypt(self, const char* data, Py_ssize_t length, bint more_follows) noexcept:
+        """As put_now; `more_follows`: this is not all there is to be sent now."""
         cdef Py_ssize_t taken = 0
         cdef size_t n = 0
         if self.closed:
             return FAILED
         ERR_clear_error()
         while taken < length:
-            self.more_follows = length - taken > RECORD
+            self.more_follows = more_follows or length - taken > RECORD
             if SSL_write_ex(self.tls, data + taken, min(length - taken, RECORD), &n) != 1:
                 if SSL_get_error(self.tls, 0) == SSL_ERROR_WANT_WRITE:
                     break
