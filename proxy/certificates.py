@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from proxy.wire import mesh_tls
+from proxy.wire.tls_context import TlsEnd, meet
 
 CHAIN, KEY, ROOTS = FILES = ("cert-chain.pem", "key.pem", "root-cert.pem")
 HBONE = "HBONE"
@@ -227,7 +228,7 @@ def _usages(leaf: x509.Certificate) -> set[x509.ObjectIdentifier] | None:
 
 
 def _identity(uris: Sequence[str]) -> str | None:
-    return mesh_tls.identity_in({"subjectAltName": [("URI", uri) for uri in uris]})
+    return mesh_tls.identity_in(uris)
 
 
 def _certificates_of(leaf: x509.Certificate, contents: Contents) -> Certificates:
@@ -246,13 +247,7 @@ def _refused_by_itself(found: Certificates) -> str:
     """Why a peer with the same roots would refuse the chain, in either role; "" if it would not."""
     try:
         tls = mesh_tls.MeshTls(found.wire([]))
-        up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
-        sides = tls.client.wrap_bio(down, up), tls.server.wrap_bio(up, down, server_side=True)
-        for side in sides * 2:  # each a flight; the server has checked the client in the last one
-            try:
-                side.do_handshake()
-            except ssl.SSLWantReadError:
-                continue
+        meet(TlsEnd(tls.server), TlsEnd(tls.client))
     except ssl.SSLError as fault:
         return mesh_tls.reason_of(fault)
     return ""

@@ -36,6 +36,7 @@ from proxy.relay.relay import Listener, Relay
 from proxy.relay.routes import Routes
 from proxy.scoreboard import Scoreboard
 from proxy.settings import Settings
+from proxy.wire.buffers import keep_freed
 from proxy.wire.mesh_tls import MeshTls
 
 log = logging.getLogger("worker")
@@ -243,6 +244,7 @@ def main() -> None:
     outgoing = {int(other): int(fd) for other, fd in pairs}
     handed = Handed(board, options.slot, options.handover_in, outgoing)
     worker = Worker(board, options.slot, channel, handed, received[0])
+    keep_freed()
     gc.collect()
     gc.freeze()
     worker.run()

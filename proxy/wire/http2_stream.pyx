@@ -17,7 +17,7 @@ from libc.string cimport memcpy
 from proxy.wire.buffers cimport LARGE, drop, free_buffer, reserve
 from proxy.wire.greenlets cimport PyGreenlet_GetCurrent, PyGreenlet_Import, PyGreenlet_Switch, greenlet
 from proxy.wire.nghttp2 cimport *
-from proxy.wire.output cimport Output
+from proxy.wire.output cimport RECORD, Output
 from proxy.wire.stream cimport (
     CANCELLED,
     DATA_WAITS,
@@ -366,32 +366,39 @@ cdef ssize_t read_pieces(
 cdef int send_frame(
         nghttp2_session* h2, nghttp2_frame* frame, const uint8_t* header, size_t length, nghttp2_data_source* source,
         void* data) noexcept:
-    """A DATA frame into the output, out of the writer's own buffers."""
+    """A DATA frame into the output, out of the writer's own buffers; what is large goes to the transport from there."""
     cdef Output connection = <Output>data
     cdef Http2Stream stream = <Http2Stream>source.ptr
-    cdef Py_ssize_t piece
+    cdef Py_ssize_t left = length
+    cdef Py_ssize_t copied
     try:
         reserve(&connection.out, FRAME_HEADER + length)
+        memcpy(connection.out.bytes + connection.out.end, header, FRAME_HEADER)
+        connection.out.end += FRAME_HEADER
+        copied = min(left, stream.first_left)
+        add_piece(connection, &stream.first, &stream.first_left, copied)
+        left -= copied
+        if left >= 2 * RECORD and connection.transport.in_records and not connection.sending and not connection.broken:
+            copied = RECORD - (connection.out.end - connection.out.start) % RECORD
+            add_piece(connection, &stream.second, &stream.second_left, copied)
+            left -= copied
+            copied = connection.send_with(stream.second, left - left % RECORD)
+            stream.second += copied
+            stream.second_left -= copied
+            left -= copied
+        add_piece(connection, &stream.second, &stream.second_left, left)
+        stream.written += length
+        if stream.writer is not None and not stream.first_left and not stream.second_left:
+            stream.wake_writer(0)
     except BaseException:
         return failed(connection)
-    memcpy(connection.out.bytes + connection.out.end, header, FRAME_HEADER)
-    connection.out.end += FRAME_HEADER
-    stream.written += length
-    piece = min(<Py_ssize_t>length, stream.first_left)
-    if piece:
-        memcpy(connection.out.bytes + connection.out.end, stream.first, piece)
-        connection.out.end += piece
-        stream.first += piece
-        stream.first_left -= piece
-        length -= piece
-    if length:
-        memcpy(connection.out.bytes + connection.out.end, stream.second, length)
-        connection.out.end += length
-        stream.second += length
-        stream.second_left -= length
-    if stream.writer is not None and not stream.first_left and not stream.second_left:
-        try:
-            stream.wake_writer(0)
-        except BaseException:
-            return failed(connection)
     return 0
+
+
+cdef inline void add_piece(Output connection, const char** piece, Py_ssize_t* left, Py_ssize_t length) noexcept:
+    """So much of a piece goes into the output, where there is room for it."""
+    if length:
+        memcpy(connection.out.bytes + connection.out.end, piece[0], length)
+        connection.out.end += length
+        piece[0] += length
+        left[0] -= length

@@ -1,32 +1,21 @@
 """TLS as the mesh speaks it: contexts out of PEM bytes, who a peer is, and why one is refused.
 
 TLS 1.3 with ALPN `h2` and a client certificate, no tickets, no SNI, no name checks: as ztunnel and Istio's Envoy do on
-port 15008. The identity is the one SPIFFE URI of the peer's certificate, `spiffe://TD/ns/NS/sa/SA` (five segments, the
-SPIFFE X.509-SVID rule of exactly one URI). Knows bytes only: reads no files, opens no sockets, logs nothing.
-
-The contexts are the standard library's own, whether or not gevent has patched it: `wire` waits by itself. Attributes
-are set through the C class, because the setters of `ssl.SSLContext` recurse for ever once `ssl` is patched.
+port 15008 (tls_context.pyx). The identity is the one SPIFFE URI of the peer's certificate, `spiffe://TD/ns/NS/sa/SA`
+(five segments, the SPIFFE X.509-SVID rule of exactly one URI). Knows bytes only: reads no files, opens no sockets, logs
+nothing.
 """
 
-import _ssl
-import contextlib
-import os
 import re
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from proxy.wire.tls_context import TlsContext
 
 ALPN = "h2"
-_BEGIN = b"-----BEGIN CERTIFICATE-----"
 
 _SPIFFE = re.compile(r"spiffe://([A-Za-z0-9._-]+)/ns/([A-Za-z0-9._-]+)/sa/([A-Za-z0-9._-]+)")
-_CONTEXT: type[ssl.SSLContext] = next(each for each in ssl.SSLContext.__mro__ if each.__module__ == "ssl")
-
-
-class Peer(Protocol):
-    """An `ssl.SSLObject`, an `ssl.SSLSocket` or the C object under them."""
-
-    def getpeercert(self, binary_form: bool, /) -> Any: ...
 
 
 class MeshTls:
@@ -35,23 +24,11 @@ class MeshTls:
     def __init__(self, tls: Mapping[str, Any]) -> None:
         """Raises ssl.SSLError when OpenSSL cannot use them, ValueError when the certificate has no SPIFFE identity."""
         self.trust_domains: tuple[str, ...] = tuple(tls["trust_domains"])
-        self.server = _context(ssl.PROTOCOL_TLS_SERVER, tls)
-        self.client = _context(ssl.PROTOCOL_TLS_CLIENT, tls)
-        self.server.num_tickets = 0
-        self.identity = identity_in(_decode(tls["chain"])) or ""
+        self.server = TlsContext(True, tls["chain"], tls["key"], tls["roots"])
+        self.client = TlsContext(False, tls["chain"], tls["key"], tls["roots"])
+        self.identity = identity_in(self.server.uris()) or ""
         if not self.identity:
             raise ValueError(NO_IDENTITY)
-
-    @staticmethod
-    def identity_of(peer: Peer) -> str | None:
-        """The SPIFFE URI of the peer's certificate, None without one. The handshake is over and has checked the chain.
-
-        Not cached by the certificate's bytes: decoding takes 4 us where the handshake took 900.
-        """
-        try:
-            return identity_in(peer.getpeercert(False) or {})
-        except ValueError:  # a name that is no text
-            return None
 
     def refusal(self, identity: str | None) -> str:
         """Why a peer of this identity may not talk to us; "" if it may."""
@@ -80,9 +57,8 @@ def trust_domain_of(identity: str) -> str:
     return found[1] if found else ""
 
 
-def identity_in(certificate: Mapping[str, Any]) -> str | None:
-    """The SPIFFE URI of a certificate as `getpeercert` decodes it. Two URIs are none: which would it be?"""
-    uris = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "URI"]
+def identity_in(uris: Sequence[str]) -> str | None:
+    """The SPIFFE URI of a certificate whose names have these URIs. Two are none: which would it be?"""
     return uris[0] if len(uris) == 1 and _SPIFFE.fullmatch(uris[0]) else None
 
 
@@ -142,58 +118,3 @@ _ALERTS = {  # RFC 8446, 6.2: what the other side says of us
 
 def _lower(text: str) -> str:
     return text[:1].lower() + text[1:] if not text[:2].isupper() else text
-
-
-# -- making contexts --------------------------------------------------------------------------------------------------
-
-
-def _context(protocol: int, tls: Mapping[str, Any]) -> ssl.SSLContext:
-    context = _CONTEXT(protocol)
-    context.check_hostname = False
-    _set(context, "verify_mode", ssl.CERT_REQUIRED)
-    _set(context, "minimum_version", ssl.TLSVersion.TLSv1_3)
-    _set(context, "maximum_version", ssl.TLSVersion.TLSv1_3)
-    # A root that is itself issued by another is a root all the same, as for ztunnel. Not VERIFY_X509_STRICT: ztunnel's
-    # test CA, and some real ones, issue leaves without an authority key identifier.
-    _set(context, "verify_flags", ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN)
-    context.set_alpn_protocols([ALPN])
-    context.load_verify_locations(cadata=tls["roots"].decode("ascii", "replace"))
-    with _readable(_complete(tls["chain"], tls["roots"]), tls["key"]) as (chain, key):
-        # An empty password: without one OpenSSL would ask the terminal for that of an encrypted key.
-        context.load_cert_chain(chain, key, password="")
-    return context
-
-
-def _set(context: ssl.SSLContext, name: str, value: int) -> None:
-    getattr(_ssl._SSLContext, name).__set__(context, value)
-
-
-def _complete(chain: bytes, roots: bytes) -> bytes:
-    """The chain with its root if it is a leaf alone.
-
-    OpenSSL would otherwise look for the root in every handshake, check its signature, which is a tenth of the
-    handshake's cost, and send the same bytes.
-    """
-    alone = chain.count(_BEGIN) == roots.count(_BEGIN) == 1
-    return chain + b"\n" + roots if alone else chain
-
-
-@contextlib.contextmanager
-def _readable(*contents: bytes) -> Iterator[Sequence[str]]:
-    """Paths that hold `contents`, in memory only: OpenSSL takes chains and keys from files and from nothing else."""
-    fds: list[int] = []
-    try:
-        for content in contents:
-            fds.append(os.memfd_create("waypointd-tls", os.MFD_CLOEXEC))
-            os.write(fds[-1], content)
-        yield [f"/proc/self/fd/{fd}" for fd in fds]
-    finally:
-        for fd in fds:
-            os.close(fd)
-
-
-def _decode(chain: bytes) -> Mapping[str, Any]:
-    """The leaf, as `getpeercert` gives it."""
-    with _readable(chain) as (path,):
-        decoded: Mapping[str, Any] = _ssl._test_decode_cert(path)  # type: ignore[attr-defined]  # as old as `ssl`
-    return decoded

@@ -3,12 +3,13 @@ from libc.stdint cimport uint32_t
 
 from proxy.wire.buffers cimport Buffer
 from proxy.wire.nghttp2 cimport nghttp2_session
-from proxy.wire.stream cimport Stream
+from proxy.wire.stream cimport Consumer, Stream
 
 cdef enum:
     FRAME = 65500                   # the largest DATA frame made, if the peer allows it
+    RECORD = 16384                  # what a record of TLS holds at most (RFC 8446 5.1)
 
-cdef class Output:
+cdef class Output(Consumer):
     cdef nghttp2_session* h2        # NULL once the connection has ended
     cdef readonly Stream transport
     cdef readonly bint server
@@ -23,6 +24,7 @@ cdef class Output:
     cdef int pull(self) except -1
     cdef int make(self) except -1
     cdef bint send(self) except -1
+    cdef Py_ssize_t send_with(self, const char* data, Py_ssize_t length) except -1
     cdef bint going_on(self) noexcept
     cdef int break_off(self) except -1
 

@@ -2,7 +2,8 @@
 """What an HTTP/2 connection sends: frames from nghttp2 to the transport.
 
 Whoever writes has nghttp2 make the frames at once (`pull`); they go to the transport together, once in every turn of the
-event loop (`flush`). The transport may take less than there is: then a greenlet waits for it, the output fills up to
+event loop (`flush`), or at once what is large: under TLS out of the writer's own memory, but for the record that the
+frame's header is in (`send_with`). The transport may take less than there is: then a greenlet waits for it, the output fills up to
 OUTPUT bytes, and writers wait for that. nghttp2 must not be entered from its own callbacks: `pull` does nothing then,
 and whoever let nghttp2 work pulls afterwards.
 """
@@ -16,10 +17,9 @@ from proxy.wire.stream cimport run_soon
 
 cdef enum:
     OUTPUT = 65536              # bytes made and not taken by the transport before writers wait
-    RECORD = 16384              # of TLS, full
 
 
-cdef class Output:
+cdef class Output(Consumer):
     """The sending half of a Session (session.pyx)."""
 
     def __dealloc__(self):
@@ -47,7 +47,7 @@ cdef class Output:
         self.make()
         while self.out.end - self.out.start >= OUTPUT and self.send():
             self.make()
-        if self.out.end != self.out.start and not self.flush_due and not self.sending:
+        if self.out.bytes != NULL and not self.flush_due and not self.sending:
             self.flush_due = True
             run_soon(self.flush)
         if self.failure is not None:
@@ -89,6 +89,19 @@ cdef class Output:
             self.sending = True
             gevent.spawn(self.send_rest)
         return taken == length
+
+    cdef Py_ssize_t send_with(self, const char* data, Py_ssize_t length) except -1:
+        """As `send` for an output of whole records, and for `data` behind it: how much of that is gone."""
+        cdef Py_ssize_t due = self.out.end - self.out.start
+        cdef Py_ssize_t taken = self.transport.put_now_both(self.out.bytes + self.out.start, due, data, length)
+        if taken < 0:
+            self.break_off()
+            return 0
+        self.out.start += min(taken, due)
+        if taken != due + length:
+            self.sending = True
+            gevent.spawn(self.send_rest)
+        return max(taken - due, 0)
 
     def flush(self):
         """Sends what there is, in the hub."""

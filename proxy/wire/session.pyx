@@ -77,6 +77,7 @@ cdef class Session(Output):
         """Serves the connection to its end. What the transport's buffer already holds comes first."""
         cdef Stream transport = self.transport
         cdef Py_ssize_t got
+        transport.consumer = self
         try:
             while True:
                 if transport.start != transport.end:
@@ -98,10 +99,16 @@ cdef class Session(Output):
         finally:
             self.end()
 
+    cdef int consume(self, Stream stream) except -1:
+        return self.receive()
+
     cdef int receive(self) except -1:
         """Gives nghttp2 what has come."""
         cdef Stream transport = self.transport
         cdef ssize_t n
+        if self.fault != NULL or self.failure is not None:
+            transport.start = transport.end     # it is over; nothing more of that is looked at
+            return 0
         self.busy = True
         n = nghttp2_session_mem_recv(
             self.h2, <const uint8_t*>transport.buffer + transport.start, transport.end - transport.start)
@@ -219,6 +226,7 @@ cdef class Session(Output):
         self.streams.clear()
         nghttp2_session_del(self.h2)
         self.h2 = NULL
+        self.transport.consumer = None
         self.transport.close()
         self.wake()
         return 0

@@ -15,6 +15,9 @@ cdef enum IdleEvent:            # what a stream that nobody reads has to say
 cdef class IdleListener:
     cdef int idle_event(self, Stream stream, int event) except -1
 
+cdef class Consumer:
+    cdef int consume(self, Stream stream) except -1
+
 cdef class Deadlines:
     cdef readonly int64_t duration
     cdef Stream first, last
@@ -32,10 +35,12 @@ cdef class Stream:
     cdef greenlet reader        # who waits for bytes to come, and what it is told when woken
     cdef int reader_result
     cdef IdleListener listener
+    cdef Consumer consumer      # of what fill brings, where a stream has it in pieces; None: it waits in the buffer
     cdef readonly bytes local, peer     # "ip:port"
     cdef readonly bytes identity        # the peer's, by its certificate: a SPIFFE URI; None without one
     cdef readonly bytes target          # in a tunnel: the CONNECT authority, what the client asked for; else None
     cdef readonly bint http2            # the messages on it came in HTTP/2
+    cdef bint in_records                # it is TLS: put_now_both is worth it
     # membership in one Deadlines list
     cdef Deadlines deadlines
     cdef Stream before, after
@@ -46,6 +51,8 @@ cdef class Stream:
     cdef int put_two(
             self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? -100
     cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? -100
+    cdef Py_ssize_t put_now_both(
+            self, const char* first, Py_ssize_t first_length, const char* second, Py_ssize_t length) except? -100
     cdef int finish(self) except? -100
     cdef int close(self) except -1
     cdef int abort(self) except -1

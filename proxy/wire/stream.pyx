@@ -81,6 +81,14 @@ cdef class IdleListener:
         raise NotImplementedError
 
 
+cdef class Consumer:
+    """Takes what arrives on a stream piece by piece, while it is in the processor's cache. May not switch."""
+
+    cdef int consume(self, Stream stream) except -1:
+        """Takes what is in the stream's buffer."""
+        raise NotImplementedError
+
+
 cdef class Deadlines:
     """Streams that wait for the same length of time, in order of expiry: arming and disarming are a few pointer moves.
 
@@ -169,6 +177,11 @@ cdef class Stream:
 
     cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? -100:
         """Writes what can be written without waiting: how many bytes that were, or FAILED."""
+        raise NotImplementedError
+
+    cdef Py_ssize_t put_now_both(
+            self, const char* first, Py_ssize_t first_length, const char* second, Py_ssize_t length) except? -100:
+        """As put_now, of two pieces in a row; the first one consists of whole records."""
         raise NotImplementedError
 
     cdef int finish(self) except? -100:

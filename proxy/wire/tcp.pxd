@@ -10,6 +10,10 @@ cdef extern from "sys/socket.h" nogil:
         sa_family_t sa_family
     struct sockaddr_storage:
         sa_family_t ss_family
+    int MSG_NOSIGNAL
+    int MSG_MORE
+    ssize_t recv(int, void*, size_t, int)
+    ssize_t send(int, const void*, size_t, int)
 
 cdef class Address:
     cdef sockaddr_storage raw

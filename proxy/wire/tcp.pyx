@@ -39,7 +39,6 @@ cdef extern from "sys/socket.h" nogil:
         int l_onoff
         int l_linger
     int SHUT_WR
-    int MSG_NOSIGNAL
     int MSG_PEEK
     int MSG_DONTWAIT
     struct iovec:
@@ -48,8 +47,6 @@ cdef extern from "sys/socket.h" nogil:
     struct msghdr:
         iovec* msg_iov
         size_t msg_iovlen
-    ssize_t recv(int, void*, size_t, int)
-    ssize_t send(int, const void*, size_t, int)
     ssize_t sendmsg(int, const msghdr*, int)
     int c_socket "socket"(int, int, int)
     int c_connect "connect"(int, const sockaddr*, socklen_t)

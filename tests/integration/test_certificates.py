@@ -227,7 +227,7 @@ def test_new_certificates_become_a_snapshot(certified: tuple[Replica, Path, int]
     new = CA.leaf()
     new.write(tls)
     wait_until(lambda: made.info("/certs")["serial_number"] != before["serial_number"], 3)
-    assert made.info()["snapshot"] == number + 1
+    wait_until(lambda: made.info()["snapshot"] == number + 1, 3)
     wait_until(lambda: {row["snapshot"] for row in made.info()["workers"]} == {number + 1}, 3)
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from rig import ROOT, Endpoint, free_port
 
 from proxy import certificates
 from proxy.wire.mesh_tls import MeshTls
+from proxy.wire.tls_context import TlsEnd, meet
 
 CA = Authority()
 CLIENT = CA.leaf("client-in-ambient")
@@ -298,9 +298,6 @@ def test_bad_usage(us: str, tmp_path: Path) -> None:
 def test_certificates_of_dev_certs_shake_hands(tmp_path: Path) -> None:
     run("dev-certs", str(tmp_path))
     one, other = (MeshTls(usable(tmp_path / name).wire(["cluster.local"])) for name in ("waypoint", "client"))
-    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
-    sides = other.client.wrap_bio(down, up), one.server.wrap_bio(up, down, server_side=True)
-    for side in sides * 2:
-        with contextlib.suppress(ssl.SSLWantReadError):
-            side.do_handshake()
-    assert one.identity_of(sides[1]) == other.identity
+    server = TlsEnd(one.server)
+    meet(server, TlsEnd(other.client))
+    assert server.peer_uris() == [other.identity]

@@ -1,12 +1,14 @@
 """Bytes that are no HTTP: declared ports, sniffed ones, servers that speak first, half close, the line in the log."""
 
 import contextlib
+import random
 import struct
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
+from hbone.stream import Stream
 from hbone.ztunnel import Refused
 from hbone_rig import TCP_LINE, HboneBench, Served, echo, fields, hbone_bench, outlier_rule
 from http_rig import Peer, serve_ok
@@ -192,3 +194,50 @@ def test_much_both_ways_at_once(proxy: HboneBench) -> None:
             left -= len(data)
         sender.join()
         assert stream.recv(10)[-3:] == b"END" or left == -3
+
+
+@pytest.mark.parametrize("name", ["raw", "rawplain"])
+def test_every_byte_of_three_tunnels_at_once_on_one_connection(proxy: HboneBench, name: str) -> None:
+    """Each with bytes of its own, so that none can stray unseen."""
+    proxy.play(name, echo)
+    bodies = [random.Random(number).randbytes(6 * MIB + number) for number in range(3)]
+    streams = [proxy.tunnel(name) for _ in bodies]
+    assert len({id(stream.connection) for stream in streams}) == 1
+
+    def send(stream: Stream, body: bytes) -> None:
+        stream.sendall(body)
+        stream.finish()
+
+    senders = [threading.Thread(target=send, args=pair) for pair in zip(streams, bodies, strict=True)]
+    for sender in senders:
+        sender.start()
+    for stream, body in zip(streams, bodies, strict=True):
+        stream.settimeout(30)
+        received = bytearray()
+        while data := stream.recv(MIB):
+            received += data
+        assert received == body + b"END"
+    for sender in senders:
+        sender.join()
+
+
+@pytest.mark.parametrize("name", ["raw", "rawplain"])
+def test_every_byte_to_a_client_that_pauses(proxy: HboneBench, name: str) -> None:
+    """It does not read its connection for a moment: records are cut short where the socket is full, and go on later."""
+    bodies = [random.Random(number).randbytes(8 * MIB + number) for number in range(3)]
+
+    def serve(peer: Peer) -> None:
+        peer.send(bodies[int(peer.exactly(1))])
+
+    proxy.play(name, serve)
+    streams = [proxy.tunnel(name) for _ in bodies]
+    for number, stream in enumerate(streams):
+        stream.sendall(b"%d" % number)
+    with streams[0].connection.lock:  # its reader waits for that
+        time.sleep(0.3)
+    for stream, body in zip(streams, bodies, strict=True):
+        stream.settimeout(30)
+        received = bytearray()
+        while data := stream.recv(MIB):
+            received += data
+        assert received == body
