@@ -56,7 +56,9 @@ def under_load(made: Fleet) -> Iterator[list[Load]]:
         wait_until(lambda: all(bad.address in made.out(which) for which in (0, 1)), 3, "ejected by the fleet")
         with Flapping(flapping):
             yield loads
-    print({status: sum(load.statuses[status] for load in loads) for status in (200, 503)})
+    statuses = {status: sum(load.statuses[status] for load in loads) for status in (200, 503)}
+    began = [at for load in loads for at, _ in load.times]
+    print(f"{statuses}, {len(began) / (max(began) - min(began)):.0f} requests/s")
     assert not [broken for load in loads for broken in load.broken]
     seen = sum(load.statuses[503] for load in loads)
     assert seen == sum(each.answered.count(503) for each in made.members), "only what an endpoint itself has answered"
