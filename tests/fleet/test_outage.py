@@ -24,7 +24,7 @@ FAULTS: dict[str, Callable[[Relay], None]] = {
     "MOVED": lambda relay: setattr(relay, "answer", b"-MOVED 3999 127.0.0.1:6381\r\n"),
     "NOPERM": lambda relay: setattr(relay, "answer", b"-NOPERM this user has no permissions\r\n"),
 }
-QUICK = ("drop", "delay")
+QUICK = ("drop",)
 
 
 def only_good(load: Load, failures: int) -> None:

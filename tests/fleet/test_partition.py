@@ -118,6 +118,7 @@ def test_ejections_end_in_time_while_redis_is_away(valkey: Embedded, tmp_path: P
         assert made.lines("outlier unejecting") == made.lines("outlier ejecting") == [1, 1]
 
 
+@pytest.mark.slow
 def test_both_away_eject_the_same(valkey: Embedded, tmp_path: Path) -> None:
     with (
         relays(valkey.port, 2) as ways,

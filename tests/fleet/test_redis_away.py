@@ -31,6 +31,7 @@ def cluster_of(one: Replica) -> dict[str, Any]:
     return dict(cluster)
 
 
+@pytest.mark.slow
 def test_killed_and_restarted_empty(tmp_path: Path) -> None:
     server = Embedded.start(0)
     try:
@@ -68,6 +69,7 @@ def test_killed_and_restarted_empty(tmp_path: Path) -> None:
         server.stop()
 
 
+@pytest.mark.slow
 def test_hung(valkey: Embedded, tmp_path: Path) -> None:
     with fleet(tmp_path, valkey.url, workers=4, replicas=1) as made:
         victim = made.members[0]
@@ -228,6 +230,7 @@ def test_a_failure_is_counted_once_however_late_the_answer(valkey: Embedded, tmp
 CLOCKS = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path(CLOCKS).exists(), reason="needs Debian's libfaketime")
 def test_wall_clocks_do_not_matter(valkey: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One replica's host is an hour ahead, then an hour behind: nothing moves by more than 50 ms."""

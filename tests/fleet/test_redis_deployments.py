@@ -191,6 +191,7 @@ def check_moves(tmp_path: Path, binary: str, times: list[float], pause: float, w
         print(f"{no_ejection_is_cut_short(made)} ejections")
 
 
+@pytest.mark.slow
 def test_the_slot_moves(tmp_path: Path) -> None:
     check_moves(tmp_path, DEBIAN, [1.0], 0.5, workers=1)
 

@@ -11,7 +11,7 @@ from state.embedded import Embedded
 
 
 @pytest.mark.parametrize("captured", [True, False], ids=["hbone", "plain"])
-@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_one_replica(workers: int, captured: bool, valkey: Embedded, tmp_path: Path) -> None:
     with (
         endpoints() as members,
