@@ -24,6 +24,7 @@ RETURNED = "returned"  # a probe succeeded: the endpoint is back
 CONSECUTIVE_5XX = "consecutive_5xx"
 PROBE_FAILED = "probe_failed"
 BY_HAND = "by_hand"
+BY_RULE = frozenset({CONSECUTIVE_5XX, PROBE_FAILED})  # what the cap is for
 
 # A run must be so old before it ejects: about four times the one-way delay to the store, so that a success seen
 # elsewhere, before its worker heard that successes matter now, would have been followed by another that was told.

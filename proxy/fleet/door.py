@@ -263,7 +263,9 @@ class Fleet:
         member, now_ms = report.member, monotonic_ms()
         if verdict.outcome in (EJECTED, ALREADY_EJECTED):
             known, certain = known_of(verdict, verdict.version), verdict.outcome == EJECTED
-            self._ejections.confirm(group, member, known, asked_ms, now_ms, certain=certain)
+            # No room: Redis does not know of all that is out here, or not we of what is back. The leader reads it all.
+            if self._ejections.has_room(group, member):
+                self._ejections.confirm(group, member, known, asked_ms, now_ms, certain=certain)
             self._holds.over(member)
             return
         self._holds.answered(report, verdict)

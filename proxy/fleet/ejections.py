@@ -20,6 +20,7 @@ from proxy.fleet.members import Group, Member
 from proxy.observe import outlier_log
 from proxy.observe.outlier_log import Line
 from proxy.scoreboard import OutlierState, Scoreboard
+from state.decide import under_cap
 from state.store import CONSECUTIVE_5XX, PROBE_FAILED
 
 # Redis may still see the last moments of an ejection that has ended here: the two have looked at different times.
@@ -117,6 +118,13 @@ class Ejections:
         again = known.reason == PROBE_FAILED and known.generation > state.generation
         if again or not (out and state.logged):
             self._log_ejection(group, member, known.failures, known.ejection_ms, known.by, known.reason)
+
+    def has_room(self, group: Group, member: Member) -> bool:
+        """Whether this replica's own view of the cap lets the rule have this endpoint out. It may be out already."""
+        if self.state(member).ejected_until_ms:
+            return True
+        others = self._scoreboard.count_ejected(slot for slot in group.slots if slot != member.slot)
+        return under_cap(group.policy, others)
 
     # -- in again -----------------------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ from proxy.scoreboard import Scoreboard
 from state.events import Event
 from state.preflight import Preflight
 from state.redis_store import RedisStore
-from state.store import StoreUnavailable
+from state.store import BY_RULE, StoreUnavailable
 from state.subscription import Subscription
 
 log = logging.getLogger(__name__)
@@ -190,6 +190,8 @@ class Leader:
             self._ejections.learn(group, member, event.generation, dirty=dirty, now_ms=now_ms)
         elif event.version <= version:
             return  # from before the last look
+        elif event.kind == "eject" and event.reason in BY_RULE and not self._ejections.has_room(group, member):
+            self._settling.look_at_once(group)  # Redis does not know of all that is out here, or not we of what is back
         elif event.kind == "eject":
             self._settling.told_by_message(group, member)
             self._ejections.confirm(group, member, known_of(event, event.version, event.reason), now_ms, now_ms)

@@ -252,15 +252,18 @@ local function identify(r, workload)
   end
 end
 
--- How many endpoints are ejected; drops members whose key is gone. `r` itself is in and so never among them.
+-- How many endpoints are ejected. One whose key is gone makes room: everybody hears of it first. `r` itself is in and so
+-- never among them.
 local function count_active(r)
-  local prefix = string.sub(r.eject_key, 1, -#r.endpoint - 1)
+  local eject_prefix = string.sub(r.eject_key, 1, -#r.endpoint - 1)
+  local hash_prefix = string.sub(r.hash_key, 1, -#r.endpoint - 1)
   local count = 0
   for _, member in ipairs(redis.call('ZRANGE', EJECTED_KEY, 0, -1)) do
-    if redis.call('EXISTS', prefix .. member) == 1 then
+    if redis.call('EXISTS', eject_prefix .. member) == 1 then
       count = count + 1
     else
-      redis.call('ZREM', EJECTED_KEY, member)
+      load(member, eject_prefix .. member, hash_prefix .. member)
+      redis.call('ZREM', EJECTED_KEY, member)  -- its record may be gone too
     end
   end
   return count

@@ -21,6 +21,7 @@ _ACCESS = re.compile(r'^\[\S+\] "[^"]*" (\d+) (\S+) ')
 _EJECTING = re.compile(
     r"^\[(\S+)\] warn waypoint outlier ejecting endpoint .*\bendpoint=(\S+).* ejection_time=([\d.]+)s"
 )
+_MODE = re.compile(r"^\[(\S+)\] \S+ proxy\.fleet\.\w+ Redis (does not answer|answers)")
 SLACK_SECONDS = 1.5
 
 
@@ -65,6 +66,7 @@ class Log:
     """What one replica has written, read as it grows."""
 
     path: Path
+    errors: Path  # its other log, where it says who decides
     answers: Counter[tuple[str, str]] = field(default_factory=Counter)  # status, response flags
     odd: list[str] = field(default_factory=list)  # lines of answers that the proxy made, the first ones
     ejections: list[Line] = field(default_factory=list)
@@ -90,14 +92,26 @@ class Log:
             at = datetime.fromisoformat(told[1]).timestamp()
             self.ejections.append(Line(at, told[2], float(told[3])))
 
+    def was_local(self, at: float) -> bool:
+        """Whether the replica decided by itself then: 50 ms without an answer are enough, Redis need not be down."""
+        local = False
+        for said in filter(None, map(_MODE.match, self.errors.read_text(errors="replace").splitlines())):
+            told = datetime.fromisoformat(said[1]).timestamp()
+            if told > at + SLACK_SECONDS:
+                break
+            if local and told >= at - SLACK_SECONDS:
+                return True
+            local = said[2] == "does not answer"
+        return local
+
 
 def unexplained(logs: list[Log], stream: Stream, server: Server) -> tuple[list[Line], int]:
     """Ejection lines without an entry; and how many have none because they are one replica's only."""
     missing, alone = [], sum(log.alone for log in logs)
     entries = stream.ejections()
-    for line in (line for log in logs for line in log.ejections):
+    for each, line in ((log, line) for log in logs for line in log.ejections):
         if not any(_explains(at, fields, line) for at, fields in entries):
-            if server.was_away(line.at, before=SLACK_SECONDS, after=SLACK_SECONDS):
+            if server.was_away(line.at, before=SLACK_SECONDS, after=SLACK_SECONDS) or each.was_local(line.at):
                 alone += 1
             else:
                 missing.append(line)

@@ -118,6 +118,26 @@ def test_ejections_end_in_time_while_redis_is_away(valkey: Embedded, tmp_path: P
         assert made.lines("outlier unejecting") == made.lines("outlier ejecting") == [1, 1]
 
 
+@pytest.mark.parametrize("how", ["flushall", "del"])
+def test_room_that_redis_has_and_the_replicas_have_not(valkey: Embedded, tmp_path: Path, how: str) -> None:
+    """Two of four are out. Redis forgets all of it, or one key is deleted, and a third endpoint fails at once."""
+    with fleet(tmp_path, valkey.url, count=4) as made:
+        first, second, third = made.members[:3]
+        for victim in (first, second):
+            assert fail_until_out(made, victim) == 3
+        wait_until(lambda: made.agrees(first, second), 1, "both out everywhere")
+        most = 0
+        third.status = 503
+        made.client.flushall() if how == "flushall" else made.client.delete(key(first))
+        until = time.monotonic() + 2.5
+        while time.monotonic() < until:
+            made.in_turn(2)
+            most = max(most, len(made.out(0)), len(made.out(1)))
+        assert most == 2
+        expected = (first, second) if how == "flushall" else (second, third)
+        wait_until(lambda: made.agrees(*expected), 2, "the older ones, or the one that had room")
+
+
 @pytest.mark.slow
 def test_both_away_eject_the_same(valkey: Embedded, tmp_path: Path) -> None:
     with (

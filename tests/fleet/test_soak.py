@@ -80,7 +80,7 @@ def soak(path: Path) -> Iterator[Soak]:
             stack.callback(member.kill)
         made = stack.enter_context(fleet(path, server.url, workers=2, replicas=3, members=members, **RULE))
         clients = Clients([each.port for each in made.replicas], RATE, CLIENTS)
-        logs = [Log(each.waypoint.out) for each in made.replicas]
+        logs = [Log(each.waypoint.out, each.waypoint.err) for each in made.replicas]
         stream = stack.enter_context(Stream(server))
         life = Life(made, members, server, SEED)
         yield Soak(made, members, server, clients, stream, life, logs, Sizes(SETTLE_SECONDS), [])

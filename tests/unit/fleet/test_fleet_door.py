@@ -180,3 +180,16 @@ def test_a_young_run_is_asked_about_again(setting: Setting) -> None:
     gevent.sleep(0.02)
     assert [batch.run.lead for batch in setting.store.batches] == [3, 0]
     assert setting.board.outlier_state(setting.slot).shared
+
+
+def test_redis_does_not_know_what_is_out_here(setting: Setting) -> None:
+    """It has lost its data, and not been told again: its cap has room, this replica's has not."""
+    first, second = (entry["slot"] for entry in setting.body["endpoints"][:2])
+    setting.store.answers = [verdict("ejected", 3, 1, 30_000), verdict("ejected", 3, 1, 30_000, 2)]
+    setting.fail(3)
+    gevent.sleep(0.005)
+    for _ in range(3):
+        setting.fleet.attempt_failed(NAME, second, 0, 503, "id")
+    gevent.sleep(0.005)
+    assert len(setting.store.batches) == 2
+    assert [setting.board.endpoint_row(slot).ejected_left_ms > 0 for slot in (first, second)] == [True, False]
