@@ -1,5 +1,7 @@
 """Transitions of an endpoint's ejection, and the one line for each."""
 
+import time
+
 from fleet_fakes import board, ejections, group, known
 
 from proxy.fleet.known import Known
@@ -8,7 +10,7 @@ from proxy.fleet.table import ScoreboardTable
 from state.local_store import LocalStore
 from state.run import Run
 
-NOW = 10_000_000_000_000 // 1_000_000  # ms; any
+NOW = time.monotonic_ns() // 1_000_000  # the scoreboard has the same clock
 FOREVER = 10**15
 
 

@@ -1,5 +1,6 @@
 """What the leader does where Redis and the scoreboard differ."""
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ class Setting:
     def __init__(self, made: Scoreboard) -> None:
         self.board, self.group = made, group(made)
         self.groups = {self.group.name: self.group}
-        self.store, self.now = FakeStore(), 10_000_000
+        self.store, self.now = FakeStore(), time.monotonic_ns() // 1_000_000
         self.ejections, self.told = ejections(made)
         self.reporter = Reporter(
             self.store, "a", self.groups, lambda: self.now, lambda *given: None, lambda *given: None
