@@ -224,7 +224,7 @@ class Fleet:
             return
         private = bool(run.local) and not self._may_tell(group, member)
         verdict = self._local.report(batch_of(group, member, generation, run, status, self._replica), group.own_policy)
-        if not self._shared(group):
+        if not self._ejections.shared(group):
             self._decide_alone(group, member, verdict, private)
         elif not private:
             report = self._report = self._reporter.add(group, member, generation, run, status, request_id)
@@ -233,14 +233,10 @@ class Fleet:
         elif verdict.outcome == EJECTED:
             self._ejections.stand(group, member, verdict.generation, PRIVATELY)
 
-    def _shared(self, group: Group) -> bool:
-        """Whether there is a fleet that decides about this cluster at the moment."""
-        return self._scoreboard.shared_state and not self._scoreboard.alone(group.slot)
-
     def _may_tell(self, group: Group, member: Member) -> bool:
         """A failure of local origin: whether it is the fleet's business. Without a fleet, no other replica confirms
         it."""
-        confirmable = self._shared(group) or group.policy.local_origin_quorum <= 1
+        confirmable = self._ejections.shared(group) or group.policy.local_origin_quorum <= 1
         return self._suspicion.cleared(member) and confirmable
 
     def _hold(self, hold: Hold) -> None:

@@ -52,6 +52,10 @@ class Ejections:
         """What the scoreboard says now."""
         return self._scoreboard.outlier_state(member.slot)
 
+    def shared(self, group: Group) -> bool:
+        """Whether there is a fleet that decides about this cluster at the moment."""
+        return self._scoreboard.shared_state and not self._scoreboard.alone(group.slot)
+
     # -- out ----------------------------------------------------------------------------------------------------------
 
     def stand(self, group: Group, member: Member, generation: int, reason: str = CONSECUTIVE_5XX) -> None:

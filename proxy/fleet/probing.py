@@ -122,16 +122,13 @@ class Probing:
             self._scoreboard.offer_probe(member.slot)
 
     def _claim(self, group: Group, member: Member) -> Claim:
-        if self._shared(group):
+        if self._ejections.shared(group):
             try:
                 with within(BUDGET_MS):
                     return self._store.claim_probe(group.name, member.address, self._replica, LEASE_MS)
             except StoreUnavailable as error:
                 self._lost(error, group)
         return Claim(True)
-
-    def _shared(self, group: Group) -> bool:
-        return self._scoreboard.shared_state and not self._scoreboard.alone(group.slot)
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
 
@@ -145,7 +142,7 @@ class Probing:
 
     def _tell(self, group: Group, member: Member, batch: Batch) -> None:
         asked_ms = self._now_ms()
-        if self._shared(group):
+        if self._ejections.shared(group):
             try:
                 with within(BUDGET_MS):
                     verdict = self._store.probed(batch, group.policy)
