@@ -43,12 +43,14 @@ cdef class Trunk:
             self.session.refuse_new()
 
     cdef int tidy(self, bint wanted) except -1:
-        """Resets what we have closed and the peer does not end. If the connection is not wanted, pooled streams are not
-        to be used any more: whoever keeps one is told as if the peer had ended it."""
+        """Resets what we had closed by the sweep before and the peer has not ended since. If the connection is not wanted,
+        pooled streams are not to be used any more: whoever keeps one is told as if the peer had ended it."""
         cdef Http2Stream stream
         for stream in list(self.session.streams.values()):
-            if stream.closed:
+            if stream.overdue:
                 stream.reset(NGHTTP2_CANCEL)
+            elif stream.closed:
+                stream.overdue = True
             elif not wanted and stream.reader is None and stream.listener is not None:
                 stream.listener.idle_event(stream, PEER_CLOSED)
         return 0
