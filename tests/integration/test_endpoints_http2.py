@@ -128,7 +128,7 @@ def test_a_tunnel_whose_connection_is_to_go_gets_no_new_requests(tmp_path: Path)
 
 def test_an_answer_read_to_its_end_is_not_reset(tmp_path: Path) -> None:
     """Its END_STREAM may come late, whenever connections are swept; one that never comes is not waited for long."""
-    lates = 24      # over more than the second between two sweeps
+    lates = 24  # over more than the second between two sweeps
 
     def serve(stream: Stream, endpoint: Scripted) -> None:
         stream.connection.respond(stream, [(":status", "200"), ("content-length", "2")])
