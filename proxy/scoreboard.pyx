@@ -594,9 +594,6 @@ cdef class Scoreboard:
         """True for the one caller of all workers that changed it."""
         return wp_swap(&self._cluster(slot).alone, not value, value)
 
-    def set_dirty(self, int slot, bint dirty) -> None:
-        wp_storeu(&self._endpoint(slot).dirty, dirty)
-
 
 cdef bint take_probe(EndpointRow* row) noexcept nogil:
     """One request takes what was offered."""
