@@ -3,7 +3,8 @@ from libc.stdint cimport int32_t, int64_t
 
 from proxy.relay.context cimport Context
 from proxy.relay.trunk cimport Trunks
-from proxy.scoreboard cimport Counters, EndpointRow, Scoreboard
+from proxy.scoreboard.layout cimport Counters, EndpointRow
+from proxy.scoreboard.scoreboard cimport Scoreboard
 from proxy.wire.stream cimport IdleListener, Stream
 from proxy.wire.tcp cimport Address
 
