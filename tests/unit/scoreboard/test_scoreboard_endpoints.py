@@ -1,4 +1,4 @@
-"""Endpoints on the scoreboard: slots and outlier state."""
+"""Endpoints on the scoreboard: slots, outlier state, probes."""
 
 import pytest
 
@@ -55,3 +55,25 @@ def test_full(board) -> None:
         board.endpoints.add(cluster, str(number), "")
     with pytest.raises(MemoryError, match="full"):
         board.endpoints.add(cluster, "one more", "")
+
+
+def test_each_step_of_a_probe_is_one_callers(board) -> None:
+    slot = board.endpoints.add(board.clusters.add("c"), "10.0.0.1:80", "")
+    assert not board.probes.take(slot), "nothing is offered"
+    board.probes.offer(slot)
+    assert (board.probes.withdraw(slot), board.probes.withdraw(slot), board.probes.take(slot)) == (True, False, False)
+    board.probes.offer(slot)
+    assert (board.probes.take(slot), board.probes.take(slot), board.probes.withdraw(slot)) == (True, False, False)
+    assert board.probes.pending(slot)
+    assert (board.probes.end(slot), board.probes.end(slot), board.probes.pending(slot)) == (True, False, False)
+
+
+def test_reach_counts_endpoints_that_failed_lately(board) -> None:
+    cluster = board.clusters.add("c")
+    slots = [board.endpoints.add(cluster, f"10.0.0.{i}:80", "") for i in range(3)]
+    assert board.endpoints.reach(60_000) == (0, 0)
+    assert board.endpoints.note_local_failure(slots[0], 60_000)
+    assert not board.endpoints.note_local_failure(slots[0], 60_000), "within the window"
+    assert board.endpoints.reach(60_000) == (1, 1)
+    board.endpoints.remove(slots[0])
+    assert board.endpoints.reach(60_000) == (0, 0)
