@@ -25,7 +25,6 @@ cdef class Endpoint(IdleListener):
     cdef readonly str name               # the same
     cdef readonly str workload
     cdef readonly int slot
-    cdef Scoreboard scoreboard           # keeps the rows mapped
     cdef EndpointRow* row
     cdef int32_t* share                  # this worker's part of row.in_flight
     cdef list idle                       # pooled connections, the one used last at the end

@@ -32,7 +32,6 @@ cdef class Endpoint(IdleListener):
         self.slot = entry["slot"]
         self.hbone = entry["hbone"] and context.tunnels
         self.identity = entry["identity"]
-        self.scoreboard = context.scoreboard
         self.row = context.scoreboard.memory.endpoint(self.slot)
         self.share = context.scoreboard.memory.share_of(context.worker, self.slot)
         self.idle = []
