@@ -15,13 +15,14 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from proxy import listening, scoreboard
+from proxy import listening
 from proxy.channel import Channel, Message
 from proxy.children import Child, spawn
 from proxy.control import Control
 from proxy.handover import HandOver
 from proxy.hints import redis_cli
-from proxy.scoreboard import Scoreboard
+from proxy.scoreboard.scoreboard import Scoreboard
+from proxy.scoreboard.workers import MAX_WORKERS, READY
 from proxy.settings import Settings
 from proxy.signals import SignalQueue
 from proxy.version import __version__
@@ -71,7 +72,7 @@ class Arbiter:
         self._redis = settings.redis
         self._started = time.monotonic()
         self._scoreboard = Scoreboard.create()
-        self._handover = HandOver(min(max(2 * settings.workers, 16), scoreboard.MAX_WORKERS))
+        self._handover = HandOver(min(max(2 * settings.workers, 16), MAX_WORKERS))
         self._sockets: dict[str, socket.socket] = {}
         self._kept: tuple[int, int] | None = None  # number and body of the snapshot in force
         self._loaded = False
@@ -257,7 +258,7 @@ class Arbiter:
             raise
         finally:
             theirs.close()
-        self._scoreboard.start_worker(worker.slot, process.pid)
+        self._scoreboard.workers.start(worker.slot, process.pid)
         ours.send(self._first_message())  # the worker waits for it, so its row is ready before it looks
         worker.channel = ours
         self._control.tell({"op": "worker", "slot": worker.slot}, [ours.fileno()])
@@ -265,14 +266,14 @@ class Arbiter:
 
     def _bury(self, worker: Worker, wanted: bool) -> None:
         """Give back what a dead worker held; connections queued for it go to one that lives."""
-        self._scoreboard.reap_worker(worker.slot)
+        self._scoreboard.workers.reap(worker.slot)
         if worker.channel:
             worker.channel.close()
             worker.channel = None
         self._control.tell({"op": "worker-gone", "slot": worker.slot})
         if not wanted:
             del self._workers[worker.slot]
-        ready = [row.slot for row in self._scoreboard.workers() if row.state == scoreboard.READY]
+        ready = [row.slot for row in self._scoreboard.workers.rows() if row.state == READY]
         self._handover.pass_on(worker.slot, ready)
 
     # -- the controller ---------------------------------------------------------------------------------------------

@@ -172,7 +172,7 @@ def _see_that_built() -> None:
     """A checkout has to be built once; say so instead of failing somewhere inside."""
     package = Path(__file__).parent
     sources = [path.relative_to(package.parent).with_suffix("") for path in package.rglob("*.pyx")]
-    modules = {".".join(source.parts) for source in sources} | {"proxy.scoreboard"}
+    modules = {".".join(source.parts) for source in sources} | {"proxy.scoreboard.scoreboard"}
     missing = sorted(module for module in modules if importlib.util.find_spec(module) is None)
     if missing:
         _fail(CONFIGURATION_FAULT, f"not built yet ({', '.join(missing)}): run `make build`, or `pip install -e .`")

@@ -34,7 +34,7 @@ from proxy.observe.pages import PageServer
 from proxy.observe.statsd import Pusher
 from proxy.readiness import Readiness
 from proxy.rollout import Rollout
-from proxy.scoreboard import Scoreboard
+from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.settings import Settings
 from proxy.snapshots import Snapshots, listener_wire
 from proxy.sockets import Sockets
@@ -97,7 +97,7 @@ class Controller:
     def _on_message(self, message: Message, fds: list[int]) -> None:
         match message["op"]:
             case "worker":
-                self._rollout.add(message["slot"], fds.pop(), self._board.worker(message["slot"]).snapshot)
+                self._rollout.add(message["slot"], fds.pop(), self._board.workers.row(message["slot"]).snapshot)
             case "worker-gone":
                 self._rollout.remove(message["slot"])
             case "wanted":
@@ -124,7 +124,7 @@ class Controller:
 
     def _follow_configuration(self) -> None:
         if self._restarted and not self._snapshots.number:
-            self._snapshots.begin_after(max((row.snapshot for row in self._board.workers()), default=0))
+            self._snapshots.begin_after(max((row.snapshot for row in self._board.workers.rows()), default=0))
         first = not self._restarted
         while True:
             told_to = self._reload.is_set()
@@ -242,7 +242,7 @@ class Controller:
             if reminder := self._certificates.reminder():
                 logger.log(*reminder)
             self._snapshots.settle(now)
-            self._rollout.see_that_taken({row.slot: row.snapshot for row in self._board.workers()}, now)
+            self._rollout.see_that_taken({row.slot: row.snapshot for row in self._board.workers.rows()}, now)
 
     def _announce(self) -> None:
         """Tell the arbiter when the replica is ready for the first time."""

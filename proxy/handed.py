@@ -14,7 +14,7 @@ import gevent
 import msgpack
 
 from proxy.channel import descriptors_in, rights
-from proxy.scoreboard import Scoreboard
+from proxy.scoreboard.scoreboard import Scoreboard
 
 _PACKET = 4096
 _CONTROL = socket.CMSG_SPACE(16 * 4)
@@ -32,12 +32,12 @@ class Handed:
 
     def give(self, fd: int, slot: int, address: str) -> bool:
         """Passes a connection counted as worker `slot`'s on to it. False: it cannot; then it is this worker's again."""
-        packet = msgpack.packb([address, self._board.worker(slot).pid])
+        packet = msgpack.packb([address, self._board.workers.row(slot).pid])
         try:
             self._outgoing[slot].sendmsg([packet], rights([fd]), socket.MSG_DONTWAIT)
         except OSError:
-            self._board.add_connections(slot, -1)
-            self._board.add_connections(self._slot, 1)
+            self._board.workers.add_connections(slot, -1)
+            self._board.workers.add_connections(self._slot, 1)
             return False
         os.close(fd)
         return True
@@ -57,10 +57,10 @@ class Handed:
                 return
             address, pid = msgpack.unpackb(packet)
             if pid != os.getpid():  # counted for a process that is gone, and its count with it
-                self._board.add_connections(self._slot, 1)
+                self._board.workers.add_connections(self._slot, 1)
             fds = descriptors_in(control)
             if not fds:  # no descriptor was left for it here: the kernel has closed the connection
-                self._board.add_connections(self._slot, -1)
+                self._board.workers.add_connections(self._slot, -1)
             for fd in fds:
                 take(address, fd)
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from proxy.configuration import Configuration
 from proxy.observe.pages import Answer, plain
-from proxy.scoreboard import DRAINING, READY, Scoreboard
+from proxy.scoreboard.scoreboard import Scoreboard
+from proxy.scoreboard.workers import DRAINING, READY
 from proxy.snapshots import Snapshots
 from proxy.sockets import Sockets
 
@@ -59,7 +60,7 @@ class Readiness:
         return self.listener_faults[0] if self.listener_faults else "the Gateway has no listener that can be served"
 
     def _workers_reason(self) -> str:
-        rows = [row for row in self._board.workers() if row.state != DRAINING]
+        rows = [row for row in self._board.workers.rows() if row.state != DRAINING]
         late = time.monotonic() > self._published_at + PATIENCE_S
         for row in rows:
             if row.state != READY or row.snapshot == 0:

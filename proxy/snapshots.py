@@ -25,42 +25,16 @@ have acknowledged the removal, nothing is in flight on it, and `QUARANTINE_S` ha
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import msgpack
 
 from proxy.mesh.model import Cluster, Listener
+from proxy.scoreboard.scoreboard import Scoreboard
 
 Wire = dict[str, Any]
 
 QUARANTINE_S = 10.0
-
-
-class WorkerRow(Protocol):
-    """What is read of a worker's row."""
-
-    @property
-    def snapshot(self) -> int: ...
-
-
-class EndpointRow(Protocol):
-    """What is read of an endpoint's row."""
-
-    @property
-    def in_flight(self) -> int: ...
-
-
-class Board(Protocol):
-    """The part of the scoreboard used here."""
-
-    def add_cluster(self, name: str) -> int: ...
-    def remove_cluster(self, slot: int) -> None: ...
-    def clusters(self) -> dict[str, int]: ...
-    def add_endpoint(self, cluster: int, address: str, workload: str) -> int: ...
-    def remove_endpoint(self, slot: int) -> None: ...
-    def endpoints(self) -> dict[tuple[int, str, str], int]: ...
-    def endpoint_row(self, slot: int) -> EndpointRow: ...
-    def workers(self) -> Sequence[WorkerRow]: ...
 
 
 class Retired(NamedTuple):
@@ -73,7 +47,7 @@ class Retired(NamedTuple):
 class Snapshots:
     """The snapshot in force, in wire form, and the history needed to tell any worker what it lacks."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Scoreboard) -> None:
         self._board = board
         self.number = 0
         """0: there is none yet."""
@@ -149,33 +123,33 @@ class Snapshots:
 
     def settle(self, now: float) -> None:
         """Give back the slots, and forget the history, that no worker needs any more."""
-        acknowledged = min((row.snapshot for row in self._board.workers()), default=self.number)
+        acknowledged = min((row.snapshot for row in self._board.workers.rows()), default=self.number)
         self._removed = {name: number for name, number in self._removed.items() if number > acknowledged}
         if not self._retired_endpoints and not self._retired_clusters:
             return
-        owners = {cluster for cluster, _, _ in self._board.endpoints()}
+        owners = {cluster for cluster, _, _ in self._board.endpoints.slots()}
         for slot, retired in list(self._retired_endpoints.items()):
-            if _is_over(retired, acknowledged, now) and self._board.endpoint_row(slot).in_flight == 0:
-                self._board.remove_endpoint(slot)
+            if _is_over(retired, acknowledged, now) and self._board.endpoints.row(slot).in_flight == 0:
+                self._board.endpoints.remove(slot)
                 del self._retired_endpoints[slot]
         for slot, retired in list(self._retired_clusters.items()):
             if _is_over(retired, acknowledged, now) and slot not in owners:
-                self._board.remove_cluster(slot)
+                self._board.clusters.remove(slot)
                 del self._retired_clusters[slot]
 
     def _allocate(self, clusters: Iterable[Cluster]) -> dict[str, Wire]:
-        cluster_slots, endpoint_slots = self._board.clusters(), self._board.endpoints()
+        cluster_slots, endpoint_slots = self._board.clusters.slots(), self._board.endpoints.slots()
         wire: dict[str, Wire] = {}
         for cluster in clusters:
             slot = cluster_slots.get(cluster.name)
             if slot is None:
-                slot = self._board.add_cluster(cluster.name)
+                slot = self._board.clusters.add(cluster.name)
             endpoints = []
             for endpoint in cluster.endpoints:
                 key = (slot, endpoint.address, endpoint.workload)
                 place = endpoint_slots.get(key)
                 if place is None:
-                    place = endpoint_slots[key] = self._board.add_endpoint(*key)
+                    place = endpoint_slots[key] = self._board.endpoints.add(*key)
                 endpoints.append(asdict(endpoint) | {"slot": place})
             wire[cluster.name] = _cluster_wire(cluster, slot, endpoints)
         return wire
@@ -184,8 +158,8 @@ class Snapshots:
         """Note which slots have gone out of use, and which are in use again."""
         used_endpoints = {endpoint["slot"] for cluster in self._clusters.values() for endpoint in cluster["endpoints"]}
         used_clusters = {cluster["slot"] for cluster in self._clusters.values()}
-        _note(self._retired_endpoints, self._board.endpoints().values(), used_endpoints, Retired(number, now))
-        _note(self._retired_clusters, self._board.clusters().values(), used_clusters, Retired(number, now))
+        _note(self._retired_endpoints, self._board.endpoints.slots().values(), used_endpoints, Retired(number, now))
+        _note(self._retired_clusters, self._board.clusters.slots().values(), used_clusters, Retired(number, now))
 
 
 def _note(retired: dict[int, Retired], existing: Iterable[int], used: set[int], since: Retired) -> None:

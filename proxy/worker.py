@@ -24,7 +24,6 @@ import msgpack
 from gevent.event import Event
 
 from proxy import log as process_log
-from proxy import scoreboard
 from proxy.channel import Channel, Message, read_body
 from proxy.fleet import Fleet
 from proxy.handed import Handed
@@ -34,7 +33,8 @@ from proxy.relay.context import Context
 from proxy.relay.hbone import HboneListener
 from proxy.relay.relay import Listener, Relay
 from proxy.relay.routes import Routes
-from proxy.scoreboard import Scoreboard
+from proxy.scoreboard.scoreboard import Scoreboard
+from proxy.scoreboard.workers import DRAINING, READY, STARTING
 from proxy.settings import Settings
 from proxy.wire.buffers import keep_freed
 from proxy.wire.mesh_tls import MeshTls
@@ -134,7 +134,7 @@ class Worker:
         self._relay.apply(body["full"], body["clusters"], body["removed"])
         self._fleet.apply(body["full"], body["clusters"], body["removed"])
         self._prepare_listeners(body["listeners"])
-        first = self._board.worker(self._slot).state == scoreboard.STARTING
+        first = self._board.workers.row(self._slot).state == STARTING
         if first:
             self._fleet.start()
             self._await_reconcile()
@@ -142,9 +142,9 @@ class Worker:
             for listener in self._listeners.values():
                 listener.start()
             if first:
-                self._board.set_worker_state(self._slot, scoreboard.READY)
+                self._board.workers.set_state(self._slot, READY)
                 self._handed.start(self._take)
-        self._board.set_worker_snapshot(self._slot, message["number"])
+        self._board.workers.set_snapshot(self._slot, message["number"])
 
     def _take_certificates(self, tls: dict[str, Any] | None) -> None:
         """New connections use them from now on; those there are keep what they began with."""
@@ -201,7 +201,7 @@ class Worker:
         listener = self._listeners.get(address)
         if listener is None:
             os.close(fd)
-            self._board.add_connections(self._slot, -1)
+            self._board.workers.add_connections(self._slot, -1)
         else:
             listener.take(fd)
 
@@ -209,7 +209,7 @@ class Worker:
 
     def _drain(self) -> None:
         """No new connections; the ones there are finish what they are doing."""
-        self._board.set_worker_state(self._slot, scoreboard.DRAINING)
+        self._board.workers.set_state(self._slot, DRAINING)
         for address, listener in self._listeners.items():
             listener.stop()  # but not forgotten: what was handed to us before we said DRAINING is still served
             self._close_socket(address)
@@ -219,7 +219,7 @@ class Worker:
         self._context.shutdown_sessions()
         self._await_connections(FIRST_REQUEST_SECONDS)
         self._context.draining = True
-        while self._board.worker(self._slot).connections > 0:
+        while self._board.workers.row(self._slot).connections > 0:
             self._context.refuse_streams()  # those too that were still shaking hands a moment ago
             gevent.get_hub().loop.run_callback(self._context.idle.end_all)
             gevent.sleep(0.02)
@@ -227,7 +227,7 @@ class Worker:
 
     def _await_connections(self, seconds: float) -> None:
         with gevent.Timeout(seconds, False):
-            while self._board.worker(self._slot).connections > 0:
+            while self._board.workers.row(self._slot).connections > 0:
                 gevent.sleep(0.02)
 
 

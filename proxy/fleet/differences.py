@@ -15,7 +15,7 @@ from proxy.fleet.ejections import TAIL_MS, Ejections
 from proxy.fleet.known import known_of
 from proxy.fleet.members import Group, Member, present
 from proxy.fleet.reporter import Reporter
-from proxy.scoreboard import OutlierState
+from proxy.scoreboard.views import OutlierState
 from state.run import Run
 from state.store import ALREADY_EJECTED, EJECTED, NO_PROBE, ClusterView, Ejection, Store
 

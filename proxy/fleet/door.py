@@ -30,7 +30,8 @@ from proxy.fleet.suspicion import Suspicion
 from proxy.fleet.table import ScoreboardTable
 from proxy.fleet.watch import watch_primary
 from proxy.observe.outlier_log import Event
-from proxy.scoreboard import ClusterLocked, Scoreboard
+from proxy.scoreboard.clusters import ClusterLocked
+from proxy.scoreboard.scoreboard import Scoreboard
 from state.access import Access
 from state.connect import connect
 from state.local_store import LocalStore
@@ -274,7 +275,7 @@ class Fleet:
         """Redis does not answer, or its keys of one cluster are of no use: this replica decides by itself from here
         on, about everything or about that cluster."""
         if isinstance(error, KeysUnusable) and group is not None:
-            self._scoreboard.set_alone(group.slot, True)  # the leader says which keys, and sees when it is over
+            self._scoreboard.clusters.set_alone(group.slot, True)  # the leader says which keys, and sees it end
             self._reporter.clear_cluster(group)
             self._holds.stand(group.name)
             return

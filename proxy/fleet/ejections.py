@@ -19,7 +19,8 @@ from proxy.fleet.known import Known
 from proxy.fleet.members import Group, Member
 from proxy.observe import outlier_log
 from proxy.observe.outlier_log import Line
-from proxy.scoreboard import OutlierState, Scoreboard
+from proxy.scoreboard.scoreboard import Scoreboard
+from proxy.scoreboard.views import OutlierState
 from state.decide import under_cap
 from state.store import CONSECUTIVE_5XX, PROBE_FAILED
 
@@ -42,19 +43,19 @@ class Ejections:
 
     @contextmanager
     def _locked(self, group: Group) -> Iterator[None]:
-        self._scoreboard.lock_cluster(group.slot)
+        self._scoreboard.clusters.lock(group.slot)
         try:
             yield
         finally:
-            self._scoreboard.unlock_cluster(group.slot)
+            self._scoreboard.clusters.unlock(group.slot)
 
     def state(self, member: Member) -> OutlierState:
         """What the scoreboard says now."""
-        return self._scoreboard.outlier_state(member.slot)
+        return self._scoreboard.outlier.state(member.slot)
 
     def shared(self, group: Group) -> bool:
         """Whether there is a fleet that decides about this cluster at the moment."""
-        return self._scoreboard.shared_state and not self._scoreboard.alone(group.slot)
+        return self._scoreboard.shared_state and not self._scoreboard.clusters.alone(group.slot)
 
     # -- out ----------------------------------------------------------------------------------------------------------
 
@@ -68,7 +69,7 @@ class Ejections:
                 return
             if not state.held and not private:
                 return
-            self._scoreboard.set_outlier_state(member.slot, state._replace(held=False, logged=True, private=private))
+            self._scoreboard.outlier.set_state(member.slot, state._replace(held=False, logged=True, private=private))
         if not state.logged:
             self._log_ejection(group, member, state.run, state.ejection_ms, self._replica, reason)
 
@@ -100,7 +101,7 @@ class Ejections:
                 return
             if out and state.shared and not correct and _is_same(state, known):
                 until_ms, probe_at_ms = state.ejected_until_ms, state.probe_at_ms
-            self._scoreboard.set_outlier_state(
+            self._scoreboard.outlier.set_state(
                 member.slot,
                 OutlierState(
                     failures=0,
@@ -127,7 +128,7 @@ class Ejections:
         """Whether this replica's own view of the cap lets the rule have this endpoint out. It may be out already."""
         if self.state(member).ejected_until_ms:
             return True
-        others = self._scoreboard.count_ejected(slot for slot in group.slots if slot != member.slot)
+        others = self._scoreboard.outlier.count_ejected(slot for slot in group.slots if slot != member.slot)
         return under_cap(group.policy, others)
 
     # -- in again -----------------------------------------------------------------------------------------------------
@@ -138,7 +139,7 @@ class Ejections:
             state = self.state(member)
             if state.shared or state.generation != generation or state.ejected_until_ms <= now_ms:
                 return
-            self._scoreboard.set_outlier_state(member.slot, before)
+            self._scoreboard.outlier.set_state(member.slot, before)
         if state.logged:
             self._log_return(group, member, "not_shared")
 
@@ -165,7 +166,7 @@ class Ejections:
             self._log_return(group, member, "expired")
 
     def _end(self, member: Member, state: OutlierState, now_ms: int, version: int) -> None:
-        self._scoreboard.set_outlier_state(
+        self._scoreboard.outlier.set_state(
             member.slot,
             state._replace(
                 failures=0,
@@ -189,7 +190,7 @@ class Ejections:
             if state.ejected_until_ms > now_ms:
                 return
             failures = state.failures if dirty else 0  # a success elsewhere has ended this replica's run too
-            self._scoreboard.set_outlier_state(
+            self._scoreboard.outlier.set_state(
                 member.slot, state._replace(generation=generation, failures=failures, dirty=dirty)
             )
 
@@ -197,18 +198,18 @@ class Ejections:
         """The fleet's versions count from the beginning again: nothing known is newer than what comes now."""
         with self._locked(group):
             state = self.state(member)
-            self._scoreboard.set_outlier_state(member.slot, state._replace(version=min(version, state.version)))
+            self._scoreboard.outlier.set_state(member.slot, state._replace(version=min(version, state.version)))
 
     # -- the log ------------------------------------------------------------------------------------------------------
 
     def overflow(self, group: Group, member: Member, failures: int, now_ms: int) -> None:
         """The run reached the threshold and the cap forbids the ejection."""
-        self._scoreboard.count(self._worker, group.slot, overflows=1)
+        self._scoreboard.clusters.count(self._worker, group.slot, overflows=1)
         with self._locked(group):
-            first = self._scoreboard.note_overflow(member.slot, now_ms, OVERFLOW_LOG_MS)
+            first = self._scoreboard.outlier.note_overflow(member.slot, now_ms, OVERFLOW_LOG_MS)
         if not first:
             return
-        out = self._scoreboard.count_ejected(group.slots)
+        out = self._scoreboard.outlier.count_ejected(group.slots)
         self._log(
             outlier_log.overflow(
                 member.address,
@@ -225,11 +226,11 @@ class Ejections:
     def _log_ejection(
         self, group: Group, member: Member, failures: int, ejection_ms: int, by: str, reason: str
     ) -> None:
-        self._scoreboard.count(self._worker, group.slot, ejections=1)
+        self._scoreboard.clusters.count(self._worker, group.slot, ejections=1)
         self._log(outlier_log.ejecting(member.address, member.workload, failures, ejection_ms, group.name, by, reason))
 
     def _log_return(self, group: Group, member: Member, reason: str) -> None:
-        self._scoreboard.count(self._worker, group.slot, unejections=1)
+        self._scoreboard.clusters.count(self._worker, group.slot, unejections=1)
         self._log(outlier_log.unejecting(member.address, member.workload, reason, group.name, self._replica))
 
 

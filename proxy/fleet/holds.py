@@ -20,7 +20,7 @@ import gevent
 from proxy.fleet.ejections import PRIVATELY, Ejections
 from proxy.fleet.members import Group, Member, present
 from proxy.fleet.reporter import Pending
-from proxy.scoreboard import OutlierState
+from proxy.scoreboard.views import OutlierState
 from state.store import CLEAN, CONSECUTIVE_5XX, COUNTED, EJECTED, UNCONFIRMED, Verdict
 
 # How long an answer of Redis is waited for before the replica's own decision stands.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import gevent
 
-from proxy.scoreboard import ClusterLocked
+from proxy.scoreboard.clusters import ClusterLocked
 
 log = logging.getLogger(__name__)
 

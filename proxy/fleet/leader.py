@@ -25,7 +25,7 @@ from proxy.fleet.known import known_of
 from proxy.fleet.members import Group, Member
 from proxy.fleet.reporter import Reporter
 from proxy.fleet.settle import Settling
-from proxy.scoreboard import Scoreboard
+from proxy.scoreboard.scoreboard import Scoreboard
 from state.events import Event
 from state.preflight import Preflight
 from state.redis_store import RedisStore
@@ -93,7 +93,7 @@ class Leader:
         """Gives the lease back and does not take it again."""
         self._stopped = True
         self._leading = False
-        self._scoreboard.drop_lease(self._worker)
+        self._scoreboard.workers.drop_lease(self._worker)
         self._wakeup.set()
 
     def run(self) -> None:
@@ -117,7 +117,7 @@ class Leader:
             pause = min(2 * pause, longest)
 
     def _my_turn(self) -> bool:
-        return not self._stopped and self._scoreboard.take_lease(self._worker)
+        return not self._stopped and self._scoreboard.workers.take_lease(self._worker)
 
     def _wait(self, seconds: float) -> None:
         self._wakeup.clear()
@@ -173,12 +173,12 @@ class Leader:
         group = self._groups.get(event.cluster)
         if group is None:
             return
-        version, epoch = self._scoreboard.fleet_version(group.slot)
+        version, epoch = self._scoreboard.clusters.fleet_version(group.slot)
         if event.version not in (version, version + 1):
             self._settling.look_at_once(group)  # something was missed, or the store has lost its data: see what is true
             return
         if event.version > version:
-            self._scoreboard.set_fleet_version(group.slot, event.version, epoch)
+            self._scoreboard.clusters.set_fleet_version(group.slot, event.version, epoch)
         member = group.members.get(event.endpoint)
         if member is not None and event.workload in ("", member.workload):
             self._take(group, member, event, version)
@@ -203,7 +203,7 @@ class Leader:
 
     def _interval_ms(self, group: Group) -> int:
         interval = group.policy.interval_ms
-        return min(interval, EJECTED_INTERVAL_MS) if self._scoreboard.count_ejected(group.slots) else interval
+        return min(interval, EJECTED_INTERVAL_MS) if self._scoreboard.outlier.count_ejected(group.slots) else interval
 
     def _until_next_look(self) -> int:
         now_ms = self._now_ms()
@@ -229,7 +229,7 @@ class Leader:
         """Milliseconds until there is something to do again."""
         pause = RETURNS_MS
         for group in list(self._groups.values()):
-            over, soonest = self._scoreboard.returns(group.slots)
+            over, soonest = self._scoreboard.outlier.returns(group.slots)
             for slot in over:
                 self._ejections.expire(group, group.by_slot[slot], self._now_ms())
                 self._reporter.resume(group)
@@ -242,7 +242,7 @@ class Leader:
 
     def _adopt_holds(self, group: Group) -> None:
         """What is still held long after its time was held by a worker that is gone."""
-        for slot in self._scoreboard.undecided(group.slots):
+        for slot in self._scoreboard.outlier.undecided(group.slots):
             state = self._ejections.state(group.by_slot[slot])
             if state.held and self._now_ms() - state.begun_ms > 3 * HOLD_MS:
                 self._ejections.stand(group, group.by_slot[slot], state.generation)

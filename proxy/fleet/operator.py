@@ -11,7 +11,8 @@ from typing import Any
 
 from proxy.fleet.ejections import PRIVATELY
 from proxy.fleet.members import Group, Member, group_of
-from proxy.scoreboard import OutlierState, Scoreboard
+from proxy.scoreboard.scoreboard import Scoreboard
+from proxy.scoreboard.views import OutlierState
 from state.access import Access
 from state.connect import connect
 from state.explain import ClusterReport, HereFacts, Replica, Report, as_json, cluster_report, with_replica
@@ -75,7 +76,7 @@ class OperatorDoor:
         now_ms = time.monotonic_ns() // 1_000_000
         for group in self._groups().values():
             for member in group.members.values():
-                state = self._scoreboard.outlier_state(member.slot)
+                state = self._scoreboard.outlier.state(member.slot)
                 if state.ejected_until_ms > now_ms and (all_of_them or not state.shared):
                     yield self._out(group, member, state, now_ms)
 
@@ -112,14 +113,14 @@ class OperatorDoor:
         if group is None or endpoint not in ("", *group.members):
             there_is = ", ".join(group.members if group else self._groups())
             raise Refused(f"unknown {'endpoint' if group else 'cluster'}; there is: {there_is or 'none'}")
-        ejected = self._scoreboard.count_ejected(group.slots)
+        ejected = self._scoreboard.outlier.count_ejected(group.slots)
         found = cluster_report(cluster, parse(group.rule), None, None, ejected, fault)
         members = (group.members[endpoint],) if endpoint else group.members.values()
         reports = tuple(Report(member.address, member.workload, None) for member in members)
         return replace(found, reports=reports)
 
     def _here(self, member: Member) -> HereFacts:
-        state, now_ms = self._scoreboard.outlier_state(member.slot), time.monotonic_ns() // 1_000_000
+        state, now_ms = self._scoreboard.outlier.state(member.slot), time.monotonic_ns() // 1_000_000
         left_ms = max(0, state.ejected_until_ms - now_ms)
         return HereFacts(
             ejected=left_ms > 0,

@@ -21,7 +21,7 @@ from proxy.fleet.ejections import Ejections
 from proxy.fleet.known import known_of
 from proxy.fleet.members import Group, Member, batch_of, present
 from proxy.fleet.reporter import evidence
-from proxy.scoreboard import Scoreboard
+from proxy.scoreboard.scoreboard import Scoreboard
 from state.local_store import LocalStore
 from state.run import Run
 from state.store import EJECTED, PROBE_FAILED, RETURNED, Batch, Claim, Store, StoreUnavailable, Verdict
@@ -86,7 +86,7 @@ class Probing:
         """Does what is due; milliseconds until something may be due again."""
         pause, known = PAUSE_MS, set[int]()
         for group in list(self._groups.values()):
-            for slot in self._scoreboard.awaiting_probe(group.slots):
+            for slot in self._scoreboard.probes.awaited(group.slots):
                 known.add(slot)
                 self._step(group, group.by_slot[slot])
                 pause = min(pause, self._turns[slot].next_ms - self._now_ms())
@@ -100,11 +100,11 @@ class Probing:
             turn = self._turns[member.slot] = Turn(state.generation, state.probe_at_ms)
         if now_ms < turn.next_ms:
             return
-        if turn.granted_ms and self._scoreboard.withdraw_probe(member.slot):
+        if turn.granted_ms and self._scoreboard.probes.withdraw(member.slot):
             turn.granted_ms, turn.next_ms = 0, now_ms + LEASE_MS
             return
         if turn.granted_ms and now_ms - turn.granted_ms > PATIENCE_MS:
-            self._scoreboard.end_probe(member.slot)
+            self._scoreboard.probes.end(member.slot)
             turn.granted_ms = 0
         self._take_turn(group, member, turn)
 
@@ -118,8 +118,8 @@ class Probing:
             return
         turn.next_ms = now_ms + RENEW_MS
         turn.granted_ms = turn.granted_ms or now_ms
-        if not self._scoreboard.probe_pending(member.slot):
-            self._scoreboard.offer_probe(member.slot)
+        if not self._scoreboard.probes.pending(member.slot):
+            self._scoreboard.probes.offer(member.slot)
 
     def _claim(self, group: Group, member: Member) -> Claim:
         if self._ejections.shared(group):
@@ -134,7 +134,7 @@ class Probing:
 
     def tried(self, group: Group, member: Member, generation: int, run: Run, status: int, request_id: str) -> None:
         """An attempt on an endpoint that is out has an outcome; nothing but the one that was offered can be meant."""
-        if not self._scoreboard.end_probe(member.slot):
+        if not self._scoreboard.probes.end(member.slot):
             return
         told = evidence(status, self._replica, request_id) if run.lead else ""
         batch = batch_of(group, member, generation, run, status, self._replica, told)

@@ -17,7 +17,7 @@ from proxy.fleet.ejections import Ejections
 from proxy.fleet.known import merged
 from proxy.fleet.members import Group, Member
 from proxy.fleet.reporter import Reporter
-from proxy.scoreboard import Scoreboard
+from proxy.scoreboard.scoreboard import Scoreboard
 from state.store import ClusterView, Glance, KeysUnusable, Store
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class Settling:
         if self._synced.get(group.name) is not group or group.name not in self._looked:
             return 0
         due = self._looked[group.name] + interval_ms
-        if self._scoreboard.alone(group.slot):
+        if self._scoreboard.clusters.alone(group.slot):
             return due if group.name in self._told else 0
         return min(due, self._offers.get(group.name, due), self._due.at(group.name))
 
@@ -108,7 +108,7 @@ class Settling:
             self._leave_alone(group, error)
 
     def _look(self, group: Group) -> None:
-        if self._scoreboard.alone(group.slot) and self._has_misfits(group):
+        if self._scoreboard.clusters.alone(group.slot) and self._has_misfits(group):
             return
         if self._synced.get(group.name) is not group:
             self._forget_removed(group)
@@ -126,11 +126,11 @@ class Settling:
 
     def _differs(self, group: Group, glance: Glance, asked_ms: int) -> bool:
         """Whether the look shows anything but what the scoreboard has."""
-        if (glance.version, glance.epoch) != self._scoreboard.fleet_version(group.slot):
+        if (glance.version, glance.epoch) != self._scoreboard.clusters.fleet_version(group.slot):
             return True
-        if self._scoreboard.alone(group.slot) or self._differences.are_due(group):
+        if self._scoreboard.clusters.alone(group.slot) or self._differences.are_due(group):
             return True
-        own = set(self._scoreboard.undecided(group.slots))
+        own = set(self._scoreboard.outlier.undecided(group.slots))
         states = {member: self._ejections.state(member) for member in group.members.values()}
         if any(not states[member].held for member in states if member.slot in own):
             return True  # this replica's own decision, and nobody knows
@@ -152,7 +152,7 @@ class Settling:
 
     def _leave_alone(self, group: Group, error: KeysUnusable) -> None:
         """Somebody has written other things where this cluster's state belongs: the replica decides about it alone."""
-        self._scoreboard.set_alone(group.slot, True)
+        self._scoreboard.clusters.set_alone(group.slot, True)
         if not self._has_misfits(group):
             self._tell(group, str(error))
 
@@ -180,7 +180,7 @@ class Settling:
         lost = epoch not in ("", view.epoch)
         if lost and not self._is_time_to_offer(group.name):
             return
-        alone = self.alone_before or self._scoreboard.alone(group.slot)
+        alone = self.alone_before or self._scoreboard.clusters.alone(group.slot)
         if self._differences.settle_missing(group, view, asked_ms, lost=lost, alone=alone):
             asked_ms, again = self._read(group, view.version, view.epoch)
             if again.epoch != view.epoch:
@@ -189,13 +189,13 @@ class Settling:
         self._apart[group.name] = self._differences.adopt(group, view, asked_ms)
         self._offers.pop(group.name, None)
         if group.name in self._groups:
-            self._scoreboard.set_fleet_version(group.slot, view.version, view.epoch)
+            self._scoreboard.clusters.set_fleet_version(group.slot, view.version, view.epoch)
             self._usable(group)
 
     def _known(self, group: Group) -> tuple[int, str]:
         """The newest version that Redis has told this replica, in whatever way, and the epoch."""
-        version, epoch = self._scoreboard.fleet_version(group.slot)
-        return max(version, *(self._scoreboard.outlier_state(slot).version for slot in group.slots), 0), epoch
+        version, epoch = self._scoreboard.clusters.fleet_version(group.slot)
+        return max(version, *(self._scoreboard.outlier.state(slot).version for slot in group.slots), 0), epoch
 
     def _read(self, group: Group, version: int, epoch: str) -> tuple[int, ClusterView]:
         """(when it was asked, all of it); of a large cluster in parts, since Redis does nothing else meanwhile."""
@@ -217,6 +217,6 @@ class Settling:
         return due_ms <= now_ms
 
     def _usable(self, group: Group) -> None:
-        if self._scoreboard.set_alone(group.slot, False):
+        if self._scoreboard.clusters.set_alone(group.slot, False):
             log.info("cluster %s: its keys are usable again: ejections are the fleet's", group.name)
         self._told.discard(group.name)

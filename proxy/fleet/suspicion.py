@@ -9,7 +9,7 @@ import logging
 import time
 
 from proxy.fleet.members import Member
-from proxy.scoreboard import Scoreboard
+from proxy.scoreboard.scoreboard import Scoreboard
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Suspicion:
 
     def cleared(self, member: Member) -> bool:
         """The endpoint has failed without an answer; whether the fleet is to be told."""
-        another = self._scoreboard.note_local_failure(member.slot, WINDOW_MS)
+        another = self._scoreboard.endpoints.note_local_failure(member.slot, WINDOW_MS)
         return not self.look(at_once=another)
 
     def look(self, *, at_once: bool = False) -> bool:
@@ -42,7 +42,7 @@ class Suspicion:
         began = time.monotonic()
         if began < self._next_look and not at_once:
             return self._scoreboard.suspects_itself
-        contacted, unreachable = self._scoreboard.reach(WINDOW_MS)
+        contacted, unreachable = self._scoreboard.endpoints.reach(WINDOW_MS)
         self._next_look = began + (time.monotonic() - began) / LOOKING_SHARE
         value = suspicious(contacted, unreachable)
         if self._scoreboard.suspect_itself(value):

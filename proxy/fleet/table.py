@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from proxy.fleet.members import Group
-from proxy.scoreboard import OutlierState, Scoreboard
+from proxy.scoreboard.scoreboard import Scoreboard
+from proxy.scoreboard.views import OutlierState
 from state.decide import Record
 
 
@@ -23,23 +24,23 @@ class ScoreboardTable:
     def locked(self, cluster: str) -> Iterator[None]:
         """Hold the cluster's lock against all workers."""
         slot = self._groups[cluster].slot
-        self._scoreboard.lock_cluster(slot)
+        self._scoreboard.clusters.lock(slot)
         try:
             yield
         finally:
-            self._scoreboard.unlock_cluster(slot)
+            self._scoreboard.clusters.unlock(slot)
 
     def load(self, cluster: str, endpoint: str) -> Record:
         """See Table."""
         member = self._groups[cluster].members[endpoint]
-        return record_of(self._scoreboard.outlier_state(member.slot), member.workload)
+        return record_of(self._scoreboard.outlier.state(member.slot), member.workload)
 
     def save(self, cluster: str, endpoint: str, record: Record) -> None:
         """See Table. An ejection that begins here is `held` until the caller says what it is."""
         slot = self._groups[cluster].members[endpoint].slot
-        before = self._scoreboard.outlier_state(slot)
+        before = self._scoreboard.outlier.state(slot)
         begins = record.ejected_until_ms > before.ejected_until_ms
-        self._scoreboard.set_outlier_state(
+        self._scoreboard.outlier.set_state(
             slot,
             replace_state(
                 before,
@@ -54,11 +55,11 @@ class ScoreboardTable:
 
     def _alone(self, cluster: str) -> bool:
         """This replica decides: nobody else has a run of failures that its successes could end."""
-        return not self._scoreboard.shared_state or self._scoreboard.alone(self._groups[cluster].slot)
+        return not self._scoreboard.shared_state or self._scoreboard.clusters.alone(self._groups[cluster].slot)
 
     def active(self, cluster: str, now_ms: int) -> int:
         """See Table."""
-        return self._scoreboard.count_ejected(self._groups[cluster].slots)
+        return self._scoreboard.outlier.count_ejected(self._groups[cluster].slots)
 
     def all(self, cluster: str) -> Mapping[str, Record]:
         """See Table."""

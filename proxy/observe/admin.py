@@ -9,19 +9,21 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from proxy import addresses, scoreboard
+from proxy import addresses
 from proxy.certificate_watch import CertificateWatch
 from proxy.channel import Message
 from proxy.configuration import Configuration
 from proxy.observe.pages import Answer, Page, as_json
 from proxy.readiness import Readiness
-from proxy.scoreboard import Scoreboard
+from proxy.scoreboard.buckets import BUCKETS_MS
+from proxy.scoreboard.scoreboard import Scoreboard
+from proxy.scoreboard.workers import DRAINING, READY, STARTING
 from proxy.setting_kinds import masked_url
 from proxy.settings import Settings
 from proxy.snapshots import Snapshots
 from proxy.version import __version__
 
-_STATES = {scoreboard.STARTING: "starting", scoreboard.READY: "ready", scoreboard.DRAINING: "draining"}
+_STATES = {STARTING: "starting", READY: "ready", DRAINING: "draining"}
 
 
 class Admin:
@@ -67,7 +69,9 @@ class Admin:
                 "snapshot": self._snapshots.number,
                 "last_reload": self._configuration.last_reload(),
                 "listener_faults": self._readiness.listener_faults,
-                "workers": [row._asdict() | {"state": _STATES.get(row.state, "")} for row in self._board.workers()],
+                "workers": [
+                    row._asdict() | {"state": _STATES.get(row.state, "")} for row in self._board.workers.rows()
+                ],
             }
         )
 
@@ -102,15 +106,15 @@ class Admin:
         return as_json([self._cluster(cluster) for cluster in self._snapshots.clusters.values()])
 
     def _cluster(self, cluster: Mapping[str, Any]) -> dict[str, Any]:
-        counters = self._board.cluster_counters(cluster["slot"])._asdict()
+        counters = self._board.clusters.counters(cluster["slot"])._asdict()
         counters["buckets_ms"] = _histogram(counters.pop("buckets"))
         shown = ("name", "envoy_name", "closed", "outlier", "destination_rule")
         endpoints = [self._endpoint(endpoint) for endpoint in cluster["endpoints"]]
-        shared = self._board.shared_state and not self._board.alone(cluster["slot"])
+        shared = self._board.shared_state and not self._board.clusters.alone(cluster["slot"])
         return {key: cluster[key] for key in shown} | {"shared": shared, "counters": counters, "endpoints": endpoints}
 
     def _endpoint(self, endpoint: Mapping[str, Any]) -> dict[str, Any]:
-        row = self._board.endpoint_row(endpoint["slot"])
+        row = self._board.endpoints.row(endpoint["slot"])
         name = {"address": addresses.join(endpoint["ip"], endpoint["port"]), "workload": endpoint["workload"]}
         return name | {"ejected": row.ejected_left_ms > 0} | row._asdict()
 
@@ -123,5 +127,5 @@ def _listener(listener: Mapping[str, Any]) -> dict[str, Any]:
 
 def _histogram(counts: tuple[int, ...]) -> dict[str, int]:
     """Requests by duration: upper bound in milliseconds, only where there are some."""
-    bounds = [*map(str, scoreboard.BUCKETS_MS), "more"]
+    bounds = [*map(str, BUCKETS_MS), "more"]
     return {bound: count for bound, count in zip(bounds, counts, strict=True) if count}

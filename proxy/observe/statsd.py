@@ -13,7 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from statsd.client.udp import Pipeline, StatsClient
 
-from proxy.scoreboard import BUCKETS_MS, READY, ClusterCounters, Scoreboard
+from proxy.scoreboard.buckets import BUCKETS_MS
+from proxy.scoreboard.scoreboard import Scoreboard
+from proxy.scoreboard.views import ClusterCounters
+from proxy.scoreboard.workers import READY
 
 PREFIX = "waypointd"
 Line = tuple[str, str]
@@ -79,7 +82,7 @@ class Pusher:
         packets.send()
 
     def _lines(self) -> Iterator[Line]:
-        counters = {key: self._board.cluster_counters(key[1]) for key in self._board.clusters().items()}
+        counters = {key: self._board.clusters.counters(key[1]) for key in self._board.clusters.slots().items()}
         ejected = ejected_by_cluster(self._board)
         for key, now in counters.items():
             before = self._before.get(key)
@@ -90,7 +93,7 @@ class Pusher:
             yield f"cluster.{name}.ejected", f"{ejected.get(key[1], 0)}|g"
         self._before = counters
         yield "shared_state", f"{int(self._board.shared_state)}|g"
-        yield "workers.ready", f"{sum(row.state == READY for row in self._board.workers())}|g"
+        yield "workers.ready", f"{sum(row.state == READY for row in self._board.workers.rows())}|g"
         if (left := self._certificate_left()) is not None:
             left = max(left, 0)  # a gauge with a sign would be a change
             yield "certificate.seconds_left", f"{left:.0f}|g"
@@ -100,7 +103,7 @@ class Pusher:
 def ejected_by_cluster(board: Scoreboard) -> Mapping[int, int]:
     """How many endpoints are out, by cluster slot."""
     out: dict[int, int] = {}
-    for (cluster, _, _), slot in board.endpoints().items():
-        if board.endpoint_row(slot).ejected_left_ms > 0:
+    for (cluster, _, _), slot in board.endpoints.slots().items():
+        if board.endpoints.row(slot).ejected_left_ms > 0:
             out[cluster] = out.get(cluster, 0) + 1
     return out

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t
 
 from proxy.relay.attempting cimport MALFORMED
 from proxy.relay.pipe cimport run_pipe
-from proxy.scoreboard cimport monotonic_ns
+from proxy.scoreboard.clock cimport monotonic_ns
 from proxy.wire.head cimport M_HEAD, UNTIL_CLOSE
 from proxy.wire.http1 cimport grpc_reply, local_reply, write_chunk_size, write_response
 from proxy.wire.stream cimport FAILED, TIMED_OUT, Stream

@@ -11,7 +11,9 @@ import gevent
 from proxy.policy.outlier cimport judge_abandoned, judge_grpc, judge_status
 from proxy.policy.retry cimport may_replay, may_retry
 from proxy.relay.pool cimport never_spoke, open_request, own_shortage, reach, was_ignored, was_reset
-from proxy.scoreboard cimport bucket_of, monotonic_ns, wp_add, wp_add64, wp_load64, wp_loadu, wp_store64
+from proxy.scoreboard.atomics cimport wp_add, wp_add64, wp_load64, wp_loadu, wp_store64
+from proxy.scoreboard.buckets cimport bucket_of
+from proxy.scoreboard.clock cimport monotonic_ns
 from proxy.wire.http1 cimport REQUEST_ID, write_interim, write_request
 from proxy.wire.stream cimport CANCELLED, DATA_WAITS, FAILED, PEER_CLOSED, TIMED_OUT
 

@@ -3,7 +3,8 @@ from libc.stdint cimport int32_t, int64_t
 
 from proxy.relay.context cimport Context
 from proxy.relay.trunk cimport Trunks
-from proxy.scoreboard cimport Counters, EndpointRow, Scoreboard
+from proxy.scoreboard.layout cimport Counters, EndpointRow
+from proxy.scoreboard.scoreboard cimport Scoreboard
 from proxy.wire.stream cimport IdleListener, Stream
 from proxy.wire.tcp cimport Address
 
@@ -24,7 +25,6 @@ cdef class Endpoint(IdleListener):
     cdef readonly str name               # the same
     cdef readonly str workload
     cdef readonly int slot
-    cdef Scoreboard scoreboard           # keeps the rows mapped
     cdef EndpointRow* row
     cdef int32_t* share                  # this worker's part of row.in_flight
     cdef list idle                       # pooled connections, the one used last at the end

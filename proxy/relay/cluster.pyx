@@ -9,7 +9,9 @@ from libc.stdlib cimport free, malloc
 
 from proxy.policy.balance cimport round_robin
 from proxy.relay.trunk cimport Trunks, leaves
-from proxy.scoreboard cimport monotonic_ns, take_probe, wp_load, wp_load64, wp_swap
+from proxy.scoreboard.atomics cimport wp_load, wp_load64, wp_swap
+from proxy.scoreboard.clock cimport monotonic_ns
+from proxy.scoreboard.probes cimport take_probe
 from proxy.wire.http2_client cimport HttpClientStream
 from proxy.wire.stream cimport Stream
 
@@ -30,9 +32,8 @@ cdef class Endpoint(IdleListener):
         self.slot = entry["slot"]
         self.hbone = entry["hbone"] and context.tunnels
         self.identity = entry["identity"]
-        self.scoreboard = context.scoreboard
-        self.row = context.scoreboard._endpoint(self.slot)
-        self.share = context.scoreboard.share(context.worker, self.slot)
+        self.row = context.scoreboard.memory.endpoint(self.slot)
+        self.share = context.scoreboard.memory.share_of(context.worker, self.slot)
         self.idle = []
         if self.hbone:
             self.door = Address(ip, HBONE_PORT)
@@ -108,8 +109,8 @@ cdef class Cluster:
         self.endpoints = endpoints
         self.count = len(endpoints)
         self.scoreboard = scoreboard
-        self.cursor = &scoreboard._cluster(self.slot).cursor
-        self.counters = scoreboard.counters_of(worker, self.slot)
+        self.cursor = &scoreboard.memory.cluster(self.slot).cursor
+        self.counters = scoreboard.memory.counters_of(worker, self.slot)
         self.eligible = <unsigned char*>malloc(self.count + 1)
         if self.eligible == NULL:
             raise MemoryError

@@ -1,7 +1,7 @@
 from typing import Any
 
 from proxy.observe.access_log import AccessLog
-from proxy.scoreboard import Scoreboard
+from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.wire.mesh_tls import MeshTls
 from proxy.wire.stream import Deadlines
 

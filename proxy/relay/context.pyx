@@ -36,7 +36,7 @@ cdef class Context:
         cdef bytes seed = os.urandom(sizeof(self.random))
         self.scoreboard = scoreboard
         self.worker = worker
-        self.row = scoreboard._worker(worker)
+        self.row = scoreboard.memory.worker(worker)
         self.log = log
         self.fleet = fleet
         self.idle = Deadlines(limits["idle"] or FOREVER)      # a list in any case: draining ends what is in it

@@ -16,7 +16,7 @@ from proxy.relay.attempting cimport ANSWERED, GIVEN_UP
 from proxy.relay.context cimport wall_ns
 from proxy.relay.line cimport log_line
 from proxy.relay.routes cimport Routes
-from proxy.scoreboard cimport monotonic_ns
+from proxy.scoreboard.clock cimport monotonic_ns
 from proxy.wire.head cimport (
     BAD,
     LOW_VERSION,

@@ -59,7 +59,7 @@ cdef class HboneListener(Listener):
             if connection.fault != NULL:
                 self.tell("HTTP/2 broken off with", client, connection.fault.decode())
         finally:
-            context.scoreboard.add_connections(context.worker, -1)
+            context.scoreboard.workers.add_connections(context.worker, -1)
 
     def tell(self, str done, TlsStream client, str reason):
         self.refusals.tell(done, client.peer, client.identity, reason)

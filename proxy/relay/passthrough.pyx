@@ -14,7 +14,7 @@ from proxy.relay.context cimport wall_ns
 from proxy.relay.line cimport log_line
 from proxy.relay.pipe cimport run_pipe
 from proxy.relay.pool cimport own_shortage, reach
-from proxy.scoreboard cimport monotonic_ns
+from proxy.scoreboard.clock cimport monotonic_ns
 from proxy.wire.head cimport NO_BODY
 from proxy.wire.octets cimport TOKEN, is_a
 from proxy.wire.stream cimport Deadlines, Stream

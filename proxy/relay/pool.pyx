@@ -19,7 +19,7 @@ from libc.errno cimport EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, EMFILE, ENFILE,
 from libc.stdint cimport int64_t
 
 from proxy.relay.trunk cimport Dialer, leaves
-from proxy.scoreboard cimport monotonic_ns
+from proxy.scoreboard.clock cimport monotonic_ns
 from proxy.wire.http2_client cimport Http2Client, HttpClientStream
 from proxy.wire.session cimport ENDPOINT_WINDOW, TRUNK_WINDOW, Session
 from proxy.wire.stream cimport FAILED, TIMED_OUT

@@ -93,7 +93,7 @@ cdef class Relay:
         try:
             self.serve_http(client, listener)
         finally:
-            self.context.scoreboard.add_connections(self.context.worker, -1)
+            self.context.scoreboard.workers.add_connections(self.context.worker, -1)
 
     cdef int serve_http(self, Stream client, Listener listener) except -1:
         """Serves HTTP on a byte stream to its end, whatever the stream is made of: HTTP/2 if it begins like that."""
@@ -217,7 +217,7 @@ cdef class Listener:
                 if errno != EAGAIN:
                     self.rest()
                 return False
-            slot = self.relay.context.scoreboard.assign_connection(worker)
+            slot = self.relay.context.scoreboard.workers.assign_connection(worker)
             if slot == worker or not self.handover(fd, slot, self.address):
                 self.take(fd)
         return True

@@ -11,7 +11,7 @@ from gevent.event import AsyncResult
 from libc.errno cimport ETIMEDOUT
 from libc.stdint cimport int64_t
 
-from proxy.scoreboard cimport monotonic_ns
+from proxy.scoreboard.clock cimport monotonic_ns
 from proxy.wire.http2_stream cimport Http2Stream
 from proxy.wire.nghttp2 cimport NGHTTP2_CANCEL
 from proxy.wire.session cimport Session

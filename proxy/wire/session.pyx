@@ -13,7 +13,7 @@ which something came. What is sent is output.pyx, the streams are http2_stream.p
 
 import logging
 
-from proxy.scoreboard cimport monotonic_ns
+from proxy.scoreboard.clock cimport monotonic_ns
 from proxy.wire.http2_stream cimport Http2Stream, failed, send_frame
 from proxy.wire.nghttp2 cimport *
 from proxy.wire.output cimport FRAME, Output

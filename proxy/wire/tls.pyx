@@ -13,7 +13,7 @@ from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, ETIMEDOUT, errno
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from proxy.scoreboard cimport monotonic_ns
+from proxy.scoreboard.clock cimport monotonic_ns
 from proxy.wire.openssl cimport *
 from proxy.wire.output cimport RECORD
 from proxy.wire.stream cimport END, FAILED, TIMED_OUT, get_hub

@@ -10,7 +10,8 @@ import socket
 import msgpack
 
 from proxy.channel import Channel, read_body
-from proxy.scoreboard import DRAINING, READY, Scoreboard
+from proxy.scoreboard.scoreboard import Scoreboard
+from proxy.scoreboard.workers import DRAINING, READY
 
 
 class FakeWorker:
@@ -39,7 +40,7 @@ class FakeWorker:
         while not self.draining:
             for key, _ in self.selector.select():
                 key.data()
-        self.board.set_worker_state(self.slot, DRAINING)
+        self.board.workers.set_state(self.slot, DRAINING)
         if os.environ.get("FAKE_WORKER_HANGS"):
             signal.pause()
 
@@ -62,8 +63,8 @@ class FakeWorker:
         for address in self.sockets.keys() - {listener["address"] for listener in news["listeners"]}:
             self.forget(address)
         self.number = news["number"]
-        self.board.set_worker_snapshot(self.slot, self.number)
-        self.board.set_worker_state(self.slot, READY)
+        self.board.workers.set_snapshot(self.slot, self.number)
+        self.board.workers.set_state(self.slot, READY)
 
     def forget(self, address):
         if sock := self.sockets.pop(address, None):

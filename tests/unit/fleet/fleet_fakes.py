@@ -9,7 +9,7 @@ from proxy.fleet.ejections import Ejections
 from proxy.fleet.known import Known
 from proxy.fleet.members import Group, group_of
 from proxy.mesh.model import OutlierDetection
-from proxy.scoreboard import Scoreboard
+from proxy.scoreboard.scoreboard import Scoreboard
 from state.store import NO_PROBE, Batch, Claim, ClusterView, Ejection, Glance, StoreUnavailable, Verdict
 
 NAME = "httpbin/in-ambient:8000"
@@ -17,12 +17,12 @@ NAME = "httpbin/in-ambient:8000"
 
 def body(board: Scoreboard, count: int = 3, cluster: int | None = None, **outlier: Any) -> dict[str, Any]:
     """A cluster's part of a snapshot, with rows of its own on the scoreboard."""
-    slot = board.add_cluster(NAME) if cluster is None else cluster
+    slot = board.clusters.add(NAME) if cluster is None else cluster
     members = [{"ip": f"10.0.0.{i}", "port": 80, "workload": f"pod-{i}"} for i in range(count)]
-    known = board.endpoints()
+    known = board.endpoints.slots()
     for member in members:
         key = (slot, f"{member['ip']}:80", str(member["workload"]))
-        member["slot"] = known[key] if key in known else board.add_endpoint(*key)
+        member["slot"] = known[key] if key in known else board.endpoints.add(*key)
     rule = OutlierDetection(3, 1000, 30_000, 50)
     made = asdict(replace(rule, **outlier))
     return {"name": NAME, "slot": slot, "outlier": made, "destination_rule": "httpbin/rule", "endpoints": members}
@@ -37,7 +37,7 @@ def group(board: Scoreboard, count: int = 3, **outlier: Any) -> Group:
 @contextmanager
 def board() -> Iterator[Scoreboard]:
     made = Scoreboard.create()
-    made.start_worker(0, 1)
+    made.workers.start(0, 1)
     yield made
 
 

@@ -8,7 +8,8 @@ import pytest
 from fleet_fakes import NAME, FakeStore, board, body, known
 
 from proxy.fleet import Fleet, door
-from proxy.scoreboard import ClusterLocked, Scoreboard
+from proxy.scoreboard.clusters import ClusterLocked
+from proxy.scoreboard.scoreboard import Scoreboard
 from state.access import Access
 from state.store import KeysUnusable
 
@@ -21,7 +22,7 @@ class Replica:
         monkeypatch.setattr(door, "RedisStore", lambda client, prefix: self.store)
         monkeypatch.setattr(door, "LINE_SECONDS", 0)
         monkeypatch.setattr(door, "monotonic_ms", lambda: self.now)
-        made.start_worker(1, 2)
+        made.workers.start(1, 2)
         self.body = body(made, count, **rule)
         self.workers = [
             Fleet(made, n, "a", Access("redis://127.0.0.1:1"), "waypoint", lambda event: self.lines.append(event.text))
@@ -31,7 +32,7 @@ class Replica:
             worker.apply(True, [self.body], [])
 
     def state(self, which: int) -> Any:
-        return self.board.outlier_state(self.body["endpoints"][which]["slot"])
+        return self.board.outlier.state(self.body["endpoints"][which]["slot"])
 
     def outcomes(self, text: str, which: int = 0) -> None:
         """F fails and S succeeds, on the two workers in turn; successes count while the endpoint is dirty."""
@@ -111,7 +112,7 @@ def test_one_cluster_alone(replica: Replica) -> None:
     sender = gevent.spawn(replica.workers[0]._reporter.run)
     replica.outcomes("F")
     gevent.sleep(0.01)
-    assert replica.board.alone(replica.body["slot"])
+    assert replica.board.clusters.alone(replica.body["slot"])
     assert replica.board.shared_state
     replica.outcomes("FF")
     gevent.sleep(0.01)

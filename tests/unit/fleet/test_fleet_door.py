@@ -9,7 +9,7 @@ from fleet_fakes import AWAY, NAME, FakeStore, board, body, verdict
 
 from proxy.fleet import Fleet, door
 from proxy.observe.outlier_log import Event
-from proxy.scoreboard import Scoreboard
+from proxy.scoreboard.scoreboard import Scoreboard
 from state.access import Access
 
 
@@ -33,11 +33,11 @@ class Setting:
 
     @property
     def generation(self) -> int:
-        return self.board.outlier_state(self.slot).generation
+        return self.board.outlier.state(self.slot).generation
 
     @property
     def out(self) -> bool:
-        return self.board.endpoint_row(self.slot).ejected_left_ms > 0
+        return self.board.endpoints.row(self.slot).ejected_left_ms > 0
 
     def fail(self, count: int = 1, generation: int | None = None) -> None:
         for _ in range(count):
@@ -97,7 +97,7 @@ def test_a_lower_count_releases_in_time_with_that_count(setting: Setting) -> Non
     gevent.sleep(0.02)
     assert setting.out, "others' reports may be on their way"
     gevent.sleep(0.05)
-    state = setting.board.outlier_state(setting.slot)
+    state = setting.board.outlier.state(setting.slot)
     assert (setting.out, state.failures, state.generation, state.dirty) == (False, 1, 0, True)
     assert setting.lines == []
 
@@ -135,7 +135,7 @@ def test_answers_wait_only_for_a_store_that_is_quick(setting: Setting) -> None:
 
 def unreachable(setting: Setting, *slots: int) -> None:
     for slot in slots:
-        generation = setting.board.outlier_state(slot).generation
+        generation = setting.board.outlier.state(slot).generation
         setting.fleet.attempt_failed(NAME, slot, generation, 0, "id")
 
 
@@ -151,9 +151,9 @@ def test_too_few_have_seen_it_and_it_stands_for_this_replica(setting: Setting) -
     setting.store.answers = [verdict("unconfirmed", 3)]
     unreachable(setting, *[setting.slot] * 3)
     gevent.sleep(0.08)
-    state = setting.board.outlier_state(setting.slot)
+    state = setting.board.outlier.state(setting.slot)
     assert (setting.out, state.private, state.held, state.shared) == (True, True, False, False)
-    assert setting.board.undecided([setting.slot]) == [], "nothing to offer to the fleet"
+    assert setting.board.outlier.undecided([setting.slot]) == [], "nothing to offer to the fleet"
     assert setting.lines == ["ejecting endpoint due to consecutive failures of this replica only"]
 
 
@@ -165,7 +165,7 @@ def test_one_that_suspects_itself_tells_nobody(setting: Setting) -> None:
         gevent.sleep(0.01)
     assert setting.board.suspects_itself
     assert sum(batch.run.lead for batch in setting.store.batches) == 2, "before it knew"
-    assert setting.board.outlier_state(slots[0]).private
+    assert setting.board.outlier.state(slots[0]).private
 
 
 def test_a_young_run_is_asked_about_again(setting: Setting) -> None:
@@ -179,7 +179,7 @@ def test_a_young_run_is_asked_about_again(setting: Setting) -> None:
     assert len(setting.store.batches) == 1
     gevent.sleep(0.02)
     assert [batch.run.lead for batch in setting.store.batches] == [3, 0]
-    assert setting.board.outlier_state(setting.slot).shared
+    assert setting.board.outlier.state(setting.slot).shared
 
 
 def test_redis_does_not_know_what_is_out_here(setting: Setting) -> None:
@@ -192,4 +192,4 @@ def test_redis_does_not_know_what_is_out_here(setting: Setting) -> None:
         setting.fleet.attempt_failed(NAME, second, 0, 503, "id")
     gevent.sleep(0.005)
     assert len(setting.store.batches) == 2
-    assert [setting.board.endpoint_row(slot).ejected_left_ms > 0 for slot in (first, second)] == [True, False]
+    assert [setting.board.endpoints.row(slot).ejected_left_ms > 0 for slot in (first, second)] == [True, False]

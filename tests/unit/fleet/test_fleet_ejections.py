@@ -68,7 +68,7 @@ def test_an_end_of_our_own_is_no_end_of_the_fleets() -> None:
         member = cluster.members["10.0.0.0:80"]
         changes, _ = ejections(made)
         state = changes.state(member)._replace(ejected_until_ms=NOW, ejection_ms=30_000, generation=1, logged=True)
-        made.set_outlier_state(member.slot, state)
+        made.outlier.set_state(member.slot, state)
         changes.expire(cluster, member, NOW + 1)
         changes.confirm(cluster, member, known(left_ms=29_000), NOW + 500, NOW + 500)
         assert changes.state(member).ejected_until_ms == NOW + 29_500
@@ -100,7 +100,7 @@ def test_held_then_stood_released_or_confirmed() -> None:
             return before
 
         before = hold()
-        assert made.undecided(cluster.slots) == [] or made.undecided(cluster.slots) == [member.slot]
+        assert made.outlier.undecided(cluster.slots) == [] or made.outlier.undecided(cluster.slots) == [member.slot]
         changes.release(cluster, member, before, 7, NOW)
         assert changes.state(member).held, "another generation's answer"
         changes.release(cluster, member, before, 1, NOW)
@@ -134,4 +134,4 @@ def test_overflow_is_told_once_by_all_workers() -> None:
         two.overflow(cluster, member, 3, NOW + 59_000)
         two.overflow(cluster, member, 3, NOW + 60_000)
         assert len(told.lines) == len(other.lines) == 1
-        assert made.cluster_counters(cluster.slot).overflows == 3
+        assert made.clusters.counters(cluster.slot).overflows == 3

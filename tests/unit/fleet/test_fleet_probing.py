@@ -11,7 +11,7 @@ from proxy.fleet.known import Known
 from proxy.fleet.members import Group
 from proxy.fleet.probing import LEASE_MS, PATIENCE_MS, RENEW_MS, Probing
 from proxy.fleet.table import ScoreboardTable
-from proxy.scoreboard import Scoreboard
+from proxy.scoreboard.scoreboard import Scoreboard
 from state.local_store import LocalStore
 from state.run import FAILURE, SUCCESS
 from state.store import Claim, StoreUnavailable
@@ -49,7 +49,7 @@ class Setting:
 
     def taken(self) -> bool:
         """What the request path does (relay/cluster.pyx), as far as it can be seen from here."""
-        return self.board.take_probe(self.member.slot)
+        return self.board.probes.take(self.member.slot)
 
     def tried(self, success: bool) -> None:
         self.probing.tried(self.group, self.member, 1, SUCCESS if success else FAILURE, 503, "id")
@@ -99,7 +99,7 @@ def test_a_slow_request_keeps_the_claim(setting: Setting) -> None:
     assert setting.taken()
     for turn in range(2, 5):
         setting.later(RENEW_MS)
-        assert (setting.store.claims, setting.board.probe_pending(setting.member.slot)) == (turn, True)
+        assert (setting.store.claims, setting.board.probes.pending(setting.member.slot)) == (turn, True)
     setting.later(PATIENCE_MS)
     assert setting.taken(), "given up: another one may try"
 
@@ -123,7 +123,7 @@ def test_a_failure_and_it_is_out_again_with_a_line(setting: Setting) -> None:
     assert setting.out
     assert setting.told.lines == ["ejecting 10.0.0.0:80"] * 2
     assert setting.store.batches[0].evidence == "503@a/id"
-    assert not setting.board.probe_pending(setting.member.slot)
+    assert not setting.board.probes.pending(setting.member.slot)
 
 
 def test_redis_goes_meanwhile(setting: Setting) -> None:
@@ -151,5 +151,5 @@ def test_news_of_an_ejection_that_ends_by_itself(setting: Setting) -> None:
     setting.later(BASE)
     changed = known(60_000, 2, 2, 60_000)
     setting.ejections.confirm(setting.group, setting.member, changed, setting.now_ms, setting.now_ms)
-    assert not setting.board.probe_pending(setting.member.slot)
-    assert setting.board.awaiting_probe(setting.group.slots) == []
+    assert not setting.board.probes.pending(setting.member.slot)
+    assert setting.board.probes.awaited(setting.group.slots) == []

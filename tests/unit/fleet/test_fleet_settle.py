@@ -10,7 +10,7 @@ from fleet_fakes import AWAY, FakeStore, board, body, ejection, ejections, group
 from proxy.fleet.members import group_of
 from proxy.fleet.reporter import Reporter
 from proxy.fleet.settle import Settling
-from proxy.scoreboard import Scoreboard
+from proxy.scoreboard.scoreboard import Scoreboard
 from state.store import ClusterView, KeysUnusable, StoreUnavailable
 
 FIRST = "10.0.0.0:80"
@@ -50,7 +50,7 @@ class Setting:
         """An ejection of 30 s that began so long ago, by our own decision or known to the fleet."""
         member = self.group.members[f"10.0.0.{which}:80"]
         until = self.now - ago_ms + 30_000
-        self.board.set_outlier_state(
+        self.board.outlier.set_state(
             member.slot,
             self.ejections.state(member)._replace(
                 ejected_until_ms=until,
@@ -97,7 +97,7 @@ def test_a_deletion_before_the_first_look_is_seen() -> None:
     with board() as made:
         setting = Setting(made)
         setting.ejections.confirm(setting.group, setting.member, known(version=2), setting.now, setting.now)
-        made.set_fleet_version(setting.group.slot, 2, "e1")
+        made.clusters.set_fleet_version(setting.group.slot, 2, "e1")
         setting.view(version=2)
         setting.look()
         assert not setting.out
@@ -108,7 +108,7 @@ def test_offers_after_lost_data_wait_for_their_turn() -> None:
         setting = Setting(made)
         setting.luck = 0.4
         endpoint = setting.own(0, 1000, generation=5, version=9, shared=True)
-        made.set_fleet_version(setting.group.slot, 9, "e1")
+        made.clusters.set_fleet_version(setting.group.slot, 9, "e1")
         setting.view(version=0, epoch="e2")
         setting.look()
         assert setting.settling.due_ms(setting.group, 1000) == setting.now + 200
@@ -128,13 +128,13 @@ def test_what_another_replica_has_offered_is_only_adopted() -> None:
         setting = Setting(made)
         setting.luck = 0.4
         setting.own(0, 1000, generation=5, version=9, shared=True)
-        made.set_fleet_version(setting.group.slot, 9, "e1")
+        made.clusters.set_fleet_version(setting.group.slot, 9, "e1")
         setting.view(version=0, epoch="e2")
         setting.look()
         setting.view(ejection(FIRST, generation=5), version=1, epoch="e2")
         setting.look(200)
         assert (setting.store.offers, setting.out, setting.told.lines) == ([], True, [])
-        assert made.fleet_version(setting.group.slot) == (1, "e2")
+        assert made.clusters.fleet_version(setting.group.slot) == (1, "e2")
 
 
 @pytest.mark.parametrize("told_by", ["look", "answer"])
@@ -143,13 +143,13 @@ def test_a_version_that_went_back_is_lost_data(told_by: str) -> None:
     with board() as made:
         setting = Setting(made)
         endpoint = setting.own(0, 1000, generation=2, version=9, shared=True)
-        made.set_fleet_version(setting.group.slot, 9 if told_by == "look" else 8, "e1")
+        made.clusters.set_fleet_version(setting.group.slot, 9 if told_by == "look" else 8, "e1")
         setting.view(version=8, generations={endpoint: 1})
         setting.store.answers = [verdict("ejected", 3, 2, 28_000, 9)]
         setting.look()
         assert [(offer[1], offer[5]) for offer in setting.store.offers] == [(endpoint, 2)]
         assert setting.out
-        assert made.fleet_version(setting.group.slot)[1] == "e1'", "a new epoch"
+        assert made.clusters.fleet_version(setting.group.slot)[1] == "e1'", "a new epoch"
         assert setting.told.lines == []
 
 
@@ -172,7 +172,7 @@ def test_ends_are_kept_when_the_clock_of_redis_is_set() -> None:
         until = setting.ejections.state(setting.member).ejected_until_ms
         for left in (49_000, 9_000):
             setting.view(ejection(FIRST, left_ms=left), version=2)
-            made.set_fleet_version(setting.group.slot, 1, "e1")  # something else has changed
+            made.clusters.set_fleet_version(setting.group.slot, 1, "e1")  # something else has changed
             setting.look()
             assert setting.ejections.state(setting.member).ejected_until_ms == until
         changed = replace(ejection(FIRST, left_ms=90_000), ejection_ms=90_000)
@@ -187,7 +187,7 @@ def test_an_end_that_came_late_by_message_is_corrected() -> None:
         told = known(version=2)
         setting.ejections.confirm(setting.group, setting.member, told, setting.now + 500, setting.now + 500)
         setting.settling.told_by_message(setting.group, setting.member)
-        made.set_fleet_version(setting.group.slot, 2, "e1")
+        made.clusters.set_fleet_version(setting.group.slot, 2, "e1")
         setting.view(ejection(FIRST, left_ms=29_000), version=2)
         setting.look()
         assert setting.ejections.state(setting.member).ejected_until_ms == setting.now + 29_000
@@ -197,7 +197,7 @@ def test_a_clock_put_forward_is_no_hand() -> None:
     with board() as made:
         setting = Setting(made)
         setting.store.view = replace(setting.store.view, time_ms=setting.now)
-        made.set_fleet_version(setting.group.slot, 0, "e1")
+        made.clusters.set_fleet_version(setting.group.slot, 0, "e1")
         setting.look()
         endpoint = setting.own(0, 15_000, version=1, shared=True)
         setting.store.view = replace(setting.store.view, time_ms=setting.now + 20_000)
@@ -227,7 +227,7 @@ def test_a_clock_put_back_ejects_nobody_again() -> None:
         assert not setting.out
         assert setting.store.syncs == 2
         setting.view(ejection(FIRST, generation=2), version=1)
-        made.set_fleet_version(setting.group.slot, 0, "e1")
+        made.clusters.set_fleet_version(setting.group.slot, 0, "e1")
         setting.look()
         assert setting.out
 
@@ -237,19 +237,19 @@ def test_keys_of_no_use_are_one_clusters_affair(caplog: pytest.LogCaptureFixture
         setting = Setting(made)
         slot = setting.group.slot
         setting.store.unusable = KeysUnusable("redis: WRONGTYPE")
-        made.set_fleet_version(slot, 7, "e1")
+        made.clusters.set_fleet_version(slot, 7, "e1")
         for _ in range(3):
             setting.look()
-        assert made.alone(slot)
+        assert made.clusters.alone(slot)
         (line,) = caplog.messages
         assert "waypoint:{c}:log is a string, not a stream" in line
         assert "redis-cli del" in line
         state = setting.ejections.state(setting.member)
-        made.set_outlier_state(setting.member.slot, state._replace(failures=2, dirty=True))
+        made.outlier.set_state(setting.member.slot, state._replace(failures=2, dirty=True))
         setting.store.unusable = None
         with caplog.at_level("INFO"):
             setting.look()
-        assert not made.alone(slot)
+        assert not made.clusters.alone(slot)
         assert "usable again" in caplog.messages[-1]
         assert setting.reporter.waiting(setting.member), "the run goes on"
 
@@ -257,7 +257,7 @@ def test_keys_of_no_use_are_one_clusters_affair(caplog: pytest.LogCaptureFixture
 def test_a_worker_that_met_such_keys_has_the_leader_say_so_at_once() -> None:
     with board() as made:
         setting = Setting(made)
-        made.set_alone(setting.group.slot, True)
+        made.clusters.set_alone(setting.group.slot, True)
         assert setting.settling.due_ms(setting.group, 10_000) == 0
 
 
@@ -290,7 +290,7 @@ def test_own_decisions_are_offered(answer: str, stays: bool) -> None:
     with board() as made:
         setting = Setting(made)
         state = setting.ejections.state(setting.member)
-        made.set_outlier_state(
+        made.outlier.set_state(
             setting.member.slot,
             state._replace(ejected_until_ms=2**42, ejection_ms=30_000, generation=1, logged=True),
         )
@@ -352,7 +352,7 @@ def test_runs_go_on_after_local_mode() -> None:
     with board() as made:
         setting = Setting(made)
         state = setting.ejections.state(setting.member)
-        made.set_outlier_state(setting.member.slot, state._replace(failures=2, dirty=True))
+        made.outlier.set_state(setting.member.slot, state._replace(failures=2, dirty=True))
         setting.settling.begin(alone_before=True)
         setting.look(0)
         assert setting.reporter.waiting(setting.member)
@@ -363,7 +363,7 @@ def test_a_run_ended_elsewhere_ends_here() -> None:
     with board() as made:
         setting = Setting(made)
         state = setting.ejections.state(setting.member)
-        made.set_outlier_state(setting.member.slot, state._replace(failures=2, dirty=True))
+        made.outlier.set_state(setting.member.slot, state._replace(failures=2, dirty=True))
         setting.view(version=3)
         setting.look()
         assert setting.ejections.state(setting.member).failures == 0
@@ -373,7 +373,7 @@ def test_a_lost_store_is_passed_on() -> None:
     with board() as made:
         setting = Setting(made)
         state = setting.ejections.state(setting.member)
-        made.set_outlier_state(setting.member.slot, state._replace(ejected_until_ms=2**42, generation=1, logged=True))
+        made.outlier.set_state(setting.member.slot, state._replace(ejected_until_ms=2**42, generation=1, logged=True))
         setting.store.answers = [AWAY]
         with pytest.raises(StoreUnavailable):
             setting.look()

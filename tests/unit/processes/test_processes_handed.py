@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from proxy import scoreboard
 from proxy.handed import Handed
-from proxy.scoreboard import Scoreboard
+from proxy.scoreboard.scoreboard import Scoreboard
+from proxy.scoreboard.workers import READY
 
 
 @contextmanager
@@ -35,18 +35,18 @@ def no_descriptors() -> Iterator[None]:
 def test_a_connection_that_cannot_be_taken_is_not_counted() -> None:
     board = Scoreboard.create()
     for slot in (0, 1):
-        board.start_worker(slot, os.getpid())
-        board.set_worker_state(slot, scoreboard.READY)
+        board.workers.start(slot, os.getpid())
+        board.workers.set_state(slot, READY)
     out, into = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     giver = Handed(board, 0, os.dup(out.fileno()), {1: out.detach()})
     taker = Handed(board, 1, into.detach(), {})
     client, connection = socket.socketpair()
     client.settimeout(2)
-    board.add_connections(1, 1)
+    board.workers.add_connections(1, 1)
     assert giver.give(connection.detach(), 1, "127.0.0.1:80")
     taken: list[int] = []
     with no_descriptors():
         taker.take_waiting(lambda _, fd: taken.append(fd))
-    assert taken == [] and board.worker(1).connections == 0
+    assert taken == [] and board.workers.row(1).connections == 0
     assert client.recv(1) == b""
     client.close()

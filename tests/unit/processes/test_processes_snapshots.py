@@ -10,44 +10,36 @@ from proxy.mesh.model import Cluster, Endpoint, Listener, OutlierDetection
 from proxy.snapshots import QUARANTINE_S, Snapshots, listener_wire
 
 
+class Slots:
+    """Rows of one kind: whose each is."""
+
+    def __init__(self, most):
+        self.taken, self.most = {}, most
+
+    def add(self, *key):
+        if len(self.taken) >= self.most:
+            raise MemoryError("the scoreboard is full")
+        key = key if len(key) > 1 else key[0]
+        assert key not in self.taken
+        slot = self.taken[key] = next(slot for slot in range(10_000) if slot not in self.taken.values())
+        return slot
+
+    def remove(self, slot):
+        self.taken = {key: each for key, each in self.taken.items() if each != slot}
+
+    def slots(self):
+        return dict(self.taken)
+
+
 class Board:
     """A scoreboard of dictionaries."""
 
     def __init__(self, endpoints=1000):
-        self.names, self.rows, self.snapshots, self.in_flight = {}, {}, [], {}
-        self.most = endpoints
+        self.clusters, self.endpoints, self.workers = Slots(1000), Slots(endpoints), SimpleNamespace(rows=self._workers)
+        self.endpoints.row = lambda slot: SimpleNamespace(in_flight=self.in_flight.get(slot, 0))
+        self.snapshots, self.in_flight = [], {}
 
-    def _free(self, used):
-        return next(slot for slot in range(10_000) if slot not in used)
-
-    def add_cluster(self, name):
-        slot = self._free(self.names.values())
-        self.names[name] = slot
-        return slot
-
-    def remove_cluster(self, slot):
-        self.names = {name: each for name, each in self.names.items() if each != slot}
-
-    def clusters(self):
-        return dict(self.names)
-
-    def add_endpoint(self, cluster, address, workload):
-        if len(self.rows) >= self.most:
-            raise MemoryError("the scoreboard is full")
-        assert (cluster, address, workload) not in self.rows
-        slot = self.rows[(cluster, address, workload)] = self._free(self.rows.values())
-        return slot
-
-    def remove_endpoint(self, slot):
-        self.rows = {key: each for key, each in self.rows.items() if each != slot}
-
-    def endpoints(self):
-        return dict(self.rows)
-
-    def endpoint_row(self, slot):
-        return SimpleNamespace(in_flight=self.in_flight.get(slot, 0))
-
-    def workers(self):
+    def _workers(self):
         return [SimpleNamespace(snapshot=number) for number in self.snapshots]
 
 
@@ -204,18 +196,18 @@ def test_slots_come_free_when_all_workers_know_nothing_is_in_flight_and_time_has
     late = QUARANTINE_S + 1
     board.snapshots, board.in_flight = [2, 1], {2: 1}
     snapshots.settle(late)
-    assert len(board.rows) == 3  # a worker has not acknowledged
+    assert len(board.endpoints.slots()) == 3  # a worker has not acknowledged
     board.snapshots = [2, 2]
     snapshots.settle(late)
-    assert len(board.rows) == 3  # in flight
+    assert len(board.endpoints.slots()) == 3  # in flight
     board.in_flight = {}
     snapshots.settle(QUARANTINE_S - 1)
-    assert len(board.rows) == 3  # too early
+    assert len(board.endpoints.slots()) == 3  # too early
     snapshots.settle(late)
-    assert len(board.rows) == 2
-    assert "b" in board.names  # its slot named the endpoints' owner until now
+    assert len(board.endpoints.slots()) == 2
+    assert "b" in board.clusters.slots()  # its slot named the endpoints' owner until now
     snapshots.settle(late)
-    assert "b" not in board.names
+    assert "b" not in board.clusters.slots()
     snapshots.update(LISTENERS, [A, cluster("c", "10.0.0.4")], late)
     assert snapshots.clusters["c"]["slot"] == 1
     assert snapshots.clusters["c"]["endpoints"][0]["slot"] == 2
@@ -227,8 +219,8 @@ def test_what_comes_back_in_time_keeps_its_slot(board, snapshots):
     board.snapshots = [3]
     for _ in range(2):
         snapshots.settle(100.0)
-    assert snapshots.clusters["b"]["slot"] == board.names["b"] == 1
-    assert len(board.rows) == 3
+    assert snapshots.clusters["b"]["slot"] == board.clusters.slots()["b"] == 1
+    assert len(board.endpoints.slots()) == 3
 
 
 def test_history_is_forgotten_once_all_have_it(board, snapshots):
@@ -250,7 +242,7 @@ def test_a_full_scoreboard_keeps_the_last_snapshot_and_gives_back_what_it_took()
     board.snapshots = [1]
     for _ in range(2):
         snapshots.settle(QUARANTINE_S)
-    assert (len(board.rows), list(board.names)) == (2, ["a"])
+    assert (len(board.endpoints.slots()), list(board.clusters.slots())) == (2, ["a"])
 
 
 def test_a_new_controller_continues_from_what_was_kept(board, snapshots):

@@ -1,28 +1,7 @@
-# The memory all processes of one replica share. Theory and rules: scoreboard.pyx.
-from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint32_t, uint64_t
+# Rows of the memory that all processes of one replica share. Theory and rules: __init__.py.
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
-cdef extern from "pthread.h" nogil:
-    ctypedef struct pthread_mutex_t:
-        pass
-
-cdef extern from * nogil:
-    """
-    #define wp_add(where, n) __atomic_add_fetch((where), (n), __ATOMIC_RELAXED)
-    #define wp_load(where) __atomic_load_n((where), __ATOMIC_ACQUIRE)
-    #define wp_store(where, value) __atomic_store_n((where), (value), __ATOMIC_RELEASE)
-    static inline int wp_swap(int32_t *where, int32_t expected, int32_t wanted) {
-        return __atomic_compare_exchange_n(where, &expected, wanted, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-    }
-    """
-    int32_t wp_add(int32_t* where, int32_t n)
-    int64_t wp_add64 "wp_add"(int64_t* where, int64_t n)
-    int32_t wp_load(int32_t* where)
-    uint32_t wp_loadu "wp_load"(uint32_t* where)
-    int64_t wp_load64 "wp_load"(int64_t* where)
-    void wp_store(int32_t* where, int32_t value)
-    void wp_storeu "wp_store"(uint32_t* where, uint32_t value)
-    void wp_store64 "wp_store"(int64_t* where, int64_t value)
-    bint wp_swap(int32_t* where, int32_t expected, int32_t wanted)
+from proxy.scoreboard.mutex cimport pthread_mutex_t
 
 cdef enum:
     WORKERS = 64
@@ -30,6 +9,15 @@ cdef enum:
     ENDPOINTS = 32768
     CLASSES = 6          # no answer, 1xx .. 5xx
     BUCKET_COUNT = 20
+
+cdef enum:
+    NO_PROBE, PROBE_OFFERED, PROBE_TAKEN
+
+cdef enum:               # flags of an ejection
+    HELD = 1             # this replica made it alone and waits for Redis to answer
+    LOGGED = 2           # its line is in the log
+    SHARED = 4           # Redis knows it
+    PRIVATE = 8          # Redis is not to know it
 
 cdef struct EndpointRow:
     # hot: read or written for every attempt, one cache line
@@ -103,29 +91,3 @@ cdef struct Header:
     int32_t workers_high
     int32_t clusters_high        # rows above were never used, and never touched
     int32_t endpoints_high
-
-cdef enum:
-    NO_PROBE, PROBE_OFFERED, PROBE_TAKEN
-
-cdef class Scoreboard:
-    cdef readonly int fd
-    cdef char* memory
-    cdef Header* header
-    cdef WorkerRow* worker_rows
-    cdef ClusterRow* cluster_rows
-    cdef EndpointRow* endpoint_rows
-    cdef int32_t* shares         # [worker][endpoint] attempts in flight
-    cdef Counters* counters      # [worker][cluster]
-
-    cdef int lock(self, pthread_mutex_t* mutex) except -1
-    cdef int lock_soon(self, pthread_mutex_t* mutex) except -1
-    cdef void unlock(self, pthread_mutex_t* mutex) noexcept
-    cdef int32_t* share(self, int worker, int endpoint) noexcept
-    cdef Counters* counters_of(self, int worker, int cluster) noexcept
-    cdef WorkerRow* _worker(self, int slot) except NULL
-    cdef ClusterRow* _cluster(self, int slot) except NULL
-    cdef EndpointRow* _endpoint(self, int slot) except NULL
-
-cdef int64_t monotonic_ns() noexcept nogil
-cdef bint take_probe(EndpointRow* row) noexcept nogil
-cdef int bucket_of(int64_t duration_ms) noexcept nogil

@@ -1,0 +1,1 @@
+BUCKETS_MS: tuple[int, ...]

@@ -1,0 +1,116 @@
+"""Clusters on the scoreboard: slots, what workers counted, the lock, and the fleet's state as last read."""
+
+from libc.stdint cimport int64_t
+from libc.string cimport memset
+
+from proxy.scoreboard.atomics cimport wp_load, wp_store, wp_swap
+from proxy.scoreboard.layout cimport BUCKET_COUNT, CLASSES, CLUSTERS, ClusterRow, Counters
+from proxy.scoreboard.memory cimport copy_text
+from proxy.scoreboard.mutex cimport init_mutex, lock_within, unlock
+
+from proxy.scoreboard.views import ClusterCounters
+
+# A cluster's lock is held for microseconds; who has it for so long is stopped.
+cdef int64_t LOCK_NS = 20_000_000
+
+
+class ClusterLocked(Exception):
+    """Another process of this replica holds the cluster's lock and does not go on: it is stopped, or starved."""
+
+
+cdef class Clusters:
+    """`slot` is what `add` gave out. KeyError where there is no cluster in it."""
+
+    def __init__(self, Memory memory not None):
+        self.memory = memory
+
+    def add(self, str name) -> int:
+        """Gives out a slot for the cluster. MemoryError when all are used."""
+        cdef int slot
+        cdef ClusterRow* row
+        for slot in range(CLUSTERS):
+            row = self.memory.cluster_rows + slot
+            if row.used:
+                continue
+            init_mutex(&row.lock)
+            copy_text(row.name, sizeof(row.name), name)
+            row.cursor = 0
+            row.version = 0
+            row.epoch[0] = 0
+            row.alone = 0
+            for worker in range(self.memory.header.workers_high):
+                memset(self.memory.counters_of(worker, slot), 0, sizeof(Counters))
+            row.used = 1
+            if slot >= self.memory.header.clusters_high:
+                wp_store(&self.memory.header.clusters_high, slot + 1)
+            return slot
+        raise MemoryError("the scoreboard is full: more than %d clusters" % CLUSTERS)
+
+    def remove(self, int slot) -> None:
+        """Takes the slot back; no worker may use it any more."""
+        self.memory.cluster(slot).used = 0
+
+    def slots(self) -> dict:
+        """Name -> slot of every cluster there is."""
+        return {
+            self.memory.cluster_rows[slot].name.decode(): slot
+            for slot in range(self.memory.header.clusters_high) if self.memory.cluster_rows[slot].used
+        }
+
+    # -- counters -----------------------------------------------------------------------------------------------------
+
+    def counters(self, int slot) -> ClusterCounters:
+        """The sums over all workers, dead ones included."""
+        cdef Counters* row
+        cdef int worker, index
+        self.memory.cluster(slot)
+        totals = [0] * (CLASSES + 5)
+        buckets = [0] * BUCKET_COUNT
+        for worker in range(self.memory.header.workers_high):
+            row = self.memory.counters_of(worker, slot)
+            for index in range(CLASSES):
+                totals[index] += row.requests[index]
+            totals[CLASSES] += row.retries
+            totals[CLASSES + 1] += row.ejections
+            totals[CLASSES + 2] += row.unejections
+            totals[CLASSES + 3] += row.overflows
+            totals[CLASSES + 4] += row.duration_ms
+            for index in range(BUCKET_COUNT):
+                buckets[index] += row.buckets[index]
+        return ClusterCounters(*totals, tuple(buckets))
+
+    def count(self, int worker, int slot, int ejections=0, int unejections=0, int overflows=0) -> None:
+        """Adds outlier events to a worker's counters."""
+        cdef Counters* row = self.memory.counters_of(worker, slot)
+        row.ejections += ejections
+        row.unejections += unejections
+        row.overflows += overflows
+
+    # -- outlier state of its endpoints -------------------------------------------------------------------------------
+
+    def lock(self, int slot) -> None:
+        """Takes the cluster's lock; outlier transitions of its endpoints happen under it and never wait for
+        anything. ClusterLocked when another worker does not give it back."""
+        if not lock_within(&self.memory.cluster(slot).lock, LOCK_NS):
+            raise ClusterLocked("another worker holds a cluster's lock and does not go on: is it stopped?")
+
+    def unlock(self, int slot) -> None:
+        unlock(&self.memory.cluster_rows[slot].lock)
+
+    def fleet_version(self, int slot) -> tuple:
+        """(version, epoch) of the cluster's shared state as last read; epoch "" before that."""
+        cdef ClusterRow* row = self.memory.cluster(slot)
+        return row.version, row.epoch.decode()
+
+    def set_fleet_version(self, int slot, version, str epoch) -> None:
+        cdef ClusterRow* row = self.memory.cluster(slot)
+        row.version = version
+        copy_text(row.epoch, sizeof(row.epoch), epoch)
+
+    def alone(self, int slot) -> bool:
+        """True: this replica decides about the cluster by itself, whatever it does about the others."""
+        return wp_load(&self.memory.cluster(slot).alone) != 0
+
+    def set_alone(self, int slot, bint value) -> bool:
+        """True for the one caller of all workers that changed it."""
+        return wp_swap(&self.memory.cluster(slot).alone, not value, value)

@@ -1,0 +1,5 @@
+# Rows of endpoints; see endpoints.pyx.
+from proxy.scoreboard.memory cimport Memory
+
+cdef class Endpoints:
+    cdef Memory memory

@@ -1,0 +1,86 @@
+"""Endpoints on the scoreboard: their slots, what each looks like now, and how many of them this replica reaches."""
+
+from libc.stdint cimport int64_t
+from libc.string cimport memset
+
+from proxy.scoreboard.atomics cimport wp_load, wp_load64, wp_store, wp_store64
+from proxy.scoreboard.clock cimport monotonic_ns
+from proxy.scoreboard.layout cimport ENDPOINTS, HELD, LOGGED, PRIVATE, EndpointRow
+from proxy.scoreboard.memory cimport copy_text
+
+from proxy.scoreboard.views import EndpointView
+
+
+cdef class Endpoints:
+    """`slot` is what `add` gave out. KeyError where there is no endpoint in it."""
+
+    def __init__(self, Memory memory not None):
+        self.memory = memory
+
+    def add(self, int cluster, str address, str workload) -> int:
+        """Gives out a slot for an endpoint of the cluster, with a clean record. MemoryError when all are used."""
+        cdef int slot
+        cdef EndpointRow* row
+        self.memory.cluster(cluster)
+        for slot in range(ENDPOINTS):
+            row = self.memory.endpoint_rows + slot
+            if row.used or wp_load(&row.in_flight):     # attempts under way on what was removed still write there
+                continue
+            memset(row, 0, sizeof(EndpointRow))
+            row.cluster = cluster
+            copy_text(row.address, sizeof(row.address), address)
+            copy_text(row.workload, sizeof(row.workload), workload)
+            row.since = monotonic_ns()
+            wp_store(&row.used, 1)
+            if slot >= self.memory.header.endpoints_high:
+                wp_store(&self.memory.header.endpoints_high, slot + 1)
+            return slot
+        raise MemoryError("the scoreboard is full: more than %d endpoints" % ENDPOINTS)
+
+    def remove(self, int slot) -> None:
+        """Takes the slot back; no worker may use it any more."""
+        self.memory.endpoint(slot).used = 0
+
+    def slots(self) -> dict:
+        """(cluster slot, address, workload) -> slot of every endpoint there is."""
+        cdef EndpointRow* row
+        cdef int slot
+        found = {}
+        for slot in range(self.memory.header.endpoints_high):
+            row = self.memory.endpoint_rows + slot
+            if row.used:
+                found[row.cluster, row.address.decode(), row.workload.decode()] = slot
+        return found
+
+    def row(self, int slot) -> EndpointView:
+        cdef EndpointRow* row = self.memory.endpoint(slot)
+        cdef int64_t left = wp_load64(&row.ejected_until) - monotonic_ns()
+        return EndpointView(
+            wp_load(&row.in_flight), row.requests, row.failed, row.generation, max(0, (left + 999_999) // 1_000_000),
+            bool(row.flags & HELD), bool(row.flags & LOGGED), bool(row.dirty), row.failures, row.ejections, row.backoff,
+            row.ejection_ms, bool(row.flags & PRIVATE),
+            max(0, (row.probe_at - monotonic_ns()) // 1_000_000) if row.probe_at else -1)
+
+    # -- this replica's own network -----------------------------------------------------------------------------------
+
+    def note_local_failure(self, int slot, int64_t window_ms) -> bool:
+        """An attempt on the endpoint failed before it answered anything; True if none had within the window."""
+        cdef EndpointRow* row = self.memory.endpoint(slot)
+        cdef int64_t now = monotonic_ns()
+        cdef int64_t before = wp_load64(&row.local_failed)
+        wp_store64(&row.local_failed, now)
+        return before == 0 or before < now - window_ms * 1_000_000
+
+    def reach(self, int64_t window_ms) -> tuple:
+        """(endpoints this replica had to do with lately, those among them that failed without an answer) as counts."""
+        cdef int64_t since = monotonic_ns() - window_ms * 1_000_000
+        cdef EndpointRow* row
+        cdef int slot, failed, contacted = 0, unreachable = 0
+        for slot in range(wp_load(&self.memory.header.endpoints_high)):
+            row = self.memory.endpoint_rows + slot
+            if not wp_load(&row.used):
+                continue
+            failed = wp_load64(&row.local_failed) > since
+            unreachable += failed
+            contacted += failed or wp_load64(&row.answered) > since
+        return contacted, unreachable

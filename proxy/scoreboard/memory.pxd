@@ -1,0 +1,21 @@
+# The memory itself; see memory.pyx.
+from libc.stdint cimport int32_t
+
+from proxy.scoreboard.layout cimport ClusterRow, Counters, EndpointRow, Header, WorkerRow
+
+cdef class Memory:
+    cdef int fd
+    cdef Header* header
+    cdef WorkerRow* worker_rows
+    cdef ClusterRow* cluster_rows
+    cdef EndpointRow* endpoint_rows
+    cdef int32_t* shares         # [worker][endpoint] attempts in flight
+    cdef Counters* counters      # [worker][cluster]
+
+    cdef WorkerRow* worker(self, int slot) except NULL
+    cdef ClusterRow* cluster(self, int slot) except NULL
+    cdef EndpointRow* endpoint(self, int slot) except NULL
+    cdef int32_t* share_of(self, int worker, int endpoint) noexcept
+    cdef Counters* counters_of(self, int worker, int cluster) noexcept
+
+cdef int copy_text(char* target, size_t room, str text) except -1

@@ -1,0 +1,11 @@
+# Locks between processes; theory in mutex.pyx.
+from libc.stdint cimport int64_t
+
+cdef extern from "pthread.h" nogil:
+    ctypedef struct pthread_mutex_t:
+        pass
+
+cdef int init_mutex(pthread_mutex_t* mutex) except -1
+cdef int lock(pthread_mutex_t* mutex) except -1
+cdef bint lock_within(pthread_mutex_t* mutex, int64_t patience_ns) except -1
+cdef void unlock(pthread_mutex_t* mutex) noexcept

@@ -1,0 +1,102 @@
+"""Outlier state of endpoints: whole, as transitions read and write it under the cluster's lock, and what can be seen of
+it without: who is out, who is back."""
+
+from libc.stdint cimport INT32_MAX, int64_t, uint32_t
+
+from proxy.scoreboard.atomics cimport wp_load64, wp_store, wp_store64, wp_storeu
+from proxy.scoreboard.clock cimport monotonic_ns
+from proxy.scoreboard.layout cimport HELD, LOGGED, NO_PROBE, PRIVATE, SHARED, EndpointRow
+
+from proxy.scoreboard.views import OutlierState
+
+# Longer than any time limit, and still a number of nanoseconds in 64 bits (more than 200 years).
+cdef int64_t FOREVER_MS = 8_000_000_000_000
+
+
+cdef class Outlier:
+    """`slot` and `slots` are endpoints' everywhere. KeyError where there is none."""
+
+    def __init__(self, Memory memory not None):
+        self.memory = memory
+
+    def state(self, int slot) -> OutlierState:
+        """All of it; consistent only under the cluster's lock."""
+        cdef EndpointRow* row = self.memory.endpoint(slot)
+        return OutlierState(
+            row.failures, row.generation, row.ejections, row.backoff, row.ejected_until // 1_000_000, row.ejection_ms,
+            row.unejected_at // 1_000_000, row.run, bool(row.flags & HELD), bool(row.flags & LOGGED),
+            bool(row.flags & SHARED), bool(row.dirty), row.version, bool(row.flags & PRIVATE),
+            row.probe_at // 1_000_000)
+
+    def set_state(self, int slot, state) -> None:
+        """Writes a whole OutlierState; the deadline last, since it alone takes the endpoint out or back."""
+        cdef EndpointRow* row = self.memory.endpoint(slot)
+        row.failures = within(state.failures, INT32_MAX)
+        row.ejections = within(state.ejections, INT32_MAX)
+        row.backoff = within(state.backoff, INT32_MAX)
+        row.ejection_ms = within(state.ejection_ms, FOREVER_MS)
+        row.unejected_at = within(state.unejected_at_ms, FOREVER_MS) * 1_000_000
+        row.run = within(state.run, INT32_MAX)
+        row.version = state.version
+        row.flags = ((HELD if state.held else 0) | (LOGGED if state.logged else 0) | (SHARED if state.shared else 0)
+                     | (PRIVATE if state.private else 0))
+        row.probe_at = within(state.probe_at_ms, FOREVER_MS) * 1_000_000
+        wp_storeu(&row.dirty, state.dirty)
+        if row.generation != state.generation or not state.ejected_until_ms:
+            wp_store(&row.probe, NO_PROBE)      # it was one of another ejection
+        wp_storeu(&row.generation, <uint32_t>within(state.generation, INT32_MAX))
+        wp_store64(&row.ejected_until, within(state.ejected_until_ms, FOREVER_MS) * 1_000_000)
+
+    def note_overflow(self, int slot, int64_t now_ms, int64_t every_ms) -> bool:
+        """True if the endpoint's overflow was not noted within `every_ms`; notes it. Under the cluster's lock."""
+        cdef EndpointRow* row = self.memory.endpoint(slot)
+        if row.overflow_noted and now_ms - row.overflow_noted < every_ms:
+            return False
+        row.overflow_noted = now_ms
+        return True
+
+    # -- who is out ---------------------------------------------------------------------------------------------------
+
+    def count_ejected(self, slots) -> int:
+        """How many of these endpoints are out now."""
+        cdef int64_t now = monotonic_ns()
+        cdef int slot
+        cdef int total = 0
+        for slot in slots:
+            total += wp_load64(&self.memory.endpoint(slot).ejected_until) > now
+        return total
+
+    def undecided(self, slots) -> list:
+        """Those of these endpoints that are out now without Redis knowing of it, though it should."""
+        cdef int64_t now = monotonic_ns()
+        cdef EndpointRow* row
+        cdef int slot
+        found = []
+        for slot in slots:
+            row = self.memory.endpoint(slot)
+            if wp_load64(&row.ejected_until) > now and not row.flags & (SHARED | PRIVATE):
+                found.append(slot)
+        return found
+
+    def returns(self, slots) -> tuple:
+        """(slots whose ejection has ended but is not noted yet, ms until the next one ends or -1) of these
+        endpoints."""
+        cdef int64_t now = monotonic_ns()
+        cdef int64_t until, soonest = -1
+        cdef int slot
+        over = []
+        for slot in slots:
+            until = wp_load64(&self.memory.endpoint(slot).ejected_until)
+            if until == 0:
+                continue
+            if until <= now:
+                over.append(slot)
+            elif soonest < 0 or until - now < soonest:
+                soonest = until - now
+        return over, soonest if soonest < 0 else soonest // 1_000_000 + 1
+
+
+cdef int64_t within(value, int64_t most) except -1:
+    """The value, if need be cut down to what fits: some numbers come from texts that anybody can write into the
+    store."""
+    return 0 if value < 0 else most if value > most else <int64_t>value

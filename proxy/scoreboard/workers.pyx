@@ -1,0 +1,114 @@
+"""The workers of a replica: which there are and what they do, who gets the next connection, who has the lease."""
+
+from libc.stdint cimport int32_t, int64_t
+
+from proxy.scoreboard.atomics cimport wp_add, wp_add64, wp_load, wp_store, wp_store64
+from proxy.scoreboard.clock cimport monotonic_ns
+from proxy.scoreboard.layout cimport WORKERS, WorkerRow
+from proxy.scoreboard.mutex cimport lock, unlock
+
+from proxy.scoreboard.views import WorkerView
+
+MAX_WORKERS = WORKERS
+
+FREE, STARTING, READY, DRAINING = range(4)
+
+# A lease not renewed for so long is free: its holder hangs or is gone.
+cdef int64_t LEASE_NS = 3_000_000_000
+
+
+cdef class Workers:
+    """A worker's slot is its number, from 0. KeyError where there is no such slot."""
+
+    def __init__(self, Memory memory not None):
+        self.memory = memory
+
+    def start(self, int slot, int pid) -> None:
+        """The arbiter has started process `pid` as worker `slot`."""
+        cdef WorkerRow* row = self.memory.worker(slot)
+        row.connections = 0
+        row.snapshot = 0
+        if slot >= self.memory.header.workers_high:
+            wp_store(&self.memory.header.workers_high, slot + 1)
+        wp_store(&row.pid, pid)
+        wp_store(&row.state, STARTING)
+
+    def reap(self, int slot) -> None:
+        """Worker `slot` is gone: what it had in flight is not any more, and its lease is free."""
+        cdef WorkerRow* row = self.memory.worker(slot)
+        cdef int32_t* share
+        cdef int endpoint
+        for endpoint in range(wp_load(&self.memory.header.endpoints_high)):
+            share = self.memory.share_of(slot, endpoint)
+            if share[0]:
+                wp_add(&self.memory.endpoint_rows[endpoint].in_flight, -share[0])
+                share[0] = 0
+        lock(&self.memory.header.lock)
+        row.connections = 0
+        if self.memory.header.lease_worker == slot + 1:
+            self.memory.header.lease_worker = 0
+        unlock(&self.memory.header.lock)
+        wp_store(&row.pid, 0)
+        wp_store(&row.state, FREE)
+
+    def set_state(self, int slot, int state) -> None:
+        """STARTING, READY or DRAINING."""
+        wp_store(&self.memory.worker(slot).state, state)
+
+    def set_snapshot(self, int slot, number) -> None:
+        """Worker `slot` serves snapshot `number` and no longer uses anything older."""
+        wp_store64(&self.memory.worker(slot).snapshot, number)
+
+    def rows(self) -> list:
+        """The workers there are, in slot order."""
+        return [
+            self.row(slot)
+            for slot in range(self.memory.header.workers_high) if self.memory.worker_rows[slot].state != FREE
+        ]
+
+    def row(self, int slot) -> WorkerView:
+        cdef WorkerRow* row = self.memory.worker(slot)
+        return WorkerView(slot, row.pid, row.state, row.connections, row.snapshot, row.requests, row.log_lines_dropped,
+                          row.handed_over)
+
+    # -- connections --------------------------------------------------------------------------------------------------
+
+    def assign_connection(self, int slot) -> int:
+        """Which worker shall have a connection that worker `slot` accepted: itself unless another has fewer. Counts it
+        there."""
+        cdef int other, best = slot
+        cdef WorkerRow* rows = self.memory.worker_rows
+        lock(&self.memory.header.lock)
+        for other in range(self.memory.header.workers_high):
+            if rows[other].state == READY and wp_load(&rows[other].connections) < wp_load(&rows[best].connections):
+                best = other
+        wp_add(&rows[best].connections, 1)
+        unlock(&self.memory.header.lock)
+        if best != slot:
+            wp_add64(&rows[slot].handed_over, 1)
+        return best
+
+    def add_connections(self, int slot, int n) -> None:
+        """Worker `slot` has `n` connections more."""
+        wp_add(&self.memory.worker(slot).connections, n)
+
+    # -- the lease ----------------------------------------------------------------------------------------------------
+
+    def take_lease(self, int slot) -> bool:
+        """True while worker `slot` is the one that subscribes and reconciles; call at least every second to keep it."""
+        cdef int64_t now = monotonic_ns()
+        cdef bint mine
+        lock(&self.memory.header.lock)
+        mine = self.memory.header.lease_worker in (0, slot + 1) or self.memory.header.lease_until < now
+        if mine:
+            self.memory.header.lease_worker = slot + 1
+            self.memory.header.lease_until = now + LEASE_NS
+        unlock(&self.memory.header.lock)
+        return mine
+
+    def drop_lease(self, int slot) -> None:
+        """Worker `slot` does not want it any more, if it has it."""
+        lock(&self.memory.header.lock)
+        if self.memory.header.lease_worker == slot + 1:
+            self.memory.header.lease_worker = 0
+        unlock(&self.memory.header.lock)

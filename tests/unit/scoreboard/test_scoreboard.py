@@ -1,0 +1,39 @@
+"""The memory that the processes of a replica share, and its flags."""
+
+import os
+import time
+
+import pytest
+
+from proxy.scoreboard.scoreboard import Scoreboard
+
+
+def test_another_process_sees_it(board) -> None:
+    cluster = board.clusters.add("c")
+    other = Scoreboard.attach(board.fd)
+    other.clusters.set_fleet_version(cluster, 3, "e")
+    assert board.clusters.fleet_version(cluster) == (3, "e")
+    with pytest.raises(ValueError, match="another version"):
+        Scoreboard.attach(os.memfd_create("small"))
+
+
+def test_leaving_shared_state_is_one_callers(board) -> None:
+    assert not board.leave_shared_state()
+    board.shared_state = True
+    assert board.leave_shared_state()
+    assert not board.leave_shared_state()
+    assert not board.shared_state
+
+
+def test_the_mode_says_since_when_and_why(board) -> None:
+    assert board.mode() == (False, 0, "")
+    board.shared_state = True
+    shared = board.mode()
+    assert shared == (True, pytest.approx(time.monotonic() * 1000, abs=50), "")
+    board.shared_state = True
+    assert board.mode() == shared
+    assert board.leave_shared_state("no answer: \u00e9" + "x" * 500)
+    local = board.mode()
+    assert (local.shared, local.reason[:11]) == (False, "no answer: ")
+    assert not board.leave_shared_state("another reason")
+    assert board.mode() == local

@@ -1,0 +1,58 @@
+"""Clusters on the scoreboard: whose lock it is, and who decides."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from proxy.scoreboard.clusters import ClusterLocked
+
+# A process that maps the scoreboard, takes a lock and dies with it in its hand.
+DIES = """
+import os, signal, sys
+from proxy.scoreboard.scoreboard import Scoreboard
+board = Scoreboard.attach(int(sys.argv[1]))
+board.clusters.lock(int(sys.argv[2]))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_lock_whose_holder_was_killed(board) -> None:
+    cluster = board.clusters.add("c")
+    slot = board.endpoints.add(cluster, "10.0.0.1:80", "pod")
+    command = [sys.executable, "-c", DIES, str(board.fd), str(cluster)]
+    died = subprocess.run(command, pass_fds=[board.fd], check=False)
+    assert died.returncode == -signal.SIGKILL
+    for _ in range(2):  # taken over, and whole again
+        board.clusters.lock(cluster)
+        board.outlier.set_state(slot, board.outlier.state(slot)._replace(failures=1))
+        board.clusters.unlock(cluster)
+    assert board.outlier.state(slot).failures == 1
+
+
+def test_a_lock_whose_holder_is_stopped_is_not_waited_for(board) -> None:
+    cluster = board.clusters.add("c")
+    command = [sys.executable, "-c", DIES.replace("SIGKILL", "SIGSTOP"), str(board.fd), str(cluster)]
+    stopped = subprocess.Popen(command, pass_fds=[board.fd])
+    try:
+        os.waitid(os.P_PID, stopped.pid, os.WSTOPPED)
+        began = time.monotonic()
+        with pytest.raises(ClusterLocked, match="is it stopped"):
+            board.clusters.lock(cluster)
+        assert 0.015 < time.monotonic() - began < 0.2
+    finally:
+        stopped.kill()
+        stopped.wait()
+    board.clusters.lock(cluster)
+    board.clusters.unlock(cluster)
+
+
+def test_a_cluster_can_be_decided_alone(board) -> None:
+    one, other = board.clusters.add("c"), board.clusters.add("d")
+    assert board.clusters.set_alone(one, True)
+    assert not board.clusters.set_alone(one, True), "one caller did it"
+    assert (board.clusters.alone(one), board.clusters.alone(other)) == (True, False)
+    assert board.clusters.set_alone(one, False)
