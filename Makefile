@@ -1,7 +1,8 @@
 # `make demo` and `make test` are all a fresh Debian machine with Python 3.11 needs; see README.md.
-# PYTHON=/path/to/python3 chooses the interpreter, VENV=dir where the environment goes.
+# PYTHON=/path/to/python3 chooses the interpreter, VENV=dir where the environment goes, JOBS=n how many tests run at once.
 
 VENV ?= .venv
+JOBS ?= 2
 export VENV PYTHON
 IN := $(VENV)/bin
 
@@ -24,7 +25,7 @@ demo:
 
 test:
 	@scripts/prepare test
-	@$(IN)/python -m pytest -m "not slow"
+	@$(IN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile
 
 test-slow:
 	@scripts/prepare test

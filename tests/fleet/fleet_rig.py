@@ -46,6 +46,12 @@ class Fleet:
     def lines(self, text: str) -> list[int]:
         return [len(each.waypoint.lines(text)) for each in self.replicas]
 
+    def wrote(self, text: str, *counts: int) -> None:
+        """Fails unless each replica has written so many lines with that text, a moment from now at the latest."""
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: self.lines(text) == [*counts], 3)
+        assert self.lines(text) == [*counts]
+
     def mode(self, which: int) -> str:
         """`shared` or `local`."""
         return str(self.replicas[which].info()["shared_state"]["mode"])

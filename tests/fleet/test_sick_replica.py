@@ -57,8 +57,8 @@ def test_it_suspects_itself_and_decides_alone(valkey: Embedded, tmp_path: Path) 
         assert ejected(well) == set()
         log = sick.waypoint.errors()
         assert "suspects its own network" in log
+        wait_until(lambda: len(sick.waypoint.lines("outlier ejecting")) == 4, 3, "four lines")
         lines = sick.waypoint.lines("outlier ejecting")
-        assert len(lines) == 4
         assert all("due to consecutive failures of this replica only" in line for line in lines)
 
 

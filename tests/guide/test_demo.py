@@ -114,7 +114,7 @@ def test_stopped_endpoint_is_ejected_after_three_abandoned_requests(demo: Waypoi
             == 28
         )
     assert abandoned == 3
-    assert len(demo.lines(" 0 DC downstream_remote_disconnect ")) == 3
+    wait_until(lambda: len(demo.lines(" 0 DC downstream_remote_disconnect ")) == 3, 3, "three lines")
     shell(f"kill -CONT {pids(demo)[NAMES[2]]}")
 
 

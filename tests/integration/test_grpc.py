@@ -300,4 +300,4 @@ def test_calls_take_turns_and_unavailable_ejects(tmp_path: Any) -> None:
             stub.channel.close()
         assert codes.count(grpc.StatusCode.UNAVAILABLE) == 3
         wait_until(lambda: proxy.ejected("trio") == [members[0].address], 2, "ejected")
-        assert proxy.waypoint.lines('"POST /test.Echo/Unary HTTP/2" 200')
+        wait_until(lambda: proxy.waypoint.lines('"POST /test.Echo/Unary HTTP/2" 200'), 3, "a line")

@@ -158,7 +158,8 @@ def test_a_closed_service_is_forbidden(proxy: HboneBench) -> None:
     try:
         wait_until(lambda: proxy.ask("plain") == ["403"], 5, "closed")
         assert status_of(proxy, proxy.authority("raw")) == 403
-        line = fields(CONNECT_LINE, proxy.waypoint.lines('"CONNECT - HTTP/2" 403')[-1])
+        lines = wait_until(lambda: proxy.waypoint.lines('"CONNECT - HTTP/2" 403'), 3, "a line")
+        line = fields(CONNECT_LINE, lines[-1])
         assert line["details"].startswith("rbac_access_denied")
     finally:
         proxy.manifests.remove("guard")

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 from hbone.certificates import Authority, spiffe
@@ -272,7 +273,8 @@ def test_a_ztunnel_killed_with_a_request_on_its_way(trial: Trial) -> None:
     assert answers == [200, 200, 503]
     for client in clients:
         client.close()
-    (line,) = [line for line in trial.proxy.waypoint.lines(path) if " 503 " in line]
+    told = partial(trial.proxy.waypoint.lines, path)
+    (line,) = wait_until(lambda: [each for each in told() if " 503 " in each], 3, "the line")
     assert " 503 UC upstream_reset_before_response_started{connection_termination} " in line
 
 

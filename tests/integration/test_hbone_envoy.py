@@ -5,6 +5,7 @@ import http.client
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -108,9 +109,10 @@ def test_hostname_pod_and_ipv6_authorities(between: Between) -> None:
 
 @pytest.mark.parametrize("name", ["unknown", "unknown port"])
 def test_unknown_targets(between: Between, name: str) -> None:
-    before = len(between.proxy.waypoint.lines('"CONNECT - HTTP/2" 404 NR route_not_found'))
+    told = partial(between.proxy.waypoint.lines, '"CONNECT - HTTP/2" 404 NR route_not_found')
+    before = len(told())
     assert between.get(name) == (0, "")
-    assert len(between.proxy.waypoint.lines('"CONNECT - HTTP/2" 404 NR route_not_found')) == before + 1
+    wait_until(lambda: len(told()) == before + 1, 3, "one line")
     assert between.get("web")[0] == 200
 
 

@@ -87,6 +87,7 @@ def encrypted_key() -> bytes:
         ("cert-chain.pem", CA.leaf().key, "holds something that is no certificate, or a broken one"),
         ("root-cert.pem", b"x" * (certificates.LARGEST_FILE + 1), "is larger than 1024 KiB"),
     ],
+    ids=["none", "certificate", "cut", "another's", "ed25519", "encrypted", "no text", "key", "large"],
 )
 def test_a_file_that_cannot_be_used(tmp_path: Path, file: str, content: bytes, problem: str) -> None:
     CA.leaf().write(tmp_path)
