@@ -36,7 +36,7 @@ class Life:
         self._order = itertools.count()
         self._away: dict[str, Callable[[], None]] = {}  # what is away, and what brings it back
         self.done: Counter[str] = Counter()
-        self.stops: list[tuple[float, int]] = []  # when, which replica
+        self._stops: list[tuple[float, int]] = []  # when, which replica
         for act, least, most in (
             (self._flap, 1, 5),
             (self._endpoint_dies, 30, 60),
@@ -65,6 +65,10 @@ class Life:
 
     def is_away(self, name: str) -> bool:
         return name in self._away
+
+    def stopped(self, replica: int, after: float, before: float) -> bool:
+        """Whether that replica was told to stop between these times."""
+        return any(replica == which and after < at <= before for at, which in self._stops)
 
     def end(self) -> None:
         """Brings back what is away, heals everything, and begins nothing new."""
@@ -101,7 +105,7 @@ class Life:
         which = self._random.choice([n for n in range(len(self._made.replicas)) if n != STEADY])
         waypoint = self._made.replicas[which].waypoint
         self.done["replicas stopped"] += 1
-        self.stops.append((time.time(), which))
+        self._stops.append((time.time(), which))
         waypoint.process.send_signal(signal.SIGTERM)  # type: ignore[union-attr]
 
         def start() -> None:

@@ -77,15 +77,30 @@ class Server:
         return any(since - before <= at <= until + after for since, until in self.away)
 
 
+@dataclass(frozen=True)
+class Note:
+    """What made a client move on. The connection had brought an answer last at `used`, or was made then."""
+
+    replica: int
+    used: float
+    at: float
+
+
 @dataclass
 class Seen:
-    """What came of the requests: statuses, and what made clients move on (when, and from which replica)."""
+    """What came of the requests: statuses, and what made clients move on."""
 
     statuses: Counter[int] = field(default_factory=Counter)
-    stale: list[tuple[float, int]] = field(default_factory=list)  # a kept connection was closed instead of an answer
-    refused: list[tuple[float, int]] = field(default_factory=list)
-    reset: list[tuple[float, int]] = field(default_factory=list)  # a new connection was
+    stale: list[Note] = field(default_factory=list)  # a kept connection was closed instead of an answer
+    refused: list[Note] = field(default_factory=list)
+    reset: list[Note] = field(default_factory=list)  # a new connection was
     broken: list[str] = field(default_factory=list)
+
+
+class Connection(http.client.HTTPConnection):
+    """One client's to one replica, kept as long as it lasts: until it is wanted again if the replica is another's home."""
+
+    used = 0.0
 
 
 class Clients(Background):
@@ -99,7 +114,7 @@ class Clients(Background):
 
     def _run(self, home: int) -> None:
         chance = random.Random(home)
-        connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=10) for port in self._ports]
+        connections = [Connection("127.0.0.1", port, timeout=10) for port in self._ports]
         due = time.monotonic()
         while not self.stopping.is_set():
             self._request(connections, home)
@@ -108,7 +123,7 @@ class Clients(Background):
         for connection in connections:
             connection.close()
 
-    def _request(self, connections: list[http.client.HTTPConnection], home: int) -> None:
+    def _request(self, connections: list[Connection], home: int) -> None:
         """Once on each replica, beginning at home, and once more on a new connection where a kept one is closed."""
         for number in range(home, home + len(connections)):
             which = number % len(connections)
@@ -119,18 +134,20 @@ class Clients(Background):
                 return
         self._note(self.seen.broken, f"{time.time():.3f} no replica answers")
 
-    def _try(self, connection: http.client.HTTPConnection, which: int) -> int:
+    def _try(self, connection: Connection, which: int) -> int:
         kept = connection.sock is not None
+        used = connection.used if kept else time.time()
         try:
             connection.request("GET", "/hostname", headers={"host": "in-ambient"})
             response = connection.getresponse()
             response.read()
+            connection.used = time.time()
             return response.status
         except ConnectionRefusedError:
-            self._note(self.seen.refused, (time.time(), which))
+            self._note(self.seen.refused, Note(which, used, time.time()))
         except (OSError, http.client.HTTPException) as error:
             if isinstance(error, ConnectionError):  # http.client.RemoteDisconnected is one
-                self._note(self.seen.stale if kept else self.seen.reset, (time.time(), which))
+                self._note(self.seen.stale if kept else self.seen.reset, Note(which, used, time.time()))
             else:
                 self._note(self.seen.broken, f"{time.time():.3f} replica {which}, kept {kept}: {error!r}")
         connection.close()
