@@ -98,7 +98,7 @@ class Seen:
 
 
 class Connection(http.client.HTTPConnection):
-    """One client's to one replica, kept as long as it lasts: until it is wanted again if the replica is another's home."""
+    """One client's to one replica. To one that is not its home it lies idle until it is wanted again."""
 
     used = 0.0
 
