@@ -320,6 +320,12 @@ class Replica:
     def info(self, path: str = "/server_info") -> Any:
         return json.loads(get(self.admin, path)[1])
 
+    def serve(self, change: Callable[[], None]) -> None:
+        """Makes a change of the manifests, and waits until all workers serve what comes of it."""
+        before = self.info()["snapshot"]
+        change()
+        wait_until(lambda: min(worker["snapshot"] for worker in self.info()["workers"]) > before, 8, "a snapshot")
+
     def worker_pids(self) -> list[int]:
         return [worker["pid"] for worker in self.info()["workers"]]
 

@@ -154,9 +154,7 @@ class Captured:
 
     def members_are(self, *members: Scripted) -> None:
         """The Service has these endpoints from now on."""
-        before = self.replica.info()["snapshot"]
-        self.manifests.put("slice", slice_of(list(members), self.port_name))
-        wait_until(lambda: self.replica.info()["snapshot"] > before and self.replica.ready(), 5, "a snapshot")
+        self.replica.serve(lambda: self.manifests.put("slice", slice_of(list(members), self.port_name)))
 
     def renew(self, leaf: Leaf | None = None) -> None:
         """Another certificate for the replica."""

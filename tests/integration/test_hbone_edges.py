@@ -197,8 +197,7 @@ def test_an_endpoint_that_takes_connections_and_never_shakes_hands(proxy: HboneB
         "metadata": {"name": "duo", "namespace": "httpbin"},
         "spec": {"host": "duo", "trafficPolicy": {"connectionPool": {"tcp": {"connectTimeout": "300ms"}}}},
     }
-    proxy.manifests.put("rule-duo", rule)
-    time.sleep(1.3)
+    proxy.replica.serve(lambda: proxy.manifests.put("rule-duo", rule))
     with socket.create_server((victim.ip, 15008)):
         began = time.monotonic()
         assert proxy.ask("duo", count=4) == ["duo-2"] * 4

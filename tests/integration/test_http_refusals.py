@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from http_rig import OK, Bench, Peer, answering, bench, serve_ok, unique
+from rig import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_a_body_that_goes_wrong_later_cuts_the_endpoints_connection(proxy: Bench
         assert client.ended()
     line = proxy.line(path)
     assert (line["status"], line["flags"], line["details"]) == ("400", "DPE", "http1.codec_error")
-    assert ended == [True]
+    wait_until(lambda: ended == [True], 3, "its connection is cut")
 
 
 def test_http_1_0_is_told_to_upgrade(proxy: Bench) -> None:
