@@ -153,7 +153,7 @@ class Sizes:
 
     def __init__(self, settle: float) -> None:
         self._settle = settle
-        self.by_pid: dict[int, Size] = {}
+        self._by_process: dict[tuple[int, str], Size] = {}  # pid and when it started: in an hour pids come again
 
     def sample(self, replicas: list[Replica]) -> None:
         for name, each in zip("abc", replicas, strict=True):
@@ -163,11 +163,12 @@ class Sizes:
     def _sample(self, pid: int, name: str) -> None:
         try:
             pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+            started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
             found = pages * os.sysconf("SC_PAGESIZE") / 2**20, len(os.listdir(f"/proc/{pid}/fd"))
         except (OSError, IndexError):  # it has just ended
             return
         now = time.monotonic()
-        size = self.by_pid.setdefault(pid, Size(name, now))
+        size = self._by_process.setdefault((pid, started), Size(name, now))
         size.latest, size.most = found, max(size.most, found[0])
         if size.settled is None and now - size.born >= self._settle:
             size.settled = found
@@ -176,6 +177,6 @@ class Sizes:
         """Of those that had settled: how much memory and how many descriptors they have gained since."""
         return [
             (size, size.latest[0] - size.settled[0], size.latest[1] - size.settled[1])
-            for size in self.by_pid.values()
+            for size in self._by_process.values()
             if size.settled is not None
         ]
