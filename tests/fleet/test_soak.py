@@ -105,11 +105,16 @@ def test_an_hour_of_everything(tmp_path: Path) -> None:
 def live(running: Soak) -> None:
     began = time.monotonic()
     looked = told = began
+    broken = running.clients.seen.broken
+    shown = 0
     while (now := time.monotonic()) < began + SECONDS:
         running.life.step()
         if now >= looked + 2:
             running.look()
             looked = now
+            while shown < len(broken):  # the replicas' logs are still near
+                print(broken[shown], flush=True)
+                shown += 1
         if now >= told + 60:
             print(running.line(now - began), flush=True)
             told = now
