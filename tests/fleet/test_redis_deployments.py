@@ -240,7 +240,7 @@ def test_tls_an_acl_user_and_a_rotated_password(tmp_path: Path) -> None:
         admin.execute_command("ACL", "SETUSER", *documented.replace("PASSWORD", "s3cret-1").split())
         url = f"rediss://127.0.0.1:{port}"
         with fleet(tmp_path, url, *options, workers=1, client=admin) as running:
-            wait_until(lambda: shared(running), 10, "let in")
+            wait_until(lambda: shared(running), 30, "let in")
             victim = running.members[0]
             victim.status = 503
             wait_until(lambda: running.in_turn(6) and running.agrees(victim), 3, "ejected by the fleet")
