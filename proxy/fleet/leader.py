@@ -142,10 +142,10 @@ class Leader:
         """
         for problem in self._preflight.problems():
             log.log(problem.level, "%s", problem.text)
-        with within(CONNECT_MS, "no connection"):
-            self._store.glance(next(iter(self._groups), "-"), [])
         subscription = self._store.subscribe(list(self._groups))
         try:
+            with within(CONNECT_MS, "no connection"):  # the subscription has taken the one there was
+                self._store.glance(next(iter(self._groups), "-"), [])
             self._settling.begin(alone_before=not self._scoreboard.shared_state)
             self._reconcile()
             if not self._scoreboard.shared_state:

@@ -45,6 +45,7 @@ class _Pair:
         waiting: "queue.Queue[tuple[float, bytes]]",
         relay: "Relay | None",
     ) -> None:
+        once = self.relay.greeting if relay else 0.0
         while True:
             try:
                 data = source.recv(65536)
@@ -58,7 +59,8 @@ class _Pair:
                 self.doomed = True
                 if data:
                     continue
-            waiting.put((time.monotonic() + self.relay.delay, data))
+            waiting.put((time.monotonic() + self.relay.delay + once, data))
+            once = 0.0
             if not data:
                 return
 
@@ -115,6 +117,7 @@ class Relay:
     def __init__(self, target: int) -> None:
         self.target = target
         self.delay = 0.0
+        self.greeting = 0.0  # the delay of the first answer on each connection
         self.dropping = False
         self.holding = False  # as `dropping`, but it all arrives in the end, as TCP sends again
         self.answer = b""
@@ -184,7 +187,8 @@ class Relay:
 
     def heal(self) -> None:
         """Everything passes again; connections that have lost bytes are reset."""
-        self.delay, self.answer, self.dropping, self.holding, self.messages = 0.0, b"", False, False, None
+        self.delay, self.greeting, self.answer = 0.0, 0.0, b""
+        self.dropping, self.holding, self.messages = False, False, None
         for pair in [pair for pair in self._pairs if pair.doomed]:
             self._pairs.remove(pair)
             pair.reset()

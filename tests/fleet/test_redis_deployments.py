@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from fleet_rig import CLUSTER, Fleet, Load, fleet, key
 from redis.crc import key_slot
+from redis_relay import relays
 from redis_rig import DEBIAN, VALKEY, Nodes, Watched, certificates, cluster, server, tls_options, watched
 from rig import Background, Endpoint, free_port, wait_until
 
@@ -225,6 +226,18 @@ def test_a_primary_of_the_cluster_dies(tmp_path: Path) -> None:
 
 
 # -- TLS and passwords, all the way ------------------------------------------------------------------------------------
+
+
+def test_connecting_may_take_longer_than_a_call(tmp_path: Path) -> None:
+    """A server far away that asks for a password: the first answer on each connection is late, the others are not."""
+    with server(tmp_path / "redis", VALKEY, "--requirepass", "s3cret", answers=False) as made:
+        url = f"redis://:s3cret@127.0.0.1:{made.port}"
+        with relays(made.port, 1) as (way,):
+            way.greeting = 0.12
+            through = [f"redis://:s3cret@127.0.0.1:{way.port}"]
+            with fleet(tmp_path, url, through=through, replicas=1, workers=1) as running:
+                wait_until(lambda: running.mode(0) == "shared", 5, "relied upon")
+                assert "Redis does not answer" not in running.replicas[0].waypoint.errors()
 
 
 def test_tls_an_acl_user_and_a_rotated_password(tmp_path: Path) -> None:
