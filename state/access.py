@@ -19,7 +19,7 @@ _SENTINEL = ("redis_sentinel_username", "redis_sentinel_password_file")
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where Redis is and how to get in. Files are read again for each new connection, so they may be rotated."""
+    """Where Redis is and how to get in. Files are looked at again for each new connection, so they may be rotated."""
 
     redis: str
     redis_ca: str | None = None

@@ -18,8 +18,9 @@ from redis.retry import Retry
 from state.access import Access, password_in
 from state.closing import reset_when_closed
 from state.cluster_client import ClusterClient
-from state.redis_url import CLUSTER, SENTINEL, SOCKET, Address
+from state.redis_url import CLUSTER, SENTINEL, SOCKET
 from state.sentinels import Sentinels
+from state.tls import Contexts, secure
 
 # No CLIENT SETINFO at each connection: two round trips, and a line in the server's ACL LOG for a user with no more
 # rights than it needs. The option for it has changed its name.
@@ -36,22 +37,29 @@ def connect(access: Access, timeout: float) -> redis.Redis:
     Raises ValueError for a URL that cannot be read.
     """
     url = access.url
-    options = _options(timeout) | _tls(access)
+    options = _options(timeout) | ({"ssl": True} if url.tls else {})
     logged_in = options | _credentials(access)
+    finish = _finish(access)
     if url.kind == SENTINEL:
         asking = options | _login(access.redis_sentinel_username, None, access.redis_sentinel_password_file)
         sentinels: Any = Sentinels(url.addresses, timeout, asking)
-        return cast(redis.Redis, sentinels.master_for(url.service, db=url.database, **logged_in))
+        for sentinel in sentinels.sentinels:
+            finish(sentinel)
+        return finish(cast(redis.Redis, sentinels.master_for(url.service, db=url.database, **logged_in)))
     if url.kind == CLUSTER:
-        return ClusterClient(url.addresses, _node(logged_in), timeout)
+        return ClusterClient(url.addresses, lambda address: finish(redis.Redis(*address, **logged_in)), timeout)
     if url.kind == SOCKET:
         return redis.Redis(unix_socket_path=url.path, db=url.database, **logged_in)
     host, port = url.addresses[0]
-    return redis.Redis(host, port, url.database, **logged_in)
+    return finish(redis.Redis(host, port, url.database, **logged_in))
 
 
-def _node(options: dict[str, Any]) -> Callable[[Address], redis.Redis]:
-    return lambda address: redis.Redis(*address, **options)
+def _finish(access: Access) -> Callable[[redis.Redis], redis.Redis]:
+    """What is left to do with a client that redis-py has made."""
+    if not access.url.tls:
+        return lambda client: client
+    contexts = Contexts(access)
+    return lambda client: secure(client, contexts)
 
 
 def _options(timeout: float) -> dict[str, Any]:
@@ -63,20 +71,6 @@ def _options(timeout: float) -> dict[str, Any]:
         "protocol": 2,
         "redis_connect_func": reset_when_closed,
         **_NAMELESS,
-    }
-
-
-def _tls(access: Access) -> dict[str, Any]:
-    """The files are read for each new connection (by redis-py)."""
-    if not access.url.tls:
-        return {}
-    return {
-        "ssl": True,
-        "ssl_cert_reqs": "required",
-        "ssl_check_hostname": True,
-        "ssl_ca_certs": access.redis_ca,
-        "ssl_certfile": access.redis_cert,
-        "ssl_keyfile": access.redis_key,
     }
 
 

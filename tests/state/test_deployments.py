@@ -13,6 +13,7 @@ from state.access import Access, file_faults
 from state.preflight import Preflight
 from state.sentinels import moved
 from state.store import StoreUnavailable
+from state.tls import Contexts
 
 SECRET = "s3cret"
 ALL = list(binaries())
@@ -73,6 +74,34 @@ def test_tls_refused_says_which_certificate_is_missing(tls: Tls, tmp_path: Path)
         # A server that closes before it has read may be told as a connection that broke: the leader looks again, too.
         (told,) = wait_until(lambda access=access: problems(access))  # type: ignore[misc]
         assert remedy in told
+
+
+def test_with_a_ca_of_our_own_the_systems_are_not_trusted(
+    tls: Tls, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _, files, port = tls
+    mine = {"redis_cert": str(files["client"]), "redis_key": str(files["client-key"])}
+    monkeypatch.setenv("SSL_CERT_FILE", str(files["ca"]))
+    with opened(Access(f"rediss://127.0.0.1:{port}", **mine)) as rig:
+        works(rig)
+    (problem,) = problems(Access(f"rediss://127.0.0.1:{port}", str(certificates(tmp_path)["ca"]), **mine))
+    assert "--redis-ca" in problem
+
+
+def test_files_are_read_when_they_have_changed(tmp_path: Path) -> None:
+    """Reading them takes a while, in which a worker does nothing else."""
+    files, others = certificates(tmp_path), certificates(tmp_path / "others")
+    access = Access("rediss://localhost", str(files["ca"]), str(files["client"]), str(files["client-key"]))
+    contexts = Contexts(access)
+    first = contexts.current()
+    assert contexts.current() is first
+    files["ca"].write_bytes(others["ca"].read_bytes())
+    assert contexts.current() is not first
+    files["client"].write_bytes(others["client"].read_bytes())  # and its key comes a moment later
+    with pytest.raises(OSError, match="KEY_VALUES_MISMATCH"):
+        contexts.current()
+    files["client-key"].write_bytes(others["client-key"].read_bytes())
+    assert contexts.current() is contexts.current()
 
 
 def test_tls_by_a_name_that_the_certificate_does_not_have(tls: Tls, monkeypatch: pytest.MonkeyPatch) -> None:
