@@ -2,39 +2,16 @@
 
 import contextlib
 import functools
-import time
 from collections.abc import Callable, Iterator
-from types import ModuleType
 
-import fakeredis
 import pytest
 import redis
 import redis_rig
-from state_rig import Rig
+from state_rig import FakeTime, Rig, fake_rig, local_rig, real_rig
 
 from state.access import Access
 from state.connect import connect
 from state.embedded import Embedded
-from state.local_store import LocalStore, MemoryTable
-from state.redis_store import RedisStore
-
-
-class FakeTime(ModuleType):
-    """The time module with a wall clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        super().__init__("time")
-        self.now_ms = 1_700_000_000_000
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(time, name)
-
-    def time(self) -> float:
-        return self.now_ms / 1000
-
-    def advance(self, ms: int) -> None:
-        self.now_ms += ms
-
 
 Servers = Callable[[str], redis_rig.Server]
 SERVERS = list(redis_rig.binaries())
@@ -96,20 +73,6 @@ def fake_time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
     for module in ("_helpers", "_socket._base", "commands_mixins.server_mixin"):
         monkeypatch.setattr(f"fakeredis.{module}.time", clock)
     return clock
-
-
-def local_rig() -> Rig:
-    clock = FakeTime()
-    return Rig(LocalStore(MemoryTable(), lambda: clock.now_ms), clock.advance, None)
-
-
-def fake_rig(clock: FakeTime) -> Rig:
-    client = fakeredis.FakeRedis(server=fakeredis.FakeServer(), decode_responses=True)
-    return Rig(RedisStore(client), clock.advance, client)
-
-
-def real_rig(client: redis.Redis) -> Rig:
-    return Rig(RedisStore(client), lambda ms: time.sleep(ms / 1000), client)
 
 
 @pytest.fixture(params=["local", "fakeredis", *SERVERS])

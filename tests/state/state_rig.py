@@ -5,12 +5,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import ModuleType
 
+import fakeredis
 import redis
 
 from state.access import Access
 from state.connect import connect
 from state.keys import Keys
+from state.local_store import LocalStore, MemoryTable
 from state.operator import Operator, Order
 from state.preflight import Preflight
 from state.redis_store import RedisStore
@@ -37,6 +40,23 @@ def batch(outcomes: str, endpoint: str = A, workload: str = "pod-a", generation:
         last_status=200 if outcomes.endswith("S") else 503,
         by=by,
     )
+
+
+class FakeTime(ModuleType):
+    """The time module with a wall clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        super().__init__("time")
+        self.now_ms = 1_700_000_000_000
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(time, name)
+
+    def time(self) -> float:
+        return self.now_ms / 1000
+
+    def advance(self, ms: int) -> None:
+        self.now_ms += ms
 
 
 @dataclass
@@ -132,3 +152,20 @@ def problems(access: Access) -> list[str]:
     """What the preflight says of a server that it sees for the first time, warnings and errors."""
     with connect(access, 1.0) as client:
         return [each.text for each in Preflight(client, access, "waypoint").problems() if each.level > logging.INFO]
+
+
+# -- rigs of each kind ------------------------------------------------------------------------------------------------
+
+
+def local_rig() -> Rig:
+    clock = FakeTime()
+    return Rig(LocalStore(MemoryTable(), lambda: clock.now_ms), clock.advance, None)
+
+
+def fake_rig(clock: FakeTime) -> Rig:
+    client = fakeredis.FakeRedis(server=fakeredis.FakeServer(), decode_responses=True, encoding_errors="replace")
+    return Rig(RedisStore(client), clock.advance, client)
+
+
+def real_rig(client: redis.Redis) -> Rig:
+    return Rig(RedisStore(client), lambda ms: time.sleep(ms / 1000), client)

@@ -116,7 +116,17 @@ def test_a_report_sees_a_key_set_by_hand_before_any_sync(shared: Rig) -> None:
     client_of(shared).set(KEYS.eject(A), "reason=maintenance by=alice", px=5_000)
     verdict = shared.report("F")
     assert (verdict.outcome, verdict.generation, verdict.by) == ("already_ejected", 1, "alice")
+    assert verdict.reason == "maintenance"
     assert shared.store.sync(CLUSTER, [A]).ejections[0].reason == "maintenance"
+
+
+def test_a_key_set_by_hand_in_another_encoding(shared: Rig) -> None:
+    """It is one ejection like others, and nothing else is harmed by it."""
+    client_of(shared).set(KEYS.eject(A), b"reason=f\xfcr by=alice", px=5_000)
+    assert shared.ejected() == {A}
+    assert shared.report("F", B).outcome == "counted"
+    (ejection,) = shared.store.sync(CLUSTER, [A, B]).ejections
+    assert ejection.by == "alice"
 
 
 def test_a_key_set_by_hand_after_an_ejection_nobody_saw_end(shared: Rig) -> None:

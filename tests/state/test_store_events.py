@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import redis
-from state_rig import CLUSTER, KEYS, A, B, Rig
+from state_rig import CLUSTER, KEYS, SEED, A, B, Rig, batch
 
 from state.access import Access
 from state.connect import connect
@@ -116,6 +116,23 @@ def test_a_killed_connection_is_noticed(real: redis.Redis) -> None:
     with pytest.raises(StoreUnavailable):
         for _ in range(3):
             subscription.next(0.5)
+
+
+def test_a_subscription_to_nothing_is_no_silence(monkeypatch: pytest.MonkeyPatch, real: redis.Redis) -> None:
+    """There may be no cluster with outlier detection yet."""
+    monkeypatch.setattr("state.subscription._SILENCE_S", 0.05)
+    monkeypatch.setattr("state.subscription._CONFIRM_S", 0.2)
+    subscription = RedisStore(real).subscribe([])
+    for _ in range(10):
+        assert subscription.next(0.05) is None
+    subscription.update([CLUSTER])
+    RedisStore(real).report(batch("F"), SEED)
+    event = subscription.next(1.0)
+    assert event is not None and event.kind == "dirty"
+    subscription.update([])
+    for _ in range(10):
+        subscription.next(0.05)
+    subscription.close()
 
 
 def test_a_silent_subscription_is_asked_and_given_up(monkeypatch: pytest.MonkeyPatch, start: Start) -> None:

@@ -7,10 +7,9 @@ from itertools import product
 
 import pytest
 import redis
-from conftest import FakeTime, fake_rig, local_rig, real_rig
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from state_rig import CLUSTER, SEED, A, B, C, Rig, batch
+from state_rig import CLUSTER, SEED, A, B, C, FakeTime, Rig, batch, fake_rig, local_rig, real_rig
 
 from state.decide import Record, decide
 from state.local_store import LocalStore, MemoryTable
@@ -108,7 +107,7 @@ WAITS = st.sampled_from([1, 2, 7, 1_007, 6_007, 12_007]).map(lambda ms: lambda r
 
 
 def plain(answer: Verdict | None) -> Verdict | None:
-    return None if answer is None else replace(answer, version=0, by="")
+    return None if answer is None else replace(answer, version=0, by="", reason="")
 
 
 HISTORIES = st.lists(st.one_of(REPORTS, REPORTS, REPORTS, WAITS, PROBES, OFFERS, FORGETS), max_size=30)
