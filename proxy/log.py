@@ -5,6 +5,7 @@ The access log is not written here.
 """
 
 import _socket
+import fcntl
 import logging
 import os
 import socket
@@ -66,7 +67,9 @@ def _writer(fd: int) -> Callable[[bytes], int]:
     if stat.S_ISSOCK(mode):
         raw = _socket.socket(fileno=os.dup(fd))  # not socket.socket: gevent's would wait
         return lambda line: raw.send(line, socket.MSG_DONTWAIT)
-    if not stat.S_ISREG(mode):
+    if stat.S_ISREG(mode):  # `waypointd >file 2>&1`: the access log and others write there too
+        fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
+    else:
         try:
             fd = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError:  # opened by another user before privileges were dropped: then it may block

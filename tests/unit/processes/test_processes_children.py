@@ -131,6 +131,18 @@ def test_connections_waiting_for_a_dead_worker_go_to_the_others():
     handover.close()
 
 
+def test_a_log_in_a_file_overwrites_nobody(tmp_path):
+    """As in `waypointd >file 2>&1`, where the access log goes to the same file."""
+    file = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
+    writer = _writer(file)
+    with (tmp_path / "log").open("ab", buffering=0) as other:
+        for _ in range(2):
+            writer(b"ours\n")
+            other.write(b"theirs\n")
+    assert (tmp_path / "log").read_bytes() == b"ours\ntheirs\n" * 2
+    os.close(file)
+
+
 def test_a_log_that_nobody_reads_does_not_hold_its_process():
     read, write = os.pipe()
     writer = _writer(write)
