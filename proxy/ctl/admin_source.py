@@ -81,9 +81,12 @@ class AdminSource:
             connection.close()
         if response.status == 503:
             raise StoreUnavailable(text.strip())
-        if response.status != 200:
+        if response.status == 400 and text.strip():
             raise Refused(text.strip())
         try:
-            return json.loads(text)
+            return json.loads(text if response.status == 200 else "")
         except ValueError as fault:
-            raise StoreUnavailable(f"http://{self._host}:{self._port}: that is no admin page of waypointd") from fault
+            place = f"http://{self._host}:{self._port}"
+            raise StoreUnavailable(
+                f"{place}: that is no admin page of waypointd; is it a replica's admin address (--admin)?"
+            ) from fault

@@ -50,7 +50,7 @@ def eject(fleet: Fleet, cluster: str, endpoint: str, why: str, by: str, ejection
     """Take ENDPOINT (IP:PORT) of CLUSTER (NAMESPACE/SERVICE:PORT) out of balancing, in every replica, at once.
 
     maxEjectionPercent does not stop a hand. One that is out already is out for the new time. It is the address that is
-    out, whatever workload has it; should the endpoint leave the cluster, that is forgotten.
+    out, whatever workload has it; should the endpoint leave the cluster (or not be ready), that is forgotten.
 
     \b
     Examples:
