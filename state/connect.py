@@ -68,6 +68,7 @@ def _options(timeout: float) -> dict[str, Any]:
         "socket_connect_timeout": timeout,
         "retry": Retry(NoBackoff(), 0),
         "decode_responses": True,
+        "encoding_errors": "replace",  # a hand may write anything, and one key is no reason to read no other
         "protocol": 2,
         "redis_connect_func": reset_when_closed,
         **_NAMELESS,

@@ -242,7 +242,7 @@ def lift(record: Record, now_ms: int) -> Record:
 
 
 def verdict(outcome: str, record: Record, now_ms: int) -> Verdict:
-    """The answer that `record` gives at `now_ms`; `version` and `by` empty."""
+    """The answer that `record` gives at `now_ms`; `version`, `by` and `reason` empty."""
     left_ms = max(0, record.ejected_until_ms - now_ms)
     return Verdict(
         outcome=outcome,

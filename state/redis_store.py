@@ -172,7 +172,7 @@ def _rules(policy: Policy) -> list[int]:
 
 
 def _verdict(reply: list[Any]) -> Verdict:
-    outcome, *numbers, by = reply
+    outcome, *numbers, by, reason = reply
     failures, generation, ejections, backoff, left_ms, ejection_ms, version, wait_ms, probe_in_ms = map(int, numbers)
     return Verdict(
         outcome=str(outcome),
@@ -186,6 +186,7 @@ def _verdict(reply: list[Any]) -> Verdict:
         by=text_of(by),
         wait_ms=wait_ms,
         probe_in_ms=probe_in_ms,
+        reason=text_of(reason),
     )
 
 

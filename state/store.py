@@ -88,6 +88,7 @@ class Verdict:
     by: str  # who ejected it, "" when it is not ejected
     wait_ms: int = 0  # of "too_soon"
     probe_in_ms: int = NO_PROBE  # until the endpoint may be probed, NO_PROBE: it is back when its time is over
+    reason: str = ""  # why it is ejected, as an Ejection's; "" when it is not, and from a store that knows one reason
 
 
 @dataclass(frozen=True, slots=True)

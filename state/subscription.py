@@ -83,7 +83,7 @@ class Subscription:
     def _listen(self, heard: bool) -> None:
         """A network may swallow a connection without ending it; silence would be taken for peace."""
         now = monotonic()
-        if heard:
+        if heard or not self._clusters:  # of no cluster nothing can come, no answer either
             self._heard, self._asked = now, 0.0
         elif self._asked and now - self._asked > _CONFIRM_S:
             raise StoreUnavailable(f"redis: nothing comes on the subscription; no answer within {_CONFIRM_S:g} s")

@@ -75,7 +75,7 @@ class Differences:
             if lost:
                 self._ejections.forget_version(group, member, view.version)
             if out.get(member.address) not in ("", member.workload):
-                state = self._settle(group, member, view, lost, alone or lost, jump_ms)
+                state = self._settle(group, member, view, asked_ms, lost, alone or lost, jump_ms)
                 offers += [(state.begun_ms, member)] if state else []
         for _, member in sorted(offers, key=lambda offer: offer[0]):
             self._offer(group, member, view)
@@ -90,7 +90,7 @@ class Differences:
         return max(0, ahead_ms - before_ms)
 
     def _settle(
-        self, group: Group, member: Member, view: ClusterView, lost: bool, unknown: bool, jump_ms: int
+        self, group: Group, member: Member, view: ClusterView, asked_ms: int, lost: bool, unknown: bool, jump_ms: int
     ) -> OutlierState | None:
         """Redis does not have this endpoint out; what of the scoreboard? The state that is to be offered, if any."""
         now_ms = self._now_ms()
@@ -98,7 +98,7 @@ class Differences:
         state = self._ejections.state(member)
         left_ms = state.ejected_until_ms - now_ms
         if not state.ejected_until_ms:
-            self._learn(group, member, state, view, unknown)
+            self._learn(group, member, state, view, asked_ms, unknown)
         elif state.private:
             pass  # not the fleet's affair
         elif state.held or state.version > view.version:
@@ -112,14 +112,16 @@ class Differences:
             self._reporter.resume(group)
         return None
 
-    def _learn(self, group: Group, member: Member, state: OutlierState, view: ClusterView, unknown: bool) -> None:
+    def _learn(
+        self, group: Group, member: Member, state: OutlierState, view: ClusterView, asked_ms: int, unknown: bool
+    ) -> None:
         generation = view.generations.get(member.address, state.generation)
         known = view.dirty.get(member.address, 0)
         missing = state.failures - known if unknown else 0
         if missing > 0:  # the run goes on where this replica's own count has got to
             self._reporter.add(group, member, generation, Run.of_failures(missing), 0)
         dirty = known > 0 or missing > 0 or self._reporter.waiting(member)
-        self._ejections.learn(group, member, generation, dirty=dirty, now_ms=self._now_ms())
+        self._ejections.learn(group, member, generation, dirty=dirty, asked_ms=asked_ms, now_ms=self._now_ms())
 
     def _offer(self, group: Group, member: Member, view: ClusterView) -> None:
         """Redis does not know of this ejection; the fleet's cap decides. One that Redis knew before it lost its data
@@ -155,7 +157,7 @@ class Differences:
             self._ejections.confirm(group, member, known, asked_ms, now_ms, certain=True)
         else:
             self._ejections.lift(group, member, verdict.outcome, now_ms)
-            self._ejections.learn(group, member, verdict.generation, dirty=False, now_ms=now_ms)
+            self._ejections.learn(group, member, verdict.generation, dirty=False, asked_ms=asked_ms, now_ms=now_ms)
 
     # -- out there ----------------------------------------------------------------------------------------------------
 
@@ -169,7 +171,7 @@ class Differences:
             if member is None or present(self._groups, group, member) is None:
                 continue
             if ejection.workload in ("", member.workload) and not self._has_ended(group, member, ejection):
-                known = known_of(ejection, view.version, ejection.reason)
+                known = known_of(ejection, view.version)
                 correct = member.slot in by_message
                 self._ejections.confirm(group, member, known, asked_ms, self._now_ms(), correct=correct)
             state = self._ejections.state(member)

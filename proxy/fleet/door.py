@@ -18,7 +18,7 @@ from typing import Any
 import gevent
 
 from proxy.fleet.budget import CONNECT_MS
-from proxy.fleet.ejections import PRIVATELY, Ejections
+from proxy.fleet.ejections import PRIVATELY, REMOVED, RULE_DELETED, Ejections
 from proxy.fleet.holds import Hold, Holds
 from proxy.fleet.keep import keep_running
 from proxy.fleet.known import known_of
@@ -138,7 +138,7 @@ class Fleet:
         warm, pause, due_ms = None, WARM_SECONDS, 0
         while True:
             mode, now_ms = self._scoreboard.mode(), monotonic_ms()
-            if warm is not None and not mode.shared:  # what is open may lead to a primary that is none any more
+            if warm is not None and mode != warm:  # what is open may lead to a primary that is none any more
                 self._reports_client.connection_pool.disconnect(inuse_connections=False)
                 warm = None
             again = not self._reporter.connected and now_ms >= due_ms
@@ -167,7 +167,7 @@ class Fleet:
         for name in gone:
             group = self._groups.pop(name, None)
             if group is not None:
-                self._lift(group, group.members.values(), "rule_deleted")
+                self._lift(group, group.members.values(), RULE_DELETED)
         self._leader.wake()
 
     def _replace(self, group: Group) -> None:
@@ -176,7 +176,7 @@ class Fleet:
         self._reporter.resume(group)
         if before is not None:
             gone = [member for slot, member in before.by_slot.items() if slot not in group.by_slot]
-            self._lift(before, gone, "removed")
+            self._lift(before, gone, REMOVED)
 
     def _lift(self, group: Group, members: Iterable[Member], reason: str) -> None:
         for member in members:
@@ -269,7 +269,7 @@ class Fleet:
         if verdict.outcome == OVERFLOW:
             self._ejections.overflow(group, member, group.policy.consecutive_5xx, now_ms)
         dirty = verdict.failures > 0 or self._reporter.waiting(member)
-        self._ejections.learn(group, member, verdict.generation, dirty=dirty, now_ms=now_ms)
+        self._ejections.learn(group, member, verdict.generation, dirty=dirty, asked_ms=asked_ms, now_ms=now_ms)
 
     def _lost(self, error: StoreUnavailable, group: Group | None = None) -> None:
         """Redis does not answer, or its keys of one cluster are of no use: this replica decides by itself from here

@@ -30,6 +30,9 @@ TAIL_MS = 1000
 OVERFLOW_LOG_MS = 60_000
 # Why an endpoint is out that only this replica cannot reach.
 PRIVATELY = "unreachable_from_here"
+# Why an endpoint is back that may be out again at once, for the same ejection, when this replica's configuration has
+# it again: Redis goes on telling of it.
+RULE_DELETED, REMOVED = "rule_deleted", "removed"
 
 
 class Ejections:
@@ -115,7 +118,7 @@ class Ejections:
                     held=False,
                     logged=True,
                     shared=True,
-                    dirty=False,
+                    dirty=state.dirty and out and state.generation == known.generation,  # a probe may be under way
                     version=known.version,
                     probe_at_ms=probe_at_ms,
                 ),
@@ -149,7 +152,7 @@ class Ejections:
             state = self.state(member)
             if not state.ejected_until_ms or (version and version < state.version):
                 return
-            self._end(member, state, now_ms, version or state.version)
+            self._end(member, state, now_ms, version or state.version, forget=reason in (RULE_DELETED, REMOVED))
         if state.logged:
             self._log_return(group, member, reason)
 
@@ -165,13 +168,14 @@ class Ejections:
         if state.logged:
             self._log_return(group, member, "expired")
 
-    def _end(self, member: Member, state: OutlierState, now_ms: int, version: int) -> None:
+    def _end(self, member: Member, state: OutlierState, now_ms: int, version: int, *, forget: bool = False) -> None:
+        """`forget`: or else what Redis tells of the same ejection is not believed any more."""
         self._scoreboard.outlier.set_state(
             member.slot,
             state._replace(
                 failures=0,
                 ejected_until_ms=0,
-                ejection_ms=state.ejection_ms if state.shared else 0,  # not one that Redis might still tell of
+                ejection_ms=state.ejection_ms if state.shared and not forget else 0,
                 unejected_at_ms=min(now_ms, state.ejected_until_ms),
                 held=False,
                 logged=False,
@@ -183,11 +187,16 @@ class Ejections:
             ),
         )
 
-    def learn(self, group: Group, member: Member, generation: int, *, dirty: bool, now_ms: int) -> None:
-        """The endpoint is in, for all Redis knows, with or without a run of failures in that generation."""
+    def learn(self, group: Group, member: Member, generation: int, *, dirty: bool, asked_ms: int, now_ms: int) -> None:
+        """The endpoint is in, for all Redis knew at `asked_ms` or later, with or without a run of failures in that
+        generation. That there was none says nothing about failures since: it may be handled late, in a busy worker."""
         with self._locked(group):
             state = self.state(member)
             if state.ejected_until_ms > now_ms:
+                return
+            if dirty:
+                self._scoreboard.outlier.mark_dirty(member.slot)
+            elif state.generation == generation and self._scoreboard.outlier.dirtied_since(member.slot, asked_ms):
                 return
             failures = state.failures if dirty else 0  # a success elsewhere has ended this replica's run too
             self._scoreboard.outlier.set_state(

@@ -31,8 +31,8 @@ class Known:
         return (self.probe_at_ms(asked_ms) or asked_ms + self.left_ms) - self.ejection_ms
 
 
-def known_of(told: Verdict | Event | Ejection, version: int, reason: str = CONSECUTIVE_5XX) -> Known:
-    """What was told, at that version, for that reason."""
+def known_of(told: Verdict | Event | Ejection, version: int, otherwise: str = CONSECUTIVE_5XX) -> Known:
+    """What was told, at that version; `otherwise` is the reason if none was told."""
     return Known(
         left_ms=told.left_ms,
         ejection_ms=told.ejection_ms,
@@ -42,7 +42,7 @@ def known_of(told: Verdict | Event | Ejection, version: int, reason: str = CONSE
         backoff=told.backoff,
         probe_in_ms=told.probe_in_ms,
         by=told.by,
-        reason=reason,
+        reason=told.reason or otherwise,
         version=version,
     )
 

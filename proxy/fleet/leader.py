@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 TURN_MS = 500
 # A cluster with an ejection is looked at so often.
 EJECTED_INTERVAL_MS = 1000
+# A message is not older than this when a worker handles it, unless that was busy for longer.
+LATE_MS = 500
 # Returns are looked for so often; those already known of at their time.
 RETURNS_MS = 250
 # A worker looks so often whether the lease is free.
@@ -113,8 +115,15 @@ class Leader:
                 longest = LAST_PAUSE_SECONDS
             if self._now_ms() - began_ms >= HEALTHY_MS:
                 pause = FIRST_PAUSE_SECONDS
-            gevent.sleep(pause * (1 + self._chance()) / 2)  # a fleet does not come back in one moment
+            self._rest(pause * (1 + self._chance()) / 2)  # a fleet does not come back in one moment
             pause = min(2 * pause, longest)
+
+    def _rest(self, seconds: float) -> None:
+        """Leads on meanwhile: another worker would not know how long Redis is to be left alone."""
+        until_ms = self._now_ms() + 1000 * seconds
+        while self._leading and (left_ms := until_ms - self._now_ms()) > 0:
+            gevent.sleep(min(left_ms / 1000, LAST_PAUSE_SECONDS))
+            self._leading = self._my_turn()
 
     def _my_turn(self) -> bool:
         return not self._stopped and self._scoreboard.workers.take_lease(self._worker)
@@ -142,12 +151,15 @@ class Leader:
         """
         for problem in self._preflight.problems():
             log.log(problem.level, "%s", problem.text)
+        if not self._my_turn():
+            return  # that took so long that another worker leads
         subscription = self._store.subscribe(list(self._groups))
         try:
             with within(CONNECT_MS, "no connection"):  # the subscription has taken the one there was
                 self._store.glance(next(iter(self._groups), "-"), [])
             self._settling.begin(alone_before=not self._scoreboard.shared_state)
-            self._reconcile()
+            if not self._reconcile():
+                return
             if not self._scoreboard.shared_state:
                 log.info("Redis answers: ejections are the fleet's")
             self._scoreboard.shared_state = True
@@ -187,14 +199,15 @@ class Leader:
         now_ms = self._now_ms()
         if event.kind in ("dirty", "clean"):
             dirty = event.kind == "dirty" or self._reporter.waiting(member)
-            self._ejections.learn(group, member, event.generation, dirty=dirty, now_ms=now_ms)
+            asked_ms = now_ms - LATE_MS
+            self._ejections.learn(group, member, event.generation, dirty=dirty, asked_ms=asked_ms, now_ms=now_ms)
         elif event.version <= version:
             return  # from before the last look
         elif event.kind == "eject" and event.reason in BY_RULE and not self._ejections.has_room(group, member):
             self._settling.look_at_once(group)  # Redis does not know of all that is out here, or not we of what is back
         elif event.kind == "eject":
             self._settling.told_by_message(group, member)
-            self._ejections.confirm(group, member, known_of(event, event.version, event.reason), now_ms, now_ms)
+            self._ejections.confirm(group, member, known_of(event, event.version), now_ms, now_ms)
         else:
             self._ejections.lift(group, member, event.reason or "lifted", now_ms, event.version)
             self._reporter.resume(group)
@@ -210,13 +223,14 @@ class Leader:
         due = (self._settling.due_ms(group, self._interval_ms(group)) for group in self._groups.values())
         return max(0, min(TURN_MS, min(due, default=now_ms + TURN_MS) - now_ms))
 
-    def _reconcile(self) -> None:
-        """Looks at the clusters that are due."""
+    def _reconcile(self) -> bool:
+        """Looks at the clusters that are due; False if this worker leads no longer."""
         for group in list(self._groups.values()):
             if not self._my_turn():
-                return
+                return False
             self._settling.settle(group, self._interval_ms(group))
         self._settling.retain()
+        return True
 
     # -- time ---------------------------------------------------------------------------------------------------------
 

@@ -55,6 +55,7 @@ class Settling:
         self.alone_before = False  # this replica has just decided by itself: Redis does not know its runs of failures
         self._looked: dict[str, int] = {}  # cluster -> when
         self._synced: dict[str, Group] = {}  # cluster -> the group as it was when all of it was read
+        self._before: dict[str, Group] = {}  # the same, whatever has become of Redis since
         self._apart: dict[str, dict[str, int]] = {}  # cluster -> endpoint -> generation in which Redis rightly differs
         self._offers: dict[str, int] = {}  # cluster whose data Redis has lost -> when it is offered again
         self._due = Due()
@@ -68,8 +69,8 @@ class Settling:
 
     def retain(self) -> None:
         """Forgets clusters that are gone."""
-        by_cluster: tuple[dict[str, Any], ...] = (self._synced, self._looked, self._apart, self._offers)
-        for name in self._synced.keys() - self._groups.keys():
+        by_cluster: tuple[dict[str, Any], ...] = (self._synced, self._before, self._looked, self._apart, self._offers)
+        for name in self._before.keys() - self._groups.keys():
             for each in by_cluster:
                 each.pop(name, None)
             self._differences.forget(name)
@@ -144,7 +145,7 @@ class Settling:
 
     def _forget_removed(self, group: Group) -> None:
         """Endpoints that left the cluster make room under the cap; those that never failed have left no trace."""
-        before = self._synced.get(group.name)
+        before = self._before.get(group.name)
         for slot, member in before.by_slot.items() if before else ():
             if slot not in group.by_slot and self._ejections.state(member).generation:
                 with within(BUDGET_MS):
@@ -205,7 +206,8 @@ class Settling:
                 views.append(
                     self._store.sync(group.name, endpoints[at : at + SYNC_ENDPOINTS], version, epoch, group.rule)
                 )
-        self._looked[group.name], self._synced[group.name] = asked_ms, group
+        self._looked[group.name] = asked_ms
+        self._synced[group.name] = self._before[group.name] = group
         view = merged(views)
         self._due.read(group.name, view, asked_ms)
         return asked_ms, view

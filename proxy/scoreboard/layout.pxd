@@ -43,6 +43,7 @@ cdef struct EndpointRow:
     int64_t overflow_noted       # CLOCK_MONOTONIC ms; when an overflow was last logged
     int64_t probe_at             # CLOCK_MONOTONIC ns; from when on it may be probed, 0: it comes back by itself
     int64_t local_failed         # ns; its last failure of local origin
+    int64_t dirtied              # CLOCK_MONOTONIC ns; when it was last said that somebody counts its failures
     uint32_t flags               # HELD, LOGGED, SHARED, PRIVATE
     int32_t cluster
     char address[64]

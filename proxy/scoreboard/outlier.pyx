@@ -41,11 +41,24 @@ cdef class Outlier:
         row.flags = ((HELD if state.held else 0) | (LOGGED if state.logged else 0) | (SHARED if state.shared else 0)
                      | (PRIVATE if state.private else 0))
         row.probe_at = within(state.probe_at_ms, FOREVER_MS) * 1_000_000
+        if state.dirty and (row.failures or not row.dirty):
+            row.dirtied = monotonic_ns()
         wp_storeu(&row.dirty, state.dirty)
         if row.generation != state.generation or not state.ejected_until_ms:
             wp_store(&row.probe, NO_PROBE)      # it was one of another ejection
         wp_storeu(&row.generation, <uint32_t>within(state.generation, INT32_MAX))
         wp_store64(&row.ejected_until, within(state.ejected_until_ms, FOREVER_MS) * 1_000_000)
+
+    def mark_dirty(self, int slot) -> None:
+        """Somebody counts failures of the endpoint, since now at the latest. Under the cluster's lock."""
+        cdef EndpointRow* row = self.memory.endpoint(slot)
+        row.dirtied = monotonic_ns()
+        wp_storeu(&row.dirty, 1)
+
+    def dirtied_since(self, int slot, int64_t since_ms) -> bool:
+        """Whether the endpoint is dirty, and was said to be in or after that millisecond (CLOCK_MONOTONIC)."""
+        cdef EndpointRow* row = self.memory.endpoint(slot)
+        return row.dirty != 0 and row.dirtied >= since_ms * 1_000_000
 
     def note_overflow(self, int slot, int64_t now_ms, int64_t every_ms) -> bool:
         """True if the endpoint's overflow was not noted within `every_ms`; notes it. Under the cluster's lock."""

@@ -6,7 +6,7 @@ the first. Each step succeeds for one caller of all workers.
 
 from libc.stdint cimport int64_t
 
-from proxy.scoreboard.atomics cimport wp_load, wp_store, wp_storeu, wp_swap
+from proxy.scoreboard.atomics cimport wp_load, wp_store, wp_store64, wp_storeu, wp_swap
 from proxy.scoreboard.clock cimport monotonic_ns
 from proxy.scoreboard.layout cimport NO_PROBE, PROBE_OFFERED, PROBE_TAKEN
 
@@ -20,7 +20,8 @@ cdef class Probes:
     def offer(self, int slot) -> None:
         """The next request for the cluster, whichever worker has it, tries this endpoint although it is out."""
         cdef EndpointRow* row = self.memory.endpoint(slot)
-        wp_storeu(&row.dirty, 1)        # its success matters
+        wp_storeu(&row.dirty, 1)        # its success matters; news of a success elsewhere do not change that
+        wp_store64(&row.dirtied, monotonic_ns())
         wp_store(&row.probe, PROBE_OFFERED)
 
     def take(self, int slot) -> bool:

@@ -52,7 +52,7 @@ end
 
 r.generation, r.consecutive_5xx, r.ejection_ms = generation, number(ARGV[7]), ejection_ms
 r.ejections, r.backoff = math.max(r.ejections, number(ARGV[8])), math.max(r.backoff, number(ARGV[9]))
-r.ejected_until_ms = now + left
+r.ejected_until_ms = left >= ENDLESS_MS and FOREVER_MS or now + left
 r.probe_at_ms = probe_in_ms >= 0 and now + probe_in_ms or 0
 r.by, r.reason = by, 'consecutive_5xx'
 write_eject_key(r)

@@ -4,7 +4,7 @@
 --        8 lead  9 any_success (0/1)  10 trail  11 best  12 lead_local  13 trail_local  14 best_external
 --        15-22 policy: consecutive_5xx (0: never), interval_ms, base_ejection_ms, max_ejection_percent, endpoints, min_run_ms,
 --        local_origin_quorum, probe (0/1)
--- reply  outcome, failures, generation, ejections, backoff, left_ms, ejection_ms, version, wait_ms, probe_in_ms, by
+-- reply  outcome, failures, generation, ejections, backoff, left_ms, ejection_ms, version, wait_ms, probe_in_ms, by, reason
 
 local generation, status, by, evidence = number(ARGV[4]), number(ARGV[5]), ARGV[6], ARGV[7]
 local lead, any_success, trail, best = number(ARGV[8]), ARGV[9] == '1', number(ARGV[10]), number(ARGV[11])

@@ -88,6 +88,9 @@ def test_the_fleets_cap_releases_at_once(setting: Setting) -> None:
     assert setting.generation == 0
     setting.fail(3)
     assert not setting.out, "the fleet has just said no"
+    with gevent.Timeout(2):
+        while not setting.lines:
+            gevent.sleep(0.001)
     assert [line.split(",")[0] for line in setting.lines] == ["not ejecting endpoint"]
 
 

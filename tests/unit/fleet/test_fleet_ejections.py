@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from fleet_fakes import board, ejections, group, known
 
 from proxy.fleet.known import Known
@@ -24,7 +25,7 @@ def test_transitions() -> None:
         assert told.lines == ["ejecting 10.0.0.0:80"], "the same news twice is one ejection"
         state = changes.state(member)
         assert (state.ejected_until_ms, state.shared, state.held, state.generation) == (NOW + 30_000, True, False, 1)
-        changes.learn(cluster, member, 0, dirty=True, now_ms=NOW)
+        changes.learn(cluster, member, 0, dirty=True, asked_ms=NOW, now_ms=NOW)
         assert changes.state(member) == state, "while it is out nothing is learnt of a run"
         changes.expire(cluster, member, NOW + 29_999)
         assert changes.state(member).ejected_until_ms
@@ -39,6 +40,38 @@ def test_transitions() -> None:
         assert told.lines[2:] == ["ejecting 10.0.0.0:80", "unejecting 10.0.0.0:80 by_hand"], "overtaken news"
         changes.confirm(cluster, member, known(generation=1, version=1), NOW + 33_000, NOW + 33_000, certain=True)
         assert changes.state(member).generation == 1, "a store without its data counts from the beginning"
+
+
+def test_an_answer_handled_late_says_nothing_of_failures_since() -> None:
+    with board() as made:
+        cluster = group(made)
+        member = cluster.members["10.0.0.0:80"]
+        changes, _ = ejections(made)
+        asked_ms = time.monotonic_ns() // 1_000_000 - 20
+        made.outlier.set_state(member.slot, changes.state(member)._replace(failures=1, dirty=True))
+        changes.learn(cluster, member, 0, dirty=False, asked_ms=asked_ms, now_ms=asked_ms + 20)
+        assert (changes.state(member).dirty, changes.state(member).failures) == (True, 1), "there was none, before it"
+        changes.learn(cluster, member, 0, dirty=False, asked_ms=asked_ms + 1000, now_ms=asked_ms + 1000)
+        assert (changes.state(member).dirty, changes.state(member).failures) == (False, 0)
+        changes.learn(cluster, member, 0, dirty=True, asked_ms=asked_ms, now_ms=asked_ms)
+        changes.learn(cluster, member, 0, dirty=False, asked_ms=asked_ms, now_ms=asked_ms)
+        assert changes.state(member).dirty, "one of another replica, just heard of"
+        changes.learn(cluster, member, 1, dirty=False, asked_ms=asked_ms, now_ms=asked_ms)
+        assert not changes.state(member).dirty, "whatever it was, an ejection has used it up"
+
+
+@pytest.mark.parametrize("reason", ["rule_deleted", "removed"])
+def test_what_the_configuration_has_lifted_it_takes_out_again(reason: str) -> None:
+    """Redis has told of one and the same ejection all the time."""
+    with board() as made:
+        cluster = group(made)
+        member = cluster.members["10.0.0.0:80"]
+        changes, told = ejections(made)
+        changes.confirm(cluster, member, known(), NOW, NOW)
+        changes.lift(cluster, member, reason, NOW + 1000)
+        changes.confirm(cluster, member, known(left_ms=25_000), NOW + 5000, NOW + 5000)
+        assert changes.state(member).ejected_until_ms == NOW + 30_000
+        assert told.lines == ["ejecting 10.0.0.0:80", f"unejecting 10.0.0.0:80 {reason}", "ejecting 10.0.0.0:80"]
 
 
 def test_the_end_of_a_known_ejection_is_moved_by_hands_only() -> None:

@@ -66,6 +66,16 @@ def setting() -> Iterator[Setting]:
         yield Setting(made)
 
 
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_look_meanwhile_does_not_hide_what_the_request_says(setting: Setting, taken: bool) -> None:
+    """Only successes of dirty endpoints are told."""
+    setting.later(BASE)
+    assert not taken or setting.taken()
+    seen = Known(600_000, BASE, 1, 3, 1, 1, 0, "b", "consecutive_5xx", 2)
+    setting.ejections.confirm(setting.group, setting.member, seen, setting.now_ms, setting.now_ms)
+    assert setting.board.endpoints.row(setting.member.slot).dirty
+
+
 def test_nothing_is_offered_before_its_time(setting: Setting) -> None:
     assert setting.later(BASE - 100) <= 100
     assert (setting.store.claims, setting.taken()) == (0, False)

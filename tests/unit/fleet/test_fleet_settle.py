@@ -67,6 +67,13 @@ class Setting:
         self.now += after
         self.settling.settle(self.group, 1000)
 
+    def remove_first(self) -> None:
+        """A snapshot without the first endpoint."""
+        all_of_them = body(self.board, 3, self.group.slot)
+        fewer = group_of(all_of_them | {"endpoints": all_of_them["endpoints"][1:]})
+        assert fewer is not None
+        self.groups[fewer.name] = self.group = fewer
+
     def view(self, *out: Any, version: int = 2, epoch: str = "e1", **more: Any) -> None:
         self.store.view = ClusterView(version, epoch, out, more.get("dirty", {}), more.get("generations", {}))
 
@@ -339,12 +346,19 @@ def test_removed_endpoints_make_room() -> None:
         setting = Setting(made)
         setting.view(ejection(FIRST))
         setting.look()
-        fewer = group_of(
-            body(made, 3, setting.group.slot) | {"endpoints": body(made, 3, setting.group.slot)["endpoints"][1:]}
-        )
-        assert fewer is not None
-        setting.groups[fewer.name] = setting.group = fewer
-        setting.settling.settle(fewer, 1000)
+        setting.remove_first()
+        setting.settling.settle(setting.group, 1000)
+        assert setting.store.forgotten == [FIRST]
+
+
+def test_one_removed_while_redis_was_away_makes_room_too() -> None:
+    with board() as made:
+        setting = Setting(made)
+        setting.view(ejection(FIRST))
+        setting.look()
+        setting.settling.begin(alone_before=True)
+        setting.remove_first()
+        setting.settling.settle(setting.group, 1000)
         assert setting.store.forgotten == [FIRST]
 
 
