@@ -36,7 +36,6 @@ check:
 	$(IN)/ruff check .
 	$(IN)/ruff format --check .
 	$(IN)/mypy
-	$(IN)/lint-imports
 	$(IN)/python -m pytest -q tests/unit/test_layout.py
 
 bench:
@@ -56,7 +55,7 @@ build:
 	@scripts/prepare
 
 clean:
-	find proxy -name '*.so' -delete
-	find proxy -name '*.c' -delete
+	find proxy tests/instruments -name '*.so' -delete
+	find proxy tests/instruments -name '*.c' -delete
 	find proxy state tests scripts -name __pycache__ -prune -exec rm -rf {} +
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(VENV)
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis $(VENV)

@@ -1,7 +1,9 @@
 """Builds the compiled part of waypointd; everything declarative is in setup.cfg.
 
-The request path is compiled (design: "The compiled part"): `.pyx` files touch C, plain `.py` files are pure policy
-that Cython compiles as they stand. Each module exists once; there is no uncompiled twin.
+The request path is compiled (ARCHITECTURE.md, "The compiled part"): `.pyx` files touch C, plain `.py` files are pure
+policy that Cython compiles as they stand. Each module exists once; there is no uncompiled twin.
+
+WAYPOINTD_INSTRUMENTS=tests/instruments compiles what the tests look into the compiled part with, in place too.
 """
 
 import os
@@ -12,7 +14,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 # Pure policy that the request path calls for every request: ordinary Python, compiled as it is.
-COMPILED_PYTHON = ["proxy/policy/balance.py", "proxy/policy/outlier.py", "proxy/policy/retry.py"]
+COMPILED_PYTHON = sorted(str(path) for path in Path("proxy/policy").rglob("*.py") if path.with_suffix(".pxd").exists())
 
 DIRECTIVES = {
     "language_level": 3,
@@ -25,7 +27,8 @@ DIRECTIVES = {
 
 
 def extensions() -> list[Extension]:
-    sources = sorted(str(path) for path in Path("proxy").rglob("*.pyx")) + COMPILED_PYTHON
+    folders = ["proxy", *filter(None, [os.environ.get("WAYPOINTD_INSTRUMENTS")])]
+    sources = sorted(str(path) for folder in folders for path in Path(folder).rglob("*.pyx")) + COMPILED_PYTHON
     headers = [os.path.dirname(greenlet.__file__)]
     return [
         Extension(

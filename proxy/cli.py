@@ -14,11 +14,12 @@ from typing import Any, NoReturn
 
 import click
 
-from proxy import log, settings
+from proxy import log
 from proxy.mesh.model import Listener
-from proxy.settings import SETTINGS, Settings, SettingsFault
+from proxy.settings import settings
+from proxy.settings.settings import SETTINGS, Settings, SettingsFault
 from proxy.version import __version__
-from state import access
+from state.server import access
 
 CONFIGURATION_FAULT = 1
 BAD_USAGE = 2
@@ -95,12 +96,12 @@ def _run(loaded: Settings) -> int:
     _see_that_log_opens(loaded.access_log)
     if faults := _faults_of_access(loaded):
         _fail(CONFIGURATION_FAULT, *faults)
-    from proxy.arbiter import Arbiter  # needs what is compiled
+    from proxy.arbiter.arbiter import Arbiter  # needs what is compiled
 
     log.set_up(loaded.log_level, "arbiter")
     if not loaded.demo:
         return Arbiter(loaded).run()
-    from proxy.demo import Demo, DemoFault
+    from proxy.demo.demo import Demo, DemoFault
 
     try:
         demo = Demo.prepare(loaded.bind)
@@ -116,12 +117,12 @@ def _run(loaded: Settings) -> int:
 
 def _check(loaded: Settings) -> int:
     """`--check`: one line for each warning and fault, and what would be served."""
-    from proxy.mesh.load import load
+    from proxy.mesh.resolving.load import load
     from proxy.mesh.sources.files import FileSource
 
     manifests = loaded.manifests
     if loaded.demo:
-        from proxy.demo import shipped_manifests
+        from proxy.demo.demo import shipped_manifests
 
         manifests = (str(shipped_manifests()),)
     documents, unreadable = FileSource(manifests).read()
@@ -142,7 +143,7 @@ def _check(loaded: Settings) -> int:
 
 
 def _faults_of_certificates(listeners: Sequence[Listener], directory: str | None) -> Sequence[str]:
-    from proxy import certificates
+    from proxy.identity import certificates
 
     try:
         certificates.check(directory, certificates.read(directory) if directory else {}, time.time())

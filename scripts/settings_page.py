@@ -5,11 +5,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from proxy.settings import ENVIRONMENT_PREFIX, SETTINGS, Setting, flag_name
+from proxy.settings.settings import ENVIRONMENT_PREFIX, SETTINGS, Setting, flag_name
 
 HEAD = f"""# Settings
 
-Written from `proxy/settings.py` by `scripts/settings_page.py`; a test keeps it current.
+Written from `proxy/settings/settings.py` by `scripts/settings_page.py`; a test keeps it current.
 
 Every setting can be given as a flag, as an environment variable (`{ENVIRONMENT_PREFIX}` and the key in capitals) and as
 a key of the YAML file named with `-c` or `{ENVIRONMENT_PREFIX}CONFIG`. A flag wins over the environment, that over the

@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(1, str(Path(__file__).parent))
 
-from state.embedded import Embedded
+from state.server.embedded import Embedded
 
 
 @pytest.fixture

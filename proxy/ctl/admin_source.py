@@ -1,4 +1,4 @@
-"""A replica's admin pages, asked for what they know of ejections (proxy/observe/outlier_pages.py answers)."""
+"""A replica's admin pages, asked for what they know of ejections (proxy/admin/outlier_pages.py answers)."""
 
 import http.client
 import json
@@ -10,12 +10,12 @@ from urllib.parse import urlencode, urlsplit
 import click
 
 from proxy.ctl.fleet_store import TIMEOUT_S
-from state import explain
-from state.history import Entry
-from state.operator import Done, Order
-from state.sight import Out
-from state.store import StoreUnavailable
-from state.viewer import Refused
+from state.errors import StoreUnavailable
+from state.operating import explain
+from state.operating.history import Entry
+from state.operating.operator import Done, Order
+from state.operating.sight import Out
+from state.operating.viewer import Refused
 
 DEFAULT_PORT = 15000
 
@@ -47,20 +47,20 @@ class AdminSource:
         return [Out(**each) for each in page["ejections"]]
 
     def history(self, cluster: str = "", endpoint: str = "", limit: int = 20, since_ms: int = 0) -> list[Entry]:
-        """See state.viewer.Viewer."""
+        """See state.operating.viewer.Viewer."""
         query: dict[str, str | int] = {"cluster": cluster, "endpoint": endpoint, "limit": limit, "since_ms": since_ms}
         return [Entry(**each) for each in self._get("/history", query)]
 
     def explain(self, cluster: str, endpoint: str = "") -> explain.ClusterReport:
-        """See state.viewer.Viewer; the replica adds what it sees."""
+        """See state.operating.viewer.Viewer; the replica adds what it sees."""
         return explain.from_json(self._get("/explain", {"cluster": cluster, "endpoint": endpoint}))
 
     def eject(self, order: Order) -> Done:
-        """See state.operator.Operator."""
+        """See state.operating.operator.Operator."""
         return Done(**self._ask("POST", "/eject", json.dumps(asdict(order))))
 
     def uneject(self, order: Order) -> Done:
-        """See state.operator.Operator."""
+        """See state.operating.operator.Operator."""
         return Done(**self._ask("POST", "/uneject", json.dumps(asdict(order))))
 
     def _get(self, page: str, query: dict[str, str | int]) -> Any:

@@ -11,8 +11,8 @@ import click
 from proxy.ctl.common import checked
 from proxy.ctl.source import Fleet, asked
 from proxy.ctl.words import span
-from proxy.mesh.duration import milliseconds
-from state.operator import Done, Order
+from proxy.mesh.reading.duration import milliseconds
+from state.operating.operator import Done, Order
 
 
 def _user() -> str:

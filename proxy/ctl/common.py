@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import click
 
-from proxy.setting_kinds import Kind
+from proxy.settings.kinds import Kind
 
 
 def checked(kind: Kind) -> Callable[[click.Context, click.Parameter, Any], Any]:

@@ -1,12 +1,12 @@
-"""`waypointctl dev-certs`: certificates for a mesh on one machine. What they are like: `proxy.dev_mesh`."""
+"""`waypointctl dev-certs`: certificates for a mesh on one machine. What they are like: `proxy.identity.dev_mesh`."""
 
 from pathlib import Path
 
 import click
 
-from proxy import setting_kinds as kinds
 from proxy.ctl.common import checked, fail
-from proxy.dev_mesh import USUAL, DevMesh, DevMeshFault, Identity
+from proxy.identity.dev_mesh import USUAL, DevMesh, DevMeshFault, Identity
+from proxy.settings import kinds
 
 
 def _identities(values: object) -> tuple[Identity, ...]:

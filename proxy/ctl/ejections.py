@@ -7,7 +7,7 @@ import click
 
 from proxy.ctl.source import Fleet, asked
 from proxy.ctl.words import columns, printable
-from state.sight import Out
+from state.operating.sight import Out
 
 COLUMNS = ("CLUSTER", "ENDPOINT", "WORKLOAD", "WHY", "BY", "LEFT")
 

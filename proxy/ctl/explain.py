@@ -8,7 +8,7 @@ import click
 from proxy.ctl.history import sentence
 from proxy.ctl.source import Fleet, asked
 from proxy.ctl.words import columns, moment, number, printable, span
-from state.explain import ClusterReport, FleetFacts, HereFacts, Report, as_json, cap
+from state.operating.explain import ClusterReport, FleetFacts, HereFacts, Report, as_json, cap
 
 # Longer is no time that somebody has set.
 ENDLESS_S = 315_360_000

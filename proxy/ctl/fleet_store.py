@@ -9,10 +9,10 @@ import click
 import redis
 
 from proxy.ctl.common import checked, fail
-from proxy.setting_kinds import masked_url
-from proxy.settings import ENVIRONMENT_PREFIX, SETTINGS, flag_name
-from state.access import Access, faults, file_faults
-from state.connect import connect
+from proxy.settings.kinds import masked_url
+from proxy.settings.settings import ENVIRONMENT_PREFIX, SETTINGS, flag_name
+from state.server.access import Access, faults, file_faults
+from state.server.connect import connect
 
 EMBEDDED_URL = "redis://127.0.0.1:6379"
 TIMEOUT_S = 5.0

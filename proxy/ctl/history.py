@@ -9,7 +9,7 @@ import click
 
 from proxy.ctl.source import Fleet, Source, asked
 from proxy.ctl.words import columns, moment, printable
-from state.history import Entry
+from state.operating.history import Entry
 
 FOLLOW_S = 0.5
 # Entries of several streams are not written in the order of their times to the millisecond.

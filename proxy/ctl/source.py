@@ -8,13 +8,13 @@ from typing import Protocol
 from proxy.ctl.admin_source import AdminSource
 from proxy.ctl.common import fail
 from proxy.ctl.fleet_store import FleetStore
-from proxy.setting_kinds import masked_url
-from state.explain import ClusterReport
-from state.history import Entry
-from state.operator import Done, Operator, Order
-from state.sight import Out
-from state.store import StoreUnavailable
-from state.viewer import Refused
+from proxy.settings.kinds import masked_url
+from state.errors import StoreUnavailable
+from state.operating.explain import ClusterReport
+from state.operating.history import Entry
+from state.operating.operator import Done, Operator, Order
+from state.operating.sight import Out
+from state.operating.viewer import Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Fleet:
 
 
 class Source(Protocol):
-    """What can be asked and ordered; see state.viewer and state.operator."""
+    """What can be asked and ordered; see state.operating.viewer and state.operating.operator."""
 
     def ejections(self) -> list[Out]:
         """Everything that is out."""

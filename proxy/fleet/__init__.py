@@ -1,7 +1,7 @@
 """The data path's door to the fleet's state, and the only part of `proxy` (with the launchers) that knows `state`.
 
 door.py      outcomes in: the local decision at once, the report to Redis afterwards
-table.py     the scoreboard as the table of state.local_store
+table.py     the scoreboard as the table of state.outlier.local_store
 ejections.py every change of an endpoint's ejection on the scoreboard, and its line in the log
 reporter.py  the ordered outbox of one worker; budget.py how long its calls may take
 leader.py    the one worker that listens and reconciles for the replica: settle.py when, differences.py what
@@ -9,7 +9,3 @@ watch.py     whether Sentinels have made another Redis the primary
 suspicion.py whether this replica's own network is to blame
 probing.py   trying an ejected endpoint with one request
 """
-
-from proxy.fleet.door import Fleet
-
-__all__ = ["Fleet"]

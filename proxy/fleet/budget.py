@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import gevent
 
-from state.store import StoreUnavailable
+from state.errors import StoreUnavailable
 
 # A call that takes longer puts the replica into local mode. Some round trips to a Redis that is near.
 BUDGET_MS = 50

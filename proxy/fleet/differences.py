@@ -16,8 +16,8 @@ from proxy.fleet.known import known_of
 from proxy.fleet.members import Group, Member, present
 from proxy.fleet.reporter import Reporter
 from proxy.scoreboard.views import OutlierState
-from state.run import Run
-from state.store import ALREADY_EJECTED, EJECTED, NO_PROBE, ClusterView, Ejection, Store
+from state.outlier.run import Run
+from state.outlier.store import ALREADY_EJECTED, EJECTED, NO_PROBE, ClusterView, Ejection, Store
 
 
 class Differences:

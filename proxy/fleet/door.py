@@ -32,21 +32,14 @@ from proxy.fleet.watch import watch_primary
 from proxy.observe.outlier_log import Event
 from proxy.scoreboard.clusters import ClusterLocked
 from proxy.scoreboard.scoreboard import Scoreboard
-from state.access import Access
-from state.connect import connect
-from state.local_store import LocalStore
-from state.preflight import Preflight
-from state.redis_store import RedisStore
-from state.run import FAILURE, LOCAL_FAILURE, SUCCESS, Run
-from state.store import (
-    ALREADY_EJECTED,
-    CONSECUTIVE_5XX,
-    EJECTED,
-    OVERFLOW,
-    KeysUnusable,
-    StoreUnavailable,
-    Verdict,
-)
+from state.errors import KeysUnusable, StoreUnavailable
+from state.outlier.local_store import LocalStore
+from state.outlier.redis_store import RedisStore
+from state.outlier.run import FAILURE, LOCAL_FAILURE, SUCCESS, Run
+from state.outlier.store import ALREADY_EJECTED, CONSECUTIVE_5XX, EJECTED, OVERFLOW, Verdict
+from state.server.access import Access
+from state.server.connect import connect
+from state.server.preflight import Preflight
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ the record next), nor that a hand has changed its time, nor that the rule, kept 
 
 from collections.abc import Mapping
 
-from state.store import ENDLESS_MS, ClusterView, Glance
+from state.outlier.store import ENDLESS_MS, ClusterView, Glance
 
 # An ejection that has ended here has ended in Redis too so much later; the entry follows at the leader's next turn.
 AFTERWARDS_MS = 200

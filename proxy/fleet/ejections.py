@@ -21,8 +21,8 @@ from proxy.observe import outlier_log
 from proxy.observe.outlier_log import Line
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
-from state.decide import under_cap
-from state.store import CONSECUTIVE_5XX, PROBE_FAILED
+from state.outlier.decide import under_cap
+from state.outlier.store import CONSECUTIVE_5XX, PROBE_FAILED
 
 # Redis may still see the last moments of an ejection that has ended here: the two have looked at different times.
 TAIL_MS = 1000

@@ -21,7 +21,7 @@ from proxy.fleet.ejections import PRIVATELY, Ejections
 from proxy.fleet.members import Group, Member, present
 from proxy.fleet.reporter import Pending
 from proxy.scoreboard.views import OutlierState
-from state.store import CLEAN, CONSECUTIVE_5XX, COUNTED, EJECTED, UNCONFIRMED, Verdict
+from state.outlier.store import CLEAN, CONSECUTIVE_5XX, COUNTED, EJECTED, UNCONFIRMED, Verdict
 
 # How long an answer of Redis is waited for before the replica's own decision stands.
 HOLD_MS = 50

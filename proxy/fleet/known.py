@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from state.events import Event
-from state.store import CONSECUTIVE_5XX, NO_PROBE, ClusterView, Ejection, Verdict
+from state.outlier.events import Event
+from state.outlier.store import CONSECUTIVE_5XX, NO_PROBE, ClusterView, Ejection, Verdict
 
 
 @dataclass(frozen=True, slots=True)

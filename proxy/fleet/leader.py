@@ -26,11 +26,12 @@ from proxy.fleet.members import Group, Member
 from proxy.fleet.reporter import Reporter
 from proxy.fleet.settle import Settling
 from proxy.scoreboard.scoreboard import Scoreboard
-from state.events import Event
-from state.preflight import Preflight
-from state.redis_store import RedisStore
-from state.store import BY_RULE, StoreUnavailable
-from state.subscription import Subscription
+from state.errors import StoreUnavailable
+from state.outlier.events import Event
+from state.outlier.redis_store import RedisStore
+from state.outlier.store import BY_RULE
+from state.outlier.subscription import Subscription
+from state.server.preflight import Preflight
 
 log = logging.getLogger(__name__)
 

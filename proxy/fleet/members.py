@@ -9,8 +9,8 @@ from typing import Any
 
 from proxy.observe.outlier_log import duration
 from state.keys import word
-from state.run import Run
-from state.store import MIN_RUN_MS, Batch, Policy
+from state.outlier.run import Run
+from state.outlier.store import MIN_RUN_MS, Batch, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def group_of(body: Mapping[str, Any]) -> Group | None:
 
 
 def _rule(policy: Policy, source: str, members: Iterable[Member]) -> str:
-    """Words of the form `name=value`, as in all the fleet's texts; state/rule.py reads them back."""
+    """Words of the form `name=value`, as in all the fleet's texts; state/operating/rule.py reads them back."""
     addresses = (f"{member.address}/{word(member.workload)}".replace(",", "%2C") for member in members)
     words = {
         "consecutive_5xx": policy.consecutive_5xx,

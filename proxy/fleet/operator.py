@@ -13,14 +13,15 @@ from proxy.fleet.ejections import PRIVATELY
 from proxy.fleet.members import Group, Member, group_of
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
-from state.access import Access
-from state.connect import connect
-from state.explain import ClusterReport, HereFacts, Replica, Report, as_json, cluster_report, with_replica
-from state.operator import Operator, Order
-from state.rule import parse
-from state.sight import Out
-from state.store import CONSECUTIVE_5XX, ENDLESS_MS, StoreUnavailable
-from state.viewer import Refused
+from state.errors import StoreUnavailable
+from state.operating.explain import ClusterReport, HereFacts, Replica, Report, as_json, cluster_report, with_replica
+from state.operating.operator import Operator, Order
+from state.operating.rule import parse
+from state.operating.sight import Out
+from state.operating.viewer import Refused
+from state.outlier.store import CONSECUTIVE_5XX, ENDLESS_MS
+from state.server.access import Access
+from state.server.connect import connect
 
 __all__ = ["OperatorDoor", "Refused", "StoreUnavailable"]
 

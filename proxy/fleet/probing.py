@@ -22,9 +22,10 @@ from proxy.fleet.known import known_of
 from proxy.fleet.members import Group, Member, batch_of, present
 from proxy.fleet.reporter import evidence
 from proxy.scoreboard.scoreboard import Scoreboard
-from state.local_store import LocalStore
-from state.run import Run
-from state.store import EJECTED, PROBE_FAILED, RETURNED, Batch, Claim, Store, StoreUnavailable, Verdict
+from state.errors import StoreUnavailable
+from state.outlier.local_store import LocalStore
+from state.outlier.run import Run
+from state.outlier.store import EJECTED, PROBE_FAILED, RETURNED, Batch, Claim, Store, Verdict
 
 # A claim holds so long in Redis; it is renewed a little sooner.
 LEASE_MS = 1000

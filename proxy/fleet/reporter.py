@@ -1,8 +1,8 @@
 """The outbox of one worker: outcomes in, reports to Redis out, in order, never on a request's time.
 
-One greenlet sends; meanwhile what happens on an endpoint is summarised (state.decide.Run is associative, so batches
-of any size give the sequential answer). There is at most one entry per endpoint and generation, so the outbox is
-bounded by the endpoints there are. While Redis is away nothing is kept: the replica decides by itself, and its
+One greenlet sends; meanwhile what happens on an endpoint is summarised (state.outlier.run.Run is associative, so
+batches of any size give the sequential answer). There is at most one entry per endpoint and generation, so the outbox
+is bounded by the endpoints there are. While Redis is away nothing is kept: the replica decides by itself, and its
 decisions are offered later.
 """
 
@@ -15,9 +15,10 @@ from gevent.event import Event
 
 from proxy.fleet.budget import BUDGET_MS, CONNECT_MS, within
 from proxy.fleet.members import Group, Member, batch_of, present
+from state.errors import KeysUnusable, StoreUnavailable
 from state.keys import word
-from state.run import Run
-from state.store import OVERFLOW, TOO_SOON, Batch, KeysUnusable, Store, StoreUnavailable, Verdict
+from state.outlier.run import Run
+from state.outlier.store import OVERFLOW, TOO_SOON, Batch, Store, Verdict
 
 # An endpoint that only the cap keeps in fails for as long as it likes; it is asked about once a second.
 OVERFLOW_PAUSE_MS = 1000

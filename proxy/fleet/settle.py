@@ -18,7 +18,8 @@ from proxy.fleet.known import merged
 from proxy.fleet.members import Group, Member
 from proxy.fleet.reporter import Reporter
 from proxy.scoreboard.scoreboard import Scoreboard
-from state.store import ClusterView, Glance, KeysUnusable, Store
+from state.errors import KeysUnusable
+from state.outlier.store import ClusterView, Glance, Store
 
 log = logging.getLogger(__name__)
 

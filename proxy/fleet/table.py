@@ -1,4 +1,4 @@
-"""The scoreboard as the table of state.local_store: the records of endpoints in memory that the replica's workers
+"""The scoreboard as the table of state.outlier.local_store: the records of endpoints in memory that a replica's workers
 share.
 
 The age of a run and who reported it are not kept: neither counts when a replica decides by itself (Group.own_policy).
@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from proxy.fleet.members import Group
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
-from state.decide import Record
+from state.outlier.decide import Record
 
 
 class ScoreboardTable:
-    """A `state.local_store.Table`. `groups` is the worker's present view; what is not in it has no record."""
+    """A `state.outlier.local_store.Table`. `groups` is the worker's present view; what is not in it has no record."""
 
     def __init__(self, scoreboard: Scoreboard, groups: dict[str, Group]) -> None:
         self._scoreboard = scoreboard

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import gevent
 import redis
 
-from state.sentinels import moved
-from state.store import StoreUnavailable
+from state.errors import StoreUnavailable
+from state.server.sentinels import moved
 
 WATCH_SECONDS = 1.0
 

@@ -1,0 +1,1 @@
+"""What the data path tells: the access log, and lines about ejections."""

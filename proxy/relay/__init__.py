@@ -1,0 +1,1 @@
+"""A request from accept to log line."""

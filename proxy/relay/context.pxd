@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from proxy.observe.access_log cimport AccessLog
-from proxy.relay.trunk cimport Yard
+from proxy.relay.endpoints.trunk cimport Yard
 from proxy.scoreboard.layout cimport WorkerRow
 from proxy.scoreboard.scoreboard cimport Scoreboard
 from proxy.wire.stream cimport Deadlines

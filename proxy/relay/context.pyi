@@ -2,8 +2,8 @@ from typing import Any
 
 from proxy.observe.access_log import AccessLog
 from proxy.scoreboard.scoreboard import Scoreboard
-from proxy.wire.mesh_tls import MeshTls
 from proxy.wire.stream import Deadlines
+from proxy.wire.tls.mesh import MeshTls
 
 class Context:
     idle: Deadlines

@@ -8,9 +8,9 @@ from libc.string cimport memcpy
 from libc.time cimport gmtime_r, strftime, time_t, tm
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
-from proxy.relay.trunk cimport Yard
-from proxy.wire.http1 cimport HEAD_ROOM
-from proxy.wire.session cimport Session
+from proxy.relay.endpoints.trunk cimport Yard
+from proxy.wire.http.http1 cimport HEAD_ROOM
+from proxy.wire.http2.session cimport Session
 
 
 # How long an unwanted body is read and thrown away so that the client gets to see our answer.

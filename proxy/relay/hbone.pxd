@@ -1,7 +1,7 @@
 # HBONE connections; theory in hbone.pyx.
 from proxy.relay.relay cimport Listener, Relay
-from proxy.wire.session cimport Session
-from proxy.wire.tunnel cimport Tunnel
+from proxy.wire.http2.session cimport Session
+from proxy.wire.http2.tunnel cimport Tunnel
 
 cdef class HboneListener(Listener):
     cdef readonly object refusals       # proxy.relay.refusals.Refusals

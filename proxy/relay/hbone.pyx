@@ -11,19 +11,19 @@ import logging
 
 import gevent
 
-from proxy.relay.cluster cimport TCP, UNDECLARED, Cluster
+from proxy.relay.endpoints.cluster cimport TCP, UNDECLARED, Cluster
 from proxy.relay.context cimport Context, wall_ns
-from proxy.relay.line cimport log_refused
+from proxy.relay.exchange.line cimport log_refused
 from proxy.relay.passthrough cimport Passthrough, sniff_http
 from proxy.relay.relay cimport Listener, Relay
-from proxy.wire.authority cimport is_authority
-from proxy.wire.http2_stream cimport Http2Stream
-from proxy.wire.session cimport CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW, Session
+from proxy.wire.http.authority cimport is_authority
+from proxy.wire.http2.stream cimport Http2Stream
+from proxy.wire.http2.session cimport CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW, Session
 from proxy.wire.stream cimport run_soon
-from proxy.wire.tls cimport TlsStream, accept_tls
-from proxy.wire.tunnel cimport Tunnel
+from proxy.wire.tls.stream cimport TlsStream, accept_tls
+from proxy.wire.http2.tunnel cimport Tunnel
 
-from proxy.relay import faults
+from proxy.relay.exchange import faults
 from proxy.relay.refusals import Refusals
 
 log = logging.getLogger("worker")

@@ -1,6 +1,6 @@
 # Tunnels that do not carry HTTP; theory in passthrough.pyx.
-from proxy.relay.attempting cimport Attempting
-from proxy.relay.cluster cimport Cluster, Endpoint
+from proxy.relay.exchange.attempting cimport Attempting
+from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 from proxy.wire.stream cimport Deadlines, Stream
 
 cdef class Passthrough(Attempting):

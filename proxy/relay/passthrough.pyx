@@ -8,18 +8,18 @@ again, for nobody knows what the bytes have done.
 from libc.string cimport memchr, memcmp
 
 from proxy.policy.retry cimport may_retry
-from proxy.relay.attempting cimport Attempting
-from proxy.relay.cluster cimport Cluster, Endpoint
+from proxy.relay.exchange.attempting cimport Attempting
+from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 from proxy.relay.context cimport wall_ns
-from proxy.relay.line cimport log_line
+from proxy.relay.exchange.line cimport log_line
 from proxy.relay.pipe cimport run_pipe
-from proxy.relay.pool cimport own_shortage, reach
-from proxy.scoreboard.clock cimport monotonic_ns
-from proxy.wire.head cimport NO_BODY
-from proxy.wire.octets cimport TOKEN, is_a
+from proxy.relay.endpoints.pool cimport own_shortage, reach
+from proxy.clock cimport monotonic_ns
+from proxy.wire.http.head cimport NO_BODY
+from proxy.wire.http.octets cimport TOKEN, is_a
 from proxy.wire.stream cimport Deadlines, Stream
 
-from proxy.relay import faults
+from proxy.relay.exchange import faults
 
 cdef enum:
     MAX_METHOD = 32

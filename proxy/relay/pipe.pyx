@@ -3,7 +3,7 @@ after 101, raw TCP)."""
 
 import gevent
 
-from proxy.scoreboard.clock cimport monotonic_ns
+from proxy.clock cimport monotonic_ns
 from proxy.wire.stream cimport FAILED, TIMED_OUT
 
 

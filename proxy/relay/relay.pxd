@@ -1,7 +1,7 @@
 # A worker's relay; theory in relay.pyx.
 from proxy.relay.context cimport Context
 from proxy.relay.routes cimport Routes
-from proxy.wire.http2_server cimport StreamServer
+from proxy.wire.http2.server cimport StreamServer
 from proxy.wire.stream cimport Stream
 
 cdef class Relay:

@@ -9,16 +9,16 @@ from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, errno
 from libc.stdint cimport int64_t
 from libc.string cimport memcmp
 
-from proxy.relay.cluster cimport Cluster, Endpoint
-from proxy.relay.exchange cimport Exchange
+from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
+from proxy.relay.exchange.exchange cimport Exchange
 from proxy.relay.routes cimport Routes
-from proxy.wire.head cimport INCOMPLETE, Head
-from proxy.wire.http2_server cimport serve_http2
+from proxy.wire.http.head cimport INCOMPLETE, Head
+from proxy.wire.http2.server cimport serve_http2
 from proxy.wire.stream cimport END, TIMED_OUT, get_hub
 from proxy.wire.tcp cimport TcpStream, accept_one, adopt
 
-from proxy.relay import faults
-from proxy.relay.exchange import fault_of
+from proxy.relay.exchange import faults
+from proxy.relay.exchange.exchange import fault_of
 
 # Connections taken in one go before others get their turn.
 cdef enum:

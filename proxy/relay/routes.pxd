@@ -1,5 +1,5 @@
 # Where a listener's requests go; theory in routes.pyx.
-from proxy.relay.cluster cimport Cluster
+from proxy.relay.endpoints.cluster cimport Cluster
 
 cdef class Routes:
     cdef dict table                 # Host, or CONNECT authority: lower case -> Cluster

@@ -4,7 +4,7 @@ A tunnel to the address of an endpoint itself goes to that endpoint and to no ot
 pod-addressed traffic): its cluster is made when first asked for.
 """
 
-from proxy.relay.cluster cimport Cluster, Endpoint
+from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 
 
 cdef class Routes:

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from proxy.scoreboard.atomics cimport wp_load, wp_load64, wp_store, wp_store64
-from proxy.scoreboard.clock cimport monotonic_ns
+from proxy.clock cimport monotonic_ns
 from proxy.scoreboard.layout cimport ENDPOINTS, HELD, LOGGED, PRIVATE, EndpointRow
 from proxy.scoreboard.memory cimport copy_text
 

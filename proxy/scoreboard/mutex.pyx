@@ -3,7 +3,7 @@ again; what the holder left half done is the caller's to bear."""
 
 from posix.time cimport CLOCK_MONOTONIC, timespec
 
-from proxy.scoreboard.clock cimport monotonic_ns
+from proxy.clock cimport monotonic_ns
 
 cdef extern from "errno.h":
     int EBUSY

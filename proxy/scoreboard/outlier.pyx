@@ -4,7 +4,7 @@ it without: who is out, who is back."""
 from libc.stdint cimport INT32_MAX, int64_t, uint32_t
 
 from proxy.scoreboard.atomics cimport wp_load64, wp_store, wp_store64, wp_storeu
-from proxy.scoreboard.clock cimport monotonic_ns
+from proxy.clock cimport monotonic_ns
 from proxy.scoreboard.layout cimport HELD, LOGGED, NO_PROBE, PRIVATE, SHARED, EndpointRow
 
 from proxy.scoreboard.views import OutlierState

@@ -7,7 +7,7 @@ the first. Each step succeeds for one caller of all workers.
 from libc.stdint cimport int64_t
 
 from proxy.scoreboard.atomics cimport wp_load, wp_store, wp_store64, wp_storeu, wp_swap
-from proxy.scoreboard.clock cimport monotonic_ns
+from proxy.clock cimport monotonic_ns
 from proxy.scoreboard.layout cimport NO_PROBE, PROBE_OFFERED, PROBE_TAKEN
 
 

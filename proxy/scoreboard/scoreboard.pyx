@@ -4,7 +4,7 @@ promises is said in __init__.py."""
 import os
 
 from proxy.scoreboard.atomics cimport wp_load, wp_load64, wp_store, wp_store64, wp_swap
-from proxy.scoreboard.clock cimport monotonic_ns
+from proxy.clock cimport monotonic_ns
 from proxy.scoreboard.layout cimport Header
 from proxy.scoreboard.memory cimport copy_text
 

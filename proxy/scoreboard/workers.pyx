@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, int64_t
 
 from proxy.scoreboard.atomics cimport wp_add, wp_add64, wp_load, wp_store, wp_store64
-from proxy.scoreboard.clock cimport monotonic_ns
+from proxy.clock cimport monotonic_ns
 from proxy.scoreboard.layout cimport WORKERS, WorkerRow
 from proxy.scoreboard.mutex cimport lock, unlock
 

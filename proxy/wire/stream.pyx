@@ -16,7 +16,7 @@ raises in ordinary life: they return one of the `Io` codes, because broken conne
 from libc.stdint cimport INT64_MAX
 from libc.string cimport memmove
 
-from proxy.scoreboard.clock cimport monotonic_ns
+from proxy.clock cimport monotonic_ns
 from proxy.wire.buffers cimport free_buffer, more_room
 from proxy.wire.greenlets cimport PyGreenlet_GetCurrent, PyGreenlet_Import, PyGreenlet_Switch, greenlet
 

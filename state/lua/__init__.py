@@ -1,1 +1,1 @@
-"""The scripts that decide inside Redis, one file each; `state.redis_store` loads them with `common.lua` in front."""
+"""The scripts that decide inside Redis, one file each; `state.scripts` loads them with `common.lua` in front."""

@@ -1,7 +1,7 @@
 -- common.lua: put in front of every script. Time, the record of one endpoint, and what every change of it entails.
 -- KEYS[1] ejected (zset endpoint -> until)  KEYS[2] log (stream)  KEYS[3] version   ARGV[1] channel of events
 -- The eject key is the truth for "is it ejected", by its expiry; the hash and the zset follow it (see `settle`).
--- The rules are those of state/decide.py.
+-- The rules are those of state/outlier/decide.py.
 
 local IDLE_MS = 600000           -- a record nobody touches is dropped this long after its ejection
 local LOG_ENTRIES = 200
@@ -95,7 +95,7 @@ local function probe_in(r)
   return math.max(0, r.probe_at_ms - now)
 end
 
--- One line of text; state/events.py reads it back.
+-- One line of text; state/outlier/events.py reads it back.
 local function publish(kind, r, at_version, why)
   redis.call('PUBLISH', CHANNEL, table.concat({
     kind,
@@ -282,7 +282,7 @@ local function overflowed(r, by)
   end
 end
 
--- The rules of the caller's configuration, eight arguments from ARGV[at] on, as state/redis_store.py writes them.
+-- The rules of the caller's configuration, eight arguments from ARGV[at] on, as state/outlier/redis_store.py writes them.
 local function policy_at(at)
   return {
     threshold = number(ARGV[at]), interval = math.max(1, number(ARGV[at + 1])), base = number(ARGV[at + 2]),

@@ -1,4 +1,4 @@
--- offer.lua: take over an ejection that was decided elsewhere. Specification: state/decide.py `accept` and, where the cap
+-- offer.lua: take over an ejection that was decided elsewhere. Specification: state/outlier/decide.py `accept` and, where the cap
 -- leaves no room, `giving_way`: younger ejections give way to an older one (two halves of a partition have each used the cap).
 -- KEYS   ejected, log, version, eject key, endpoint hash
 -- ARGV   1 channel  2 endpoint  3 workload  4 left_ms  5 ejection_ms  6 generation  7 failures  8 ejections  9 backoff

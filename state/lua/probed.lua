@@ -1,4 +1,4 @@
--- probed.lua: what the request that tried an ejected endpoint says. Specification: state/decide.py `judge_probe`.
+-- probed.lua: what the request that tried an ejected endpoint says. Specification: state/outlier/decide.py `judge_probe`.
 -- KEYS   ejected, log, version, eject key, endpoint hash
 -- ARGV   1 channel  2 endpoint  3 workload  4 generation  5 status  6 by  7 evidence  8 success (0/1)
 --        9-16 policy, as report.lua

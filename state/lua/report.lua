@@ -1,4 +1,4 @@
--- report.lua: count a batch of outcomes of one endpoint and decide. Specification: state/decide.py `decide`.
+-- report.lua: count a batch of outcomes of one endpoint and decide. Specification: state/outlier/decide.py `decide`.
 -- KEYS   ejected, log, version, eject key, endpoint hash
 -- ARGV   1 channel  2 endpoint  3 workload  4 generation  5 last_status  6 by  7 evidence
 --        8 lead  9 any_success (0/1)  10 trail  11 best  12 lead_local  13 trail_local  14 best_external

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rig import Background, Endpoint, Manifests, Replica, free_port, manifests_for, replica, wait_until
-from rig import endpoints as endpoints_of
-
-from state.access import Access
-from state.connect import connect
-from state.embedded import Embedded
+from state.server.access import Access
+from state.server.connect import connect
+from state.server.embedded import Embedded
+from tests.rig import Background, Endpoint, Manifests, Replica, free_port, manifests_for, replica, wait_until
+from tests.rig import endpoints as endpoints_of
 
 CLUSTER = "httpbin/in-ambient:8000"
 

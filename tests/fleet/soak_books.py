@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from fleet_rig import CLUSTER
-from rig import Background, Replica
-from soak_parts import Server
 
 from tests.bench.processes import descendants
+from tests.fleet.fleet_rig import CLUSTER
+from tests.fleet.soak_parts import Server
+from tests.rig import Background, Replica
 
 STREAM = f"waypoint:{{{CLUSTER}}}:log"
 _ACCESS = re.compile(r'^\[\S+\] "[^"]*" (\d+) (\S+) ')

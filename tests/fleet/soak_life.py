@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from fleet_rig import Fleet, key
-from rig import rule
-from soak_parts import Flapping, Server
+from tests.fleet.fleet_rig import Fleet, key
+from tests.fleet.soak_parts import Flapping, Server
+from tests.rig import rule
 
 THRESHOLD = 3
 RULE: dict[str, Any] = {"interval": "1s", "baseEjectionTime": "2s", "maxEjectionPercent": 50}

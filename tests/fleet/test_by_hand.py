@@ -9,10 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fleet_rig import CLUSTER, Fleet, fail_until_out, fleet, key
-from rig import ROOT, Replica, wait_until
-
-from state.embedded import Embedded
+from state.server.embedded import Embedded
+from tests.fleet.fleet_rig import CLUSTER, Fleet, fail_until_out, fleet, key
+from tests.rig import ROOT, Replica, wait_until
 
 
 def ctl(*arguments: str) -> tuple[int, str, str]:

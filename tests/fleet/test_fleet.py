@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fleet_rig import CLUSTER, Fleet, Load, ejected, fail_until_out, fleet, key, processes
-from rig import Endpoint, Replica, replica, rule, slice_of, wait_until
 
-from state.embedded import Embedded
+from state.server.embedded import Embedded
+from tests.fleet.fleet_rig import CLUSTER, Fleet, Load, ejected, fail_until_out, fleet, key, processes
+from tests.rig import Endpoint, Replica, replica, rule, slice_of, wait_until
 
 
 def test_a_new_replica_and_a_restarted_one_know(valkey: Embedded, tmp_path: Path) -> None:

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from fleet_rig import ejected
-from hbone.replicas import mesh
-from rig import endpoints, wait_until
-
-from state.embedded import Embedded
+from state.server.embedded import Embedded
+from tests.fleet.fleet_rig import ejected
+from tests.hbone.replicas import mesh
+from tests.rig import endpoints, wait_until
 
 
 def test_three_failures_behind_ztunnels_are_three_for_all_replicas(valkey: Embedded, tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fleet_rig import Fleet, Load, fleet, key
-from redis_relay import Relay, relays
-from rig import wait_until
 
-from state.embedded import Embedded
+from state.server.embedded import Embedded
+from tests.fleet.fleet_rig import Fleet, Load, fleet, key
+from tests.fleet.redis_relay import Relay, relays
+from tests.rig import wait_until
 
 LIMIT_MS = 50.0  # more than the test's own clients wait for the processor on a busy machine
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import redis
-from fleet_rig import CLUSTER, Fleet, fail_until_out, fleet, key, restarted
-from redis_relay import Cut, Relay, relays
-from rig import Endpoint, free_port, wait_until
 
-from state import embedded
-from state.embedded import Embedded
+from state.server import embedded
+from state.server.embedded import Embedded
+from tests.fleet.fleet_rig import CLUSTER, Fleet, fail_until_out, fleet, key, restarted
+from tests.fleet.redis_relay import Cut, Relay, relays
+from tests.rig import Endpoint, free_port, wait_until
 
 EPOCH = f"waypoint:{{{CLUSTER}}}:epoch"
 

@@ -4,10 +4,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fleet_rig import Fleet, fail_until_out, fleet, key
-from rig import RULE, Endpoint, Replica, rule, wait_until
-
-from state.embedded import Embedded
+from state.server.embedded import Embedded
+from tests.fleet.fleet_rig import Fleet, fail_until_out, fleet, key
+from tests.rig import RULE, Endpoint, Replica, rule, wait_until
 
 PROBE = {"waypointd.io/recovery": "probe"}
 

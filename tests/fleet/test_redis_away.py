@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fleet_rig import CLUSTER, Fleet, Load, fail_until_out, fleet, key, restarted
-from redis_relay import relays
-from rig import Replica, wait_until
 
-from state.embedded import Embedded
+from state.server.embedded import Embedded
+from tests.fleet.fleet_rig import CLUSTER, Fleet, Load, fail_until_out, fleet, key, restarted
+from tests.fleet.redis_relay import relays
+from tests.rig import Replica, wait_until
 
 LIMIT_MS = 50.0  # more than the test's own clients wait for the processor on a busy machine
 

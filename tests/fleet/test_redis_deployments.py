@@ -14,13 +14,13 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from fleet_rig import CLUSTER, Fleet, Load, fleet, key
 from redis.crc import key_slot
-from redis_relay import relays
-from redis_rig import DEBIAN, VALKEY, Nodes, Watched, certificates, cluster, server, tls_options, watched
-from rig import Background, Endpoint, free_port, wait_until
 
 from state.keys import Keys
+from tests.fleet.fleet_rig import CLUSTER, Fleet, Load, fleet, key
+from tests.fleet.redis_relay import relays
+from tests.redis_rig import DEBIAN, VALKEY, Nodes, Watched, certificates, cluster, server, tls_options, watched
+from tests.rig import Background, Endpoint, free_port, wait_until
 
 SLOT = key_slot(Keys("waypoint", CLUSTER).version.encode())
 INTERVAL_S = 1.0

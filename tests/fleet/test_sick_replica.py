@@ -4,13 +4,13 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from fleet_rig import ejected
-from hbone.certificates import Authority, install
-from hbone.destination import Destination
 from redis import Redis
-from rig import Endpoint, Replica, endpoints, manifests_for, pod, replica, rule, wait_until
 
-from state.embedded import Embedded
+from state.server.embedded import Embedded
+from tests.fleet.fleet_rig import ejected
+from tests.hbone.certificates import Authority, install
+from tests.hbone.destination import Destination
+from tests.rig import Endpoint, Replica, endpoints, manifests_for, pod, replica, rule, wait_until
 
 LAST = [name[-5:] for name in ("abc12", "def34", "ghi56", "jkl78")]
 

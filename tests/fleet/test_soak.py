@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fleet_rig import Fleet, ejected, fleet, key
-from rig import SUFFIXES, free_port, wait_until
-from soak_books import Log, Sizes, Stream, unexplained, untold
-from soak_life import RULE, Life
-from soak_parts import Clients, Flapping, Server
+
+from tests.fleet.fleet_rig import Fleet, ejected, fleet, key
+from tests.fleet.soak_books import Log, Sizes, Stream, unexplained, untold
+from tests.fleet.soak_life import RULE, Life
+from tests.fleet.soak_parts import Clients, Flapping, Server
+from tests.rig import SUFFIXES, free_port, wait_until
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "3600"))
 SEED = int(os.environ.get("SOAK_SEED", "1"))

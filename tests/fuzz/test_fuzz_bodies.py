@@ -7,10 +7,10 @@ that RFC 9112 (7.1.1) has recipients remove; h11 and llhttp refuse those blanks,
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mutants import DEEP, fuzzed, mutants, pieces, seeds, splits
-from oracles import H11, Llhttp
 
-from proxy.wire.inspect import BodyReader, Refused
+from tests.fuzz.mutants import DEEP, fuzzed, mutants, pieces, seeds, splits
+from tests.fuzz.oracles import H11, Llhttp
+from tests.instruments.inspect import BodyReader, Refused
 
 pytestmark = pytest.mark.timeout(3600 if DEEP else 60)
 

@@ -12,10 +12,10 @@ What we refuse may be taken by them: we are stricter on purpose. Where one of th
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mutants import DEEP, fuzzed, mutants, pieces, seeds, splits
-from oracles import H11, LLHTTP_METHODS, Llhttp
 
-from proxy.wire.inspect import Refused, Scanner, request, response
+from tests.fuzz.mutants import DEEP, fuzzed, mutants, pieces, seeds, splits
+from tests.fuzz.oracles import H11, LLHTTP_METHODS, Llhttp
+from tests.instruments.inspect import Refused, Scanner, request, response
 
 pytestmark = pytest.mark.timeout(3600 if DEEP else 60)
 

@@ -14,10 +14,10 @@ import pytest
 from hyperframe.frame import DataFrame, GoAwayFrame, PingFrame, RstStreamFrame, SettingsFrame
 from hypothesis import given
 from hypothesis import strategies as st
-from mutants import DEEP, MORSELS, fuzzed, pieces, splits
 from wire.http2_rig import BLOCK, GET, OK, POST, PREFACE, Client, Peer, Server, continuation, data, raw, spin, window
 
-from proxy.wire import inspect
+from tests.fuzz.mutants import DEEP, MORSELS, fuzzed, pieces, splits
+from tests.instruments import inspect
 
 pytestmark = pytest.mark.timeout(3600 if DEEP else 120)
 

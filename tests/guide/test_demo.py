@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rig import ROOT, Waypoint, get, wait_until
+
+from tests.rig import ROOT, Waypoint, get, wait_until
 
 NAMES = [f"in-ambient-7d8f9b6c54-{suffix}" for suffix in ("abc12", "def34", "ghi56")]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import redis
-from rig import Endpoint, Manifests, Replica, endpoints, manifests_for, replica, wait_until
 
-from state.embedded import Embedded
+from state.server.embedded import Embedded
+from tests.rig import Endpoint, Manifests, Replica, endpoints, manifests_for, replica, wait_until
 
 CLUSTER = "httpbin/in-ambient:8000"
 EJECTION = re.compile(

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from hbone.replicas import mesh
-from rig import endpoints, wait_until
-from test_guide import walk
 
-from state.embedded import Embedded
+from state.server.embedded import Embedded
+from tests.guide.test_guide import walk
+from tests.hbone.replicas import mesh
+from tests.rig import endpoints, wait_until
 
 
 @pytest.mark.parametrize("captured", [True, False], ids=["hbone", "plain"])

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import certificates
+from tests import certificates
 
 
 def spiffe(account: str, namespace: str = "httpbin", trust_domain: str = "cluster.local") -> str:

@@ -10,10 +10,10 @@ from typing import Self
 from h2.exceptions import ProtocolError
 from hyperframe.frame import SettingsFrame as S
 
-from hbone.certificates import Leaf, context
-from hbone.http2 import Connection
-from hbone.joined import Joined
-from hbone.stream import Stream
+from tests.hbone.certificates import Leaf, context
+from tests.hbone.http2 import Connection
+from tests.hbone.joined import Joined
+from tests.hbone.stream import Stream
 
 SETTINGS = {
     S.MAX_CONCURRENT_STREAMS: 200,

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rig import free_port, wait_until
-
-from hbone.certificates import spiffe
+from tests.hbone.certificates import spiffe
+from tests.rig import free_port, wait_until
 
 Json = dict[str, Any]
 _TYPES = "type.googleapis.com/envoy.extensions."

@@ -20,7 +20,7 @@ import h2.exceptions
 import h2.settings
 from hyperframe.frame import GoAwayFrame, PingFrame, SettingsFrame
 
-from hbone.stream import Headers, Stream
+from tests.hbone.stream import Headers, Stream
 
 MAGIC = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _UNSENT = 1 << 20  # a writer waits while this much is on its way to the socket

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Self
 
-from hbone.stream import Stream
-from hbone.ztunnel import Refused
+from tests.hbone.stream import Stream
+from tests.hbone.ztunnel import Refused
 
 
 class Joined:

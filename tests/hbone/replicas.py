@@ -5,11 +5,10 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from rig import Endpoint, Manifests, Replica, manifests_for, pod, replica
-
-from hbone.certificates import Authority, install
-from hbone.destination import Destination
-from hbone.ztunnel import Ztunnel
+from tests.hbone.certificates import Authority, install
+from tests.hbone.destination import Destination
+from tests.hbone.ztunnel import Ztunnel
+from tests.rig import Endpoint, Manifests, Replica, manifests_for, pod, replica
 
 VIP = "10.96.45.123:8000"
 

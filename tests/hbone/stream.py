@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from h2.errors import ErrorCodes
 
 if TYPE_CHECKING:
-    from hbone.http2 import Connection
+    from tests.hbone.http2 import Connection
 
 Headers = list[tuple[str, str]]
 CLEAN = (ErrorCodes.NO_ERROR, ErrorCodes.CANCEL)

@@ -11,9 +11,9 @@ from typing import Self
 
 from hyperframe.frame import SettingsFrame as S
 
-from hbone.certificates import Leaf, context, spiffe
-from hbone.http2 import Connection
-from hbone.stream import Headers, Stream
+from tests.hbone.certificates import Leaf, context, spiffe
+from tests.hbone.http2 import Connection
+from tests.hbone.stream import Headers, Stream
 
 SETTINGS = {
     S.ENABLE_PUSH: 0,

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hbone.certificates import Authority, Leaf, install
-from hbone.destination import Destination
-from hbone.http2 import Connection
-from hbone.stream import Stream
-from http_rig import LINE, Client, Handler, Peer, Scripted
-from rig import Manifests, Replica, free_port, gateway, namespace, pod, replica, wait_until
+from tests.hbone.certificates import Authority, Leaf, install
+from tests.hbone.destination import Destination
+from tests.hbone.http2 import Connection
+from tests.hbone.stream import Stream
+from tests.integration.http_rig import LINE, Client, Handler, Peer, Scripted
+from tests.rig import Manifests, Replica, free_port, gateway, namespace, pod, replica, wait_until
 
 CA = Authority()
 WAYPOINT = "httpbin-waypoint"

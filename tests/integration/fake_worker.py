@@ -1,4 +1,4 @@
-"""A stand-in for proxy.worker: keeps the process contract and answers every connection with what it knows."""
+"""A stand-in for proxy.worker.worker: keeps the process contract and answers every connection with what it knows."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ import socket
 
 import msgpack
 
-from proxy.channel import Channel, read_body
+from proxy.ipc.channel import Channel, read_body
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.workers import DRAINING, READY
 

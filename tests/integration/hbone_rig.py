@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hbone.certificates import Authority, Leaf, install
-from hbone.destination import Destination
-from hbone.http2 import Connection
-from hbone.stream import Headers, Stream
-from hbone.ztunnel import Ztunnel
-from http_rig import Bench, Client, Handler, Peer, Scripted, Wire
-from rig import Manifests, free_port, namespace, pod, replica, wait_until
+from tests.hbone.certificates import Authority, Leaf, install
+from tests.hbone.destination import Destination
+from tests.hbone.http2 import Connection
+from tests.hbone.stream import Headers, Stream
+from tests.hbone.ztunnel import Ztunnel
+from tests.integration.http_rig import Bench, Client, Handler, Peer, Scripted, Wire
+from tests.rig import Manifests, free_port, namespace, pod, replica, wait_until
 
 Json = dict[str, Any]
 H2 = {2: 0, 3: 1000, 4: 1 << 20}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from rig import Manifests, Replica, Waypoint, free_port, gateway, namespace, replica, wait_until
+from tests.rig import Manifests, Replica, Waypoint, free_port, gateway, namespace, replica, wait_until
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 _paths = itertools.count()

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rig import Endpoint, Replica, Traffic, endpoints, get, manifests_for, replica, wait_until
 
-from state.embedded import Embedded
+from state.server.embedded import Embedded
+from tests.rig import Endpoint, Replica, Traffic, endpoints, get, manifests_for, replica, wait_until
 
 
 @pytest.fixture

@@ -12,13 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import hbone.certificates
 import pytest
-import rig
-from certificates import CLIENT_POD, WAYPOINT, Authority, Leaf, self_signed
-from hbone.ztunnel import Ztunnel
-from http_rig import Wire
-from rig import Background, Endpoint, Manifests, Replica, Waypoint, free_port, get, wait_until
+
+from tests import rig
+from tests.certificates import CLIENT_POD, WAYPOINT, Authority, Leaf, self_signed
+from tests.hbone import certificates as mesh_certificates
+from tests.hbone.ztunnel import Ztunnel
+from tests.integration.http_rig import Wire
+from tests.rig import Background, Endpoint, Manifests, Replica, Waypoint, free_port, get, wait_until
 
 CA = Authority()
 
@@ -148,7 +149,7 @@ class Tunnels(Background):
         super().__init__(*[stay] * kept, change)
         self.count, self.failed, self.chains = 0, [], set[bytes]()
         self._mesh = Ztunnel(
-            [("127.0.0.1", port)], hbone.certificates.Leaf(client.chain, client.key, CLIENT_POD), CA.pem
+            [("127.0.0.1", port)], mesh_certificates.Leaf(client.chain, client.key, CLIENT_POD), CA.pem
         )
 
     def __exit__(self, *details: object) -> None:

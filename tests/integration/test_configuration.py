@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import rig
-from rig import Endpoint, Manifests, Replica, Traffic, answer, get, wait_until
+
+from tests import rig
+from tests.rig import Endpoint, Manifests, Replica, Traffic, answer, get, wait_until
 
 SECONDS = 2.0
 

@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from captured import CA, WAYPOINT, Captured, captured
 from h2.errors import ErrorCodes
-from hbone.certificates import Authority
-from hbone.destination import Destination
-from hbone.stream import Stream
-from http_rig import Client, Peer, memory_kib, unique
-from rig import wait_until
+
+from tests.hbone.certificates import Authority
+from tests.hbone.destination import Destination
+from tests.hbone.stream import Stream
+from tests.integration.captured import CA, WAYPOINT, Captured, captured
+from tests.integration.http_rig import Client, Peer, memory_kib, unique
+from tests.rig import wait_until
 
 
 def in_parallel(one: Captured, count: int) -> list[str]:

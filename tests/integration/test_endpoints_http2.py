@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from captured import H2, Captured, captured, h2_app, h2_connections, h2_name, serve_name
 from h2.errors import ErrorCodes
-from hbone.http2 import Connection
-from hbone.stream import Stream
-from http_rig import Client, Scripted, unique
 from hyperframe.frame import GoAwayFrame
-from rig import wait_until
+
+from tests.hbone.http2 import Connection
+from tests.hbone.stream import Stream
+from tests.integration.captured import H2, Captured, captured, h2_app, h2_connections, h2_name, serve_name
+from tests.integration.http_rig import Client, Scripted, unique
+from tests.rig import wait_until
 
 HBONE = pytest.mark.parametrize("hbone", [False, True], ids=["tcp", "hbone"])
 

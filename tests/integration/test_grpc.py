@@ -8,10 +8,11 @@ from concurrent import futures
 from typing import Any
 
 import pytest
-from hbone.joined import Forwarder
-from hbone_rig import HboneBench, Served, hbone_bench, outlier_rule
-from http_rig import Scripted
-from rig import wait_until
+
+from tests.hbone.joined import Forwarder
+from tests.integration.hbone_rig import HboneBench, Served, hbone_bench, outlier_rule
+from tests.integration.http_rig import Scripted
+from tests.rig import wait_until
 
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # replicas are started by fork and exec
 os.environ["GRPC_VERBOSITY"] = "NONE"

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hbone.certificates import Authority, Leaf, spiffe
-from hbone.ztunnel import Ztunnel
-from hbone_rig import HboneBench, Mesh, Served, TunnelClient, gateway, hbone_bench, serve_name
-from http_rig import Peer
-from rig import (
+
+from tests.hbone.certificates import Authority, Leaf, spiffe
+from tests.hbone.ztunnel import Ztunnel
+from tests.integration.hbone_rig import HboneBench, Mesh, Served, TunnelClient, gateway, hbone_bench, serve_name
+from tests.integration.http_rig import Peer
+from tests.rig import (
     Background,
     Manifests,
     Waypoint,

@@ -9,12 +9,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hbone.certificates import Authority, Leaf, context, self_signed, spiffe
-from hbone.destination import Destination
-from hbone.ztunnel import Refused, Ztunnel
-from hbone_rig import CONNECT_LINE, HboneBench, Served, fields, h2_headers, hbone_bench, serve_name, service
-from http_rig import Scripted, unique
-from rig import free_port, pod, wait_until
+
+from tests.hbone.certificates import Authority, Leaf, context, self_signed, spiffe
+from tests.hbone.destination import Destination
+from tests.hbone.ztunnel import Refused, Ztunnel
+from tests.integration.hbone_rig import (
+    CONNECT_LINE,
+    HboneBench,
+    Served,
+    fields,
+    h2_headers,
+    hbone_bench,
+    serve_name,
+    service,
+)
+from tests.integration.http_rig import Scripted, unique
+from tests.rig import free_port, pod, wait_until
 
 
 @pytest.fixture(scope="module")

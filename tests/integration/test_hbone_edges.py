@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 from h2.settings import SettingCodes
-from hbone.http2 import Connection
-from hbone.stream import Stream
-from hbone_rig import HboneBench, Served, echo, h2_app, h2_client, h2_headers, hbone_bench, serve_name
-from http_rig import OK, Peer, memory_kib, serve_ok, unique
-from rig import wait_until
+
+from tests.hbone.http2 import Connection
+from tests.hbone.stream import Stream
+from tests.integration.hbone_rig import HboneBench, Served, echo, h2_app, h2_client, h2_headers, hbone_bench, serve_name
+from tests.integration.http_rig import OK, Peer, memory_kib, serve_ok, unique
+from tests.rig import wait_until
 
 MIB = 1 << 20
 

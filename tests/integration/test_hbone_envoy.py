@@ -9,11 +9,21 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hbone import envoy
-from hbone.certificates import install
-from hbone_rig import TCP_LINE, HboneBench, Served, echo, fields, hbone_bench, outlier_rule, serve_name
-from http_rig import Client, Peer, answering, unique
-from rig import free_port, wait_until
+
+from tests.hbone import envoy
+from tests.hbone.certificates import install
+from tests.integration.hbone_rig import (
+    TCP_LINE,
+    HboneBench,
+    Served,
+    echo,
+    fields,
+    hbone_bench,
+    outlier_rule,
+    serve_name,
+)
+from tests.integration.http_rig import Client, Peer, answering, unique
+from tests.rig import free_port, wait_until
 
 FAILING = answering(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n")
 RULED = ("web", "plain", "fails", "down")

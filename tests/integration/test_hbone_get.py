@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from hbone.certificates import Authority, Leaf, install
-from hbone.destination import Destination
-from hbone.http2 import Connection
-from hbone.stream import Stream
-from rig import ROOT, Endpoint, free_port
 
-from proxy import certificates
-from proxy.wire.mesh_tls import MeshTls
-from proxy.wire.tls_context import TlsEnd, meet
+from proxy.identity import certificates
+from proxy.wire.tls.context import TlsEnd, meet
+from proxy.wire.tls.mesh import MeshTls
+from tests.hbone.certificates import Authority, Leaf, install
+from tests.hbone.destination import Destination
+from tests.hbone.http2 import Connection
+from tests.hbone.stream import Stream
+from tests.rig import ROOT, Endpoint, free_port
 
 CA = Authority()
 CLIENT = CA.leaf("client-in-ambient")

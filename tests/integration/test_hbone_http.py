@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hbone_rig import (
+
+from tests.integration.hbone_rig import (
     H2,
     HboneBench,
     Served,
@@ -18,8 +19,8 @@ from hbone_rig import (
     hbone_bench,
     serve_name,
 )
-from http_rig import OK, Peer, serve_ok, unique
-from rig import wait_until
+from tests.integration.http_rig import OK, Peer, serve_ok, unique
+from tests.rig import wait_until
 
 MIB = 1 << 20
 

@@ -8,10 +8,6 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hbone.http2 import Connection
-from hbone.ztunnel import connect_headers
-from hbone_rig import HboneBench, Served, TunnelClient, echo, hbone_bench, serve_name
-from http_rig import Peer, memory_kib
 from hyperframe.frame import (
     ContinuationFrame,
     DataFrame,
@@ -21,7 +17,12 @@ from hyperframe.frame import (
     RstStreamFrame,
     SettingsFrame,
 )
-from rig import wait_until
+
+from tests.hbone.http2 import Connection
+from tests.hbone.ztunnel import connect_headers
+from tests.integration.hbone_rig import HboneBench, Served, TunnelClient, echo, hbone_bench, serve_name
+from tests.integration.http_rig import Peer, memory_kib
+from tests.rig import wait_until
 
 MIB = 1 << 20
 SERVED = (

@@ -10,16 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hbone import destination, envoy, ztunnel
-from hbone.certificates import Authority, context, install
-from hbone.destination import Destination
-from hbone.http2 import MAGIC, Connection
-from hbone.joined import Forwarder
-from hbone.stream import Stream
-from hbone.ztunnel import Refused, Ztunnel
 from hpack import Decoder
 from hyperframe.frame import DataFrame, Frame, HeadersFrame, SettingsFrame, WindowUpdateFrame
-from rig import free_port, wait_until
+
+from tests.hbone import destination, envoy, ztunnel
+from tests.hbone.certificates import Authority, context, install
+from tests.hbone.destination import Destination
+from tests.hbone.http2 import MAGIC, Connection
+from tests.hbone.joined import Forwarder
+from tests.hbone.stream import Stream
+from tests.hbone.ztunnel import Refused, Ztunnel
+from tests.rig import free_port, wait_until
 
 CA = Authority()
 MIB = 1 << 20

@@ -8,11 +8,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hbone.stream import Stream
-from hbone.ztunnel import Refused
-from hbone_rig import TCP_LINE, HboneBench, Served, echo, fields, hbone_bench, outlier_rule
-from http_rig import Peer, serve_ok
-from rig import wait_until
+
+from tests.hbone.stream import Stream
+from tests.hbone.ztunnel import Refused
+from tests.integration.hbone_rig import TCP_LINE, HboneBench, Served, echo, fields, hbone_bench, outlier_rule
+from tests.integration.http_rig import Peer, serve_ok
+from tests.rig import wait_until
 
 MIB = 1 << 20
 

@@ -8,13 +8,13 @@ import threading
 import time
 from pathlib import Path
 
-from hbone.certificates import context
-from hbone.http2 import Connection
-from hbone.stream import Stream
-from hbone.ztunnel import Ztunnel
-from hbone_rig import HboneBench, Served, TunnelClient, echo, hbone_bench, serve_name
-from http_rig import Peer
-from rig import wait_until
+from tests.hbone.certificates import context
+from tests.hbone.http2 import Connection
+from tests.hbone.stream import Stream
+from tests.hbone.ztunnel import Ztunnel
+from tests.integration.hbone_rig import HboneBench, Served, TunnelClient, echo, hbone_bench, serve_name
+from tests.integration.http_rig import Peer
+from tests.rig import wait_until
 
 PLAIN = Served("plain", hbone=False)
 RAW = Served("raw", port=9000, port_name="tcp")

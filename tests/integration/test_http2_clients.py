@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from captured import H2, captured
-from hbone.http2 import Connection
-from hbone.stream import Headers, Stream
 from hpack import Encoder
-from http_rig import OK, Bench, Peer, answering, bench, serve_ok, unique
 from hyperframe.frame import HeadersFrame, SettingsFrame
+
+from tests.hbone.http2 import Connection
+from tests.hbone.stream import Headers, Stream
+from tests.integration.captured import H2, captured
+from tests.integration.http_rig import OK, Bench, Peer, answering, bench, serve_ok, unique
 
 GRPC = [("content-type", "application/grpc"), ("te", "trailers")]
 NO_ERROR, INTERNAL_ERROR = 0, 2

@@ -5,8 +5,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from http_rig import OK, Bench, Peer, bench, outlier_rule, unique
-from rig import wait_until
+
+from tests.integration.http_rig import OK, Bench, Peer, bench, outlier_rule, unique
+from tests.rig import wait_until
 
 SWITCHED_OFF = {"waypointd.io/abandoned-request-timeout": "off"}
 

@@ -7,8 +7,21 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from http_rig import OK, Bench, Handler, Peer, Scripted, answering, bench, outlier_rule, serve_ok, slice_of, unique
-from rig import wait_until
+
+from tests.integration.http_rig import (
+    OK,
+    Bench,
+    Handler,
+    Peer,
+    Scripted,
+    answering,
+    bench,
+    outlier_rule,
+    serve_ok,
+    slice_of,
+    unique,
+)
+from tests.rig import wait_until
 
 RESET = b"upstream connect error or disconnect/reset before headers. "
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from http_rig import OK, Bench, Peer, Wire, bench, memory_kib, outlier_rule, serve_ok, unique
-from rig import wait_until
+
+from tests.integration.http_rig import OK, Bench, Peer, Wire, bench, memory_kib, outlier_rule, serve_ok, unique
+from tests.rig import wait_until
 
 LIMITS = ("--request-headers-timeout", "1", "--idle-timeout", "2", "--stream-idle-timeout", "2")
 

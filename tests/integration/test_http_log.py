@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from http_rig import Bench, answering, bench, serve_ok, unique
-from rig import wait_until
+
+from tests.integration.http_rig import Bench, answering, bench, serve_ok, unique
+from tests.rig import wait_until
 
 CLUSTER = "inbound-vip|8000|http|solo.httpbin.svc.cluster.local"
 

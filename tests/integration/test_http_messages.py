@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 
 import pytest
-from http_rig import OK, Bench, Peer, answering, bench, serve_ok, unique
+
+from tests.integration.http_rig import OK, Bench, Peer, answering, bench, serve_ok, unique
 
 UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
 

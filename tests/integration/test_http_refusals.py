@@ -4,8 +4,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from http_rig import OK, Bench, Peer, answering, bench, serve_ok, unique
-from rig import wait_until
+
+from tests.integration.http_rig import OK, Bench, Peer, answering, bench, serve_ok, unique
+from tests.rig import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,20 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from http_rig import OK, Bench, Client, Peer, answering, bench, memory_kib, outlier_rule, serve_ok, unique
-from rig import wait_until
+
+from tests.integration.http_rig import (
+    OK,
+    Bench,
+    Client,
+    Peer,
+    answering,
+    bench,
+    memory_kib,
+    outlier_rule,
+    serve_ok,
+    unique,
+)
+from tests.rig import wait_until
 
 MIB = 1 << 20
 

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from rig import ROOT, Manifests, Waypoint, endpoints, free_port, gateway, get, manifests_for, replica, wait_until
+
+from tests.rig import ROOT, Manifests, Waypoint, endpoints, free_port, gateway, get, manifests_for, replica, wait_until
 
 
 def children(pid: int) -> dict[str, list[int]]:
@@ -252,7 +253,7 @@ def statsd_lines(server: socket.socket, until: str) -> dict[str, str]:
 # -- what only a stand-in for the worker can show --------------------------------------------------------------------
 
 STAND_IN = (
-    "import sys; from proxy import log, settings; from proxy.arbiter import Arbiter; "
+    "import sys; from proxy import log, settings; from proxy.arbiter.arbiter import Arbiter; "
     "log.set_up('info', 'arbiter'); loaded = settings.load(dict(zip(sys.argv[1::2], sys.argv[2::2])), {}, None); "
     "sys.exit(Arbiter(loaded, worker_module='fake_worker').run())"
 )

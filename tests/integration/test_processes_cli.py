@@ -7,16 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
-import redis_rig
-import rig
 
 from proxy.version import __version__
-from state.access import Access
-from state.connect import connect
 from state.keys import Keys
-from state.redis_store import RedisStore
-from state.run import Run
-from state.store import Batch, Policy
+from state.outlier.redis_store import RedisStore
+from state.outlier.run import Run
+from state.outlier.store import Batch, Policy
+from state.server.access import Access
+from state.server.connect import connect
+from tests import redis_rig, rig
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import redis
-import redis_rig
-from state_rig import FakeTime, Rig, fake_rig, local_rig, real_rig
 
-from state.access import Access
-from state.connect import connect
-from state.embedded import Embedded
+from state.server.access import Access
+from state.server.connect import connect
+from state.server.embedded import Embedded
+from tests import redis_rig
+from tests.state.state_rig import FakeTime, Rig, fake_rig, local_rig, real_rig
 
 Servers = Callable[[str], redis_rig.Server]
 SERVERS = list(redis_rig.binaries())

@@ -10,15 +10,15 @@ from types import ModuleType
 import fakeredis
 import redis
 
-from state.access import Access
-from state.connect import connect
 from state.keys import Keys
-from state.local_store import LocalStore, MemoryTable
-from state.operator import Operator, Order
-from state.preflight import Preflight
-from state.redis_store import RedisStore
-from state.run import FAILURE, LOCAL_FAILURE, SUCCESS, Run
-from state.store import NO_PROBE, Batch, Policy, Store, Verdict
+from state.operating.operator import Operator, Order
+from state.outlier.local_store import LocalStore, MemoryTable
+from state.outlier.redis_store import RedisStore
+from state.outlier.run import FAILURE, LOCAL_FAILURE, SUCCESS, Run
+from state.outlier.store import NO_PROBE, Batch, Policy, Store, Verdict
+from state.server.access import Access
+from state.server.connect import connect
+from state.server.preflight import Preflight
 
 CLUSTER = "httpbin/in-ambient:8000"
 A, B, C = "10.10.0.16:8080", "10.10.0.17:8080", "10.10.0.18:8080"

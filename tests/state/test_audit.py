@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from state_rig import CLUSTER, KEYS, SEED, A, B, C, Rig, batch
 
-from state.operator import Operator, Order
-from state.store import NO_PROBE
+from state.operating.operator import Operator, Order
+from state.outlier.store import NO_PROBE
+from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, C, Rig, batch
 
 QUICK = replace(SEED, base_ejection_ms=50)
 QUICK_PROBE = replace(QUICK, probe=True)

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from redis_rig import DEBIAN, VALKEY, Server, binaries, certificates, server, tls_options, watched
-from rig import free_port, wait_until
-from state_rig import CLUSTER, SEED, A, Rig, batch, opened, problems, works
 
-from state.access import Access, file_faults
-from state.preflight import Preflight
-from state.sentinels import moved
-from state.store import StoreUnavailable
-from state.tls import Contexts
+from state.errors import StoreUnavailable
+from state.server.access import Access, file_faults
+from state.server.preflight import Preflight
+from state.server.sentinels import moved
+from state.server.tls import Contexts
+from tests.redis_rig import DEBIAN, VALKEY, Server, binaries, certificates, server, tls_options, watched
+from tests.rig import free_port, wait_until
+from tests.state.state_rig import CLUSTER, SEED, A, Rig, batch, opened, problems, works
 
 SECRET = "s3cret"
 ALL = list(binaries())

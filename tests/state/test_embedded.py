@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from state import embedded
-from state.embedded import Embedded, EmbeddedError
+from state.server import embedded
+from state.server.embedded import Embedded, EmbeddedError
 
 Start = Callable[..., Embedded]
 
@@ -80,7 +80,10 @@ def test_it_comes_back_on_the_same_port(start: Start) -> None:
 
 
 def test_it_dies_with_its_parent() -> None:
-    code = "from state.embedded import Embedded; import time; print(Embedded.start(0).pid, flush=True); time.sleep(60)"
+    code = (
+        "from state.server.embedded import Embedded; import time\n"
+        "print(Embedded.start(0).pid, flush=True); time.sleep(60)"
+    )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert parent.stdout is not None
     with parent.stdout:
@@ -108,7 +111,7 @@ def test_a_binary_that_cannot_run_says_why(monkeypatch: pytest.MonkeyPatch, star
 
 def test_the_package_imports_no_gevent_and_no_proxy() -> None:
     code = (
-        "import sys, state.embedded, state.redis_store, state.local_store\n"
+        "import sys, state.server.embedded, state.outlier.redis_store, state.outlier.local_store\n"
         "print([name for name in sys.modules if name.split('.')[0] in ('gevent', 'proxy')])"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

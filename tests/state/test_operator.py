@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from state_rig import CLUSTER, KEYS, SEED, A, B, C, Rig
 
-from state.operator import Done, Operator, Order
-from state.store import BY_HAND
-from state.viewer import Refused
+from state.operating.operator import Done, Operator, Order
+from state.operating.viewer import Refused
+from state.outlier.store import BY_HAND
+from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, C, Rig
 
 RULE = (
     "consecutive_5xx=3 interval=10s base_ejection_time=30s max_ejection_percent=50 endpoints=3 local_origin_quorum=1 "

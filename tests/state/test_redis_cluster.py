@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from redis.crc import key_slot
-from redis_rig import Nodes, Server, binaries, cluster
-from rig import wait_until
-from state_rig import CLUSTER, KEYS, SEED, A, B, Rig, batch, opened, works
 
-from state.access import Access
-from state.redis_store import RedisStore
-from state.store import StoreUnavailable
+from state.errors import StoreUnavailable
+from state.outlier.redis_store import RedisStore
+from state.server.access import Access
+from tests.redis_rig import Nodes, Server, binaries, cluster
+from tests.rig import wait_until
+from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, Rig, batch, opened, works
 
 SLOT = key_slot(KEYS.version.encode())
 

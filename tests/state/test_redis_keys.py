@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import redis
-from state_rig import CLUSTER, KEYS, SEED, A, B, C, Rig, batch
 
-from state.redis_store import RedisStore
-from state.store import KeysUnusable
+from state.errors import KeysUnusable
+from state.outlier.redis_store import RedisStore
+from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, C, Rig, batch
 
 
 def client_of(rig: Rig) -> Any:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import redis
-from redis_rig import DEBIAN, VALKEY, binaries, cluster, server
-from state_rig import opened, problems, works
 
-from state.access import Access
-from state.preflight import BY_HAND, PROBES, Preflight, acl_line, missing_right, rights
-from state.redis_url import parse
+from state.server.access import Access
+from state.server.preflight import BY_HAND, PROBES, Preflight, acl_line, missing_right, rights
+from state.server.redis_url import parse
+from tests.redis_rig import DEBIAN, VALKEY, binaries, cluster, server
+from tests.state.state_rig import opened, problems, works
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTED = re.findall(r"^    (ACL SETUSER .*)$", (ROOT / "docs" / "redis.md").read_text(), re.MULTILINE)

@@ -6,7 +6,7 @@ import pytest
 import redis
 from redis.sentinel import MasterNotFoundError
 
-from state.sentinels import Sentinels
+from state.server.sentinels import Sentinels
 
 
 class Answer:

@@ -9,7 +9,8 @@ from itertools import cycle, product
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from state_rig import CLUSTER, SEED, A, B, Rig
+
+from tests.state.state_rig import CLUSTER, SEED, A, B, Rig
 
 ALONE = replace(SEED, max_ejection_percent=100, endpoints=1)
 WORKERS = [f"replica-{replica}/{worker}" for worker, replica in product(range(4), range(3))]

@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 import pytest
 import redis
-from state_rig import CLUSTER, KEYS, SEED, A, B, Rig, batch
 
-from state.access import Access
-from state.connect import connect
-from state.embedded import Embedded
-from state.events import Event
-from state.redis_store import RedisStore
-from state.store import StoreUnavailable
-from state.subscription import Subscription
+from state.errors import StoreUnavailable
+from state.outlier.events import Event
+from state.outlier.redis_store import RedisStore
+from state.outlier.subscription import Subscription
+from state.server.access import Access
+from state.server.connect import connect
+from state.server.embedded import Embedded
+from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, Rig, batch
 
 Start = Callable[..., Embedded]
 
@@ -120,8 +120,8 @@ def test_a_killed_connection_is_noticed(real: redis.Redis) -> None:
 
 def test_a_subscription_to_nothing_is_no_silence(monkeypatch: pytest.MonkeyPatch, real: redis.Redis) -> None:
     """There may be no cluster with outlier detection yet."""
-    monkeypatch.setattr("state.subscription._SILENCE_S", 0.05)
-    monkeypatch.setattr("state.subscription._CONFIRM_S", 0.2)
+    monkeypatch.setattr("state.outlier.subscription._SILENCE_S", 0.05)
+    monkeypatch.setattr("state.outlier.subscription._CONFIRM_S", 0.2)
     subscription = RedisStore(real).subscribe([])
     for _ in range(10):
         assert subscription.next(0.05) is None
@@ -137,11 +137,11 @@ def test_a_subscription_to_nothing_is_no_silence(monkeypatch: pytest.MonkeyPatch
 
 def test_a_silent_subscription_is_asked_and_given_up(monkeypatch: pytest.MonkeyPatch, start: Start) -> None:
     """Its network may be gone without a word."""
-    monkeypatch.setattr("state.subscription._SILENCE_S", 0.1)
+    monkeypatch.setattr("state.outlier.subscription._SILENCE_S", 0.1)
     server = start()
     with connect(Access(server.url), 1.0) as client:
         subscription = RedisStore(client).subscribe([CLUSTER])
-        monkeypatch.setattr("state.subscription._CONFIRM_S", 0.3)
+        monkeypatch.setattr("state.outlier.subscription._CONFIRM_S", 0.3)
         began = time.monotonic()
         while time.monotonic() < began + 1:
             assert subscription.next(0.05) is None

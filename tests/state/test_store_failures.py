@@ -10,13 +10,14 @@ from contextlib import closing, contextmanager, suppress
 
 import pytest
 import redis
-from state_rig import CLUSTER, KEYS, SEED, A, batch
 
-from state.access import Access
-from state.connect import connect
-from state.embedded import Embedded
-from state.redis_store import RedisStore
-from state.store import NO_PROBE, StoreUnavailable
+from state.errors import StoreUnavailable
+from state.outlier.redis_store import RedisStore
+from state.outlier.store import NO_PROBE
+from state.server.access import Access
+from state.server.connect import connect
+from state.server.embedded import Embedded
+from tests.state.state_rig import CLUSTER, KEYS, SEED, A, batch
 
 Start = Callable[..., Embedded]
 

@@ -9,13 +9,13 @@ import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from state_rig import CLUSTER, SEED, A, B, C, FakeTime, Rig, batch, fake_rig, local_rig, real_rig
 
-from state.decide import Record, decide
-from state.local_store import LocalStore, MemoryTable
-from state.redis_store import RedisStore
-from state.run import FAILURE, SUCCESS
-from state.store import Store, Verdict
+from state.outlier.decide import Record, decide
+from state.outlier.local_store import LocalStore, MemoryTable
+from state.outlier.redis_store import RedisStore
+from state.outlier.run import FAILURE, SUCCESS
+from state.outlier.store import Store, Verdict
+from tests.state.state_rig import CLUSTER, SEED, A, B, C, FakeTime, Rig, batch, fake_rig, local_rig, real_rig
 
 BATCHES = st.lists(st.text("FS", min_size=1, max_size=6), min_size=1, max_size=8)
 IN_FIXTURE = [HealthCheck.function_scoped_fixture]  # the store is emptied or named anew inside

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from state_rig import CLUSTER, KEYS, SEED, A, Rig, batch
 
-from state.redis_store import RedisStore
+from state.outlier.redis_store import RedisStore
+from tests.state.state_rig import CLUSTER, KEYS, SEED, A, Rig, batch
 
 TWO = replace(SEED, local_origin_quorum=2)
 AGED = replace(SEED, min_run_ms=20)

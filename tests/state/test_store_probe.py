@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from state_rig import CLUSTER, KEYS, SEED, A, B, Rig, batch
 
-from state.store import NO_PROBE, PROBE_AWAITED_MS, Batch, Verdict
+from state.outlier.store import NO_PROBE, PROBE_AWAITED_MS, Batch, Verdict
+from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, Rig, batch
 
 PROBED = replace(SEED, base_ejection_ms=60, probe=True)
 

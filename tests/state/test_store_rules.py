@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from state_rig import CLUSTER, SEED, A, B, C, Rig
+
+from tests.state.state_rig import CLUSTER, SEED, A, B, C, Rig
 
 ALONE = replace(SEED, max_ejection_percent=100, endpoints=1)
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from proxy.certificates import FILES
-from proxy.configuration import Configuration
-from proxy.settings import SETTINGS, flag_name
+from proxy.controller.configuration import Configuration
+from proxy.identity.certificates import FILES
+from proxy.settings.settings import SETTINGS, flag_name
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"

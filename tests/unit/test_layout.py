@@ -1,4 +1,4 @@
-"""Imports point one way. import-linter (setup.cfg) checks .py files; this reads .pyx and .pxd too, which it cannot."""
+"""The sources against the plan of the house (tests/rooms.py): every import of every .py, .pyx and .pxd file."""
 
 import ast
 import configparser
@@ -10,38 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.rooms import ROOMS, allowed, drawing, inside, room_of
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("proxy", "state")
 SUFFIXES = (".py", ".pyx", ".pxd")
-
-# What a room may import of ours, besides itself; the longest name that fits a module is its room.
-ROOMS: dict[str, set[str]] = {
-    "state": set(),
-    "proxy.policy": set(),
-    "proxy.mesh": set(),
-    "proxy.mesh.sources": {"proxy.mesh"},
-    "proxy.scoreboard": set(),
-    "proxy.wire": {"proxy.scoreboard"},
-    "proxy.observe.access_log": {"proxy.wire"},
-    "proxy.observe.outlier_log": set(),
-    "proxy.relay": {"proxy.policy", "proxy.scoreboard", "proxy.wire", "proxy.observe.access_log"},
-    "proxy.fleet": {"state", "proxy.scoreboard", "proxy.observe.outlier_log"},
-}
-# Modules outside all rooms (the processes, the pages of the controller) that may touch the store.
-MAY_IMPORT_STATE = {"proxy.arbiter", "proxy.cli", "proxy.ctl"}
-# What a URL of Redis may look like is said once, in pure modules of the store.
-MAY_READ_URLS = {"proxy.setting_kinds", "proxy.settings"}
-URLS = {
-    "state",
-    "state.redis_url",
-    "state.redis_url.parse",
-    "state.access",
-    "state.access.Access",
-    "state.access.faults",
-}
-# Pure rooms decide; they do not wait, look at a clock, or touch the machine.
-PURE = ("proxy.policy", "proxy.mesh")
-IMPURE = {"asyncio", "gevent", "os", "random", "redis", "select", "socket", "ssl", "subprocess", "threading", "time"}
+MOST_AT_THE_TOP = 22
 
 _CYTHON_IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+c?import\s+(\(?[^#\n]*)|c?import\s+([\w., ]+))", re.MULTILINE)
 
@@ -53,6 +27,13 @@ def sources() -> list[Path]:
 def module_of(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def is_package(path: Path) -> bool:
+    return path.name == "__init__.py"
+
+
+MODULES = {module_of(path) for path in sources() if not is_package(path)}
 
 
 def imports_of(path: Path) -> set[str]:
@@ -80,51 +61,83 @@ def _cython_imports(text: str) -> Iterator[str]:
             yield from (name.split()[0] for name in plain.split(","))
 
 
-def inside(module: str, package: str) -> bool:
-    return module == package or module.startswith(f"{package}.")
-
-
-def room_of(module: str) -> str | None:
-    return max((room for room in ROOMS if inside(module, room)), key=len, default=None)
-
-
 def test_there_is_something_to_check() -> None:
     found = {path.suffix for path in sources()}
     assert found == set(SUFFIXES)
     assert "proxy.wire.stream" in imports_of(ROOT / "proxy/relay/relay.pyx")
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_rooms_import_only_what_they_may(path: Path) -> None:
-    module = module_of(path)
-    room = room_of(module)
-    for imported in imports_of(path):
-        target = room_of(imported)
-        if room is not None and inside(imported, "proxy") and imported not in ("proxy", "proxy.observe"):
-            assert target is not None, f"{module} imports {imported}, which is above it"
-            assert target == room or target in ROOMS[room], f"{module} ({room}) may not import {imported} ({target})"
-        elif inside(imported, "state"):
-            may = any(inside(module, each) for each in MAY_IMPORT_STATE)
-            allowed = may if room is None else room == "state" or "state" in ROOMS[room]
-            allowed = allowed or (module in MAY_READ_URLS and imported in URLS)
-            assert allowed, f"{module} may not import {imported}: the door to the store is proxy.fleet"
+def test_every_module_is_in_the_table() -> None:
+    assert [module for module in sorted(MODULES) if room_of(module) is None] == []
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_pure_rooms_stay_pure(path: Path) -> None:
-    if room_of(module_of(path)) in PURE:
-        touched = {name.partition(".")[0] for name in imports_of(path)} & IMPURE
-        assert not touched, f"{module_of(path)} is pure and may not import {', '.join(sorted(touched))}"
+def test_every_row_is_of_something() -> None:
+    rooms = {room_of(module_of(path)) for path in sources()}
+    assert [room for room in ROOMS if room not in rooms] == []
 
 
-@pytest.mark.parametrize("module", ["proxy.arbiter", "proxy.cli", "proxy.ctl", "proxy.demo"])
+def test_rows_name_only_rows_above_them() -> None:
+    """So there is no circle, and nothing that runs up."""
+    seen: set[str] = set()
+    for room in ROOMS:
+        below = allowed(room) - {room} - seen
+        assert not below, f"{room} names {sorted(below)}, which stand further down in the table"
+        seen.add(room)
+
+
+def test_rooms_import_only_what_they_may() -> None:
+    wrong = []
+    for path in sources():
+        module = module_of(path)
+        room = room_of(module)
+        for imported in imports_of(path) & MODULES if room else ():
+            target = room_of(imported)
+            if target not in allowed(room or ""):
+                wrong.append(f"{module} ({room}) may not import {imported} ({target})")
+    assert wrong == []
+
+
+def test_no_row_allows_what_nobody_does() -> None:
+    used: dict[str, set[str | None]] = {room: {room} for room in ROOMS}
+    for path in sources():
+        room = room_of(module_of(path))
+        if room:
+            used[room] |= {room_of(imported) for imported in imports_of(path) & MODULES}
+    spare = {room: sorted(allowed(room) - used[room]) for room in ROOMS if "state" not in ROOMS[room].imports.split()}
+    assert {room: names for room, names in spare.items() if names} == {}
+
+
+def test_rooms_keep_away_from_what_they_never_touch() -> None:
+    wrong = []
+    for path in sources():
+        room = room_of(module_of(path))
+        touched = {name.partition(".")[0] for name in imports_of(path)} & ROOMS[room].never if room else set()
+        wrong += [f"{module_of(path)} ({room}) may not import {name}" for name in sorted(touched)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("module", ["proxy.arbiter.arbiter", "proxy.cli", "proxy.ctl.cli", "proxy.demo.demo"])
 def test_who_forks_and_reaps_never_loads_gevent(module: str) -> None:
     code = f"import {module}, sys; sys.exit('gevent' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_top_of_the_house_is_readable_at_a_glance() -> None:
+    entries = {
+        path.stem
+        for path in (ROOT / "proxy").iterdir()
+        if path.suffix in (".py", ".pxd") or (path / "__init__.py").exists()
+    }
+    assert len(entries - {"__init__"}) <= MOST_AT_THE_TOP
+
+
+def test_the_drawing_is_of_this_house() -> None:
+    assert drawing() in (ROOT / "ARCHITECTURE.md").read_text(), "put what `python -m tests.rooms` prints there"
 
 
 def test_every_package_is_listed_for_installation() -> None:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     listed = set(config["options"]["packages"].split())
-    assert listed == {module_of(path) for path in sources() if path.name == "__init__.py"}
+    assert listed == {module_of(path) for path in sources() if is_package(path)}
+    assert all(any(inside(package, each) for each in PACKAGES) for package in listed)

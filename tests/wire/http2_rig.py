@@ -16,8 +16,8 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from proxy.wire import inspect_http2
-from proxy.wire.inspect_http2 import Connection, PythonServer, StreamView
+from tests.instruments import inspect_http2
+from tests.instruments.inspect_http2 import Connection, PythonServer, StreamView
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 Fields = Sequence[tuple[str, str]]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.wire.inspect import BodyReader, Refused
+from tests.instruments.inspect import BodyReader, Refused
 
 MAX_LINE = 1024
 MAX_TRAILERS = 61440

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 from wire.corpus import Case, cases
 
-from proxy.wire.inspect import BodyReader, Refused, Scanner, request, response
+from tests.instruments.inspect import BodyReader, Refused, Scanner, request, response
 
 
 def scan_by_bytes(data: bytes) -> int:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from proxy.wire.inspect import Refused, Scanner, request, response
+from tests.instruments.inspect import Refused, Scanner, request, response
 
 MAX_HEAD = 61440
 MAX_FIELDS = 100

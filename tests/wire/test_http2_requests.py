@@ -15,7 +15,7 @@ from wire.http2_rig import (
     raw,
 )
 
-from proxy.wire import inspect
+from tests.instruments import inspect
 
 FIRST_LINES = b"GET / HTTP/1.1\r\nhost: a\r\n"
 

@@ -19,7 +19,7 @@ from wire.http2_rig import (
     window,
 )
 
-from proxy.wire import inspect
+from tests.instruments import inspect
 
 GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from certificates import CLIENT, CLIENT_POD, ENDPOINT_POD, PEM, SERVER, WAYPOINT, Authority, Leaf, self_signed
 
-from proxy.wire import mesh_tls
-from proxy.wire.mesh_tls import MeshTls, identity_in
-from proxy.wire.tls_context import TlsContext, TlsEnd
+from proxy.wire.tls import mesh as mesh_tls
+from proxy.wire.tls.context import TlsContext, TlsEnd
+from proxy.wire.tls.mesh import MeshTls, identity_in
+from tests.certificates import CLIENT, CLIENT_POD, ENDPOINT_POD, PEM, SERVER, WAYPOINT, Authority, Leaf, self_signed
 
 CA = Authority()
 OTHER_CA = Authority(name="another.example")

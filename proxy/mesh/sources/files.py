@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from proxy.mesh.manifests import Document
 from proxy.mesh.model import Fault
+from proxy.mesh.reading.manifests import Document
 
 SUFFIXES = (".yaml", ".yml", ".json")
 LARGEST_FILE = 64 * 1024 * 1024

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from state.access import Access
-from state.connect import connect
-from state.embedded import Embedded
 from state.keys import Keys
-from state.redis_store import RedisStore
-from state.run import FAILURE, SUCCESS
-from state.store import Batch, Policy
+from state.outlier.redis_store import RedisStore
+from state.outlier.run import FAILURE, SUCCESS
+from state.outlier.store import Batch, Policy
+from state.server.access import Access
+from state.server.connect import connect
+from state.server.embedded import Embedded
 from tests.bench.processes import cpu_seconds
 
 SECONDS = 1.5

@@ -11,9 +11,9 @@ from typing import Any
 
 import redis
 
-from state.embedded import Embedded
 from state.keys import Keys
-from state.redis_store import RedisStore
+from state.outlier.redis_store import RedisStore
+from state.server.embedded import Embedded
 from tests import rig
 from tests.bench import origin
 from tests.bench.contestants import MERGING, ROOT, RULE, Command, envoy

@@ -10,7 +10,8 @@ from proxy.fleet.known import Known
 from proxy.fleet.members import Group, group_of
 from proxy.mesh.model import OutlierDetection
 from proxy.scoreboard.scoreboard import Scoreboard
-from state.store import NO_PROBE, Batch, Claim, ClusterView, Ejection, Glance, StoreUnavailable, Verdict
+from state.errors import StoreUnavailable
+from state.outlier.store import NO_PROBE, Batch, Claim, ClusterView, Ejection, Glance, Verdict
 
 NAME = "httpbin/in-ambient:8000"
 

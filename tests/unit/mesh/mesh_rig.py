@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from proxy.mesh.load import Document, Loaded, load
 from proxy.mesh.model import Cluster
+from proxy.mesh.resolving.load import Document, Loaded, load
 
 DEMO = Path(__file__).parents[3] / "conf" / "demo"
 Object = dict[str, Any]

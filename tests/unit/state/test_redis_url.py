@@ -2,8 +2,8 @@
 
 import pytest
 
-from state.access import Access, faults
-from state.redis_url import CLUSTER, SENTINEL, SERVER, SOCKET, RedisUrl, parse
+from state.server.access import Access, faults
+from state.server.redis_url import CLUSTER, SENTINEL, SERVER, SOCKET, RedisUrl, parse
 
 
 def url(kind: str, *addresses: tuple[str, int], **more: object) -> RedisUrl:

@@ -1,0 +1,300 @@
+"""The process that knows the configuration: reads it, has sockets opened for it, brings it to the workers, and tells.
+
+Serves no request. When it dies, workers go on with what they have and a new one continues from what the arbiter kept.
+Messages: `proxy.ipc.channel`.
+"""
+
+import argparse
+import logging
+import os
+import time
+
+import gevent
+from gevent.event import Event
+from gevent.lock import BoundedSemaphore
+
+from proxy import addresses, log
+from proxy.admin.outlier_pages import OutlierPages
+from proxy.admin.pages import PageServer
+from proxy.admin.statsd import Pusher
+from proxy.controller.configuration import Configuration
+from proxy.controller.pages import Admin
+from proxy.controller.readiness import Readiness
+from proxy.controller.rollout import Rollout
+from proxy.controller.snapshots import Snapshots, listener_wire
+from proxy.controller.sockets import Sockets
+from proxy.fleet.operator import OperatorDoor
+from proxy.identity.certificates import HBONE, faults_of
+from proxy.identity.watch import CertificateWatch
+from proxy.ipc.channel import Channel, Message, read_body, write_body
+from proxy.mesh import model
+from proxy.scoreboard.scoreboard import Scoreboard
+from proxy.settings.settings import Settings
+
+logger = logging.getLogger("controller")
+
+POLL_S = 1.0
+"""How often files are looked at, refused sockets tried again and slots given back."""
+FIRST_READY_S = 0.05
+"""How often readiness is looked at until the replica is ready for the first time."""
+
+
+class Controller:
+    """Everything a controller does, from its first message on."""
+
+    def __init__(self, arbiter: Channel, board: Scoreboard, briefing: Message, restarted: bool) -> None:
+        self._arbiter = arbiter
+        self._board = board
+        self._restarted = restarted
+        self._settings = Settings.from_message(briefing["settings"])
+        self._configuration = Configuration(self._settings.manifests, self._settings.gateway)
+        self._certificates = CertificateWatch(
+            self._settings.tls_dir, self._settings.trust_domain, self._settings.trust_domain_aliases
+        )
+        self._saying = BoundedSemaphore()
+        self._snapshots = Snapshots(board)
+        self._sockets = Sockets(self._say)
+        self._rollout = Rollout(self._snapshots, self._sockets)
+        self._readiness = Readiness(board, self._snapshots, self._sockets, self._configuration)
+        self._admin = Admin(
+            self._settings, briefing, board, self._snapshots, self._configuration, self._certificates, self._readiness
+        )
+        door = OperatorDoor(
+            *(board, briefing["replica"], self._settings.access(briefing["redis"]), self._settings.redis_prefix),
+            lambda: self._snapshots.clusters,
+            briefing["started"],
+        )
+        self._outlier_pages = OutlierPages(door)
+        self._reload = Event()
+        self._model: model.Snapshot | None = None  # to be put in force once the arbiter has answered for its sockets
+        self._taken = False  # whether there has been a valid configuration; one without a Gateway is None above
+
+    def run(self) -> None:
+        """Until the arbiter is gone."""
+        self._start_page_servers()
+        greenlets = [gevent.spawn(task) for task in (self._follow_configuration, self._look_after, self._announce)]
+        if self._settings.statsd:
+            greenlets.append(gevent.spawn(self._push_statsd, *addresses.split(self._settings.statsd)))
+        for greenlet in greenlets:
+            greenlet.link_exception(_give_up)
+        while (received := self._arbiter.receive()) is not None:
+            self._on_message(*received)
+
+    # -- messages ---------------------------------------------------------------------------------------------------
+
+    def _say(self, message: Message, fds: tuple[int, ...] = ()) -> None:
+        with self._saying:  # a full channel makes this wait, and two greenlets may not wait on one socket
+            self._arbiter.send(message, fds)
+
+    def _on_message(self, message: Message, fds: list[int]) -> None:
+        match message["op"]:
+            case "worker":
+                self._rollout.add(message["slot"], fds.pop(), self._board.workers.row(message["slot"]).snapshot)
+            case "worker-gone":
+                self._rollout.remove(message["slot"])
+            case "wanted":
+                self._readiness.wanted_workers = message["workers"]
+            case "bound":
+                address, error = message["address"], message["error"]
+                if error and self._sockets.errors.get(address) != error:  # it is tried again every second
+                    logger.error("listener %s: %s", address, error)
+                self._sockets.answered(address, error, fds)
+                self._apply()
+            case "kept":
+                self._snapshots.restore(read_body(fds[0]))
+                self._certificates.adopt(self._snapshots.tls)
+            case "reload":
+                self._reload.set()
+            case "drain":
+                self._sockets.close()
+            case unknown:
+                logger.error("the arbiter says %r, which means nothing here", unknown)
+        for fd in fds:
+            os.close(fd)
+
+    # -- configuration ----------------------------------------------------------------------------------------------
+
+    def _follow_configuration(self) -> None:
+        if self._restarted and not self._snapshots.number:
+            self._snapshots.begin_after(max((row.snapshot for row in self._board.workers.rows()), default=0))
+        first = not self._restarted
+        while True:
+            told_to = self._reload.is_set()
+            self._reload.clear()
+            # In a thread: many manifests take seconds to parse, and probes want answers meanwhile.
+            pool = gevent.get_hub().threadpool
+            certified = pool.apply(self._certificates.refresh)
+            if pool.apply(self._configuration.refresh, (told_to,)):
+                self._take(first)
+            if certified:
+                self._take_certificates()
+            first = False
+            self._reload.wait(POLL_S)
+
+    def _take(self, first: bool) -> None:
+        """Put a configuration that has just been read in force, or say why not."""
+        for warning in self._configuration.warnings:
+            logger.warning("%s", warning)
+        for fault in self._configuration.faults:
+            logger.error("%s", fault)
+        if self._configuration.faults:
+            if first:
+                self._say({"op": "refused"})
+            elif self._snapshots.number:
+                logger.error("keeping snapshot %d until that is mended", self._snapshots.number)
+            return
+        if first:
+            self._say({"op": "loaded"})
+        if reason := self._configuration.reason:
+            logger.warning("not ready: %s", reason)
+        self._model, self._taken = self._configuration.snapshot, True
+        self._warn_of_clear_text()
+        self._open()
+
+    def _warn_of_clear_text(self) -> None:
+        """Without an identity of our own there are no tunnels, and captured endpoints have to do with plain TCP."""
+        clusters = self._model.clusters.values() if self._model and not self._settings.tls_dir else ()
+        if captured := {each.ip for cluster in clusters for each in cluster.endpoints if each.hbone}:
+            text = "%d captured endpoints are reached in clear text, not over HBONE: that needs --tls-dir"
+            logger.warning(text, len(captured))
+
+    def _take_certificates(self) -> None:
+        """Put certificates that are new in force, or say why not."""
+        for level, text in self._certificates.news():
+            logger.log(level, "%s", text)
+        if self._taken:
+            self._open()
+
+    def _open(self) -> None:
+        """Have the sockets opened that can be served now, and say which cannot."""
+        listeners = self._model.listeners if self._model else ()
+        problems = () if self._certificates.current else self._certificates.problems
+        faults = faults_of(listeners, self._settings.tls_dir, problems)
+        for fault in faults:
+            if fault not in self._readiness.listener_faults:
+                logger.error("%s", fault)
+        self._readiness.listener_faults = faults
+        self._sockets.want(self._addresses())
+        self._apply()
+
+    def _addresses(self) -> dict[str, model.Listener]:
+        """The listeners that can be served, by address. HBONE without certificates cannot."""
+        listeners = self._model.listeners if self._model else ()
+        served = (each for each in listeners if each.protocol != HBONE or self._certificates.current)
+        return {addresses.join(self._settings.bind, each.port): each for each in served}
+
+    def _apply(self) -> None:
+        """Make a snapshot of the configuration and the sockets there are, unless the arbiter still has to answer."""
+        if self._sockets.asked or not self._taken or self._board.draining:
+            return
+        listeners = [
+            listener_wire(listener, address)
+            for address, listener in self._addresses().items()
+            if address in self._sockets.open
+        ]
+        clusters = self._model.clusters.values() if self._model else ()
+        try:
+            news = self._snapshots.update(listeners, clusters, time.monotonic(), tls=self._certificates.wire())
+        except MemoryError as fault:
+            logger.error("%s: keeping snapshot %d", fault, self._snapshots.number)
+            self._configuration.refuse(str(fault))
+            return
+        if news:
+            self._readiness.published(time.monotonic())
+            self._keep()
+            self._rollout.publish()
+            self._describe()
+
+    def _keep(self) -> None:
+        body = write_body(self._snapshots.body(0))
+        try:
+            self._say({"op": "keep", "number": self._snapshots.number}, (body,))
+        finally:
+            os.close(body)
+
+    def _describe(self) -> None:
+        clusters = self._snapshots.clusters.values()
+        logger.info(
+            "snapshot %d: Gateway %s, listening on %s, %d clusters, %d endpoints",
+            self._snapshots.number,
+            self._model.gateway if self._model else "none",
+            ", ".join(each["address"] for each in self._snapshots.listeners) or "nothing",
+            len(clusters),
+            sum(len(cluster["endpoints"]) for cluster in clusters),
+        )
+
+    # -- the rest ---------------------------------------------------------------------------------------------------
+
+    def _look_after(self) -> None:
+        while True:
+            gevent.sleep(POLL_S)
+            if not self._board.draining:
+                self._sockets.retry()
+            now = time.monotonic()
+            if reminder := self._certificates.reminder():
+                logger.log(*reminder)
+            self._snapshots.settle(now)
+            self._rollout.see_that_taken({row.slot: row.snapshot for row in self._board.workers.rows()}, now)
+
+    def _announce(self) -> None:
+        """Tell the arbiter when the replica is ready for the first time."""
+        while self._readiness.reason():
+            gevent.sleep(FIRST_READY_S)
+        logger.info("ready")
+        self._say({"op": "ready"})
+
+    def _push_statsd(self, host: str, port: int) -> None:
+        pusher = Pusher(self._board, host, port, self._certificates.seconds_left)
+        told = False
+        while True:
+            try:
+                pusher.push()
+                told = False
+            except OSError as fault:
+                if not told:
+                    logger.warning("statsd %s: %s; trying on", addresses.join(host, port), fault)
+                told = True
+            gevent.sleep(self._settings.statsd_interval)
+
+    def _start_page_servers(self) -> None:
+        """A default port that is taken is a warning; one that was asked for stops a replica that is only starting."""
+        servers = {
+            "status": (self._settings.status, PageServer({"/healthz/ready": self._readiness.page})),
+            "admin": (
+                self._settings.admin,
+                PageServer(self._admin.pages, self._outlier_pages.queries, self._outlier_pages.actions),
+            ),
+        }
+        for name, (address, server) in servers.items():
+            try:
+                logger.info("%s listening on %s", name, server.start(address))
+            except OSError as fault:
+                asked = name in self._settings.given
+                logger.log(
+                    logging.ERROR if asked else logging.WARNING, "%s %s: %s", name, address, fault.strerror or fault
+                )
+                if asked and not self._restarted:
+                    self._say({"op": "refused"})
+
+
+def _give_up(greenlet: "gevent.Greenlet[..., object]") -> None:
+    """A task that failed is a bug: end, the arbiter starts a new controller. (gevent has printed the traceback.)"""
+    logger.error("a task of the controller failed: %r", greenlet.exception)
+    os._exit(70)
+
+
+def main(arguments: list[str]) -> int:
+    """What `python -m proxy.controller` does."""
+    parser = argparse.ArgumentParser(prog="proxy.controller", description="Started by waypointd; not for people.")
+    parser.add_argument("--channel", type=int, required=True)
+    parser.add_argument("--scoreboard", type=int, required=True)
+    parser.add_argument("--restarted", action="store_true")
+    options = parser.parse_args(arguments)
+    arbiter = Channel.adopt(options.channel)
+    received = arbiter.receive()
+    if received is None:
+        return 1
+    briefing = received[0]
+    log.set_up(briefing["settings"]["log_level"], "controller")
+    Controller(arbiter, Scoreboard.attach(options.scoreboard), briefing, options.restarted).run()
+    return 0

@@ -1,0 +1,131 @@
+"""The admin pages: what this replica is, what it was told and how its endpoints fare, as JSON. Changes nothing.
+
+Whoever reaches the port reads everything, hence loopback only; passwords and keys are hidden all the same.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from proxy import addresses
+from proxy.admin.pages import Answer, Page, as_json
+from proxy.controller.configuration import Configuration
+from proxy.controller.readiness import Readiness
+from proxy.controller.snapshots import Snapshots
+from proxy.identity.watch import CertificateWatch
+from proxy.ipc.channel import Message
+from proxy.scoreboard.buckets import BUCKETS_MS
+from proxy.scoreboard.scoreboard import Scoreboard
+from proxy.scoreboard.workers import DRAINING, READY, STARTING
+from proxy.settings.kinds import masked_url
+from proxy.settings.settings import Settings
+from proxy.version import __version__
+
+_STATES = {STARTING: "starting", READY: "ready", DRAINING: "draining"}
+
+
+class Admin:
+    """`pages` for the admin server."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        briefing: Message,
+        board: Scoreboard,
+        snapshots: Snapshots,
+        configuration: Configuration,
+        certificates: CertificateWatch,
+        readiness: Readiness,
+    ) -> None:
+        self._settings = settings
+        self._briefing = briefing
+        self._board = board
+        self._snapshots = snapshots
+        self._configuration = configuration
+        self._certificates = certificates
+        self._readiness = readiness
+        self.pages: Mapping[str, Page] = {
+            "/server_info": self._server_info,
+            "/config_dump": self._config_dump,
+            "/clusters": self._clusters,
+            "/certs": lambda: as_json(self._certificates.shown()),
+        }
+
+    def _server_info(self) -> Answer:
+        reason = self._readiness.reason()
+        return as_json(
+            {
+                "version": __version__,
+                "replica": self._briefing["replica"],
+                "state": reason or "ready",
+                "pid": self._briefing["arbiter_pid"],
+                "controller_pid": os.getpid(),
+                "uptime_s": round(time.monotonic() - self._briefing["started"], 1),
+                "redis": masked_url(self._briefing["redis"]),
+                "ejections": "shared" if self._board.shared_state else "local",
+                "shared_state": self._mode(),
+                "snapshot": self._snapshots.number,
+                "last_reload": self._configuration.last_reload(),
+                "listener_faults": self._readiness.listener_faults,
+                "workers": [
+                    row._asdict() | {"state": _STATES.get(row.state, "")} for row in self._board.workers.rows()
+                ],
+            }
+        )
+
+    def _mode(self) -> dict[str, Any]:
+        """Who decides about ejections, since when and why."""
+        mode, now = self._board.mode(), time.monotonic()
+        seconds = now - (mode.since_ms / 1000 or self._briefing["started"])
+        since = datetime.fromtimestamp(time.time() - seconds, UTC).isoformat(timespec="milliseconds")
+        return {
+            "mode": "shared" if mode.shared else "local",
+            "since": since.replace("+00:00", "Z"),
+            "seconds": round(seconds, 1),
+            "reason": mode.reason if mode.since_ms else "Redis has not answered yet",
+        }
+
+    def _config_dump(self) -> Answer:
+        newest = self._configuration.snapshot
+        return as_json(
+            {
+                "settings": self._settings.shown(),
+                "warnings": self._configuration.warnings,
+                "snapshot": {
+                    "number": self._snapshots.number,
+                    "gateway": newest.gateway if newest else "",
+                    "listeners": [_listener(listener) for listener in self._snapshots.listeners],
+                    "clusters": list(self._snapshots.clusters.values()),
+                },
+            }
+        )
+
+    def _clusters(self) -> Answer:
+        return as_json([self._cluster(cluster) for cluster in self._snapshots.clusters.values()])
+
+    def _cluster(self, cluster: Mapping[str, Any]) -> dict[str, Any]:
+        counters = self._board.clusters.counters(cluster["slot"])._asdict()
+        counters["buckets_ms"] = _histogram(counters.pop("buckets"))
+        shown = ("name", "envoy_name", "closed", "outlier", "destination_rule")
+        endpoints = [self._endpoint(endpoint) for endpoint in cluster["endpoints"]]
+        shared = self._board.shared_state and not self._board.clusters.alone(cluster["slot"])
+        return {key: cluster[key] for key in shown} | {"shared": shared, "counters": counters, "endpoints": endpoints}
+
+    def _endpoint(self, endpoint: Mapping[str, Any]) -> dict[str, Any]:
+        row = self._board.endpoints.row(endpoint["slot"])
+        name = {"address": addresses.join(endpoint["ip"], endpoint["port"]), "workload": endpoint["workload"]}
+        return name | {"ejected": row.ejected_left_ms > 0} | row._asdict()
+
+
+def _listener(listener: Mapping[str, Any]) -> dict[str, Any]:
+    """Its routes as text: on the wire Hosts are bytes."""
+    routes = {host.decode("latin-1"): cluster for host, cluster in listener["routes"].items()}
+    return {**listener, "routes": routes}
+
+
+def _histogram(counts: tuple[int, ...]) -> dict[str, int]:
+    """Requests by duration: upper bound in milliseconds, only where there are some."""
+    bounds = [*map(str, BUCKETS_MS), "more"]
+    return {bound: count for bound, count in zip(bounds, counts, strict=True) if count}

@@ -1,0 +1,1 @@
+"""`waypointd --demo`: its manifests and its sample endpoints (`python -m proxy.demo.endpoint`)."""

@@ -1,0 +1,253 @@
+"""What --tls-dir must hold for HBONE, and what is wrong with it: Istio's three files, read and checked completely.
+
+A set that passes works: the last test is a handshake with itself, by the contexts that workers use. Knows what is right
+(a SPIFFE X.509-SVID in the shape of Istio's leaves), not when to look nor what follows. Never shows key material.
+"""
+
+import os
+import ssl
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from proxy.wire.tls import mesh as mesh_tls
+from proxy.wire.tls.context import TlsEnd, meet
+
+CHAIN, KEY, ROOTS = FILES = ("cert-chain.pem", "key.pem", "root-cert.pem")
+HBONE = "HBONE"
+LARGEST_FILE = 1024 * 1024
+
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+Contents = Mapping[str, bytes | str]
+"""By the names in FILES what is in them; text is why that cannot be read."""
+
+
+class Unusable(Exception):
+    """There is no usable set; `problems` has everything that is wrong, each with the file it is in."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
+
+
+class Listener(Protocol):
+    """What is read of a listener of the Gateway."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def protocol(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """A set that passed. `chain` begins with the leaf; times are seconds since 1970."""
+
+    chain: bytes
+    key: bytes = field(repr=False)
+    roots: bytes
+    identity: str
+    serial: str
+    not_before: float
+    not_after: float
+
+    @property
+    def trust_domain(self) -> str:
+        """The leaf's."""
+        return mesh_tls.trust_domain_of(self.identity)
+
+    def wire(self, trust_domains: Iterable[str]) -> dict[str, Any]:
+        """As the snapshot's body has it."""
+        return {"chain": self.chain, "key": self.key, "roots": self.roots, "trust_domains": [*trust_domains]}
+
+    def roots_shown(self) -> list[dict[str, str]]:
+        """The roots for people: who they are, until when, and their fingerprints."""
+        return [
+            {
+                "subject": root.subject.rfc4514_string(),
+                "expiration_time": stamp(root.not_valid_after_utc.timestamp()),
+                "fingerprint_sha256": root.fingerprint(hashes.SHA256()).hex(),
+            }
+            for root in x509.load_pem_x509_certificates(self.roots)
+        ]
+
+
+def read(directory: str) -> Contents:
+    """The files of `directory` as they are now."""
+    return {name: _content(os.path.join(directory, name)) for name in FILES}
+
+
+def check(directory: str | None, contents: Contents, now: float | None) -> Certificates:
+    """The set that `contents` of `directory` (None: no --tls-dir) are. Raises Unusable.
+
+    `now` (seconds since 1970) is what the leaf's time is compared with; None takes an expired one too.
+    """
+    if directory is None:
+        raise Unusable(["--tls-dir is not set"])
+    parsed: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, parse in _PARSERS.items():
+        try:
+            parsed[name] = parse(contents[name])
+        except ValueError as fault:
+            problems.append(f"{os.path.join(directory, name)}: {fault}")
+    if problems:
+        raise Unusable(problems if os.path.isdir(directory) else [f"{directory}: no such directory"])
+    leaf, chain = parsed[CHAIN][0], os.path.join(directory, CHAIN)
+    problems = [f"{chain}: {problem}" for problem in _wrong_with(leaf, now)]
+    if leaf.public_key() != parsed[KEY].public_key():
+        problems.append(f"{os.path.join(directory, KEY)}: is not the key of the certificate in {CHAIN}")
+    if problems:
+        raise Unusable(problems)
+    found = _certificates_of(leaf, contents)
+    if now is not None and (refused := _refused_by_itself(found)):
+        raise Unusable([f"{chain}: does not verify against {ROOTS}: {refused}"])
+    return found
+
+
+def faults_of(listeners: Iterable[Listener], directory: str | None, problems: Sequence[str]) -> tuple[str, ...]:
+    """The configuration faults that follow for these listeners from `problems` with the certificates.
+
+    Without an HBONE listener it is still one that a directory was given and cannot be used.
+    """
+    reason = "; ".join(problems)
+    unserved = [each for each in listeners if each.protocol == HBONE]
+    if not reason or not (unserved or directory):
+        return ()
+    if not unserved:
+        return (f"--tls-dir: {reason}",)
+    return tuple(f'listener "{each.name}" port {each.port}: HBONE needs certificates: {reason}' for each in unserved)
+
+
+def stamp(seconds: float) -> str:
+    """A time for people: 2025-03-11T19:45:12Z."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _content(path: str) -> bytes | str:
+    try:
+        # Opening a named pipe would wait for its writer.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        return "no such file"
+    except OSError as fault:
+        return f"cannot be read: {fault.strerror}"
+    return content if len(content) <= LARGEST_FILE else f"is larger than {LARGEST_FILE // 1024} KiB"
+
+
+def _pem(content: bytes | str) -> bytes:
+    if isinstance(content, str):
+        raise ValueError(content)
+    return content
+
+
+def _read_certificates(content: bytes | str) -> list[x509.Certificate]:
+    pem = _pem(content)
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except ValueError:
+        raise ValueError("holds no certificate in PEM form" if b"-----BEGIN" not in pem else _BROKEN) from None
+
+
+_BROKEN = "holds something that is no certificate, or a broken one"
+
+
+def _read_key(content: bytes | str) -> Key:
+    pem = _pem(content)
+    if b"-----BEGIN" not in pem:
+        raise ValueError("holds no private key in PEM form")
+    try:
+        key = serialization.load_pem_private_key(pem, None)
+    except TypeError:
+        raise ValueError("the key is encrypted; it has to be readable without a password") from None
+    except (ValueError, UnsupportedAlgorithm):  # their texts may quote what they read
+        raise ValueError("holds no private key, or a broken one") from None
+    if not isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
+        raise ValueError("the key is neither EC nor RSA")
+    return key
+
+
+_PARSERS: Mapping[str, Callable[[bytes | str], Any]] = {
+    CHAIN: _read_certificates,
+    KEY: _read_key,
+    ROOTS: _read_certificates,
+}
+
+
+# -- checking ---------------------------------------------------------------------------------------------------------
+
+
+def _wrong_with(leaf: x509.Certificate, now: float | None) -> Iterator[str]:
+    try:
+        uris, usages = _uris(leaf), _usages(leaf)
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as fault:
+        yield f"its extensions cannot be read: {fault}"
+        return
+    if not _identity(uris):
+        have = f"it has {', '.join(uris)}" if uris else "it has no URI"
+        yield f"{mesh_tls.NO_IDENTITY} such as spiffe://cluster.local/ns/NAMESPACE/sa/ACCOUNT ({have})"
+    for name, usage in _NEEDED.items():
+        if usages is not None and usage not in usages:
+            yield f"its extended key usage lacks {name} authentication"
+    if now is not None and now > leaf.not_valid_after_utc.timestamp():
+        yield f"expired at {stamp(leaf.not_valid_after_utc.timestamp())}"
+    if now is not None and now < leaf.not_valid_before_utc.timestamp():
+        yield f"not valid before {stamp(leaf.not_valid_before_utc.timestamp())}"
+
+
+_NEEDED = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
+
+
+def _uris(leaf: x509.Certificate) -> list[str]:
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return names.get_values_for_type(x509.UniformResourceIdentifier)
+
+
+def _usages(leaf: x509.Certificate) -> set[x509.ObjectIdentifier] | None:
+    """What the leaf may be used for; None: anything (RFC 5280, 4.2.1.12)."""
+    try:
+        return set(leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _identity(uris: Sequence[str]) -> str | None:
+    return mesh_tls.identity_in(uris)
+
+
+def _certificates_of(leaf: x509.Certificate, contents: Contents) -> Certificates:
+    return Certificates(
+        chain=_pem(contents[CHAIN]),
+        key=_pem(contents[KEY]),
+        roots=_pem(contents[ROOTS]),
+        identity=_identity(_uris(leaf)) or "",
+        serial=f"{leaf.serial_number:x}",
+        not_before=leaf.not_valid_before_utc.timestamp(),
+        not_after=leaf.not_valid_after_utc.timestamp(),
+    )
+
+
+def _refused_by_itself(found: Certificates) -> str:
+    """Why a peer with the same roots would refuse the chain, in either role; "" if it would not."""
+    try:
+        tls = mesh_tls.MeshTls(found.wire([]))
+        meet(TlsEnd(tls.server), TlsEnd(tls.client))
+    except ssl.SSLError as fault:
+        return mesh_tls.reason_of(fault)
+    return ""

@@ -1,0 +1,145 @@
+"""Follows --tls-dir: the certificates in force, what is wrong with newer ones, and when ours end.
+
+Keeps the last good set whatever becomes of the files. Polled; says what there is to log and logs nothing by itself.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from proxy.identity import certificates
+from proxy.identity.certificates import Certificates, Unusable, stamp
+
+Said = tuple[int, str]
+"""A level of `logging`, and the line."""
+
+REMIND_S = 3600.0
+"""How often it is said again that the end is near."""
+NEAR = 0.2
+"""The part of a certificate's life that is its end: by then it should have been renewed twice."""
+
+
+class CertificateWatch:
+    """The certificates of one replica. `clock` is the wall clock that certificates speak of."""
+
+    def __init__(
+        self,
+        directory: str | None,
+        trust_domain: str | None = None,
+        aliases: Sequence[str] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.directory = directory
+        self.current: Certificates | None = None
+        self.problems: tuple[str, ...] = ()
+        """What is wrong with the newest files; there may be a `current` set all the same."""
+        self._trust_domain = trust_domain
+        self._aliases = tuple(aliases)
+        self._clock = clock
+        self._seen: certificates.Contents | None = None
+        self._doubted: certificates.Contents | None = None
+        self._reminded_at = 0.0
+
+    # -- what there is ----------------------------------------------------------------------------------------------
+
+    @property
+    def trust_domains(self) -> tuple[str, ...]:
+        """Whose peers are accepted: ours first."""
+        own = self._trust_domain or (self.current.trust_domain if self.current else "")
+        return tuple(dict.fromkeys(filter(None, (own, *self._aliases))))
+
+    def wire(self) -> dict[str, Any] | None:
+        """For the snapshot; None when there are none."""
+        return self.current.wire(self.trust_domains) if self.current else None
+
+    def seconds_left(self) -> float | None:
+        """Until our certificate expires; negative afterwards, None without one."""
+        return self.current.not_after - self._clock() if self.current else None
+
+    def shown(self) -> dict[str, Any]:
+        """For people."""
+        current, left = self.current, self.seconds_left()
+        shown: dict[str, Any] = {"directory": self.directory, "problems": self.problems}
+        if current is None or left is None:
+            return shown
+        return shown | {
+            "identity": current.identity,
+            "serial_number": current.serial,
+            "valid_from": stamp(current.not_before),
+            "expiration_time": stamp(current.not_after),
+            "days_until_expiration": round(left / 86400, 3),
+            "trust_domains": self.trust_domains,
+            "roots": current.roots_shown(),
+        }
+
+    # -- following --------------------------------------------------------------------------------------------------
+
+    def adopt(self, tls: dict[str, Any] | None) -> None:
+        """Go on with what a former controller had in force, expired or not: whether it will do is for peers to say."""
+        if tls and not self.current:
+            contents = dict(zip(certificates.FILES, (tls["chain"], tls["key"], tls["roots"]), strict=True))
+            try:
+                self.current = certificates.check("the last snapshot", contents, None)
+            except Unusable as fault:  # only if it was made by another version
+                self.problems = fault.problems
+
+    def refresh(self) -> bool:
+        """Look at the files; True when there is something new in them, good or bad."""
+        first = self._seen is None
+        contents: certificates.Contents = certificates.read(self.directory) if self.directory else {}
+        if contents == self._seen and not self.problems:  # what was wrong may be right by now: it may become valid
+            return False
+        try:
+            found = certificates.check(self.directory, contents, self._clock())
+        except Unusable as fault:
+            # The three files may be written one after the other: what is wrong now may be right in a moment.
+            believed = first or contents in (self._seen, self._doubted)
+            self._doubted = contents
+            return believed and self._refused(contents, fault.problems)
+        mended = bool(self.problems)
+        self._seen, self.problems = contents, ()
+        new, self.current = found != self.current, found
+        return new or mended
+
+    def _refused(self, contents: certificates.Contents, problems: tuple[str, ...]) -> bool:
+        new = problems != self.problems
+        self._seen, self.problems = contents, problems
+        return new
+
+    def news(self) -> Iterator[Said]:
+        """What to log when `refresh` found something new. Without any certificate the listeners' faults say why."""
+        if (current := self.current) is None:
+            return
+        for problem in self.problems:
+            yield logging.ERROR, problem
+        if self.problems:
+            yield logging.ERROR, f"keeping the certificate that is valid until {stamp(current.not_after)}"
+        else:
+            text = f"certificate of {current.identity}, valid until {stamp(current.not_after)}"
+            yield logging.INFO, f"{text}; trust domains {', '.join(self.trust_domains)}"
+            if current.trust_domain not in self.trust_domains:
+                yield logging.WARNING, f"our own trust domain {current.trust_domain} is not one of them"
+            self._reminded_at = 0.0
+
+    def reminder(self) -> Said | None:
+        """What to log about the end of our certificate, once an hour while it is near or past."""
+        current, now = self.current, self._clock()
+        if current is None or now - self._reminded_at < REMIND_S:
+            return None
+        left, life = current.not_after - now, current.not_after - current.not_before
+        if left > NEAR * life:
+            return None
+        self._reminded_at = now
+        unrenewed = f"nobody has renewed {self.directory}/{certificates.CHAIN}"
+        if left < 0:
+            return logging.ERROR, f"our certificate expired at {stamp(current.not_after)}, peers refuse it: {unrenewed}"
+        text = f"our certificate expires in {_duration(left)}, at {stamp(current.not_after)}"
+        return logging.WARNING, f"{text}: {unrenewed}"
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

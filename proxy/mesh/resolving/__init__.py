@@ -1,0 +1,1 @@
+"""Objects to one snapshot of the mesh: which Gateway, which Services, their clusters, routes, endpoints, rules."""

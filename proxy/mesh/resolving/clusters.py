@@ -1,0 +1,141 @@
+"""One cluster out of a Service port: its endpoints, the rule in force, and whether it is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from proxy.mesh.kinds import slices
+from proxy.mesh.kinds.destination_rule import DestinationRule
+from proxy.mesh.kinds.gateways import Gateway
+from proxy.mesh.kinds.guards import Guard
+from proxy.mesh.kinds.protocol import Speaks
+from proxy.mesh.kinds.services import Service, ServicePort
+from proxy.mesh.kinds.slices import Slice
+from proxy.mesh.kinds.workload_entries import WorkloadEntries, WorkloadEntry
+from proxy.mesh.model import Cluster, Endpoint
+from proxy.mesh.reading.lines import Path
+from proxy.mesh.reading.report import Report
+from proxy.mesh.resolving.rules import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """Where the endpoints of a Service come from, in balancing order."""
+
+    slices: Sequence[Slice]
+    entries: Sequence[WorkloadEntry]
+
+    def endpoints(self, port: ServicePort) -> tuple[Endpoint, ...]:
+        more = (entry.endpoint(port) for entry in self.entries if entry.healthy)
+        return slices.endpoints(self.slices, port, (endpoint for endpoint in more if endpoint))
+
+
+class Clusters:
+    """Builds clusters for one Gateway, and reports what a user should know about each."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        rules: Rules,
+        guards: Sequence[Guard],
+        members: Sequence[Slice],
+        entries: WorkloadEntries,
+        report: Report,
+    ) -> None:
+        self._gateway = gateway
+        self._rules = rules
+        self._guards = guards
+        self._entries = entries
+        self._report = report
+        self._slices: dict[tuple[str, str], list[Slice]] = {}
+        for each in sorted(members, key=lambda each: each.manifest.name):
+            self._slices.setdefault((each.manifest.namespace, each.service), []).append(each)
+
+    def of(self, service: Service, tunnelled: bool) -> dict[int, Cluster]:
+        """The clusters of a Service by port number, in the Service's order.
+
+        `tunnelled`: it is served by an HBONE listener, which takes TCP ports too.
+        """
+        rule = self._rules.select(service.host, service.manifest.namespace)
+        closed = self._closed(service)
+        members = self._members(service)
+        found = {}
+        for port in service.ports:
+            if self._served(service, port, tunnelled):
+                found[port.number] = self._cluster(service, port, members, rule, closed)
+        if not found:
+            text = "has no TCP port" if tunnelled else "has no HTTP port, and HTTP listeners serve no other"
+            self._warn(service, ("spec", "ports"), f"{text}, so it is not served")
+        return found
+
+    def _members(self, service: Service) -> _Members:
+        found = self._slices.get((service.manifest.namespace, service.manifest.name), [])
+        entries = self._entries.of(service)
+        if not found and not entries:
+            self._warn(service, (), "has no EndpointSlice, so it has no endpoints")
+        return _Members(found, entries)
+
+    def _cluster(
+        self, service: Service, port: ServicePort, members: _Members, rule: DestinationRule | None, closed: str
+    ) -> Cluster:
+        self._check_port(service, port, members)
+        cluster = Cluster(
+            name=f"{service.manifest.id}:{port.number}",
+            envoy_name=f"inbound-vip|{port.number}|{'http' if port.http else 'tcp'}|{service.host}",
+            authority=f"{service.host}:{port.number}",
+            endpoints=members.endpoints(port),
+            closed=closed,
+            protocol=port.speaks.value,
+        )
+        return cluster if rule is None else self._governed(cluster, rule, port.number)
+
+    def _check_port(self, service: Service, port: ServicePort, members: _Members) -> None:
+        """Say why a port has fewer endpoints than it looks."""
+        for entry in members.entries:
+            if entry.endpoint(port) is None:
+                text = f'has no port "{port.target}", so it is no endpoint of {service.manifest.id}:{port.number}'
+                self._report.warn(entry.manifest, ("spec", "ports"), text)
+        if members.slices and all(slices.target(each, port) is None for each in members.slices):
+            text = f'no EndpointSlice of it has a port named "{port.name}"'
+            text += "" if members.entries else ", so the port has no endpoints"
+            self._warn(service, ("spec", "ports", port.index, "name"), text)
+
+    def _governed(self, cluster: Cluster, rule: DestinationRule, port: int) -> Cluster:
+        policy = rule.policy_for(port)
+        share = policy.outlier.max_ejection_percent if policy.outlier else 100
+        size = len(cluster.endpoints)
+        if size and share * size < 100:
+            text = (
+                f"never ejects: {share} % of {_counted(size)} of {cluster.name} is 0; "
+                f"set maxEjectionPercent to at least {-(-100 // size)}"
+            )
+            self._report.warn(rule.manifest, (*policy.path, "outlierDetection", "maxEjectionPercent"), text)
+        return replace(
+            cluster,
+            connect_timeout_ms=policy.connect_timeout_ms,
+            abandoned_ms=rule.abandoned_ms,
+            outlier=policy.outlier,
+            destination_rule=rule.manifest.id,
+        )
+
+    def _served(self, service: Service, port: ServicePort, tunnelled: bool) -> bool:
+        if port.speaks is Speaks.TCP and not tunnelled:
+            text = f"port {port.number} is declared TCP; an HTTP listener does not serve it"
+            self._warn(service, ("spec", "ports", port.index), text)
+            return False
+        return port.speaks is not Speaks.UDP
+
+    def _closed(self, service: Service) -> str:
+        guards = [guard for guard in self._guards if guard.closes(service, self._gateway)]
+        for guard in guards:
+            text = f"is not enforced by this version; Service {service.manifest.id} is closed (403) until it is"
+            self._report.warn(guard.manifest, ("spec",), text)
+        return guards[0].reason if guards else ""
+
+    def _warn(self, service: Service, path: Path, text: str) -> None:
+        self._report.warn(service.manifest, path, text)
+
+
+def _counted(size: int) -> str:
+    return "1 endpoint" if size == 1 else f"{size} endpoints"

@@ -1,0 +1,1 @@
+"""How an endpoint is chosen among those that are in; a file an algorithm."""

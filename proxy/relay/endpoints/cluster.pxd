@@ -1,0 +1,62 @@
+# Clusters and endpoints as the request path uses them; theory in cluster.pyx.
+from libc.stdint cimport int32_t, int64_t
+
+from proxy.relay.context cimport Context
+from proxy.relay.endpoints.trunk cimport Trunks
+from proxy.scoreboard.layout cimport Counters, EndpointRow
+from proxy.scoreboard.scoreboard cimport Scoreboard
+from proxy.wire.stream cimport IdleListener, Stream
+from proxy.wire.tcp cimport Address
+
+cdef enum:
+    HBONE_PORT = 15008
+
+cdef enum Protocol:              # what a cluster's port speaks
+    HTTP, HTTP2, TCP, UNDECLARED
+
+cdef class Endpoint(IdleListener):
+    cdef readonly Address address
+    cdef readonly bint hbone             # reached through a tunnel ...
+    cdef readonly Address door           # ... to this address, ...
+    cdef readonly str identity           # ... whose certificate must say "ns/NS/sa/SA"; "": any of the mesh
+    cdef Trunks tunnels                  # connections to the door, shared with other endpoints of the same ip
+    cdef Trunks http2                    # HTTP/2 connections to the endpoint itself
+    cdef readonly bytes text             # "10.10.0.16:8080"
+    cdef readonly str name               # the same
+    cdef readonly str workload
+    cdef readonly int slot
+    cdef EndpointRow* row
+    cdef int32_t* share                  # this worker's part of row.in_flight
+    cdef list idle                       # pooled connections, the one used last at the end
+    cdef Context context
+    cdef readonly bint gone              # the snapshot no longer names it: nothing is pooled any more
+
+    cdef bint described_by(self, dict entry) except -1
+
+    cdef Stream take(self)
+    cdef int give(self, Stream stream) except -1
+    cdef int retire(self) except -1
+
+cdef class Cluster:
+    cdef readonly str name
+    cdef readonly bytes envoy_name, authority
+    cdef readonly int slot
+    cdef readonly bytes host             # the Service's
+    cdef readonly str closed             # why it answers 403, or ""
+    cdef readonly double connect_seconds
+    cdef int64_t abandoned_ns
+    cdef readonly object outlier         # the policy, or None: then nothing is ejected or reported
+    cdef bint outlier_on
+    cdef readonly list endpoints
+    cdef int count
+    cdef readonly int protocol           # Protocol
+    cdef dict body                       # what it was made from
+    cdef int32_t* cursor                 # round robin: 1 + position of the endpoint picked last; the replica's
+    cdef int32_t own_cursor
+    cdef int worker
+    cdef Counters* counters
+    cdef unsigned char* eligible         # scratch, one byte an endpoint
+    cdef Scoreboard scoreboard
+
+    cdef Endpoint pick(self, list tried)
+    cdef bint speaks_http2(self, Stream client) noexcept

@@ -1,0 +1,155 @@
+"""Clusters and endpoints as a worker's request path uses them: what a snapshot says, tied to rows of the scoreboard.
+
+An endpoint keeps the connections to it that wait for the next request: TCP connections or tunnels. They stay registered
+with the event loop, so one that its endpoint closes is dropped at once and the next request does not find it. HTTP/2
+connections are not taken out to be used; they are trunks (trunk.pyx).
+"""
+
+from libc.stdlib cimport free, malloc
+
+from proxy.policy.balance.round_robin cimport round_robin
+from proxy.relay.endpoints.trunk cimport Trunks, leaves
+from proxy.scoreboard.atomics cimport wp_load, wp_load64, wp_swap
+from proxy.clock cimport monotonic_ns
+from proxy.scoreboard.probes cimport take_probe
+from proxy.wire.http2.client cimport HttpClientStream
+from proxy.wire.stream cimport Stream
+
+cdef dict PROTOCOLS = {"http": HTTP, "http2": HTTP2, "tcp": TCP, "undeclared": UNDECLARED}
+
+
+cdef class Endpoint(IdleListener):
+    """One endpoint of one cluster in one worker, as `entry` of a snapshot says. `text` is its `ip:port`, `slot` its
+    row."""
+
+    def __init__(self, Context context, dict entry):
+        cdef str ip = entry["ip"]
+        self.context = context
+        self.address = Address(ip, entry["port"])
+        self.text = self.address.text
+        self.name = self.text.decode()
+        self.workload = entry["workload"]
+        self.slot = entry["slot"]
+        self.hbone = entry["hbone"] and context.tunnels
+        self.identity = entry["identity"]
+        self.row = context.scoreboard.memory.endpoint(self.slot)
+        self.share = context.scoreboard.memory.share_of(context.worker, self.slot)
+        self.idle = []
+        if self.hbone:
+            self.door = Address(ip, HBONE_PORT)
+            self.tunnels = context.yard.place((ip, self.identity))
+        self.http2 = context.yard.place(None)
+
+    cdef bint described_by(self, dict entry) except -1:
+        """Whether `entry` is still this endpoint, reached in the same way."""
+        return self.hbone == (entry["hbone"] and self.context.tunnels) and self.identity == entry["identity"]
+
+    cdef Stream take(self):
+        """A pooled connection, or None. The one used last: the others may grow old and go."""
+        cdef Stream stream
+        while self.idle:
+            stream = self.idle.pop()
+            stream.disarm()
+            stream.listener = None
+            if not stream.closed and not (self.hbone and leaves(stream)):
+                return stream
+            stream.close()
+        return None
+
+    cdef int give(self, Stream stream) except -1:
+        """Pools a connection on which everything asked for has been answered. (A stream of HTTP/2 has had its one
+        message.)"""
+        if stream.http2:
+            return (<HttpClientStream>stream).put_away()
+        if self.gone or stream.closed or stream.start != stream.end or self.hbone and leaves(stream):
+            return stream.close()
+        stream.pinned = 0
+        stream.start = stream.end = 0
+        stream.release()
+        stream.listener = self
+        stream.arm(self.context.endpoint_idle)
+        self.idle.append(stream)
+        return stream.watch()
+
+    cdef int idle_event(self, Stream stream, int event) except -1:
+        """Closed, idle too long, or bytes nobody asked for: in any case the connection is of no more use."""
+        if stream in self.idle:
+            self.idle.remove(stream)
+        return stream.close()
+
+    cdef int retire(self) except -1:
+        """The snapshot no longer names this endpoint; what is under way on it goes on."""
+        cdef Stream stream
+        self.gone = True
+        while self.idle:
+            stream = self.idle.pop()
+            stream.close()
+        if self.hbone:
+            self.context.yard.leave(self.tunnels)
+        return self.context.yard.leave(self.http2)
+
+
+cdef class Cluster:
+    """One cluster in one worker, made from its part of a snapshot (proxy/controller/snapshots.py says what is in it)."""
+
+    def __init__(self, Scoreboard scoreboard, int worker, dict body, list endpoints):
+        self.body = body
+        self.worker = worker
+        self.name = body["name"]
+        self.protocol = PROTOCOLS[body["protocol"]]
+        self.envoy_name = body["envoy_name"].encode()
+        self.authority = body["authority"].encode()
+        self.host = self.authority.rpartition(b":")[0]
+        self.slot = body["slot"]
+        self.closed = body["closed"]
+        self.connect_seconds = body["connect_timeout_ms"] / 1000
+        self.abandoned_ns = body["abandoned_ms"] * 1_000_000
+        self.outlier = body["outlier"]
+        self.outlier_on = self.outlier is not None
+        self.endpoints = endpoints
+        self.count = len(endpoints)
+        self.scoreboard = scoreboard
+        self.cursor = &scoreboard.memory.cluster(self.slot).cursor
+        self.counters = scoreboard.memory.counters_of(worker, self.slot)
+        self.eligible = <unsigned char*>malloc(self.count + 1)
+        if self.eligible == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.eligible)
+
+    def alone(self, Endpoint endpoint) -> Cluster:
+        """A cluster of this endpoint alone, as it is when asked for by its own address: under no service's policy."""
+        body = self.body | {"envoy_name": "encap", "authority": endpoint.name, "abandoned_ms": 0, "outlier": None}
+        cdef Cluster cluster = Cluster(self.scoreboard, self.worker, body, [endpoint])
+        cluster.cursor = &cluster.own_cursor
+        return cluster
+
+    cdef Endpoint pick(self, list tried):
+        """The endpoint whose turn it is among those that are in and were not `tried` (None: nothing was); None if there
+        is none.
+
+        The cursor is the replica's: a turn taken by another worker meanwhile is taken into account, so that all workers
+        together go round strictly.
+        """
+        cdef int64_t now = monotonic_ns() if self.outlier_on else 0
+        cdef int position, cursor
+        cdef Endpoint endpoint
+        for position in range(self.count):
+            endpoint = <Endpoint>self.endpoints[position]
+            self.eligible[position] = tried is None or endpoint not in tried
+            if self.outlier_on and wp_load64(&endpoint.row.ejected_until) > now:
+                if self.eligible[position] and take_probe(endpoint.row):
+                    return endpoint
+                self.eligible[position] = False
+        while True:
+            cursor = wp_load(self.cursor)
+            position = round_robin(cursor - 1, self.eligible, self.count)
+            if position < 0:
+                return None
+            if wp_swap(self.cursor, cursor, position + 1):
+                return <Endpoint>self.endpoints[position]
+
+    cdef bint speaks_http2(self, Stream client) noexcept:
+        """Whether its endpoints are sent HTTP/2: where that is declared; where nothing is, if the client speaks it."""
+        return self.protocol == HTTP2 or self.protocol == UNDECLARED and client.http2

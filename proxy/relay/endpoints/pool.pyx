@@ -1,0 +1,230 @@
+"""How an endpoint is reached: a fresh byte stream to it, a TCP connection or an HBONE tunnel; or a stream of HTTP/2 over
+either.
+
+Tunnels to one pod share a connection to port 15008 of its address (trunk.pyx), whichever clusters and ports they are
+for: TLS with the mesh's certificates, HTTP/2, and a CONNECT for each (ztunnel's src/proxy/inbound.rs is the other end).
+The pod's ztunnel reaches the app before it answers 200, so any other answer means what a refused TCP connection means.
+
+The cluster's connect timeout is for all of it together. A tunnel asked for on a connection that was there already and
+proves dead, or takes no more, is asked for once more on another: that says nothing about the endpoint.
+
+HTTP/2 to an endpoint (clear text, prior knowledge) is a trunk too, over a TCP connection or a tunnel. Whether the peer
+speaks HTTP/2 at all shows only when it answers: one that ends the connection without ever having sent SETTINGS was not
+reached.
+"""
+
+import logging
+
+from libc.errno cimport EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, EMFILE, ENFILE, ENOBUFS, ENOMEM, ETIMEDOUT
+from libc.stdint cimport int64_t
+
+from proxy.relay.endpoints.trunk cimport Dialer, leaves
+from proxy.clock cimport monotonic_ns
+from proxy.wire.http2.client cimport Http2Client, HttpClientStream
+from proxy.wire.http2.session cimport ENDPOINT_WINDOW, TRUNK_WINDOW, Session
+from proxy.wire.stream cimport FAILED, TIMED_OUT
+from proxy.wire.tcp cimport connect
+from proxy.wire.tls.stream cimport TlsStream, connect_tls
+from proxy.wire.http2.tunnel cimport Tunnel, open_tunnel
+
+from proxy.relay.refusals import Refusals
+
+cdef extern from "errno.h":
+    int ENOKEY
+
+refusals = Refusals(logging.getLogger("worker"), "endpoints")
+
+# How often a tunnel is asked for when connections take no more, or end, just then.
+cdef int ROUNDS = 3
+
+
+cdef Stream reach(Endpoint endpoint, Cluster cluster, Context context, Stream client, int* error, list reasons):
+    """A fresh byte stream to the endpoint for what `client` wants, within the cluster's connect timeout.
+
+    None if it cannot be reached: the errno is in `error` (ETIMEDOUT: too slow; ENOKEY: we have no certificate), and what
+    else there is to say, as text for the log, in `reasons`, which faults.connect_failed takes.
+    """
+    return reach_within(cluster.connect_seconds, endpoint, cluster, context, client, error, reasons)
+
+
+cdef Stream reach_within(
+        double seconds, Endpoint endpoint, Cluster cluster, Context context, Stream client, int* error, list reasons):
+    if not endpoint.hbone:
+        return connect(endpoint.address, seconds, context.stall_seconds, error)
+    return reach_by_tunnel(seconds, endpoint, cluster, context, client, error, reasons)
+
+
+cdef int64_t after(double seconds) noexcept:
+    """The time in so many seconds."""
+    return monotonic_ns() + <int64_t>(seconds * 1e9)
+
+
+cdef bint own_shortage(int error) noexcept:
+    """Whether a connection was not even tried, for want of descriptors, memory, ports or certificates of our own: that
+    says nothing about the endpoint."""
+    return error in (EMFILE, ENFILE, ENOMEM, ENOBUFS, EADDRNOTAVAIL, ENOKEY)
+
+
+# -- tunnels ----------------------------------------------------------------------------------------------------------
+
+
+cdef class DoorDialer(Dialer):
+    """Connects to the HBONE port of an endpoint's pod."""
+
+    cdef Endpoint endpoint
+    cdef Context context
+
+    def __init__(self, Endpoint endpoint, Context context):
+        self.endpoint = endpoint
+        self.context = context
+        self.certificate = context.mesh
+
+    cdef Session dial(self, double seconds):
+        cdef list reasons = []
+        cdef TlsStream stream
+        cdef Session session
+        if self.certificate is None:
+            self.error, self.reasons = ENOKEY, ["TLS_error: no certificate of our own"]
+            return None
+        stream = connect_tls(self.endpoint.door, self.certificate, self.endpoint.identity, seconds,
+                             self.context.stall_seconds, &self.error, reasons)
+        if stream is None:
+            self.reasons = ["TLS_error: " + reasons[0]] if reasons else []
+            return None
+        session = Session()
+        session.transport = stream
+        session.patience = self.context.patience
+        session.stall_ns = <int64_t>(self.context.stall_seconds * 1e9)
+        session.open(ENDPOINT_WINDOW, TRUNK_WINDOW)
+        return session
+
+
+cdef Stream reach_by_tunnel(
+        double seconds, Endpoint endpoint, Cluster cluster, Context context, Stream client, int* error, list reasons):
+    cdef int64_t deadline = after(seconds)
+    cdef DoorDialer dialer = DoorDialer(endpoint, context)
+    cdef Session session
+    cdef Tunnel tunnel = None
+    cdef int status = FAILED
+    cdef int rounds = ROUNDS
+    while rounds:
+        rounds -= 1
+        session = endpoint.tunnels.get(dialer, deadline)
+        if session is None:
+            error[0] = dialer.error
+            reasons.extend(dialer.reasons)
+            return tell_of_tls(endpoint, reasons)
+        tunnel = open_tunnel(session, endpoint.text, forwarded(client, endpoint, cluster))
+        if tunnel is None:
+            session.draining = True
+            continue
+        status = tunnel.await_answer(max(deadline - monotonic_ns(), 1_000_000) / 1e9)
+        if status == 200:
+            return tunnel
+        tunnel.close()
+        if not may_ask_again(session, tunnel, status):
+            rounds = 0
+    error[0] = explain(session, tunnel, status, reasons)
+    return tell_of_tls(endpoint, reasons)
+
+
+cdef Stream tell_of_tls(Endpoint endpoint, list reasons):
+    """A certificate that is not accepted is nothing a retry should hide. None, for whom calls this at the end."""
+    if reasons and reasons[0].startswith("TLS_error"):
+        refusals.tell("no tunnel to", endpoint.door.text, None, reasons[0])
+    return None
+
+
+cdef bint may_ask_again(Session session, Tunnel tunnel, int status) except -1:
+    """Whether it was the connection's end, not the endpoint's ztunnel, that spoke."""
+    return status < 0 and status != TIMED_OUT and (tunnel.refused or session.h2 == NULL and session.settled)
+
+
+cdef int explain(Session session, Tunnel tunnel, int status, list reasons) except -1:
+    """Why there is no tunnel: an errno, and what the log says. A connection that ended before the peer's first frame is
+    one whose TLS handshake the peer did not like: in TLS 1.3 that comes after our end of it."""
+    if status > 0:
+        reasons.append("tunnel_response:%d" % status)
+        return ECONNREFUSED
+    if status == TIMED_OUT:
+        return ETIMEDOUT
+    if session.h2 == NULL and not session.settled:
+        reasons.append("TLS_error: " + ((<TlsStream>session.transport).reason or "connection closed"))
+    elif tunnel is not None and session.h2 != NULL:
+        reasons.append("tunnel_reset:%d" % tunnel.reset_code)
+    return ECONNRESET
+
+
+cdef bytes forwarded(Stream client, Endpoint endpoint, Cluster cluster):
+    """The `forwarded` field of a CONNECT (RFC 7239), as ztunnel writes it. It names the client the tunnel was opened for;
+    others may come to use it."""
+    if cluster.authority == endpoint.text:      # asked for by its own address
+        return b'for="%s"' % client.peer
+    return b'for="%s";host=%s' % (client.peer, cluster.host)
+
+
+# -- requests over HTTP/2 ---------------------------------------------------------------------------------------------
+
+
+cdef class RequestDialer(Dialer):
+    """Begins HTTP/2 with an endpoint."""
+
+    cdef Endpoint endpoint
+    cdef Cluster cluster
+    cdef Context context
+    cdef Stream client
+
+    cdef Session dial(self, double seconds):
+        cdef Stream stream = reach_within(
+            seconds, self.endpoint, self.cluster, self.context, self.client, &self.error, self.reasons)
+        cdef Http2Client session
+        if stream is None:
+            return None
+        # No PINGs: gRPC servers take them for an attack and end the connection ("too many pings"). Envoy sends none.
+        session = Http2Client(stream, None, <int64_t>(self.context.stall_seconds * 1e9))
+        session.open(ENDPOINT_WINDOW, TRUNK_WINDOW)
+        return session
+
+
+cdef Stream open_request(
+        Endpoint endpoint, Cluster cluster, Context context, Stream client, bint* fresh, int* error, list reasons):
+    """A stream for one request, which is opened when the request is put; None as with `reach`. `fresh`: the connection
+    was made for it."""
+    cdef object certificate = context.mesh if endpoint.hbone else None
+    cdef Session session = endpoint.http2.take(certificate)
+    cdef RequestDialer dialer
+    while session is not None and endpoint.hbone and leaves(session.transport):
+        session.draining = True
+        session = endpoint.http2.take(certificate)
+    if session is None:
+        fresh[0] = True
+        dialer = RequestDialer()
+        dialer.endpoint, dialer.cluster, dialer.context, dialer.client = endpoint, cluster, context, client
+        dialer.certificate = certificate
+        session = endpoint.http2.get(dialer, after(cluster.connect_seconds))
+        if session is None:
+            error[0] = dialer.error
+            reasons.extend(dialer.reasons)
+            return None
+    return (<Http2Client>session).new_stream()
+
+
+cdef bint was_ignored(Stream upstream) noexcept:
+    """Whether the endpoint certainly did nothing with the request on this HTTP/2 stream."""
+    cdef HttpClientStream stream = <HttpClientStream>upstream
+    return stream.refused or stream.session.h2 == NULL and not (<Session>stream.session).settled
+
+
+cdef bint was_reset(Stream upstream) noexcept:
+    """Whether the endpoint reset the stream, not the connection."""
+    return (<HttpClientStream>upstream).session.h2 != NULL
+
+
+cdef bint never_spoke(Stream upstream, int* error, list reasons) except -1:
+    """Whether the connection ended without a word of HTTP/2 from the endpoint; if so, an errno and what the log says."""
+    cdef Session session = (<HttpClientStream>upstream).session
+    if session.settled or session.h2 != NULL:
+        return False
+    error[0] = ECONNRESET
+    reasons.append("HTTP/2: %s" % (session.fault.decode() if session.fault != NULL else "connection closed"))
+    return True

@@ -1,0 +1,44 @@
+# Connections that carry many streams to one place; theory in trunk.pyx.
+from libc.stdint cimport int64_t, uint32_t
+
+from proxy.wire.http2.session cimport Session
+from proxy.wire.stream cimport Stream
+
+cdef class Trunk:
+    cdef readonly Session session
+    cdef Trunks home
+    cdef object certificate          # what its TLS was made with
+    cdef int64_t empty_since         # 0: it carries something
+
+    cdef int tidy(self, bint wanted) except -1
+
+cdef class Dialer:
+    cdef object certificate          # trunks made with another one are not wanted any more
+    cdef int error                   # why there is none: an errno, ...
+    cdef list reasons                # ... and what else there is to say
+
+    cdef Session dial(self, double seconds)
+
+cdef class Trunks:
+    cdef Yard yard
+    cdef object key
+    cdef list open
+    cdef object opening              # while one is made: what comes of it, for those who wait
+    cdef int users                   # endpoints of the snapshot that go this way
+    cdef uint32_t most_streams       # what the peer said last of one connection; 0: nothing yet
+
+    cdef Session take(self, object certificate)
+    cdef Session get(self, Dialer dialer, int64_t deadline)
+    cdef Session make(self, Dialer dialer, double seconds)
+    cdef Session add(self, Session session, object certificate)
+
+cdef class Yard:
+    cdef dict places
+    cdef set trunks
+    cdef readonly int64_t idle_ns
+    cdef int64_t swept
+
+    cdef Trunks place(self, object key)
+    cdef int leave(self, Trunks trunks) except -1
+
+cdef bint leaves(Stream stream) noexcept

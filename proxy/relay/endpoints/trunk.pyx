@@ -1,0 +1,174 @@
+"""Trunks: HTTP/2 connections of ours that many greenlets share, a stream each.
+
+A worker keeps few to a place: another is opened when those there are full (the peer's MAX_CONCURRENT_STREAMS) or take no
+more streams: GOAWAY has come, or our certificate was renewed. Such a one carries to their end the streams it has. While
+a trunk is being made, whoever needs one waits for that instead of making another, and shares its failure. What a trunk
+carries, and over what, is the business of pool.pyx.
+"""
+
+import gevent
+from gevent.event import AsyncResult
+from libc.errno cimport ETIMEDOUT
+from libc.stdint cimport int64_t
+
+from proxy.clock cimport monotonic_ns
+from proxy.wire.http2.stream cimport Http2Stream
+from proxy.wire.http2.nghttp2 cimport NGHTTP2_CANCEL
+from proxy.wire.http2.session cimport Session
+from proxy.wire.stream cimport PEER_CLOSED, Stream
+
+cdef int64_t SWEEP_NS = 1_000_000_000
+
+
+cdef class Trunk:
+    """One connection, run by a greenlet of its own."""
+
+    def run(self):
+        try:
+            self.session.run()
+        finally:
+            self.home.open.remove(self)
+            self.home.yard.trunks.discard(self)
+
+    def sweep(self, int64_t now):
+        """Closes the connection if it carries nothing and nobody will want it, or has not for too long."""
+        cdef bint wanted = self.home.users > 0 and not self.session.draining
+        self.tidy(wanted)
+        if self.session.streams or self.session.h2 == NULL:
+            self.empty_since = 0
+        elif self.empty_since == 0:
+            self.empty_since = now
+        elif not wanted or self.home.yard.idle_ns and now - self.empty_since > self.home.yard.idle_ns:
+            self.session.shutdown()
+            self.session.refuse_new()
+
+    cdef int tidy(self, bint wanted) except -1:
+        """Resets what we had closed by the sweep before and the peer has not ended since. If the connection is not wanted,
+        pooled streams are not to be used any more: whoever keeps one is told as if the peer had ended it."""
+        cdef Http2Stream stream
+        for stream in list(self.session.streams.values()):
+            if stream.overdue:
+                stream.reset(NGHTTP2_CANCEL)
+            elif stream.closed:
+                stream.overdue = True
+            elif not wanted and stream.reader is None and stream.listener is not None:
+                stream.listener.idle_event(stream, PEER_CLOSED)
+        return 0
+
+
+cdef class Dialer:
+    """Makes one more connection to a place."""
+
+    def __cinit__(self):
+        self.error, self.reasons = 0, []
+
+    cdef Session dial(self, double seconds):
+        """A session that is open, or None with `error` and `reasons`."""
+        raise NotImplementedError
+
+
+cdef class Trunks:
+    """The trunks to one place."""
+
+    def __init__(self, Yard yard, key):
+        self.yard = yard
+        self.key = key
+        self.open = []
+
+    cdef Session take(self, object certificate):
+        """A session that takes one more stream, the oldest first so that the others run empty; or None."""
+        cdef Trunk trunk
+        for trunk in self.open:
+            if trunk.certificate is not certificate:
+                trunk.session.shutdown()
+            elif trunk.session.has_room():
+                return trunk.session
+            elif trunk.session.settled:
+                self.most_streams = trunk.session.most_streams
+        return None
+
+    cdef Session get(self, Dialer dialer, int64_t deadline):
+        """As `take`, but made if need be; None if that fails or takes until `deadline`."""
+        cdef Session session = self.take(dialer.certificate)
+        cdef double left
+        while session is None:
+            left = (deadline - monotonic_ns()) / 1e9
+            if left <= 0:
+                dialer.error = ETIMEDOUT
+                return None
+            if self.opening is None:
+                return self.make(dialer, left)
+            error, reasons = self.opening.wait(left) or (0, None)
+            if error and error != ETIMEDOUT:        # too slow for one may be in time for another
+                dialer.error, dialer.reasons = error, reasons
+                return None
+            session = self.take(dialer.certificate)
+        return session
+
+    cdef Session make(self, Dialer dialer, double seconds):
+        """One more; those who come meanwhile wait for what comes of it."""
+        cdef Session session = None
+        cdef object opening = AsyncResult()
+        self.opening = opening
+        dialer.error, dialer.reasons = ETIMEDOUT, []
+        try:
+            session = dialer.dial(seconds)
+            if session is not None:
+                self.add(session, dialer.certificate)
+        finally:
+            self.opening = None
+            opening.set((0 if session is not None else dialer.error, dialer.reasons))
+        return session
+
+    cdef Session add(self, Session session, object certificate):
+        cdef Trunk trunk = Trunk()
+        trunk.session, trunk.home, trunk.certificate = session, self, certificate
+        if self.most_streams:
+            session.most_streams = min(self.most_streams, session.most_streams)
+        self.open.append(trunk)
+        self.yard.trunks.add(trunk)
+        gevent.spawn(trunk.run)
+        return session
+
+
+cdef class Yard:
+    """All trunks of a worker. `idle_seconds`: how long one that carries nothing is kept; 0: for ever."""
+
+    def __init__(self, double idle_seconds):
+        self.idle_ns = <int64_t>(idle_seconds * 1e9)
+        self.places = {}
+        self.trunks = set()
+
+    cdef Trunks place(self, object key):
+        """The trunks to the place of this name, for one more user; None: a place of its own."""
+        cdef Trunks trunks = self.places.get(key)
+        if trunks is None:
+            trunks = Trunks(self, key)
+            if key is not None:
+                self.places[key] = trunks
+        trunks.users += 1
+        return trunks
+
+    cdef int leave(self, Trunks trunks) except -1:
+        """One user less. What is on its way goes on."""
+        trunks.users -= 1
+        if trunks.users == 0:
+            self.places.pop(trunks.key, None)
+        return 0
+
+    def tick(self):
+        """Closes what is of no more use; to be called now and then."""
+        cdef int64_t now = monotonic_ns()
+        cdef Trunk trunk
+        if now - self.swept >= SWEEP_NS:
+            self.swept = now
+            for trunk in list(self.trunks):
+                trunk.sweep(now)
+
+    def __len__(self):
+        return len(self.trunks)
+
+
+cdef bint leaves(Stream stream) noexcept:
+    """Whether the connection that carries this stream is to end with its streams."""
+    return (<Http2Stream>stream).session.draining

@@ -1,0 +1,316 @@
+"""Every setting, declared once: flag, environment variable, key of the file, default and help all come from here.
+
+A flag wins over the environment (`WAYPOINT_<KEY>`), which wins over the file. Everything wrong is reported at once,
+each fault with the place it came from. Reads only the file it is told to read; starts nothing.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from proxy.settings import cpus, kinds
+from proxy.settings.kinds import Kind, NotBuilt
+from state.server.access import Access
+from state.server.access import faults as faults_of_access
+
+ENVIRONMENT_PREFIX = "WAYPOINT_"
+MAX_WORKERS = 64
+"""As many rows the scoreboard has."""
+
+
+class SettingsFault(Exception):
+    """The settings cannot be used; `faults` has one line for each thing that is wrong."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How one setting is written and explained. `metavar` is empty for a switch."""
+
+    kind: Kind
+    help: str
+    metavar: str
+    short: str = ""
+    shown_default: str = ""
+    repeatable: bool = False
+
+
+def _setting(kind: Kind, default: Any, metavar: str, text: str, **more: Any) -> Any:
+    shown = more.pop(
+        "shown_default",
+        "" if default in (None, False, ()) else f"{default:g}" if isinstance(default, float) else str(default),
+    )
+    declared = {"setting": Setting(kind, text, metavar, shown_default=shown, **more)}
+    return (
+        field(default_factory=default, metadata=declared)
+        if callable(default)
+        else field(default=default, metadata=declared)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the user asked for, complete and checked. Times are seconds, addresses `host:port`, None means off."""
+
+    workers: int = _setting(
+        kinds.integer(1, MAX_WORKERS),
+        lambda: min(cpus.usable(), MAX_WORKERS),
+        "N",
+        "How many worker processes serve traffic.",
+        short="-w",
+        shown_default="the CPUs this process may use",
+    )
+    manifests: tuple[str, ...] = _setting(
+        kinds.paths,
+        (),
+        "PATH",
+        "A file or directory of Kubernetes manifests; may be given several times.",
+        repeatable=True,
+    )
+    gateway: str | None = _setting(
+        kinds.namespaced_name, None, "NS/NAME", "The Gateway to serve; needed only if the manifests have several."
+    )
+    redis: str = _setting(
+        kinds.redis_url,
+        "embedded",
+        "URL",
+        "Where the fleet keeps its ejections: redis://, rediss:// (TLS), unix://, redis+sentinel://, redis+cluster://; "
+        "`embedded` starts a private Valkey.",
+    )
+    redis_ca: str | None = _setting(
+        kinds.path,
+        None,
+        "FILE",
+        "Certificates of the authorities that sign the Redis servers', in PEM.",
+        shown_default="the system's",
+    )
+    redis_cert: str | None = _setting(
+        kinds.path, None, "FILE", "Our certificate for Redis servers that ask for one, in PEM; with --redis-key."
+    )
+    redis_key: str | None = _setting(kinds.path, None, "FILE", "The key of --redis-cert, in PEM, not encrypted.")
+    redis_username: str | None = _setting(
+        kinds.user_name, None, "NAME", "The ACL user to log in to Redis as, if the URL does not say."
+    )
+    redis_password_file: str | None = _setting(
+        kinds.path,
+        None,
+        "FILE",
+        "A file whose first line is the password for Redis; read again for each new connection, so it may be rotated.",
+    )
+    redis_sentinel_username: str | None = _setting(
+        kinds.user_name, None, "NAME", "The ACL user to log in to the Sentinels as."
+    )
+    redis_sentinel_password_file: str | None = _setting(
+        kinds.path, None, "FILE", "A file whose first line is the password for the Sentinels."
+    )
+    bind: str = _setting(
+        kinds.host,
+        "0.0.0.0",
+        "ADDRESS",
+        "The address listeners bind; their ports come from the Gateway.",
+        shown_default="0.0.0.0, with --demo 127.0.0.1",
+    )
+    tls_dir: str | None = _setting(
+        kinds.path,
+        None,
+        "DIR",
+        "Certificates for HBONE: a directory of cert-chain.pem, key.pem, root-cert.pem; read again when they change.",
+    )
+    trust_domain: str | None = _setting(
+        kinds.trust_domain,
+        None,
+        "TEXT",
+        "The trust domain of the mesh, whose identities are accepted.",
+        shown_default="that of our own certificate",
+    )
+    trust_domain_aliases: tuple[str, ...] = _setting(
+        kinds.trust_domains,
+        (),
+        "TEXT",
+        "Other trust domains that are accepted, separated by commas; may be given several times.",
+        repeatable=True,
+    )
+    redis_prefix: str = _setting(
+        kinds.key_prefix, "waypoint", "TEXT", "First part of every Redis key; keeps two meshes apart."
+    )
+    admin: str = _setting(
+        kinds.loopback_port,
+        "127.0.0.1:15000",
+        "HOST:PORT",
+        "Admin pages (/server_info, /config_dump, /clusters, /certs), loopback only.",
+    )
+    status: str = _setting(
+        kinds.host_port,
+        "0.0.0.0:15021",
+        "HOST:PORT",
+        "Readiness (/healthz/ready).",
+        shown_default="0.0.0.0:15021, with --demo 127.0.0.1:15021",
+    )
+    metrics: None = _setting(kinds.later, None, "HOST:PORT", "Prometheus metrics. Not built in this version.")
+    statsd: str | None = _setting(kinds.peer, None, "HOST:PORT", "Push metrics to a statsd server over UDP.")
+    statsd_interval: float = _setting(kinds.seconds(1, 60), 5.0, "SECONDS", "How often metrics are pushed.")
+    access_log: str = _setting(kinds.text, "-", "PATH", "The access log; - is standard output.")
+    access_log_format: str = _setting(
+        kinds.choice("text", "json"), "text", "text|json", "Istio's text line, or one JSON object a line."
+    )
+    drain_time: float = _setting(
+        kinds.seconds(0), 20.0, "SECONDS", "How long requests in flight may take to finish when stopping."
+    )
+    log_level: str = _setting(
+        kinds.choice("debug", "info", "warning", "error", warn="warning"),
+        "info",
+        "LEVEL",
+        "The least important message to log: debug, info, warning, error.",
+    )
+    request_headers_timeout: float = _setting(
+        kinds.seconds(0),
+        10.0,
+        "SECONDS",
+        "How long a client may take to send a request head, or to shake hands in TLS.",
+    )
+    idle_timeout: float = _setting(
+        kinds.seconds(0),
+        3600.0,
+        "SECONDS",
+        "How long a connection may stay open without a request, or a tunnel without a byte.",
+    )
+    stream_idle_timeout: float = _setting(
+        kinds.seconds(0), 300.0, "SECONDS", "How long a request may go without a byte either way."
+    )
+    protocol_detection_timeout: float = _setting(
+        kinds.seconds(0.1),
+        5.0,
+        "SECONDS",
+        "How long a port of no declared protocol waits for a client's first bytes before it is taken for TCP.",
+    )
+    demo: bool = _setting(
+        kinds.boolean, False, "", "Start three sample endpoints and a Gateway on 127.0.0.1:8000, and say what to type."
+    )
+    given: tuple[str, ...] = ()
+    """Keys that somebody set; the others have their default."""
+
+    def as_message(self) -> dict[str, Any]:
+        """Plain values for the `settings` message to a child."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_message(cls, values: Mapping[str, Any]) -> Self:
+        """The settings the arbiter sent."""
+        plain: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return cls(**plain)
+
+    def access(self, redis: str = "") -> Access:
+        """How to reach the store at `redis`: that of the settings, or the embedded one once it has an address."""
+        values = {name: getattr(self, name) for name in Access.__slots__}
+        return Access(**values | ({"redis": redis} if redis else {}))
+
+    def shown(self) -> dict[str, Any]:
+        """As `as_message`, fit for the admin pages: passwords hidden."""
+        return self.as_message() | {"redis": kinds.masked_url(self.redis)}
+
+
+SETTINGS: dict[str, Setting] = {
+    f.name: f.metadata["setting"] for f in dataclasses.fields(Settings) if "setting" in f.metadata
+}
+
+
+def load(flags: Mapping[str, object], environ: Mapping[str, str], path: str | None) -> Settings:
+    """Settings from the command line, the environment and the file at `path`. Raises SettingsFault with all faults."""
+    faults: list[str] = []
+    path = path or environ.get(ENVIRONMENT_PREFIX + "CONFIG")
+    sources = [_of_file(path, faults) if path else {}, _of_environment(environ), _of_flags(flags)]
+    values: dict[str, Any] = {}
+    for source in sources:  # later ones win, but every one is checked
+        for key, (origin, raw) in source.items():
+            try:
+                values[key] = SETTINGS[key].kind(raw)
+            except (ValueError, NotBuilt) as fault:
+                faults.append(f"{origin}: {fault}")
+    if not faults:
+        _settle(values, faults)
+    if faults:
+        raise SettingsFault(faults)
+    return Settings(**values)
+
+
+def _settle(values: dict[str, Any], faults: list[str]) -> None:
+    """Rules between settings, once each is right by itself."""
+    values["given"] = tuple(sorted(values))
+    access = Access(**{"redis": "embedded"} | {name: values[name] for name in Access.__slots__ if name in values})
+    faults.extend(f"{flag_name(name)} {text}" for name, text in faults_of_access(access))
+    if values.get("demo"):
+        if "manifests" in values:
+            faults.append("--demo brings its own manifests: leave out --demo or --manifests")
+        values.setdefault("bind", "127.0.0.1")
+        values.setdefault("status", "127.0.0.1:15021")
+    elif not values.get("manifests"):
+        faults.append(
+            "nothing to serve: give --manifests PATH (a file or a directory of Kubernetes manifests), or try --demo"
+        )
+
+
+Source = dict[str, tuple[str, object]]  # key -> (where it was set, raw value)
+
+
+def _of_flags(flags: Mapping[str, object]) -> Source:
+    return {key: (flag_name(key), value) for key, value in flags.items() if value not in (None, (), False)}
+
+
+def _of_environment(environ: Mapping[str, str]) -> Source:
+    names = {key: ENVIRONMENT_PREFIX + key.upper() for key in SETTINGS}
+    return {key: (name, environ[name]) for key, name in names.items() if environ.get(name)}
+
+
+def flag_name(key: str) -> str:
+    """The long option of a setting."""
+    return "--" + key.replace("_", "-")
+
+
+def _of_file(path: str, faults: list[str]) -> Source:
+    try:
+        loader = yaml.SafeLoader(Path(path).read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        if node is None:
+            return {}
+        if not isinstance(node, yaml.MappingNode):
+            raise ValueError("must be a map of settings, such as `workers: 2`")
+        return _of_mapping(path, node, loader, faults)
+    except (OSError, UnicodeDecodeError, ValueError) as fault:
+        faults.append(f"{path}: {getattr(fault, 'strerror', None) or fault}")
+    except yaml.YAMLError as fault:
+        mark = getattr(fault, "problem_mark", None)
+        faults.append(
+            f"{path}{f':{mark.line + 1}' if mark else ''}: not YAML: {getattr(fault, 'problem', None) or fault}"
+        )
+    return {}
+
+
+def _of_mapping(path: str, node: yaml.MappingNode, loader: yaml.SafeLoader, faults: list[str]) -> Source:
+    found: Source = {}
+    for key_node, value_node in node.value:
+        origin = f"{path}:{key_node.start_mark.line + 1}"
+        key = str(key_node.value)
+        if key not in SETTINGS:
+            faults.append(f"{origin}: {key}: no such setting{_meant(key)}")
+        elif key in found:
+            faults.append(f"{origin}: {key}: set twice in this file")
+        else:
+            value = loader.construct_object(value_node, deep=True)
+            if value is not None:
+                found[key] = (f"{origin}: {key}", value)
+    return found
+
+
+def _meant(key: str) -> str:
+    close = difflib.get_close_matches(key.replace("-", "_").lower(), SETTINGS, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; the settings are {', '.join(SETTINGS)}"

@@ -1,0 +1,1 @@
+"""HTTP as octets: heads, bodies, names, authorities (RFC 9110, 9112). One strict gate for all messages."""

@@ -1,0 +1,17 @@
+# Writing HTTP/1.1 heads; rules in http1.pyx.
+from libc.stdint cimport int64_t
+
+from proxy.wire.http.head cimport Head
+
+cdef enum:
+    HEAD_ROOM = 65536        # holds any head that is accepted, with what is added to it
+    REQUEST_ID = 36
+
+cdef Py_ssize_t write_request(char* out, const char* source, Head head, bint upgrade, const char* request_id) noexcept
+cdef Py_ssize_t write_response(
+    char* out, const char* source, Head head, bint rechunk, bint close, int64_t service_ms,
+    const char* date_line) noexcept
+cdef Py_ssize_t write_interim(char* out, const char* source, Head head) noexcept
+cdef Py_ssize_t write_chunk_size(char* out, Py_ssize_t size, bint first) noexcept
+cdef bytes local_reply(int status, bytes body, bint head_only, bint close, const char* date_line)
+cdef bytes grpc_reply(int status, bytes body, bint close, const char* date_line)

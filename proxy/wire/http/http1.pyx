@@ -1,0 +1,190 @@
+"""Writes the heads that go on: what a proxy takes out, puts in, and leaves alone.
+
+Fields are copied as they came, in as few pieces as possible. Taken out: everything hop-by-hop (RFC 9110, 7.6.1) and the
+framing, which is written anew; from requests Envoy's control fields and `x-forwarded-client-cert`, which only a proxy
+may set. Put in: what Istio's waypoint adds (x-forwarded-proto, x-request-id; server, date,
+x-envoy-upstream-service-time).
+"""
+
+from libc.stdio cimport snprintf
+from libc.string cimport memcpy
+
+from http.client import responses
+
+from proxy.wire.http.head cimport (
+    CHUNKED,
+    CONNECTION,
+    CONTENT_LENGTH,
+    HOST,
+    HTTP2_SETTINGS,
+    KEEP_ALIVE,
+    NOMINATED,
+    PROXY_CONNECTION,
+    SERVER,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    X_ENVOY,
+    X_ENVOY_UPSTREAM_SERVICE_TIME,
+    X_FORWARDED_CLIENT_CERT,
+    X_FORWARDED_PROTO,
+    X_REQUEST_ID,
+    Field,
+)
+
+cdef enum:
+    SWITCHING_PROTOCOLS = 101
+    NO_CONTENT = 204
+    UPGRADE_REQUIRED = 426
+
+
+cdef inline char* put(char* out, const char* text, Py_ssize_t length) noexcept:
+    memcpy(out, text, length)
+    return out + length
+
+
+cdef inline bint hop_by_hop(int kind) noexcept:
+    return kind in (CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, NOMINATED, HTTP2_SETTINGS)
+
+
+cdef inline bint drop_from_request(int kind, Head head, bint upgrade) noexcept:
+    if kind == 0:
+        return False
+    if kind == HOST:
+        return head.absolute_form
+    if kind == UPGRADE:
+        return not upgrade
+    if kind == X_REQUEST_ID:            # present but empty: ours takes its place
+        return head.request_id.length == 0
+    if kind == X_FORWARDED_PROTO:
+        return head.forwarded_proto.length == 0
+    return hop_by_hop(kind) or kind in (X_ENVOY, X_ENVOY_UPSTREAM_SERVICE_TIME, X_FORWARDED_CLIENT_CERT)
+
+
+cdef inline bint drop_from_response(int kind, int status) noexcept:
+    if kind == 0:
+        return False
+    if kind == UPGRADE:
+        return status != SWITCHING_PROTOCOLS and status != UPGRADE_REQUIRED
+    if kind == CONTENT_LENGTH:
+        return status < 200 or status == NO_CONTENT
+    return hop_by_hop(kind) or kind in (SERVER, X_ENVOY_UPSTREAM_SERVICE_TIME)
+
+
+cdef Py_ssize_t write_request(char* out, const char* source, Head head, bint upgrade, const char* request_id) noexcept:
+    """The request head for an endpoint. `request_id` is used if the client sent none."""
+    cdef char* start = out
+    cdef Field* field
+    cdef int index
+    cdef Py_ssize_t run = head.fields_at       # where the fields not yet copied begin
+    out = put(out, source + head.method_text.at, head.method_text.length)
+    out = put(out, b" ", 1)
+    out = put(out, source + head.path.at, head.path.length)
+    out = put(out, b" HTTP/1.1\r\n", 11)
+    if head.absolute_form:
+        out = put(out, b"host: ", 6)
+        out = put(out, source + head.authority.at, head.authority.length)
+        out = put(out, b"\r\n", 2)
+    for index in range(head.count):
+        field = head.fields + index
+        if drop_from_request(field.kind, head, upgrade):
+            out = put(out, source + run, field.name - run)
+            run = field.line_end
+    out = put(out, source + run, head.size - 2 - run)
+    if upgrade:
+        out = put(out, b"connection: upgrade\r\n", 21)
+    if head.te_trailers:
+        out = put(out, b"te: trailers\r\n", 14)
+    if head.framing == CHUNKED:
+        out = put(out, b"transfer-encoding: chunked\r\n", 28)
+    if head.forwarded_proto.length == 0:
+        out = put(out, b"x-forwarded-proto: http\r\n", 25)
+    if head.request_id.length == 0:
+        out = put(out, b"x-request-id: ", 14)
+        out = put(out, request_id, REQUEST_ID)
+        out = put(out, b"\r\n", 2)
+    return put(out, b"\r\n", 2) - start
+
+
+cdef char* write_status_and_fields(char* out, const char* source, Head head) noexcept:
+    cdef Field* field
+    cdef int index
+    cdef Py_ssize_t run = head.fields_at
+    out += snprintf(out, 16, b"HTTP/1.1 %03d ", head.status)
+    out = put(out, source + head.reason.at, head.reason.length)
+    out = put(out, b"\r\n", 2)
+    for index in range(head.count):
+        field = head.fields + index
+        if drop_from_response(field.kind, head.status):
+            out = put(out, source + run, field.name - run)
+            run = field.line_end
+    return put(out, source + run, head.size - 2 - run)
+
+
+cdef Py_ssize_t write_response(
+        char* out, const char* source, Head head, bint rechunk, bint close, int64_t service_ms,
+        const char* date_line) noexcept:
+    """The final response head for the client. `rechunk`: the body ends with the connection there, and with a chunk
+    here."""
+    cdef char* start = out
+    out = write_status_and_fields(out, source, head)
+    if head.framing == CHUNKED or rechunk:
+        out = put(out, b"transfer-encoding: chunked\r\n", 28)
+    if not head.has_date:
+        out = put(out, date_line, 37)
+    out += snprintf(out, 64, b"x-envoy-upstream-service-time: %lld\r\n", <long long>service_ms)
+    if head.status == SWITCHING_PROTOCOLS:
+        out = put(out, b"connection: upgrade\r\n", 21)
+    elif close:
+        out = put(out, b"connection: close\r\n", 19)
+    return put(out, b"server: waypointd\r\n\r\n", 21) - start
+
+
+cdef Py_ssize_t write_interim(char* out, const char* source, Head head) noexcept:
+    """A 1xx response head, passed on as it is but for hop-by-hop fields."""
+    cdef char* start = out
+    out = write_status_and_fields(out, source, head)
+    return put(out, b"\r\n", 2) - start
+
+
+cdef Py_ssize_t write_chunk_size(char* out, Py_ssize_t size, bint first) noexcept:
+    """The line before a chunk of `size` bytes (0: the end of the body), with the line feed that ends the chunk before
+    it."""
+    if size == 0:
+        return snprintf(out, 32, b"%s0\r\n\r\n", b"" if first else b"\r\n")
+    return snprintf(out, 32, b"%s%zx\r\n", b"" if first else b"\r\n", size)
+
+
+cdef bytes local_reply(int status, bytes body, bint head_only, bint close, const char* date_line):
+    """A whole response of our own, shaped like Envoy's local replies."""
+    lines = [b"HTTP/1.1 %d %s\r\n" % (status, responses.get(status, "").encode())]
+    lines.append(b"content-length: %d\r\n" % len(body))
+    if body:
+        lines.append(b"content-type: text/plain\r\n")
+    lines.append(date_line[:37])
+    if close:
+        lines.append(b"connection: close\r\n")
+    lines.append(b"server: waypointd\r\n\r\n")
+    if not head_only:
+        lines.append(body)
+    return b"".join(lines)
+
+
+cdef dict GRPC_STATUS_OF = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
+cdef enum:
+    GRPC_UNKNOWN = 2
+
+
+cdef bytes grpc_reply(int status, bytes body, bint close, const char* date_line):
+    """What `local_reply` would say, as gRPC says it: 200, and trailers alone (Envoy's httpToGrpcStatus)."""
+    lines = [b"HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\n"]
+    lines.append(b"grpc-status: %d\r\n" % GRPC_STATUS_OF.get(status, GRPC_UNKNOWN))
+    if body:
+        lines.append(b"grpc-message: %s\r\n" % b"".join(
+            b"%c" % octet if 0x20 <= octet < 0x7F and octet != 0x25 else b"%%%02X" % octet for octet in body))
+    lines.append(b"content-length: 0\r\n")
+    lines.append(date_line[:37])
+    if close:
+        lines.append(b"connection: close\r\n")
+    lines.append(b"server: waypointd\r\n\r\n")
+    return b"".join(lines)

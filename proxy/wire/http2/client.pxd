@@ -1,0 +1,17 @@
+# HTTP/2 connections to endpoints; theory in http2_client.pyx.
+from libc.stdint cimport int64_t
+
+from proxy.wire.http2.http_stream cimport HttpStream
+from proxy.wire.http2.session cimport Session
+from proxy.wire.stream cimport Deadlines, Stream
+
+cdef class Http2Client(Session):
+    cdef HttpClientStream new_stream(self)
+
+cdef class HttpClientStream(HttpStream):
+    cdef readonly int status    # of the head that comes, or came last
+    cdef int64_t written_before # the request
+    cdef bint body_put
+    cdef bint whole             # the answer was read to its end
+
+    cdef int put_away(self) except -1

@@ -1,0 +1,143 @@
+# distutils: libraries = nghttp2
+"""The client's side of HTTP/2: an HTTP/1.1 request put on a stream opens it, the answer is read as HTTP/1.1.
+
+`written` counts a request's head as soon as it is in the connection's output. It goes back to what it was if the peer
+did nothing with the request (RFC 9113 8.7: REFUSED_STREAM, or a GOAWAY that leaves the stream out) and none of its body
+was put: such a request may be sent again. A malformed answer is given to the parser of HTTP/1.1 as one.
+"""
+
+from libc.stdint cimport int32_t, uint32_t
+from libc.string cimport memcmp, memcpy
+
+from proxy.wire.http.head cimport M_HEAD, MAX_HEAD, Span
+from proxy.wire.http2.http_stream cimport IN_BYTES, IN_HEAD, IN_NOTHING, collect_fields, fields, scratch, set_field
+from proxy.wire.http2.nghttp2 cimport *
+from proxy.wire.stream cimport FAILED
+
+cdef enum:
+    NO_CONTENT = 204
+    NOT_MODIFIED = 304
+
+
+cdef class Http2Client(Session):
+    """A connection to an endpoint."""
+
+    def __init__(self, Stream transport, Deadlines patience, int64_t stall_ns):
+        self.transport = transport
+        self.patience = patience
+        self.stall_ns = stall_ns
+
+    cdef HttpClientStream new_stream(self):
+        """A stream for one request. It is open once the request's head was put; that fails if there is no room then."""
+        cdef HttpClientStream stream = HttpClientStream()
+        stream.session = self
+        stream.local = self.transport.local
+        stream.peer = self.transport.peer
+        return stream
+
+
+cdef class HttpClientStream(HttpStream):
+    """One request to an endpoint, and its answer."""
+
+    # -- the request --------------------------------------------------------------------------------------------------
+
+    cdef bint writable(self) noexcept:
+        if self.id == 0:
+            return not self.closed and (<Session>self.session).has_room()
+        return HttpStream.writable(self)
+
+    cdef bint alive(self) noexcept:
+        return self.writable() if self.id == 0 else HttpStream.alive(self)
+
+    cdef Py_ssize_t put_head(self, const char* text, Py_ssize_t length) except? -100:
+        cdef Py_ssize_t scanned = 0
+        cdef int size = scratch.scan(text, length, &scanned)
+        cdef size_t count
+        cdef int32_t id
+        cdef nghttp2_data_provider body = self.body()
+        if size <= 0 or scratch.parse_request(text, size) < 0:
+            return FAILED
+        self.head_due = False
+        self.method = scratch.method
+        self.outward.start(scratch.framing, scratch.content_length)
+        set_span(0, b":method", 7, text, scratch.method_text)
+        set_field(&fields[1], b":scheme", 7, b"http", 4)
+        set_span(2, b":authority", 10, text, scratch.authority)
+        set_span(3, b":path", 5, text, scratch.path)
+        count = collect_fields(text, 4)
+        if scratch.te_trailers:
+            set_field(&fields[count], b"te", 2, b"trailers", 8)
+            count += 1
+        id = nghttp2_submit_request(
+            self.session.h2, NULL, fields, count, NULL if self.outward.done else &body, <void*>self)
+        if id < 0:
+            return FAILED
+        (<Session>self.session).attach(self, id)
+        self.end_wanted = self.end_sent = self.outward.done
+        self.written_before = self.written
+        self.written += size
+        return size
+
+    cdef int put_body(self, const char* text, Py_ssize_t length) except? -100:
+        self.body_put = self.body_put or length > 0
+        return HttpStream.put_body(self, text, length)
+
+    # -- the answer ---------------------------------------------------------------------------------------------------
+
+    cdef int head_field(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1:
+        cdef char* at
+        if name[0] == c":":         # :status, three digits
+            at = self.text_room(15)
+            memcpy(at, b"HTTP/1.1 ", 9)
+            memcpy(at + 9, value, 3)
+            memcpy(at + 12, b" \r\n", 3)
+            self.status = (value[0] - c"0") * 100 + (value[1] - c"0") * 10 + (value[2] - c"0")
+            self.text_bytes = 15
+            return 0
+        return self.add_field(name, name_length, value, value_length)
+
+    cdef int on_head(self, int category, bint last) except -1:
+        cdef bint bodiless = self.method == M_HEAD or self.status == NO_CONTENT or self.status == NOT_MODIFIED
+        if self.inward != IN_HEAD or self.closed:
+            return 0
+        if self.status < 200:
+            self.add_text(b"\r\n", 2)
+            self.text_bytes = 0
+            if self.inbox.end - self.inbox.start > MAX_HEAD:
+                self.malformed = True   # too many of them
+        if self.malformed:
+            self.on_malformed()
+            return self.reset(NGHTTP2_PROTOCOL_ERROR)
+        if self.status < 200:
+            return 0
+        if last and not bodiless and not self.has_length:
+            self.add_text(b"content-length: 0\r\n", 19)
+        return self.end_head(last, bodiless)
+
+    cdef int on_malformed(self) except -1:
+        """Neither heads, chunks nor trailers go on like this. (A body of known length is cut, which shows too.)"""
+        if not self.closed and self.inward != IN_BYTES and self.inward != IN_NOTHING:
+            self.add_text(b"\n", 1)
+            self.inward = IN_NOTHING
+        return 0
+
+    cdef int on_close(self, uint32_t code) except -1:
+        HttpStream.on_close(self, code)
+        if self.refused and not self.body_put:
+            self.written = self.written_before
+        return 0
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    cdef int put_away(self) except -1:
+        """Closes a stream whose answer was read to its end. The END_STREAM may yet be on its way: a reset would look as
+        if the answer had not been wanted."""
+        self.whole = True
+        return self.close()
+
+    cdef int leave(self) except -1:
+        return 0 if self.end_sent and (self.eof or self.whole) else self.reset(NGHTTP2_CANCEL)
+
+
+cdef inline void set_span(int index, const char* name, size_t name_length, const char* text, Span span) noexcept:
+    set_field(&fields[index], name, name_length, text + span.at, span.length)

@@ -1,0 +1,47 @@
+# An HTTP/2 request stream that reads and writes as an HTTP/1.1 connection with one message; theory in http2.pyx.
+from proxy.wire.http.body cimport Body
+from proxy.wire.http.head cimport Head
+from proxy.wire.http2.nghttp2 cimport nghttp2_nv
+from proxy.wire.http2.stream cimport Http2Stream
+
+cdef enum Inward:               # what comes next from the peer
+    IN_HEAD, IN_BYTES, IN_CHUNKS, IN_TRAILERS, IN_NOTHING
+
+cdef class HttpStream(Http2Stream):
+    # from the peer
+    cdef int inward             # Inward
+    cdef int method             # head.Method of the request
+    cdef Py_ssize_t chunk       # how much data the last chunk has
+    cdef Py_ssize_t text_bytes  # of this head, or of the trailers, so far
+    cdef bint has_length        # the head has a content-length
+    cdef char[20] length        # ... of these digits
+    cdef int length_digits
+    cdef bint trailers_wanted   # trailers may come that somebody waits for
+    cdef bint malformed
+    # to the peer
+    cdef bint head_due
+    cdef Body outward
+    cdef char* tail             # the trailers, once they have come whole: field lines and an empty one
+    cdef Py_ssize_t tail_length
+
+    # a head of the peer's, in parts, for subclasses
+    cdef int head_field(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1
+    cdef char* text_room(self, Py_ssize_t length) except NULL
+    # a head for the peer, for subclasses
+    cdef Py_ssize_t put_head(self, const char* text, Py_ssize_t length) except? -100
+
+    cdef int add_text(self, const char* text, Py_ssize_t length) except -1
+    cdef int add_field(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1
+    cdef int add_line(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1
+    cdef int extend_chunk(self, const char* data, Py_ssize_t length) except -1
+    cdef int end_head(self, bint last, bint bodiless) except -1
+    cdef int put_body(self, const char* text, Py_ssize_t length) except? -100
+    cdef Py_ssize_t next_piece(
+        self, const char* text, Py_ssize_t length, const char** piece, Py_ssize_t* left) except? -100
+    cdef int keep_tail(self, const char* text, Py_ssize_t length) except -1
+    cdef int send(self) except? -100
+
+cdef nghttp2_nv* fields         # of the head that is being written
+cdef Head scratch               # that head, parsed; both are free again before anybody else runs
+cdef size_t collect_fields(const char* text, size_t count) noexcept
+cdef void set_field(nghttp2_nv* field, const char* name, size_t name_length, const char* value, size_t length) noexcept

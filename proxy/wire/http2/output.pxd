@@ -1,0 +1,34 @@
+# What an HTTP/2 connection sends; theory in output.pyx.
+from libc.stdint cimport uint32_t
+
+from proxy.wire.buffers cimport Buffer
+from proxy.wire.http2.nghttp2 cimport nghttp2_session
+from proxy.wire.stream cimport Consumer, Stream
+
+cdef enum:
+    FRAME = 65500                   # the largest DATA frame made, if the peer allows it
+    RECORD = 16384                  # what a record of TLS holds at most (RFC 8446 5.1)
+
+cdef class Output(Consumer):
+    cdef nghttp2_session* h2        # NULL once the connection has ended
+    cdef readonly Stream transport
+    cdef readonly bint server
+    cdef bint busy                  # inside nghttp2, which must not be entered again
+    cdef bint broken                # the transport takes nothing more
+    cdef object failure             # an exception out of a callback
+    cdef const char* fault          # why the connection was broken off, a few words for the log; NULL: it was not
+    cdef uint32_t fault_code
+    cdef Buffer out                 # what nghttp2 has made and the transport has not taken
+    cdef bint flush_due, sending
+
+    cdef int pull(self) except -1
+    cdef int make(self) except -1
+    cdef bint send(self) except -1
+    cdef Py_ssize_t send_with(self, const char* data, Py_ssize_t length) except -1
+    cdef bint going_on(self) noexcept
+    cdef int break_off(self) except -1
+
+    # what streams need of their connection besides
+    cdef int touch(self, Stream stream) except -1
+    cdef int credit(self, Stream stream, Py_ssize_t length) except -1
+    cdef int wake(self) except -1

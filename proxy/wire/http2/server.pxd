@@ -1,0 +1,31 @@
+# HTTP/2 connections of clients; theory in http2_server.pyx.
+from libc.stdint cimport int64_t, uint32_t
+
+from proxy.wire.http.head cimport Span
+from proxy.wire.http2.http_stream cimport HttpStream
+from proxy.wire.http2.session cimport Session
+from proxy.wire.stream cimport Deadlines, Stream
+
+cdef class StreamServer:
+    cdef Deadlines patience     # how long a client may be silent before it is pinged; None: no pings
+    cdef int64_t stall_ns       # how long one wait to write may take; 0: for ever
+    cdef int64_t idle_ns        # how long a client that answers pings may be without a request; 0: for ever
+    cdef set sessions           # where the connections there are, are kept
+
+    cdef int serve_stream(self, Stream stream) except -1
+    cdef bint leaving(self) noexcept
+
+cdef class Http2Server(Session):
+    cdef StreamServer handler
+
+cdef class HttpServerStream(HttpStream):
+    cdef Span method_text, path, authority  # where they lie in the buffer until the request line is written
+    cdef bint begun                         # it is
+    cdef Py_ssize_t cookie, cookie_end      # the line of all cookies, as offsets from the head's beginning; 0: none
+
+    cdef int begin_text(self) except -1
+    cdef bint line_fits(self) noexcept
+    cdef int add_cookie(self, const char* value, size_t length) except -1
+    cdef int move_cookie(self) except -1
+
+cdef int serve_http2(Stream transport, StreamServer handler) except -1

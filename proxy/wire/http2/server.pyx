@@ -1,0 +1,288 @@
+# distutils: libraries = nghttp2
+"""The server's side of HTTP/2: requests of clients, each read as HTTP/1.1 and served in a greenlet of its own.
+
+The request's head is written into the stream's own buffer, where the relay finds it; :authority is its Host (RFC 9113
+8.3.1), cookie crumbs are one field again (8.2.3). A stream is reset when it is closed: INTERNAL_ERROR if the answer is
+not whole, NO_ERROR if it is and the request is not (8.1).
+"""
+
+import sys
+
+from greenlet import greenlet as Greenlet
+
+from libc.string cimport memcmp, memcpy, memmove
+
+from proxy.wire.greenlets cimport PyGreenlet_Import, PyGreenlet_Switch, greenlet
+from proxy.wire.http.head cimport M_CONNECT, M_OPTIONS
+from proxy.wire.http2.http_stream cimport IN_HEAD, collect_fields, fields, scratch, set_field
+from proxy.wire.http.names cimport is_token, method_of, span_of
+from proxy.wire.http2.nghttp2 cimport *
+from proxy.wire.http.octets cimport TARGET, is_a
+from proxy.wire.http2.stream cimport Http2Stream
+from proxy.wire.http2.session cimport CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW
+from proxy.wire.stream cimport CANCELLED, FAILED, PEER_RESET, get_hub, run_soon, wake_soon
+
+PyGreenlet_Import()
+
+cdef enum:
+    SPARE_RUNNERS = 256
+
+cdef list spare_runners = []
+
+
+cdef class StreamServer:
+    """Who serves the request streams of connections."""
+
+    def __cinit__(self):
+        self.sessions = set()
+
+    cdef int serve_stream(self, Stream stream) except -1:
+        """Serves the one request on the stream, which is closed afterwards. Runs in a greenlet of its own."""
+        raise NotImplementedError
+
+    cdef bint leaving(self) noexcept:
+        """Whether new connections are asked at once to go elsewhere."""
+        return False
+
+
+cdef class Runner:
+    """A greenlet that serves streams, one after the other: to make one costs more than to serve."""
+
+    cdef greenlet body
+    cdef HttpServerStream stream
+
+    def run(self):
+        cdef greenlet hub = get_hub()
+        while True:
+            serve_one(self.stream)
+            self.stream = None
+            if len(spare_runners) >= SPARE_RUNNERS:
+                return
+            spare_runners.append(self)
+            PyGreenlet_Switch(hub, NULL, NULL)
+
+
+cdef int serve_soon(HttpServerStream stream) except -1:
+    cdef Runner runner
+    if spare_runners:
+        runner = spare_runners.pop()
+    else:
+        runner = Runner()
+        runner.body = Greenlet(runner.run, get_hub())
+    runner.stream = stream
+    return wake_soon(runner.body)
+
+
+cdef int serve_one(HttpServerStream stream) except -1:
+    cdef Http2Server session = stream.session
+    if stream.inbox.end != stream.inbox.start:
+        stream.take_inbox()         # a body that came with its head can go on with it
+    try:
+        if not stream.lost:         # not reset before anybody looked at it
+            session.handler.serve_stream(stream)
+    except BaseException:
+        get_hub().handle_error(stream, *sys.exc_info())     # without a context the hub would end the process
+    finally:
+        stream.close()
+        session.let_off()
+    return 0
+
+
+cdef class Http2Server(Session):
+    """A client's connection. At most MAX_STREAMS of its requests are served at once, also when it resets them: its
+    further streams are refused."""
+
+    def __init__(self, Stream transport, StreamServer handler):
+        self.transport = transport
+        self.handler = handler
+        self.patience = handler.patience
+        self.stall_ns = handler.stall_ns
+        self.idle_ns = handler.idle_ns
+        self.server = True
+
+    cdef Http2Stream make_stream(self):
+        return HttpServerStream() if self.running < MAX_STREAMS else None
+
+    cdef int serve(self, Http2Stream stream) except -1:
+        if (<HttpServerStream>stream).malformed:
+            return 0
+        self.take_on()
+        return serve_soon(stream)
+
+
+cdef class HttpServerStream(HttpStream):
+    """One request of a client, and its answer."""
+
+    # -- the request --------------------------------------------------------------------------------------------------
+
+    cdef char* text_room(self, Py_ssize_t length) except NULL:
+        """The head goes straight into the buffer: nobody reads yet."""
+        if self.begun and self.inward != IN_HEAD:
+            return self.place(length, 0)
+        self.make_room(length)
+        self.end += length
+        return self.buffer + self.end - length
+
+    cdef int head_field(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1:
+        cdef Span span
+        if name[0] == c":":         # these come first; nghttp2 sees to it
+            memcpy(self.text_room(value_length), value, value_length)
+            span = span_of(self.end - value_length, value_length)
+            if name_length == 10:
+                self.authority = span
+            elif name_length == 5:
+                self.path = span
+            elif name[1] == c"m":
+                self.method_text = span
+            return 0
+        if not self.begun:
+            self.begin_text()
+        if name_length == 4 and memcmp(name, b"host", 4) == 0 and self.authority.length:
+            return 0
+        if name_length == 6 and memcmp(name, b"cookie", 6) == 0:
+            return self.add_cookie(value, value_length)
+        return self.add_field(name, name_length, value, value_length)
+
+    cdef int begin_text(self) except -1:
+        """The request line, and Host, behind the pieces they are made of."""
+        cdef Span target
+        cdef Py_ssize_t length
+        cdef char* at
+        self.begun = True
+        self.method = method_of(self.buffer + self.method_text.at, self.method_text.length)
+        target = self.authority if self.method == M_CONNECT else self.path
+        length = self.method_text.length + target.length + 12
+        if self.authority.length:
+            length += self.authority.length + 8
+        at = self.text_room(length)
+        memcpy(at, self.buffer + self.method_text.at, self.method_text.length)
+        at += self.method_text.length
+        at[0] = c" "
+        memcpy(at + 1, self.buffer + target.at, target.length)
+        at += 1 + target.length
+        memcpy(at, b" HTTP/1.1\r\n", 11)
+        at += 11
+        if self.authority.length:
+            memcpy(at, b"host: ", 6)
+            memcpy(at + 6, self.buffer + self.authority.at, self.authority.length)
+            memcpy(at + 6 + self.authority.length, b"\r\n", 2)
+        self.malformed = not self.line_fits()
+        self.start = self.end - length
+        self.text_bytes = length
+        return 0
+
+    cdef bint line_fits(self) noexcept:
+        """Whether the pieces make one request line: its target a path (8.3.1), or `*` of OPTIONS."""
+        cdef const char* path = self.buffer + self.path.at
+        cdef const char* authority = self.buffer + self.authority.at
+        cdef uint32_t index
+        if not is_token(self.buffer + self.method_text.at, self.method_text.length):
+            return False
+        for index in range(self.authority.length):
+            if not is_a(authority[index], TARGET):
+                return False
+        if self.method == M_CONNECT:
+            return self.path.length == 0 and self.authority.length > 0
+        for index in range(self.path.length):
+            if not is_a(path[index], TARGET):
+                return False
+        return self.path.length > 0 and (
+            path[0] == c"/" or self.path.length == 1 and path[0] == c"*" and self.method == M_OPTIONS)
+
+    cdef int add_cookie(self, const char* value, size_t length) except -1:
+        """The crumbs are joined, wherever they came."""
+        cdef char* at
+        if self.cookie == 0:
+            self.cookie = self.end - self.start
+            self.add_line(b"cookie", 6, value, length)
+            self.cookie_end = self.end - self.start
+            return 0
+        if self.cookie_end != self.end - self.start:
+            self.move_cookie()
+        self.end -= 2
+        self.text_bytes -= 2
+        self.add_line(b"", 0, value, length)
+        at = self.buffer + self.end - length - 4
+        memcpy(at, b"; ", 2)
+        self.cookie_end = self.end - self.start
+        return 0
+
+    cdef int move_cookie(self) except -1:
+        """Makes the cookies' line the last one."""
+        cdef Py_ssize_t length = self.cookie_end - self.cookie
+        cdef Py_ssize_t behind = self.end - self.start - self.cookie_end
+        cdef char* room = self.text_room(length)
+        cdef char* line = self.buffer + self.start + self.cookie
+        memcpy(room, line, length)
+        memmove(line, line + length, behind + length)
+        self.end -= length
+        self.cookie += behind
+        self.cookie_end += behind
+        return 0
+
+    cdef int on_head(self, int category, bint last) except -1:
+        if self.inward != IN_HEAD:
+            return 0
+        if not self.begun:
+            self.begin_text()
+        if self.malformed:
+            return self.reset(NGHTTP2_PROTOCOL_ERROR)
+        return self.end_head(last, self.method == M_CONNECT)
+
+    cdef Py_ssize_t fill(self) except? -100:
+        if self.end_sent:           # answered: what else comes is of no use to anybody
+            return CANCELLED
+        return HttpStream.fill(self)
+
+    cdef int tell(self) except -1:
+        """A whole message does not mean that the client has left; a reset does."""
+        if self.reader is not None:
+            return self.end_read(1)
+        if self.listener is not None and self.lost and not self.closed:
+            return self.listener.idle_event(self, PEER_RESET)
+        return 0
+
+    cdef int watch(self) except -1:
+        if self.lost:
+            run_soon(self._tell)
+        return 0
+
+    # -- the answer ---------------------------------------------------------------------------------------------------
+
+    cdef Py_ssize_t put_head(self, const char* text, Py_ssize_t length) except? -100:
+        cdef Py_ssize_t scanned = 0
+        cdef int size = scratch.scan(text, length, &scanned)
+        cdef size_t count
+        cdef nghttp2_data_provider body = self.body()
+        if size <= 0 or scratch.parse_response(text, size, self.method) < 0:
+            return FAILED
+        set_field(&fields[0], b":status", 7, text + 9, 3)
+        count = collect_fields(text, 1)
+        if scratch.status < 200:
+            nghttp2_submit_headers(self.session.h2, NGHTTP2_FLAG_NONE, self.id, NULL, fields, count, NULL)
+            return size
+        self.head_due = False
+        self.outward.start(scratch.framing, scratch.content_length)
+        if self.outward.done:
+            self.end_wanted = self.end_sent = True
+        nghttp2_submit_response(self.session.h2, self.id, fields, count, NULL if self.outward.done else &body)
+        return size
+
+    cdef int leave(self) except -1:
+        if not self.end_sent:
+            return self.reset(NGHTTP2_INTERNAL_ERROR)
+        return 0 if self.eof else self.reset(NGHTTP2_NO_ERROR)
+
+
+cdef int serve_http2(Stream transport, StreamServer handler) except -1:
+    """Serves a client's connection to its end, from the preface on, which the transport's buffer may hold."""
+    cdef Http2Server session = Http2Server(transport, handler)
+    handler.sessions.add(session)
+    try:
+        session.open(STREAM_WINDOW, CONNECTION_WINDOW)
+        if handler.leaving():
+            session.shutdown()
+        session.run()
+    finally:
+        handler.sessions.discard(session)
+    return 0

@@ -1,0 +1,120 @@
+"""TLS as the mesh speaks it: contexts out of PEM bytes, who a peer is, and why one is refused.
+
+TLS 1.3 with ALPN `h2` and a client certificate, no tickets, no SNI, no name checks: as ztunnel and Istio's Envoy do on
+port 15008 (tls_context.pyx). The identity is the one SPIFFE URI of the peer's certificate, `spiffe://TD/ns/NS/sa/SA`
+(five segments, the SPIFFE X.509-SVID rule of exactly one URI). Knows bytes only: reads no files, opens no sockets, logs
+nothing.
+"""
+
+import re
+import ssl
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from proxy.wire.tls.context import TlsContext
+
+ALPN = "h2"
+
+_SPIFFE = re.compile(r"spiffe://([A-Za-z0-9._-]+)/ns/([A-Za-z0-9._-]+)/sa/([A-Za-z0-9._-]+)")
+
+
+class MeshTls:
+    """Both roles of one certificate. `tls` is the body's map: chain, key and roots as PEM bytes, trust_domains."""
+
+    def __init__(self, tls: Mapping[str, Any]) -> None:
+        """Raises ssl.SSLError when OpenSSL cannot use them, ValueError when the certificate has no SPIFFE identity."""
+        self.trust_domains: tuple[str, ...] = tuple(tls["trust_domains"])
+        self.server = TlsContext(True, tls["chain"], tls["key"], tls["roots"])
+        self.client = TlsContext(False, tls["chain"], tls["key"], tls["roots"])
+        self.identity = identity_in(self.server.uris()) or ""
+        if not self.identity:
+            raise ValueError(NO_IDENTITY)
+
+    def refusal(self, identity: str | None) -> str:
+        """Why a peer of this identity may not talk to us; "" if it may."""
+        if not identity:
+            return NO_IDENTITY
+        domain = trust_domain_of(identity)
+        if domain in self.trust_domains:
+            return ""
+        return f"trust domain {domain} is not one of {', '.join(self.trust_domains)}"
+
+    def refusal_of_endpoint(self, identity: str | None, expected: str) -> str:
+        """As `refusal`, for an endpoint that has to be `ns/<ns>/sa/<sa>` in any of our trust domains; "" is any."""
+        reason = self.refusal(identity)
+        if reason or not expected or not identity:
+            return reason
+        found = identity.partition("://")[2].partition("/")[2]
+        return "" if found == expected else f"it is {found}, not {expected}"
+
+
+NO_IDENTITY = "certificate has no SPIFFE URI"
+
+
+def trust_domain_of(identity: str) -> str:
+    """The trust domain of a SPIFFE URI; "" if it is none."""
+    found = _SPIFFE.fullmatch(identity)
+    return found[1] if found else ""
+
+
+def identity_in(uris: Sequence[str]) -> str | None:
+    """The SPIFFE URI of a certificate whose names have these URIs. Two are none: which would it be?"""
+    return uris[0] if len(uris) == 1 and _SPIFFE.fullmatch(uris[0]) else None
+
+
+def refusal_of_protocol(chosen: str | None) -> str:
+    """Why a finished handshake with this `selected_alpn_protocol()` is of no use; "" if it is.
+
+    OpenSSL goes on without a protocol when there is none in common.
+    """
+    return "" if chosen == ALPN else f"ALPN {chosen} is not {ALPN}" if chosen else f"no ALPN: it does not offer {ALPN}"
+
+
+def reason_of(fault: OSError) -> str:
+    """Why a handshake (or, for a TLS 1.3 client, the first read) failed, for a log line or an answer."""
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        return f"certificate refused: {_lower(fault.verify_message)}"
+    if isinstance(fault, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return "it closed the connection"
+    if isinstance(fault, TimeoutError):
+        return "timed out"
+    if not isinstance(fault, ssl.SSLError):
+        return _lower(fault.strerror or str(fault))
+    name = fault.reason or ""
+    if name in _REASONS:
+        return _REASONS[name]
+    _, is_alert, alert = name.partition("_ALERT_")
+    if is_alert:
+        return f"it refused ours: {_ALERTS.get(alert) or alert.replace('_', ' ').lower()}"
+    return name.replace("_", " ").lower() or _lower(str(fault))
+
+
+_REASONS = {
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "it sent no certificate",
+    "UNSUPPORTED_PROTOCOL": "it does not speak TLS 1.3",
+    "NO_PROTOCOLS_AVAILABLE": "it does not speak TLS 1.3",
+    "WRONG_SSL_VERSION": "it does not speak TLS 1.3",
+    "WRONG_VERSION_NUMBER": "what it sends is not TLS",
+    "PACKET_LENGTH_TOO_LONG": "what it sends is not TLS",
+    "RECORD_LAYER_FAILURE": "what it sends is not TLS",
+    "HTTP_REQUEST": "it sends plain HTTP, not TLS",
+    "HTTPS_PROXY_REQUEST": "it sends plain HTTP, not TLS",
+    "NO_SHARED_CIPHER": "no cipher suite in common",
+    "NO_SUITABLE_SIGNATURE_ALGORITHM": "no signature algorithm in common",
+    "NO_SUITABLE_KEY_SHARE": "no key exchange group in common",
+}
+_ALERTS = {  # RFC 8446, 6.2: what the other side says of us
+    "UNKNOWN_CA": "unknown CA (it does not trust the root of our certificate)",
+    "CERTIFICATE_EXPIRED": "certificate expired (or not yet valid on its clock)",
+    "BAD_CERTIFICATE": "bad certificate",
+    "CERTIFICATE_UNKNOWN": "certificate not accepted",
+    "CERTIFICATE_REQUIRED": "a certificate is required and we sent none",
+    "PROTOCOL_VERSION": "TLS 1.3 not supported",
+    "HANDSHAKE_FAILURE": "nothing in common (versions, ciphers)",
+    "NO_APPLICATION_PROTOCOL": "ALPN h2 not supported",
+    "UNRECOGNIZED_NAME": "unrecognized name (it wants SNI)",
+}
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:] if not text[:2].isupper() else text

@@ -1,0 +1,22 @@
+# TLS over TCP sockets as streams; theory in tls.pyx.
+from proxy.wire.tls.openssl cimport SSL
+from proxy.wire.tcp cimport Address, TcpStream
+from proxy.wire.tls.context cimport TlsContext
+
+cdef class TlsStream(TcpStream):
+    cdef SSL* tls
+    cdef readonly str reason            # why the peer is refused, "" if it is not
+    cdef bint ended                     # the transport has no more to give
+    cdef bint more_follows              # this write is not the last of its turn
+
+    cdef int wrap(self, TlsContext context) except -1
+    cdef int shake_hands(self, double seconds) except? -100
+    cdef int advance(self, double seconds) except? -100
+    cdef bint receive(self) noexcept
+    cdef Py_ssize_t decrypt(self) except? -100
+    cdef Py_ssize_t encrypt(self, const char* data, Py_ssize_t length, bint more_follows) noexcept
+    cdef int read_ended(self, int kind) except -1
+
+cdef TlsStream accept_tls(int fd, object mesh, double seconds, double stall_seconds)
+cdef TlsStream connect_tls(
+    Address address, object mesh, str expected, double seconds, double stall_seconds, int* error, list reason)

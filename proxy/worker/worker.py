@@ -1,0 +1,251 @@
+"""A worker process: listeners, the data path, and this worker's part of the fleet's state.
+
+Started by the arbiter (`python -m proxy.worker`), fed with snapshots by the controller, told by signals to drain (TERM)
+and to reopen its log (HUP). It needs neither of them to go on serving what it has.
+"""
+
+import argparse
+import gc
+import logging
+import os
+import signal
+import sys
+from typing import Any
+
+import gevent
+import msgpack
+from gevent.event import Event
+
+from proxy import log as process_log
+from proxy.fleet.door import Fleet
+from proxy.ipc.channel import Channel, Message, read_body
+from proxy.observe import outlier_log
+from proxy.observe.access_log import AccessLog
+from proxy.relay.context import Context
+from proxy.relay.hbone import HboneListener
+from proxy.relay.relay import Listener, Relay
+from proxy.relay.routes import Routes
+from proxy.scoreboard.scoreboard import Scoreboard
+from proxy.scoreboard.workers import DRAINING, READY, STARTING
+from proxy.settings.settings import Settings
+from proxy.wire.buffers import keep_freed
+from proxy.wire.tls.mesh import MeshTls
+from proxy.worker.handed import Handed
+
+log = logging.getLogger("worker")
+
+# Listeners open when the fleet's ejections are known, and without them after this time.
+RECONCILE_SECONDS = 0.25
+# How often time limits are looked at.
+TICK_SECONDS = 0.25
+# A draining worker still serves for so long what it accepted last: the first request may be on its way.
+FIRST_REQUEST_SECONDS = 0.25
+# How long to wait for descriptors when a snapshot was lost for want of them.
+LOST_SECONDS = 1.0
+# A pooled connection that is not used for so long is closed (Envoy's idle_timeout).
+ENDPOINT_IDLE_SECONDS = 3600.0
+
+
+class Worker:
+    """One worker. Everything here happens between events; only greenlets of connections wait."""
+
+    def __init__(self, board: Scoreboard, slot: int, channel: Channel, handed: Handed, message: Message) -> None:
+        settings = Settings.from_message(message["settings"])
+        self._board = board
+        self._slot = slot
+        self._channel = channel
+        self._handed = handed
+        self._access_log = AccessLog(settings.access_log, settings.access_log_format)
+        line = outlier_log.json_line if settings.access_log_format == "json" else outlier_log.text_line
+        self._fleet = Fleet(
+            board,
+            slot,
+            message["replica"],
+            settings.access(message["redis"]),
+            settings.redis_prefix,
+            lambda event: self._access_log.line(line(event, outlier_log.stamp())),
+        )
+        limits = {
+            "idle": settings.idle_timeout,
+            "head": settings.request_headers_timeout,
+            "stall": settings.stream_idle_timeout,
+            "endpoint_idle": ENDPOINT_IDLE_SECONDS,
+            "detection": settings.protocol_detection_timeout,
+        }
+        self._context = Context(board, slot, self._access_log, self._fleet, limits)
+        self._context.tunnels = settings.tls_dir is not None
+        self._relay = Relay(self._context)
+        self._listeners: dict[str, Listener] = {}
+        self._sockets: dict[str, int] = {}
+        self._tls: dict[str, Any] | None = None
+        self._draining = Event()
+
+    def run(self) -> None:
+        """Serves until drained."""
+        gevent.signal_handler(signal.SIGTERM, self._draining.set)
+        gevent.signal_handler(signal.SIGHUP, self._reopen)
+        ticker = gevent.get_hub().loop.timer(TICK_SECONDS, TICK_SECONDS)
+        ticker.start(self._context.tick)  # in the hub: it resumes greenlets, and must not be left behind by them
+        gevent.spawn(self._hear)
+        self._draining.wait()
+        self._drain()
+
+    def _reopen(self) -> None:
+        try:
+            self._access_log.reopen()
+        except OSError as error:
+            log.error("access log: %s; the old file stays open", error)
+
+    # -- snapshots ----------------------------------------------------------------------------------------------------
+
+    def _hear(self) -> None:
+        """Takes snapshots from the controller for as long as there is an arbiter."""
+        while True:
+            try:
+                received = self._channel.receive()
+            except (OSError, ValueError) as error:  # out of descriptors: what is not acknowledged is sent again
+                log.error("a snapshot was lost: %s", error)
+                gevent.sleep(LOST_SECONDS)
+                continue
+            if received is None:
+                return
+            message, fds = received
+            try:
+                self._take_snapshot(message, fds)
+            except Exception:  # it is not acknowledged, so readiness tells; serving what was there goes on
+                log.exception("snapshot %s cannot be applied", message.get("number"))
+
+    def _take_snapshot(self, message: Message, fds: list[int]) -> None:
+        body_fd, *sockets = fds
+        for address, fd in zip(message["sockets"], sockets, strict=True):
+            self._replace_socket(address, fd)
+        try:
+            body: dict[str, Any] = msgpack.unpackb(read_body(body_fd))
+        finally:
+            os.close(body_fd)
+        self._take_certificates(body["tls"])
+        self._relay.apply(body["full"], body["clusters"], body["removed"])
+        self._fleet.apply(body["full"], body["clusters"], body["removed"])
+        self._prepare_listeners(body["listeners"])
+        first = self._board.workers.row(self._slot).state == STARTING
+        if first:
+            self._fleet.start()
+            self._await_reconcile()
+        if not self._draining.is_set():
+            for listener in self._listeners.values():
+                listener.start()
+            if first:
+                self._board.workers.set_state(self._slot, READY)
+                self._handed.start(self._take)
+        self._board.workers.set_snapshot(self._slot, message["number"])
+
+    def _take_certificates(self, tls: dict[str, Any] | None) -> None:
+        """New connections use them from now on; those there are keep what they began with."""
+        if tls != self._tls:
+            self._context.mesh = MeshTls(tls) if tls else None
+            self._tls = tls
+
+    def _await_reconcile(self) -> None:
+        with gevent.Timeout(RECONCILE_SECONDS, False):
+            while not self._board.reconciled:
+                gevent.sleep(0.005)
+
+    def _replace_socket(self, address: str, fd: int) -> None:
+        if self._draining.is_set():
+            os.close(fd)
+            return
+        if address in self._sockets:
+            self._close_listener(address)
+        self._sockets[address] = fd
+
+    def _prepare_listeners(self, wanted: list[dict[str, Any]]) -> None:
+        """Listeners as the snapshot has them; new ones do not accept yet."""
+        known = self._listeners.keys() | self._sockets.keys()
+        for address in known - {entry["address"] for entry in wanted}:
+            if address in self._listeners:
+                self._listeners[address].routes = Routes()  # what is open on it is told 404 from now on
+            self._close_listener(address)
+        for entry in wanted:
+            address = entry["address"]
+            listener = self._listeners.get(address)
+            if listener is None:
+                fd = self._sockets.get(address)
+                if fd is None:
+                    continue  # not bound: the controller says why
+                kind = HboneListener if entry["protocol"] == "HBONE" else Listener
+                listener = kind(self._relay, entry["name"], address, fd, self._handed.give)
+                self._listeners[address] = listener
+            listener.routes = self._relay.routes(entry["routes"], entry["clusters"])
+
+    def _close_listener(self, address: str) -> None:
+        listener = self._listeners.pop(address, None)
+        if listener is not None:
+            listener.stop()
+        self._close_socket(address)
+
+    def _close_socket(self, address: str) -> None:
+        fd = self._sockets.pop(address, None)
+        if fd is not None:
+            os.close(fd)
+
+    # -- connections from other workers -------------------------------------------------------------------------------
+
+    def _take(self, address: str, fd: int) -> None:
+        listener = self._listeners.get(address)
+        if listener is None:
+            os.close(fd)
+            self._board.workers.add_connections(self._slot, -1)
+        else:
+            listener.take(fd)
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        """No new connections; the ones there are finish what they are doing."""
+        self._board.workers.set_state(self._slot, DRAINING)
+        for address, listener in self._listeners.items():
+            listener.stop()  # but not forgotten: what was handed to us before we said DRAINING is still served
+            self._close_socket(address)
+        if self._listeners:  # without a snapshot there is no way to serve them: the arbiter passes them on
+            self._handed.take_waiting(self._take)
+        self._fleet.stop_leading()
+        self._context.shutdown_sessions()
+        self._await_connections(FIRST_REQUEST_SECONDS)
+        self._context.draining = True
+        while self._board.workers.row(self._slot).connections > 0:
+            self._context.refuse_streams()  # those too that were still shaking hands a moment ago
+            gevent.get_hub().loop.run_callback(self._context.idle.end_all)
+            gevent.sleep(0.02)
+        self._access_log.flush()
+
+    def _await_connections(self, seconds: float) -> None:
+        with gevent.Timeout(seconds, False):
+            while self._board.workers.row(self._slot).connections > 0:
+                gevent.sleep(0.02)
+
+
+def main() -> None:
+    """Entry point of the process."""
+    options = _arguments()
+    board = Scoreboard.attach(options.scoreboard)
+    channel = Channel.adopt(options.channel)
+    received = channel.receive()
+    if received is None:
+        sys.exit("worker: the arbiter is gone")
+    process_log.set_up(received[0]["settings"]["log_level"], f"worker {options.slot}")
+    pairs = (pair.split(":") for pair in options.handover_out.split(",") if pair)
+    outgoing = {int(other): int(fd) for other, fd in pairs}
+    handed = Handed(board, options.slot, options.handover_in, outgoing)
+    worker = Worker(board, options.slot, channel, handed, received[0])
+    keep_freed()
+    gc.collect()
+    gc.freeze()
+    worker.run()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="proxy.worker")
+    for name in ("slot", "channel", "scoreboard", "handover-in"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--handover-out", default="")
+    return parser.parse_args()

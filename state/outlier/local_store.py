@@ -1,0 +1,211 @@
+"""The store of one replica: the rules of `decide` over a table that the replica's workers share.
+
+No input or output of its own; the table (the scoreboard, or a dictionary) brings the lock and the memory, the caller
+the clock. It decides as one Envoy does, whose threads share their counters, whenever there is no Redis to decide for
+the fleet.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from threading import Lock
+from typing import Protocol
+
+from state.outlier.decide import Record, accept, decide, giving_way, identify, judge_probe, lift, settle
+from state.outlier.store import (
+    CONSECUTIVE_5XX,
+    EJECTED,
+    NO_PROBE,
+    OVERFLOW,
+    Batch,
+    Claim,
+    ClusterView,
+    Ejection,
+    Glance,
+    Policy,
+    Verdict,
+)
+
+EPOCH = "local"
+
+
+class Table(Protocol):
+    """Memory for the records of a replica."""
+
+    def locked(self, cluster: str) -> AbstractContextManager[None]:
+        """Hold the cluster's lock; the methods below are called while it is held."""
+
+    def load(self, cluster: str, endpoint: str) -> Record:
+        """The record of an endpoint, an empty one when there is none."""
+
+    def save(self, cluster: str, endpoint: str, record: Record) -> None:
+        """Keep a record; an empty one may be dropped."""
+
+    def active(self, cluster: str, now_ms: int) -> int:
+        """How many endpoints of the cluster are ejected at `now_ms`."""
+
+    def all(self, cluster: str) -> Mapping[str, Record]:
+        """The records of the cluster by endpoint."""
+
+
+class MemoryTable:
+    """Records in a dictionary, for one process."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._records: dict[str, dict[str, Record]] = {}
+
+    @contextmanager
+    def locked(self, cluster: str) -> Iterator[None]:
+        """One lock for all clusters: nothing waits while it is held."""
+        with self._lock:
+            yield
+
+    def load(self, cluster: str, endpoint: str) -> Record:
+        """See Table."""
+        return self._records.get(cluster, {}).get(endpoint, Record())
+
+    def save(self, cluster: str, endpoint: str, record: Record) -> None:
+        """See Table."""
+        self._records.setdefault(cluster, {})[endpoint] = record
+
+    def active(self, cluster: str, now_ms: int) -> int:
+        """See Table."""
+        return sum(record.ejected_until_ms > now_ms for record in self._records.get(cluster, {}).values())
+
+    def all(self, cluster: str) -> Mapping[str, Record]:
+        """See Table."""
+        return dict(self._records.get(cluster, {}))
+
+
+class LocalStore:
+    """A `Store` that knows this replica only; it never raises StoreUnavailable and its version is always 0."""
+
+    def __init__(self, table: Table, clock_ms: Callable[[], int]) -> None:
+        self._table = table
+        self._clock_ms = clock_ms
+
+    def report(self, batch: Batch, policy: Policy) -> Verdict:
+        """Count a batch and decide."""
+        now_ms = self._clock_ms()
+        with self._table.locked(batch.cluster):
+            record = self._current(batch.cluster, batch.endpoint, batch.workload, now_ms)
+            active = self._table.active(batch.cluster, now_ms)
+            record, answer = decide(record, batch.run, batch.generation, policy, active, now_ms, batch.by)
+            self._table.save(batch.cluster, batch.endpoint, record)
+        return replace(answer, by=batch.by) if answer.outcome == EJECTED else answer
+
+    def _current(self, cluster: str, endpoint: str, workload: str, now_ms: int) -> Record:
+        """The record of `workload` now; saved when its owner changed, so that the cap no longer counts the former
+        one."""
+        found = self._table.load(cluster, endpoint)
+        record = settle(identify(found, workload), now_ms)
+        if record != found:
+            self._table.save(cluster, endpoint, record)
+        return record
+
+    def glance(self, cluster: str, endpoints: Sequence[str]) -> Glance:
+        """Who of `endpoints` is ejected."""
+        ejections = self.sync(cluster, endpoints).ejections
+        return Glance(0, EPOCH, frozenset(ejection.endpoint for ejection in ejections))
+
+    def sync(
+        self, cluster: str, endpoints: Sequence[str], version: int = 0, epoch: str = "", rule: str = ""
+    ) -> ClusterView:
+        """The state of `endpoints`. It loses nothing, so what the caller knew does not matter."""
+        now_ms = self._clock_ms()
+        with self._table.locked(cluster):
+            records = {endpoint: settle(self._table.load(cluster, endpoint), now_ms) for endpoint in endpoints}
+        return ClusterView(
+            version=0,
+            epoch=EPOCH,
+            ejections=tuple(_ejection(name, r, now_ms) for name, r in records.items() if r.ejected_until_ms),
+            dirty={name: r.failures for name, r in records.items() if r.failures},
+            generations={name: r.generation for name, r in records.items() if r.generation},
+        )
+
+    def offer(
+        self,
+        cluster: str,
+        endpoint: str,
+        workload: str,
+        left_ms: int,
+        ejection_ms: int,
+        generation: int,
+        failures: int,
+        ejections: int,
+        backoff: int,
+        probe_in_ms: int,
+        policy: Policy,
+        by: str,
+    ) -> Verdict:
+        """Take over an ejection decided elsewhere, under the cap; see Store."""
+        now_ms = self._clock_ms()
+        until_ms = now_ms + left_ms
+        offered = Record(
+            generation=generation,
+            ejections=ejections,
+            backoff=backoff,
+            ejected_until_ms=until_ms,
+            ejection_ms=ejection_ms,
+            unejected_at_ms=until_ms,
+            workload=workload,
+            run=failures,
+            probe_at_ms=0 if probe_in_ms == NO_PROBE else now_ms + probe_in_ms,
+        )
+        with self._table.locked(cluster):
+            record = self._current(cluster, endpoint, workload, now_ms)
+            active = self._table.active(cluster, now_ms)
+            record, answer = accept(record, offered, policy, active, now_ms)
+            if answer.outcome == OVERFLOW:
+                others = self._table.all(cluster)
+                leaving = giving_way(offered, others, policy, active, now_ms)
+                for name in leaving:
+                    self._table.save(cluster, name, lift(others[name], now_ms))
+                record, answer = accept(record, offered, policy, active - len(leaving), now_ms)
+            self._table.save(cluster, endpoint, record)
+        return replace(answer, by=by) if answer.outcome == EJECTED else answer
+
+    def claim_probe(self, cluster: str, endpoint: str, by: str, lease_ms: int) -> Claim:
+        """There is nobody else to ask; see Store."""
+        now_ms = self._clock_ms()
+        with self._table.locked(cluster):
+            record = settle(self._table.load(cluster, endpoint), now_ms)
+        wait_ms = max(0, record.probe_at_ms - now_ms)
+        return Claim(record.probe_at_ms > 0 and not wait_ms, wait_ms)
+
+    def probed(self, batch: Batch, policy: Policy) -> Verdict:
+        """Tell what the probe said; see Store."""
+        now_ms = self._clock_ms()
+        with self._table.locked(batch.cluster):
+            record = self._current(batch.cluster, batch.endpoint, batch.workload, now_ms)
+            record, answer = judge_probe(record, batch.run.any_success, batch.generation, policy, now_ms)
+            self._table.save(batch.cluster, batch.endpoint, record)
+        return replace(answer, by=batch.by) if answer.outcome == EJECTED else answer
+
+    def misfits(self, cluster: str, endpoints: Sequence[str]) -> list[str]:
+        """None: nobody else writes here."""
+        return []
+
+    def forget(self, cluster: str, endpoint: str, workload: str) -> None:
+        """Drop the record unless another workload has taken the address."""
+        with self._table.locked(cluster):
+            held_by = self._table.load(cluster, endpoint).workload
+            if not (held_by and workload and held_by != workload):
+                self._table.save(cluster, endpoint, Record())
+
+
+def _ejection(endpoint: str, record: Record, now_ms: int) -> Ejection:
+    return Ejection(
+        endpoint=endpoint,
+        workload=record.workload,
+        left_ms=record.ejected_until_ms - now_ms,
+        ejection_ms=record.ejection_ms,
+        generation=record.generation,
+        failures=record.run,
+        ejections=record.ejections,
+        backoff=record.backoff,
+        by="",
+        reason=CONSECUTIVE_5XX,
+        probe_in_ms=max(0, record.probe_at_ms - now_ms) if record.probe_at_ms else NO_PROBE,
+    )

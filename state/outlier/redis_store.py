@@ -1,0 +1,208 @@
+"""The fleet's store: the scripts of `state/lua` on a Redis or Valkey server (6.2 or later).
+
+All decisions are made inside the server; this module only writes arguments, reads replies, and turns every way in which
+a server can fail into StoreUnavailable, once, here. It never retries and never waits longer than the client's timeout.
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+from uuid import uuid4
+
+import redis
+
+from state.keys import Keys, text_of, word
+from state.outlier.misfits import misfits
+from state.outlier.store import ENDLESS_MS, Batch, Claim, ClusterView, Ejection, Glance, Policy, Verdict
+from state.outlier.subscription import Subscription
+from state.scripts import source
+from state.server.failures import unavailable
+
+
+class RedisStore:
+    """A `Store` shared by all replicas that use the same server and prefix. `client` must decode responses."""
+
+    def __init__(self, client: redis.Redis, prefix: str = "waypoint") -> None:
+        self._client = client
+        self._prefix = prefix
+        self._report, self._sync, self._offer, self._forget, self._claim, self._probed, self._time_left = (
+            client.register_script(source(name))
+            for name in ("report", "sync", "offer", "forget", "claim_probe", "probed", "time_left")
+        )
+
+    def report(self, batch: Batch, policy: Policy) -> Verdict:
+        """Count a batch and decide."""
+        run = batch.run
+        outcomes = [
+            run.lead,
+            int(run.any_success),
+            run.trail,
+            run.best,
+            run.lead_local,
+            run.trail_local,
+            run.best_external,
+        ]
+        with unavailable():
+            arguments = [*_told(batch), *outcomes, *_rules(policy)]
+            return _verdict(self._on_endpoint(self._report, batch.cluster, batch.endpoint, arguments))
+
+    def claim_probe(self, cluster: str, endpoint: str, by: str, lease_ms: int) -> Claim:
+        """Ask to probe an ejected endpoint; see Store."""
+        with unavailable():
+            granted, wait_ms = self._on_endpoint(self._claim, cluster, endpoint, [word(by), lease_ms])
+            return Claim(granted == 1, int(wait_ms))
+
+    def probed(self, batch: Batch, policy: Policy) -> Verdict:
+        """Tell what the probe said; see Store."""
+        with unavailable():
+            arguments = [*_told(batch), int(batch.run.any_success), *_rules(policy)]
+            return _verdict(self._on_endpoint(self._probed, batch.cluster, batch.endpoint, arguments))
+
+    def _on_endpoint(self, script: Any, cluster: str, endpoint: str, arguments: list[str | int]) -> Any:
+        keys = Keys(self._prefix, cluster)
+        names = [keys.ejected, keys.log, keys.version, keys.eject(endpoint), keys.endpoint(endpoint)]
+        return script(keys=names, args=[keys.events, endpoint, *arguments])
+
+    def glance(self, cluster: str, endpoints: Sequence[str]) -> Glance:
+        """Version, epoch and who of `endpoints` has an eject key, in one MGET; for how long, only if there are any."""
+        keys = Keys(self._prefix, cluster)
+        with unavailable():
+            names = [keys.version, keys.epoch, *map(keys.eject, endpoints)]
+            version, epoch, *out = cast(list[str | None], self._client.mget(names))
+            ejected = [name for name, text in zip(endpoints, out, strict=True) if text is not None]
+            known = int(version) if version and version.isdecimal() else 0
+            return Glance(known, epoch or "", frozenset(ejected), self._left(keys, ejected))
+
+    def _left(self, keys: Keys, ejected: Sequence[str]) -> dict[str, int]:
+        """How long each is out still. Those that are back by now are left out."""
+        if not ejected:
+            return {}
+        names = [keys.ejected, keys.log, keys.version, *map(keys.eject, ejected)]
+        reply = cast(list[int], self._time_left(keys=names, args=[keys.events]))
+        lefts = {
+            name: min(left, ENDLESS_MS) if left != -1 else ENDLESS_MS for name, left in zip(ejected, reply, strict=True)
+        }
+        return {name: left for name, left in lefts.items() if left >= 0}
+
+    def sync(
+        self, cluster: str, endpoints: Sequence[str], version: int = 0, epoch: str = "", rule: str = ""
+    ) -> ClusterView:
+        """The whole state of `endpoints`; takes note of keys that were set or deleted by hand, creates a missing
+        epoch, and a new one if this one has not got as far as `version`."""
+        keys = Keys(self._prefix, cluster)
+        names = [keys.ejected, keys.log, keys.version, keys.epoch, keys.rule]
+        for endpoint in endpoints:
+            names += [keys.eject(endpoint), keys.endpoint(endpoint)]
+        with unavailable():
+            reply = self._sync(keys=names, args=[keys.events, uuid4().hex, epoch, version, rule, *endpoints])
+            found, now, time_ms, ejections, dirty, generations = cast(list[Any], reply)
+            return ClusterView(
+                version=int(found),
+                epoch=str(now),
+                time_ms=int(time_ms),
+                ejections=tuple(map(_ejection, ejections)),
+                dirty={endpoint: int(failures) for endpoint, failures in dirty},
+                generations={endpoint: int(generation) for endpoint, generation in generations},
+            )
+
+    def offer(
+        self,
+        cluster: str,
+        endpoint: str,
+        workload: str,
+        left_ms: int,
+        ejection_ms: int,
+        generation: int,
+        failures: int,
+        ejections: int,
+        backoff: int,
+        probe_in_ms: int,
+        policy: Policy,
+        by: str,
+    ) -> Verdict:
+        """Offer an ejection decided elsewhere; see Store."""
+        arguments: list[str | int] = [
+            word(workload),
+            left_ms,
+            ejection_ms,
+            generation,
+            failures,
+            ejections,
+            backoff,
+            probe_in_ms,
+            policy.max_ejection_percent,
+            policy.endpoints,
+            word(by),
+        ]
+        with unavailable():
+            return _verdict(self._on_endpoint(self._offer, cluster, endpoint, arguments))
+
+    def forget(self, cluster: str, endpoint: str, workload: str) -> None:
+        """Drop what is known of an endpoint that left the cluster."""
+        with unavailable():
+            self._on_endpoint(self._forget, cluster, endpoint, [word(workload)])
+
+    def misfits(self, cluster: str, endpoints: Sequence[str]) -> list[str]:
+        """After KeysUnusable: the keys it was about, each with what is wrong."""
+        with unavailable():
+            return misfits(self._client, Keys(self._prefix, cluster), endpoints)
+
+    def subscribe(self, clusters: Sequence[str]) -> Subscription:
+        """Hear of changes in `clusters`; to miss none, `sync` after this returns."""
+        with unavailable():
+            subscription = Subscription(self._client.pubsub(), self._prefix)  # type: ignore[no-untyped-call]
+        subscription.update(clusters)
+        return subscription
+
+
+def _told(batch: Batch) -> list[str | int]:
+    return [word(batch.workload), batch.generation, batch.last_status, word(batch.by), batch.evidence]
+
+
+def _rules(policy: Policy) -> list[int]:
+    return [
+        policy.consecutive_5xx,
+        policy.interval_ms,
+        policy.base_ejection_ms,
+        policy.max_ejection_percent,
+        policy.endpoints,
+        policy.min_run_ms,
+        policy.local_origin_quorum,
+        int(policy.probe),
+    ]
+
+
+def _verdict(reply: list[Any]) -> Verdict:
+    outcome, *numbers, by, reason = reply
+    failures, generation, ejections, backoff, left_ms, ejection_ms, version, wait_ms, probe_in_ms = map(int, numbers)
+    return Verdict(
+        outcome=str(outcome),
+        failures=failures,
+        generation=generation,
+        ejections=ejections,
+        backoff=backoff,
+        left_ms=left_ms,
+        ejection_ms=ejection_ms,
+        version=version,
+        by=text_of(by),
+        wait_ms=wait_ms,
+        probe_in_ms=probe_in_ms,
+        reason=text_of(reason),
+    )
+
+
+def _ejection(row: list[Any]) -> Ejection:
+    endpoint, workload, *numbers, by, reason = row
+    left_ms, ejection_ms, generation, failures, ejections, backoff, probe_in_ms = map(int, numbers)
+    return Ejection(
+        endpoint=str(endpoint),
+        workload=text_of(workload),
+        left_ms=left_ms,
+        ejection_ms=ejection_ms,
+        generation=generation,
+        failures=failures,
+        ejections=ejections,
+        backoff=backoff,
+        by=text_of(by),
+        reason=text_of(reason),
+        probe_in_ms=probe_in_ms,
+    )

@@ -1,0 +1,187 @@
+"""The words in which the data path and a store talk: policies, batches of outcomes, verdicts, ejections.
+
+Pure data, no input or output. Times are durations in milliseconds ("left"), never dates, because the clocks of replicas
+and of Redis differ; a reader adds a duration to its own monotonic clock. Fields follow Envoy's outlier detection
+(`consecutive_5xx`, `interval`, `base_ejection_time`, `max_ejection_percent`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from state.outlier.run import Run
+
+COUNTED = "counted"  # the run of failures is now `Verdict.failures`
+TOO_SOON = "too_soon"  # the run reached the threshold but is too young: report an empty run in `Verdict.wait_ms`
+UNCONFIRMED = "unconfirmed"  # it did, but only by local-origin failures of fewer replicas than the quorum
+CLEAN = "clean"  # the run is 0: the endpoint needs no reports of success
+EJECTED = "ejected"  # this very report ejected the endpoint
+ALREADY_EJECTED = "already_ejected"  # it was out before; nothing was counted
+OVERFLOW = "overflow"  # the run reached the threshold but the cap forbids; the run starts again
+STALE = "stale"  # evidence from before an ejection; nothing was counted, `Verdict.generation` is the current one
+RETURNED = "returned"  # a probe succeeded: the endpoint is back
+
+CONSECUTIVE_5XX = "consecutive_5xx"
+PROBE_FAILED = "probe_failed"
+BY_HAND = "by_hand"
+BY_RULE = frozenset({CONSECUTIVE_5XX, PROBE_FAILED})  # what the cap is for
+
+# A run must be so old before it ejects: about four times the one-way delay to the store, so that a success seen
+# elsewhere, before its worker heard that successes matter now, would have been followed by another that was told.
+MIN_RUN_MS = 2
+# With recovery by probe an endpoint that nobody probes (there are no requests) is back after this long all the same.
+PROBE_AWAITED_MS = 600_000
+
+# An ejection that is longer has no end.
+ENDLESS_MS = 315_360_000_000
+NO_PROBE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the caller's configuration says; it travels with every report because replicas may be mid-rollout."""
+
+    consecutive_5xx: int  # 0: never eject, count only
+    interval_ms: int
+    base_ejection_ms: int
+    max_ejection_percent: int  # 0..100
+    endpoints: int  # how many the cluster has
+    min_run_ms: int = 0  # younger runs wait
+    local_origin_quorum: int = 1  # local-origin failures count once so many replicas see them in one run
+    probe: bool = False  # an ejection ends with a request that succeeds, not with its time
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Outcomes of attempts on one endpoint, in order."""
+
+    cluster: str
+    endpoint: str
+    workload: str  # "" when not known
+    generation: int  # the endpoint's generation when the attempts were dispatched
+    run: Run
+    last_status: int
+    by: str  # who reports
+    evidence: str = ""  # the last failures, "status@reporter/request-id", separated by commas
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A store's answer to a report or an offer."""
+
+    outcome: str  # one of the constants above
+    failures: int  # the run now; for "ejected" and "already_ejected" the run that did it
+    generation: int
+    ejections: int
+    backoff: int
+    left_ms: int  # 0: not ejected
+    ejection_ms: int  # how long the ejection is in all
+    version: int
+    by: str  # who ejected it, "" when it is not ejected
+    wait_ms: int = 0  # of "too_soon"
+    probe_in_ms: int = NO_PROBE  # until the endpoint may be probed, NO_PROBE: it is back when its time is over
+    reason: str = ""  # why it is ejected, as an Ejection's; "" when it is not, and from a store that knows one reason
+
+
+@dataclass(frozen=True, slots=True)
+class Ejection:
+    """One endpoint that is out."""
+
+    endpoint: str
+    workload: str  # "" when set by hand: whoever is at that address is out
+    left_ms: int
+    ejection_ms: int
+    generation: int
+    failures: int  # the run that did it
+    ejections: int
+    backoff: int
+    by: str
+    reason: str  # "consecutive_5xx", "probe_failed", "by_hand", or what the hand that set it wrote
+    probe_in_ms: int = NO_PROBE
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Whether the caller may probe an endpoint with one request; if not, when to ask again."""
+
+    granted: bool
+    wait_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """The cheap periodic look: enough to notice that a `sync` is due."""
+
+    version: int
+    epoch: str  # "": the store has lost its data (or never had any)
+    ejected: frozenset[str]
+    left_ms: dict[str, int] = field(default_factory=dict)  # of those; at most ENDLESS_MS
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterView:
+    """All a replica needs to know of a cluster."""
+
+    version: int
+    epoch: str
+    ejections: tuple[Ejection, ...]
+    dirty: dict[str, int]  # endpoint -> failures > 0
+    generations: dict[str, int]  # endpoint -> generation, of all endpoints with a record
+    time_ms: int = 0  # the store's wall clock; only its changes mean anything
+
+
+class Store(Protocol):
+    """What a store does. Every method may raise StoreUnavailable."""
+
+    def report(self, batch: Batch, policy: Policy) -> Verdict:
+        """Count a batch and decide."""
+
+    def glance(self, cluster: str, endpoints: Sequence[str]) -> Glance:
+        """Version, epoch and who of `endpoints` is ejected."""
+
+    def sync(
+        self, cluster: str, endpoints: Sequence[str], version: int = 0, epoch: str = "", rule: str = ""
+    ) -> ClusterView:
+        """The whole state of `endpoints`; creates the epoch when it is missing. `rule`, if given, is kept for people to
+        read.
+
+        `version` and `epoch`: what the caller knew before. A store of that epoch that has not got so far has lost
+        data, and gets a new epoch, once.
+        """
+
+    def offer(
+        self,
+        cluster: str,
+        endpoint: str,
+        workload: str,
+        left_ms: int,
+        ejection_ms: int,
+        generation: int,
+        failures: int,
+        ejections: int,
+        backoff: int,
+        probe_in_ms: int,
+        policy: Policy,
+        by: str,
+    ) -> Verdict:
+        """Offer an ejection decided elsewhere (local mode, or before the store lost its data); idempotent by
+        generation.
+
+        "ejected" or "already_ejected": it stands, with the verdict's `left_ms`. "stale" (this generation is known and
+        over) or "overflow" (no room under the cap): the caller lifts it.
+        """
+
+    def claim_probe(self, cluster: str, endpoint: str, by: str, lease_ms: int) -> Claim:
+        """Ask to probe an ejected endpoint; for `lease_ms` nobody else may, unless its ejection changes."""
+
+    def probed(self, batch: Batch, policy: Policy) -> Verdict:
+        """Tell what the probe said, `batch.run` being its one outcome.
+
+        "returned": it is back, for everybody. "ejected": out for longer. "stale": something else has happened since.
+        """
+
+    def misfits(self, cluster: str, endpoints: Sequence[str]) -> list[str]:
+        """After KeysUnusable: the keys it was about, each with what is wrong."""
+
+    def forget(self, cluster: str, endpoint: str, workload: str) -> None:
+        """The endpoint left the cluster: drop its record, unless another workload has taken the address."""

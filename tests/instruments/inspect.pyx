@@ -1,0 +1,181 @@
+"""A parsed head or body as Python objects: for tests and debugging, never on the path of a request."""
+
+from libc.stdint cimport int64_t
+
+from proxy.wire.http cimport head as h
+from proxy.wire.http.body cimport Body
+from proxy.wire.http.head cimport Field, Head, Span
+
+FRAMINGS = {h.NO_BODY: "none", h.LENGTH: "length", h.CHUNKED: "chunked", h.UNTIL_CLOSE: "until close"}
+RESULTS = {
+    h.BAD: "bad", h.TOO_LARGE: "too large", h.TOO_MANY_FIELDS: "too many fields",
+    h.LOW_VERSION: "low version", h.NOT_IMPLEMENTED: "not implemented",
+}
+METHODS = {b"GET": h.M_GET, b"HEAD": h.M_HEAD, b"CONNECT": h.M_CONNECT}
+KINDS = {
+    h.OTHER: "", h.HOST: "host", h.CONTENT_LENGTH: "content-length", h.TRANSFER_ENCODING: "transfer-encoding",
+    h.CONNECTION: "connection", h.KEEP_ALIVE: "keep-alive", h.PROXY_CONNECTION: "proxy-connection", h.TE: "te",
+    h.UPGRADE: "upgrade", h.EXPECT: "expect", h.DATE: "date", h.SERVER: "server", h.X_REQUEST_ID: "x-request-id",
+    h.X_FORWARDED_PROTO: "x-forwarded-proto", h.X_FORWARDED_FOR: "x-forwarded-for", h.USER_AGENT: "user-agent",
+    h.X_FORWARDED_CLIENT_CERT: "x-forwarded-client-cert", h.X_ENVOY: "x-envoy",
+    h.X_ENVOY_ORIGINAL_PATH: "x-envoy-original-path",
+    h.X_ENVOY_UPSTREAM_SERVICE_TIME: "x-envoy-upstream-service-time", h.CONTENT_TYPE: "content-type",
+    h.GRPC_STATUS: "grpc-status", h.HTTP2_SETTINGS: "http2-settings", h.NOMINATED: "nominated",
+}
+
+
+class Refused(Exception):
+    """The message is not accepted: the name of the Result, and the fault for the debug log."""
+
+    def __init__(self, result: str, fault: str) -> None:
+        super().__init__(result, fault)
+        self.result = result
+        self.fault = fault
+
+
+cdef refuse(int result, const char* fault):
+    raise Refused(RESULTS[result], fault.decode() if fault != NULL else "")
+
+
+cdef class Scanner:
+    """Head.scan fed piece by piece; `scanned` is the resume position it keeps."""
+
+    cdef Head head
+    cdef bytearray data
+    cdef readonly Py_ssize_t scanned
+
+    def __init__(self):
+        self.head = Head()
+        self.data = bytearray()
+
+    def feed(self, bytes piece):
+        """The size of the head once it is complete, else None. Raises Refused."""
+        self.data += piece
+        cdef int size = self.head.scan(self.data, len(self.data), &self.scanned)
+        if size < 0:
+            refuse(size, self.head.fault)
+        return size or None
+
+
+cdef int scan(Head head, bytes data) except -1:
+    cdef Py_ssize_t scanned = 0
+    cdef int size = head.scan(data, len(data), &scanned)
+    if size < 0:
+        refuse(size, head.fault)
+    if size == 0:
+        raise EOFError("the head is incomplete")
+    return size
+
+
+def request(bytes data):
+    """The request head that the bytes begin with. Raises Refused; EOFError if it is incomplete."""
+    cdef Head head = Head()
+    cdef int size = scan(head, data)
+    cdef int result = head.parse_request(data, size)
+    if result != 0:
+        refuse(result, head.fault)
+    return describe(head, data)
+
+
+def response(bytes data, bytes method=b"GET"):
+    """The response head that the bytes begin with, for a request of that method. Raises Refused; EOFError."""
+    cdef Head head = Head()
+    cdef int size = scan(head, data)
+    cdef int result = head.parse_response(data, size, METHODS.get(method, h.M_OTHER))
+    if result != 0:
+        refuse(result, head.fault)
+    return describe(head, data)
+
+
+cdef text(bytes data, Span span):
+    return data[span.at:span.at + span.length]
+
+
+cdef describe(Head head, bytes data):
+    cdef Field* field
+    cdef int index
+    fields, kinds = [], []
+    for index in range(head.count):
+        field = head.fields + index
+        name = data[field.name:field.name + field.name_length]
+        fields.append((name, data[field.value:field.value + field.value_length]))
+        kinds.append(KINDS[field.kind])
+    return {
+        "size": head.size, "fields_at": head.fields_at, "minor": head.minor, "method": text(data, head.method_text),
+        "known_method": head.method, "target": text(data, head.target), "authority": text(data, head.authority),
+        "path": text(data, head.path), "absolute_form": head.absolute_form, "status": head.status,
+        "reason": text(data, head.reason), "fields": fields, "kinds": kinds,
+        "line_ends": [head.fields[index].line_end for index in range(head.count)],
+        "framing": FRAMINGS[head.framing], "content_length": head.content_length, "close": head.close,
+        "keep_alive": head.keep_alive, "upgrade": head.upgrade, "expect_continue": head.expect_continue,
+        "te_trailers": head.te_trailers, "grpc": head.grpc, "grpc_status": head.grpc_status,
+        "has_date": head.has_date, "has_server": head.has_server,
+        "request_id": text(data, head.request_id), "forwarded_for": text(data, head.forwarded_for),
+        "forwarded_proto": text(data, head.forwarded_proto), "user_agent": text(data, head.user_agent),
+        "original_path": text(data, head.original_path), "upgrade_to": text(data, head.upgrade_to),
+    }
+
+
+cdef class BodyReader:
+    """Body.take fed piece by piece: what was forwarded so far, and what came after the end. Body.gather does the same
+    in fewer steps, or an AssertionError says so."""
+
+    cdef Body body, twin
+    cdef readonly bytearray forwarded
+    cdef readonly bytes rest
+
+    def __init__(self, str framing, int64_t content_length=-1):
+        self.body, self.twin = Body(), Body()
+        for body in (self.body, self.twin):
+            (<Body>body).start({name: value for value, name in FRAMINGS.items()}[framing], content_length)
+        self.forwarded = bytearray()
+        self.rest = b""
+
+    @property
+    def done(self):
+        return self.body.done
+
+    @property
+    def data_bytes(self):
+        return self.body.data_bytes
+
+    def feed(self, bytes piece):
+        """Take all of a piece. Raises Refused when the framing is malformed."""
+        cdef const char* data = piece
+        cdef Py_ssize_t at = 0, taken, forward = 0, begin = len(self.forwarded)
+        gathered = self.gather(bytearray(piece))
+        while at < len(piece) and not self.body.done:
+            taken = self.body.take(data + at, len(piece) - at, &forward)
+            if taken < 0:
+                refuse(h.BAD, self.body.fault)
+            assert 0 <= forward <= taken <= len(piece) - at and taken > 0
+            self.forwarded += piece[at:at + forward]
+            at += taken
+        assert gathered == (at, self.forwarded[begin:]) and self.twin.done == self.body.done
+        self.rest += piece[at:]
+
+    def unframed(self, list pieces):
+        """Body.unframe of a body as it was forwarded, in those pieces: its data and the lines of its trailers."""
+        cdef Body body = Body()
+        cdef Py_ssize_t at, used, piece_at, size
+        cdef bytes piece
+        cdef bint trailers
+        data, lines = b"", b""
+        body.start(h.CHUNKED, -1)
+        for piece in pieces:
+            at = 0
+            while at < len(piece) and not body.done:
+                trailers = body.in_trailers()
+                used = body.unframe(<const char*>piece + at, len(piece) - at, &piece_at, &size)
+                if used < 0:
+                    refuse(h.BAD, body.fault)
+                data += piece[at + piece_at:at + piece_at + size]
+                lines += piece[at:at + used] if trailers else b""
+                at += used
+        assert body.done == self.body.done and body.data_bytes == self.body.data_bytes
+        return data, lines
+
+    cdef tuple gather(self, bytearray piece):
+        cdef Py_ssize_t forward = 0
+        cdef Py_ssize_t used = self.twin.gather(piece, len(piece), &forward)
+        return used, piece[:forward]

@@ -1,0 +1,245 @@
+# distutils: libraries = nghttp2
+"""HTTP/2 connections in memory, and their streams, as Python objects: for tests, never on the path of a request."""
+
+import gevent
+
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
+from proxy.wire.http2.http_stream cimport HttpStream
+from proxy.wire.http2.client cimport Http2Client
+from proxy.wire.http2.server cimport Http2Server, StreamServer
+from proxy.wire.http2.session cimport CONNECTION_WINDOW, STREAM_WINDOW, Session
+from proxy.wire.stream cimport (
+    CANCELLED, DATA_WAITS, END, FAILED, PEER_CLOSED, PEER_RESET, TIMED_OUT, IdleListener, Stream,
+)
+
+RESULTS = {END: "end", FAILED: "failed", TIMED_OUT: "timed out", CANCELLED: "cancelled"}
+EVENTS = {PEER_CLOSED: "closed", PEER_RESET: "reset", DATA_WAITS: "data"}
+
+
+cdef class Memory(Stream):
+    """The transport: what is fed is read, what is written is in `output`. `room` is how much of that it takes before
+    writers wait; None: all."""
+
+    cdef readonly bytearray output
+    cdef list incoming
+    cdef public object room
+
+    def __init__(self):
+        self.output = bytearray()
+        self.incoming = []
+        self.local, self.peer = b"127.0.0.1:1", b"127.0.0.1:2"
+
+    def feed(self, bytes data):
+        self.incoming.append(data)
+        self.end_read(1)
+
+    def end_input(self):
+        self.eof = True
+        self.end_read(1)
+
+    @property
+    def is_closed(self):
+        return self.closed
+
+    cdef Py_ssize_t fill(self) except? -100:
+        cdef bytes data
+        cdef int woken
+        while True:
+            if self.closed:
+                return FAILED
+            if self.incoming:
+                data = self.incoming.pop(0)
+                self.make_room(len(data))
+                memcpy(self.buffer + self.end, <const char*>data, len(data))
+                self.end += len(data)
+                return len(data)
+            if self.eof:
+                return END
+            woken = self.wait_readable()
+            if woken != 1:
+                return woken
+
+    cdef int put(self, const char* data, Py_ssize_t length) except? -100:
+        cdef Py_ssize_t taken
+        while length:
+            taken = self.put_now(data, length)
+            if taken < 0:
+                return FAILED
+            data += taken
+            length -= taken
+            if taken == 0:
+                gevent.sleep(0.001)
+        return 0
+
+    cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? -100:
+        if self.closed:
+            return FAILED
+        if self.room is not None:
+            length = min(length, max(0, self.room - len(self.output)))
+        self.output += data[:length]
+        return length
+
+    cdef int close(self) except -1:
+        if not self.closed:
+            self.closed = True
+            self.end_read(CANCELLED)
+        return 0
+
+
+cdef class StreamView(IdleListener):
+    """A request stream. `events` is what its listener was told, while `listen` is on."""
+
+    cdef HttpStream stream
+    cdef readonly list events
+
+    def __init__(self):
+        self.events = []
+
+    def listen(self):
+        self.stream.listener = self
+        self.stream.watch()
+
+    cdef int idle_event(self, Stream stream, int event) except -1:
+        self.events.append(EVENTS[event])
+        return 0
+
+    def fill(self):
+        """A count of bytes, or the name of a result."""
+        got = self.stream.fill()
+        return got if got > 0 else RESULTS[got]
+
+    def take(self, Py_ssize_t most=-1):
+        """What is in the buffer, consumed."""
+        cdef Py_ssize_t length = self.stream.end - self.stream.start
+        if 0 <= most < length:
+            length = most
+        if length == 0:
+            return b""
+        data = self.stream.buffer[self.stream.start:self.stream.start + length]
+        self.stream.start += length
+        return data
+
+    def read(self):
+        """All there is to come, and how it ended."""
+        data = self.take()
+        while True:
+            got = self.fill()
+            if not isinstance(got, int):
+                return data, got
+            data += self.take()
+
+    def put(self, bytes data):
+        return RESULTS[result] if (result := self.stream.put(data, len(data))) else "ok"
+
+    def put_two(self, bytes head, bytes data):
+        """The head's bytes are overwritten as soon as others can run, as a caller may do."""
+        cdef bytearray scratch = bytearray(head)
+        def overwrite():
+            scratch[:] = b"?" * len(scratch)
+        gevent.get_hub().loop.run_callback(overwrite)
+        result = self.stream.put_two(<char*>scratch, len(head), data, len(data))
+        return RESULTS[result] if result else "ok"
+
+    def cancel_read(self):
+        self.stream.cancel_read()
+
+    def finish(self):
+        return self.stream.finish()
+
+    def close(self):
+        self.stream.close()
+
+    @property
+    def id(self):
+        return self.stream.id
+
+    @property
+    def written(self):
+        return self.stream.written
+
+    @property
+    def waiting_bytes(self):
+        return self.stream.inbox.end - self.stream.inbox.start
+
+    @property
+    def is_alive(self):
+        return self.stream.alive()
+
+
+cdef StreamView view(HttpStream stream):
+    cdef StreamView made = StreamView()
+    made.stream = stream
+    return made
+
+
+cdef class PythonServer(StreamServer):
+    """Serves streams with a Python function that is given a StreamView."""
+
+    cdef object function
+
+    def __init__(self, function, double stall_seconds=0):
+        self.function = function
+        self.stall_ns = <int64_t>(stall_seconds * 1e9)
+
+    cdef int serve_stream(self, Stream stream) except -1:
+        self.function(view(stream))
+        return 0
+
+
+cdef class Connection:
+    """A session over a Memory. `done` once it has ended."""
+
+    cdef readonly Memory transport
+    cdef Session session
+    cdef object greenlet
+
+    def shutdown(self):
+        self.session.shutdown()
+
+    def new_stream(self):
+        """Client role."""
+        return view((<Http2Client>self.session).new_stream())
+
+    @property
+    def has_room(self):
+        """Client role."""
+        return self.session.has_room()
+
+    @property
+    def running(self):
+        """Server role: greenlets that serve streams."""
+        return (<Http2Server>self.session).running
+
+    @property
+    def streams(self):
+        return len(self.session.streams)
+
+    @property
+    def fault(self):
+        return self.session.fault.decode() if self.session.fault != NULL else ""
+
+    @property
+    def done(self):
+        return self.greenlet.dead
+
+
+cdef Connection connection(Session session, Memory transport):
+    cdef Connection made = Connection()
+    made.transport, made.session = transport, session
+    session.open(STREAM_WINDOW, CONNECTION_WINDOW)
+    made.greenlet = gevent.spawn(session.run)
+    return made
+
+
+def server(PythonServer handler):
+    """A client's connection, served by `handler`."""
+    cdef Memory transport = Memory()
+    return connection(Http2Server(transport, handler), transport)
+
+
+def client():
+    """A connection to an endpoint."""
+    cdef Memory transport = Memory()
+    return connection(Http2Client(transport, None, 0), transport)

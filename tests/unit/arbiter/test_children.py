@@ -1,0 +1,154 @@
+"""Children: back-off, what is told about their end, patience."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from proxy.arbiter.children import Backoff, Child, Rest, how_it_ended
+from proxy.arbiter.handover import HandOver
+from proxy.arbiter.signals import SignalQueue
+from proxy.log import _writer
+
+
+def start(code):
+    return lambda: subprocess.Popen([sys.executable, "-c", code])
+
+
+def reap(child, deadline=5.0):
+    end = time.monotonic() + deadline
+    while time.monotonic() < end:
+        if told := child.reap(time.monotonic()):
+            return told
+        time.sleep(0.01)
+    raise AssertionError("still running")
+
+
+def test_back_off_doubles_up_to_its_longest_and_starts_over_after_a_long_life():
+    backoff = Backoff()
+    assert [backoff.died(0.5) for _ in range(8)] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert backoff.died(2.0) == 0.0
+    assert backoff.died(1.9) == 0.1
+    assert Rest(10).died(0) == Rest(10).died(1000) == 10
+
+
+def test_an_end_is_told_and_the_successor_is_due():
+    child = Child("worker 3", start("raise SystemExit(7)"))
+    assert child.start(time.monotonic()) == ""
+    pid = child.pid
+    told = reap(child)
+    assert told.startswith(f"worker 3 (pid {pid}) exited with status 7 after ")
+    assert told.endswith("; starting it again in 0.1 s")
+    assert child.pid == 0
+    assert child.due is not None
+
+
+def test_a_long_life_is_followed_at_once():
+    child = Child("controller", start("raise SystemExit(0)"))
+    child.start(time.monotonic() - 10)
+    assert reap(child).endswith("; starting it again now")
+    assert child.due <= time.monotonic()
+
+
+def test_what_cannot_be_started_is_due_again():
+    def fail():
+        raise OSError("no memory")
+
+    child = Child("store", fail)
+    assert child.start(100.0) == "store cannot be started: no memory; trying again in 0.1 s"
+    assert child.due == 100.1
+    assert child.start(101.0).endswith("in 0.2 s")
+
+
+def test_patience_ends():
+    child = Child("worker 0", start("import signal; signal.signal(15, signal.SIG_IGN); signal.pause()"))
+    child.start(time.monotonic())
+    time.sleep(0.3)
+    child.leave(100.0, 5.0)
+    child.leave(104.0, 5.0)  # told once
+    assert not child.kill_if_late(104.9)
+    assert child.kill_if_late(105.0)
+    assert "was killed by SIGKILL" in reap(child)
+
+
+def test_one_that_is_not_there_needs_no_patience():
+    child = Child("worker 0", start(""))
+    child.leave(1.0, 1.0)
+    assert child.kill_at is None
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(0, "exited with status 0"), (-9, "was killed by SIGKILL"), (-99, "was killed by signal 99")],
+)
+def test_ends_in_words(status, told):
+    assert how_it_ended(status) == told
+
+
+def test_signals_are_queued():
+    before = signal.getsignal(signal.SIGUSR1)
+    queue = SignalQueue([signal.SIGUSR1])
+    try:
+        assert queue.take() == []
+        os.kill(os.getpid(), signal.SIGUSR1)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert queue.take() == [signal.SIGUSR1] * 2
+    finally:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_connections_waiting_for_a_dead_worker_go_to_the_others():
+    handover = HandOver(3)
+    incoming, outgoing = handover.descriptors(0)
+    assert sorted(outgoing) == [1, 2]
+    to_first = handover.descriptors(1)[1][0]
+    sender = socket.socket(fileno=os.dup(to_first))
+    for name in (b"a", b"b", b"c"):
+        socket.send_fds(sender, [name], [0])
+    assert handover.pass_on(0, []) == 0  # nobody is ready: they wait for the successor
+    assert handover.pass_on(0, [1, 2]) == 3
+    got = {}
+    for slot in (1, 2):
+        receiver = socket.socket(fileno=os.dup(handover.descriptors(slot)[0]))
+        receiver.setblocking(False)
+        got[slot] = []
+        while True:
+            try:
+                packet, fds, _, _ = socket.recv_fds(receiver, 100, 4)
+            except BlockingIOError:
+                break
+            got[slot].append(packet)
+            os.close(fds[0])
+        receiver.close()
+    assert got == {1: [b"a", b"c"], 2: [b"b"]}
+    assert incoming >= 0
+    sender.close()
+    handover.close()
+
+
+def test_a_log_in_a_file_overwrites_nobody(tmp_path):
+    """As in `waypointd >file 2>&1`, where the access log goes to the same file."""
+    file = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
+    writer = _writer(file)
+    with (tmp_path / "log").open("ab", buffering=0) as other:
+        for _ in range(2):
+            writer(b"ours\n")
+            other.write(b"theirs\n")
+    assert (tmp_path / "log").read_bytes() == b"ours\ntheirs\n" * 2
+    os.close(file)
+
+
+def test_a_log_that_nobody_reads_does_not_hold_its_process():
+    read, write = os.pipe()
+    writer = _writer(write)
+    with pytest.raises(BlockingIOError):
+        for _ in range(100):
+            writer(b"x" * 4096)
+    assert os.get_blocking(write)  # others share that file description
+    os.close(read)
+    os.close(write)

@@ -1,0 +1,278 @@
+"""How waypointctl puts what it found: columns, times, sentences, arithmetic."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from proxy.ctl.ejections import left, table
+from proxy.ctl.explain import text
+from proxy.ctl.history import followed, lines, sentence
+from proxy.ctl.words import columns, moment, number, span
+from state.operating.explain import (
+    ClusterReport,
+    FleetFacts,
+    HereFacts,
+    Replica,
+    Report,
+    as_json,
+    beyond,
+    cap,
+    from_json,
+    with_replica,
+)
+from state.operating.history import Entry, entry
+from state.operating.rule import parse
+from state.operating.sight import Out
+from state.outlier.store import Policy
+
+OUT = Out("c/s:80", "10.0.0.1:80", "pod-1", "consecutive_5xx=3", "a", 12.34, "key")
+RULE = (
+    "consecutive_5xx=3 interval=1.5s base_ejection_time=500ms max_ejection_percent=50 endpoints=3 "
+    "local_origin_quorum=2 recovery=probe destination_rule=httpbin/rule addresses=10.0.0.1:80/pod-1,[fd00::1]:80/"
+)
+FIELDS = {
+    "kind": "eject",
+    "endpoint": "10.0.0.1:80",
+    "workload": "pod-1",
+    "why": "consecutive_5xx",
+    "consecutive_5xx": "3",
+    "ejections": "2",
+    "backoff": "2",
+    "ejection_time": "60s",
+    "generation": "2",
+    "by": "a",
+    "evidence": "503@a/x,0@b/y",
+}
+FACTS = FleetFacts(
+    ejected=False,
+    left_s=0,
+    probe_in_s=None,
+    prober="",
+    why="",
+    by="",
+    ejection_s=None,
+    failures=2,
+    local_failures=0,
+    run_age_s=1.23,
+    reporters=("a", "b"),
+    local_reporters=(),
+    last_status=503,
+    evidence=("503@a/x", "0@b/y"),
+    generation=1,
+    ejections=1,
+    overflows=0,
+    next_backoff=2,
+    next_ejection_s=60,
+    room=True,
+    entries=(),
+)
+REPORT = ClusterReport(
+    cluster="c/s:80",
+    rule="consecutive_5xx=3 endpoints=3",
+    destination_rule="c/rule",
+    rule_age_s=34,
+    threshold=3,
+    quorum=1,
+    probe=False,
+    base_ejection_s=30,
+    max_ejection_percent=50,
+    endpoints=3,
+    ejected=1,
+    listening=2,
+    fault="",
+    reports=(Report("10.0.0.1:80", "pod-1", FACTS),),
+)
+
+
+@pytest.mark.parametrize(
+    ("out", "told"),
+    [
+        (OUT, "12.3s"),
+        (replace(OUT, left_s=None), "until unejected"),
+        (replace(OUT, left_s=612.3, probe_in_s=12.34), "probe in 12.3s"),
+        (replace(OUT, left_s=500.0, probe_in_s=0.0), "awaits probe"),
+    ],
+)
+def test_how_long_still(out: Out, told: str) -> None:
+    assert left(out) == told
+    assert table([out]).splitlines()[1].endswith(told)
+
+
+def test_a_table_of_ejections() -> None:
+    assert table([]) == "nothing is ejected"
+    rows = table([OUT, replace(OUT, why="x\x1b[31m", only_here=True)]).splitlines()
+    assert rows[0].split() == ["CLUSTER", "ENDPOINT", "WORKLOAD", "WHY", "BY", "LEFT"]
+    assert "x?[31m" in rows[2] and "a alone" in rows[2]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(1.24, "1.2 s"), (119.9, "119.9 s"), (590, "9 min 50 s"), (7200, "2 h 0 min"), (12_060, "3 h 21 min")],
+)
+def test_spans(seconds: float, told: str) -> None:
+    assert span(seconds) == told
+
+
+def test_small_words() -> None:
+    assert moment(1_795_417_008_089) == "2026-11-23T06:56:48.089Z"
+    assert (number(1, "replica"), number(0, "replica")) == ("1 replica", "0 replicas")
+    assert columns([("a", "bbb", "c"), ("aa", "b", "")]) == ["a   bbb  c", "aa  b"]
+    assert columns([]) == []
+
+
+@pytest.mark.parametrize(
+    ("ejected", "endpoints", "percent", "this_one", "told"),
+    [
+        (
+            *(1, 3, 50, False),
+            "1 of 3 ejected; one more would be 2 of 3 = 67 % > 50 %: an endpoint reaching the threshold would overflow",
+        ),
+        (
+            *(0, 3, 34, False),
+            "0 of 3 ejected; one more would be 1 of 3 = 33 % <= 34 %: an endpoint reaching the threshold is ejected",
+        ),
+        (
+            *(0, 3, 33, False),
+            "0 of 3 ejected; one more would be 1 of 3 = 33.33 % > 33 %: an endpoint reaching the threshold would "
+            "overflow",
+        ),
+        (
+            *(0, 2, 50, False),
+            "0 of 2 ejected; one more would be 1 of 2 = 50 % <= 50 %: an endpoint reaching the threshold is ejected",
+        ),
+        (1, 3, 50, True, "1 of 3 ejected, this one too; 50 % of 3 allows 1"),
+        (0, 0, 50, False, "the rule was told by a replica that has no endpoints"),
+    ],
+)
+def test_the_cap_written_out(ejected: int, endpoints: int, percent: int, this_one: bool, told: str) -> None:
+    assert cap(ejected, endpoints, percent, this_one=this_one) == told
+
+
+def test_beyond_the_cap() -> None:
+    policy = Policy(3, 1000, 1000, 50, 4)
+    assert [beyond(ejected, policy) for ejected in range(5)] == [False, False, False, True, True]
+    assert not beyond(3, None)
+
+
+def test_a_rule_read_back() -> None:
+    rule = parse(RULE)
+    assert rule.policy == Policy(3, 1500, 500, 50, 3, local_origin_quorum=2, probe=True)
+    assert rule.destination_rule == "httpbin/rule"
+    assert rule.addresses == {"10.0.0.1:80": "pod-1", "[fd00::1]:80": ""}
+    assert "addresses" not in rule.text and "destination_rule" not in rule.text
+    assert parse("").policy is None
+    assert parse(RULE.replace("endpoints=3", "endpoints=x")).policy is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "out for 60s after 3 consecutive failures, by a (ejections=2 backoff=2): 503@a/x 0@b/y"),
+        ({"why": "probe_failed"}, "out for 60s after a probe failed, by a (ejections=2 backoff=2): 503@a/x 0@b/y"),
+        ({"why": "offered", "evidence": ""}, "out for 60s after 3 consecutive failures while Redis was away, by a ("),
+        ({"kind": "uneject", "why": "expired"}, "back, its time was over"),
+        ({"kind": "uneject", "why": "probe_succeeded"}, "back, a probe succeeded, by a"),
+        (
+            {"kind": "uneject", "why": "new_workload", "by": "pod-2"},
+            "forgotten, another workload has the address: pod-2",
+        ),
+        ({"kind": "uneject", "why": "removed"}, "forgotten, it left the cluster"),
+        ({"kind": "uneject", "why": "a new one"}, "back: a new one"),
+        (
+            {"kind": "overflow"},
+            "stays in after 3 consecutive failures, maxEjectionPercent leaves no room, by a: 503@a/x",
+        ),
+        ({"kind": "by_hand", "why": "ejected", "reason": "disk%20full"}, "out for 60s by a: disk full"),
+        ({"kind": "by_hand", "why": "ejected", "ejection_time": "forever"}, "out until unejected by a"),
+        ({"kind": "by_hand", "why": "changed"}, "changed: out for 60s by a"),
+        ({"kind": "by_hand", "why": "unejected", "reason": "well"}, "put back by a: well"),
+    ],
+)
+def test_what_happened_in_a_sentence(changes: dict[str, str], told: str) -> None:
+    assert sentence(entry("c/s:80", "1795417008089-3", FIELDS | changes)).startswith(told)
+
+
+def test_lines_of_history() -> None:
+    (line,) = lines([entry("c/s:80", "1795417008089-3", FIELDS)])
+    assert line.startswith("2026-11-23T06:56:48.089Z  eject  c/s:80  10.0.0.1:80  pod-1  out for 60s after")
+    broken = entry("c/s:80", "x", {"kind": "\x1b[2J", "backoff": "many"})
+    assert (broken.time_ms, broken.backoff) == (0, 0)
+    assert "\x1b" not in lines([broken])[0]
+
+
+def test_what_is_followed_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.ctl.history.FOLLOW_S", 0)
+    every = [entry("c/s:80", f"{1_795_417_000_000 + i * 2000}-0", FIELDS) for i in range(6)]
+
+    class Source:
+        polls = 0
+
+        def history(self, cluster: str, endpoint: str, limit: int, since_ms: int) -> list[Entry]:
+            self.polls += 1
+            return [each for each in every[: 2 + self.polls] if each.time_ms >= since_ms]
+
+    source: Any = Source()
+    following = followed(source, "", "", every[1:2])
+    assert [next(following) for _ in range(4)] == every[2:]
+
+
+def test_an_explanation_of_what_takes_traffic() -> None:
+    said = text(REPORT, short=False)
+    for part in (
+        "cluster c/s:80\n  rule   consecutive_5xx=3 endpoints=3 (DestinationRule c/rule, told 34.0 s ago)",
+        "2 replicas listen; 1 of 3 ejected",
+        "10.0.0.1:80 (pod-1) takes traffic",
+        "run       2 of 3 consecutive failures since 1.2 s, seen by a, b",
+        "failures  the last ones (status@replica/request id): 503@a/x 0@b/y",
+        "= 67 % > 50 %",
+        "ejected 1 time so far; an ejection now would last 60 s (baseEjectionTime 30 s x 2, at most 300 s or the base)",
+        "full, when the time is over",
+    ):
+        assert part in said
+    assert "quorum" not in said
+
+
+def test_an_explanation_of_what_is_out() -> None:
+    facts = replace(FACTS, ejected=True, why="consecutive_5xx=3", by="b", left_s=27.4, ejection_s=30.0)
+    entries = (entry("c/s:80", "1795417008089-0", FIELDS),) * 2
+    said = text(replace(REPORT, reports=(Report("e", "", replace(facts, entries=entries)),)), short=False)
+    assert "e is ejected, 27.4 s of 30.0 s left\n  why       consecutive_5xx=3, by b" in said
+    assert "1 of 3 ejected, this one too; 50 % of 3 allows 1" in said
+    assert said.count("2026-11-23T06:56:48.089Z eject: out for 60s") == 2
+    for change, state in (
+        ({"left_s": None}, "e is ejected, until somebody unejects it"),
+        ({"probe_in_s": 3.0}, "e is ejected; it may be probed in 3.0 s"),
+        ({"probe_in_s": 0.0, "prober": "r7"}, "e is ejected; it awaits a probe, r7 has the turn"),
+    ):
+        changed: Any = change
+        assert state in text(replace(REPORT, reports=(Report("e", "", replace(facts, **changed)),)), short=True)
+
+
+def test_a_quorum_and_probes_are_explained() -> None:
+    facts = replace(FACTS, local_failures=2, local_reporters=("a",))
+    said = text(replace(REPORT, quorum=2, probe=True, reports=(Report("e", "", facts),)), short=False)
+    assert "quorum    2 failures of the run are of local origin (no answer), seen by 1 replica of 2" in said
+    assert "by one request that succeeds (probe)" in said
+
+
+def test_what_a_replica_adds() -> None:
+    replica = Replica("a", "local", 61.0, "Redis has not answered yet", True, "its own")
+    here = HereFacts(ejected=True, left_s=5.0, only_here=True, private=True, failures=0, generation=1)
+    said = text(with_replica(REPORT, replica, {"10.0.0.1:80": here}), short=False)
+    assert "a decides by itself for 61.0 s: Redis has not answered yet; it suspects its own network" in said
+    assert "its rule: its own" in said
+    assert "takes traffic, but not of this replica" in said
+    assert "ejected for this replica only, which cannot reach it (unreachable_from_here)" in said
+    alone = with_replica(replace(REPORT, fault="gone", listening=None, reports=(Report("e", "", None),)), replica, {})
+    assert "not known: gone" in text(alone, short=True)
+
+
+def test_a_report_survives_json() -> None:
+    replica = Replica("a", "shared", 1.0, "", False, "")
+    here = HereFacts(ejected=False, left_s=0.0, only_here=False, private=False, failures=1, generation=1)
+    facts = replace(FACTS, entries=(entry("c/s:80", "1-0", FIELDS),))
+    found = with_replica(
+        replace(REPORT, reports=(Report("e", "w", facts), Report("f", "", None))), replica, {"e": here}
+    )
+    assert from_json(as_json(found)) == found

@@ -1,0 +1,199 @@
+"""Outcomes in, ejections out: what is held, stands, and is let go."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import gevent
+import pytest
+
+from proxy.fleet import door
+from proxy.fleet.door import Fleet
+from proxy.observe.outlier_log import Event
+from proxy.scoreboard.scoreboard import Scoreboard
+from state.server.access import Access
+from tests.unit.fleet.fleet_fakes import AWAY, NAME, FakeStore, board, body, verdict
+
+
+class Setting:
+    def __init__(self, made: Scoreboard, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.store, self.lines = FakeStore(), []
+        monkeypatch.setattr(door, "RedisStore", lambda client, prefix: self.store)
+        monkeypatch.setattr(door, "LINE_SECONDS", 0)
+        self.board, self.body = made, body(made)
+        self.fleet = Fleet(made, 0, "a", Access("redis://127.0.0.1:1"), "waypoint", self._line)
+        self.fleet.apply(True, [self.body], [])
+        self.slot = self.body["endpoints"][0]["slot"]
+        self.fleet._reporter.warm()
+        self.store.batches.clear()
+        self.sender = gevent.spawn(self.fleet._reporter.run)
+        made.shared_state = True
+        gevent.sleep(0)
+
+    def _line(self, event: Event) -> None:
+        self.lines.append(event.text)
+
+    @property
+    def generation(self) -> int:
+        return self.board.outlier.state(self.slot).generation
+
+    @property
+    def out(self) -> bool:
+        return self.board.endpoints.row(self.slot).ejected_left_ms > 0
+
+    def fail(self, count: int = 1, generation: int | None = None) -> None:
+        for _ in range(count):
+            self.fleet.attempt_failed(NAME, self.slot, self.generation if generation is None else generation, 503, "id")
+
+
+@pytest.fixture
+def setting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Setting]:
+    with board() as made:
+        found = Setting(made, monkeypatch)
+        yield found
+        found.sender.kill()
+
+
+def test_an_earlier_reports_answer_does_not_release(setting: Setting) -> None:
+    setting.store.answers = [verdict("counted", 1), verdict("ejected", 3, 1, 30_000)]
+    setting.store.meanwhile = lambda: gevent.sleep(0.01)
+    setting.fail()
+    gevent.sleep(0.001)
+    setting.fail(2)
+    assert setting.out, "at once"
+    for _ in range(20):
+        gevent.sleep(0.002)
+        assert setting.out, "and all the time"
+    assert [b.run.lead for b in setting.store.batches] == [1, 2]
+    assert len(setting.lines) == 1
+
+
+def test_no_answer_and_it_stands(setting: Setting) -> None:
+    setting.store.meanwhile = lambda: gevent.sleep(0.2)
+    setting.store.answers = [AWAY]
+    setting.fail(3)
+    gevent.sleep(0.03)
+    assert setting.lines == []
+    gevent.sleep(0.05)
+    assert len(setting.lines) == 1
+    gevent.sleep(0.2)
+    assert setting.out
+    assert not setting.board.shared_state
+    assert len(setting.lines) == 1
+
+
+def test_the_fleets_cap_releases_at_once(setting: Setting) -> None:
+    setting.store.answers = [verdict("overflow")]
+    setting.fail(3)
+    gevent.sleep(0.005)
+    assert not setting.out
+    assert setting.generation == 0
+    setting.fail(3)
+    assert not setting.out, "the fleet has just said no"
+    with gevent.Timeout(2):
+        while not setting.lines:
+            gevent.sleep(0.001)
+    assert [line.split(",")[0] for line in setting.lines] == ["not ejecting endpoint"]
+
+
+def test_a_lower_count_releases_in_time_with_that_count(setting: Setting) -> None:
+    setting.store.answers = [verdict("counted", 1)]
+    setting.fail(3)
+    gevent.sleep(0.02)
+    assert setting.out, "others' reports may be on their way"
+    gevent.sleep(0.05)
+    state = setting.board.outlier.state(setting.slot)
+    assert (setting.out, state.failures, state.generation, state.dirty) == (False, 1, 0, True)
+    assert setting.lines == []
+
+
+def test_old_evidence_and_old_endpoints_say_nothing(setting: Setting) -> None:
+    setting.store.answers = [verdict("ejected", 3, 1, 30_000)]
+    setting.fail(3)
+    gevent.sleep(0.005)
+    setting.fail(5, generation=0)
+    setting.fleet.apply(False, [body(setting.board, 3, setting.body["slot"]) | {"endpoints": []}], [])
+    setting.fail(5, generation=1)
+    gevent.sleep(0.005)
+    assert len(setting.store.batches) == 1
+    assert [line.split()[0] for line in setting.lines] == ["ejecting", "unejecting"]
+
+
+def test_alone_it_decides_at_once(setting: Setting) -> None:
+    setting.board.shared_state = False
+    setting.fail(2)
+    setting.fleet.attempt_succeeded(NAME, setting.slot, 0)
+    setting.fail(2)
+    assert not setting.out
+    setting.fail()
+    assert setting.out
+    assert setting.store.batches == []
+
+
+def test_answers_wait_only_for_a_store_that_is_quick(setting: Setting) -> None:
+    setting.store.meanwhile = lambda: gevent.sleep(0.3)
+    with gevent.Timeout(0.05):
+        for _ in range(5):
+            setting.fail()
+            setting.fleet.before_answer()
+
+
+def unreachable(setting: Setting, *slots: int) -> None:
+    for slot in slots:
+        generation = setting.board.outlier.state(slot).generation
+        setting.fleet.attempt_failed(NAME, slot, generation, 0, "id")
+
+
+def test_failures_are_told_with_their_origin_and_requests(setting: Setting) -> None:
+    setting.fail()
+    unreachable(setting, setting.slot)
+    gevent.sleep(0.005)
+    (batch,) = setting.store.batches
+    assert (batch.run.lead, batch.run.lead_local, batch.evidence) == (2, 1, "503@a/id,0@a/id")
+
+
+def test_too_few_have_seen_it_and_it_stands_for_this_replica(setting: Setting) -> None:
+    setting.store.answers = [verdict("unconfirmed", 3)]
+    unreachable(setting, *[setting.slot] * 3)
+    gevent.sleep(0.08)
+    state = setting.board.outlier.state(setting.slot)
+    assert (setting.out, state.private, state.held, state.shared) == (True, True, False, False)
+    assert setting.board.outlier.undecided([setting.slot]) == [], "nothing to offer to the fleet"
+    assert setting.lines == ["ejecting endpoint due to consecutive failures of this replica only"]
+
+
+def test_one_that_suspects_itself_tells_nobody(setting: Setting) -> None:
+    setting.store.answers = [verdict("counted", 1)] * 2
+    slots = [entry["slot"] for entry in setting.body["endpoints"]]
+    for _ in range(3):
+        unreachable(setting, *slots)
+        gevent.sleep(0.01)
+    assert setting.board.suspects_itself
+    assert sum(batch.run.lead for batch in setting.store.batches) == 2, "before it knew"
+    assert setting.board.outlier.state(slots[0]).private
+
+
+def test_a_young_run_is_asked_about_again(setting: Setting) -> None:
+    setting.store.answers = [
+        replace(verdict("too_soon", 3), wait_ms=20),
+        verdict("ejected", 3, 1, 30_000),
+    ]
+    setting.fail(3)
+    gevent.sleep(0.01)
+    assert setting.out
+    assert len(setting.store.batches) == 1
+    gevent.sleep(0.02)
+    assert [batch.run.lead for batch in setting.store.batches] == [3, 0]
+    assert setting.board.outlier.state(setting.slot).shared
+
+
+def test_redis_does_not_know_what_is_out_here(setting: Setting) -> None:
+    """It has lost its data, and not been told again: its cap has room, this replica's has not."""
+    first, second = (entry["slot"] for entry in setting.body["endpoints"][:2])
+    setting.store.answers = [verdict("ejected", 3, 1, 30_000), verdict("ejected", 3, 1, 30_000, 2)]
+    setting.fail(3)
+    gevent.sleep(0.005)
+    for _ in range(3):
+        setting.fleet.attempt_failed(NAME, second, 0, 503, "id")
+    gevent.sleep(0.005)
+    assert len(setting.store.batches) == 2
+    assert [setting.board.endpoints.row(slot).ejected_left_ms > 0 for slot in (first, second)] == [True, False]

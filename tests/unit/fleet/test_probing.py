@@ -1,0 +1,166 @@
+"""Offering an ejected endpoint to one request, and what that request says."""
+
+import time
+from collections.abc import Iterator
+
+import gevent
+import pytest
+
+from proxy.fleet.known import Known
+from proxy.fleet.members import Group
+from proxy.fleet.probing import LEASE_MS, PATIENCE_MS, RENEW_MS, Probing
+from proxy.fleet.table import ScoreboardTable
+from proxy.scoreboard.scoreboard import Scoreboard
+from state.errors import StoreUnavailable
+from state.outlier.local_store import LocalStore
+from state.outlier.run import FAILURE, SUCCESS
+from state.outlier.store import Claim
+from tests.unit.fleet.fleet_fakes import AWAY, NAME, FakeStore, board, ejections, group, known, verdict
+
+BASE = 30_000
+
+
+class Setting:
+    """One endpoint of three, out, to be probed in BASE ms. The clock is ours; the scoreboard has its own."""
+
+    def __init__(self, made: Scoreboard) -> None:
+        self.board, self.store = made, FakeStore()
+        self.group = group(made, probe=True)
+        self.groups = {NAME: self.group}
+        self.member = self.group.members["10.0.0.0:80"]
+        self.ejections, self.told = ejections(made)
+        self.now_ms = int(time.monotonic() * 1000)
+        self.lost: list[StoreUnavailable] = []
+        local = LocalStore(ScoreboardTable(made, self.groups), lambda: self.now_ms)
+        self.probing = Probing(
+            made, "a", self.store, local, self.groups, self.ejections, lambda: self.now_ms, lambda: True, self._lost
+        )
+        made.shared_state = True
+        out = Known(BASE + 600_000, BASE, 1, 3, 1, 1, BASE, "b", "consecutive_5xx", 1)
+        self.ejections.confirm(self.group, self.member, out, self.now_ms, self.now_ms)
+
+    def _lost(self, error: StoreUnavailable, group: Group) -> None:
+        self.lost.append(error)
+        self.board.shared_state = False
+
+    def later(self, ms: int) -> int:
+        """Time passes and the leader looks; when it wants to look again."""
+        self.now_ms += ms
+        return self.probing._look()
+
+    def taken(self) -> bool:
+        """What the request path does (relay/cluster.pyx), as far as it can be seen from here."""
+        return self.board.probes.take(self.member.slot)
+
+    def tried(self, success: bool) -> None:
+        self.probing.tried(self.group, self.member, 1, SUCCESS if success else FAILURE, 503, "id")
+        gevent.sleep(0)
+
+    @property
+    def out(self) -> bool:
+        return self.ejections.state(self.member).ejected_until_ms > self.now_ms
+
+
+@pytest.fixture
+def setting() -> Iterator[Setting]:
+    with board() as made:
+        yield Setting(made)
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_look_meanwhile_does_not_hide_what_the_request_says(setting: Setting, taken: bool) -> None:
+    """Only successes of dirty endpoints are told."""
+    setting.later(BASE)
+    assert not taken or setting.taken()
+    seen = Known(600_000, BASE, 1, 3, 1, 1, 0, "b", "consecutive_5xx", 2)
+    setting.ejections.confirm(setting.group, setting.member, seen, setting.now_ms, setting.now_ms)
+    assert setting.board.endpoints.row(setting.member.slot).dirty
+
+
+def test_nothing_is_offered_before_its_time(setting: Setting) -> None:
+    assert setting.later(BASE - 100) <= 100
+    assert (setting.store.claims, setting.taken()) == (0, False)
+    setting.later(100)
+    assert (setting.store.claims, setting.taken()) == (1, True)
+    assert not setting.taken(), "one request"
+
+
+def test_another_replicas_turn(setting: Setting) -> None:
+    setting.store.claim = Claim(False, 400)
+    assert setting.later(BASE) > 0
+    assert not setting.taken()
+    setting.later(399)
+    assert setting.store.claims == 1
+    setting.store.claim = Claim(True)
+    setting.later(1)
+    assert setting.taken()
+
+
+def test_nobody_comes_and_the_turn_passes_on(setting: Setting) -> None:
+    setting.later(BASE)
+    setting.later(RENEW_MS)
+    assert not setting.taken()
+    assert setting.store.claims == 1
+    setting.later(LEASE_MS)
+    assert (setting.store.claims, setting.taken()) == (2, True)
+
+
+def test_a_slow_request_keeps_the_claim(setting: Setting) -> None:
+    setting.later(BASE)
+    assert setting.taken()
+    for turn in range(2, 5):
+        setting.later(RENEW_MS)
+        assert (setting.store.claims, setting.board.probes.pending(setting.member.slot)) == (turn, True)
+    setting.later(PATIENCE_MS)
+    assert setting.taken(), "given up: another one may try"
+
+
+def test_a_success_and_the_fleet_agrees(setting: Setting) -> None:
+    setting.later(BASE)
+    assert setting.taken()
+    setting.store.answers = [verdict("returned", generation=1, version=2)]
+    setting.tried(True)
+    assert not setting.out
+    assert setting.told.lines == ["ejecting 10.0.0.0:80", "unejecting 10.0.0.0:80 probe_succeeded"]
+    setting.tried(True)
+    assert len(setting.store.batches) == 1, "only one can be meant"
+
+
+def test_a_failure_and_it_is_out_again_with_a_line(setting: Setting) -> None:
+    setting.later(BASE)
+    assert setting.taken()
+    setting.store.answers = [verdict("ejected", 1, 2, 60_000, 2)]
+    setting.tried(False)
+    assert setting.out
+    assert setting.told.lines == ["ejecting 10.0.0.0:80"] * 2
+    assert setting.store.batches[0].evidence == "503@a/id"
+    assert not setting.board.probes.pending(setting.member.slot)
+
+
+def test_redis_goes_meanwhile(setting: Setting) -> None:
+    setting.later(BASE)
+    assert setting.taken()
+    setting.store.answers = [AWAY]
+    setting.tried(False)
+    state = setting.ejections.state(setting.member)
+    assert (len(setting.lost), state.generation, state.shared, state.logged) == (1, 2, False, True)
+    assert state.probe_at_ms - setting.now_ms == 2 * BASE
+    setting.later(2 * BASE)
+    assert setting.taken(), "its own turn now"
+    setting.probing.tried(setting.group, setting.member, 2, SUCCESS, 0, "")
+    gevent.sleep(0)
+    assert not setting.out
+
+
+def test_an_outcome_that_no_probe_has(setting: Setting) -> None:
+    setting.later(BASE)
+    setting.tried(True)
+    assert (setting.store.batches, setting.out) == ([], True)
+
+
+def test_news_of_an_ejection_that_ends_by_itself(setting: Setting) -> None:
+    setting.later(BASE)
+    changed = known(60_000, 2, 2, 60_000)
+    setting.ejections.confirm(setting.group, setting.member, changed, setting.now_ms, setting.now_ms)
+    assert not setting.board.probes.pending(setting.member.slot)
+    assert setting.board.probes.awaited(setting.group.slots) == []

@@ -1,0 +1,141 @@
+"""The outbox: order, coalescing, pauses, failures."""
+
+import gevent
+
+from proxy.fleet.keep import keep_running
+from proxy.fleet.reporter import Reporter
+from state.outlier.run import FAILURE, SUCCESS
+from tests.unit.fleet.fleet_fakes import AWAY, FakeStore, board, group, verdict
+
+
+class Setting:
+    def __init__(self, made, count: int = 3) -> None:
+        self.group = group(made, count)
+        self.groups = {self.group.name: self.group}
+        self.store, self.now, self.answers, self.lost = FakeStore(), 1000, [], []
+        self.reporter = Reporter(
+            self.store,
+            "a",
+            self.groups,
+            lambda: self.now,
+            lambda found, pending, told, asked: self.answers.append((pending.member.address, told.outcome)),
+            lambda error, _: self.lost.append(error),
+        )
+        self.reporter.warm()
+        self.store.batches.clear()
+
+    def add(self, which: int, run=FAILURE, generation: int = 0):
+        member = self.group.members[f"10.0.0.{which}:80"]
+        return self.reporter.add(self.group, member, generation, run, 503)
+
+    def run(self) -> None:
+        sender = gevent.spawn(self.reporter.run)
+        gevent.sleep(0.01)
+        sender.kill()
+
+
+def test_outcomes_meanwhile_are_one_report_in_order() -> None:
+    with board() as made:
+        setting = Setting(made)
+        for run in (FAILURE, FAILURE, SUCCESS, FAILURE):
+            setting.add(0, run)
+        setting.add(1)
+        setting.add(0, generation=1)
+        setting.run()
+        found = [(b.endpoint, b.generation, b.run.lead, b.run.any_success, b.run.trail) for b in setting.store.batches]
+        assert found == [
+            ("10.0.0.0:80", 0, 2, True, 1),
+            ("10.0.0.1:80", 0, 1, False, 1),
+            ("10.0.0.0:80", 1, 1, False, 1),
+        ]
+
+
+def test_an_overflow_pauses_until_something_returns() -> None:
+    with board() as made:
+        setting = Setting(made)
+        setting.store.answers = [verdict("overflow")]
+        setting.add(0)
+        setting.run()
+        setting.add(0)
+        setting.add(1)
+        setting.run()
+        assert [b.endpoint[:8] for b in setting.store.batches] == ["10.0.0.0", "10.0.0.1"]
+        assert setting.reporter.paused(setting.group.members["10.0.0.0:80"])
+        setting.reporter.resume(setting.group)
+        setting.run()
+        assert len(setting.store.batches) == 3
+
+
+def test_a_lost_store_is_told_and_a_changed_snapshot_drops() -> None:
+    with board() as made:
+        setting = Setting(made)
+        setting.store.answers = [AWAY]
+        report = setting.add(0)
+        setting.run()
+        assert setting.lost == [AWAY]
+        assert report.done.is_set(), "nobody waits for it"
+        assert setting.reporter.warm()
+        setting.store.meanwhile = setting.groups.clear
+        setting.add(1)
+        setting.add(2)
+        setting.run()
+        asked = [batch.endpoint for batch in setting.store.batches]
+        assert asked == ["10.0.0.0:80", "-", "10.0.0.1:80"], "the third is of a snapshot that is gone"
+        assert setting.answers == []
+
+
+def test_reports_wait_for_a_connection_no_longer_than_for_an_answer() -> None:
+    with board() as made:
+        setting = Setting(made)
+        setting.store.answers = [AWAY]
+        assert not setting.reporter.warm()
+        setting.add(0)
+        sender = gevent.spawn(setting.reporter.run)
+        gevent.sleep(0.03)
+        assert len(setting.lost) == 1
+        assert setting.reporter.warm()
+        gevent.sleep(0.01)
+        assert [batch.endpoint for batch in setting.store.batches][1:] == ["-", "10.0.0.0:80"]
+        setting.store.answers = [AWAY]
+        setting.reporter.warm()
+        setting.add(0)
+        gevent.sleep(0.07)
+        sender.kill()
+        assert "no answer within 50 ms" in str(setting.lost[-1])
+        assert len(setting.store.batches) == 4, "it is not sent later"
+
+
+def test_a_report_that_takes_too_long_is_given_up_and_not_sent_again() -> None:
+    with board() as made:
+        setting = Setting(made)
+        setting.store.meanwhile = lambda: gevent.sleep(0.2)
+        setting.add(0)
+        sender = gevent.spawn(setting.reporter.run)
+        gevent.sleep(0.3)
+        sender.kill()
+        assert [str(error) for error in setting.lost] == ["redis: no answer within 50 ms"]
+        assert len(setting.store.batches) == 1
+
+
+def test_waiting_is_short() -> None:
+    with board() as made:
+        setting = Setting(made)
+        report = setting.add(0)
+        with gevent.Timeout(0.1):
+            assert setting.reporter.wait(report, 4) is None
+        setting.run()
+        assert setting.reporter.wait(report, 4).outcome == "clean"
+
+
+def test_mistakes_end_nothing(caplog) -> None:
+    runs = []
+
+    def work() -> None:
+        runs.append(1)
+        raise KeyError("no endpoint in slot 7")
+
+    keeper = gevent.spawn(keep_running, work, 0.001)
+    gevent.sleep(0.02)
+    keeper.kill()
+    assert len(runs) > 2
+    assert "please report" in caplog.text

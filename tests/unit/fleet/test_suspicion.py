@@ -1,0 +1,44 @@
+"""When a replica takes its own network for the culprit."""
+
+import logging
+
+import pytest
+
+from proxy.fleet import suspicion
+from proxy.fleet.suspicion import Suspicion, suspicious
+from tests.unit.fleet.fleet_fakes import board, group
+
+
+@pytest.mark.parametrize(
+    ("contacted", "unreachable", "expected"),
+    [
+        (3, 3, True),
+        (6, 3, True),
+        (7, 3, False),
+        (100, 50, True),
+        (100, 49, False),
+        (2, 2, False),  # too few to tell
+        (0, 0, False),
+    ],
+)
+def test_the_rule(contacted: int, unreachable: int, expected: bool) -> None:
+    assert suspicious(contacted, unreachable) is expected
+
+
+def test_it_is_told_once_when_it_begins_and_ends(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suspicion, "WINDOW_MS", 60_000)
+    caplog.set_level(logging.INFO)
+    with board() as made:
+        members = list(group(made, 5).members.values())
+        workers = [Suspicion(made), Suspicion(made)]
+        cleared = [workers[number % 2].cleared(member) for number, member in enumerate(members[:3])]
+        assert cleared == [True, True, False]
+        assert made.suspects_itself
+        monkeypatch.setattr(suspicion, "WINDOW_MS", 0)
+        for one in workers:
+            assert not one.look(at_once=True)
+    told = [record.message for record in caplog.records]
+    assert [("suspects" in line, "trusts" in line) for line in told] == [(True, False), (False, True)]
+    assert told[0].startswith("3 of 3 endpoints")

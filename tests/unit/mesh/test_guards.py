@@ -1,0 +1,60 @@
+"""AuthorizationPolicies and RequestAuthentications close what they target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.mesh.mesh_rig import Object, clusters, faults, service, shop, thing, warnings
+
+
+def policy(target: Any, kind: str = "AuthorizationPolicy", ns: str = "shop", **spec: Any) -> Object:
+    return thing(kind, "security.istio.io/v1", "deny", ns, spec={"targetRefs": [target] if target else [], **spec})
+
+
+SERVICE_REF = {"kind": "Service", "group": "", "name": "cart"}
+GATEWAY_REF = {"kind": "Gateway", "group": "gateway.networking.k8s.io", "name": "wp"}
+CLASS_REF = {"kind": "GatewayClass", "group": "gateway.networking.k8s.io", "name": "istio-waypoint"}
+
+
+@pytest.mark.parametrize(
+    ("guard", "closed"),
+    [
+        (policy(SERVICE_REF), ["cart"]),
+        (policy(SERVICE_REF, "RequestAuthentication"), ["cart"]),
+        (policy(SERVICE_REF, action="DENY"), ["cart"]),
+        (policy(SERVICE_REF, action="CUSTOM"), ["cart"]),
+        (policy(SERVICE_REF, action="AUDIT"), []),
+        (policy(None, targetRef=SERVICE_REF), ["cart"]),
+        (policy(SERVICE_REF, ns="far"), []),
+        (policy({**SERVICE_REF, "name": "other"}), []),
+        (policy(GATEWAY_REF), ["cart", "till"]),
+        (policy(GATEWAY_REF, ns="far"), []),
+        (policy(CLASS_REF, ns="istio-system"), ["cart", "till"]),
+        (policy(CLASS_REF), []),
+        (policy({**CLASS_REF, "name": "other"}, ns="istio-system"), []),
+        (policy(None), []),
+        (policy(None, selector={"matchLabels": {"a": "b"}}), []),
+    ],
+)
+def test_policies_close_what_they_target(guard: Object, closed: list[str]) -> None:
+    objects = (*shop(service("till")), guard)
+    found = clusters(*objects)
+    assert [name for name in ("cart", "till") if found[f"shop/{name}:80"].closed] == closed
+    for name in closed:
+        assert f"{guard['kind']} {guard['metadata']['namespace']}/deny" in found[f"shop/{name}:80"].closed
+        assert f"Service shop/{name} is closed (403) until it is" in warnings(*objects)
+
+
+@pytest.mark.parametrize(
+    ("guard", "said"),
+    [
+        (policy({"kind": "Service"}), "spec.targetRefs[0].name: is required"),
+        (policy({**SERVICE_REF, "namespace": "far"}), "namespace: must be the policy's own namespace"),
+        (policy(SERVICE_REF, action="Deny"), 'action: must be one of ALLOW, DENY, AUDIT, CUSTOM, not "Deny"'),
+        (policy(None, targetRef="cart"), "spec.targetRef: must be a mapping"),
+    ],
+)
+def test_bad_policies(guard: Object, said: str) -> None:
+    assert said in "\n".join(faults(*shop(guard)))
