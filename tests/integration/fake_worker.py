@@ -1,4 +1,4 @@
-"""A stand-in for proxy.worker.worker: keeps the process contract and answers every connection with what it knows."""
+"""A stand-in for `python -m proxy.worker`: keeps its contract, answers every connection with what it knows."""
 
 import argparse
 import json

@@ -253,9 +253,10 @@ def statsd_lines(server: socket.socket, until: str) -> dict[str, str]:
 # -- what only a stand-in for the worker can show --------------------------------------------------------------------
 
 STAND_IN = (
-    "import sys; from proxy import log, settings; from proxy.arbiter.arbiter import Arbiter; "
+    "import sys; from proxy import log; from proxy.arbiter.arbiter import Arbiter\n"
+    "from proxy.settings import settings; "
     "log.set_up('info', 'arbiter'); loaded = settings.load(dict(zip(sys.argv[1::2], sys.argv[2::2])), {}, None); "
-    "sys.exit(Arbiter(loaded, worker_module='fake_worker').run())"
+    "sys.exit(Arbiter(loaded, worker_module='tests.integration.fake_worker').run())"
 )
 
 
@@ -263,10 +264,9 @@ class StandIn(Waypoint):
     """A replica whose workers are tests/integration/fake_worker.py."""
 
     def start(self, *more: str) -> None:
-        path = f"{ROOT}:{ROOT / 'tests' / 'integration'}"
         with self.err.open("ab") as err:
             command = [sys.executable, "-c", STAND_IN, *self._arguments, *more]
-            self.process = subprocess.Popen(command, stderr=err, env=self._env | {"PYTHONPATH": path})
+            self.process = subprocess.Popen(command, stderr=err, env=self._env | {"PYTHONPATH": str(ROOT)})
 
 
 @pytest.fixture
@@ -331,7 +331,7 @@ def test_a_stopped_worker_holds_up_nobody(stand_in, config, members):
     manifests, port = config
     waypoint = stand_in("workers", "2")
     wait_until(lambda: probe(waypoint.status)[0] == 200, 10)
-    first = min(children(waypoint.pid)["fake_worker"])
+    first = min(children(waypoint.pid)["tests.integration.fake_worker"])
     os.kill(first, signal.SIGSTOP)
     for number in range(5):
         body = gateway(port)
