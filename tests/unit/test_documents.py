@@ -1,4 +1,4 @@
-"""The documents say what is so: pages written from the code are current, and links lead somewhere."""
+"""The documents say what is so: pages written from the code are current, links lead somewhere, files named are there."""
 
 import re
 import runpy
@@ -7,9 +7,26 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/**/*.md")])
+OURS = (".github", "bin", "conf", "deploy", "docs", "proxy", "scripts", "state", "tests")
+FILES = sorted(
+    [path for path in ROOT.glob("*") if path.is_file()]
+    + [path for name in OURS for path in (ROOT / name).rglob("*") if path.is_file()]
+)
+PAGES = [path for path in FILES if path.suffix == ".md"]
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_FILE = re.compile(r"`(?:\.\./)*([\w./-]+\.(?:py|pyx|pxd|lua|sh|c|md|yaml|cfg|toml|lock))`")
+FIRST_SCREEN = 30
+
+
+def test_there_are_pages() -> None:
+    assert {"README.md", "ARCHITECTURE.md", "deploy/README.md"} <= {str(page.relative_to(ROOT)) for page in PAGES}
+
+
+def test_the_first_screen_has_the_two_commands_and_what_one_will_see() -> None:
+    screen = (ROOT / "README.md").read_text().splitlines()[:FIRST_SCREEN]
+    for line in ("make demo", "make test", "200 200 503", "[the guide]"):
+        assert any(line in each for each in screen), line
 
 
 def test_the_settings_page_is_current() -> None:
@@ -28,6 +45,14 @@ def test_links_lead_somewhere(path: Path) -> None:
         assert page.exists(), f"{path.name} links to {target}"
         if anchor:
             assert anchor in anchors(page), f"{path.name} links to {target}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_that_are_named_are_there(path: Path) -> None:
+    """By their whole path, or by its end: `wire/stream.pyx` is proxy/wire/stream.pyx."""
+    known = {f"/{file.relative_to(ROOT)}" for file in FILES}
+    named = set(_FILE.findall(path.read_text()))
+    assert {name for name in named if not any(file.endswith(f"/{name}") for file in known)} == set()
 
 
 def anchors(page: Path) -> set[str]:
