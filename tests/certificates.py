@@ -57,7 +57,7 @@ class Authority:
         now = datetime.datetime.now(datetime.UTC)
         self.parent = parent
         self.key = new_key()
-        self.name = f"{parent.name} sub" if parent else name
+        self.name: str = f"{parent.name} sub" if parent else name
         subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, self.name)])
         builder = (
             x509.CertificateBuilder(subject_name=subject)
@@ -70,7 +70,7 @@ class Authority:
             .add_extension(_usage(signs_certificates=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False)
         )
-        self.certificate = builder.sign(parent.key if parent else self.key, hashes.SHA256())
+        self.certificate: x509.Certificate = builder.sign(parent.key if parent else self.key, hashes.SHA256())
 
     @property
     def pem(self) -> bytes:

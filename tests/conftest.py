@@ -1,12 +1,8 @@
 """Fixtures of the tests that run the whole program."""
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(1, str(Path(__file__).parent))
 
 from state.server.embedded import Embedded
 

@@ -19,6 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+from tests.manifests import Manifests, gateway, namespace, rule, service, slice_of
+
 ROOT = Path(__file__).resolve().parent.parent
 SUFFIXES = ("abc12", "def34", "ghi56", "jkl78", "mno90", "pqr12", "stu34", "vwx56", "yza78", "bcd90")
 _networks = itertools.count(random.randrange(200))  # tests run in several processes
@@ -38,8 +40,8 @@ def free_port(ip: str = "127.0.0.1") -> int:
             return port
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 5.0, what: str = "") -> Any:
-    """The first true value of `condition`; fails after `seconds`."""
+def wait_until(condition: Callable[..., Any], seconds: float = 5.0, what: str = "") -> Any:
+    """The first true value of `condition()`, whose defaults are the variables of a loop; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -54,11 +56,12 @@ def wait_until(condition: Callable[[], Any], seconds: float = 5.0, what: str = "
 
 
 class _Handler(BaseHTTPRequestHandler):
+    server: "_Server"
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        endpoint: Endpoint = self.server.endpoint  # type: ignore[attr-defined]
+        endpoint = self.server.endpoint
         length = int(self.headers.get("content-length", 0))
         body = self.rfile.read(length)
         endpoint.requests.append((self.command, self.path, dict(self.headers), body))
@@ -89,9 +92,13 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
 
+    def __init__(self, endpoint: "Endpoint") -> None:
+        self.endpoint = endpoint
+        super().__init__((endpoint.ip, endpoint.port), _Handler)
+
     def get_request(self) -> tuple[socket.socket, Any]:
         sock, address = super().get_request()
-        self.endpoint.sockets.append(sock)  # type: ignore[attr-defined]
+        self.endpoint.sockets.append(sock)
         return sock, address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -112,8 +119,7 @@ class Endpoint:
     sockets: list[socket.socket] = field(default_factory=list)
 
     def start(self) -> None:
-        self._server = _Server((self.ip, self.port), _Handler)
-        self._server.endpoint = self  # type: ignore[attr-defined]
+        self._server = _Server(self)
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
@@ -148,111 +154,6 @@ def endpoints(count: int = 3) -> Iterator[list[Endpoint]]:
                 endpoint.stop()
 
 
-# -- manifests --------------------------------------------------------------------------------------------------------
-
-RULE = {"consecutive5xxErrors": 3, "interval": "10s", "baseEjectionTime": "30s", "maxEjectionPercent": 50}
-
-
-def namespace() -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": "httpbin", "labels": {"istio.io/use-waypoint": "httpbin-waypoint"}},
-    }
-
-
-def gateway(port: int) -> dict[str, Any]:
-    return {
-        "apiVersion": "gateway.networking.k8s.io/v1",
-        "kind": "Gateway",
-        "metadata": {"name": "httpbin-waypoint", "namespace": "httpbin"},
-        "spec": {
-            "gatewayClassName": "istio-waypoint",
-            "listeners": [
-                {
-                    "name": "http",
-                    "port": port,
-                    "protocol": "HTTP",
-                    "allowedRoutes": {"namespaces": {"from": "Same"}},
-                }
-            ],
-        },
-    }
-
-
-def pod(name: str, ip: str, *, captured: bool, account: str = "in-ambient") -> dict[str, Any]:
-    """A Pod; `captured`: behind a ztunnel."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": name,
-            "namespace": "httpbin",
-            "annotations": {"ambient.istio.io/redirection": "enabled"} if captured else {},
-        },
-        "spec": {"serviceAccountName": account},
-        "status": {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}]},
-    }
-
-
-def service() -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "in-ambient", "namespace": "httpbin"},
-        "spec": {"clusterIP": "10.96.45.123", "ports": [{"name": "http", "port": 8000, "targetPort": 8080}]},
-    }
-
-
-def slice_of(members: list[Endpoint]) -> dict[str, Any]:
-    return {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "name": "in-ambient-1",
-            "namespace": "httpbin",
-            "labels": {"kubernetes.io/service-name": "in-ambient"},
-        },
-        "addressType": "IPv4",
-        "ports": [{"name": "http", "port": members[0].port if members else 8080, "protocol": "TCP"}],
-        "endpoints": [
-            {
-                "addresses": [member.ip],
-                "conditions": {"ready": True},
-                "targetRef": {"kind": "Pod", "namespace": "httpbin", "name": member.name},
-            }
-            for member in members
-        ],
-    }
-
-
-def rule(connect_timeout: str = "", **changes: Any) -> dict[str, Any]:
-    policy: dict[str, Any] = {"outlierDetection": RULE | changes}
-    if connect_timeout:
-        policy["connectionPool"] = {"tcp": {"connectTimeout": connect_timeout}}
-    return {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "DestinationRule",
-        "metadata": {"name": "in-ambient-failover", "namespace": "httpbin"},
-        "spec": {"host": "in-ambient", "trafficPolicy": policy},
-    }
-
-
-class Manifests:
-    """A directory of manifests, one object a file; files are replaced whole."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def put(self, name: str, body: dict[str, Any]) -> None:
-        temporary = self.path / f".{name}"
-        temporary.write_text(json.dumps(body, indent=1))
-        temporary.rename(self.path / f"{name}.json")
-
-    def remove(self, name: str) -> None:
-        (self.path / f"{name}.json").unlink()
-
-
 # -- replicas ---------------------------------------------------------------------------------------------------------
 
 
@@ -264,20 +165,23 @@ class Waypoint:
         self.out, self.err = directory / "out.log", directory / "err.log"
         self._env = os.environ | (env or {})
         self._arguments = arguments
-        self.process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *more: str) -> None:
         command = [sys.executable, str(ROOT / "bin" / "waypointd"), *self._arguments, *more]
         with self.out.open("ab") as out, self.err.open("ab") as err:
-            self.process = subprocess.Popen(command, stdout=out, stderr=err, env=self._env, cwd=self.directory)
+            self._process = subprocess.Popen(command, stdout=out, stderr=err, env=self._env, cwd=self.directory)
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "not started"
+        return self._process
 
     @property
     def pid(self) -> int:
-        assert self.process is not None
         return self.process.pid
 
     def stop(self, seconds: float = 10.0) -> int:
-        assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:

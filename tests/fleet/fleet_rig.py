@@ -15,7 +15,8 @@ from typing import Any
 from state.server.access import Access
 from state.server.connect import connect
 from state.server.embedded import Embedded
-from tests.rig import Background, Endpoint, Manifests, Replica, free_port, manifests_for, replica, wait_until
+from tests.manifests import Manifests
+from tests.rig import Background, Endpoint, Replica, free_port, manifests_for, replica, wait_until
 from tests.rig import endpoints as endpoints_of
 
 CLUSTER = "httpbin/in-ambient:8000"

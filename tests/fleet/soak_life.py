@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.fleet.fleet_rig import Fleet, key
 from tests.fleet.soak_parts import Flapping, Server
-from tests.rig import rule
+from tests.manifests import rule
 
 THRESHOLD = 3
 RULE: dict[str, Any] = {"interval": "1s", "baseEjectionTime": "2s", "maxEjectionPercent": 50}

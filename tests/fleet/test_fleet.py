@@ -12,7 +12,8 @@ import pytest
 
 from state.server.embedded import Embedded
 from tests.fleet.fleet_rig import CLUSTER, Fleet, Load, ejected, fail_until_out, fleet, key, processes
-from tests.rig import Endpoint, Replica, replica, rule, slice_of, wait_until
+from tests.manifests import rule, slice_of
+from tests.rig import Endpoint, Replica, replica, wait_until
 
 
 def test_a_new_replica_and_a_restarted_one_know(valkey: Embedded, tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from state.server.embedded import Embedded
 from tests.fleet.fleet_rig import Fleet, fail_until_out, fleet, key
-from tests.rig import RULE, Endpoint, Replica, rule, wait_until
+from tests.manifests import RULE, rule
+from tests.rig import Endpoint, Replica, wait_until
 
 PROBE = {"waypointd.io/recovery": "probe"}
 

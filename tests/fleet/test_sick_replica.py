@@ -8,9 +8,10 @@ from redis import Redis
 
 from state.server.embedded import Embedded
 from tests.fleet.fleet_rig import ejected
-from tests.hbone.certificates import Authority, install
 from tests.hbone.destination import Destination
-from tests.rig import Endpoint, Replica, endpoints, manifests_for, pod, replica, rule, wait_until
+from tests.hbone.identities import Authority, install
+from tests.manifests import pod, rule
+from tests.rig import Endpoint, Replica, endpoints, manifests_for, replica, wait_until
 
 LAST = [name[-5:] for name in ("abc12", "def34", "ghi56", "jkl78")]
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from wire.corpus import cases
+
+from tests.wire.corpus import cases
 
 DEEP = os.environ.get("WAYPOINT_FUZZ") == "deep"
 

@@ -14,10 +14,24 @@ import pytest
 from hyperframe.frame import DataFrame, GoAwayFrame, PingFrame, RstStreamFrame, SettingsFrame
 from hypothesis import given
 from hypothesis import strategies as st
-from wire.http2_rig import BLOCK, GET, OK, POST, PREFACE, Client, Peer, Server, continuation, data, raw, spin, window
 
 from tests.fuzz.mutants import DEEP, MORSELS, fuzzed, pieces, splits
 from tests.instruments import inspect
+from tests.wire.http2_rig import (
+    BLOCK,
+    GET,
+    OK,
+    POST,
+    PREFACE,
+    Client,
+    Peer,
+    Server,
+    continuation,
+    data,
+    raw,
+    spin,
+    window,
+)
 
 pytestmark = pytest.mark.timeout(3600 if DEEP else 120)
 

@@ -13,7 +13,8 @@ import pytest
 import redis
 
 from state.server.embedded import Embedded
-from tests.rig import Endpoint, Manifests, Replica, endpoints, manifests_for, replica, wait_until
+from tests.manifests import Manifests
+from tests.rig import Endpoint, Replica, endpoints, manifests_for, replica, wait_until
 
 CLUSTER = "httpbin/in-ambient:8000"
 EJECTION = re.compile(

@@ -10,10 +10,11 @@ from typing import Self
 from h2.exceptions import ProtocolError
 from hyperframe.frame import SettingsFrame as S
 
-from tests.hbone.certificates import Leaf, context
 from tests.hbone.http2 import Connection
+from tests.hbone.identities import Leaf, context
 from tests.hbone.joined import Joined
 from tests.hbone.stream import Stream
+from tests.listening import Listening
 
 SETTINGS = {
     S.MAX_CONCURRENT_STREAMS: 200,
@@ -56,19 +57,14 @@ class Destination:
     def __post_init__(self) -> None:
         self.hold.set()
         self._context = context(self.leaf, self.roots, server=True)
-        self._listener: socket.socket | None = None
+        self._listening = Listening(self.ip, self.port, self._begin)
 
     def start(self) -> None:
-        family = socket.AF_INET6 if ":" in self.ip else socket.AF_INET
-        self._listener = socket.create_server((self.ip, self.port), family=family, backlog=128)
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+        self._listening.start()
 
     def stop(self) -> None:
         """Killed: nobody listens, and every connection is gone."""
-        if self._listener is not None:
-            self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-            self._listener = None
+        self._listening.stop()
         self.drop()
 
     def present(self, leaf: Leaf) -> None:
@@ -89,16 +85,7 @@ class Destination:
     def alive(self) -> list[Connection]:
         return [connection for connection in self.connections if not connection.closed]
 
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                sock, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._begin, args=(sock,), daemon=True).start()
-
     def _begin(self, sock: socket.socket) -> None:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(10)
         try:
             made = Connection(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.hbone.certificates import spiffe
+from tests.hbone.identities import spiffe
 from tests.rig import free_port, wait_until
 
 Json = dict[str, Any]

@@ -26,12 +26,17 @@ MAGIC = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _UNSENT = 1 << 20  # a writer waits while this much is on its way to the socket
 
 
+def _text(fields: Any) -> dict[str, str]:
+    """Fields of an event, which are text because of `header_encoding`."""
+    return dict(fields)
+
+
 class Connection:
     """One HTTP/2 connection, either role, over TLS or (without a context) plain TCP."""
 
     def __init__(
         self,
-        sock: socket.socket,
+        sock: socket.socket | Stream,
         tls: ssl.SSLContext | None,
         *,
         server: bool,
@@ -39,7 +44,8 @@ class Connection:
         window: int,
         serve: Callable[[Stream], None] | None = None,
     ) -> None:
-        self.sock, self._server, self._serve = sock, server, serve
+        self.sock: Any = sock  # a stream has those methods of a socket that are used here
+        self._server, self._serve = server, serve
         self.settings, self._window = settings, window
         self.lock = threading.RLock()
         self.streams: dict[int, Stream] = {}
@@ -196,8 +202,8 @@ class Connection:
             except ssl.SSLError:
                 self.sock.sendall(self._outgoing.read())  # the alert
                 raise
-        names = (self.tls.getpeercert() or {}).get("subjectAltName", ()) if self.tls else ()
-        self.identity = next((str(value) for kind, value in names if kind == "URI"), "")
+        peer: dict[str, Any] = dict(self.tls.getpeercert() or {}) if self.tls else {}
+        self.identity = next((value for kind, value in peer.get("subjectAltName", ()) if kind == "URI"), "")
         self.sock.settimeout(None)
 
     def _session(self) -> h2.connection.H2Connection:
@@ -209,7 +215,9 @@ class Connection:
         )
         made = h2.connection.H2Connection(config)
         enforced = {
-            code: value for code, value in self.settings.items() if code != SettingsFrame.MAX_CONCURRENT_STREAMS
+            h2.settings.SettingCodes(code): value
+            for code, value in self.settings.items()
+            if code != SettingsFrame.MAX_CONCURRENT_STREAMS
         }
         made.local_settings = h2.settings.Settings(client=not self._server, initial_values=enforced)
         made.max_inbound_frame_size = made.local_settings.max_frame_size
@@ -272,9 +280,9 @@ class Connection:
         elif isinstance(event, h2.events.RequestReceived):
             self._requested(event)
         elif isinstance(event, h2.events.ResponseReceived):
-            self.streams[event.stream_id].headers = dict(event.headers)
+            self.streams[event.stream_id].headers = _text(event.headers)
         elif isinstance(event, h2.events.TrailersReceived):
-            self.streams[event.stream_id].trailers = dict(event.headers)
+            self.streams[event.stream_id].trailers = _text(event.headers)
         elif isinstance(event, h2.events.StreamEnded):
             self.streams[event.stream_id].ended = True
         elif isinstance(event, h2.events.StreamReset):
@@ -304,7 +312,7 @@ class Connection:
 
     def _requested(self, event: Any) -> None:
         stream = Stream(self, event.stream_id)
-        stream.headers = dict(event.headers)
+        stream.headers = _text(event.headers)
         self.streams[stream.number] = stream
         if self.open_streams() > self.settings.get(SettingsFrame.MAX_CONCURRENT_STREAMS, 1 << 31):
             self.reset(stream, h2.errors.ErrorCodes.REFUSED_STREAM)  # h2 itself would end the connection

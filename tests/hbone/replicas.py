@@ -5,10 +5,11 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.hbone.certificates import Authority, install
 from tests.hbone.destination import Destination
+from tests.hbone.identities import Authority, install
 from tests.hbone.ztunnel import Ztunnel
-from tests.rig import Endpoint, Manifests, Replica, manifests_for, pod, replica
+from tests.manifests import Manifests, gateway, pod
+from tests.rig import Endpoint, Replica, manifests_for, replica
 
 VIP = "10.96.45.123:8000"
 
@@ -31,18 +32,6 @@ class HboneReplica(Replica):
         return body.decode().strip()[-5:] if status == "200" else status
 
 
-def gateway(port: int) -> dict[str, object]:
-    return {
-        "apiVersion": "gateway.networking.k8s.io/v1",
-        "kind": "Gateway",
-        "metadata": {"name": "httpbin-waypoint", "namespace": "httpbin"},
-        "spec": {
-            "gatewayClassName": "istio-waypoint",
-            "listeners": [{"name": "mesh", "port": port, "protocol": "HBONE"}],
-        },
-    }
-
-
 @contextlib.contextmanager
 def mesh(
     path: Path, members: list[Endpoint], *, redis: str, captured: bool = True, workers: int = 2, names: str = "a"
@@ -56,7 +45,7 @@ def mesh(
             stack.enter_context(Destination(member.ip, ca.leaf("in-ambient"), ca.root))
         parts = [stack.enter_context(manifests_for(members, baseEjectionTime="3s")) for _ in names]
         for name, (manifests, port) in zip(names, parts, strict=True):
-            manifests.put("gateway", gateway(port))
+            manifests.put("gateway", gateway(hbone=port))
             for member in members if captured else ():
                 manifests.put(f"pod-{member.name}", pod(member.name, member.ip, captured=True))
             options = ("--tls-dir", str(tls))

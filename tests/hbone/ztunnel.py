@@ -11,8 +11,8 @@ from typing import Self
 
 from hyperframe.frame import SettingsFrame as S
 
-from tests.hbone.certificates import Leaf, context, spiffe
 from tests.hbone.http2 import Connection
+from tests.hbone.identities import Leaf, context, spiffe
 from tests.hbone.stream import Headers, Stream
 
 SETTINGS = {

@@ -2,32 +2,23 @@
 each that is captured, and a replica with a certificate."""
 
 import contextlib
-import random
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.hbone.certificates import Authority, Leaf, install
 from tests.hbone.destination import Destination
 from tests.hbone.http2 import Connection
+from tests.hbone.identities import Authority, Leaf, install
 from tests.hbone.stream import Stream
+from tests.integration.hbone_rig import H2, network, outlier_rule, serve_name
 from tests.integration.http_rig import LINE, Client, Handler, Peer, Scripted
-from tests.rig import Manifests, Replica, free_port, gateway, namespace, pod, replica, wait_until
+from tests.manifests import Manifests, gateway, namespace, pod
+from tests.rig import Replica, free_port, replica, wait_until
 
 CA = Authority()
 WAYPOINT = "httpbin-waypoint"
-H2 = {2: 0, 3: 1000, 4: 1 << 20}
 Json = dict[str, Any]
-
-
-def serve_name(peer: Peer) -> None:
-    """Answers everything with the endpoint's name."""
-    while True:
-        peer.request()
-        name = peer.endpoint.name.encode()
-        peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(name), name))
 
 
 def h2_app(serve: Callable[[Stream, Scripted], None], settings: dict[int, int] | None = None) -> Handler:
@@ -42,16 +33,10 @@ def h2_app(serve: Callable[[Stream, Scripted], None], settings: dict[int, int] |
             window=1 << 24,
             serve=lambda stream: serve(stream, peer.endpoint),
         )
-        h2_connections(peer.endpoint).append(made)
+        peer.endpoint.connections.append(made)
         made.wait_until(lambda one: one.closed, 120)
 
     return handler
-
-
-def h2_connections(endpoint: Scripted) -> list[Connection]:
-    """What an h2c app has accepted."""
-    made: list[Connection] = endpoint.__dict__.setdefault("h2", [])
-    return made
 
 
 def h2_name(stream: Stream, endpoint: Scripted) -> None:
@@ -61,14 +46,6 @@ def h2_name(stream: Stream, endpoint: Scripted) -> None:
     stream.connection.respond(stream, [(":status", "200"), ("x-protocol", "h2")])
     stream.sendall(endpoint.name.encode())
     stream.finish()
-
-
-def network() -> str:
-    """The first three bytes of a loopback network that no other test has now."""
-    while True:
-        prefix = f"127.{random.randrange(30, 250)}.{random.randrange(256)}"
-        with contextlib.suppress(OSError), socket.create_server((f"{prefix}.1", 15008)):
-            return prefix
 
 
 # -- manifests --------------------------------------------------------------------------------------------------------
@@ -102,17 +79,9 @@ def slice_of(members: list[Scripted], port_name: str) -> Json:
 
 
 def rule(connect_timeout: str, **changes: Any) -> Json:
-    detection = {"consecutive5xxErrors": 3, "interval": "10s", "baseEjectionTime": "30s", "maxEjectionPercent": 50}
-    policy = {
-        "outlierDetection": detection | changes,
-        "connectionPool": {"tcp": {"connectTimeout": connect_timeout}},
-    }
-    return {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "DestinationRule",
-        "metadata": {"name": "web", "namespace": "httpbin"},
-        "spec": {"host": "web", "trafficPolicy": policy},
-    }
+    made = outlier_rule("web", **changes)
+    made["spec"]["trafficPolicy"]["connectionPool"] = {"tcp": {"connectTimeout": connect_timeout}}
+    return made
 
 
 # -- the whole --------------------------------------------------------------------------------------------------------
@@ -182,20 +151,19 @@ def captured(
     """`leaf`: what the pods' ztunnels present. Without `doors` nothing is on their port 15008; without `hbone` the pods
     are not captured; without `own` the replica has no certificate, with None it is not told of any.
     `changes` are of the outlierDetection."""
-    prefix = network()
-    port = free_port(f"{prefix}.1")
-    members = [Scripted(f"web-{i}", f"{prefix}.{i + 1}", port) for i in range(count)]
-    directory.mkdir(parents=True, exist_ok=True)
-    tls = install(directory / "tls", CA.leaf(WAYPOINT), CA.root)
-    (directory / "manifests").mkdir()
-    manifests = Manifests(directory / "manifests")
-    listener = free_port()
-    manifests.put("namespace", namespace())
-    manifests.put("gateway", gateway(listener))
-    manifests.put("service", service(port_name))
-    manifests.put("slice", slice_of(members, port_name))
-    manifests.put("rule", rule(connect_timeout, **changes))
     with contextlib.ExitStack() as stack:
+        prefix, listener = stack.enter_context(network()), free_port()
+        port = free_port(f"{prefix}.1")
+        members = [Scripted(f"web-{i}", f"{prefix}.{i + 1}", port) for i in range(count)]
+        directory.mkdir(parents=True, exist_ok=True)
+        tls = install(directory / "tls", CA.leaf(WAYPOINT), CA.root)
+        (directory / "manifests").mkdir()
+        manifests = Manifests(directory / "manifests")
+        manifests.put("namespace", namespace())
+        manifests.put("gateway", gateway(listener))
+        manifests.put("service", service(port_name))
+        manifests.put("slice", slice_of(members, port_name))
+        manifests.put("rule", rule(connect_timeout, **changes))
         made = []
         for member in members:
             member.handler = handler

@@ -8,18 +8,19 @@ import random
 import re
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.hbone.certificates import Authority, Leaf, install
 from tests.hbone.destination import Destination
 from tests.hbone.http2 import Connection
+from tests.hbone.identities import Authority, Leaf, install
 from tests.hbone.stream import Headers, Stream
 from tests.hbone.ztunnel import Ztunnel
 from tests.integration.http_rig import Bench, Client, Handler, Peer, Scripted, Wire
-from tests.rig import Manifests, free_port, namespace, pod, replica, wait_until
+from tests.manifests import Manifests, gateway, namespace, pod
+from tests.rig import free_port, replica, wait_until
 
 Json = dict[str, Any]
 H2 = {2: 0, 3: 1000, 4: 1 << 20}
@@ -53,11 +54,8 @@ class TunnelClient(Client):
     """HTTP/1.1 over a tunnel."""
 
     def __init__(self, stream: Stream) -> None:
-        Wire.__init__(self, stream)  # type: ignore[arg-type]
-
-    @property
-    def stream(self) -> Stream:
-        return self.sock  # type: ignore[return-value]
+        Wire.__init__(self, stream)
+        self.stream = stream
 
 
 @dataclass
@@ -82,18 +80,6 @@ class Mesh:
 
 
 # -- manifests --------------------------------------------------------------------------------------------------------
-
-
-def gateway(hbone: int, http: int = 0, **labels: str) -> Json:
-    listeners = [{"name": "mesh", "port": hbone, "protocol": "HBONE"}]
-    if http:
-        listeners.append({"name": "http", "port": http, "protocol": "HTTP"})
-    return {
-        "apiVersion": "gateway.networking.k8s.io/v1",
-        "kind": "Gateway",
-        "metadata": {"name": "httpbin-waypoint", "namespace": "httpbin", "labels": labels},
-        "spec": {"gatewayClassName": "istio-waypoint", "listeners": listeners},
-    }
 
 
 def service(served: Served, vips: list[str]) -> Json:
@@ -159,7 +145,7 @@ def echo(peer: Peer) -> None:
     peer.send(b"END")
 
 
-def h2_client(over: Any) -> Connection:
+def h2_client(over: socket.socket | Stream) -> Connection:
     """An HTTP/2 connection with prior knowledge, over a tunnel or a socket."""
     return Connection(over, None, server=False, settings=H2, window=1 << 24)
 
@@ -169,12 +155,12 @@ def h2_headers(path: str, authority: str = "web", method: str = "GET", **more: s
     return fields + [(name.replace("_", "-"), value) for name, value in more.items()]
 
 
-def h2_app(serve: Any) -> Handler:
+def h2_app(serve: Callable[[Stream], None]) -> Handler:
     """An h2c app: `serve(stream)` runs in a thread for each request."""
 
     def handler(peer: Peer) -> None:
         made = Connection(peer.sock, None, server=True, settings=H2, window=1 << 24, serve=serve)
-        peer.endpoint.connections.append(made)  # type: ignore[attr-defined]
+        peer.endpoint.connections.append(made)
         made.wait_until(lambda one: one.closed, 120)
 
     return handler
@@ -275,7 +261,6 @@ def apps(stack: contextlib.ExitStack, prefix: str, served: list[Served]) -> Iter
         for number in range(one.count):
             last += 1
             endpoint = Scripted(f"{one.name}-{number + 1}", f"{prefix}.{last}", port)
-            endpoint.connections = []  # type: ignore[attr-defined]
             endpoint.start()
             stack.callback(endpoint.stop)
             made[one.name].append(endpoint)
@@ -310,7 +295,7 @@ def hbone_bench(
         later: Any = None
         bench = HboneBench(later, members, manifests, mesh, names, vips, destinations, tunnels, plain)
         manifests.put("namespace", namespace())
-        manifests.put("gateway", gateway(port, plain))
+        manifests.put("gateway", gateway(plain, port))
         for one in served:
             bench.put(one, members[one.name])
         options = ("--tls-dir", str(mesh.directory), *args)

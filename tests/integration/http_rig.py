@@ -6,14 +6,17 @@ import re
 import socket
 import struct
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from tests.rig import Manifests, Replica, Waypoint, free_port, gateway, namespace, replica, wait_until
+from tests.hbone.http2 import Connection
+from tests.hbone.stream import Stream
+from tests.listening import Listening
+from tests.manifests import Manifests, gateway, namespace
+from tests.rig import Replica, Waypoint, free_port, replica, wait_until
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 _paths = itertools.count()
@@ -25,9 +28,9 @@ def unique(prefix: str = "/t") -> str:
 
 
 class Wire:
-    """A socket with a read buffer; what clients and endpoints have in common."""
+    """A socket, or a stream that has its methods, with a read buffer; what clients and endpoints have in common."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket | Stream) -> None:
         self.sock = sock
         self.buffer = b""
 
@@ -197,7 +200,8 @@ def answering(*answers: bytes) -> Handler:
 
 
 class Scripted:
-    """An endpoint whose connections are handled by `handler`, in a thread each."""
+    """An endpoint whose connections are handled by `handler`, in a thread each; those that speak HTTP/2 are in
+    `connections`."""
 
     def __init__(self, name: str, ip: str, port: int) -> None:
         self.name, self.ip, self.port = name, ip, port
@@ -205,21 +209,18 @@ class Scripted:
         self.heads: list[Head] = []
         self.bodies: list[bytes] = []
         self.peers: list[Peer] = []
-        self._listener: socket.socket | None = None
+        self.connections: list[Connection] = []
+        self._listening = Listening(ip, port, self._handle)
 
     @property
     def address(self) -> str:
         return f"{self.ip}:{self.port}"
 
     def start(self) -> None:
-        self._listener = socket.create_server((self.ip, self.port), backlog=128)
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+        self._listening.start()
 
     def stop(self) -> None:
-        if self._listener is not None:
-            self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-            self._listener = None
+        self._listening.stop()
         self.drop()
 
     def drop(self) -> None:
@@ -237,18 +238,9 @@ class Scripted:
         self.heads.clear()
         self.bodies.clear()
 
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                sock, _ = listener.accept()
-            except OSError:
-                return
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            peer = Peer(sock, self)
-            self.peers.append(peer)
-            threading.Thread(target=self._handle, args=(peer,), daemon=True).start()
-
-    def _handle(self, peer: Peer) -> None:
+    def _handle(self, sock: socket.socket) -> None:
+        peer = Peer(sock, self)
+        self.peers.append(peer)
         with contextlib.suppress(EOFError, OSError):
             self.handler(peer)
         with contextlib.suppress(OSError):

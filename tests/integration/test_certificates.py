@@ -10,26 +10,18 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests import rig
 from tests.certificates import CLIENT_POD, WAYPOINT, Authority, Leaf, self_signed
-from tests.hbone import certificates as mesh_certificates
+from tests.hbone import identities
 from tests.hbone.ztunnel import Ztunnel
 from tests.integration.http_rig import Wire
-from tests.rig import Background, Endpoint, Manifests, Replica, Waypoint, free_port, get, wait_until
+from tests.manifests import Manifests, gateway
+from tests.rig import Background, Endpoint, Replica, Waypoint, free_port, get, wait_until
 
 CA = Authority()
-
-
-def gateway(*listeners: tuple[str, int]) -> dict[str, Any]:
-    made = rig.gateway(0)
-    made["spec"]["listeners"] = [
-        {"name": protocol.lower(), "port": port, "protocol": protocol} for protocol, port in listeners
-    ]
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +35,7 @@ def mesh(members: list[Endpoint]) -> Iterator[tuple[Manifests, int, int]]:
     """Manifests with an HTTP and an HBONE listener, and their ports."""
     with rig.manifests_for(members) as (manifests, port):
         hbone = free_port()
-        manifests.put("gateway", gateway(("HTTP", port), ("HBONE", hbone)))
+        manifests.put("gateway", gateway(port, hbone))
         yield manifests, port, hbone
 
 
@@ -64,7 +56,7 @@ def body_of_key(pem: bytes) -> str:
 
 def test_without_certificates_the_other_listeners_serve(tmp_path: Path, mesh: tuple[Manifests, int, int]) -> None:
     manifests, port, hbone = mesh
-    fault = f'listener "hbone" port {hbone}: HBONE needs certificates: --tls-dir is not set'
+    fault = f'listener "mesh" port {hbone}: HBONE needs certificates: --tls-dir is not set'
     with rig.replica(tmp_path, manifests, port) as made:
         assert rig.answer(made.port) == 200
         assert not is_open(hbone)
@@ -77,7 +69,7 @@ def test_check_tells_what_is_missing(tmp_path: Path, mesh: tuple[Manifests, int,
     manifests, _, hbone = mesh
     status, text = say_check("--manifests", str(manifests.path))
     assert status == 1
-    assert f'fault: listener "hbone" port {hbone}: HBONE needs certificates: --tls-dir is not set\n' in text
+    assert f'fault: listener "mesh" port {hbone}: HBONE needs certificates: --tls-dir is not set\n' in text
     tls = CA.leaf().write(tmp_path / "tls")
     assert say_check("--manifests", str(manifests.path), "--tls-dir", str(tls))[0] == 0
     (tls / "key.pem").unlink()
@@ -90,7 +82,7 @@ def test_a_gateway_of_hbone_alone_waits_for_certificates(
     tmp_path: Path, mesh: tuple[Manifests, int, int], members: list[Endpoint]
 ) -> None:
     manifests, _, hbone = mesh
-    manifests.put("gateway", gateway(("HBONE", hbone)))
+    manifests.put("gateway", gateway(hbone=hbone))
     status, tls = free_port(), tmp_path / "tls"
     waypoint = Waypoint(
         tmp_path,
@@ -99,7 +91,7 @@ def test_a_gateway_of_hbone_alone_waits_for_certificates(
     )
     waypoint.start()
     try:
-        reason = f'not ready: listener "hbone" port {hbone}: HBONE needs certificates: {tls}: no such directory\n'
+        reason = f'not ready: listener "mesh" port {hbone}: HBONE needs certificates: {tls}: no such directory\n'
         wait_until(lambda: answered(status) == (503, reason), 10, waypoint.errors())
         CA.leaf().write(tls)
         wait_until(lambda: answered(status)[0] == 200, 5, "ready with certificates")
@@ -148,9 +140,7 @@ class Tunnels(Background):
         stay, change = partial(self._guarded, self._stay), partial(self._guarded, self._come_and_go)
         super().__init__(*[stay] * kept, change)
         self.count, self.failed, self.chains = 0, [], set[bytes]()
-        self._mesh = Ztunnel(
-            [("127.0.0.1", port)], mesh_certificates.Leaf(client.chain, client.key, CLIENT_POD), CA.pem
-        )
+        self._mesh = Ztunnel([("127.0.0.1", port)], identities.Leaf(client.chain, client.key, CLIENT_POD), CA.pem)
 
     def __exit__(self, *details: object) -> None:
         super().__exit__(*details)

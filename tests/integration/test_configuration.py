@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests import rig
-from tests.rig import Endpoint, Manifests, Replica, Traffic, answer, get, wait_until
+from tests.manifests import Manifests, gateway, namespace, rule, service, slice_of
+from tests.rig import Endpoint, Replica, Traffic, answer, get, wait_until
 
 SECONDS = 2.0
 
@@ -37,11 +38,11 @@ def served(
     made, manifests, port = running
     yield running
     for name, body in (
-        ("namespace", rig.namespace()),
-        ("gateway", rig.gateway(port)),
-        ("service", rig.service()),
-        ("endpointslice", rig.slice_of(members[:3])),
-        ("rule", rig.rule()),
+        ("namespace", namespace()),
+        ("gateway", gateway(port)),
+        ("service", service()),
+        ("endpointslice", slice_of(members[:3])),
+        ("rule", rule()),
     ):
         manifests.put(name, body)
     for name in ("broken", "policy"):
@@ -63,7 +64,7 @@ def test_endpoints_come_and_go_without_a_failed_request(
     made, manifests, _ = served
     with Traffic(made.port) as traffic:
         for chosen in (members, members[1:], members[:2], members[2:]):
-            manifests.put("endpointslice", rig.slice_of(chosen))
+            manifests.put("endpointslice", slice_of(chosen))
             wait_until(lambda c=chosen: set(made.hostnames(2 * len(c))) == names(c), SECONDS, "the new endpoints")
     assert traffic.failed == []
     assert traffic.count > 100
@@ -71,18 +72,18 @@ def test_endpoints_come_and_go_without_a_failed_request(
 
 def test_no_endpoints_is_503(served: tuple[Replica, Manifests, int]) -> None:
     made, manifests, _ = served
-    manifests.put("endpointslice", rig.slice_of([]))
+    manifests.put("endpointslice", slice_of([]))
     wait_until(lambda: answered(made) == 503, SECONDS)
     wait_until(lambda: made.waypoint.lines(" 503 UH no_healthy_upstream "), 1)
 
 
 def test_service_and_its_labels(served: tuple[Replica, Manifests, int]) -> None:
     made, manifests, _ = served
-    opted_out = rig.service()
+    opted_out = service()
     opted_out["metadata"]["labels"] = {"istio.io/use-waypoint": "none"}
     manifests.put("service", opted_out)
     wait_until(lambda: answered(made) == 404, SECONDS)
-    manifests.put("service", rig.service())
+    manifests.put("service", service())
     wait_until(lambda: answered(made) == 200, SECONDS)
     manifests.remove("service")
     wait_until(lambda: answered(made) == 404, SECONDS)
@@ -94,9 +95,9 @@ def test_broken_manifests_keep_the_last_good_ones(
 ) -> None:
     made, manifests, _ = served
     before = made.info()["snapshot"]
-    bad = rig.rule(maxEjectionPercent=150)
+    bad = rule(maxEjectionPercent=150)
     manifests.put("rule", bad)
-    manifests.put("endpointslice", rig.slice_of(members[:1]))
+    manifests.put("endpointslice", slice_of(members[:1]))
     (manifests.path / "broken.json").write_text("{")
     wait_until(lambda: "maxEjectionPercent" in made.waypoint.errors(), SECONDS, "the fault in the log")
     told = made.waypoint.errors()
@@ -107,7 +108,7 @@ def test_broken_manifests_keep_the_last_good_ones(
     assert made.info()["snapshot"] == before
     assert made.info()["last_reload"]["faults"]
     (manifests.path / "broken.json").unlink()
-    manifests.put("rule", rig.rule())
+    manifests.put("rule", rule())
     wait_until(lambda: set(made.hostnames(4)) == names(members[:1]), SECONDS, "the mended ones")
 
 
@@ -117,7 +118,7 @@ def test_gateway_deleted_and_back(served: tuple[Replica, Manifests, int]) -> Non
     wait_until(lambda: answered(made) == 0, SECONDS, "the listener is closed")
     status, reason = made.readiness()
     assert status == 503 and "no Gateway" in reason
-    manifests.put("gateway", rig.gateway(port))
+    manifests.put("gateway", gateway(port))
     wait_until(lambda: answered(made) == 200, SECONDS)
     wait_until(made.ready, SECONDS)
 
@@ -125,7 +126,7 @@ def test_gateway_deleted_and_back(served: tuple[Replica, Manifests, int]) -> Non
 def test_a_listener_moves(served: tuple[Replica, Manifests, int]) -> None:
     made, manifests, _ = served
     other = rig.free_port()
-    manifests.put("gateway", rig.gateway(other))
+    manifests.put("gateway", gateway(other))
     wait_until(lambda: answer(other) == 200, SECONDS)
     assert answered(made) == 0
 
@@ -149,7 +150,7 @@ def test_targets_of_authorization_policies_are_closed(served: tuple[Replica, Man
 def test_hup_reloads_at_once(served: tuple[Replica, Manifests, int], members: list[Endpoint]) -> None:
     made, manifests, _ = served
     time.sleep(1.1)
-    manifests.put("endpointslice", rig.slice_of(members[:1]))
+    manifests.put("endpointslice", slice_of(members[:1]))
     made.waypoint.process.send_signal(1)
     wait_until(lambda: set(made.hostnames(2)) == names(members[:1]), 0.6)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from h2.errors import ErrorCodes
 
-from tests.hbone.certificates import Authority
 from tests.hbone.destination import Destination
+from tests.hbone.identities import Authority
 from tests.hbone.stream import Stream
 from tests.integration.captured import CA, WAYPOINT, Captured, captured
 from tests.integration.http_rig import Client, Peer, memory_kib, unique

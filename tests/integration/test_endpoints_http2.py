@@ -13,7 +13,8 @@ from hyperframe.frame import GoAwayFrame
 
 from tests.hbone.http2 import Connection
 from tests.hbone.stream import Stream
-from tests.integration.captured import H2, Captured, captured, h2_app, h2_connections, h2_name, serve_name
+from tests.integration.captured import Captured, captured, h2_app, h2_name
+from tests.integration.hbone_rig import H2, serve_name
 from tests.integration.http_rig import Client, Scripted, unique
 from tests.rig import wait_until
 
@@ -50,7 +51,7 @@ def test_declared_http2_is_sent_whatever_the_client_spoke(tmp_path: Path, hbone:
         assert (head.status, body, head["x-protocol"]) == (200, b"web-0", "h2")
         with contextlib.closing(h2_client(one)) as other:
             assert other.request(headers("/other"), end=True).answered()["x-protocol"] == "h2"
-        (connection,) = h2_connections(one.members[0])
+        (connection,) = one.members[0].connections
         assert len(connection.streams) == 2
         assert len(one.connections()) == int(hbone)
 
@@ -76,7 +77,7 @@ def test_an_upgrade_is_not_passed_on_to_http2(tmp_path: Path) -> None:
     with captured(tmp_path, 1, hbone=False, port_name="http2", handler=h2_app(h2_name)) as one:
         upgrade = ("connection: upgrade", "upgrade: websocket")
         assert one.ask("/", *upgrade) == "web-0"
-        (connection,) = h2_connections(one.members[0])
+        (connection,) = one.members[0].connections
         (stream,) = connection.streams.values()
         assert "upgrade" not in stream.headers
 
@@ -88,7 +89,7 @@ def test_an_upgrade_is_not_passed_on_to_http2(tmp_path: Path) -> None:
 def test_many_requests_at_once_share_a_connection(tmp_path: Path, hbone: bool) -> None:
     with captured(tmp_path, 1, hbone=hbone, port_name="http2", handler=h2_app(slow)) as one:
         assert in_parallel(one, 40) == ["web-0"] * 40
-        assert len(h2_connections(one.members[0])) == 1
+        assert len(one.members[0].connections) == 1
         assert [len(door.connects) for door in one.doors] == [1] * hbone
 
 
@@ -97,7 +98,7 @@ def test_another_connection_is_made_when_one_is_full(tmp_path: Path) -> None:
     with captured(tmp_path, 1, hbone=False, port_name="http2", handler=app) as one:
         assert one.ask() == "web-0"
         assert in_parallel(one, 10) == ["web-0"] * 10
-        assert len(h2_connections(one.members[0])) == 3
+        assert len(one.members[0].connections) == 3
 
 
 @HBONE
@@ -105,13 +106,13 @@ def test_goaway_while_requests_run(tmp_path: Path, hbone: bool) -> None:
     with captured(tmp_path, 1, hbone=hbone, port_name="http2", handler=h2_app(slow)) as one:
         with ThreadPoolExecutor(8) as pool:
             running = [pool.submit(one.ask) for _ in range(4)]
-            wait_until(lambda: [len(made.streams) for made in h2_connections(one.members[0])] == [4])
-            (first,) = h2_connections(one.members[0])
+            wait_until(lambda: [len(made.streams) for made in one.members[0].connections] == [4])
+            (first,) = one.members[0].connections
             first.goaway()
             first.ping()
             later = [pool.submit(one.ask) for _ in range(4)]
             assert [each.result() for each in running + later] == ["web-0"] * 8
-        assert len(h2_connections(one.members[0])) == 2
+        assert len(one.members[0].connections) == 2
         assert first.wait_until(lambda each: each.closed, 3)
         assert one.row(one.members[0])["failed"] == 0
 
@@ -143,7 +144,7 @@ def test_an_answer_read_to_its_end_is_not_reset(tmp_path: Path) -> None:
             assert one.ask("/late") == "ok"
             time.sleep(0.05)
         assert one.ask("/never") == "ok"
-        (connection,) = wait_until(lambda: h2_connections(one.members[0]), 2)  # it answers before it is in the list
+        (connection,) = wait_until(lambda: one.members[0].connections, 2)  # it answers before it is in the list
         *late, never = connection.streams.values()
         wait_until(lambda: never.reset_code == ErrorCodes.CANCEL, 4)
         assert [stream.reset_code for stream in late] == [None] * lates
@@ -176,7 +177,7 @@ def test_a_refused_request_was_not_sent(tmp_path: Path, body: bytes) -> None:
 
 def test_requests_that_a_goaway_leaves_out_are_sent_again(tmp_path: Path) -> None:
     def serve(stream: Stream, endpoint: Scripted) -> None:
-        if endpoint.name == "web-0" and len(h2_connections(endpoint)) == 1 and stream.number > 1:
+        if endpoint.name == "web-0" and len(endpoint.connections) == 1 and stream.number > 1:
             stream.connection.raw(GoAwayFrame(0, last_stream_id=1).serialize())
         else:
             h2_name(stream, endpoint)
@@ -186,7 +187,7 @@ def test_requests_that_a_goaway_leaves_out_are_sent_again(tmp_path: Path) -> Non
         path = unique()
         assert one.ask(path, method="POST", body=b"abc") == "web-0"
         assert one.line(path)["flags"] == "-"
-        assert len(h2_connections(one.members[0])) == 2
+        assert len(one.members[0].connections) == 2
         assert one.row(one.members[0])["failed"] == 0
 
 
@@ -227,7 +228,7 @@ def test_a_killed_endpoint_while_requests_run(tmp_path: Path) -> None:
     with captured(tmp_path, 2, hbone=False, port_name="http2", handler=h2_app(slow)) as one:
         with ThreadPoolExecutor(8) as pool:
             running = [pool.submit(one.ask) for _ in range(8)]
-            wait_until(lambda: sum(len(made.streams) for each in one.members for made in h2_connections(each)) == 8)
+            wait_until(lambda: sum(len(made.streams) for each in one.members for made in each.connections) == 8)
             one.members[0].stop()
             assert [each.result() for each in running] == ["web-1"] * 8
         assert one.row(one.members[0])["failed"] >= 3
@@ -246,7 +247,7 @@ def test_a_quiet_http_2_endpoint_is_not_pinged(tmp_path: Path) -> None:
     with captured(tmp_path, 1, hbone=False, port_name="grpc", handler=h2_app(h2_name)) as one:
         assert one.ask() == "web-0"
         time.sleep(11)
-        (connection,) = h2_connections(one.members[0])
+        (connection,) = one.members[0].connections
         assert connection.pings == [] and not connection.closed
 
 

@@ -8,22 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.hbone.certificates import Authority, Leaf, spiffe
+from tests.hbone.identities import Authority, Leaf, spiffe
 from tests.hbone.ztunnel import Ztunnel
-from tests.integration.hbone_rig import HboneBench, Mesh, Served, TunnelClient, gateway, hbone_bench, serve_name
+from tests.integration.hbone_rig import HboneBench, Mesh, Served, TunnelClient, hbone_bench, serve_name
 from tests.integration.http_rig import Peer
-from tests.rig import (
-    Background,
-    Manifests,
-    Waypoint,
-    endpoints,
-    free_port,
-    get,
-    manifests_for,
-    namespace,
-    replica,
-    wait_until,
-)
+from tests.manifests import Manifests, gateway, namespace
+from tests.rig import Background, Waypoint, endpoints, free_port, get, manifests_for, replica, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +121,7 @@ def test_an_hbone_listener_without_certificates_is_a_fault_that_says_so(tmp_path
     (tmp_path / "manifests").mkdir()
     manifests = Manifests(tmp_path / "manifests")
     manifests.put("namespace", namespace())
-    manifests.put("gateway", gateway(free_port()))
+    manifests.put("gateway", gateway(hbone=free_port()))
     for options, words in (
         ((), "--tls-dir"),
         (("--tls-dir", str(tmp_path / "nowhere")), str(tmp_path / "nowhere")),
@@ -150,7 +140,7 @@ def test_a_plain_listener_serves_while_the_hbone_listener_waits_for_certificates
     os.unlink(mesh.directory / "key.pem")
     with endpoints(1) as members, manifests_for(members) as (manifests, port):
         hbone = free_port()
-        manifests.put("gateway", gateway(hbone, port))
+        manifests.put("gateway", gateway(port, hbone))
         with replica(tmp_path, manifests, port, "--tls-dir", str(mesh.directory)) as running:
             assert get(port, "/hostname", "in-ambient")[0] == 200
             assert "key.pem" in running.waypoint.errors()

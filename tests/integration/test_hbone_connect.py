@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.hbone.certificates import Authority, Leaf, context, self_signed, spiffe
 from tests.hbone.destination import Destination
+from tests.hbone.identities import Authority, Leaf, context, self_signed, spiffe
 from tests.hbone.ztunnel import Refused, Ztunnel
 from tests.integration.hbone_rig import (
     CONNECT_LINE,
@@ -24,7 +24,8 @@ from tests.integration.hbone_rig import (
     service,
 )
 from tests.integration.http_rig import Scripted, unique
-from tests.rig import free_port, pod, wait_until
+from tests.manifests import pod
+from tests.rig import free_port, wait_until
 
 
 @pytest.fixture(scope="module")

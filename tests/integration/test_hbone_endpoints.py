@@ -9,11 +9,12 @@ from functools import partial
 
 import pytest
 
-from tests.hbone.certificates import Authority, spiffe
 from tests.hbone.destination import Destination
+from tests.hbone.identities import Authority, spiffe
 from tests.integration.hbone_rig import HboneBench, Served, hbone_bench, outlier_rule, serve_name
 from tests.integration.http_rig import Handler, Peer, Scripted, answering, unique
-from tests.rig import pod, wait_until
+from tests.manifests import pod
+from tests.rig import wait_until
 
 TRIALS = 28
 FAILING = answering(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.hbone import envoy
-from tests.hbone.certificates import install
+from tests.hbone.identities import install
 from tests.integration.hbone_rig import (
     TCP_LINE,
     HboneBench,

@@ -16,9 +16,9 @@ from cryptography import x509
 from proxy.identity import certificates
 from proxy.wire.tls.context import TlsEnd, meet
 from proxy.wire.tls.mesh import MeshTls
-from tests.hbone.certificates import Authority, Leaf, install
 from tests.hbone.destination import Destination
 from tests.hbone.http2 import Connection
+from tests.hbone.identities import Authority, Leaf, install
 from tests.hbone.stream import Stream
 from tests.rig import ROOT, Endpoint, free_port
 

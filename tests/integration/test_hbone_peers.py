@@ -14,9 +14,9 @@ from hpack import Decoder
 from hyperframe.frame import DataFrame, Frame, HeadersFrame, SettingsFrame, WindowUpdateFrame
 
 from tests.hbone import destination, envoy, ztunnel
-from tests.hbone.certificates import Authority, context, install
 from tests.hbone.destination import Destination
 from tests.hbone.http2 import MAGIC, Connection
+from tests.hbone.identities import Authority, context, install
 from tests.hbone.joined import Forwarder
 from tests.hbone.stream import Stream
 from tests.hbone.ztunnel import Refused, Ztunnel

@@ -8,8 +8,8 @@ import threading
 import time
 from pathlib import Path
 
-from tests.hbone.certificates import context
 from tests.hbone.http2 import Connection
+from tests.hbone.identities import context
 from tests.hbone.stream import Stream
 from tests.hbone.ztunnel import Ztunnel
 from tests.integration.hbone_rig import HboneBench, Served, TunnelClient, echo, hbone_bench, serve_name

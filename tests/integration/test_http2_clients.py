@@ -13,7 +13,8 @@ from hyperframe.frame import HeadersFrame, SettingsFrame
 
 from tests.hbone.http2 import Connection
 from tests.hbone.stream import Headers, Stream
-from tests.integration.captured import H2, captured
+from tests.integration.captured import captured
+from tests.integration.hbone_rig import H2
 from tests.integration.http_rig import OK, Bench, Peer, answering, bench, serve_ok, unique
 
 GRPC = [("content-type", "application/grpc"), ("te", "trailers")]

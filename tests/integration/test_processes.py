@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig import ROOT, Manifests, Waypoint, endpoints, free_port, gateway, get, manifests_for, replica, wait_until
+from tests.manifests import Manifests, gateway
+from tests.rig import ROOT, Waypoint, endpoints, free_port, get, manifests_for, replica, wait_until
 
 
 def children(pid: int) -> dict[str, list[int]]:

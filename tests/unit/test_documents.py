@@ -1,4 +1,4 @@
-"""The documents say what is so: pages written from the code are current, links lead somewhere, files named are there."""
+"""The documents say what is so: pages made from the code are current, links lead somewhere, files named are there."""
 
 import re
 import runpy

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 import pytest
-from wire.corpus import Case, cases
 
 from tests.instruments.inspect import BodyReader, Refused, Scanner, request, response
+from tests.wire.corpus import Case, cases
 
 
 def scan_by_bytes(data: bytes) -> int:

@@ -2,7 +2,8 @@
 
 import pytest
 from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame
-from wire.http2_rig import (
+
+from tests.wire.http2_rig import (
     INTERNAL_ERROR,
     NO_ERROR,
     OK,

@@ -7,7 +7,8 @@ from hyperframe.frame import (
     SettingsFrame,
     WindowUpdateFrame,
 )
-from wire.http2_rig import (
+
+from tests.wire.http2_rig import (
     BLOCK,
     COMPRESSION_ERROR,
     CONTINUATION,

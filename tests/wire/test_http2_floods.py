@@ -9,7 +9,8 @@ from hyperframe.frame import (
     RstStreamFrame,
     WindowUpdateFrame,
 )
-from wire.http2_rig import (
+
+from tests.wire.http2_rig import (
     BLOCK,
     CONTINUATION,
     DATA,

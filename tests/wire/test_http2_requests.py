@@ -3,7 +3,9 @@
 import gevent
 import pytest
 from hyperframe.frame import DataFrame
-from wire.http2_rig import (
+
+from tests.instruments import inspect
+from tests.wire.http2_rig import (
     GET,
     POST,
     PROTOCOL_ERROR,
@@ -14,8 +16,6 @@ from wire.http2_rig import (
     data,
     raw,
 )
-
-from tests.instruments import inspect
 
 FIRST_LINES = b"GET / HTTP/1.1\r\nhost: a\r\n"
 

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import gevent
 import pytest
 from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, RstStreamFrame, SettingsFrame
-from wire.http2_rig import (
+
+from tests.instruments import inspect
+from tests.wire.http2_rig import (
     CANCEL,
     NO_ERROR,
     OK,
@@ -18,8 +20,6 @@ from wire.http2_rig import (
     spin,
     window,
 )
-
-from tests.instruments import inspect
 
 GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"

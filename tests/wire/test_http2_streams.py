@@ -7,7 +7,8 @@ from hyperframe.frame import (
     RstStreamFrame,
     SettingsFrame,
 )
-from wire.http2_rig import (
+
+from tests.wire.http2_rig import (
     CANCEL,
     FLOW_CONTROL_ERROR,
     GET,

@@ -19,6 +19,7 @@ from tests.bench import origin
 from tests.bench.contestants import MERGING, ROOT, RULE, Command, envoy
 from tests.bench.fleet.board import Board
 from tests.bench.processes import Process
+from tests.manifests import Manifests, rule
 
 CLUSTER = "httpbin/in-ambient:8000"
 IPS = ("127.31.9.1", "127.31.9.2", "127.31.9.3")
@@ -90,7 +91,7 @@ class Fleet:
 class Waypoints(Fleet):
     """Replicas of waypointd with their server."""
 
-    def __init__(self, scratch: Path, made: Endpoints, manifests: rig.Manifests, port: int, workers: int) -> None:
+    def __init__(self, scratch: Path, made: Endpoints, manifests: Manifests, port: int, workers: int) -> None:
         super().__init__("waypointd", scratch, "127.31.0", port, self._waypointd)
         self._endpoints, self._manifests, self._workers = made, manifests, workers
         self._admin, self._status = rig.free_port("127.31.0.1"), rig.free_port("127.31.0.1")
@@ -139,7 +140,7 @@ class Waypoints(Fleet):
 
     def rule(self, recovery: str, interval: str, base_ejection_time: str) -> None:
         """Changes the rule of all replicas; `recovery` is the annotation's value."""
-        body = rig.rule(interval=interval, baseEjectionTime=base_ejection_time)
+        body = rule(interval=interval, baseEjectionTime=base_ejection_time)
         body["metadata"]["annotations"] = {"waypointd.io/recovery": recovery}
         self._manifests.put("rule", body)
         for number in self._running:

@@ -28,7 +28,7 @@ class Authority:
     """A CA: `root` is its certificate (PEM). With one `above` it is an intermediate."""
 
     def __init__(self, name: str = "cluster.local", above: "Authority | None" = None) -> None:
-        self._ca = certificates.Authority(above._ca if above else None, name)
+        self._ca: certificates.Authority = certificates.Authority(above._ca if above else None, name)
         self.root = self._ca.pem
 
     def leaf(self, account: str, *place: str, hours: float = 24.0) -> Leaf:
