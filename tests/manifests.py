@@ -14,7 +14,12 @@ class Member(Protocol):
     port: int
 
 
-RULE = {"consecutive5xxErrors": 3, "interval": "10s", "baseEjectionTime": "30s", "maxEjectionPercent": 50}
+RULE: dict[str, Any] = {
+    "consecutive5xxErrors": 3,
+    "interval": "10s",
+    "baseEjectionTime": "30s",
+    "maxEjectionPercent": 50,
+}
 
 
 def namespace() -> dict[str, Any]:

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -50,6 +51,13 @@ def wait_until(condition: Callable[..., Any], seconds: float = 5.0, what: str = 
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {what or condition}")
         time.sleep(0.01)
+
+
+def search(pattern: str | re.Pattern[str], text: str, flags: int = 0) -> re.Match[str]:
+    """Where the pattern is in the text; fails if it is not."""
+    found = re.search(pattern, text, flags)
+    assert found, f"no {pattern!r} in {text!r}"
+    return found
 
 
 # -- endpoints --------------------------------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
 """One turn of load: wrk against one proxy, and what its report says."""
 
 import os
-import re
 import subprocess
 from typing import NamedTuple
+
+from tests.rig import search
 
 _UNITS_US = {"us": 1.0, "ms": 1e3, "s": 1e6}
 
@@ -42,10 +43,10 @@ def run(ip: str, port: int, core: int, connections: int, seconds: float) -> Load
     ).stdout
     if "Socket errors" in report or "Non-2xx" in report:
         raise RuntimeError(f"requests failed:\n{report}")
-    requests, took = re.search(r"(\d+) requests in ([\d.]+)s", report).groups()  # type: ignore[union-attr]
+    requests, took = search(r"(\d+) requests in ([\d.]+)s", report).groups()
     return Load(int(requests), float(took), _percentile(report, 50), _percentile(report, 99))
 
 
 def _percentile(report: str, percent: int) -> float:
-    value, unit = re.search(rf"\b{percent}%\s+([\d.]+)(us|ms|s)", report).groups()  # type: ignore[union-attr]
+    value, unit = search(rf"\b{percent}%\s+([\d.]+)(us|ms|s)", report).groups()
     return float(value) * _UNITS_US[unit]

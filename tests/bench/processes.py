@@ -86,7 +86,8 @@ class Process:
                 if probe.connect_ex((ip, port)) == 0:
                     return
             time.sleep(0.05)
-        raise RuntimeError(f"{self._process.args} does not serve:\n{self._output.read_text(errors='replace')[-3000:]}")
+        told = self._output.read_text(errors="replace")[-3000:]
+        raise RuntimeError(f"{self._process.args!r} does not serve:\n{told}")
 
     def __enter__(self) -> Self:
         return self

@@ -106,7 +106,7 @@ class Life:
         waypoint = self._made.replicas[which].waypoint
         self.done["replicas stopped"] += 1
         self._stops.append((time.time(), which))
-        waypoint.process.send_signal(signal.SIGTERM)  # type: ignore[union-attr]
+        waypoint.process.send_signal(signal.SIGTERM)
 
         def start() -> None:
             waypoint.stop()

@@ -213,7 +213,7 @@ def test_what_redis_cli_changes_is_in_force_at_the_next_look(valkey: Embedded, t
 def left(one: Replica, endpoint: Any) -> float:
     """Seconds that the replica still has the endpoint out."""
     (cluster,) = one.info("/clusters")
-    return next(e["ejected_left_ms"] / 1000 for e in cluster["endpoints"] if e["address"] == endpoint.address)
+    return next(float(e["ejected_left_ms"]) / 1000 for e in cluster["endpoints"] if e["address"] == endpoint.address)
 
 
 def test_the_end_of_an_ejection_is_told_within_a_second_and_once(valkey: Embedded, tmp_path: Path) -> None:

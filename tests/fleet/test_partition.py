@@ -302,13 +302,18 @@ class Messages:
         raise Cut(message[: len(message) // 2])
 
 
+def late(message: bytes) -> bytes:
+    time.sleep(0.5)
+    return message
+
+
 @pytest.mark.parametrize("fault", ["every_second", slow("none"), slow("cut"), slow("late")])
 def test_messages_that_do_not_come(valkey: Embedded, tmp_path: Path, fault: str) -> None:
     with (
         relays(valkey.port, 2) as ways,
         fleet(tmp_path, valkey.url, count=5, through=[way.url for way in ways]) as made,
     ):
-        ways[1].messages = getattr(Messages(), fault, lambda message: (time.sleep(0.5), message)[1])
+        ways[1].messages = getattr(Messages(), fault, late)
         for number, victim in enumerate(made.members[:2]):
             assert fail_until_out(made, victim) == 3
             known = made.members[: number + 1]

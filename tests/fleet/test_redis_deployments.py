@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.crc import key_slot
@@ -20,12 +21,12 @@ from state.keys import Keys
 from tests.fleet.fleet_rig import CLUSTER, Fleet, Load, fleet, key
 from tests.fleet.redis_relay import relays
 from tests.redis_rig import DEBIAN, VALKEY, Nodes, Watched, certificates, cluster, server, tls_options, watched
-from tests.rig import Background, Endpoint, free_port, wait_until
+from tests.rig import Background, Endpoint, free_port, search, wait_until
 
 SLOT = key_slot(Keys("waypoint", CLUSTER).version.encode())
 INTERVAL_S = 1.0
 RATE = 300  # requests a second over both replicas
-RULE = {"baseEjectionTime": "3s", "count": 4}
+RULE: dict[str, Any] = {"baseEjectionTime": "3s", "count": 4}
 LINE = re.compile(r"\[(\S+)\] \w+ waypoint outlier (ejecting|unejecting) endpoint .*endpoint=(\S+)")
 
 
@@ -78,7 +79,7 @@ def no_ejection_is_cut_short(made: Fleet) -> int:
             assert at >= ends.pop(endpoint, 0.0) - INTERVAL_S, f"cut short: {line}"
             if what == "ejecting":
                 count += 1
-                ends[endpoint] = at + float(re.search(r"ejection_time=([\d.]+)s", line)[1])  # type: ignore[index]
+                ends[endpoint] = at + float(search(r"ejection_time=([\d.]+)s", line)[1])
     return count
 
 

@@ -96,7 +96,7 @@ class Llhttp:
 
     def on_headers_complete(self) -> None:
         self.understood.head_done = True
-        if self._response:
+        if isinstance(self._parser, httptools.HttpResponseParser):
             self.understood.status = self._parser.get_status_code()
         else:
             self.understood.method = self._parser.get_method()

@@ -7,11 +7,11 @@ by byte. nghttp2 has the same done to it elsewhere; here it is about what we do 
 
 import gc
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import gevent
 import pytest
-from hyperframe.frame import DataFrame, GoAwayFrame, PingFrame, RstStreamFrame, SettingsFrame
+from hyperframe.frame import DataFrame, Frame, GoAwayFrame, PingFrame, RstStreamFrame, SettingsFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +35,7 @@ from tests.wire.http2_rig import (
 
 pytestmark = pytest.mark.timeout(3600 if DEEP else 120)
 
+Frames = Sequence[Frame | bytes]
 LONG: list[tuple[str, str]] = [(f"x-{index}", str(index) * 20) for index in range(20)]
 
 
@@ -43,9 +44,9 @@ def recordings_of_clients() -> list[list[bytes]]:
     client = Client(greet=False)
     padded = DataFrame(1, b"abc", pad_length=5)
     padded.flags |= {"PADDED"}
-    start = [SettingsFrame(0), raw(4, 1, 0)]
+    start: Frames = [SettingsFrame(0), raw(4, 1, 0)]
     block = client.encoder.encode([*GET, ("cookie", "a=1"), ("x", "1"), ("cookie", "b=2")])
-    recordings = [
+    recordings: list[Frames] = [
         [client.get(1, ("te", "trailers")), client.get(3, *LONG), client.get(5, ("cookie", "a"), ("cookie", "b"))],
         [
             client.headers(1, [*POST, ("content-type", "application/grpc"), ("te", "trailers")]),
@@ -59,15 +60,14 @@ def recordings_of_clients() -> list[list[bytes]]:
         [raw(1, 5, 1, BLOCK), client.headers(3, POST), RstStreamFrame(3, 8), client.get(5), GoAwayFrame(0)],
         [client.headers(1, [(":method", "CONNECT"), (":authority", "a:1")]), data(1, b"bytes"), window(0, 70000)],
     ]
-    return [[frame if isinstance(frame, bytes) else frame.serialize() for frame in start + list(each)]
-            for each in recordings]  # fmt: skip
+    return [_octets([*start, *each]) for each in recordings]
 
 
 def recordings_of_endpoints() -> list[list[bytes]]:
     """What endpoints may answer to the requests on streams 1 and 3."""
     server = Server(greet=False)
-    start = [SettingsFrame(0), raw(4, 1, 0)]
-    recordings = [
+    start: Frames = [SettingsFrame(0), raw(4, 1, 0)]
+    recordings: list[Frames] = [
         [server.headers(1, OK, "END_STREAM"), server.headers(3, [*OK, *LONG]), data(3, b"x" * 300, "END_STREAM")],
         [
             server.headers(1, [(":status", "103"), ("link", "x")]),
@@ -79,8 +79,11 @@ def recordings_of_endpoints() -> list[list[bytes]]:
         [server.headers(1, [*OK, ("content-length", "8")]), data(1, b"1234"), data(1, b"5678", "END_STREAM")],
         [server.headers(3, [(":status", "204")], "END_STREAM"), window(1, 5), PingFrame(0), GoAwayFrame(0)],
     ]
-    return [[frame if isinstance(frame, bytes) else frame.serialize() for frame in start + list(each)]
-            for each in recordings]  # fmt: skip
+    return [_octets([*start, *each]) for each in recordings]
+
+
+def _octets(frames: Frames) -> list[bytes]:
+    return [frame if isinstance(frame, bytes) else frame.serialize() for frame in frames]
 
 
 @st.composite

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig import ROOT, Waypoint, get, wait_until
+from tests.rig import ROOT, Waypoint, get, search, wait_until
 
 NAMES = [f"in-ambient-7d8f9b6c54-{suffix}" for suffix in ("abc12", "def34", "ghi56")]
 
@@ -35,7 +35,7 @@ def told(waypoint: Waypoint) -> str:
 
 
 def copy_of_manifests(waypoint: Waypoint) -> Path:
-    return Path(re.search(r"^Manifests to edit: (.*)$", told(waypoint), re.M)[1])
+    return Path(search(r"^Manifests to edit: (.*)$", told(waypoint), re.M)[1])
 
 
 def shell(line: str, cwd: Path = ROOT) -> str:

@@ -128,6 +128,10 @@ class Connection:
             self._unsent += len(data)
             self._changed.notify_all()
 
+    def certificate(self) -> bytes | None:
+        """The peer's, DER."""
+        return self.tls.getpeercert(True) if self.tls else None
+
     def open_streams(self) -> int:
         with self.lock:
             return sum(not (s.reset_code is not None or (s.ended and s.finished)) for s in self.streams.values())

@@ -16,7 +16,7 @@ from tests.hbone.http2 import Connection
 from tests.hbone.stream import Stream
 from tests.listening import Listening
 from tests.manifests import Manifests, gateway, namespace
-from tests.rig import Replica, Waypoint, free_port, replica, wait_until
+from tests.rig import Replica, Waypoint, free_port, replica, search, wait_until
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 _paths = itertools.count()
@@ -31,7 +31,7 @@ class Wire:
     """A socket, or a stream that has its methods, with a read buffer; what clients and endpoints have in common."""
 
     def __init__(self, sock: socket.socket | Stream) -> None:
-        self.sock = sock
+        self.sock: Any = sock
         self.buffer = b""
 
     def send(self, data: bytes | str) -> None:
@@ -348,7 +348,7 @@ class Bench:
 def memory_kib(pid: int) -> int:
     """Resident memory of a process."""
     text = Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+)", text)[1])  # type: ignore[index]
+    return int(search(r"VmRSS:\s+(\d+)", text)[1])
 
 
 @contextlib.contextmanager

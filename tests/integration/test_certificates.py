@@ -19,7 +19,7 @@ from tests.hbone import identities
 from tests.hbone.ztunnel import Ztunnel
 from tests.integration.http_rig import Wire
 from tests.manifests import Manifests, gateway
-from tests.rig import Background, Endpoint, Replica, Waypoint, free_port, get, wait_until
+from tests.rig import Background, Endpoint, Replica, Waypoint, free_port, get, search, wait_until
 
 CA = Authority()
 
@@ -139,7 +139,9 @@ class Tunnels(Background):
     def __init__(self, port: int, client: Leaf, kept: int = 2) -> None:
         stay, change = partial(self._guarded, self._stay), partial(self._guarded, self._come_and_go)
         super().__init__(*[stay] * kept, change)
-        self.count, self.failed, self.chains = 0, [], set[bytes]()
+        self.count = 0
+        self.failed: list[str] = []
+        self.chains: set[bytes | None] = set()
         self._mesh = Ztunnel([("127.0.0.1", port)], identities.Leaf(client.chain, client.key, CLIENT_POD), CA.pem)
 
     def __exit__(self, *details: object) -> None:
@@ -161,15 +163,15 @@ class Tunnels(Background):
         while not self.stopping.is_set():
             connection = self._mesh.connect()
             self._ask(Wire(self._mesh.tunnel("in-ambient.httpbin:8000", over=connection)))
-            self.chains.add(connection.tls.getpeercert(True))
+            self.chains.add(connection.certificate())
             connection.close()
 
     def _ask(self, tunnel: Wire) -> None:
         tunnel.send("GET /hostname HTTP/1.1\r\nhost: in-ambient\r\n\r\n")
-        head = tunnel.until(b"\r\n\r\n")
-        tunnel.exactly(int(re.search(rb"content-length: (\d+)", head)[1]))
+        head = tunnel.until(b"\r\n\r\n").decode("latin-1")
+        tunnel.exactly(int(search(r"content-length: (\d+)", head)[1]))
         self.count += 1
-        if not head.startswith(b"HTTP/1.1 200 "):
+        if not head.startswith("HTTP/1.1 200 "):
             self.failed.append(head)
 
 

@@ -13,7 +13,7 @@ from tests.hbone.destination import Destination
 from tests.hbone.identities import Authority
 from tests.hbone.stream import Stream
 from tests.integration.captured import CA, WAYPOINT, Captured, captured
-from tests.integration.http_rig import Client, Peer, memory_kib, unique
+from tests.integration.http_rig import Client, Handler, Peer, memory_kib, unique
 from tests.rig import wait_until
 
 
@@ -22,7 +22,7 @@ def in_parallel(one: Captured, count: int) -> list[str]:
         return list(pool.map(lambda _: one.ask(), range(count)))
 
 
-def slow_name(seconds: float = 0.3) -> object:
+def slow_name(seconds: float = 0.3) -> Handler:
     def handler(peer: Peer) -> None:
         while True:
             peer.request()
@@ -67,14 +67,14 @@ def test_requests_reuse_a_tunnel_and_a_closed_one_is_replaced(tmp_path: Path) ->
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_many_requests_at_once_share_a_connection_of_each_worker(tmp_path: Path, workers: int) -> None:
-    with captured(tmp_path, 1, workers=workers, handler=slow_name()) as one:  # type: ignore[arg-type]
+    with captured(tmp_path, 1, workers=workers, handler=slow_name()) as one:
         assert in_parallel(one, 40) == ["ok"] * 40
         assert len(one.connections()) == workers
         assert len(one.doors[0].connects) == 40
 
 
 def test_a_second_connection_is_made_when_the_peer_takes_no_more_streams(tmp_path: Path) -> None:
-    with captured(tmp_path, 1, handler=slow_name(), settings={3: 4}) as one:  # type: ignore[arg-type]
+    with captured(tmp_path, 1, handler=slow_name(), settings={3: 4}) as one:
         assert one.ask() == "ok"
         assert in_parallel(one, 10) == ["ok"] * 10
         assert len(one.connections()) == 3
@@ -205,7 +205,7 @@ def test_the_connect_timeout_holds_for_all_of_it(tmp_path: Path) -> None:
 
 
 def test_a_connection_with_goaway_serves_what_it_has_and_nothing_new(tmp_path: Path) -> None:
-    with captured(tmp_path, 1, handler=slow_name(0.5)) as one:  # type: ignore[arg-type]
+    with captured(tmp_path, 1, handler=slow_name(0.5)) as one:
         with ThreadPoolExecutor(8) as pool:
             running = [pool.submit(one.ask) for _ in range(4)]
             wait_until(lambda: len(one.doors[0].connects) == 4)
@@ -220,7 +220,7 @@ def test_a_connection_with_goaway_serves_what_it_has_and_nothing_new(tmp_path: P
 
 
 def test_a_killed_destination_is_a_terminated_connection_and_another_endpoint_takes_over(tmp_path: Path) -> None:
-    with captured(tmp_path, 2, handler=slow_name(0.5)) as one:  # type: ignore[arg-type]
+    with captured(tmp_path, 2, handler=slow_name(0.5)) as one:
         with ThreadPoolExecutor(8) as pool:
             running = [pool.submit(one.ask) for _ in range(8)]
             wait_until(lambda: sum(len(member.heads) for member in one.members) == 8)
@@ -241,7 +241,7 @@ def test_a_stale_tunnel_is_no_outcome(tmp_path: Path) -> None:
 
 
 def test_a_renewed_certificate_is_for_new_connections(tmp_path: Path) -> None:
-    with captured(tmp_path, 1, handler=slow_name(0.2)) as one:  # type: ignore[arg-type]
+    with captured(tmp_path, 1, handler=slow_name(0.2)) as one:
         stop = threading.Event()
         failed: list[str] = []
 

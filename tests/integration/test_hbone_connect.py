@@ -4,7 +4,6 @@ import contextlib
 import json
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -320,7 +319,7 @@ def listening(ip: str, port: int) -> bool:
 @pytest.mark.parametrize("captured", [True, False])
 def test_an_ipv6_pod(proxy: HboneBench, six: None, captured: bool) -> None:
     name = f"six-{captured}".lower()
-    endpoint = SixScripted(f"{name}-1", "::1", free_port())
+    endpoint = Scripted(f"{name}-1", "::1", free_port())
     endpoint.handler = serve_name
     endpoint.start()
     proxy.served[name] = Served(name, hbone=captured)
@@ -346,12 +345,3 @@ def test_an_ipv6_pod(proxy: HboneBench, six: None, captured: bool) -> None:
     for kind in ("service", "slice"):
         proxy.manifests.remove(f"{kind}-{name}")
     proxy.manifests.put(f"pod-{name}-1", pod(f"{name}-1", "127.0.0.9", captured=False))
-
-
-class SixScripted(Scripted):
-    """An endpoint at an IPv6 address."""
-
-    def start(self) -> None:
-        self.connections: list[object] = []
-        self._listener = socket.create_server((self.ip, self.port), family=socket.AF_INET6, backlog=16)
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -110,7 +111,7 @@ def app() -> Iterator[Endpoint]:
 
 
 @contextlib.contextmanager
-def peer(leaf: Leaf | None = None, **more: object) -> Iterator[Destination]:
+def peer(leaf: Leaf | None = None, **more: Any) -> Iterator[Destination]:
     leaf = leaf or CA.leaf("httpbin-waypoint")
     with Destination("127.0.0.1", leaf, CA.root, port=free_port(), **more) as made:
         yield made

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.hbone.stream import Stream
 from tests.integration.hbone_rig import (
     H2,
     HboneBench,
@@ -308,13 +309,13 @@ def test_http1_to_an_h2_port_becomes_h2(proxy: HboneBench, name: str) -> None:
 def test_h2_to_an_h2_port_stays_h2_trailers_and_all(proxy: HboneBench, name: str) -> None:
     seen = []
 
-    def serve(stream: object) -> None:
-        seen.append(stream.headers)  # type: ignore[attr-defined]
-        while data := stream.recv(1 << 16):  # type: ignore[attr-defined]
-            if not stream.connection.streams[stream.number].trailers and len(data) == 3:  # type: ignore[attr-defined]
-                stream.connection.respond(stream, [(":status", "200"), ("content-type", "application/grpc")])  # type: ignore[attr-defined]
-            stream.sendall(data)  # type: ignore[attr-defined]
-        stream.finish([("grpc-status", "5"), ("grpc-message", "none")])  # type: ignore[attr-defined]
+    def serve(stream: Stream) -> None:
+        seen.append(stream.headers)
+        while data := stream.recv(1 << 16):
+            if not stream.connection.streams[stream.number].trailers and len(data) == 3:
+                stream.connection.respond(stream, [(":status", "200"), ("content-type", "application/grpc")])
+            stream.sendall(data)
+        stream.finish([("grpc-status", "5"), ("grpc-message", "none")])
 
     proxy.play(name, h2_app(serve))
     inner = h2_client(proxy.tunnel(name))
@@ -348,12 +349,12 @@ def test_an_undeclared_port_gets_what_the_client_speaks(proxy: HboneBench) -> No
 def test_a_cancelled_h2_stream_cancels_at_the_app(proxy: HboneBench) -> None:
     there, gone = threading.Event(), threading.Event()
 
-    def serve(stream: object) -> None:
+    def serve(stream: Stream) -> None:
         there.set()
         with contextlib.suppress(OSError):
-            while stream.recv(100):  # type: ignore[attr-defined]
+            while stream.recv(100):
                 pass
-        if stream.reset_code is not None:  # type: ignore[attr-defined]
+        if stream.reset_code is not None:
             gone.set()
 
     proxy.play("grpc", h2_app(serve))

@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hyperframe.frame import (
@@ -238,7 +238,7 @@ def open_stream(connection: Connection, authority: str) -> int:
     return 1
 
 
-FLOODS = {
+FLOODS: dict[str, Callable[[Connection, str], bytes]] = {
     "rapid reset": rapid_resets,
     "settings": lambda connection, _: SettingsFrame(0, settings={4: 1 << 20}).serialize() * 3000,
     "ping": lambda connection, _: PingFrame(0, b"12345678").serialize() * 3000,

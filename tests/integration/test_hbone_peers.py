@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hpack import Decoder
@@ -16,7 +17,7 @@ from hyperframe.frame import DataFrame, Frame, HeadersFrame, SettingsFrame, Wind
 from tests.hbone import destination, envoy, ztunnel
 from tests.hbone.destination import Destination
 from tests.hbone.http2 import MAGIC, Connection
-from tests.hbone.identities import Authority, context, install
+from tests.hbone.identities import Authority, Leaf, context, install
 from tests.hbone.joined import Forwarder
 from tests.hbone.stream import Stream
 from tests.hbone.ztunnel import Refused, Ztunnel
@@ -49,7 +50,7 @@ def app(ip: str = "127.0.0.1") -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def pair(ip: str = "127.0.0.1", **more: object) -> Iterator[tuple[Ztunnel, Destination]]:
+def pair(ip: str = "127.0.0.1", **more: Any) -> Iterator[tuple[Ztunnel, Destination]]:
     """A source ztunnel that takes a destination's for its waypoint."""
     port = free_port(ip)
     with (
@@ -70,7 +71,7 @@ class Flight:
         sock, self.source = listener.accept()
         self.hello = sock.recv(65536, socket.MSG_PEEK)
         with context(CA.leaf("httpbin-waypoint"), CA.root, server=True).wrap_socket(sock, server_side=True) as tls:
-            self.chain = tls.getpeercert()
+            self.chain = dict(tls.getpeercert() or {})
             self.sent = b""
             with contextlib.suppress(TimeoutError):
                 tls.settimeout(0.3)
@@ -84,7 +85,8 @@ class Flight:
         near.ask("10.96.1.2:8000", "in-ambient.httpbin.svc.cluster.local")
 
     def frames(self) -> list[Frame]:
-        data, found = memoryview(self.sent)[len(MAGIC) :], []
+        data = memoryview(self.sent)[len(MAGIC) :]
+        found: list[Frame] = []
         while data:
             frame, length = Frame.parse_frame_header(data[:9])
             frame.parse_body(data[9 : 9 + length])
@@ -122,7 +124,9 @@ def test_the_first_flight_is_ztunnels_byte_by_byte(flight: Flight) -> None:
 
 
 def test_its_connect_has_ztunnels_fields(flight: Flight) -> None:
-    fields = Decoder().decode(flight.frames()[2].data)
+    head = flight.frames()[2]
+    assert isinstance(head, HeadersFrame)
+    fields = [(str(name), str(value)) for name, value in Decoder().decode(head.data)]
     assert [name for name, _ in fields] == [":method", ":authority", "baggage", "forwarded", "traceparent"]
     values = dict(fields)
     assert (values[":method"], values[":authority"]) == ("CONNECT", "10.96.1.2:8000")
@@ -247,9 +251,9 @@ def test_killed_and_strange_peers() -> None:
 
 
 @pytest.mark.parametrize("leaf", [None, Authority().leaf("client"), CA.leaf("client", hours=-1.0)])
-def test_the_destination_checks_certificates(leaf: object) -> None:
+def test_the_destination_checks_certificates(leaf: Leaf | None) -> None:
     with pair() as (near, far):
-        near._context = context(leaf, CA.root, server=False)  # type: ignore[arg-type]
+        near._context = context(leaf, CA.root, server=False)
         with pytest.raises((ConnectionResetError, ssl.SSLError)):
             near.tunnel("127.0.0.1:1")
         wait_until(lambda: len(far.refused) == 1, 2, "refused")

@@ -147,7 +147,7 @@ def test_connections_take_turns_and_go_round_a_dead_endpoint(proxy: HboneBench) 
 
     def name() -> bytes:
         with proxy.client("trio") as client:
-            return client.sock.recv(100)
+            return bytes(client.sock.recv(100))
 
     names = [name() for _ in range(6)]
     assert names[:3] == names[3:] and len(set(names)) == 3
@@ -180,7 +180,7 @@ def test_much_both_ways_at_once(proxy: HboneBench) -> None:
         stream = proxy.tunnel(name)
         stream.settimeout(30)
 
-        def upload(stream=stream) -> None:
+        def upload(stream: Stream = stream) -> None:
             piece = struct.pack("Q", 7) * (MIB // 8)
             for _ in range(size // MIB):
                 stream.sendall(piece)

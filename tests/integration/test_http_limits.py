@@ -268,7 +268,6 @@ def test_draining(tmp_path: Path) -> None:
     with bench(tmp_path, services={"solo": 1}) as proxy:
         proxy.play("solo", handler)
         process = proxy.waypoint.process
-        assert process is not None
         with proxy.client() as idle, proxy.client() as other, proxy.client() as busy, proxy.client() as tunnel:
             for client in (idle, other):
                 assert client.ask("nowhere")[0].status == 404
@@ -292,7 +291,6 @@ def test_a_drain_ends_idle_connections_that_have_no_limit(tmp_path: Path) -> Non
     with bench(tmp_path, "--idle-timeout", "0", services={"solo": 1}) as proxy, proxy.client() as idle:
         assert idle.ask("nowhere")[0].status == 404
         process = proxy.waypoint.process
-        assert process is not None
         process.send_signal(signal.SIGTERM)
         assert idle.ended()
         assert process.wait(2) == 0

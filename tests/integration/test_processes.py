@@ -7,12 +7,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.manifests import Manifests, gateway
-from tests.rig import ROOT, Waypoint, endpoints, free_port, get, manifests_for, replica, wait_until
+from tests.rig import ROOT, Endpoint, Replica, Waypoint, endpoints, free_port, get, manifests_for, replica, wait_until
 
 
 def children(pid: int) -> dict[str, list[int]]:
@@ -38,19 +39,19 @@ def alive(pid: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def members():
+def members() -> Iterator[list[Endpoint]]:
     with endpoints(2) as made:
         yield made
 
 
 @pytest.fixture
-def config(members):
+def config(members: list[Endpoint]) -> Iterator[tuple[Manifests, int]]:
     with manifests_for(members) as made:
         yield made
 
 
 @pytest.fixture
-def pair(tmp_path, config):
+def pair(tmp_path: Path, config: tuple[Manifests, int]) -> Iterator[Replica]:
     """A replica of two workers with its own store."""
     with replica(tmp_path, *config, workers=2) as made:
         yield made
@@ -59,7 +60,7 @@ def pair(tmp_path, config):
 # -- deaths -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_killed_worker_is_replaced_and_the_other_serves_meanwhile(pair):
+def test_a_killed_worker_is_replaced_and_the_other_serves_meanwhile(pair: Replica) -> None:
     victim = pair.info()["workers"][0]
     os.kill(victim["pid"], signal.SIGKILL)
     assert "503" not in pair.hostnames(20)
@@ -68,7 +69,9 @@ def test_a_killed_worker_is_replaced_and_the_other_serves_meanwhile(pair):
     assert f"worker {victim['slot']} (pid {victim['pid']}) was killed by SIGKILL" in pair.waypoint.errors()
 
 
-def test_a_killed_controller_is_replaced_and_continues_where_it_was(pair, config, members):
+def test_a_killed_controller_is_replaced_and_continues_where_it_was(
+    pair: Replica, config: tuple[Manifests, int], members: list[Endpoint]
+) -> None:
     manifests, port = config
     before, workers = pair.info(), pair.worker_pids()
     (manifests.path / "broken.json").write_text("{")  # must not stop what serves, whatever the files say
@@ -95,7 +98,7 @@ def connectable(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_a_killed_store_comes_back_on_its_port(pair):
+def test_a_killed_store_comes_back_on_its_port(pair: Replica) -> None:
     (store,) = children(pair.waypoint.pid)["valkey-server"]
     os.kill(store, signal.SIGKILL)
     assert pair.hostname()
@@ -103,7 +106,7 @@ def test_a_killed_store_comes_back_on_its_port(pair):
     wait_until(lambda: pair.info()["ejections"] == "shared")
 
 
-def test_nothing_outlives_the_arbiter(pair):
+def test_nothing_outlives_the_arbiter(pair: Replica) -> None:
     pids = [pid for group in children(pair.waypoint.pid).values() for pid in group]
     assert len(pids) == 4
     os.kill(pair.waypoint.pid, signal.SIGKILL)
@@ -114,7 +117,7 @@ def test_nothing_outlives_the_arbiter(pair):
 # -- what is refused -------------------------------------------------------------------------------------------------
 
 
-def test_the_last_worker_stays_and_usr2_is_not_built(pair):
+def test_the_last_worker_stays_and_usr2_is_not_built(pair: Replica) -> None:
     os.kill(pair.waypoint.pid, signal.SIGTTOU)
     wait_until(lambda: len(pair.worker_pids()) == 1 and pair.ready())
     os.kill(pair.waypoint.pid, signal.SIGTTOU)
@@ -129,7 +132,7 @@ def test_the_last_worker_stays_and_usr2_is_not_built(pair):
 # -- configuration ----------------------------------------------------------------------------------------------------
 
 
-def test_without_a_gateway_it_stays_up_and_says_why(tmp_path, config):
+def test_without_a_gateway_it_stays_up_and_says_why(tmp_path: Path, config: tuple[Manifests, int]) -> None:
     manifests, port = config
     manifests.remove("gateway")
     waypoint, status = started(tmp_path, manifests)
@@ -157,7 +160,7 @@ def probe(status: int) -> tuple[int, str]:
         return 0, str(error)
 
 
-def test_a_listener_that_is_taken_is_told_and_tried_again(tmp_path, config):
+def test_a_listener_that_is_taken_is_told_and_tried_again(tmp_path: Path, config: tuple[Manifests, int]) -> None:
     manifests, port = config
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
@@ -170,7 +173,7 @@ def test_a_listener_that_is_taken_is_told_and_tried_again(tmp_path, config):
         assert waypoint.stop() == 0
 
 
-def test_a_port_asked_for_is_needed_and_a_default_one_is_not(tmp_path, config):
+def test_a_port_asked_for_is_needed_and_a_default_one_is_not(tmp_path: Path, config: tuple[Manifests, int]) -> None:
     manifests, _ = config
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -184,7 +187,7 @@ def test_a_port_asked_for_is_needed_and_a_default_one_is_not(tmp_path, config):
 # -- the end ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_terminals_ctrl_c_drains(tmp_path, config):
+def test_the_terminals_ctrl_c_drains(tmp_path: Path, config: tuple[Manifests, int]) -> None:
     manifests, _ = config
     status = free_port()
     command = ["-w", "2", "--manifests", str(manifests.path), "--bind", "127.0.0.1"]
@@ -199,7 +202,7 @@ def test_the_terminals_ctrl_c_drains(tmp_path, config):
     assert not any(map(alive, pids))
 
 
-def test_admin_pages_tell_and_hide(tmp_path, config, members):
+def test_admin_pages_tell_and_hide(tmp_path: Path, config: tuple[Manifests, int], members: list[Endpoint]) -> None:
     with replica(tmp_path, *config, redis="redis://:secret@127.0.0.1:1/0") as made:
         assert [made.hostname() for _ in range(4)]
         info, dump = made.info(), made.info("/config_dump")
@@ -216,7 +219,7 @@ def test_admin_pages_tell_and_hide(tmp_path, config, members):
         assert "secret" not in json.dumps([info, dump, cluster]) + made.waypoint.errors()
 
 
-def test_a_silent_client_does_not_hold_the_status_port(pair):
+def test_a_silent_client_does_not_hold_the_status_port(pair: Replica) -> None:
     silent = [socket.create_connection(("127.0.0.1", pair.status)) for _ in range(100)]
     try:
         wait_until(pair.ready, 12)
@@ -225,7 +228,7 @@ def test_a_silent_client_does_not_hold_the_status_port(pair):
             each.close()
 
 
-def test_numbers_go_to_statsd(tmp_path, config):
+def test_numbers_go_to_statsd(tmp_path: Path, config: tuple[Manifests, int]) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
         server.settimeout(10)
@@ -264,17 +267,23 @@ STAND_IN = (
 class StandIn(Waypoint):
     """A replica whose workers are tests/integration/fake_worker.py."""
 
+    port = status = 0
+
     def start(self, *more: str) -> None:
         with self.err.open("ab") as err:
             command = [sys.executable, "-c", STAND_IN, *self._arguments, *more]
-            self.process = subprocess.Popen(command, stderr=err, env=self._env | {"PYTHONPATH": str(ROOT)})
+            self._process = subprocess.Popen(command, stderr=err, env=self._env | {"PYTHONPATH": str(ROOT)})
+
+
+Starts = Callable[..., StandIn]
+"""Starts one with settings, in pairs, and an environment."""
 
 
 @pytest.fixture
-def stand_in(tmp_path, config):
+def stand_in(tmp_path: Path, config: tuple[Manifests, int]) -> Iterator[Starts]:
     manifests, port = config
     status = free_port()
-    made = []
+    made: list[StandIn] = []
 
     def start(*arguments: str, **env: str) -> StandIn:
         waypoint = StandIn(
@@ -295,7 +304,7 @@ def stand_in(tmp_path, config):
             each.process.wait()
 
 
-def test_what_cannot_start_does_not_loop_hot_and_says_why(stand_in):
+def test_what_cannot_start_does_not_loop_hot_and_says_why(stand_in: Starts) -> None:
     waypoint = stand_in("workers", "1", FAKE_WORKER_FAILS="1")
     time.sleep(4)
     told = [line for line in waypoint.errors().splitlines() if "exited with status 3" in line]
@@ -305,7 +314,7 @@ def test_what_cannot_start_does_not_loop_hot_and_says_why(stand_in):
     assert waypoint.stop() == 0
 
 
-def test_patience_with_a_drain_ends(stand_in):
+def test_patience_with_a_drain_ends(stand_in: Starts) -> None:
     waypoint = stand_in("workers", "2", "drain_time", "1", FAKE_WORKER_HANGS="1")
     wait_until(lambda: probe(waypoint.status)[0] == 200, 10)
     since = time.monotonic()
@@ -317,7 +326,7 @@ def test_patience_with_a_drain_ends(stand_in):
     assert "did not finish within --drain-time 1 s: killed" in waypoint.errors()
 
 
-def test_a_second_signal_ends_at_once(stand_in):
+def test_a_second_signal_ends_at_once(stand_in: Starts) -> None:
     waypoint = stand_in("workers", "1", "drain_time", "60", FAKE_WORKER_HANGS="1")
     wait_until(lambda: probe(waypoint.status)[0] == 200, 10)
     for _ in range(3):
@@ -328,7 +337,9 @@ def test_a_second_signal_ends_at_once(stand_in):
     assert waypoint.process.wait(3) == 0
 
 
-def test_a_stopped_worker_holds_up_nobody(stand_in, config, members):
+def test_a_stopped_worker_holds_up_nobody(
+    stand_in: Starts, config: tuple[Manifests, int], members: list[Endpoint]
+) -> None:
     manifests, port = config
     waypoint = stand_in("workers", "2")
     wait_until(lambda: probe(waypoint.status)[0] == 200, 10)

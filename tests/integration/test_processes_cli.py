@@ -15,12 +15,15 @@ from state.outlier.run import Run
 from state.outlier.store import Batch, Policy
 from state.server.access import Access
 from state.server.connect import connect
+from state.server.embedded import Embedded
 from tests import redis_rig, rig
 
 ROOT = Path(__file__).parents[2]
 
 
-def run(program, *arguments, cwd=None, env=None):
+def run(
+    program: str, *arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> tuple[int, str, str]:
     command = [sys.executable, str(ROOT / "bin" / program), *arguments]
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=cwd, timeout=30, env=os.environ | (env or {}), check=False
@@ -28,7 +31,7 @@ def run(program, *arguments, cwd=None, env=None):
     return done.returncode, done.stdout, done.stderr
 
 
-def test_versions_and_help(tmp_path):
+def test_versions_and_help(tmp_path: Path) -> None:
     assert run("waypointd", "--version", cwd=tmp_path)[:2] == (0, f"waypointd {__version__}\n")
     assert run("waypointctl", "--version", cwd=tmp_path)[:2] == (0, f"waypointctl {__version__}\n")
     status, text, _ = run("waypointd", "--help")
@@ -49,19 +52,19 @@ def test_versions_and_help(tmp_path):
         (["--demo", "--manifests", "."], "--demo brings its own manifests"),
     ],
 )
-def test_bad_usage_is_2(arguments, told):
+def test_bad_usage_is_2(arguments: list[str], told: str) -> None:
     status, _, errors = run("waypointd", *arguments)
     assert status == 2
     assert told in errors
 
 
-def test_an_access_log_that_cannot_be_written_is_told_at_once(tmp_path):
+def test_an_access_log_that_cannot_be_written_is_told_at_once(tmp_path: Path) -> None:
     status, _, errors = run("waypointd", "--demo", "--access-log", str(tmp_path / "none" / "access.log"))
     assert status == 1
     assert "--access-log" in errors and "No such file or directory" in errors
 
 
-def test_a_file_for_redis_that_cannot_be_read_is_told_at_once(tmp_path):
+def test_a_file_for_redis_that_cannot_be_read_is_told_at_once(tmp_path: Path) -> None:
     missing = tmp_path / "password"
     for more in ([], ["--check"]):
         status, text, errors = run(
@@ -72,13 +75,13 @@ def test_a_file_for_redis_that_cannot_be_read_is_told_at_once(tmp_path):
         assert f"--redis-password-file {missing}: No such file or directory" in text + errors
 
 
-def test_check_of_what_is_right():
+def test_check_of_what_is_right() -> None:
     status, text, errors = run("waypointd", "--demo", "--check")
     assert (status, errors) == (0, "")
     assert text == "Gateway httpbin/httpbin-waypoint: ports 8000 (HTTP); 1 clusters, 3 endpoints\n"
 
 
-def test_check_tells_every_fault(tmp_path):
+def test_check_tells_every_fault(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("{")
     (tmp_path / "b.yaml").write_text("kind: Service\nmetadata: {}\n")
     status, text, _ = run("waypointd", "--manifests", str(tmp_path), "--check")
@@ -89,7 +92,7 @@ def test_check_tells_every_fault(tmp_path):
     assert run("waypointd", "--manifests", str(tmp_path), "--check", "-w", "x")[0] == 1
 
 
-def test_check_says_that_a_rule_never_ejects():
+def test_check_says_that_a_rule_never_ejects() -> None:
     with rig.endpoints(3) as members, rig.manifests_for(members, maxEjectionPercent=33) as (manifests, _):
         status, text, _ = run("waypointd", "--manifests", str(manifests.path), "--check")
     assert status == 0
@@ -97,14 +100,14 @@ def test_check_says_that_a_rule_never_ejects():
     assert "set maxEjectionPercent to at least 34" in text
 
 
-def test_the_environment_sets_flags_too(tmp_path):
+def test_the_environment_sets_flags_too(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("kind: Namespace\napiVersion: v1\nmetadata: {name: a}\n")
     status, text, _ = run("waypointd", "--check", env={"WAYPOINT_MANIFESTS": str(tmp_path)})
     assert (status, text) == (0, "nothing to serve yet: no Gateway\n")
 
 
 @pytest.mark.parametrize("program", ["waypointd", "waypointctl"])
-def test_another_package_of_our_name_is_refused(tmp_path, program):
+def test_another_package_of_our_name_is_refused(tmp_path: Path, program: str) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "proxy").mkdir()
     (tmp_path / "proxy" / "__init__.py").write_text("")
@@ -122,7 +125,7 @@ def test_another_package_of_our_name_is_refused(tmp_path, program):
     assert f"{tmp_path / 'proxy'} is another package called 'proxy'" in done.stderr
 
 
-def test_ejections_are_listed(valkey):
+def test_ejections_are_listed(valkey: Embedded) -> None:
     store = RedisStore(connect(Access(valkey.url), 5))
     batch = Batch("httpbin/in-ambient:8000", "10.0.0.1:8080", "pod-1", 0, Run.of_failures(3), 503, "replica-1")
     assert store.report(batch, Policy(3, 10_000, 30_000, 50, 3)).outcome == "ejected"
@@ -142,7 +145,7 @@ def test_ejections_are_listed(valkey):
     store._client.close()
 
 
-def test_ejections_of_a_cluster_and_behind_a_password(tmp_path):
+def test_ejections_of_a_cluster_and_behind_a_password(tmp_path: Path) -> None:
     with redis_rig.cluster(tmp_path / "cluster", count=2) as nodes:
         with connect(Access(nodes.url), 5) as client:
             for name in ("httpbin/a:80", "httpbin/b:80", "httpbin/c:80", "httpbin/d:80"):
@@ -169,26 +172,26 @@ def test_ejections_of_a_cluster_and_behind_a_password(tmp_path):
 
 
 @pytest.mark.parametrize("command", ["get", "top", "doctor"])
-def test_what_waypointctl_will_do_one_day(command):
+def test_what_waypointctl_will_do_one_day(command: str) -> None:
     status, _, errors = run("waypointctl", command, "something", "--for", "10m")
     assert status == 2
     assert f"`{command}` is not built in this version" in errors
 
 
-def test_waypointctl_without_a_server():
+def test_waypointctl_without_a_server() -> None:
     status, _, errors = run("waypointctl", "--redis", "redis://:secret@127.0.0.1:1", "ejections")
     assert status == 1
     assert errors.startswith("waypointctl: redis://:***@127.0.0.1:1: ")
 
 
-def test_a_pipe_without_a_reader_is_no_access_log(tmp_path):
+def test_a_pipe_without_a_reader_is_no_access_log(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     status, _, errors = run("waypointd", "--demo", "--access-log", str(tmp_path / "pipe"))
     assert status == 1
     assert "No such device or address" in errors
 
 
-def test_closed_streams_are_nobody_elses(tmp_path):
+def test_closed_streams_are_nobody_elses(tmp_path: Path) -> None:
     """Written to, a descriptor that took the number of a closed stream would be the scoreboard, or a socket."""
     code = "from proxy import cli; import os; cli._open_standard_streams(); os.write(2, b'x'); os.write(1, b'x')"
     command = f'{sys.executable} -c "{code}" <&- >&- 2>&-'

@@ -1,6 +1,7 @@
 """An HTTP/2 peer of single frames for tests of the sessions in memory: what it sends need not make sense."""
 
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import gevent
 from gevent.event import Event
@@ -43,6 +44,9 @@ def raw(kind: int, flags: int, stream: int, payload: bytes = b"", length: int | 
     """A frame of any content; `length` to claim another one."""
     claimed = len(payload) if length is None else length
     return claimed.to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+AnyFrame = TypeVar("AnyFrame", bound=Frame)
 
 
 class Peer:
@@ -90,8 +94,8 @@ class Peer:
         frame.flags |= {"END_HEADERS", *flags}
         return frame
 
-    def of(self, kind: type[Frame], stream: int | None = None) -> list[Frame]:
-        return [each for each in self.frames if type(each) is kind and stream in (None, each.stream_id)]
+    def of(self, kind: type[AnyFrame], stream: int | None = None) -> list[AnyFrame]:
+        return [each for each in self.frames if isinstance(each, kind) and stream in (None, each.stream_id)]
 
     def data(self, stream: int) -> bytes:
         return b"".join(frame.data for frame in self.of(DataFrame, stream))

@@ -1,5 +1,7 @@
 """Requests of HTTP/2 clients as HTTP/1.1 text (RFC 9113 8)."""
 
+from typing import cast
+
 import gevent
 import pytest
 from hyperframe.frame import DataFrame
@@ -302,7 +304,7 @@ def test_trailers_without_end_stream_are_malformed(client: Client) -> None:
 
 def test_a_request_whose_serving_fails_takes_nothing_else_with_it(capfd: pytest.CaptureFixture[str]) -> None:
     client = Client()
-    client.answer = 17  # put() takes no number
+    client.answer = cast(bytes, 17)  # put() takes no number
     client.send(client.get(1))
     gevent.sleep(0.01)  # the hub would have raised it here
     assert client.reset(1) == 2 and client.connection.running == 0

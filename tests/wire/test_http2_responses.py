@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import gevent
 import pytest
-from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, RstStreamFrame, SettingsFrame
+from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
 
 from tests.instruments import inspect
 from tests.wire.http2_rig import (
@@ -345,7 +345,7 @@ def test_the_window_of_a_stream_that_is_read_is_opened_again() -> None:
         stream.take()
     credit = {0: 0, 1: 0}
     for frame in server.frames:
-        if type(frame).__name__ == "WindowUpdateFrame":
+        if isinstance(frame, WindowUpdateFrame):
             credit[frame.stream_id] += frame.window_increment
     first = 16777216 - 65535
     assert sent - 4194304 // 2 - 16384 <= credit[1] <= sent
