@@ -23,9 +23,9 @@ cdef class Tunnel(Http2Stream):
 
     cdef int on_field(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1:
         if name_length == 7 and memcmp(name, b":method", 7) == 0:
-            self.method = value[:min(value_length, MAX_METHOD)]
+            self.method = value[:min(value_length, <size_t>MAX_METHOD)]
         elif name_length == 10 and memcmp(name, b":authority", 10) == 0:
-            self.authority = value[:min(value_length, MAX_AUTHORITY)]
+            self.authority = value[:min(value_length, <size_t>MAX_AUTHORITY)]
         elif name_length == 7 and memcmp(name, b":status", 7) == 0:
             self.status = int(value[:value_length])
         elif value_length > MAX_NOTE:
