@@ -72,7 +72,7 @@ class Build(build_ext):
             )
             for source in sources()
         ]
-        made = cythonize(extensions, compiler_directives=DIRECTIVES, nthreads=os.cpu_count() or 1)
+        made = cythonize(extensions, compiler_directives=DIRECTIVES, force=self.force, nthreads=os.cpu_count() or 1)
         self.distribution.ext_modules[:] = made
         super().finalize_options()
 
