@@ -75,6 +75,7 @@ class Build(build_ext):
         made = cythonize(extensions, compiler_directives=DIRECTIVES, force=self.force, nthreads=os.cpu_count() or 1)
         self.distribution.ext_modules[:] = made
         super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
 
 
 # The names alone, so that every command knows that there is something to compile.
