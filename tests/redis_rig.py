@@ -307,11 +307,15 @@ def _agrees(which: Server, owners: int, nodes: int) -> bool:
 # -- TLS --------------------------------------------------------------------------------------------------------------
 
 
-def certificates(directory: Path) -> dict[str, Path]:
-    """A private CA, and what it has signed: files ca.pem, server.pem, server-key.pem, client.pem, client-key.pem."""
+def certificates(directory: Path, above: str = "") -> dict[str, Path]:
+    """A private CA, and what it has signed: files ca.pem, server.pem, server-key.pem, client.pem, client-key.pem.
+
+    Like the CAs of `openssl req -x509` it does not say what its key is for. `above` has signed it; nobody, if empty.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca = _sign("test CA", ca_key, "test CA", ca_key, authority=True)
+    signer = ec.generate_private_key(ec.SECP256R1()) if above else ca_key
+    ca = _sign("test CA", ca_key, above or "test CA", signer, authority=True)
     written = {"ca": _write(directory / "ca.pem", ca)}
     for name in ("server", "client"):
         key = ec.generate_private_key(ec.SECP256R1())

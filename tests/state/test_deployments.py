@@ -88,6 +88,13 @@ def test_with_a_ca_of_our_own_the_systems_are_not_trusted(
     assert "--redis-ca" in problem
 
 
+def test_an_intermediate_ca_may_be_whom_we_trust(tmp_path: Path) -> None:
+    files, port = certificates(tmp_path, above="an offline root"), free_port()
+    options = [*tls_options(files, port), "--tls-auth-clients", "no"]
+    with server(tmp_path, DEBIAN, *options), opened(Access(f"rediss://127.0.0.1:{port}", str(files["ca"]))) as rig:
+        works(rig)
+
+
 def test_files_are_read_when_they_have_changed(tmp_path: Path) -> None:
     """Reading them takes a while, in which a worker does nothing else."""
     files, others = certificates(tmp_path), certificates(tmp_path / "others")
