@@ -2,7 +2,7 @@
 from proxy.relay.context cimport Context
 from proxy.relay.routes cimport Routes
 from proxy.wire.http2.server cimport StreamServer
-from proxy.wire.stream cimport Stream
+from proxy.wire.stream cimport RAISED, Stream
 
 cdef class Relay:
     cdef readonly Context context
@@ -12,7 +12,7 @@ cdef class Relay:
 
     cdef int serve_http(self, Stream client, Listener listener) except -1
     cdef bint serve_request(self, Stream client, Py_ssize_t size, Listener listener) except -1
-    cdef Py_ssize_t await_request(self, Stream client) except? -100
+    cdef Py_ssize_t await_request(self, Stream client) except? RAISED
 
 cdef class Requests(StreamServer):
     cdef Relay relay

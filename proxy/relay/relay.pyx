@@ -14,7 +14,7 @@ from proxy.relay.exchange.exchange cimport Exchange
 from proxy.relay.routes cimport Routes
 from proxy.wire.http.head cimport INCOMPLETE, Head
 from proxy.wire.http2.server cimport serve_http2
-from proxy.wire.stream cimport END, TIMED_OUT, get_hub
+from proxy.wire.stream cimport END, RAISED, TIMED_OUT, get_hub
 from proxy.wire.tcp cimport TcpStream, accept_one, adopt
 
 from proxy.relay.exchange import faults
@@ -125,7 +125,7 @@ cdef class Relay:
             gevent.sleep(0)
         return again
 
-    cdef Py_ssize_t await_request(self, Stream client) except? -100:
+    cdef Py_ssize_t await_request(self, Stream client) except? RAISED:
         """The size of the next request head, END if none will come, a negative parser Result, or -100000: too slow.
 
         Between requests a connection holds no buffer, and may be silent for as long as the idle limit says; once the

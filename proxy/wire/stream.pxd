@@ -3,11 +3,18 @@ from libc.stdint cimport int64_t
 
 from proxy.wire.greenlets cimport greenlet
 
-cdef enum Io:                   # what fill and put return besides a count of bytes
+cdef enum Io:                   # what reads and writes say besides a count of bytes, and waits
+    READY = 1                   # of a wait: what was waited for may be there
     END = 0                     # the peer has sent its last byte
     FAILED = -1                 # the connection broke; `error` is the errno
     TIMED_OUT = -2
     CANCELLED = -3              # somebody called cancel_read
+    RAISED = -100               # a Python exception is set. Between this and those are the Results of http/head.pxd
+
+cdef enum Ending:               # how a stream ended
+    CONNECTION_ENDED            # with the connection that it is, or that carried it
+    STREAM_RESET                # by itself: the connection goes on
+    NEVER_SPOKE                 # with a connection on which the peer had not said a word
 
 cdef enum IdleEvent:            # what a stream that nobody reads has to say
     PEER_CLOSED, PEER_RESET, DATA_WAITS, IDLE_TOO_LONG
@@ -46,22 +53,28 @@ cdef class Stream:
     cdef Stream before, after
     cdef int64_t deadline
 
-    cdef Py_ssize_t fill(self) except? -100
-    cdef int put(self, const char* data, Py_ssize_t length) except? -100
+    cdef Py_ssize_t fill(self) except? RAISED
+    cdef int put(self, const char* data, Py_ssize_t length) except? RAISED
     cdef int put_two(
-            self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? -100
-    cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? -100
+            self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? RAISED
+    cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? RAISED
     cdef Py_ssize_t put_now_both(
-            self, const char* first, Py_ssize_t first_length, const char* second, Py_ssize_t length) except? -100
-    cdef int finish(self) except? -100
+            self, const char* first, Py_ssize_t first_length, const char* second, Py_ssize_t length) except? RAISED
+    cdef int finish(self) except? RAISED
     cdef int close(self) except -1
     cdef int abort(self) except -1
     cdef int watch(self) except -1
     cdef bint alive(self) noexcept
 
+    cdef bint put_away(self) except -1
+    cdef bint leaving(self) noexcept
+    cdef int how_it_ended(self) noexcept
+    cdef bint was_ignored(self) noexcept
+    cdef str last_word(self)
+
     cdef int make_room(self, Py_ssize_t wanted) except -1
     cdef void release(self) noexcept
-    cdef int wait_readable(self) except? -100
+    cdef int wait_readable(self) except? RAISED
     cdef int wake_reader(self, int result) except -1
     cdef int cancel_read(self) except -1
     cdef int end_read(self, int result) except -1

@@ -162,29 +162,29 @@ cdef class Stream:
         free_buffer(self.buffer, self.capacity)
         self.buffer = NULL
 
-    cdef Py_ssize_t fill(self) except? -100:
+    cdef Py_ssize_t fill(self) except? RAISED:
         """Waits until more has arrived: how many bytes, or END, FAILED, TIMED_OUT, CANCELLED."""
         raise NotImplementedError
 
-    cdef int put(self, const char* data, Py_ssize_t length) except? -100:
+    cdef int put(self, const char* data, Py_ssize_t length) except? RAISED:
         """Writes all of it, waiting as needed: 0, FAILED or TIMED_OUT. `data` must stay valid while it waits."""
         raise NotImplementedError
 
     cdef int put_two(
-            self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? -100:
+            self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? RAISED:
         """Writes both in one go. `volatile_head` may be overwritten by others as soon as this waits; `data` may not."""
         raise NotImplementedError
 
-    cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? -100:
+    cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? RAISED:
         """Writes what can be written without waiting: how many bytes that were, or FAILED."""
         raise NotImplementedError
 
     cdef Py_ssize_t put_now_both(
-            self, const char* first, Py_ssize_t first_length, const char* second, Py_ssize_t length) except? -100:
+            self, const char* first, Py_ssize_t first_length, const char* second, Py_ssize_t length) except? RAISED:
         """As put_now, of two pieces in a row; the first one consists of whole records."""
         raise NotImplementedError
 
-    cdef int finish(self) except? -100:
+    cdef int finish(self) except? RAISED:
         """Sends our end (a FIN); the other direction goes on."""
         raise NotImplementedError
 
@@ -202,6 +202,30 @@ cdef class Stream:
     cdef bint alive(self) noexcept:
         """Whether the peer has neither closed nor sent anything; a cheap look, not a promise."""
         return False
+
+    # -- what a stream may share with others: its connection ----------------------------------------------------------
+
+    cdef bint put_away(self) except -1:
+        """Everything asked for has been answered. True: that was the only message it can carry, and it is closed."""
+        return False
+
+    cdef bint leaving(self) noexcept:
+        """Whether the connection that carries it is to end with the streams it has."""
+        return False
+
+    cdef int how_it_ended(self) noexcept:
+        """An Ending, for whom reading has ended by itself."""
+        return CONNECTION_ENDED
+
+    cdef bint was_ignored(self) noexcept:
+        """Whether the peer certainly did nothing with what was put."""
+        return False
+
+    cdef str last_word(self):
+        """Why the connection ended, a few words for the log."""
+        return "connection closed"
+
+    # -- the buffer ---------------------------------------------------------------------------------------------------
 
     cdef int make_room(self, Py_ssize_t wanted) except -1:
         """At least `wanted` free bytes behind `end`, by moving and then growing."""
@@ -225,8 +249,8 @@ cdef class Stream:
             self.buffer = NULL
             self.capacity = self.start = self.end = 0
 
-    cdef int wait_readable(self) except? -100:
-        """Switches away until wake_reader is called; returns what it was given."""
+    cdef int wait_readable(self) except? RAISED:
+        """Switches away until wake_reader is called; returns what it was given: READY, or a negative Io."""
         if self.timed_out:
             self.timed_out = False
             return TIMED_OUT

@@ -1,24 +1,14 @@
 # TCP sockets as streams; theory in tcp.pyx.
 from libc.stdint cimport int64_t
 
-from proxy.wire.stream cimport Stream
+from proxy.wire.address cimport Address
+from proxy.wire.stream cimport RAISED, Stream
 
 cdef extern from "sys/socket.h" nogil:
-    ctypedef unsigned int socklen_t
-    ctypedef unsigned short sa_family_t
-    struct sockaddr:
-        sa_family_t sa_family
-    struct sockaddr_storage:
-        sa_family_t ss_family
     int MSG_NOSIGNAL
     int MSG_MORE
     ssize_t recv(int, void*, size_t, int)
     ssize_t send(int, const void*, size_t, int)
-
-cdef class Address:
-    cdef sockaddr_storage raw
-    cdef socklen_t length
-    cdef readonly bytes text            # "10.0.0.1:80", "[fd00::1]:80"
 
 cdef class TcpStream(Stream):
     cdef readonly int fd
@@ -33,11 +23,11 @@ cdef class TcpStream(Stream):
     cdef int start_watching(self) except -1
     cdef int stop_watching(self) except -1
     cdef int close_watchers(self) except -1
-    cdef int wait_writable(self, double seconds) except? -100
+    cdef int wait_writable(self, double seconds) except? RAISED
 
 cdef TcpStream adopt(int fd, double stall_seconds)
 cdef int accept_one(int listener) noexcept nogil
 cdef TcpStream connect(Address address, double seconds, double stall_seconds, int* error)
 cdef int connect_stream(
-    TcpStream stream, Address address, double seconds, double stall_seconds, int* error) except? -100
+    TcpStream stream, Address address, double seconds, double stall_seconds, int* error) except? RAISED
 cdef int set_up(TcpStream stream, double stall_seconds) except -1

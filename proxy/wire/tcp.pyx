@@ -6,12 +6,11 @@ side and no system call about polling. Reading comes after the wake-up, never be
 """
 
 from libc.errno cimport EAGAIN, ECONNRESET, EINPROGRESS, EINTR, ETIMEDOUT, errno
-from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 from posix.unistd cimport close as close_fd
 
-
+from proxy.wire.address cimport Address, address_text, sockaddr, sockaddr_storage, socklen_t
 from proxy.wire.buffers cimport LARGE
 from proxy.wire.stream cimport (
     DATA_WAITS,
@@ -19,6 +18,8 @@ from proxy.wire.stream cimport (
     FAILED,
     PEER_CLOSED,
     PEER_RESET,
+    RAISED,
+    READY,
     TIMED_OUT,
     current,
     get_hub,
@@ -26,8 +27,6 @@ from proxy.wire.stream cimport (
 from proxy.wire.greenlets cimport PyGreenlet_Import, PyGreenlet_Switch, greenlet
 
 cdef extern from "sys/socket.h" nogil:
-    int AF_INET
-    int AF_INET6
     int SOCK_STREAM
     int SOCK_NONBLOCK
     int SOCK_CLOEXEC
@@ -58,25 +57,8 @@ cdef extern from "sys/socket.h" nogil:
     int shutdown(int, int)
 cdef extern from "netinet/in.h" nogil:
     int IPPROTO_TCP
-    struct in_addr:
-        pass
-    struct in6_addr:
-        unsigned char s6_addr[16]
-    struct sockaddr_in:
-        sa_family_t sin_family
-        unsigned short sin_port
-        in_addr sin_addr
-    struct sockaddr_in6:
-        sa_family_t sin6_family
-        unsigned short sin6_port
-        in6_addr sin6_addr
-    unsigned short ntohs(unsigned short)
-    unsigned short htons(unsigned short)
 cdef extern from "netinet/tcp.h" nogil:
     int TCP_NODELAY
-cdef extern from "arpa/inet.h" nogil:
-    const char* inet_ntop(int, const void*, char*, socklen_t)
-    int inet_pton(int, const char*, void*)
 cdef extern from "string.h" nogil:
     void* memset(void*, int, size_t)
 
@@ -87,47 +69,6 @@ cdef enum:
     BURST = 262144
 cdef int READ = 1
 cdef int WRITE = 2
-
-
-cdef class Address:
-    """An IP address and port, ready for the kernel and for the log. ValueError if `ip` is none."""
-
-    def __init__(self, str ip, int port):
-        cdef sockaddr_in* v4 = <sockaddr_in*>&self.raw
-        cdef sockaddr_in6* v6 = <sockaddr_in6*>&self.raw
-        cdef bytes raw_ip = ip.encode()
-        memset(&self.raw, 0, sizeof(self.raw))
-        if inet_pton(AF_INET, raw_ip, &v4.sin_addr) == 1:
-            v4.sin_family = AF_INET
-            v4.sin_port = htons(port)
-            self.length = sizeof(sockaddr_in)
-        elif inet_pton(AF_INET6, raw_ip, &v6.sin6_addr) == 1:
-            v6.sin6_family = AF_INET6
-            v6.sin6_port = htons(port)
-            self.length = sizeof(sockaddr_in6)
-        else:
-            raise ValueError("not an IP address: %r" % ip)
-        self.text = address_text(&self.raw)
-
-
-cdef bytes address_text(sockaddr_storage* raw):
-    """`ip:port`, IPv6 in brackets, an IPv4 address in IPv6 clothes as IPv4."""
-    cdef char[64] ip
-    cdef char[80] text
-    cdef sockaddr_in* v4 = <sockaddr_in*>raw
-    cdef sockaddr_in6* v6 = <sockaddr_in6*>raw
-    if raw.ss_family == AF_INET:
-        inet_ntop(AF_INET, &v4.sin_addr, ip, sizeof(ip))
-        snprintf(text, sizeof(text), b"%s:%u", ip, <unsigned>ntohs(v4.sin_port))
-    elif raw.ss_family == AF_INET6 and v6.sin6_addr.s6_addr[:12] == b"\0\0\0\0\0\0\0\0\0\0\xff\xff":
-        inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], ip, sizeof(ip))
-        snprintf(text, sizeof(text), b"%s:%u", ip, <unsigned>ntohs(v6.sin6_port))
-    elif raw.ss_family == AF_INET6:
-        inet_ntop(AF_INET6, &v6.sin6_addr, ip, sizeof(ip))
-        snprintf(text, sizeof(text), b"[%s]:%u", ip, <unsigned>ntohs(v6.sin6_port))
-    else:
-        return b"-"
-    return <bytes>text
 
 
 cdef class TcpStream(Stream):
@@ -142,7 +83,7 @@ cdef class TcpStream(Stream):
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    cdef Py_ssize_t fill(self) except? -100:
+    cdef Py_ssize_t fill(self) except? RAISED:
         cdef Py_ssize_t n
         cdef int woken
         if self.closed:
@@ -154,7 +95,7 @@ cdef class TcpStream(Stream):
                 if not self.watching:
                     self.start_watching()
                 woken = self.wait_readable()
-                if woken != 1:
+                if woken != READY:
                     return woken
                 if self.closed:
                     return FAILED
@@ -198,7 +139,7 @@ cdef class TcpStream(Stream):
         cdef ssize_t n
         cdef char byte
         if self.reader is not None:
-            self.wake_reader(1)
+            self.wake_reader(READY)
             return
         if self.listener is None:
             self.stop_watching()
@@ -221,7 +162,7 @@ cdef class TcpStream(Stream):
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    cdef int put(self, const char* data, Py_ssize_t length) except? -100:
+    cdef int put(self, const char* data, Py_ssize_t length) except? RAISED:
         cdef Py_ssize_t n
         cdef int waited
         while length > 0:
@@ -232,11 +173,11 @@ cdef class TcpStream(Stream):
             length -= n
             if length:
                 waited = self.wait_writable(self.stall_ns / 1e9)
-                if waited != 1:
+                if waited != READY:
                     return waited
         return 0
 
-    cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? -100:
+    cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? RAISED:
         cdef ssize_t n
         if self.closed:
             return FAILED
@@ -252,7 +193,7 @@ cdef class TcpStream(Stream):
                 return FAILED
 
     cdef int put_two(
-            self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? -100:
+            self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? RAISED:
         cdef iovec[2] parts
         cdef msghdr message
         cdef ssize_t n
@@ -290,14 +231,14 @@ cdef class TcpStream(Stream):
             free(copy)
         return result if result else self.put(data, length)
 
-    cdef int wait_writable(self, double seconds) except? -100:
-        """1 when the socket takes bytes again (or has an error to tell), TIMED_OUT, or FAILED when it was closed
+    cdef int wait_writable(self, double seconds) except? RAISED:
+        """READY when the socket takes bytes again (or has an error to tell), TIMED_OUT, or FAILED when it was closed
         meanwhile."""
         cdef object timer = None
         if self.writer_watcher is None:
             self.writer_watcher = get_hub().loop.io(self.fd, WRITE)
         self.writer = current()
-        self.writer_watcher.start(self._wake_writer, 1)
+        self.writer_watcher.start(self._wake_writer, READY)
         if seconds > 0:
             timer = get_hub().loop.timer(seconds)
             timer.start(self._wake_writer, TIMED_OUT)
@@ -319,7 +260,7 @@ cdef class TcpStream(Stream):
             self.writer_result = result
             PyGreenlet_Switch(<greenlet>writer, NULL, NULL)
 
-    cdef int finish(self) except? -100:
+    cdef int finish(self) except? RAISED:
         if self.closed:
             return FAILED
         return FAILED if shutdown(self.fd, SHUT_WR) < 0 else 0
@@ -395,7 +336,7 @@ cdef TcpStream connect(Address address, double seconds, double stall_seconds, in
 
 
 cdef int connect_stream(
-        TcpStream stream, Address address, double seconds, double stall_seconds, int* error) except? -100:
+        TcpStream stream, Address address, double seconds, double stall_seconds, int* error) except? RAISED:
     """Connects a fresh stream: 0, or FAILED with the errno."""
     cdef int code = 0
     cdef int waited

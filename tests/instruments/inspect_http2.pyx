@@ -11,7 +11,17 @@ from proxy.wire.http2.client cimport Http2Client
 from proxy.wire.http2.server cimport Http2Server, StreamServer
 from proxy.wire.http2.session cimport CONNECTION_WINDOW, STREAM_WINDOW, Session
 from proxy.wire.stream cimport (
-    CANCELLED, DATA_WAITS, END, FAILED, PEER_CLOSED, PEER_RESET, TIMED_OUT, IdleListener, Stream,
+    CANCELLED,
+    DATA_WAITS,
+    END,
+    FAILED,
+    PEER_CLOSED,
+    PEER_RESET,
+    READY,
+    RAISED,
+    TIMED_OUT,
+    IdleListener,
+    Stream,
 )
 
 RESULTS = {END: "end", FAILED: "failed", TIMED_OUT: "timed out", CANCELLED: "cancelled"}
@@ -33,17 +43,17 @@ cdef class Memory(Stream):
 
     def feed(self, bytes data):
         self.incoming.append(data)
-        self.end_read(1)
+        self.end_read(READY)
 
     def end_input(self):
         self.eof = True
-        self.end_read(1)
+        self.end_read(READY)
 
     @property
     def is_closed(self):
         return self.closed
 
-    cdef Py_ssize_t fill(self) except? -100:
+    cdef Py_ssize_t fill(self) except? RAISED:
         cdef bytes data
         cdef int woken
         while True:
@@ -58,10 +68,10 @@ cdef class Memory(Stream):
             if self.eof:
                 return END
             woken = self.wait_readable()
-            if woken != 1:
+            if woken != READY:
                 return woken
 
-    cdef int put(self, const char* data, Py_ssize_t length) except? -100:
+    cdef int put(self, const char* data, Py_ssize_t length) except? RAISED:
         cdef Py_ssize_t taken
         while length:
             taken = self.put_now(data, length)
@@ -73,7 +83,7 @@ cdef class Memory(Stream):
                 gevent.sleep(0.001)
         return 0
 
-    cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? -100:
+    cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? RAISED:
         if self.closed:
             return FAILED
         if self.room is not None:

@@ -6,7 +6,7 @@ from proxy.relay.endpoints.trunk cimport Trunks
 from proxy.scoreboard.layout cimport Counters, EndpointRow
 from proxy.scoreboard.scoreboard cimport Scoreboard
 from proxy.wire.stream cimport IdleListener, Stream
-from proxy.wire.tcp cimport Address
+from proxy.wire.address cimport Address
 
 cdef enum:
     HBONE_PORT = 15008

@@ -12,7 +12,7 @@ from proxy.relay.pipe cimport run_pipe
 from proxy.clock cimport monotonic_ns
 from proxy.wire.http.head cimport M_HEAD, UNTIL_CLOSE
 from proxy.wire.http.http1 cimport grpc_reply, local_reply, write_chunk_size, write_response
-from proxy.wire.stream cimport FAILED, TIMED_OUT, Stream
+from proxy.wire.stream cimport FAILED, RAISED, TIMED_OUT, Stream
 
 from proxy.relay.exchange import faults
 
@@ -58,7 +58,7 @@ cdef class Answering(Attempting):
         upstream.start += self.response.size
         return length
 
-    cdef int relay_body(self) except? -100:
+    cdef int relay_body(self) except? RAISED:
         """A body that says where it ends. 0; FAILED: the endpoint broke off; MALFORMED: its framing is wrong; a client
         that left is in `fault`."""
         cdef Stream upstream = self.upstream
@@ -85,7 +85,7 @@ cdef class Answering(Attempting):
                 if got <= 0:
                     return got if got else FAILED
 
-    cdef int relay_chunks(self) except? -100:
+    cdef int relay_chunks(self) except? RAISED:
         """A body that ends with the endpoint's connection, put into chunks so that the client's can go on."""
         cdef Stream upstream = self.upstream
         cdef Py_ssize_t length = self.write_head(True)
@@ -112,7 +112,7 @@ cdef class Answering(Attempting):
                     return 0
         return self.client_lost(result)
 
-    cdef int client_lost(self, int result) except? -100:
+    cdef int client_lost(self, int result) except? RAISED:
         self.fault = faults.CLIENT_STALLED if result == TIMED_OUT else faults.CLIENT_LEFT
         return FAILED
 

@@ -5,7 +5,7 @@ from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 from proxy.relay.context cimport Context
 from proxy.wire.http.body cimport Body
 from proxy.wire.http.head cimport Head
-from proxy.wire.stream cimport IdleListener, Stream
+from proxy.wire.stream cimport RAISED, IdleListener, Stream
 
 cdef enum Attempt:               # how an attempt ended
     ANSWERED, FAILED_ATTEMPT, STALE, GIVEN_UP
@@ -50,15 +50,15 @@ cdef class Attempting(IdleListener):
     cdef int failed_attempt(self, int result) except -1
     cdef bint exhausted(self) except -1
     cdef bint body_untouched(self) noexcept
-    cdef int send_request(self) except? -100
-    cdef Py_ssize_t hear_client(self) except? -100
+    cdef int send_request(self) except? RAISED
+    cdef Py_ssize_t hear_client(self) except? RAISED
     cdef int body_ended(self, Py_ssize_t why) except -1
     cdef bint sending(self) except -1
     cdef int stop_pump(self) except -1
-    cdef Py_ssize_t await_response(self) except? -100
-    cdef Py_ssize_t await_head(self) except? -100
-    cdef Py_ssize_t hear(self) except? -100
-    cdef int relay_interim(self, Py_ssize_t size) except? -100
+    cdef Py_ssize_t await_response(self) except? RAISED
+    cdef Py_ssize_t await_head(self) except? RAISED
+    cdef Py_ssize_t hear(self) except? RAISED
+    cdef int relay_interim(self, Py_ssize_t size) except? RAISED
     cdef int report_failure(self, int status) except -1
     cdef str request_name(self)
     cdef int report_success(self) except -1

@@ -15,7 +15,7 @@ from proxy.scoreboard.atomics cimport wp_add, wp_add64, wp_load64, wp_loadu, wp_
 from proxy.scoreboard.buckets cimport bucket_of
 from proxy.clock cimport monotonic_ns
 from proxy.wire.http.http1 cimport REQUEST_ID, write_interim, write_request
-from proxy.wire.stream cimport CANCELLED, DATA_WAITS, FAILED, PEER_CLOSED, TIMED_OUT
+from proxy.wire.stream cimport CANCELLED, DATA_WAITS, FAILED, PEER_CLOSED, RAISED, TIMED_OUT
 
 from proxy.policy import outlier
 from proxy.relay.exchange import faults
@@ -193,7 +193,7 @@ cdef class Attempting(IdleListener):
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
-    cdef int send_request(self) except? -100:
+    cdef int send_request(self) except? RAISED:
         """The head, with as much of the body as is here; the pump brings the rest. 0 or a negative Io."""
         cdef Py_ssize_t head_length, forward = 0, used = 0
         cdef Stream client = self.client
@@ -241,7 +241,7 @@ cdef class Attempting(IdleListener):
         self.sent_at = monotonic_ns()
         client.watch()
 
-    cdef Py_ssize_t hear_client(self) except? -100:
+    cdef Py_ssize_t hear_client(self) except? RAISED:
         """More of the request's body, unless nothing at all moves for too long: an answer may go on meanwhile. As
         Stream.fill."""
         cdef int64_t moved = -1
@@ -277,7 +277,7 @@ cdef class Attempting(IdleListener):
 
     # -- the response head --------------------------------------------------------------------------------------------
 
-    cdef Py_ssize_t await_response(self) except? -100:
+    cdef Py_ssize_t await_response(self) except? RAISED:
         """Waits for the final response head, passing 1xx heads on: its size, a negative Io (END as FAILED), or
         MALFORMED."""
         cdef Py_ssize_t size
@@ -300,7 +300,7 @@ cdef class Attempting(IdleListener):
             if result < 0:
                 return result
 
-    cdef Py_ssize_t await_head(self) except? -100:
+    cdef Py_ssize_t await_head(self) except? RAISED:
         cdef Stream upstream = self.upstream
         cdef Py_ssize_t size, got, scanned = 0
         while True:
@@ -314,7 +314,7 @@ cdef class Attempting(IdleListener):
             if got <= 0:
                 return got if got else FAILED
 
-    cdef Py_ssize_t hear(self) except? -100:
+    cdef Py_ssize_t hear(self) except? RAISED:
         """More from the endpoint, unless nothing at all moves for too long. As Stream.fill."""
         cdef int64_t moved = -1
         cdef Py_ssize_t got = TIMED_OUT
@@ -327,7 +327,7 @@ cdef class Attempting(IdleListener):
             self.upstream.disarm()
         return got
 
-    cdef int relay_interim(self, Py_ssize_t size) except? -100:
+    cdef int relay_interim(self, Py_ssize_t size) except? RAISED:
         """A 1xx head goes on to the client at once."""
         cdef Stream upstream = self.upstream
         cdef Py_ssize_t length = write_interim(self.context.scratch, upstream.buffer + upstream.start, self.response)

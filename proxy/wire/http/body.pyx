@@ -12,6 +12,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memmove
 
 from proxy.wire.http.head cimport (
+    BAD,
     CHUNKED,
     DATE,
     GRPC_STATUS,
@@ -30,7 +31,6 @@ from proxy.wire.http.octets cimport CR, HEX, LF, TARGET, TOKEN, VALUE, is_a, is_
 cdef enum:
     SIZE_DIGITS = 15            # a size that fits an int64 whatever its digits are
     MAX_LINE = 1024             # a size line with its extensions
-    BAD = -1
 
 cdef enum State:                # what the next octet is
     SIZE_FIRST, SIZE, SIZE_CR, SIZE_LF, DATA, DATA_CR, DATA_LF,

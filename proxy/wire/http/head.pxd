@@ -24,13 +24,13 @@ cdef enum Method:
 cdef enum Coding:               # what Transfer-Encoding says
     NO_CODING, CHUNKED_CODING, OTHER_CODING
 
-cdef enum Result:               # what scan and parse say besides a size
+cdef enum Result:               # what scan and parse say besides a size; no number of wire.stream's Io but 0
     INCOMPLETE = 0
-    BAD = -1                    # 400
-    TOO_LARGE = -2              # 431
-    TOO_MANY_FIELDS = -3        # 431
-    LOW_VERSION = -4            # 426: well formed, but HTTP/1.0 or older
-    NOT_IMPLEMENTED = -5        # 501: well formed, but with a transfer coding other than chunked
+    BAD = -11                   # 400
+    TOO_LARGE = -12             # 431
+    TOO_MANY_FIELDS = -13       # 431
+    LOW_VERSION = -14           # 426: well formed, but HTTP/1.0 or older
+    NOT_IMPLEMENTED = -15       # 501: well formed, but with a transfer coding other than chunked
 
 cdef struct Field:
     uint32_t name, value        # offsets from the first byte of the head

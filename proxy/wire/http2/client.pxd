@@ -1,4 +1,4 @@
-# HTTP/2 connections to endpoints; theory in http2_client.pyx.
+# HTTP/2 connections to endpoints; theory in client.pyx.
 from libc.stdint cimport int64_t
 
 from proxy.wire.http2.http_stream cimport HttpStream
@@ -13,5 +13,3 @@ cdef class HttpClientStream(HttpStream):
     cdef int64_t written_before # the request
     cdef bint body_put
     cdef bint whole             # the answer was read to its end
-
-    cdef int put_away(self) except -1

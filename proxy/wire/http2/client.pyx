@@ -10,9 +10,10 @@ from libc.stdint cimport int32_t, uint32_t
 from libc.string cimport memcmp, memcpy
 
 from proxy.wire.http.head cimport M_HEAD, MAX_HEAD, Span
+from proxy.wire.http2.frames cimport body_of
 from proxy.wire.http2.http_stream cimport IN_BYTES, IN_HEAD, IN_NOTHING, collect_fields, fields, scratch, set_field
 from proxy.wire.http2.nghttp2 cimport *
-from proxy.wire.stream cimport FAILED
+from proxy.wire.stream cimport CONNECTION_ENDED, FAILED, NEVER_SPOKE, RAISED, STREAM_RESET
 
 cdef enum:
     NO_CONTENT = 204
@@ -49,12 +50,12 @@ cdef class HttpClientStream(HttpStream):
     cdef bint alive(self) noexcept:
         return self.writable() if self.id == 0 else HttpStream.alive(self)
 
-    cdef Py_ssize_t put_head(self, const char* text, Py_ssize_t length) except? -100:
+    cdef Py_ssize_t put_head(self, const char* text, Py_ssize_t length) except? RAISED:
         cdef Py_ssize_t scanned = 0
         cdef int size = scratch.scan(text, length, &scanned)
         cdef size_t count
         cdef int32_t id
-        cdef nghttp2_data_provider body = self.body()
+        cdef nghttp2_data_provider body = body_of(self)
         if size <= 0 or scratch.parse_request(text, size) < 0:
             return FAILED
         self.head_due = False
@@ -78,7 +79,7 @@ cdef class HttpClientStream(HttpStream):
         self.written += size
         return size
 
-    cdef int put_body(self, const char* text, Py_ssize_t length) except? -100:
+    cdef int put_body(self, const char* text, Py_ssize_t length) except? RAISED:
         self.body_put = self.body_put or length > 0
         return HttpStream.put_body(self, text, length)
 
@@ -127,13 +128,24 @@ cdef class HttpClientStream(HttpStream):
             self.written = self.written_before
         return 0
 
+    cdef int how_it_ended(self) noexcept:
+        if self.session.h2 != NULL:
+            return STREAM_RESET
+        return CONNECTION_ENDED if self.session.settled else NEVER_SPOKE
+
+    cdef bint was_ignored(self) noexcept:
+        return self.refused or self.session.h2 == NULL and not self.session.settled
+
+    cdef str last_word(self):
+        return "HTTP/2: " + (self.session.fault.decode() if self.session.fault != NULL else "connection closed")
+
     # -- the end ------------------------------------------------------------------------------------------------------
 
-    cdef int put_away(self) except -1:
-        """Closes a stream whose answer was read to its end. The END_STREAM may yet be on its way: a reset would look as
-        if the answer had not been wanted."""
+    cdef bint put_away(self) except -1:
+        """The END_STREAM may yet be on its way: a reset would look as if the answer had not been wanted."""
         self.whole = True
-        return self.close()
+        self.close()
+        return True
 
     cdef int leave(self) except -1:
         return 0 if self.end_sent and (self.eof or self.whole) else self.reset(NGHTTP2_CANCEL)

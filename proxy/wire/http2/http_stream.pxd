@@ -1,8 +1,9 @@
-# An HTTP/2 request stream that reads and writes as an HTTP/1.1 connection with one message; theory in http2.pyx.
+# An HTTP/2 request stream that reads and writes as an HTTP/1.1 connection with one message; theory in http_stream.pyx.
 from proxy.wire.http.body cimport Body
 from proxy.wire.http.head cimport Head
 from proxy.wire.http2.nghttp2 cimport nghttp2_nv
 from proxy.wire.http2.stream cimport Http2Stream
+from proxy.wire.stream cimport RAISED
 
 cdef enum Inward:               # what comes next from the peer
     IN_HEAD, IN_BYTES, IN_CHUNKS, IN_TRAILERS, IN_NOTHING
@@ -28,18 +29,18 @@ cdef class HttpStream(Http2Stream):
     cdef int head_field(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1
     cdef char* text_room(self, Py_ssize_t length) except NULL
     # a head for the peer, for subclasses
-    cdef Py_ssize_t put_head(self, const char* text, Py_ssize_t length) except? -100
+    cdef Py_ssize_t put_head(self, const char* text, Py_ssize_t length) except? RAISED
 
     cdef int add_text(self, const char* text, Py_ssize_t length) except -1
     cdef int add_field(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1
     cdef int add_line(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1
     cdef int extend_chunk(self, const char* data, Py_ssize_t length) except -1
     cdef int end_head(self, bint last, bint bodiless) except -1
-    cdef int put_body(self, const char* text, Py_ssize_t length) except? -100
+    cdef int put_body(self, const char* text, Py_ssize_t length) except? RAISED
     cdef Py_ssize_t next_piece(
-        self, const char* text, Py_ssize_t length, const char** piece, Py_ssize_t* left) except? -100
+        self, const char* text, Py_ssize_t length, const char** piece, Py_ssize_t* left) except? RAISED
     cdef int keep_tail(self, const char* text, Py_ssize_t length) except -1
-    cdef int send(self) except? -100
+    cdef int send(self) except? RAISED
 
 cdef nghttp2_nv* fields         # of the head that is being written
 cdef Head scratch               # that head, parsed; both are free again before anybody else runs

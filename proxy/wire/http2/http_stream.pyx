@@ -4,7 +4,7 @@
 So that everything in the middle knows one protocol: what the peer sends in frames is read as an HTTP/1.1 message, and
 an HTTP/1.1 message that is put goes out in frames. Heads become text as nghttp2 tells their fields; a body without
 content-length, or with trailers to be expected (gRPC), is read in chunks; chunked framing is taken off what is put.
-http2_server.pyx and http2_client.pyx have the two sides.
+server.pyx and client.pyx have the two sides.
 
 nghttp2 has checked what the peer sends (8.1.1, 8.2, 8.3) before it comes here; still nothing is written as a line that
 could be two. May not decide what becomes of a message: what the parser of HTTP/1.1 would refuse it is given to refuse.
@@ -35,7 +35,7 @@ from proxy.wire.http.head cimport (
 from proxy.wire.http.http1 cimport HEAD_ROOM
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http.octets cimport LF, is_blank, skip_value
-from proxy.wire.stream cimport FAILED
+from proxy.wire.stream cimport FAILED, RAISED
 
 cdef enum:
     LINE = 4                    # ": " and CRLF
@@ -163,12 +163,12 @@ cdef class HttpStream(Http2Stream):
 
     # -- to the peer --------------------------------------------------------------------------------------------------
 
-    cdef Py_ssize_t put_head(self, const char* text, Py_ssize_t length) except? -100:
+    cdef Py_ssize_t put_head(self, const char* text, Py_ssize_t length) except? RAISED:
         """Submits the head that the text begins with: its size, or FAILED."""
         raise NotImplementedError
 
     cdef int put_two(
-            self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? -100:
+            self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? RAISED:
         cdef Py_ssize_t used
         cdef bytes copy
         cdef int result = 0
@@ -193,7 +193,7 @@ cdef class HttpStream(Http2Stream):
             result = self.put_body(copy, head_length)
         return result if result or not length else self.put_body(data, length)
 
-    cdef int put_body(self, const char* text, Py_ssize_t length) except? -100:
+    cdef int put_body(self, const char* text, Py_ssize_t length) except? RAISED:
         """Sends the data in the text, two pieces of it at a time; the end too once it is there."""
         cdef Py_ssize_t used, more
         cdef int result
@@ -212,7 +212,7 @@ cdef class HttpStream(Http2Stream):
                 return result
 
     cdef Py_ssize_t next_piece(
-            self, const char* text, Py_ssize_t length, const char** piece, Py_ssize_t* left) except? -100:
+            self, const char* text, Py_ssize_t length, const char** piece, Py_ssize_t* left) except? RAISED:
         """Goes over the text as far as one piece of data, or to the end: how many bytes, or FAILED."""
         cdef Py_ssize_t used = 0, at, n
         cdef bint trailers
@@ -239,7 +239,7 @@ cdef class HttpStream(Http2Stream):
         self.tail_length += length
         return 0
 
-    cdef int send(self) except? -100:
+    cdef int send(self) except? RAISED:
         """Until the pieces are in frames, and the end if it is wanted: 0, FAILED or TIMED_OUT."""
         cdef int result = self.send_pieces()
         if result == 0 and (self.first_left or self.second_left or self.end_wanted and not self.end_sent):
@@ -258,7 +258,7 @@ cdef class HttpStream(Http2Stream):
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
-    cdef int finish(self) except? -100:
+    cdef int finish(self) except? RAISED:
         """The message says itself where it ends."""
         return 0
 

@@ -13,6 +13,8 @@ cdef class Output(Consumer):
     cdef nghttp2_session* h2        # NULL once the connection has ended
     cdef readonly Stream transport
     cdef readonly bint server
+    cdef readonly bint draining     # no new streams: GOAWAY was sent or has come
+    cdef readonly bint settled      # the peer's SETTINGS have come
     cdef bint busy                  # inside nghttp2, which must not be entered again
     cdef bint broken                # the transport takes nothing more
     cdef object failure             # an exception out of a callback
@@ -32,3 +34,5 @@ cdef class Output(Consumer):
     cdef int touch(self, Stream stream) except -1
     cdef int credit(self, Stream stream, Py_ssize_t length) except -1
     cdef int wake(self) except -1
+
+cdef int failed(Output connection) noexcept

@@ -8,6 +8,8 @@ OUTPUT bytes, and writers wait for that. nghttp2 must not be entered from its ow
 and whoever let nghttp2 work pulls afterwards.
 """
 
+import sys
+
 import gevent
 from libc.string cimport memcpy
 
@@ -145,3 +147,9 @@ cdef class Output(Consumer):
         """Ends the connection as soon as its greenlet runs."""
         self.broken = True
         return self.transport.cancel_read()
+
+
+cdef int failed(Output connection) noexcept:
+    """An exception must not pass through nghttp2: it is kept, and ends the connection."""
+    connection.failure = sys.exc_info()
+    return NGHTTP2_ERR_CALLBACK_FAILURE

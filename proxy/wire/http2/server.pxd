@@ -1,4 +1,4 @@
-# HTTP/2 connections of clients; theory in http2_server.pyx.
+# HTTP/2 connections of clients; theory in server.pyx.
 from libc.stdint cimport int64_t, uint32_t
 
 from proxy.wire.http.head cimport Span

@@ -16,11 +16,12 @@ from proxy.wire.greenlets cimport PyGreenlet_Import, PyGreenlet_Switch, greenlet
 from proxy.wire.http.head cimport M_CONNECT, M_OPTIONS
 from proxy.wire.http2.http_stream cimport IN_HEAD, collect_fields, fields, scratch, set_field
 from proxy.wire.http.names cimport is_token, method_of, span_of
+from proxy.wire.http2.frames cimport body_of
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http.octets cimport TARGET, is_a
 from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.http2.session cimport CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW
-from proxy.wire.stream cimport CANCELLED, FAILED, PEER_RESET, get_hub, run_soon, wake_soon
+from proxy.wire.stream cimport CANCELLED, FAILED, PEER_RESET, RAISED, READY, get_hub, run_soon, wake_soon
 
 PyGreenlet_Import()
 
@@ -229,7 +230,7 @@ cdef class HttpServerStream(HttpStream):
             return self.reset(NGHTTP2_PROTOCOL_ERROR)
         return self.end_head(last, self.method == M_CONNECT)
 
-    cdef Py_ssize_t fill(self) except? -100:
+    cdef Py_ssize_t fill(self) except? RAISED:
         if self.end_sent:           # answered: what else comes is of no use to anybody
             return CANCELLED
         return HttpStream.fill(self)
@@ -237,7 +238,7 @@ cdef class HttpServerStream(HttpStream):
     cdef int tell(self) except -1:
         """A whole message does not mean that the client has left; a reset does."""
         if self.reader is not None:
-            return self.end_read(1)
+            return self.end_read(READY)
         if self.listener is not None and self.lost and not self.closed:
             return self.listener.idle_event(self, PEER_RESET)
         return 0
@@ -249,11 +250,11 @@ cdef class HttpServerStream(HttpStream):
 
     # -- the answer ---------------------------------------------------------------------------------------------------
 
-    cdef Py_ssize_t put_head(self, const char* text, Py_ssize_t length) except? -100:
+    cdef Py_ssize_t put_head(self, const char* text, Py_ssize_t length) except? RAISED:
         cdef Py_ssize_t scanned = 0
         cdef int size = scratch.scan(text, length, &scanned)
         cdef size_t count
-        cdef nghttp2_data_provider body = self.body()
+        cdef nghttp2_data_provider body = body_of(self)
         if size <= 0 or scratch.parse_response(text, size, self.method) < 0:
             return FAILED
         set_field(&fields[0], b":status", 7, text + 9, 3)

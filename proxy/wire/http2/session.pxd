@@ -1,8 +1,7 @@
 # An HTTP/2 connection; theory in session.pyx.
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
-from proxy.wire.http2.stream cimport Http2Stream
-from proxy.wire.http2.output cimport Output
+from proxy.wire.http2.input cimport Input
 from proxy.wire.stream cimport Deadlines
 
 cdef enum:
@@ -12,34 +11,19 @@ cdef enum:
     TRUNK_WINDOW = 268435456        # ... read must not use up what there is for all. A ztunnel takes 200 streams
     MAX_STREAMS = 1000              # concurrent streams a peer may open; ztunnel plans with 100
 
-cdef class Session(Output):
-    cdef readonly bint draining     # no new streams: GOAWAY was sent or has come
-    cdef bint refusing              # ... and the GOAWAY was final
-    cdef readonly bint settled      # the peer's SETTINGS have come
-    cdef dict streams               # id -> Http2Stream, those open
+cdef class Session(Input):
+    cdef bint refusing              # GOAWAY was sent, and was final
     cdef uint32_t most_streams      # of ours at a time, as far as is known
-    cdef list woken                 # streams on which something has come since the last read
     cdef Deadlines patience         # how long the peer may be silent before it is pinged; None: no pings
-    cdef int pings                  # sent and not answered
-    cdef int prepaid                # what the peer may still waste, and when that was refilled
-    cdef int64_t refilled
     cdef int running                # streams of the peer's that are served, or wait for it
     cdef int64_t idle_since         # the server's side: when the last of them ended; 0: there are some
     cdef int64_t idle_ns            # ... and how long that may be; 0: for ever
-    cdef int64_t stall_ns           # for its streams: how long one wait to write may take; 0: for ever
-
-    # for subclasses: the server's side of a stream's life
-    cdef Http2Stream make_stream(self)
-    cdef int serve(self, Http2Stream stream) except -1
 
     cdef int open(self, int32_t stream_window, int32_t connection_window) except -1
     cdef bint has_room(self) noexcept
-    cdef int attach(self, Http2Stream stream, int32_t id) except -1
-    cdef int receive(self) except -1
     cdef int hear_silence(self) except -1
     cdef void take_on(self) noexcept
     cdef void let_off(self) noexcept
     cdef int leave_if_idle(self) except -1
     cdef int shutdown(self) except -1
     cdef int end(self) except -1
-    cdef bint charge(self) noexcept

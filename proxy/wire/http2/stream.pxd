@@ -1,11 +1,10 @@
-# One stream of an HTTP/2 connection; theory in http2_stream.pyx.
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+# One stream of an HTTP/2 connection; theory in stream.pyx.
+from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from proxy.wire.buffers cimport Buffer
 from proxy.wire.greenlets cimport greenlet
-from proxy.wire.http2.nghttp2 cimport nghttp2_data_provider, nghttp2_data_source, nghttp2_frame, nghttp2_session
 from proxy.wire.http2.output cimport Output
-from proxy.wire.stream cimport Stream
+from proxy.wire.stream cimport RAISED, Stream
 
 cdef class Http2Stream(Stream):
     cdef Output session             # a Session, as far as streams know it
@@ -42,7 +41,6 @@ cdef class Http2Stream(Stream):
     cdef bint on_finish(self) except -1
     cdef bint reads_as_broken(self, uint32_t code) noexcept
 
-    cdef nghttp2_data_provider body(self) noexcept
     cdef int receive(self, const char* data, size_t length) except -1
     cdef char* place(self, Py_ssize_t length, Py_ssize_t credited) except NULL
     cdef Py_ssize_t take_inbox(self) except -1
@@ -51,14 +49,8 @@ cdef class Http2Stream(Stream):
     cdef int credit_given(self) except -1
     cdef int tell(self) except -1
     cdef bint writable(self) noexcept
-    cdef int send_pieces(self) except? -100
-    cdef int wait_sent(self) except? -100
+    cdef int send_pieces(self) except? RAISED
+    cdef int wait_sent(self) except? RAISED
     cdef int wake_writer(self, int result) except -1
     cdef int leave(self) except -1
     cdef int reset(self, uint32_t code) except -1
-
-# nghttp2's callbacks about what is sent
-cdef int send_frame(
-    nghttp2_session* h2, nghttp2_frame* frame, const uint8_t* header, size_t length, nghttp2_data_source* source,
-    void* data) noexcept
-cdef int failed(Output connection) noexcept

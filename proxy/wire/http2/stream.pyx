@@ -5,10 +5,8 @@ What arrives while the reader is busy waits in an inbox of the stream's own, so 
 buffer move; the peer is credited when the reader comes back for more. So a stream that is not read fills up to its
 window and harms no other. What is written goes into frames out of the writer's own memory; what flow control or the
 output does not allow yet, the writer waits for. The `on_...` methods are called out of nghttp2: they move bytes and take
-notes, and may not switch greenlets. Subclasses give meaning to heads (tunnel.pyx, http2.pyx).
+notes, and may not switch greenlets. Subclasses give meaning to heads (tunnel.pyx, http_stream.pyx).
 """
-
-import sys
 
 from libc.errno cimport ECONNRESET
 from libc.stdlib cimport free, malloc
@@ -17,7 +15,6 @@ from libc.string cimport memcpy
 from proxy.wire.buffers cimport LARGE, drop, free_buffer, reserve
 from proxy.wire.greenlets cimport PyGreenlet_GetCurrent, PyGreenlet_Import, PyGreenlet_Switch, greenlet
 from proxy.wire.http2.nghttp2 cimport *
-from proxy.wire.http2.output cimport RECORD, Output
 from proxy.wire.stream cimport (
     CANCELLED,
     DATA_WAITS,
@@ -25,6 +22,8 @@ from proxy.wire.stream cimport (
     FAILED,
     PEER_CLOSED,
     PEER_RESET,
+    RAISED,
+    READY,
     TIMED_OUT,
     get_hub,
     run_soon,
@@ -32,9 +31,6 @@ from proxy.wire.stream cimport (
 )
 
 PyGreenlet_Import()
-
-cdef enum:
-    FRAME_HEADER = 9
 
 
 cdef class Http2Stream(Stream):
@@ -112,7 +108,7 @@ cdef class Http2Stream(Stream):
         self.inbox_framing += length - credited
         return self.inbox.bytes + self.inbox.end - length
 
-    cdef Py_ssize_t fill(self) except? -100:
+    cdef Py_ssize_t fill(self) except? RAISED:
         cdef Py_ssize_t got
         cdef int woken
         while True:
@@ -130,7 +126,7 @@ cdef class Http2Stream(Stream):
             self.fresh = 0
             if got and woken != CANCELLED:
                 return got
-            if woken != 1:
+            if woken != READY:
                 return woken
 
     cdef Py_ssize_t take_inbox(self) except -1:
@@ -173,7 +169,7 @@ cdef class Http2Stream(Stream):
     cdef int tell(self) except -1:
         """Something has come: wakes the reader, or tells the listener if nobody reads."""
         if self.reader is not None:
-            return self.end_read(1)
+            return self.end_read(READY)
         if self.listener is None or self.closed:
             return 0
         if self.lost:
@@ -195,16 +191,19 @@ cdef class Http2Stream(Stream):
     cdef bint alive(self) noexcept:
         return not self.closed and not self.eof and self.live and self.inbox.end == self.inbox.start
 
+    cdef bint leaving(self) noexcept:
+        return self.session.draining
+
     # -- writing ------------------------------------------------------------------------------------------------------
 
     cdef bint writable(self) noexcept:
         return self.live and not self.closed and not self.end_wanted
 
-    cdef int put(self, const char* data, Py_ssize_t length) except? -100:
+    cdef int put(self, const char* data, Py_ssize_t length) except? RAISED:
         return self.put_two(NULL, 0, data, length)
 
     cdef int put_two(
-            self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? -100:
+            self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? RAISED:
         cdef char* copy
         cdef int result
         if not self.writable():
@@ -225,7 +224,7 @@ cdef class Http2Stream(Stream):
             self.first_left = 0
             free(copy)
 
-    cdef int send_pieces(self) except? -100:
+    cdef int send_pieces(self) except? RAISED:
         """Has as much of both pieces put into frames as flow control and output allow now: 0 or FAILED."""
         if self.deferred:
             self.deferred = False
@@ -235,7 +234,7 @@ cdef class Http2Stream(Stream):
             return FAILED
         return 0
 
-    cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? -100:
+    cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? RAISED:
         if not self.writable():
             return FAILED
         self.second, self.second_left = data, length
@@ -244,7 +243,7 @@ cdef class Http2Stream(Stream):
         self.second_left = 0
         return length if self.live or length else FAILED
 
-    cdef int wait_sent(self) except? -100:
+    cdef int wait_sent(self) except? RAISED:
         """Until both pieces are in frames: 0, FAILED or TIMED_OUT."""
         cdef object timer = None
         self.writer = PyGreenlet_GetCurrent()
@@ -276,14 +275,7 @@ cdef class Http2Stream(Stream):
         self.writer_result = result
         return wake_soon(writer)
 
-    cdef nghttp2_data_provider body(self) noexcept:
-        """For nghttp2: what is sent on this stream comes from its pieces."""
-        cdef nghttp2_data_provider provider
-        provider.source.ptr = <void*>self
-        provider.read_callback = read_pieces
-        return provider
-
-    cdef int finish(self) except? -100:
+    cdef int finish(self) except? RAISED:
         if not self.live or self.closed:
             return FAILED
         if not self.end_wanted:
@@ -331,74 +323,3 @@ cdef class Http2Stream(Stream):
             return 0
         nghttp2_submit_rst_stream(self.session.h2, NGHTTP2_FLAG_NONE, self.id, code)
         return self.session.pull()
-
-
-# -- nghttp2's callbacks about what is sent ----------------------------------------------------------------------------
-
-
-cdef int failed(Output connection) noexcept:
-    """An exception must not pass through nghttp2: it is kept, and ends the connection."""
-    connection.failure = sys.exc_info()
-    return NGHTTP2_ERR_CALLBACK_FAILURE
-
-
-cdef ssize_t read_pieces(
-        nghttp2_session* h2, int32_t id, uint8_t* buffer, size_t length, uint32_t* flags, nghttp2_data_source* source,
-        void* data) noexcept:
-    """How much the next DATA frame holds; send_frame copies it."""
-    cdef Http2Stream stream = <Http2Stream>source.ptr
-    cdef Py_ssize_t left = stream.first_left + stream.second_left
-    if left == 0 and not stream.end_wanted:
-        stream.deferred = True
-        return NGHTTP2_ERR_DEFERRED
-    flags[0] |= NGHTTP2_DATA_FLAG_NO_COPY
-    if left <= <Py_ssize_t>length and stream.end_wanted:
-        flags[0] |= NGHTTP2_DATA_FLAG_EOF
-        stream.end_sent = True
-        try:
-            if stream.on_finish():
-                flags[0] |= NGHTTP2_DATA_FLAG_NO_END_STREAM
-        except BaseException:
-            return failed(<Output>data)
-    return min(left, <Py_ssize_t>length)
-
-
-cdef int send_frame(
-        nghttp2_session* h2, nghttp2_frame* frame, const uint8_t* header, size_t length, nghttp2_data_source* source,
-        void* data) noexcept:
-    """A DATA frame into the output, out of the writer's own buffers; what is large goes to the transport from there."""
-    cdef Output connection = <Output>data
-    cdef Http2Stream stream = <Http2Stream>source.ptr
-    cdef Py_ssize_t left = length
-    cdef Py_ssize_t copied
-    try:
-        reserve(&connection.out, FRAME_HEADER + length)
-        memcpy(connection.out.bytes + connection.out.end, header, FRAME_HEADER)
-        connection.out.end += FRAME_HEADER
-        copied = min(left, stream.first_left)
-        add_piece(connection, &stream.first, &stream.first_left, copied)
-        left -= copied
-        if left >= 2 * RECORD and connection.transport.in_records and not connection.sending and not connection.broken:
-            copied = RECORD - (connection.out.end - connection.out.start) % RECORD
-            add_piece(connection, &stream.second, &stream.second_left, copied)
-            left -= copied
-            copied = connection.send_with(stream.second, left - left % RECORD)
-            stream.second += copied
-            stream.second_left -= copied
-            left -= copied
-        add_piece(connection, &stream.second, &stream.second_left, left)
-        stream.written += length
-        if stream.writer is not None and not stream.first_left and not stream.second_left:
-            stream.wake_writer(0)
-    except BaseException:
-        return failed(connection)
-    return 0
-
-
-cdef inline void add_piece(Output connection, const char** piece, Py_ssize_t* left, Py_ssize_t length) noexcept:
-    """So much of a piece goes into the output, where there is room for it."""
-    if length:
-        memcpy(connection.out.bytes + connection.out.end, piece[0], length)
-        connection.out.end += length
-        piece[0] += length
-        left[0] -= length

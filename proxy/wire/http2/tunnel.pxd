@@ -1,6 +1,7 @@
 # A CONNECT stream as a byte stream; rules in tunnel.pyx.
 from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.http2.session cimport Session
+from proxy.wire.stream cimport RAISED
 
 cdef enum:
     MAX_METHOD = 32
@@ -12,6 +13,6 @@ cdef class Tunnel(Http2Stream):
     cdef bint answered
 
     cdef int respond(self, int status) except -1
-    cdef int await_answer(self, double seconds) except? -100
+    cdef int await_answer(self, double seconds) except? RAISED
 
 cdef Tunnel open_tunnel(Session session, bytes authority, bytes forwarded)

@@ -9,10 +9,11 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp
 
+from proxy.wire.http2.frames cimport body_of
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.http2.session cimport Session
-from proxy.wire.stream cimport FAILED, TIMED_OUT, get_hub
+from proxy.wire.stream cimport FAILED, RAISED, READY, TIMED_OUT, get_hub
 
 cdef enum:
     MAX_NOTE = 1024                 # of `forwarded` and `baggage`; longer ones are not kept
@@ -55,7 +56,7 @@ cdef class Tunnel(Http2Stream):
     cdef int respond(self, int status) except -1:
         """The server's answer: 200 opens the tunnel, any other ends it. May be called while nghttp2 is at work."""
         cdef nghttp2_nv field
-        cdef nghttp2_data_provider body = self.body()
+        cdef nghttp2_data_provider body = body_of(self)
         cdef char[4] digits
         snprintf(digits, sizeof(digits), b"%03d", status)
         field.name, field.namelen = <uint8_t*>b":status", 7
@@ -67,7 +68,7 @@ cdef class Tunnel(Http2Stream):
         nghttp2_submit_response(self.session.h2, self.id, &field, 1, &body if status == 200 else NULL)
         return self.session.pull()
 
-    cdef int await_answer(self, double seconds) except? -100:
+    cdef int await_answer(self, double seconds) except? RAISED:
         """The client's side: the status that came, FAILED, or TIMED_OUT after `seconds`."""
         cdef object timer = get_hub().loop.timer(seconds)
         cdef int waited
@@ -77,7 +78,7 @@ cdef class Tunnel(Http2Stream):
                 if self.eof or self.closed:
                     return FAILED
                 waited = self.wait_readable()
-                if waited != 1 and not self.answered:
+                if waited != READY and not self.answered:
                     return TIMED_OUT if waited == TIMED_OUT and not self.closed else FAILED
             return self.status
         finally:
@@ -90,7 +91,7 @@ cdef Tunnel open_tunnel(Session session, bytes authority, bytes forwarded):
     """Asks the peer for a tunnel to `authority`; None if the connection takes no more streams."""
     cdef Tunnel tunnel = Tunnel()
     cdef nghttp2_nv[3] fields
-    cdef nghttp2_data_provider body = tunnel.body()
+    cdef nghttp2_data_provider body = body_of(tunnel)
     cdef int32_t id
     set_field(&fields[0], b":method", b"CONNECT")
     set_field(&fields[1], b":authority", authority)

@@ -1,4 +1,4 @@
-# TLS of the mesh in OpenSSL's terms; theory in tls_context.pyx.
+# TLS of the mesh in OpenSSL's terms; theory in context.pyx.
 from proxy.wire.tls.openssl cimport BIO, SSL, SSL_CTX
 
 cdef class TlsContext:

@@ -3,8 +3,8 @@
 
 OpenSSL directly, not the standard library's `ssl`, for what that does not offer: connections without a session cache, a
 chain that is built once instead of in every handshake, and reads and writes that the stream makes itself (tls.pyx).
-Errors are `ssl.SSLError` all the same, with the attributes that `ssl` would give them, so that mesh_tls.reason_of has
-one kind to explain. Knows neither sockets nor whom we deal with (mesh_tls.py).
+Errors are `ssl.SSLError` all the same, with the attributes that `ssl` would give them, so that mesh.reason_of has
+one kind to explain. Knows neither sockets nor whom we deal with (mesh.py).
 """
 
 import os

@@ -1,7 +1,7 @@
 """TLS as the mesh speaks it: contexts out of PEM bytes, who a peer is, and why one is refused.
 
 TLS 1.3 with ALPN `h2` and a client certificate, no tickets, no SNI, no name checks: as ztunnel and Istio's Envoy do on
-port 15008 (tls_context.pyx). The identity is the one SPIFFE URI of the peer's certificate, `spiffe://TD/ns/NS/sa/SA`
+port 15008 (context.pyx). The identity is the one SPIFFE URI of the peer's certificate, `spiffe://TD/ns/NS/sa/SA`
 (five segments, the SPIFFE X.509-SVID rule of exactly one URI). Knows bytes only: reads no files, opens no sockets, logs
 nothing.
 """

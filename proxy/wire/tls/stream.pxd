@@ -1,7 +1,9 @@
-# TLS over TCP sockets as streams; theory in tls.pyx.
+# TLS over TCP sockets as streams; theory in stream.pyx.
 from proxy.wire.tls.openssl cimport SSL
-from proxy.wire.tcp cimport Address, TcpStream
+from proxy.wire.address cimport Address
+from proxy.wire.tcp cimport TcpStream
 from proxy.wire.tls.context cimport TlsContext
+from proxy.wire.stream cimport RAISED
 
 cdef class TlsStream(TcpStream):
     cdef SSL* tls
@@ -10,10 +12,10 @@ cdef class TlsStream(TcpStream):
     cdef bint more_follows              # this write is not the last of its turn
 
     cdef int wrap(self, TlsContext context) except -1
-    cdef int shake_hands(self, double seconds) except? -100
-    cdef int advance(self, double seconds) except? -100
+    cdef int shake_hands(self, double seconds) except? RAISED
+    cdef int advance(self, double seconds) except? RAISED
     cdef bint receive(self) noexcept
-    cdef Py_ssize_t decrypt(self) except? -100
+    cdef Py_ssize_t decrypt(self) except? RAISED
     cdef Py_ssize_t encrypt(self, const char* data, Py_ssize_t length, bint more_follows) noexcept
     cdef int read_ended(self, int kind) except -1
 

@@ -1,7 +1,7 @@
 # distutils: libraries = ssl crypto
 """TLS over TCP sockets as streams: OpenSSL on the descriptor, waiting as TcpStream does.
 
-Only mesh TLS: both ends have certificates, the contexts are MeshTls's (mesh_tls.py). OpenSSL is given a transport of our
+Only mesh TLS: both ends have certificates, the contexts are MeshTls's (mesh.py). OpenSSL is given a transport of our
 own (a BIO). What it reads comes from `input`, which one recv has filled: by itself it makes two system calls for every
 record. What it writes goes to the socket record by record, with word that more follows (MSG_MORE) up to the last one, so
 that the kernel makes few large segments of many. `input` is every stream's in turn: whoever receives has OpenSSL take
@@ -16,8 +16,9 @@ from libc.string cimport memcpy
 from proxy.clock cimport monotonic_ns
 from proxy.wire.tls.openssl cimport *
 from proxy.wire.http2.output cimport RECORD
-from proxy.wire.stream cimport END, FAILED, TIMED_OUT, get_hub
-from proxy.wire.tcp cimport MSG_MORE, MSG_NOSIGNAL, Address, TcpStream, connect_stream, recv, send, set_up
+from proxy.wire.stream cimport END, FAILED, RAISED, READY, TIMED_OUT, get_hub
+from proxy.wire.address cimport Address
+from proxy.wire.tcp cimport MSG_MORE, MSG_NOSIGNAL, TcpStream, connect_stream, recv, send, set_up
 from proxy.wire.tls.context cimport TlsContext, chosen_protocol, error_of, peer_uris
 
 from proxy.wire.tls.mesh import identity_in, reason_of
@@ -55,13 +56,13 @@ cdef class TlsStream(TcpStream):
         SSL_set_bio(self.tls, bio, bio)
         return 0
 
-    cdef int shake_hands(self, double seconds) except? -100:
+    cdef int shake_hands(self, double seconds) except? RAISED:
         """0; FAILED or TIMED_OUT with the reason."""
         cdef object timer = get_hub().loop.timer(seconds)
-        cdef int waited = 1
+        cdef int waited = READY
         timer.start(self.time_out)
         try:
-            while waited == 1:
+            while waited == READY:
                 waited = self.advance(seconds)
             if waited == 0 or self.reason:
                 return waited
@@ -72,8 +73,8 @@ cdef class TlsStream(TcpStream):
             timer.close()
             self.timed_out = False
 
-    cdef int advance(self, double seconds) except? -100:
-        """As far as what has come allows: 0 when hands are shaken; 1 when more has come, or a negative Io."""
+    cdef int advance(self, double seconds) except? RAISED:
+        """As far as what has come allows: 0 when hands are shaken; READY when more has come, or a negative Io."""
         cdef int result, kind, waited
         ERR_clear_error()
         result = SSL_do_handshake(self.tls)
@@ -89,13 +90,13 @@ cdef class TlsStream(TcpStream):
         if not self.watching:
             self.start_watching()
         waited = self.wait_readable()
-        if waited == 1:
+        if waited == READY:
             self.receive()
         return waited
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    cdef Py_ssize_t fill(self) except? -100:
+    cdef Py_ssize_t fill(self) except? RAISED:
         cdef Py_ssize_t got = 0
         cdef int woken
         while not got:
@@ -106,7 +107,7 @@ cdef class TlsStream(TcpStream):
             if not self.watching:
                 self.start_watching()
             woken = self.wait_readable()
-            if woken != 1:
+            if woken != READY:
                 return woken
             if self.closed:
                 return FAILED
@@ -133,7 +134,7 @@ cdef class TlsStream(TcpStream):
             self.ended = True
         return True
 
-    cdef Py_ssize_t decrypt(self) except? -100:
+    cdef Py_ssize_t decrypt(self) except? RAISED:
         """All that is in `input` goes to OpenSSL, and what comes of it into the buffer: how many bytes."""
         cdef Py_ssize_t got = 0
         cdef size_t n = 0
@@ -166,11 +167,11 @@ cdef class TlsStream(TcpStream):
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? -100:
+    cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? RAISED:
         return self.encrypt(data, length, False)
 
     cdef Py_ssize_t put_now_both(
-            self, const char* first, Py_ssize_t first_length, const char* second, Py_ssize_t length) except? -100:
+            self, const char* first, Py_ssize_t first_length, const char* second, Py_ssize_t length) except? RAISED:
         cdef Py_ssize_t taken = self.encrypt(first, first_length, length > 0)
         cdef Py_ssize_t more
         if taken != first_length:
@@ -198,7 +199,7 @@ cdef class TlsStream(TcpStream):
         return taken
 
     cdef int put_two(
-            self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? -100:
+            self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? RAISED:
         cdef bytes head = volatile_head[:head_length]       # HTTP/2 never comes here; simple is enough
         cdef int result = self.put(head, head_length)
         return result if result else self.put(data, length)

@@ -1,0 +1,28 @@
+# What an HTTP/2 connection receives; theory in input.pyx.
+from libc.stdint cimport int32_t, int64_t
+
+from proxy.wire.http2.nghttp2 cimport nghttp2_option, nghttp2_session_callbacks
+from proxy.wire.http2.output cimport Output
+from proxy.wire.http2.stream cimport Http2Stream
+
+cdef enum:
+    HEADER_LIST = 61440             # as for HTTP/1.1 heads
+
+cdef class Input(Output):
+    cdef dict streams               # id -> Http2Stream, those open
+    cdef list woken                 # streams on which something has come since the last read
+    cdef int pings                  # sent and not answered
+    cdef int prepaid                # what the peer may still waste, and when that was refilled
+    cdef int64_t refilled
+    cdef int64_t stall_ns           # for its streams: how long one wait to write may take; 0: for ever
+
+    # for subclasses: the server's side of a stream's life
+    cdef Http2Stream make_stream(self)
+    cdef int serve(self, Http2Stream stream) except -1
+
+    cdef int receive(self) except -1
+    cdef int attach(self, Http2Stream stream, int32_t id) except -1
+    cdef bint charge(self) noexcept
+
+cdef nghttp2_session_callbacks* input_callbacks
+cdef nghttp2_option* input_options

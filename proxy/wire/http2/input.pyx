@@ -1,0 +1,290 @@
+# distutils: libraries = nghttp2
+"""What an HTTP/2 connection receives: bytes from the transport to nghttp2, and what that makes of them to the streams.
+
+nghttp2's callbacks find the object, which moves bytes and takes notes; nothing in them may switch greenlets. Who has to
+know that something has come on a stream is woken afterwards (`wake`). What costs the peer little and us much is counted
+(`charge`), beside the limits nghttp2 has (settings, outbound acks, continuations, header lists): resets, empty frames,
+priorities.
+"""
+
+import logging
+
+from proxy.clock cimport monotonic_ns
+from proxy.wire.http2.frames cimport send_frame
+from proxy.wire.http2.nghttp2 cimport *
+from proxy.wire.http2.output cimport FRAME, Output, failed
+from proxy.wire.http2.stream cimport Http2Stream
+from proxy.wire.stream cimport Stream
+
+log = logging.getLogger("worker")
+
+cdef enum:
+    PREFACE_MAX_SETTINGS = 32
+    MAX_FIELD_BYTES = 262144    # of one stream; far more than any head that is accepted, which is told why before this
+    WASTE = 900                 # useless frames a peer may send at once (nghttp2 itself bears 1000 resets), ...
+    WASTE_PER_SECOND = 33       # ... and how many more every second (nghttp2's own rate for resets)
+
+
+cdef class Input(Output):
+    """The receiving half of a Session (session.pyx). Subclasses say what its streams are and who serves them."""
+
+    def __cinit__(self):
+        self.streams = {}
+        self.woken = []
+        self.prepaid = WASTE
+
+    # -- for subclasses -----------------------------------------------------------------------------------------------
+
+    cdef Http2Stream make_stream(self):
+        """The object for a stream that the peer opens; None refuses it."""
+        return None
+
+    cdef int serve(self, Http2Stream stream) except -1:
+        """The head of a stream the peer opened is complete. May not switch."""
+        return 0
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    cdef int consume(self, Stream stream) except -1:
+        return self.receive()
+
+    cdef int receive(self) except -1:
+        """Gives nghttp2 what has come."""
+        cdef Stream transport = self.transport
+        cdef ssize_t n
+        if self.fault != NULL or self.failure is not None:
+            transport.start = transport.end     # it is over; nothing more of that is looked at
+            return 0
+        self.busy = True
+        n = nghttp2_session_mem_recv(
+            self.h2, <const uint8_t*>transport.buffer + transport.start, transport.end - transport.start)
+        self.busy = False
+        transport.start = transport.end
+        self.pings = 0
+        if n < 0 and self.fault == NULL:
+            self.fault, self.fault_code = nghttp2_strerror(<int>n), NGHTTP2_PROTOCOL_ERROR
+        if self.failure is not None:
+            log.error("an HTTP/2 callback failed", exc_info=self.failure)
+        return 0
+
+    cdef int wake(self) except -1:
+        """Lets those run, soon, on whose streams something has come."""
+        cdef Http2Stream stream
+        cdef list woken = self.woken
+        if woken:
+            self.woken = []
+            for stream in woken:
+                stream.tell()
+        return 0
+
+    cdef int touch(self, Stream stream) except -1:
+        """Something has come on the stream."""
+        if not self.woken or self.woken[len(self.woken) - 1] is not stream:
+            self.woken.append(stream)
+        return 0
+
+    cdef int credit(self, Stream stream, Py_ssize_t length) except -1:
+        """The peer may send so much more: of this stream if it is still open, and of all."""
+        cdef Http2Stream mine = <Http2Stream>stream
+        if self.h2 == NULL or length == 0:
+            return 0
+        nghttp2_session_consume_connection(self.h2, length)
+        if mine.live and not mine.eof:
+            nghttp2_session_consume_stream(self.h2, mine.id, length)
+        return self.pull()
+
+    cdef bint charge(self) noexcept:
+        """Counts a frame that only costs; False when the peer has sent too many."""
+        cdef int64_t now
+        self.prepaid -= 1
+        if self.prepaid > 0:
+            return True
+        now = monotonic_ns()
+        if self.refilled == 0:
+            self.refilled = now - 1_000_000_000
+        self.prepaid = <int>min((now - self.refilled) // (1_000_000_000 // WASTE_PER_SECOND), WASTE)
+        self.refilled = now
+        if self.prepaid == 0:
+            self.fault, self.fault_code = b"too many frames of no use", NGHTTP2_ENHANCE_YOUR_CALM
+        return self.fault == NULL
+
+    cdef int attach(self, Http2Stream stream, int32_t id) except -1:
+        """The stream is open under this id."""
+        stream.session = self
+        stream.id = id
+        stream.live = True
+        stream.local, stream.peer = self.transport.local, self.transport.peer
+        stream.identity, stream.target = self.transport.identity, self.transport.target
+        stream.stall_ns = self.stall_ns
+        self.streams[id] = stream
+        return 0
+
+
+# -- nghttp2's callbacks -----------------------------------------------------------------------------------------------
+
+
+cdef int on_begin_headers(nghttp2_session* h2, const nghttp2_frame* frame, void* data) noexcept:
+    cdef Input session = <Input>data
+    cdef Http2Stream stream
+    if frame.hd.type != NGHTTP2_HEADERS or frame.headers.cat != NGHTTP2_HCAT_REQUEST:
+        return 0
+    try:
+        stream = session.make_stream()
+        if stream is None:
+            nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, frame.hd.stream_id, NGHTTP2_REFUSED_STREAM)
+            return 0
+        session.attach(stream, frame.hd.stream_id)
+        nghttp2_session_set_stream_user_data(h2, frame.hd.stream_id, <void*>stream)
+        return 0
+    except BaseException:
+        return failed(session)
+
+
+cdef int on_header(
+        nghttp2_session* h2, const nghttp2_frame* frame, const uint8_t* name, size_t name_length, const uint8_t* value,
+        size_t value_length, uint8_t flags, void* data) noexcept:
+    cdef void* found = nghttp2_session_get_stream_user_data(h2, frame.hd.stream_id)
+    cdef Http2Stream stream
+    if found == NULL:
+        return 0
+    try:
+        stream = <Http2Stream>found
+        stream.field_bytes += name_length + value_length
+        if stream.field_bytes > MAX_FIELD_BYTES:        # a few bytes in HPACK may stand for thousands
+            (<Input>data).charge()
+            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
+        stream.on_field(<const char*>name, name_length, <const char*>value, value_length)
+        return 0
+    except BaseException:
+        return failed(<Input>data)
+
+
+cdef int on_frame_recv(nghttp2_session* h2, const nghttp2_frame* frame, void* data) noexcept:
+    cdef Input session = <Input>data
+    cdef void* stream
+    cdef bint last = frame.hd.flags & NGHTTP2_FLAG_END_STREAM
+    try:
+        if frame.hd.type == NGHTTP2_DATA or frame.hd.type == NGHTTP2_HEADERS:
+            stream = nghttp2_session_get_stream_user_data(h2, frame.hd.stream_id)
+            if frame.hd.type == NGHTTP2_DATA and frame.hd.length == frame.data.padlen and not last:
+                session.charge()
+            elif stream != NULL:
+                heard(session, <Http2Stream>stream, frame, last)
+        elif frame.hd.type == NGHTTP2_RST_STREAM or frame.hd.type == NGHTTP2_PRIORITY:
+            session.charge()
+        elif frame.hd.type == NGHTTP2_SETTINGS and not frame.hd.flags & NGHTTP2_FLAG_ACK:
+            if session.settled:
+                session.charge()
+            session.settled = True
+        elif frame.hd.type == NGHTTP2_GOAWAY:
+            session.draining = True
+        return 0 if session.fault == NULL else NGHTTP2_ERR_CALLBACK_FAILURE
+    except BaseException:
+        return failed(session)
+
+
+cdef int heard(Input session, Http2Stream stream, const nghttp2_frame* frame, bint last) except -1:
+    """A whole HEADERS or DATA frame of a stream."""
+    if frame.hd.type == NGHTTP2_HEADERS:
+        stream.on_head(frame.headers.cat, last)
+    if last:
+        stream.on_end()
+    if frame.hd.type == NGHTTP2_HEADERS and frame.headers.cat == NGHTTP2_HCAT_REQUEST:
+        session.serve(stream)
+    return 0
+
+
+cdef int on_data_chunk(
+        nghttp2_session* h2, uint8_t flags, int32_t id, const uint8_t* chunk, size_t length, void* data) noexcept:
+    cdef void* stream = nghttp2_session_get_stream_user_data(h2, id)
+    try:
+        if stream == NULL:
+            nghttp2_session_consume_connection(h2, length)
+        else:
+            (<Http2Stream>stream).on_data(<const char*>chunk, length)
+        return 0
+    except BaseException:
+        return failed(<Input>data)
+
+
+cdef int on_stream_close(nghttp2_session* h2, int32_t id, uint32_t code, void* data) noexcept:
+    cdef Input session = <Input>data
+    cdef Http2Stream stream
+    try:
+        stream = session.streams.pop(id, None)
+        if stream is not None:
+            stream.on_close(code)
+        return 0
+    except BaseException:
+        return failed(session)
+
+
+cdef int on_invalid_frame(nghttp2_session* h2, const nghttp2_frame* frame, int code, void* data) noexcept:
+    cdef Input session = <Input>data
+    cdef void* stream = nghttp2_session_get_stream_user_data(h2, frame.hd.stream_id)
+    try:
+        if stream != NULL:
+            (<Http2Stream>stream).on_malformed()
+        return 0 if session.charge() else NGHTTP2_ERR_CALLBACK_FAILURE
+    except BaseException:
+        return failed(session)
+
+
+cdef int on_invalid_header(
+        nghttp2_session* h2, const nghttp2_frame* frame, const uint8_t* name, size_t name_length, const uint8_t* value,
+        size_t value_length, uint8_t flags, void* data) noexcept:
+    """A field with an illegal name or value makes its message malformed (RFC 9113 8.2.1); nghttp2 would drop it."""
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
+
+
+cdef int on_frame_not_send(nghttp2_session* h2, const nghttp2_frame* frame, int code, void* data) noexcept:
+    """A request that cannot be sent any more (a GOAWAY came first) opened no stream that could be closed."""
+    cdef Input session = <Input>data
+    cdef Http2Stream stream
+    if frame.hd.type != NGHTTP2_HEADERS or frame.headers.cat != NGHTTP2_HCAT_REQUEST:
+        return 0
+    try:
+        stream = session.streams.pop(frame.hd.stream_id, None)
+        if stream is not None:
+            stream.on_close(NGHTTP2_REFUSED_STREAM)
+        return 0
+    except BaseException:
+        return failed(session)
+
+
+cdef ssize_t frame_length(
+        nghttp2_session* h2, uint8_t frame_type, int32_t id, int32_t connection_window, int32_t stream_window,
+        uint32_t largest, void* data) noexcept:
+    return min(min(connection_window, stream_window), min(<int32_t>largest, FRAME))
+
+
+cdef nghttp2_session_callbacks* make_callbacks() except NULL:
+    cdef nghttp2_session_callbacks* made = NULL
+    if nghttp2_session_callbacks_new(&made):
+        raise MemoryError
+    nghttp2_session_callbacks_set_on_begin_headers_callback(made, on_begin_headers)
+    nghttp2_session_callbacks_set_on_header_callback(made, on_header)
+    nghttp2_session_callbacks_set_on_frame_recv_callback(made, on_frame_recv)
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, on_data_chunk)
+    nghttp2_session_callbacks_set_on_stream_close_callback(made, on_stream_close)
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, on_invalid_frame)
+    nghttp2_session_callbacks_set_on_invalid_header_callback(made, on_invalid_header)
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(made, on_frame_not_send)
+    nghttp2_session_callbacks_set_send_data_callback(made, send_frame)
+    nghttp2_session_callbacks_set_data_source_read_length_callback(made, frame_length)
+    return made
+
+
+cdef nghttp2_option* make_options() except NULL:
+    cdef nghttp2_option* made = NULL
+    if nghttp2_option_new(&made):
+        raise MemoryError
+    nghttp2_option_set_no_auto_window_update(made, 1)
+    nghttp2_option_set_no_closed_streams(made, 1)
+    nghttp2_option_set_max_settings(made, PREFACE_MAX_SETTINGS)
+    nghttp2_option_set_max_send_header_block_length(made, 2 * HEADER_LIST)
+    return made
+
+
+input_callbacks = make_callbacks()
+input_options = make_options()
