@@ -55,17 +55,33 @@ ROOMS: Mapping[str, Room] = {
     "proxy.settings": Room("proxy.addresses state.server", WAITING, "each setting once"),
     "proxy.identity": Room("proxy.wire.tls", purpose="who we are"),
     "proxy.ipc": Room("", purpose="what processes say to each other"),
+    # -- a request from accept to log line
+    "proxy.relay.context": Room(
+        "proxy.scoreboard proxy.wire proxy.wire.http proxy.wire.http2 proxy.observe",
+        purpose="what all exchanges of a worker share",
+    ),
+    "proxy.relay.endpoints": Room(
+        "proxy.clock proxy.policy proxy.scoreboard proxy.wire proxy.wire.http2 proxy.wire.tls proxy.observe"
+        " proxy.relay.context",
+        purpose="which endpoint, and how it is reached",
+    ),
+    "proxy.relay.routes": Room("proxy.relay.endpoints", purpose="where a listener's requests go"),
+    "proxy.relay.exchange": Room(
+        "proxy.clock proxy.policy proxy.scoreboard proxy.wire proxy.wire.http proxy.observe proxy.relay.context"
+        " proxy.relay.endpoints proxy.relay.routes",
+        purpose="one request and its answer",
+    ),
     "proxy.relay": Room(
-        "proxy.clock proxy.policy proxy.scoreboard proxy.wire proxy.wire.http proxy.wire.http2 proxy.wire.tls"
-        " proxy.observe",
-        purpose="a request from accept to log line",
+        "proxy.wire proxy.wire.http proxy.wire.http2 proxy.wire.tls proxy.observe proxy.relay.context"
+        " proxy.relay.endpoints proxy.relay.routes proxy.relay.exchange",
+        purpose="connections, and who serves them",
     ),
     "proxy.fleet": Room("state proxy.scoreboard proxy.observe", purpose="the data path's door to the store"),
     "proxy.admin": Room("proxy.addresses proxy.scoreboard proxy.fleet", purpose="what the controller shows and pushes"),
     # -- the processes
     "proxy.worker": Room(
-        "proxy.log proxy.ipc proxy.settings proxy.scoreboard proxy.wire proxy.wire.tls proxy.observe proxy.relay"
-        " proxy.fleet",
+        "proxy.log proxy.ipc proxy.settings proxy.scoreboard proxy.wire proxy.wire.tls proxy.observe"
+        " proxy.relay.context proxy.relay.routes proxy.relay proxy.fleet",
         purpose="the process that serves",
     ),
     "proxy.controller": Room(

@@ -4,7 +4,7 @@ from proxy.wire.http2.session cimport Session
 from proxy.wire.http2.tunnel cimport Tunnel
 
 cdef class HboneListener(Listener):
-    cdef readonly object refusals       # proxy.relay.refusals.Refusals
+    cdef readonly object refusals       # proxy.observe.refusals.Refusals
 
 cdef class HboneConnection(Session):
     cdef HboneListener listener

@@ -4,7 +4,7 @@
 A CONNECT is answered at once, before any endpoint is picked: a ztunnel sends nothing before it has its 200, and takes any
 other answer as the end. What the tunnel was opened to (its authority: VIP:port, hostname:port or pod IP:port) selects
 the cluster; what the cluster's port speaks decides how the bytes are read: HTTP by the same code that serves plain
-listeners, anything else by passthrough.pyx.
+listeners, anything else by exchange/tcp_exchange.pyx.
 """
 
 import logging
@@ -12,9 +12,11 @@ import logging
 import gevent
 
 from proxy.relay.endpoints.cluster cimport TCP, UNDECLARED, Cluster
-from proxy.relay.context cimport Context, wall_ns
+from proxy.relay.context.context cimport Context
+from proxy.relay.context.date cimport wall_ns
+from proxy.relay.detection cimport sniff_http
 from proxy.relay.exchange.line cimport log_refused
-from proxy.relay.passthrough cimport Passthrough, sniff_http
+from proxy.relay.exchange.tcp_exchange cimport TcpExchange
 from proxy.relay.relay cimport Listener, Relay
 from proxy.wire.http.authority cimport is_authority
 from proxy.wire.http2.stream cimport Http2Stream
@@ -23,8 +25,8 @@ from proxy.wire.stream cimport run_soon
 from proxy.wire.tls.stream cimport TlsStream, accept_tls
 from proxy.wire.http2.tunnel cimport Tunnel
 
+from proxy.observe.refusals import Refusals
 from proxy.relay.exchange import faults
-from proxy.relay.refusals import Refusals
 
 log = logging.getLogger("worker")
 
@@ -45,17 +47,18 @@ cdef class HboneListener(Listener):
         cdef TlsStream client
         cdef HboneConnection connection
         try:
-            client = accept_tls(fd, context.mesh, context.head_seconds, context.stall_seconds)
+            client = accept_tls(fd, context.mesh, context.timeouts.handshake_seconds,
+                                context.timeouts.stream_idle_seconds)
             if client.reason:
                 self.tell("TLS refused to", client, client.reason)
                 client.close()
                 return
             connection = HboneConnection(self, client)
-            context.sessions.add(connection)
+            context.drain.sessions.add(connection)
             try:
                 connection.run()
             finally:
-                context.sessions.discard(connection)
+                context.drain.sessions.discard(connection)
             if connection.fault != NULL:
                 self.tell("HTTP/2 broken off with", client, connection.fault.decode())
         finally:
@@ -74,11 +77,11 @@ cdef class HboneConnection(Session):
         self.relay = listener.relay
         self.transport = client
         self.server = True
-        self.patience = context.patience
+        self.patience = context.timeouts.ping_interval
         self.stall_ns = client.stall_ns
-        self.idle_ns = context.idle.duration
+        self.idle_ns = context.timeouts.idle_timeout.duration
         self.open(STREAM_WINDOW, CONNECTION_WINDOW)
-        if context.draining:
+        if context.drain.begun:
             self.shutdown()
 
     cdef Http2Stream make_stream(self):
@@ -120,11 +123,11 @@ cdef class HboneConnection(Session):
                 return          # a snapshot has come in between, without it
             http = cluster.protocol != TCP
             if cluster.protocol == UNDECLARED:
-                http = sniff_http(tunnel, self.relay.context.detection)
+                http = sniff_http(tunnel, self.relay.context.timeouts.protocol_detection_timeout)
             if http:
                 self.relay.serve_http(tunnel, self.listener)
             else:
-                Passthrough(self.relay.context).carry(tunnel, cluster)
+                TcpExchange(self.relay.context).carry(tunnel, cluster)
         finally:
             tunnel.close()
             self.let_off()

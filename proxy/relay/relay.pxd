@@ -1,11 +1,13 @@
 # A worker's relay; theory in relay.pyx.
-from proxy.relay.context cimport Context
+from proxy.relay.context.context cimport Context
+from proxy.relay.endpoints.trunk cimport Connections
 from proxy.relay.routes cimport Routes
 from proxy.wire.http2.server cimport StreamServer
 from proxy.wire.stream cimport RAISED, Stream
 
 cdef class Relay:
     cdef readonly Context context
+    cdef Connections connections         # HTTP/2 to endpoints, shared by exchanges
     cdef readonly dict clusters          # name -> Cluster
     cdef dict endpoints                  # (cluster slot, endpoint slot) -> Endpoint
     cdef list spare                      # exchanges nobody uses now

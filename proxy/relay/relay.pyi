@@ -1,11 +1,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from proxy.relay.context import Context
+from proxy.relay.context.context import Context
 from proxy.relay.routes import Routes
 
 class Relay:
     def __init__(self, context: Context) -> None: ...
+    def tick(self) -> None: ...
     def apply(self, full: bool, clusters: list[dict[str, Any]], removed: list[str]) -> None: ...
     def routes(self, table: dict[bytes, str], names: list[str]) -> Routes: ...
 

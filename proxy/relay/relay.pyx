@@ -6,19 +6,17 @@ with; endpoints that stay keep their pooled connections.
 
 import gevent
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, errno
-from libc.stdint cimport int64_t
-from libc.string cimport memcmp
 
+from proxy.relay.context.timeouts cimport Timeouts
 from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
-from proxy.relay.exchange.exchange cimport Exchange
+from proxy.relay.endpoints.trunk cimport Connections
+from proxy.relay.exchange.http_exchange cimport HttpExchange
 from proxy.relay.routes cimport Routes
 from proxy.wire.http.head cimport INCOMPLETE, Head
+from proxy.wire.http2.preface cimport is_preface
 from proxy.wire.http2.server cimport serve_http2
 from proxy.wire.stream cimport END, RAISED, TIMED_OUT, get_hub
 from proxy.wire.tcp cimport TcpStream, accept_one, adopt
-
-from proxy.relay.exchange import faults
-from proxy.relay.exchange.exchange import fault_of
 
 # Connections taken in one go before others get their turn.
 cdef enum:
@@ -27,10 +25,6 @@ cdef int SPARE_EXCHANGES = 256
 # How long accepting rests when descriptors or memory have run out.
 cdef double PAUSE_SECONDS = 0.1
 cdef Head scanner = Head()
-# How an HTTP/2 connection begins (RFC 9113 3.4), as far as it looks like a head.
-cdef const char* PREFACE = b"PRI * HTTP/2.0\r\n\r\n"
-cdef enum:
-    PREFACE_HEAD = 18
 
 
 cdef class Relay:
@@ -38,9 +32,16 @@ cdef class Relay:
 
     def __init__(self, Context context):
         self.context = context
+        self.connections = Connections(context.timeouts.endpoint_idle_timeout.duration)
         self.clusters = {}
         self.endpoints = {}
         self.spare = []
+
+    def tick(self):
+        """Ends the waits that are over; to be called a few times a second."""
+        self.context.timeouts.tick()
+        self.connections.tick()
+        self.context.row.log_lines_dropped = self.context.log.dropped
 
     # -- the snapshot -------------------------------------------------------------------------------------------------
 
@@ -62,7 +63,7 @@ cdef class Relay:
                 endpoint.retire()
                 endpoint = None
             if endpoint is None:
-                endpoint = self.endpoints[key] = Endpoint(self.context, entry)
+                endpoint = self.endpoints[key] = Endpoint(self.context, self.connections, entry)
             endpoints.append(endpoint)
         return Cluster(self.context.scoreboard, self.context.worker, body, endpoints)
 
@@ -89,7 +90,7 @@ cdef class Relay:
 
     def serve(self, int fd, Listener listener):
         """Serves one client connection to its end; the descriptor is ours from now on. Runs in its own greenlet."""
-        cdef TcpStream client = adopt(fd, self.context.stall_seconds)
+        cdef TcpStream client = adopt(fd, self.context.timeouts.stream_idle_seconds)
         try:
             self.serve_http(client, listener)
         finally:
@@ -100,7 +101,7 @@ cdef class Relay:
         cdef Py_ssize_t size
         try:
             size = self.await_request(client)
-            if size == PREFACE_HEAD and memcmp(client.buffer + client.start, PREFACE, PREFACE_HEAD) == 0:
+            if is_preface(client.buffer + client.start, size):
                 return serve_http2(client, listener.requests)
             while self.serve_request(client, size, listener):
                 size = self.await_request(client)
@@ -110,15 +111,15 @@ cdef class Relay:
 
     cdef bint serve_request(self, Stream client, Py_ssize_t size, Listener listener) except -1:
         """One request, `size` being what await_request found; True if another may follow on the connection."""
-        cdef Exchange exchange
+        cdef HttpExchange exchange
         if size == END:
             return False
-        exchange = self.spare.pop() if self.spare else Exchange(self.context)
+        exchange = self.spare.pop() if self.spare else HttpExchange(self.context)
         if size > 0:
             again = exchange.run(client, size, listener.routes)
         else:
             again = False
-            exchange.refuse(client, faults.HEAD_TIMEOUT if size == -100_000 else fault_of(size))
+            exchange.refuse(client, size)
         if len(self.spare) < SPARE_EXCHANGES:
             self.spare.append(exchange)
         if again and client.start != client.end:    # pipelined: if nothing was waited for, others have not had a turn
@@ -126,17 +127,17 @@ cdef class Relay:
         return again
 
     cdef Py_ssize_t await_request(self, Stream client) except? RAISED:
-        """The size of the next request head, END if none will come, a negative parser Result, or -100000: too slow.
+        """The size of the next request head, END if none will come, TIMED_OUT if it comes too slowly, or a Result.
 
-        Between requests a connection holds no buffer, and may be silent for as long as the idle limit says; once the
-        first byte is here the whole head must follow within the head limit.
+        Between requests a connection holds no buffer, and may be silent for idle_timeout; once the first byte is here
+        the whole head must follow within request_headers_timeout.
         """
         cdef Py_ssize_t size, got, scanned = 0
         if client.start == client.end:
-            if self.context.draining and not client.http2:
+            if self.context.drain.begun and not client.http2:
                 return END
             client.release()
-            client.arm(self.context.idle)
+            client.arm(self.context.timeouts.idle_timeout)
             got = client.fill()
             client.disarm()
             if got == TIMED_OUT and not client.alive():
@@ -146,12 +147,12 @@ cdef class Relay:
         size = scanner.scan(client.buffer + client.start, client.end - client.start, &scanned)
         if size != INCOMPLETE:
             return size
-        client.arm(self.context.head)
+        client.arm(self.context.timeouts.request_headers_timeout)
         while size == INCOMPLETE:
             got = client.fill()
             if got <= 0:
                 client.disarm()
-                return -100_000 if got == TIMED_OUT else END
+                return TIMED_OUT if got == TIMED_OUT else END
             size = scanner.scan(client.buffer + client.start, client.end - client.start, &scanned)
         client.disarm()
         return size
@@ -161,18 +162,18 @@ cdef class Requests(StreamServer):
     """The requests on the HTTP/2 connections of one listener."""
 
     def __init__(self, Relay relay, Listener listener):
-        cdef Context context = relay.context
+        cdef Timeouts timeouts = relay.context.timeouts
         self.relay, self.listener = relay, listener
-        self.patience = context.patience
-        self.stall_ns = <int64_t>(context.stall_seconds * 1e9)
-        self.idle_ns = context.idle.duration
-        self.sessions = context.sessions
+        self.patience = timeouts.ping_interval
+        self.stall_ns = timeouts.stream_idle_timeout.duration
+        self.idle_ns = timeouts.idle_timeout.duration
+        self.sessions = relay.context.drain.sessions
 
     cdef int serve_stream(self, Stream stream) except -1:
         return self.relay.serve_request(stream, self.relay.await_request(stream), self.listener)
 
     cdef bint leaving(self) noexcept:
-        return self.relay.context.draining
+        return self.relay.context.drain.begun
 
 
 cdef class Listener:

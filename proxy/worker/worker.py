@@ -21,7 +21,8 @@ from proxy.fleet.door import Fleet
 from proxy.ipc.channel import Channel, Message, read_body
 from proxy.observe import outlier_log
 from proxy.observe.access_log import AccessLog
-from proxy.relay.context import Context
+from proxy.relay.context.context import Context
+from proxy.relay.context.timeouts import Timeouts
 from proxy.relay.hbone import HboneListener
 from proxy.relay.relay import Listener, Relay
 from proxy.relay.routes import Routes
@@ -65,14 +66,14 @@ class Worker:
             settings.redis_prefix,
             lambda event: self._access_log.line(line(event, outlier_log.stamp())),
         )
-        limits = {
-            "idle": settings.idle_timeout,
-            "head": settings.request_headers_timeout,
-            "stall": settings.stream_idle_timeout,
-            "endpoint_idle": ENDPOINT_IDLE_SECONDS,
-            "detection": settings.protocol_detection_timeout,
-        }
-        self._context = Context(board, slot, self._access_log, self._fleet, limits)
+        timeouts = Timeouts(
+            idle_timeout=settings.idle_timeout,
+            request_headers_timeout=settings.request_headers_timeout,
+            stream_idle_timeout=settings.stream_idle_timeout,
+            protocol_detection_timeout=settings.protocol_detection_timeout,
+            endpoint_idle_timeout=ENDPOINT_IDLE_SECONDS,
+        )
+        self._context = Context(board, slot, self._access_log, self._fleet, timeouts)
         self._context.tunnels = settings.tls_dir is not None
         self._relay = Relay(self._context)
         self._listeners: dict[str, Listener] = {}
@@ -85,7 +86,7 @@ class Worker:
         gevent.signal_handler(signal.SIGTERM, self._draining.set)
         gevent.signal_handler(signal.SIGHUP, self._reopen)
         ticker = gevent.get_hub().loop.timer(TICK_SECONDS, TICK_SECONDS)
-        ticker.start(self._context.tick)  # in the hub: it resumes greenlets, and must not be left behind by them
+        ticker.start(self._relay.tick)  # in the hub: it resumes greenlets, and must not be left behind by them
         gevent.spawn(self._hear)
         self._draining.wait()
         self._drain()
@@ -209,12 +210,12 @@ class Worker:
         if self._listeners:  # without a snapshot there is no way to serve them: the arbiter passes them on
             self._handed.take_waiting(self._take)
         self._fleet.stop_leading()
-        self._context.shutdown_sessions()
+        self._context.drain.shut_down_sessions()
         self._await_connections(FIRST_REQUEST_SECONDS)
-        self._context.draining = True
+        self._context.drain.begun = True
         while self._board.workers.row(self._slot).connections > 0:
-            self._context.refuse_streams()  # those too that were still shaking hands a moment ago
-            gevent.get_hub().loop.run_callback(self._context.idle.end_all)
+            self._context.drain.refuse_streams()  # those too that were still shaking hands a moment ago
+            gevent.get_hub().loop.run_callback(self._context.timeouts.idle_timeout.end_all)
             gevent.sleep(0.02)
         self._access_log.flush()
 

@@ -1,8 +1,8 @@
 # Clusters and endpoints as the request path uses them; theory in cluster.pyx.
 from libc.stdint cimport int32_t, int64_t
 
-from proxy.relay.context cimport Context
-from proxy.relay.endpoints.trunk cimport Trunks
+from proxy.relay.context.context cimport Context
+from proxy.relay.endpoints.trunk cimport Connections, Trunks
 from proxy.scoreboard.layout cimport Counters, EndpointRow
 from proxy.scoreboard.scoreboard cimport Scoreboard
 from proxy.wire.stream cimport IdleListener, Stream
@@ -17,9 +17,9 @@ cdef enum Protocol:              # what a cluster's port speaks
 cdef class Endpoint(IdleListener):
     cdef readonly Address address
     cdef readonly bint hbone             # reached through a tunnel ...
-    cdef readonly Address door           # ... to this address, ...
+    cdef readonly Address hbone_address  # ... to this address, ...
     cdef readonly str identity           # ... whose certificate must say "ns/NS/sa/SA"; "": any of the mesh
-    cdef Trunks tunnels                  # connections to the door, shared with other endpoints of the same ip
+    cdef Trunks tunnels                  # connections to that, shared with other endpoints of the same ip
     cdef Trunks http2                    # HTTP/2 connections to the endpoint itself
     cdef readonly bytes text             # "10.10.0.16:8080"
     cdef readonly str name               # the same
@@ -29,6 +29,7 @@ cdef class Endpoint(IdleListener):
     cdef int32_t* share                  # this worker's part of row.in_flight
     cdef list idle                       # pooled connections, the one used last at the end
     cdef Context context
+    cdef Connections connections
     cdef readonly bint gone              # the snapshot no longer names it: nothing is pooled any more
 
     cdef bint described_by(self, dict entry) except -1

@@ -8,11 +8,10 @@ connections are not taken out to be used; they are trunks (trunk.pyx).
 from libc.stdlib cimport free, malloc
 
 from proxy.policy.balance.round_robin cimport round_robin
-from proxy.relay.endpoints.trunk cimport Trunks, leaves
+from proxy.relay.endpoints.trunk cimport Connections, Trunks
 from proxy.scoreboard.atomics cimport wp_load, wp_load64, wp_swap
 from proxy.clock cimport monotonic_ns
 from proxy.scoreboard.probes cimport take_probe
-from proxy.wire.http2.client cimport HttpClientStream
 from proxy.wire.stream cimport Stream
 
 cdef dict PROTOCOLS = {"http": HTTP, "http2": HTTP2, "tcp": TCP, "undeclared": UNDECLARED}
@@ -22,9 +21,10 @@ cdef class Endpoint(IdleListener):
     """One endpoint of one cluster in one worker, as `entry` of a snapshot says. `text` is its `ip:port`, `slot` its
     row."""
 
-    def __init__(self, Context context, dict entry):
+    def __init__(self, Context context, Connections connections, dict entry):
         cdef str ip = entry["ip"]
         self.context = context
+        self.connections = connections
         self.address = Address(ip, entry["port"])
         self.text = self.address.text
         self.name = self.text.decode()
@@ -36,9 +36,9 @@ cdef class Endpoint(IdleListener):
         self.share = context.scoreboard.memory.share_of(context.worker, self.slot)
         self.idle = []
         if self.hbone:
-            self.door = Address(ip, HBONE_PORT)
-            self.tunnels = context.yard.place((ip, self.identity))
-        self.http2 = context.yard.place(None)
+            self.hbone_address = Address(ip, HBONE_PORT)
+            self.tunnels = connections.place((ip, self.identity))
+        self.http2 = connections.place(None)
 
     cdef bint described_by(self, dict entry) except -1:
         """Whether `entry` is still this endpoint, reached in the same way."""
@@ -51,23 +51,22 @@ cdef class Endpoint(IdleListener):
             stream = self.idle.pop()
             stream.disarm()
             stream.listener = None
-            if not stream.closed and not (self.hbone and leaves(stream)):
+            if not stream.closed and not (self.hbone and stream.leaving()):
                 return stream
             stream.close()
         return None
 
     cdef int give(self, Stream stream) except -1:
-        """Pools a connection on which everything asked for has been answered. (A stream of HTTP/2 has had its one
-        message.)"""
-        if stream.http2:
-            return (<HttpClientStream>stream).put_away()
-        if self.gone or stream.closed or stream.start != stream.end or self.hbone and leaves(stream):
+        """Pools a connection on which everything asked for has been answered."""
+        if stream.put_away():
+            return 0
+        if self.gone or stream.closed or stream.start != stream.end or self.hbone and stream.leaving():
             return stream.close()
         stream.pinned = 0
         stream.start = stream.end = 0
         stream.release()
         stream.listener = self
-        stream.arm(self.context.endpoint_idle)
+        stream.arm(self.context.timeouts.endpoint_idle_timeout)
         self.idle.append(stream)
         return stream.watch()
 
@@ -85,8 +84,8 @@ cdef class Endpoint(IdleListener):
             stream = self.idle.pop()
             stream.close()
         if self.hbone:
-            self.context.yard.leave(self.tunnels)
-        return self.context.yard.leave(self.http2)
+            self.connections.leave(self.tunnels)
+        return self.connections.leave(self.http2)
 
 
 cdef class Cluster:

@@ -5,8 +5,8 @@ Tunnels to one pod share a connection to port 15008 of its address (trunk.pyx), 
 for: TLS with the mesh's certificates, HTTP/2, and a CONNECT for each (ztunnel's src/proxy/inbound.rs is the other end).
 The pod's ztunnel reaches the app before it answers 200, so any other answer means what a refused TCP connection means.
 
-The cluster's connect timeout is for all of it together. A tunnel asked for on a connection that was there already and
-proves dead, or takes no more, is asked for once more on another: that says nothing about the endpoint.
+The cluster's connect timeout is for all of it together: a deadline. A tunnel asked for on a connection that was there
+already and proves dead, or takes no more, is asked for once more on another: that says nothing about the endpoint.
 
 HTTP/2 to an endpoint (clear text, prior knowledge) is a trunk too, over a TCP connection or a tunnel. Whether the peer
 speaks HTTP/2 at all shows only when it answers: one that ends the connection without ever having sent SETTINGS was not
@@ -18,16 +18,16 @@ import logging
 from libc.errno cimport EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, EMFILE, ENFILE, ENOBUFS, ENOMEM, ETIMEDOUT
 from libc.stdint cimport int64_t
 
-from proxy.relay.endpoints.trunk cimport Dialer, leaves
+from proxy.relay.endpoints.trunk cimport Dialer
 from proxy.clock cimport monotonic_ns
-from proxy.wire.http2.client cimport Http2Client, HttpClientStream
+from proxy.wire.http2.client cimport Http2Client
 from proxy.wire.http2.session cimport ENDPOINT_WINDOW, TRUNK_WINDOW, Session
 from proxy.wire.stream cimport FAILED, TIMED_OUT
 from proxy.wire.tcp cimport connect
 from proxy.wire.tls.stream cimport TlsStream, connect_tls
 from proxy.wire.http2.tunnel cimport Tunnel, open_tunnel
 
-from proxy.relay.refusals import Refusals
+from proxy.observe.refusals import Refusals
 
 cdef extern from "errno.h":
     int ENOKEY
@@ -38,24 +38,25 @@ refusals = Refusals(logging.getLogger("worker"), "endpoints")
 cdef int ROUNDS = 3
 
 
-cdef Stream reach(Endpoint endpoint, Cluster cluster, Context context, Stream client, int* error, list reasons):
-    """A fresh byte stream to the endpoint for what `client` wants, within the cluster's connect timeout.
+cdef Stream reach(
+        Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int* error, list reasons):
+    """A fresh byte stream to the endpoint for what `client` wants, by the deadline.
 
     None if it cannot be reached: the errno is in `error` (ETIMEDOUT: too slow; ENOKEY: we have no certificate), and what
     else there is to say, as text for the log, in `reasons`, which faults.connect_failed takes.
     """
-    return reach_within(cluster.connect_seconds, endpoint, cluster, context, client, error, reasons)
+    if endpoint.hbone:
+        return reach_by_tunnel(endpoint, cluster, context, client, deadline, error, reasons)
+    return connect(endpoint.address, seconds_until(deadline), context.timeouts.stream_idle_seconds, error)
 
 
-cdef Stream reach_within(
-        double seconds, Endpoint endpoint, Cluster cluster, Context context, Stream client, int* error, list reasons):
-    if not endpoint.hbone:
-        return connect(endpoint.address, seconds, context.stall_seconds, error)
-    return reach_by_tunnel(seconds, endpoint, cluster, context, client, error, reasons)
+cdef inline double seconds_until(int64_t deadline) noexcept:
+    """Never 0, which would be for ever."""
+    return max(deadline - monotonic_ns(), 1_000_000) / 1e9
 
 
 cdef int64_t after(double seconds) noexcept:
-    """The time in so many seconds."""
+    """The time in so many seconds: a deadline."""
     return monotonic_ns() + <int64_t>(seconds * 1e9)
 
 
@@ -68,7 +69,7 @@ cdef bint own_shortage(int error) noexcept:
 # -- tunnels ----------------------------------------------------------------------------------------------------------
 
 
-cdef class DoorDialer(Dialer):
+cdef class HboneDialer(Dialer):
     """Connects to the HBONE port of an endpoint's pod."""
 
     cdef Endpoint endpoint
@@ -86,23 +87,22 @@ cdef class DoorDialer(Dialer):
         if self.certificate is None:
             self.error, self.reasons = ENOKEY, ["TLS_error: no certificate of our own"]
             return None
-        stream = connect_tls(self.endpoint.door, self.certificate, self.endpoint.identity, seconds,
-                             self.context.stall_seconds, &self.error, reasons)
+        stream = connect_tls(self.endpoint.hbone_address, self.certificate, self.endpoint.identity, seconds,
+                             self.context.timeouts.stream_idle_seconds, &self.error, reasons)
         if stream is None:
             self.reasons = ["TLS_error: " + reasons[0]] if reasons else []
             return None
         session = Session()
         session.transport = stream
-        session.patience = self.context.patience
-        session.stall_ns = <int64_t>(self.context.stall_seconds * 1e9)
+        session.patience = self.context.timeouts.ping_interval
+        session.stall_ns = self.context.timeouts.stream_idle_timeout.duration
         session.open(ENDPOINT_WINDOW, TRUNK_WINDOW)
         return session
 
 
 cdef Stream reach_by_tunnel(
-        double seconds, Endpoint endpoint, Cluster cluster, Context context, Stream client, int* error, list reasons):
-    cdef int64_t deadline = after(seconds)
-    cdef DoorDialer dialer = DoorDialer(endpoint, context)
+        Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int* error, list reasons):
+    cdef HboneDialer dialer = HboneDialer(endpoint, context)
     cdef Session session
     cdef Tunnel tunnel = None
     cdef int status = FAILED
@@ -118,7 +118,7 @@ cdef Stream reach_by_tunnel(
         if tunnel is None:
             session.draining = True
             continue
-        status = tunnel.await_answer(max(deadline - monotonic_ns(), 1_000_000) / 1e9)
+        status = tunnel.await_answer(seconds_until(deadline))
         if status == 200:
             return tunnel
         tunnel.close()
@@ -131,7 +131,7 @@ cdef Stream reach_by_tunnel(
 cdef Stream tell_of_tls(Endpoint endpoint, list reasons):
     """A certificate that is not accepted is nothing a retry should hide. None, for whom calls this at the end."""
     if reasons and reasons[0].startswith("TLS_error"):
-        refusals.tell("no tunnel to", endpoint.door.text, None, reasons[0])
+        refusals.tell("no tunnel to", endpoint.hbone_address.text, None, reasons[0])
     return None
 
 
@@ -175,25 +175,26 @@ cdef class RequestDialer(Dialer):
     cdef Stream client
 
     cdef Session dial(self, double seconds):
-        cdef Stream stream = reach_within(
-            seconds, self.endpoint, self.cluster, self.context, self.client, &self.error, self.reasons)
+        cdef Stream stream = reach(self.endpoint, self.cluster, self.context, self.client, after(seconds),
+                                   &self.error, self.reasons)
         cdef Http2Client session
         if stream is None:
             return None
         # No PINGs: gRPC servers take them for an attack and end the connection ("too many pings"). Envoy sends none.
-        session = Http2Client(stream, None, <int64_t>(self.context.stall_seconds * 1e9))
+        session = Http2Client(stream, None, self.context.timeouts.stream_idle_timeout.duration)
         session.open(ENDPOINT_WINDOW, TRUNK_WINDOW)
         return session
 
 
 cdef Stream open_request(
-        Endpoint endpoint, Cluster cluster, Context context, Stream client, bint* fresh, int* error, list reasons):
+        Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, bint* fresh, int* error,
+        list reasons):
     """A stream for one request, which is opened when the request is put; None as with `reach`. `fresh`: the connection
     was made for it."""
     cdef object certificate = context.mesh if endpoint.hbone else None
     cdef Session session = endpoint.http2.take(certificate)
     cdef RequestDialer dialer
-    while session is not None and endpoint.hbone and leaves(session.transport):
+    while session is not None and endpoint.hbone and session.transport.leaving():
         session.draining = True
         session = endpoint.http2.take(certificate)
     if session is None:
@@ -201,30 +202,9 @@ cdef Stream open_request(
         dialer = RequestDialer()
         dialer.endpoint, dialer.cluster, dialer.context, dialer.client = endpoint, cluster, context, client
         dialer.certificate = certificate
-        session = endpoint.http2.get(dialer, after(cluster.connect_seconds))
+        session = endpoint.http2.get(dialer, deadline)
         if session is None:
             error[0] = dialer.error
             reasons.extend(dialer.reasons)
             return None
     return (<Http2Client>session).new_stream()
-
-
-cdef bint was_ignored(Stream upstream) noexcept:
-    """Whether the endpoint certainly did nothing with the request on this HTTP/2 stream."""
-    cdef HttpClientStream stream = <HttpClientStream>upstream
-    return stream.refused or stream.session.h2 == NULL and not (<Session>stream.session).settled
-
-
-cdef bint was_reset(Stream upstream) noexcept:
-    """Whether the endpoint reset the stream, not the connection."""
-    return (<HttpClientStream>upstream).session.h2 != NULL
-
-
-cdef bint never_spoke(Stream upstream, int* error, list reasons) except -1:
-    """Whether the connection ended without a word of HTTP/2 from the endpoint; if so, an errno and what the log says."""
-    cdef Session session = (<HttpClientStream>upstream).session
-    if session.settled or session.h2 != NULL:
-        return False
-    error[0] = ECONNRESET
-    reasons.append("HTTP/2: %s" % (session.fault.decode() if session.fault != NULL else "connection closed"))
-    return True

@@ -2,7 +2,6 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from proxy.wire.http2.session cimport Session
-from proxy.wire.stream cimport Stream
 
 cdef class Trunk:
     cdef readonly Session session
@@ -20,7 +19,7 @@ cdef class Dialer:
     cdef Session dial(self, double seconds)
 
 cdef class Trunks:
-    cdef Yard yard
+    cdef Connections connections
     cdef object key
     cdef list open
     cdef object opening              # while one is made: what comes of it, for those who wait
@@ -32,7 +31,7 @@ cdef class Trunks:
     cdef Session make(self, Dialer dialer, double seconds)
     cdef Session add(self, Session session, object certificate)
 
-cdef class Yard:
+cdef class Connections:
     cdef dict places
     cdef set trunks
     cdef readonly int64_t idle_ns
@@ -40,5 +39,3 @@ cdef class Yard:
 
     cdef Trunks place(self, object key)
     cdef int leave(self, Trunks trunks) except -1
-
-cdef bint leaves(Stream stream) noexcept

@@ -15,7 +15,7 @@ from proxy.clock cimport monotonic_ns
 from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.http2.nghttp2 cimport NGHTTP2_CANCEL
 from proxy.wire.http2.session cimport Session
-from proxy.wire.stream cimport PEER_CLOSED, Stream
+from proxy.wire.stream cimport PEER_CLOSED
 
 cdef int64_t SWEEP_NS = 1_000_000_000
 
@@ -28,7 +28,7 @@ cdef class Trunk:
             self.session.run()
         finally:
             self.home.open.remove(self)
-            self.home.yard.trunks.discard(self)
+            self.home.connections.trunks.discard(self)
 
     def sweep(self, int64_t now):
         """Closes the connection if it carries nothing and nobody will want it, or has not for too long."""
@@ -38,7 +38,7 @@ cdef class Trunk:
             self.empty_since = 0
         elif self.empty_since == 0:
             self.empty_since = now
-        elif not wanted or self.home.yard.idle_ns and now - self.empty_since > self.home.yard.idle_ns:
+        elif not wanted or self.home.connections.idle_ns and now - self.empty_since > self.home.connections.idle_ns:
             self.session.shutdown()
             self.session.refuse_new()
 
@@ -70,8 +70,8 @@ cdef class Dialer:
 cdef class Trunks:
     """The trunks to one place."""
 
-    def __init__(self, Yard yard, key):
-        self.yard = yard
+    def __init__(self, Connections connections, key):
+        self.connections = connections
         self.key = key
         self.open = []
 
@@ -126,16 +126,16 @@ cdef class Trunks:
         if self.most_streams:
             session.most_streams = min(self.most_streams, session.most_streams)
         self.open.append(trunk)
-        self.yard.trunks.add(trunk)
+        self.connections.trunks.add(trunk)
         gevent.spawn(trunk.run)
         return session
 
 
-cdef class Yard:
-    """All trunks of a worker. `idle_seconds`: how long one that carries nothing is kept; 0: for ever."""
+cdef class Connections:
+    """All trunks of a worker. `idle_ns`: how long one that carries nothing is kept; 0: for ever."""
 
-    def __init__(self, double idle_seconds):
-        self.idle_ns = <int64_t>(idle_seconds * 1e9)
+    def __init__(self, int64_t idle_ns):
+        self.idle_ns = idle_ns
         self.places = {}
         self.trunks = set()
 
@@ -167,8 +167,3 @@ cdef class Yard:
 
     def __len__(self):
         return len(self.trunks)
-
-
-cdef bint leaves(Stream stream) noexcept:
-    """Whether the connection that carries this stream is to end with its streams."""
-    return (<Http2Stream>stream).session.draining

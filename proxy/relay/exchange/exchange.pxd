@@ -1,15 +1,21 @@
-# One request and its response; theory in exchange.pyx.
-from proxy.relay.exchange.answering cimport Answering
-from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
-from proxy.relay.routes cimport Routes
-from proxy.wire.stream cimport Stream
+# What a client asks for and what becomes of it; theory in exchange.pyx.
+from libc.stdint cimport int64_t
 
-cdef class Exchange(Answering):
-    cdef bint run(self, Stream client, Py_ssize_t size, Routes routes) except -1
-    cdef int refuse(self, Stream client, object fault) except -1
-    cdef int begin(self, Stream client, Py_ssize_t size) except -1
-    cdef bint accept(self, Routes routes) except -1
-    cdef Cluster route(self, Routes routes)
-    cdef int make_attempts(self) except -1
-    cdef int conclude(self) except -1
-    cdef int settle(self) except -1
+from proxy.relay.context.context cimport Context
+from proxy.relay.endpoints.cluster cimport Cluster
+from proxy.relay.exchange.attempt cimport Attempt
+from proxy.relay.exchange.request cimport Request
+
+cdef class Exchange:
+    cdef Context context
+    cdef Request request
+    cdef Cluster cluster                 # where the request goes; None: nowhere
+    cdef Attempt attempt                 # the latest one
+    cdef list tried                      # endpoints, in vain
+    cdef int retries
+    cdef object fault                    # proxy.relay.exchange.faults.Fault, or None
+
+    cdef int forget(self) except -1
+    cdef bint make_attempts(self) except -1
+    cdef bint turn_to_another(self) except -1
+    cdef int64_t count(self, int status) except -1

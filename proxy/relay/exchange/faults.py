@@ -49,6 +49,10 @@ NO_HEALTHY_ENDPOINT = Fault(Owner.ENDPOINT, 503, b"UH", b"no_healthy_upstream", 
 BAD_AUTHORITY = Fault(Owner.CLIENT, 400, b"DPE", b"bad_authority")
 
 
+# The details of a request that no fault of these ended.
+VIA_UPSTREAM = b"via_upstream"
+
+
 def connect_failed(error: int, retried: bool, exhausted: bool, reasons: Sequence[str] = ()) -> Fault:
     """No connection to the endpoint: refused, unreachable or (ETIMEDOUT) not answered within connectTimeout.
 

@@ -3,47 +3,66 @@
 from libc.string cimport memset
 
 from proxy.observe.access_log cimport AccessLog, Entry, Text
+from proxy.relay.endpoints.cluster cimport Cluster
+from proxy.relay.exchange.answer cimport Answer
+from proxy.relay.exchange.attempt cimport Attempt
+from proxy.relay.exchange.exchange cimport Exchange
+from proxy.relay.exchange.request cimport Request
 from proxy.wire.http.head cimport Head, Span
 from proxy.wire.http.http1 cimport REQUEST_ID
 from proxy.wire.stream cimport Stream
 
+from proxy.relay.exchange import faults
 
-cdef int log_line(Attempting exchange, int64_t duration_ms) except -1:
-    """Adds the line of a settled exchange to the log."""
+cdef bytes VIA_UPSTREAM = faults.VIA_UPSTREAM
+
+
+cdef int log_line(Exchange exchange, Answer answer, int64_t bytes_sent, int64_t duration_ms) except -1:
+    """Adds the line of a settled exchange to the log. `answer` None: it was bytes, not a request."""
     cdef Entry entry
-    cdef Head request = exchange.request
-    cdef const char* head = exchange.client.buffer
+    cdef Request request = exchange.request
+    cdef Cluster cluster = exchange.cluster
+    cdef Attempt attempt = exchange.attempt
     memset(&entry, 0, sizeof(entry))
-    entry.started = exchange.started_wall
-    entry.status = exchange.status
-    entry.bytes_received = exchange.request_body.data_bytes
-    entry.bytes_sent = exchange.response_body.data_bytes
+    entry.started = request.started_wall
+    entry.bytes_received = request.body.data_bytes
+    entry.bytes_sent = bytes_sent
     entry.duration_ms = duration_ms
-    entry.service_ms = exchange.service_ms
-    if exchange.log_request:
-        entry.method = text_of(head, &request.method_text)
-        entry.path = text_of(head, &request.original_path if request.original_path.length else &request.path)
-        entry.protocol = text(b"HTTP/2", 6) if exchange.client.http2 else text(b"HTTP/1.1", 8)
-        entry.forwarded_for = text_of(head, &request.forwarded_for)
-        entry.user_agent = text_of(head, &request.user_agent)
-        entry.request_id = text_of(head, &request.request_id)
-        if request.request_id.length == 0:
-            entry.request_id = text(exchange.request_id, REQUEST_ID)
-        entry.host = entry.authority = text_of(head, &request.authority)
-    if exchange.cluster is not None:
-        entry.authority = text(exchange.cluster.authority, len(exchange.cluster.authority))
-        entry.cluster = text(exchange.cluster.envoy_name, len(exchange.cluster.envoy_name))
-    if exchange.endpoint_text is not None:
-        entry.endpoint = text(exchange.endpoint_text, len(exchange.endpoint_text))
-    if exchange.endpoint_local is not None:
-        entry.endpoint_local = text(exchange.endpoint_local, len(exchange.endpoint_local))
-    set_client(&entry, exchange.client)
-    entry.raw = exchange.raw
-    if not exchange.raw:
-        entry.details = text(b"via_upstream", 12)
+    entry.raw = answer is None
+    if answer is None:
+        entry.service_ms = -1
+    else:
+        entry.status, entry.service_ms = answer.status, answer.service_ms
+        set_details(&entry, VIA_UPSTREAM)
+    if request.parsed:
+        set_request(&entry, request)
+    if cluster is not None:
+        entry.authority = text(cluster.authority, len(cluster.authority))
+        entry.cluster = text(cluster.envoy_name, len(cluster.envoy_name))
+    if attempt.endpoint is not None:
+        entry.endpoint = text(attempt.endpoint.text, len(attempt.endpoint.text))
+    if attempt.local is not None:
+        entry.endpoint_local = text(attempt.local, len(attempt.local))
+    set_client(&entry, request.client)
     if exchange.fault is not None:
         set_fault(&entry, exchange.fault)
     return exchange.context.log.add(&entry)
+
+
+cdef int set_request(Entry* entry, Request request) except -1:
+    """What its head says of it."""
+    cdef Head head = request.head
+    cdef const char* at = request.client.buffer
+    entry.method = text_of(at, &head.method_text)
+    entry.path = text_of(at, &head.original_path if head.original_path.length else &head.path)
+    entry.protocol = text(b"HTTP/2", 6) if request.client.http2 else text(b"HTTP/1.1", 8)
+    entry.forwarded_for = text_of(at, &head.forwarded_for)
+    entry.user_agent = text_of(at, &head.user_agent)
+    entry.request_id = text_of(at, &head.request_id)
+    if head.request_id.length == 0:
+        entry.request_id = text(request.own_id, REQUEST_ID)
+    entry.host = entry.authority = text_of(at, &head.authority)
+    return 0
 
 
 cdef int log_refused(AccessLog log, Stream client, bytes method, int status, object fault, int64_t started) except -1:
@@ -83,8 +102,13 @@ cdef inline Text text_of(const char* head, Span* span) noexcept:
 
 cdef int set_fault(Entry* entry, object fault) except -1:
     """The texts live as long as the fault, which the exchange holds."""
-    cdef bytes flags = fault.flags, details = fault.details, transport = fault.transport_failure
+    cdef bytes flags = fault.flags, transport = fault.transport_failure
     entry.flags = text(flags, len(flags))
-    entry.details = text(details, len(details))
+    set_details(entry, fault.details)
     entry.transport_failure = text(transport, len(transport))
+    return 0
+
+
+cdef int set_details(Entry* entry, bytes details) except -1:
+    entry.details = text(details, len(details))
     return 0

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from proxy.relay import refusals
-from proxy.relay.refusals import LINES, Refusals
+from proxy.observe import refusals
+from proxy.observe.refusals import LINES, Refusals
 
 LOG = logging.getLogger("refusals-test")
 

@@ -1,0 +1,1 @@
+"""What all exchanges of a worker share, each in a file of its own; `Context` holds them together."""

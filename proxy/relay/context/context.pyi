@@ -1,0 +1,14 @@
+from typing import Any
+
+from proxy.observe.access_log import AccessLog
+from proxy.relay.context.drain import Drain
+from proxy.relay.context.timeouts import Timeouts
+from proxy.scoreboard.scoreboard import Scoreboard
+from proxy.wire.tls.mesh import MeshTls
+
+class Context:
+    timeouts: Timeouts
+    drain: Drain
+    mesh: MeshTls | None
+    tunnels: bool
+    def __init__(self, scoreboard: Scoreboard, worker: int, log: AccessLog, fleet: Any, timeouts: Timeouts) -> None: ...

@@ -1,0 +1,27 @@
+"""What all exchanges of a worker share, held together: what they wait for at most, whom they tell, what is made once
+instead of per request. It knows nothing of requests or endpoints."""
+
+from libc.stdlib cimport free, malloc
+
+from proxy.wire.http.http1 cimport HEAD_ROOM
+
+
+cdef class Context:
+    """One worker's. `fleet` is told of outcomes (proxy/fleet)."""
+
+    def __init__(self, Scoreboard scoreboard, int worker, AccessLog log, fleet, Timeouts timeouts):
+        self.scoreboard = scoreboard
+        self.worker = worker
+        self.row = scoreboard.memory.worker(worker)
+        self.log = log
+        self.fleet = fleet
+        self.timeouts = timeouts
+        self.drain = Drain()
+        self.date = Date()
+        self.request_ids = RequestIds()
+        self.scratch = <char*>malloc(HEAD_ROOM)
+        if self.scratch == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.scratch)

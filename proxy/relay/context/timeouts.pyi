@@ -1,0 +1,13 @@
+from proxy.wire.stream import Deadlines
+
+class Timeouts:
+    idle_timeout: Deadlines
+    def __init__(
+        self,
+        *,
+        idle_timeout: float,
+        request_headers_timeout: float,
+        stream_idle_timeout: float,
+        protocol_detection_timeout: float,
+        endpoint_idle_timeout: float,
+    ) -> None: ...

@@ -1,0 +1,36 @@
+"""How long the data path waits for clients and endpoints: the settings of these names, and what is not for settings."""
+
+# How long an unwanted body is read and thrown away so that the client gets to see our answer.
+cdef double LINGER_SECONDS = 2.0
+# How long an HTTP/2 connection is silent before it is asked whether it is alive (ztunnel: 10 s, given up after 20).
+cdef double PING_SECONDS = 10.0
+cdef double FOREVER = 1e8
+
+
+cdef class Timeouts:
+    """In seconds; 0 means for ever. Streams that wait stand in one list for each (wire.stream's Deadlines)."""
+
+    def __init__(self, *, double idle_timeout, double request_headers_timeout, double stream_idle_timeout,
+                 double protocol_detection_timeout, double endpoint_idle_timeout):
+        self.idle_timeout = Deadlines(idle_timeout or FOREVER)      # a list in any case: draining ends what is in it
+        self.tunnel_idle_timeout = Deadlines(idle_timeout)
+        self.request_headers_timeout = Deadlines(request_headers_timeout)
+        self.stream_idle_timeout = Deadlines(stream_idle_timeout)
+        self.protocol_detection_timeout = Deadlines(protocol_detection_timeout)
+        self.endpoint_idle_timeout = Deadlines(endpoint_idle_timeout)
+        self.linger = Deadlines(LINGER_SECONDS)
+        self.ping_interval = Deadlines(PING_SECONDS)
+        self.handshake_seconds = request_headers_timeout or FOREVER
+        self.stream_idle_seconds = stream_idle_timeout
+
+    cdef int tick(self) except -1:
+        """Ends the waits that are over; to be called a few times a second."""
+        self.idle_timeout.tick()
+        self.request_headers_timeout.tick()
+        self.stream_idle_timeout.tick()
+        self.linger.tick()
+        self.tunnel_idle_timeout.tick()
+        self.endpoint_idle_timeout.tick()
+        self.ping_interval.tick()
+        self.protocol_detection_timeout.tick()
+        return 0

@@ -1,0 +1,239 @@
+"""The end of an exchange: the client gets the endpoint's answer, or ours.
+
+Bodies stream through the read buffer of the connection they come on. Whoever is written to may be slow; then nobody
+reads for it either, and that is all the back-pressure there is. What breaks after the response head has gone can only
+be shown to the client by cutting its connection.
+"""
+
+cimport cython
+
+from proxy.clock cimport monotonic_ns
+from proxy.wire.http.head cimport BAD, M_HEAD, UNTIL_CLOSE
+from proxy.wire.http.http1 cimport grpc_reply, local_reply, write_chunk_size, write_response
+from proxy.wire.pipe cimport run_pipe
+from proxy.wire.stream cimport FAILED, RAISED, TIMED_OUT, Stream
+
+from proxy.relay.exchange import faults
+
+
+@cython.final
+cdef class Answer:
+    """Answers the client, and decides what becomes of the two connections. Reusable."""
+
+    def __init__(self, Context context, Request request, HttpAttempt attempt):
+        self.context = context
+        self.request = request
+        self.attempt = attempt
+
+    cdef int begin(self) except -1:
+        self.fault = None
+        self.status = 0
+        self.service_ms = -1
+        self.own_bytes = 0
+        self.begun = self.keep_alive = self.unread = False
+        return 0
+
+    cdef int64_t body_bytes(self) noexcept:
+        """How much body the client was sent."""
+        return self.own_bytes or self.attempt.body.data_bytes
+
+    # -- the endpoint's answer ----------------------------------------------------------------------------------------
+
+    cdef object relay(self):
+        """Head, body, end; the fault if it was cut short. What breaks now can only be shown to the client by cutting
+        its connection."""
+        cdef HttpAttempt attempt = self.attempt
+        cdef Request request = self.request
+        self.status = attempt.head.status
+        self.service_ms = (monotonic_ns() - request.started) // 1_000_000
+        attempt.judge_answer()
+        if self.status == 101:
+            self.switch_protocols()
+            return self.fault
+        if self.context.drain.begun or request.half_closed and request.client.start == request.client.end \
+                or not request.body.done:
+            self.keep_alive = False
+        attempt.body.start(attempt.head.framing, attempt.head.content_length)
+        self.relay_whole()
+        return self.fault
+
+    cdef int relay_whole(self) except -1:
+        cdef HttpAttempt attempt = self.attempt
+        cdef int result = self.relay_chunks() if attempt.head.framing == UNTIL_CLOSE else self.relay_body()
+        if result == BAD and not self.begun:
+            attempt.stop_pump()
+            self.report_broken()
+            return self.give(faults.endpoint_malformed())
+        if result < 0:
+            self.broke(result)
+        return self.after(result == 0)
+
+    cdef Py_ssize_t write_head(self, bint rechunk) noexcept:
+        """The response head into the scratch buffer; it is consumed where it came from."""
+        cdef Stream stream = self.attempt.stream
+        cdef Py_ssize_t length = write_response(
+            self.context.scratch, stream.buffer + stream.start, self.attempt.head, rechunk, not self.keep_alive,
+            self.service_ms, self.context.date.line())
+        stream.start += self.attempt.head.size
+        return length
+
+    cdef int relay_body(self) except? RAISED:
+        """A body that says where it ends. 0; FAILED: the endpoint broke off; BAD: its framing is wrong; a client that
+        left is in `fault`."""
+        cdef HttpAttempt attempt = self.attempt
+        cdef Stream stream = attempt.stream
+        cdef Py_ssize_t head_length = self.write_head(False)
+        cdef Py_ssize_t used, got, forward = 0
+        cdef int result
+        while True:
+            used = attempt.body.gather(stream.buffer + stream.start, stream.end - stream.start, &forward)
+            if used < 0:
+                return BAD
+            if self.begun:
+                result = self.request.client.put(stream.buffer + stream.start, forward)
+            else:
+                self.begun = True
+                result = self.request.client.put_two(
+                    self.context.scratch, head_length, stream.buffer + stream.start, forward)
+            if result < 0:
+                return self.client_lost(result)
+            stream.start += used
+            if attempt.body.done:
+                return 0
+            if stream.start == stream.end:
+                got = attempt.hear()
+                if got <= 0:
+                    return got if got else FAILED
+
+    cdef int relay_chunks(self) except? RAISED:
+        """A body that ends with the endpoint's connection, put into chunks so that the client's can go on."""
+        cdef HttpAttempt attempt = self.attempt
+        cdef Stream client = self.request.client
+        cdef Stream stream = attempt.stream
+        cdef Py_ssize_t length = self.write_head(True)
+        cdef Py_ssize_t size, got
+        cdef bint first = True
+        cdef int result = client.put_two(self.context.scratch, length, NULL, 0)
+        while result == 0:
+            size = stream.end - stream.start
+            if size:
+                length = write_chunk_size(self.context.scratch, size, first)
+                first = False
+                result = client.put_two(self.context.scratch, length, stream.buffer + stream.start, size)
+                if result < 0:
+                    break
+                attempt.body.data_bytes += size
+                stream.start = stream.end
+            got = attempt.hear()
+            if got < 0:
+                return got
+            if got == 0:
+                length = write_chunk_size(self.context.scratch, 0, first)
+                result = client.put_two(self.context.scratch, length, NULL, 0)
+                if result == 0:
+                    return 0
+        return self.client_lost(result)
+
+    cdef int client_lost(self, int result) except? RAISED:
+        self.fault = faults.CLIENT_STALLED if result == TIMED_OUT else faults.CLIENT_LEFT
+        return FAILED
+
+    cdef int broke(self, int result) except -1:
+        """The rest of the answer will not come, or nobody takes it."""
+        self.keep_alive = False
+        if self.fault is None and self.request.left:
+            self.fault = faults.CLIENT_LEFT
+        elif self.fault is None:
+            self.fault = self.attempt.client_fault
+        if self.fault is None and result == TIMED_OUT:
+            self.fault = faults.RESPONSE_STALLED
+        if self.fault is not None:
+            return 0
+        self.fault = faults.RESPONSE_MALFORMED if result == BAD else faults.RESPONSE_CUT
+        return self.report_broken()
+
+    cdef int report_broken(self) except -1:
+        """A good head with a broken body is a success, then a failure (as with Envoy); a 5xx is one failure already."""
+        return 0 if self.attempt.judged >= 500 else self.attempt.report_failure(0)
+
+    cdef int after(self, bint whole) except -1:
+        """The connections' future: pooled, kept for the next request, or closed."""
+        cdef HttpAttempt attempt = self.attempt
+        cdef bint asked = self.request.body.done
+        cdef bint reusable = whole and asked and not attempt.sending() and not attempt.head.close \
+            and attempt.head.framing != UNTIL_CLOSE
+        attempt.stop_pump()
+        if reusable:
+            attempt.endpoint.give(attempt.stream)
+            attempt.stream = None
+        attempt.drop_stream()
+        if not asked:
+            self.keep_alive = False
+            self.unread = whole
+        return 0
+
+    cdef int switch_protocols(self) except -1:
+        """101: from here on the two connections are one byte tunnel."""
+        cdef HttpAttempt attempt = self.attempt
+        cdef Stream client = self.request.client
+        cdef Py_ssize_t length = self.write_head(False)
+        self.keep_alive = False
+        if client.put_two(self.context.scratch, length, NULL, 0) < 0:
+            self.client_lost(FAILED)
+        else:
+            attempt.stop_pump()
+            client.listener = None
+            run_pipe(client, attempt.stream, self.context.timeouts.tunnel_idle_timeout,
+                     &self.request.body.data_bytes, &attempt.body.data_bytes)
+        return attempt.drop_stream()
+
+    # -- ours ---------------------------------------------------------------------------------------------------------
+
+    cdef int give(self, object fault) except -1:
+        """Our own answer; the connection goes on only if the request was read to its end."""
+        cdef Request request = self.request
+        cdef bint whole = request.parsed and self.skip_body()
+        cdef bint grpc = request.parsed and request.head.grpc
+        cdef bint head_only = grpc or request.parsed and request.head.method == M_HEAD
+        self.fault = fault
+        self.status = fault.status
+        if not whole or fault.owner is faults.Owner.CLIENT and fault.status != 404:
+            self.keep_alive = False
+        if fault.status == 0:
+            return 0
+        if grpc:
+            self.status = 200       # gRPC's own status says what happened, in the log too (as with Envoy)
+            text = grpc_reply(fault.status, fault.body, not self.keep_alive, self.context.date.line())
+        else:
+            text = local_reply(fault.status, fault.body, head_only, not self.keep_alive, self.context.date.line())
+        if request.client.put(text, len(text)) < 0:
+            self.keep_alive = False
+            return 0
+        if not head_only:
+            self.own_bytes = len(fault.body)
+        self.unread = not whole
+        return 0
+
+    cdef bint skip_body(self) noexcept:
+        """Throws away what is here of a body that no endpoint gets; whether that was all of it."""
+        cdef Request request = self.request
+        cdef Stream client = request.client
+        cdef Py_ssize_t used, forward = 0
+        while not request.body.done and client.start < client.end:
+            used = request.body.take(client.buffer + client.start, client.end - client.start, &forward)
+            if used < 0:
+                break
+            client.start += used
+        return request.body.done
+
+    cdef int linger(self) except -1:
+        """Closes our side and reads on for a moment: closing on unread bytes would take the answer back from the
+        client."""
+        cdef Stream client = self.request.client
+        cdef Py_ssize_t got = 1
+        client.finish()
+        client.arm(self.context.timeouts.linger)
+        while got > 0:
+            client.start = client.end = client.pinned
+            got = client.fill()
+        return client.disarm()

@@ -1,0 +1,42 @@
+# One try of an HTTP request on one endpoint; theory in http_attempt.pyx.
+cimport cython
+from libc.stdint cimport int64_t
+
+from proxy.relay.exchange.attempt cimport Attempt
+from proxy.wire.http.body cimport Body
+from proxy.wire.http.head cimport Head
+from proxy.wire.stream cimport RAISED
+
+
+@cython.final
+cdef class HttpAttempt(Attempt):
+    cdef Head head                      # of the response
+    cdef Body body
+    cdef object pump                    # the greenlet that sends the request body, while there is one
+    cdef bint pooled, upgrading
+    cdef int judged                     # the status the answer is judged by: of gRPC, what its own stands for
+    cdef int64_t sent_at
+    cdef int64_t written_before         # on the stream, by others
+    cdef Py_ssize_t body_sent           # of the client's buffer, with the head
+
+    cdef bint lease(self, bint pooled) except -1
+    cdef bint lease_stream(self, bint pooled) except -1
+    cdef int attempt_on(self, bint connected) except -1
+    cdef int no_answer(self, int result) except -1
+    cdef bint is_stale(self) noexcept
+    cdef int take_back(self) except -1
+    cdef int client_failed(self, object fault) noexcept
+
+    cdef int send_request(self) except? RAISED
+    cdef Py_ssize_t hear_client(self) except? RAISED
+    cdef int body_ended(self, Py_ssize_t why) except -1
+    cdef bint sending(self) except -1
+    cdef int stop_pump(self) except -1
+
+    cdef Py_ssize_t await_response(self) except? RAISED
+    cdef Py_ssize_t await_head(self) except? RAISED
+    cdef Py_ssize_t hear(self) except? RAISED
+    cdef int relay_interim(self, Py_ssize_t size) except? RAISED
+
+    cdef int judge_answer(self) except -1
+    cdef int judge_leaving(self) except -1

@@ -1,0 +1,348 @@
+"""One try of an HTTP request on one endpoint: from the lease of a connection to the head of the response.
+
+A request body that has not arrived whole with its head is sent by a greenlet of its own (`pump`), so that an endpoint
+may answer early, ask for it (100-continue), or refuse it. The client is watched meanwhile: it may leave.
+
+Numbers that are returned are sizes, or negative: an Io of the stream that was waited for, or a Result of the parser.
+"""
+
+import gevent
+
+cimport cython
+from libc.errno cimport ECONNRESET
+
+from proxy.clock cimport monotonic_ns
+from proxy.policy.outlier cimport judge_abandoned, judge_grpc, judge_status
+from proxy.relay.context.context cimport Context
+from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
+from proxy.relay.endpoints.pool cimport after, open_request
+from proxy.relay.exchange.attempt cimport ANSWERED, CLIENT_FAILED, CLOSED, MALFORMED, REFUSED, RESET, SILENT, STALE
+from proxy.relay.exchange.request cimport Request
+from proxy.scoreboard.atomics cimport wp_load64, wp_store64
+from proxy.wire.http.head cimport BAD, NO_BODY
+from proxy.wire.http.http1 cimport write_interim, write_request
+from proxy.wire.stream cimport (
+    CANCELLED,
+    DATA_WAITS,
+    FAILED,
+    NEVER_SPOKE,
+    PEER_CLOSED,
+    RAISED,
+    STREAM_RESET,
+    TIMED_OUT,
+    Stream,
+)
+
+from proxy.policy import outlier
+from proxy.relay.exchange import faults
+
+cdef int SUCCESS = outlier.SUCCESS
+cdef int LOCAL_FAILURE = outlier.LOCAL_FAILURE
+
+# A client that ends its side sooner than this after its request has only half closed; later it has left.
+cdef int64_t HALF_CLOSE_NS = 1_000_000_000
+
+
+@cython.final
+cdef class HttpAttempt(Attempt):
+    """Listens to the client from when the request is sent until the exchange has settled."""
+
+    def __init__(self, Context context, Request request):
+        Attempt.__init__(self, context, request)
+        self.head = Head()
+        self.body = Body()
+
+    cdef int forget(self) except -1:
+        self.pump = None
+        self.body.start(NO_BODY, 0)
+        return Attempt.forget(self)
+
+    cdef int make(self) except -1:
+        """As far as the head of the final response. A pooled connection that proves dead is no outcome: a fresh one
+        takes its place."""
+        self.upgrading = self.request.upgrading
+        self.ended = self.attempt_on(self.lease(True))
+        while self.ended == STALE:
+            self.drop_stream()
+            self.ended = self.attempt_on(self.lease(False))
+        return self.ended
+
+    # -- a connection -------------------------------------------------------------------------------------------------
+
+    cdef bint lease(self, bint pooled) except -1:
+        """A connection to the endpoint, pooled if there is one and it is wanted. False: it cannot be reached."""
+        cdef Stream stream
+        if self.cluster.speaks_http2(self.request.client):
+            return self.lease_stream(pooled)
+        stream = self.endpoint.take() if pooled else None
+        while stream is not None and not self.request.replayable(True) and not stream.alive():
+            stream.close()      # a request that cannot be sent twice is worth a look before
+            stream = self.endpoint.take()
+        self.pooled = stream is not None
+        if stream is None:
+            return self.connect()
+        self.stream = stream
+        return True
+
+    cdef bint lease_stream(self, bint pooled) except -1:
+        """As `lease`: a stream of HTTP/2, which knows no Upgrade: the request goes without (RFC 9110 7.8 allows it)."""
+        cdef bint fresh = False
+        self.upgrading = False
+        self.reasons = []
+        self.deadline = after(self.cluster.connect_seconds)
+        self.stream = open_request(self.endpoint, self.cluster, self.context, self.request.client, self.deadline,
+                                   &fresh, &self.connect_error, self.reasons)
+        self.pooled = pooled and not fresh
+        return self.stream is not None
+
+    # -- the attempt on it --------------------------------------------------------------------------------------------
+
+    cdef int attempt_on(self, bint connected) except -1:
+        """An Ended; STALE too."""
+        cdef int result
+        if not connected:
+            return self.not_connected()
+        self.local = self.stream.local
+        self.written_before = self.stream.written
+        result = self.send_request()
+        self.sent_at = monotonic_ns()
+        if result == FAILED and self.stream.written > self.written_before and self.client_fault is None:
+            result = 0      # it stopped listening; it may have said why
+        if result == 0:
+            result = self.await_response()
+        return ANSWERED if result > 0 else self.no_answer(result)
+
+    cdef int no_answer(self, int result) except -1:
+        """No response head came: whose doing was it?"""
+        cdef Request request = self.request
+        self.sent = self.stream.written > self.written_before
+        if self.sent and self.stream.was_ignored():
+            self.take_back()
+        self.stop_pump()
+        if request.has_body and not self.sent:      # the body is still where it was
+            request.body.start(request.head.framing, request.head.content_length)
+        if self.client_fault is not None:
+            return CLIENT_FAILED
+        if request.left:
+            self.judge_leaving()
+            return self.client_failed(faults.CLIENT_LEFT)
+        if result <= BAD:
+            self.report_failure(0)
+            return MALFORMED
+        if result == TIMED_OUT:
+            self.judge_leaving()
+            return SILENT
+        if self.is_stale():
+            return STALE
+        if self.stream.how_it_ended() == NEVER_SPOKE:
+            self.connect_error = ECONNRESET
+            self.reasons.append(self.stream.last_word())
+            return self.not_connected()
+        self.report_failure(0)
+        if self.stream.how_it_ended() == STREAM_RESET:
+            return REFUSED if self.stream.was_ignored() else RESET
+        return CLOSED
+
+    cdef bint is_stale(self) noexcept:
+        """Whether it was a pooled connection that said nothing, and the request may go out once more."""
+        return self.pooled and self.stream.start == self.stream.end and \
+            (not self.request.has_body or not self.sent) and self.request.replayable(self.sent)
+
+    cdef int take_back(self) except -1:
+        """The endpoint did nothing with the request: it counts as not sent, if what was sent of its body is still
+        here."""
+        if not self.request.has_body:
+            self.sent = False
+        elif self.pump is None:
+            self.request.client.start -= self.body_sent
+            self.sent = False
+        return 0
+
+    cdef int client_failed(self, object fault) noexcept:
+        self.client_fault = fault
+        return CLIENT_FAILED
+
+    # -- sending ------------------------------------------------------------------------------------------------------
+
+    cdef int send_request(self) except? RAISED:
+        """The head, with as much of the body as is here; the pump brings the rest. 0 or a negative Io."""
+        cdef Request request = self.request
+        cdef Stream client = request.client
+        cdef Py_ssize_t head_length, forward = 0, used = 0
+        cdef int result
+        head_length = write_request(
+            self.context.scratch, client.buffer, request.head, self.upgrading, request.own_id)
+        if request.has_body:
+            request.body.start(request.head.framing, request.head.content_length)
+            used = request.body.take(client.buffer + client.start, client.end - client.start, &forward)
+            if used < 0:
+                self.client_fault = faults.BAD_REQUEST
+                return FAILED
+        self.body_sent = used
+        result = self.stream.put_two(self.context.scratch, head_length, client.buffer + client.start, forward)
+        if result < 0 and self.stream.written == self.written_before:
+            return result
+        client.start += used
+        if result == 0 and not request.body.done:
+            self.pump = gevent.spawn(self.pump_body)
+        return result
+
+    def pump_body(self):
+        """Sends the rest of the request body as it comes."""
+        cdef Stream client = self.request.client
+        cdef Stream stream = self.stream
+        cdef Body body = self.request.body
+        cdef const char* data
+        cdef Py_ssize_t used, forward = 0, got
+        while self.pump is not None and not body.done:
+            if client.start == client.end:
+                got = self.hear_client()
+                if got <= 0:
+                    self.body_ended(got)
+                    return
+            used = body.gather(client.buffer + client.start, client.end - client.start, &forward)
+            if used < 0:
+                self.client_fault = faults.BAD_REQUEST
+                stream.cancel_read()
+                return
+            data = client.buffer + client.start
+            client.start += used        # nothing else touches the client's buffer while there is a pump
+            got = stream.put(data, forward)
+            if got == TIMED_OUT:
+                stream.end_read(TIMED_OUT)
+            if got < 0:
+                return      # the endpoint takes no more; what it has to say about that is read elsewhere
+        self.sent_at = monotonic_ns()
+        client.watch()
+
+    cdef Py_ssize_t hear_client(self) except? RAISED:
+        """More of the request's body, unless nothing at all moves for too long: an answer may go on meanwhile. As
+        Stream.fill."""
+        cdef Stream client = self.request.client
+        cdef int64_t moved = -1
+        cdef Py_ssize_t got = TIMED_OUT
+        while got == TIMED_OUT and moved != self.body.data_bytes:
+            moved = self.body.data_bytes
+            client.arm(self.context.timeouts.stream_idle_timeout)
+            got = client.fill()
+            client.disarm()
+        return got
+
+    cdef int body_ended(self, Py_ssize_t why) except -1:
+        """The client's body stopped short."""
+        if why == CANCELLED:
+            return 0
+        self.client_fault = faults.BODY_TIMEOUT if why == TIMED_OUT else faults.CLIENT_LEFT
+        return self.stream.cancel_read()
+
+    cdef bint sending(self) except -1:
+        return self.pump is not None and not self.pump.dead
+
+    cdef int stop_pump(self) except -1:
+        """No more of the body is wanted."""
+        cdef object pump = self.pump
+        if pump is None:
+            return 0
+        self.pump = None
+        if not pump.dead:
+            self.request.client.cancel_read()
+            self.stream.close()
+            pump.join()
+        return 0
+
+    # -- the response head --------------------------------------------------------------------------------------------
+
+    cdef Py_ssize_t await_response(self) except? RAISED:
+        """Waits for the final response head, passing 1xx heads on: its size, a negative Io (END as FAILED), or a
+        negative Result."""
+        cdef Stream client = self.request.client
+        cdef Py_ssize_t size
+        cdef int result
+        client.listener = self              # until the exchange has settled
+        client.watch()
+        while True:
+            size = self.await_head()
+            if size <= 0:
+                return size
+            wp_store64(&self.endpoint.row.answered, monotonic_ns())
+            result = self.head.parse_response(
+                self.stream.buffer + self.stream.start, size, self.request.head.method)
+            if result < 0:
+                return result
+            if self.head.status >= 200:
+                return size
+            if self.head.status == 101:
+                return size if self.upgrading else BAD
+            result = self.relay_interim(size)
+            if result < 0:
+                return result
+
+    cdef Py_ssize_t await_head(self) except? RAISED:
+        cdef Stream stream = self.stream
+        cdef Py_ssize_t size, got, scanned = 0
+        while True:
+            if stream.end > stream.start:
+                size = self.head.scan(stream.buffer + stream.start, stream.end - stream.start, &scanned)
+                if size != 0:
+                    return size
+            got = self.hear()
+            if got <= 0:
+                return got if got else FAILED
+
+    cdef Py_ssize_t hear(self) except? RAISED:
+        """More from the endpoint, unless nothing at all moves for too long. As Stream.fill."""
+        cdef Request request = self.request
+        cdef int64_t moved = -1
+        cdef Py_ssize_t got = TIMED_OUT
+        while got == TIMED_OUT and moved != request.body.data_bytes:
+            if request.left or self.client_fault is not None:
+                return CANCELLED        # told while nobody was waiting here
+            moved = request.body.data_bytes
+            self.stream.arm(self.context.timeouts.stream_idle_timeout)
+            got = self.stream.fill()
+            self.stream.disarm()
+        return got
+
+    cdef int relay_interim(self, Py_ssize_t size) except? RAISED:
+        """A 1xx head goes on to the client at once."""
+        cdef Stream stream = self.stream
+        cdef Py_ssize_t length = write_interim(self.context.scratch, stream.buffer + stream.start, self.head)
+        stream.start += size
+        if self.request.client.put_two(self.context.scratch, length, NULL, 0) < 0:
+            self.request.left = True
+            return FAILED
+        gevent.sleep(0)     # an endpoint that has many of them at once does not keep others from their turn
+        return 0
+
+    cdef int idle_event(self, Stream client, int event) except -1:
+        """The client did something while nobody reads it: pipelined, half closed, or left."""
+        if event == DATA_WAITS or event == PEER_CLOSED and self.sending():
+            return 0        # the pump will come across it
+        if event == PEER_CLOSED and monotonic_ns() - self.sent_at < HALF_CLOSE_NS:
+            self.request.half_closed = True
+            return 0
+        self.request.left = True
+        return self.stream.cancel_read() if self.stream is not None else 0
+
+    # -- outcomes -----------------------------------------------------------------------------------------------------
+
+    cdef int judge_answer(self) except -1:
+        """The endpoint answered."""
+        self.judged = self.head.status
+        if self.head.grpc_status >= 0 and (self.request.head.grpc or self.head.grpc):
+            self.judged = judge_grpc(self.head.grpc_status)
+        if judge_status(self.judged) != SUCCESS:
+            self.report_failure(self.judged)
+            if self.cluster.outlier_on:
+                self.context.fleet.before_answer()  # the fleet hears of it before the client can act on this answer
+        else:
+            self.report_success()
+        return 0
+
+    cdef int judge_leaving(self) except -1:
+        """The client left, or is told that it waited too long."""
+        cdef bint answered = wp_load64(&self.endpoint.row.answered) > self.sent_at
+        cdef bint exempt = self.request.head.grpc or self.upgrading or not self.request.body.done
+        if judge_abandoned(monotonic_ns() - self.sent_at, self.cluster.abandoned_ns, answered, exempt) == LOCAL_FAILURE:
+            self.report_failure(0)
+        return 0

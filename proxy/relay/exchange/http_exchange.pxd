@@ -1,0 +1,21 @@
+# One request and its response; theory in http_exchange.pyx.
+cimport cython
+
+from proxy.relay.endpoints.cluster cimport Cluster
+from proxy.relay.exchange.answer cimport Answer
+from proxy.relay.exchange.exchange cimport Exchange
+from proxy.relay.routes cimport Routes
+from proxy.wire.stream cimport Stream
+
+
+@cython.final
+cdef class HttpExchange(Exchange):
+    cdef Answer answer
+
+    cdef bint run(self, Stream client, Py_ssize_t size, Routes routes) except -1
+    cdef int refuse(self, Stream client, int why) except -1
+    cdef int begin(self, Stream client, Py_ssize_t size) except -1
+    cdef bint accept(self, Routes routes) except -1
+    cdef Cluster route(self, Routes routes)
+    cdef int conclude(self) except -1
+    cdef int settle(self) except -1

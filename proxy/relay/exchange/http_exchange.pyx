@@ -1,0 +1,102 @@
+"""One request and its response, from the head's last byte to the line in the log.
+
+`run` reads top to bottom: it accepts the request, finds its cluster, makes attempts until one is answered, gives the
+client the answer, and settles. The parts are objects of their own: request.pyx (what the client asks for), exchange.pyx
+(the attempts), http_attempt.pyx (one on an endpoint), answer.pyx (the answer to the client), line.pyx (the line in the
+log).
+"""
+
+cimport cython
+
+from proxy.relay.context.context cimport Context
+from proxy.relay.exchange.http_attempt cimport HttpAttempt
+from proxy.relay.exchange.line cimport log_line
+from proxy.relay.exchange.request cimport Request
+from proxy.wire.http.head cimport BAD, LOW_VERSION, M_CONNECT, NOT_IMPLEMENTED, TOO_LARGE, TOO_MANY_FIELDS, Span
+from proxy.wire.stream cimport TIMED_OUT
+
+from proxy.relay.exchange import faults
+
+cdef dict NO_REQUEST = {        # an Io or a Result, and what the client is told
+    TIMED_OUT: faults.HEAD_TIMEOUT,
+    BAD: faults.BAD_REQUEST,
+    TOO_LARGE: faults.HEAD_TOO_LARGE,
+    TOO_MANY_FIELDS: faults.TOO_MANY_FIELDS,
+    LOW_VERSION: faults.LOW_VERSION,
+    NOT_IMPLEMENTED: faults.NOT_IMPLEMENTED,
+}
+
+
+@cython.final
+cdef class HttpExchange(Exchange):
+    """Reusable: `run` starts it afresh. One at a time for a client connection."""
+
+    def __init__(self, Context context):
+        cdef HttpAttempt attempt
+        self.context = context
+        self.request = Request()
+        self.attempt = attempt = HttpAttempt(context, self.request)
+        self.answer = Answer(context, self.request, attempt)
+
+    cdef bint run(self, Stream client, Py_ssize_t size, Routes routes) except -1:
+        """Serves the request whose head is the first `size` bytes of the client's buffer. True: another may follow."""
+        self.begin(client, size)
+        try:
+            if self.accept(routes):
+                self.make_attempts()
+            self.conclude()
+        finally:
+            self.settle()
+        return self.answer.keep_alive
+
+    cdef int refuse(self, Stream client, int why) except -1:
+        """Answers a client whose request head never became one: TIMED_OUT, or a Result."""
+        self.begin(client, 0)
+        self.fault = NO_REQUEST[why]
+        self.conclude()
+        self.settle()
+        return 0
+
+    cdef int begin(self, Stream client, Py_ssize_t size) except -1:
+        self.request.begin(client, size)
+        return self.answer.begin()
+
+    cdef bint accept(self, Routes routes) except -1:
+        """Parses and routes; False with the fault if there is nowhere to go with it."""
+        cdef Request request = self.request
+        cdef int result = request.accept(self.context.request_ids)
+        if result < 0:
+            self.fault = NO_REQUEST[result]
+            return False
+        self.answer.keep_alive = not request.head.close and not self.context.drain.begun
+        self.cluster = self.route(routes)
+        if self.cluster is None or request.head.method == M_CONNECT:
+            self.fault = faults.NO_ROUTE
+        elif self.cluster.closed:
+            self.fault = faults.CLOSED
+        return self.fault is None
+
+    cdef Cluster route(self, Routes routes):
+        """By what the tunnel was opened to, where there is one: the Host in it selects nothing."""
+        cdef Stream client = self.request.client
+        cdef Span* host = &self.request.head.authority
+        if client.target is not None:
+            return routes.of_target(client.target)
+        return routes.of_host(client.buffer[host.at:host.at + host.length])
+
+    cdef int conclude(self) except -1:
+        """Relays the endpoint's answer, or gives our own."""
+        if self.fault is None:
+            self.fault = self.answer.relay()
+        else:
+            self.answer.give(self.fault)
+        return 0
+
+    cdef int settle(self) except -1:
+        """Counts, writes the log line, and lets go of everything."""
+        log_line(self, self.answer, self.answer.body_bytes(), self.count(self.answer.status))
+        self.request.end()
+        if self.answer.unread:
+            self.answer.linger()
+        self.request.client = None
+        return self.forget()

@@ -1,0 +1,27 @@
+# What a client asks for; theory in request.pyx.
+cimport cython
+from libc.stdint cimport int64_t
+
+from proxy.relay.context.request_ids cimport RequestIds
+from proxy.wire.http.body cimport Body
+from proxy.wire.http.head cimport Head
+from proxy.wire.stream cimport Stream
+
+
+@cython.final
+cdef class Request:
+    cdef Stream client
+    cdef Head head
+    cdef Body body
+    cdef bint parsed                    # there is a head: else nothing is known but who the client is
+    cdef bint has_body, idempotent, upgrading
+    cdef bint left                      # the client has
+    cdef bint half_closed               # it has ended its side, and may yet want an answer
+    cdef int64_t started_wall, started
+    cdef char[36] own_id                # used when the client sent none
+
+    cdef int begin(self, Stream client, Py_ssize_t size) except -1
+    cdef int accept(self, RequestIds ids) noexcept
+    cdef bint replayable(self, bint sent) noexcept
+    cdef str id(self)
+    cdef int end(self) except -1

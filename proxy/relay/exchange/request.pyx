@@ -1,0 +1,83 @@
+"""What a client asks for: its connection, the head of its request, and how far its body has come.
+
+The client's read buffer holds the head, pinned, from `begin` to `end`: whoever tries again sends from it, and the log
+reads it.
+"""
+
+cimport cython
+from libc.stdint cimport uint32_t
+from libc.string cimport memmove
+
+from proxy.clock cimport monotonic_ns
+from proxy.policy.retry cimport may_replay
+from proxy.relay.context.date cimport wall_ns
+from proxy.wire.http.head cimport M_DELETE, M_GET, M_HEAD, M_OPTIONS, M_PUT, M_TRACE, NO_BODY, Span
+from proxy.wire.http.http1 cimport REQUEST_ID
+from proxy.wire.http.names cimport is_text, next_member
+
+
+@cython.final
+cdef class Request:
+    """Reusable: `begin` makes it the next one. A TCP connection is one without a head."""
+
+    def __cinit__(self):
+        self.head = Head()
+        self.body = Body()
+
+    cdef int begin(self, Stream client, Py_ssize_t size) except -1:
+        """Moves the head, `size` bytes, to the beginning of the client's buffer and pins it there."""
+        self.client = client
+        self.parsed = self.has_body = self.upgrading = self.left = self.half_closed = False
+        self.started_wall = wall_ns()
+        self.started = monotonic_ns()
+        self.body.start(NO_BODY, 0)
+        if client.start:
+            memmove(client.buffer, client.buffer + client.start, client.end - client.start)
+            client.end -= client.start
+            client.start = 0
+        client.pinned = client.start = size
+        return 0
+
+    cdef int accept(self, RequestIds ids) noexcept:
+        """Parses the head: 0, or a negative Result."""
+        cdef Head head = self.head
+        cdef int result = head.parse_request(self.client.buffer, self.client.pinned)
+        if result < 0:
+            return result
+        self.parsed = True
+        self.body.start(head.framing, head.content_length)
+        self.has_body = not self.body.done
+        self.idempotent = head.method in (M_GET, M_HEAD, M_PUT, M_DELETE, M_OPTIONS, M_TRACE)
+        self.upgrading = head.upgrade and not is_h2c(self.client.buffer, &head.upgrade_to)
+        if head.request_id.length == 0:
+            ids.make(self.own_id)
+        return 0
+
+    cdef bint replayable(self, bint sent) noexcept:
+        """Whether it may go to an endpoint once more, if some of it was `sent` to one."""
+        return may_replay(sent, self.idempotent, self.has_body)
+
+    cdef str id(self):
+        """Its x-request-id, '' for what is no request."""
+        cdef Span* given = &self.head.request_id
+        if not self.parsed:
+            return ""
+        if given.length == 0:
+            return self.own_id[:REQUEST_ID].decode("latin-1")
+        return (self.client.buffer + given.at)[:given.length].decode("latin-1")
+
+    cdef int end(self) except -1:
+        """Lets go of the head; the client may be read by others."""
+        self.client.pinned = 0
+        self.client.listener = None
+        return 0
+
+
+cdef bint is_h2c(const char* head, Span* upgrade_to) noexcept:
+    """Whether the client offers HTTP/2 in clear text, which is ours to decline, not an endpoint's to accept."""
+    cdef uint32_t at = upgrade_to.at
+    cdef Span protocol
+    while next_member(head, &at, upgrade_to.at + upgrade_to.length, &protocol):
+        if is_text(head, protocol, b"h2c", 3):
+            return True
+    return False

@@ -1,0 +1,37 @@
+"""A connection that does not carry HTTP: bytes both ways to one endpoint, balanced, with the line of a TCP connection
+in the log.
+
+A connection that cannot be made is tried on other endpoints, as a request would be; once it is made, nothing is tried
+again, for nobody knows what the bytes have done.
+"""
+
+from libc.stdint cimport int64_t
+
+from proxy.relay.exchange.attempt cimport Attempt
+from proxy.relay.exchange.line cimport log_line
+from proxy.relay.exchange.request cimport Request
+from proxy.wire.pipe cimport run_pipe
+
+
+cdef class TcpExchange(Exchange):
+    """One connection; not reusable."""
+
+    def __init__(self, Context context):
+        self.context = context
+        self.request = Request()
+        self.attempt = Attempt(context, self.request)
+
+    cdef int carry(self, Stream client, Cluster cluster) except -1:
+        """Carries the client's bytes to an endpoint of the cluster and back, to the end."""
+        cdef int64_t sent = 0
+        self.cluster = cluster
+        self.request.begin(client, 0)
+        try:
+            if self.make_attempts():
+                run_pipe(client, self.attempt.stream, self.context.timeouts.tunnel_idle_timeout,
+                         &self.request.body.data_bytes, &sent)
+            else:
+                client.abort()
+        finally:
+            log_line(self, None, sent, self.count(0))
+        return 0
