@@ -20,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+from tests import patience
 from tests.manifests import Manifests, gateway, namespace, rule, service, slice_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,15 +43,33 @@ def free_port(ip: str = "127.0.0.1") -> int:
 
 
 def wait_until(condition: Callable[..., Any], seconds: float = 5.0, what: str = "") -> Any:
-    """The first true value of `condition()`, whose defaults are the variables of a loop; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what or condition}")
+    """The first true value of `condition()`, whose defaults are the variables of a loop; fails after `seconds`.
+
+    They are those of a quiet machine: when they are over, the machine is measured (tests/patience.py), and given more.
+    """
+    began, bound = time.monotonic(), seconds
+    measured = False
+    while not (value := condition()):
+        if time.monotonic() > began + bound:
+            if measured:
+                raise AssertionError(f"not within {seconds:g} s ({bound:.2g} on this machine now): {what or condition}")
+            bound, measured = seconds * patience.slowness(), True
         time.sleep(0.01)
+    return value
+
+
+def steady(value: Callable[[], Any], still: float = 0.3, seconds: float = 10.0) -> Any:
+    """The value once it has not changed for `still` seconds: whatever was on its way has come as far as it can."""
+    seen, since = value(), time.monotonic()
+
+    def stands() -> bool:
+        nonlocal seen, since
+        if (now := value()) != seen:
+            seen, since = now, time.monotonic()
+        return time.monotonic() - since >= still
+
+    wait_until(stands, seconds, "it does not come to rest")
+    return seen
 
 
 def search(pattern: str | re.Pattern[str], text: str, flags: int = 0) -> re.Match[str]:

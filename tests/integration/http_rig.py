@@ -6,7 +6,6 @@ import re
 import socket
 import struct
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -199,6 +198,19 @@ def answering(*answers: bytes) -> Handler:
     return handler
 
 
+def connected_to(ip: str, port: int) -> int:
+    """How many sockets on this machine are connected to the address and not closed yet on their side."""
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    words = struct.unpack(f"={'IIII' if family == socket.AF_INET6 else 'I'}", socket.inet_pton(family, ip))
+    wanted = "".join(f"{word:08X}" for word in words) + f":{port:04X}"
+    table = Path("/proc/self/net/tcp6" if family == socket.AF_INET6 else "/proc/self/net/tcp").read_text()
+    rows = (line.split() for line in table.splitlines()[1:])
+    return sum(row[2] == wanted and row[3] in (_ESTABLISHED, _CLOSE_WAIT) for row in rows)
+
+
+_ESTABLISHED, _CLOSE_WAIT = "01", "08"
+
+
 class Scripted:
     """An endpoint whose connections are handled by `handler`, in a thread each; those that speak HTTP/2 are in
     `connections`."""
@@ -228,8 +240,9 @@ class Scripted:
         for peer in self.peers:
             with contextlib.suppress(OSError):
                 peer.sock.shutdown(socket.SHUT_RDWR)
-        self.peers.clear()
-        time.sleep(0.03)
+        if self.peers:
+            self.peers.clear()
+            wait_until(lambda: not connected_to(self.ip, self.port), 5, f"connections to {self.address} are let go")
 
     def play(self, handler: Handler) -> None:
         """From here on connections are new ones, and handled like this."""

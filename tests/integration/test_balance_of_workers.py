@@ -109,8 +109,9 @@ def test_draining_finishes_what_it_began(members: list[Endpoint], tmp_path: Path
         for member in members:
             member.delay = 0.7
         slow = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        asked = sum(len(member.requests) for member in members)
         slow.request("GET", "/hostname", headers={"host": "in-ambient"})
-        time.sleep(0.2)
+        wait_until(lambda: sum(len(member.requests) for member in members) > asked, 5, "it is on its way")
         made.waypoint.process.send_signal(signal.SIGTERM)
         wait_until(lambda: made.readiness() == (503, "not ready: draining\n"), 0.4)
         response = slow.getresponse()

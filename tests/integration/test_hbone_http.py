@@ -219,9 +219,10 @@ def test_a_websocket(proxy: HboneBench) -> None:
 
 def test_a_client_that_leaves(proxy: HboneBench) -> None:
     ended = threading.Event()
+    asked: list[str] = []
 
     def handler(peer: Peer) -> None:
-        peer.head()
+        asked.append(peer.head().first)
         with contextlib.suppress(OSError):
             peer.rest()
         ended.set()
@@ -233,7 +234,7 @@ def test_a_client_that_leaves(proxy: HboneBench) -> None:
         ztunnel = proxy.mesh.ztunnel(proxy.address, pod=proxy.ztunnel.pod)
         stream = ztunnel.tunnel(proxy.authority("web"))
         stream.sendall(f"GET {path} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
-        time.sleep(0.1)
+        wait_until(lambda path=path: any(path in first for first in asked), 5, "it is with the app")
         if how == "reset":
             stream.cancel()
         else:

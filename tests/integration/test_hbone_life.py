@@ -22,7 +22,8 @@ from tests.hbone.http2 import Connection
 from tests.hbone.ztunnel import connect_headers
 from tests.integration.hbone_rig import HboneBench, Served, TunnelClient, echo, hbone_bench, serve_name
 from tests.integration.http_rig import Peer, memory_kib
-from tests.rig import wait_until
+from tests.patience import within
+from tests.rig import steady, wait_until
 
 MIB = 1 << 20
 SERVED = (
@@ -77,8 +78,7 @@ def test_one_stopped_reader_of_a_hundred(proxy: HboneBench, kind: str) -> None:
     stopped = ztunnel.tunnel(proxy.authority("raw" + kind), over=connection)
     assert stopped.recv(10) == b"s" * 10
     wait_until(lambda: len(stopped.unread) > 3 * MIB, 5, "its window is full")
-    time.sleep(0.2)
-    held = len(stopped.unread)
+    held = steady(lambda: len(stopped.unread))
     began = time.monotonic()
     for _ in range(3):
         for client in others:
@@ -111,8 +111,7 @@ def test_an_app_that_does_not_read_stops_its_client_alone(proxy: HboneBench, nam
 
     sender = threading.Thread(target=upload)
     sender.start()
-    time.sleep(0.7)
-    reached = sent[0]
+    reached = steady(lambda: sent[0])
     assert reached < 60 * MIB, "buffers of kernels and windows, no more"
     proxy.play("plain", serve_name)
     assert proxy.ask("plain", count=3) == ["plain-1"] * 3
@@ -174,7 +173,7 @@ def test_two_gibibytes_each_way(proxy: HboneBench, name: str) -> None:
 def test_pings_are_answered_at_once_under_load(proxy: HboneBench) -> None:
     proxy.play("plain", serve_name)
     proxy.play("rawplain", source)
-    stop = threading.Event()
+    stop, loaded = threading.Event(), set[int]()
 
     def load() -> None:
         with proxy.mesh.ztunnel(proxy.address) as ztunnel:
@@ -183,24 +182,26 @@ def test_pings_are_answered_at_once_under_load(proxy: HboneBench) -> None:
                 client.send(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n" * 50)
                 for _ in range(50):
                     client.answer()
+                loaded.add(threading.get_ident())
 
     def download() -> None:
         with proxy.mesh.ztunnel(proxy.address) as ztunnel, contextlib.suppress(OSError):
             stream = ztunnel.tunnel(proxy.authority("rawplain"))
             while not stop.is_set() and stream.recv(MIB):
-                pass
+                loaded.add(threading.get_ident())
 
     threads = [threading.Thread(target=run) for run in (load, load, load, download)]
     for thread in threads:
         thread.start()
-    time.sleep(0.3)
     with proxy.mesh.ztunnel(proxy.address) as ztunnel:
+        wait_until(lambda: len(loaded) == len(threads), 5, "all of them are at it")
         connection = ztunnel.connect()
-        slowest = max(connection.ping() for _ in range(20))
+        for _ in range(20):
+            with within(1, "a PING is answered between the others' bytes"):
+                connection.ping()
     stop.set()
     for thread in threads:
         thread.join()
-    assert slowest < 1
 
 
 @pytest.mark.slow
@@ -208,9 +209,8 @@ def test_idle_connections_are_pinged_and_dead_ones_dropped(proxy: HboneBench) ->
     with proxy.mesh.ztunnel(proxy.address) as ztunnel:
         answering, mute = ztunnel.connect(), ztunnel.connect()
         mute.answers_pings = False
-        began = time.monotonic()
-        assert mute.wait_until(lambda one: one.closed, 60), "dropped"
-        assert 15 < time.monotonic() - began < 50
+        with within(50, at_least=15):
+            assert mute.wait_until(lambda one: one.closed, 60), "dropped"
         assert not answering.closed
         assert answering.pings
 
@@ -264,9 +264,8 @@ def test_floods_do_not_harm_others(proxy: HboneBench, kind: str) -> None:
             until = time.monotonic() + 0.7
             while time.monotonic() < until and not connection.closed:
                 connection.raw(data)
-                began = time.monotonic()
-                assert client.ask("any")[1] == b"plain-1"
-                assert time.monotonic() - began < 1
+                with within(1):
+                    assert client.ask("any")[1] == b"plain-1"
                 time.sleep(0.05)
             if kind in ("continuation", "noise", "rapid reset", "reset of idle", "empty data"):
                 assert connection.wait_until(lambda one: one.closed, 5), "cut off"

@@ -63,7 +63,7 @@ def test_grpc_upgrades_and_living_endpoints_are_exempt(proxy: Bench) -> None:
             peer.send(OK)
         peer.more()
 
-    proxy.play("solo", handler)
+    endpoint = proxy.play("solo", handler)
     proxy.play("pair", hang)
     counts = {}
 
@@ -75,7 +75,7 @@ def test_grpc_upgrades_and_living_endpoints_are_exempt(proxy: Bench) -> None:
     with proxy.client() as client:
         path = unique()
         client.request("solo", path)
-        time.sleep(0.3)
+        wait_until(lambda: any(path in head.first for head in endpoint.heads), 5, "it is with the endpoint")
         with proxy.client() as another:
             assert another.ask("solo", "/quick")[1] == b"ok"
         before = proxy.failures("solo")

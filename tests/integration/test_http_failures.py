@@ -16,11 +16,13 @@ from tests.integration.http_rig import (
     Scripted,
     answering,
     bench,
+    connected_to,
     outlier_rule,
     serve_ok,
     slice_of,
     unique,
 )
+from tests.patience import within
 from tests.rig import wait_until
 
 RESET = b"upstream connect error or disconnect/reset before headers. "
@@ -259,12 +261,12 @@ def test_pooled_connections_the_endpoint_closed_are_not_used(proxy: Bench) -> No
         peer.send(OK)
         time.sleep(0.02)
 
-    proxy.play("solo", once)
+    endpoint = proxy.play("solo", once)
     before = proxy.failures("solo")
     with proxy.client() as client:
         for _ in range(5):
             assert client.ask("solo", method="POST", body=b"x")[1] == b"ok"
-            time.sleep(0.06)
+            wait_until(lambda: not connected_to(endpoint.ip, endpoint.port), 5, "the pool has noticed")
     assert proxy.failures("solo") == before
 
 
@@ -278,7 +280,7 @@ def test_bytes_nobody_asked_for_spoil_a_pooled_connection(proxy: Bench) -> None:
     with proxy.client() as client:
         for _ in range(3):
             assert client.ask("solo")[1] == b"ok"
-            time.sleep(0.02)
+            wait_until(lambda: not connected_to(endpoint.ip, endpoint.port), 5, "the pool has noticed")
     assert len(endpoint.peers) == 3
 
 
@@ -334,11 +336,9 @@ def test_a_silent_endpoint_blocks_nobody_else(proxy: Bench) -> None:
     waiting = [proxy.client() for _ in range(20)]
     for client in waiting:
         client.request("solo")
-    began = time.monotonic()
-    with proxy.client() as client:
+    with within(2), proxy.client() as client:
         for _ in range(30):
             assert client.ask("trio")[1] == b"ok"
-    assert time.monotonic() - began < 2
     assert proxy.row("solo")[0]["in_flight"] == 20
     go.set()
     for client in waiting:

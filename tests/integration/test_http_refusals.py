@@ -1,6 +1,6 @@
 """What a whole replica refuses, declines or turns into a tunnel: ambiguous messages, limits, upgrades."""
 
-import time
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -53,17 +53,19 @@ def test_what_is_ambiguous_is_refused_and_not_forwarded(proxy: Bench, request_: 
 
 def test_a_body_that_goes_wrong_later_cuts_the_endpoints_connection(proxy: Bench) -> None:
     ended: list[bool] = []
+    there = threading.Event()
 
     def handler(peer: Peer) -> None:
         peer.head()
         peer.until(b"abc\r\n")
+        there.set()
         ended.append(not peer.more() or peer.buffer == b"")
 
     proxy.play("solo", handler)
     path = unique()
     with proxy.client() as client:
         client.send(f"POST {path} HTTP/1.1\r\nhost: solo\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n")
-        time.sleep(0.05)
+        assert there.wait(5)
         client.send("xyz\r\n")
         head, _ = client.answer()
         assert head.status == 400

@@ -19,7 +19,8 @@ from tests.integration.http_rig import (
     serve_ok,
     unique,
 )
-from tests.rig import wait_until
+from tests.patience import within
+from tests.rig import steady, wait_until
 
 MIB = 1 << 20
 
@@ -58,8 +59,7 @@ def test_a_slow_reader_holds_the_endpoint_back(proxy: Bench) -> None:
     with proxy.client(receive_buffer=65536) as client:
         client.request("solo", path)
         assert client.head().status == 200
-        time.sleep(0.3)
-        assert sent[0] < 24 * MIB, "only the kernel's buffers are full"
+        assert steady(lambda: sent[0]) < 24 * MIB, "only the kernel's buffers are full"
         held = memory_kib(proxy.worker_pid())
         with proxy.client() as another:
             assert another.ask("other")[1] == b"ok", "others are served meanwhile"
@@ -98,8 +98,7 @@ def test_a_slow_endpoint_holds_the_client_back(proxy: Bench) -> None:
 
         thread = threading.Thread(target=upload)
         thread.start()
-        time.sleep(0.3)
-        assert sent[0] < 24 * MIB
+        assert steady(lambda: sent[0]) < 24 * MIB
         held = memory_kib(proxy.worker_pid())
         go.set()
         assert client.answer()[1] == b"ok"
@@ -134,7 +133,7 @@ def test_both_ways_at_once(proxy: Bench) -> None:
 
 
 def test_a_fast_transfer_leaves_others_their_turn(proxy: Bench) -> None:
-    stop = threading.Event()
+    stop, running = threading.Event(), threading.Event()
 
     def handler(peer: Peer) -> None:
         peer.request()
@@ -150,23 +149,22 @@ def test_a_fast_transfer_leaves_others_their_turn(proxy: Bench) -> None:
             client.request("solo", "/", "connection: close")
             while client.more():
                 client.buffer = b""
+                running.set()
 
     thread = threading.Thread(target=download)
     thread.start()
-    time.sleep(0.1)
-    with proxy.client() as client:
-        began = time.monotonic()
+    assert running.wait(5)
+    with proxy.client() as client, within(5, "the others have their turn"):
         for _ in range(10):
             client.ask("other")
-        took = time.monotonic() - began
     stop.set()
     thread.join()
-    assert took < 5
 
 
 @pytest.mark.parametrize("kind", ["pipelined 404", "chunk extensions"])
 def test_floods_that_never_wait_leave_others_their_turn(proxy: Bench, kind: str) -> None:
     stop = threading.Event()
+    flooding: set[int] = set()
     piece = b"1;\r\nx\r\n" if kind == "chunk extensions" else b"GET / HTTP/1.1\r\nhost:x\r\n\r\n"
 
     def handler(peer: Peer) -> None:
@@ -189,20 +187,18 @@ def test_floods_that_never_wait_leave_others_their_turn(proxy: Bench, kind: str)
                 client.send("POST / HTTP/1.1\r\nhost: solo\r\ntransfer-encoding: chunked\r\n\r\n")
             while not stop.is_set():
                 client.send(piece * 50_000)
+                flooding.add(threading.get_ident())
 
     threads = [threading.Thread(target=flood) for _ in range(8)]
     for thread in threads:
         thread.start()
-    time.sleep(0.3)
-    with proxy.client() as client:
-        began = time.monotonic()
+    wait_until(lambda: len(flooding) == len(threads), 10, "all of them flood")
+    with proxy.client() as client, within(5, "the others have their turn"):
         for _ in range(10):
             client.ask("other")
-        took = time.monotonic() - began
     stop.set()
     for thread in threads:
         thread.join()
-    assert took < 5  # it would be the floods' end
 
 
 # -- early answers ----------------------------------------------------------------------------------------------------
@@ -300,14 +296,14 @@ def test_a_client_gone_in_the_middle_of_its_body(proxy: Bench) -> None:
             peer.rest()
         ended.set()
 
-    proxy.play("solo", handler)
+    endpoint = proxy.play("solo", handler)
     before = proxy.failures("solo")
     for leave in ("close", "reset"):
         ended.clear()
         path = unique()
         with proxy.client() as client:
             client.send(f"POST {path} HTTP/1.1\r\nhost: solo\r\ncontent-length: 1000\r\n\r\npart")
-            time.sleep(0.05)
+            wait_until(lambda: any(peer.buffer == b"part" for peer in endpoint.peers), 5, "the endpoint has it")
             getattr(client, leave)()
         assert ended.wait(2)
         line = proxy.line(path)
@@ -429,7 +425,7 @@ def test_a_failing_answer_that_is_cut_is_one_failure(proxy: Bench) -> None:
         assert client.head().status == 503
         assert client.rest() == b"abc"
     assert proxy.line(path)["status"] == "503"
-    time.sleep(0.1)
+    proxy.settled()
     assert proxy.failures("solo") == before + 1
 
 

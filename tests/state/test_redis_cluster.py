@@ -1,6 +1,5 @@
 """A Redis Cluster: every script keeps to one slot, redirections are followed, a slot on the move costs nobody time."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from redis.crc import key_slot
 from state.errors import StoreUnavailable
 from state.outlier.redis_store import RedisStore
 from state.server.access import Access
+from tests.patience import within
 from tests.redis_rig import Nodes, Server, binaries, cluster
 from tests.rig import wait_until
 from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, Rig, batch, opened, works
@@ -71,10 +71,8 @@ def test_a_slot_on_the_move(nodes: Nodes, rig: Rig) -> None:
     for keys in (1, 100):
         moved = nodes.move_keys(SLOT, source, target, keys)
         assert moved
-        began = time.monotonic()
-        with pytest.raises(StoreUnavailable, match=r"TRYAGAIN|TryAgain"):
+        with within(0.1), pytest.raises(StoreUnavailable, match=r"TRYAGAIN|TryAgain"):
             rig.store.report(batch("F"), SEED)
-        assert time.monotonic() - began < 0.1
     nodes.finish_moving(SLOT, source, target)
     assert rig.report("F").failures == 2
     assert rig.report("F").outcome == "ejected"
@@ -107,10 +105,8 @@ def test_a_node_that_is_gone_costs_the_timeout_and_others_tell_where_to_go(tmp_p
         (left,) = [each for each in made.servers if each is not owner]
         owner.process.send_signal(19)  # SIGSTOP: it accepts and does not answer
         for _ in range(3):
-            began = time.monotonic()
-            with pytest.raises(StoreUnavailable):
+            with within(4 * 0.2 + 0.1), pytest.raises(StoreUnavailable):
                 rig.report("F")
-            assert time.monotonic() - began < 4 * 0.2 + 0.1
         wait_until(lambda: _listens(rig), 2, f"{left.address} tells of the others")
         owner.process.send_signal(18)  # SIGCONT
         wait_until(lambda: _answers(rig), 5)
