@@ -1,10 +1,16 @@
-"""Fixtures of the tests that run the whole program."""
+"""Fixtures of the tests that run the whole program; how inputs are generated, in all tests."""
 
+import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from state.server.embedded import Embedded
+
+# The same inputs every time, so that a run fails for what was changed; WAYPOINT_FUZZ=deep: others each time.
+hypothesis.settings.register_profile("repeatable", derandomize=os.environ.get("WAYPOINT_FUZZ") != "deep")
+hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture

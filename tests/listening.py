@@ -2,8 +2,12 @@
 
 import contextlib
 import socket
+import struct
 import threading
 from collections.abc import Callable
+from pathlib import Path
+
+_ESTABLISHED, _CLOSE_WAIT = "01", "08"  # as /proc/net/tcp has them
 
 
 class Listening:
@@ -35,3 +39,13 @@ class Listening:
                 return
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=self._accepted, args=(sock,), daemon=True).start()
+
+
+def connected_to(ip: str, port: int) -> int:
+    """How many sockets on this machine are connected to the address and not closed yet on their side."""
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    words = struct.unpack(f"={'IIII' if family == socket.AF_INET6 else 'I'}", socket.inet_pton(family, ip))
+    wanted = "".join(f"{word:08X}" for word in words) + f":{port:04X}"
+    table = Path("/proc/self/net/tcp6" if family == socket.AF_INET6 else "/proc/self/net/tcp").read_text()
+    rows = (line.split() for line in table.splitlines()[1:])
+    return sum(row[2] == wanted and row[3] in (_ESTABLISHED, _CLOSE_WAIT) for row in rows)

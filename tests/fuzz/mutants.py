@@ -10,10 +10,9 @@ from tests.wire.corpus import cases
 
 DEEP = os.environ.get("WAYPOINT_FUZZ") == "deep"
 
-# A second or two for each test, the same inputs every time; WAYPOINT_FUZZ=deep: long, and other inputs each time.
+# A second or two for each test; WAYPOINT_FUZZ=deep: long, and other inputs each time (tests/conftest.py).
 fuzzed = settings(
     max_examples=100_000 if DEEP else 900,
-    derandomize=not DEEP,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -13,10 +13,11 @@ from typing import Any, Self
 
 from tests.hbone.http2 import Connection
 from tests.hbone.stream import Stream
-from tests.listening import Listening
+from tests.listening import Listening, connected_to
 from tests.manifests import Manifests, gateway, namespace
 from tests.rig import Replica, Waypoint, free_port, replica, search, wait_until
 
+MIB = 1 << 20
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 _paths = itertools.count()
 
@@ -24,6 +25,11 @@ _paths = itertools.count()
 def unique(prefix: str = "/t") -> str:
     """A path no other request has: its line in the log is found by it."""
     return f"{prefix}-{next(_paths)}-"
+
+
+def send_all(size: int, chunk: bytes = b"x" * MIB) -> Iterator[bytes]:
+    for _ in range(size // len(chunk)):
+        yield chunk
 
 
 class Wire:
@@ -196,19 +202,6 @@ def answering(*answers: bytes) -> Handler:
             peer.send(answer)
 
     return handler
-
-
-def connected_to(ip: str, port: int) -> int:
-    """How many sockets on this machine are connected to the address and not closed yet on their side."""
-    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-    words = struct.unpack(f"={'IIII' if family == socket.AF_INET6 else 'I'}", socket.inet_pton(family, ip))
-    wanted = "".join(f"{word:08X}" for word in words) + f":{port:04X}"
-    table = Path("/proc/self/net/tcp6" if family == socket.AF_INET6 else "/proc/self/net/tcp").read_text()
-    rows = (line.split() for line in table.splitlines()[1:])
-    return sum(row[2] == wanted and row[3] in (_ESTABLISHED, _CLOSE_WAIT) for row in rows)
-
-
-_ESTABLISHED, _CLOSE_WAIT = "01", "08"
 
 
 class Scripted:

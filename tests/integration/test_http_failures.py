@@ -16,12 +16,12 @@ from tests.integration.http_rig import (
     Scripted,
     answering,
     bench,
-    connected_to,
     outlier_rule,
     serve_ok,
     slice_of,
     unique,
 )
+from tests.listening import connected_to
 from tests.patience import within
 from tests.rig import wait_until
 
