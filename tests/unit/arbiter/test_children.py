@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +16,14 @@ from proxy.arbiter.handover import HandOver
 from proxy.arbiter.signals import SignalQueue
 from proxy.log import _writer
 
+Starts = Callable[[], subprocess.Popen[bytes]]
 
-def start(code):
+
+def start(code: str) -> Starts:
     return lambda: subprocess.Popen([sys.executable, "-c", code])
 
 
-def reap(child, deadline=5.0):
+def reap(child: Child, deadline: float = 5.0) -> str:
     end = time.monotonic() + deadline
     while time.monotonic() < end:
         if told := child.reap(time.monotonic()):
@@ -28,7 +32,7 @@ def reap(child, deadline=5.0):
     raise AssertionError("still running")
 
 
-def test_back_off_doubles_up_to_its_longest_and_starts_over_after_a_long_life():
+def test_back_off_doubles_up_to_its_longest_and_starts_over_after_a_long_life() -> None:
     backoff = Backoff()
     assert [backoff.died(0.5) for _ in range(8)] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
     assert backoff.died(2.0) == 0.0
@@ -36,7 +40,7 @@ def test_back_off_doubles_up_to_its_longest_and_starts_over_after_a_long_life():
     assert Rest(10).died(0) == Rest(10).died(1000) == 10
 
 
-def test_an_end_is_told_and_the_successor_is_due():
+def test_an_end_is_told_and_the_successor_is_due() -> None:
     child = Child("worker 3", start("raise SystemExit(7)"))
     assert child.start(time.monotonic()) == ""
     pid = child.pid
@@ -47,15 +51,15 @@ def test_an_end_is_told_and_the_successor_is_due():
     assert child.due is not None
 
 
-def test_a_long_life_is_followed_at_once():
+def test_a_long_life_is_followed_at_once() -> None:
     child = Child("controller", start("raise SystemExit(0)"))
     child.start(time.monotonic() - 10)
     assert reap(child).endswith("; starting it again now")
-    assert child.due <= time.monotonic()
+    assert child.due is not None and child.due <= time.monotonic()
 
 
-def test_what_cannot_be_started_is_due_again():
-    def fail():
+def test_what_cannot_be_started_is_due_again() -> None:
+    def fail() -> subprocess.Popen[bytes]:
         raise OSError("no memory")
 
     child = Child("store", fail)
@@ -64,7 +68,7 @@ def test_what_cannot_be_started_is_due_again():
     assert child.start(101.0).endswith("in 0.2 s")
 
 
-def test_patience_ends():
+def test_patience_ends() -> None:
     child = Child("worker 0", start("import signal; signal.signal(15, signal.SIG_IGN); signal.pause()"))
     child.start(time.monotonic())
     time.sleep(0.3)
@@ -75,7 +79,7 @@ def test_patience_ends():
     assert "was killed by SIGKILL" in reap(child)
 
 
-def test_one_that_is_not_there_needs_no_patience():
+def test_one_that_is_not_there_needs_no_patience() -> None:
     child = Child("worker 0", start(""))
     child.leave(1.0, 1.0)
     assert child.kill_at is None
@@ -85,11 +89,11 @@ def test_one_that_is_not_there_needs_no_patience():
     ("status", "told"),
     [(0, "exited with status 0"), (-9, "was killed by SIGKILL"), (-99, "was killed by signal 99")],
 )
-def test_ends_in_words(status, told):
+def test_ends_in_words(status: int, told: str) -> None:
     assert how_it_ended(status) == told
 
 
-def test_signals_are_queued():
+def test_signals_are_queued() -> None:
     before = signal.getsignal(signal.SIGUSR1)
     queue = SignalQueue([signal.SIGUSR1])
     try:
@@ -102,7 +106,7 @@ def test_signals_are_queued():
         signal.signal(signal.SIGUSR1, before)
 
 
-def test_connections_waiting_for_a_dead_worker_go_to_the_others():
+def test_connections_waiting_for_a_dead_worker_go_to_the_others() -> None:
     handover = HandOver(3)
     incoming, outgoing = handover.descriptors(0)
     assert sorted(outgoing) == [1, 2]
@@ -112,7 +116,7 @@ def test_connections_waiting_for_a_dead_worker_go_to_the_others():
         socket.send_fds(sender, [name], [0])
     assert handover.pass_on(0, []) == 0  # nobody is ready: they wait for the successor
     assert handover.pass_on(0, [1, 2]) == 3
-    got = {}
+    got: dict[int, list[bytes]] = {}
     for slot in (1, 2):
         receiver = socket.socket(fileno=os.dup(handover.descriptors(slot)[0]))
         receiver.setblocking(False)
@@ -131,7 +135,7 @@ def test_connections_waiting_for_a_dead_worker_go_to_the_others():
     handover.close()
 
 
-def test_a_log_in_a_file_overwrites_nobody(tmp_path):
+def test_a_log_in_a_file_overwrites_nobody(tmp_path: Path) -> None:
     """As in `waypointd >file 2>&1`, where the access log goes to the same file."""
     file = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
     writer = _writer(file)
@@ -143,7 +147,7 @@ def test_a_log_in_a_file_overwrites_nobody(tmp_path):
     os.close(file)
 
 
-def test_a_log_that_nobody_reads_does_not_hold_its_process():
+def test_a_log_that_nobody_reads_does_not_hold_its_process() -> None:
     read, write = os.pipe()
     writer = _writer(write)
     with pytest.raises(BlockingIOError):

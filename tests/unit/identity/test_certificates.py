@@ -227,7 +227,7 @@ def test_what_is_missing_at_the_start_is_told_and_taken_when_it_comes(tmp_path: 
     assert watch.refresh() and watch.wire() is None
     assert watch.problems == (f"{tmp_path}/tls: no such directory",)
     CA.leaf().write(tmp_path / "tls")
-    assert watch.refresh() and watch.wire() is not None and watch.problems == ()
+    assert watch.refresh() and watch.wire() is not None and not watch.problems
 
 
 def test_a_certificate_becomes_valid_by_waiting(tmp_path: Path, clock: Clock) -> None:

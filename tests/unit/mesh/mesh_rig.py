@@ -107,7 +107,7 @@ def pod(
 
 def entry(name: str = "vm", ns: str = "shop", **fields: Any) -> Object:
     """A WorkloadEntry that the Service of `selecting` selects; `fields` not of the object are those of its spec."""
-    mine = {key: fields.pop(key) for key in ("annotations", "status", "own_labels") if key in fields}
+    mine: Object = {key: fields.pop(key) for key in ("annotations", "status", "own_labels") if key in fields}
     if "own_labels" in mine:
         mine["labels"] = mine.pop("own_labels")
     spec = {"address": "10.1.0.1", "labels": {"app": "cart"}, **fields}

@@ -37,7 +37,7 @@ def test_a_hostname_on_a_listener_is_warned_of() -> None:
     [
         ([listener(port=0)], "spec.listeners[0].port: must be between 1 and 65535, not 0"),
         ([listener(port=65536)], "must be between 1 and 65535"),
-        ([listener(port="80")], 'must be a whole number, not "80" (remove the quotes)'),
+        ([listener() | {"port": "80"}], 'must be a whole number, not "80" (remove the quotes)'),
         ([{"name": "a", "port": 80}], "spec.listeners[0].protocol: is required"),
         ([{"port": 80, "protocol": "HTTP"}], "spec.listeners[0].name: is required"),
         ([listener(), listener(port=81)], 'spec.listeners[1].name: "http" is given twice'),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import yaml
@@ -183,9 +184,14 @@ def test_an_object_given_twice_is_checked_all_the_same() -> None:
     assert not any("there are 2 Gateways" in text for text in said)
 
 
-def test_what_has_not_changed_is_not_parsed_again(monkeypatch) -> None:
+def test_what_has_not_changed_is_not_parsed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[str] = []
-    monkeypatch.setattr(manifests, "read", lambda text: parsed.append(text) or tree.read(text))
+
+    def read(text: str) -> Any:
+        parsed.append(text)
+        return tree.read(text)
+
+    monkeypatch.setattr(manifests, "read", read)
     trees = Trees()
     one, two = Document("one.yaml", "kind: Unknown\n"), Document("two.yaml", "kind: Unknown\n---\n[")
     first = load((one, two), None, trees)

@@ -20,7 +20,7 @@ from tests.unit.mesh.mesh_rig import (
 )
 
 FULL = "cart.shop.svc.cluster.local"
-ALL = {"allowedRoutes": {"namespaces": {"from": "All"}}}
+ALL: Object = {"allowedRoutes": {"namespaces": {"from": "All"}}}
 
 
 def errors(count: int) -> Object:

@@ -1,10 +1,10 @@
 """Lines about refused clients: who and why, and not one for each of a flood."""
 
 import logging
+import time
 
 import pytest
 
-from proxy.observe import refusals
 from proxy.observe.refusals import LINES, Refusals
 
 LOG = logging.getLogger("refusals-test")
@@ -14,7 +14,7 @@ LOG = logging.getLogger("refusals-test")
 def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The clock, as a list whose only element is now."""
     now = [100.0]
-    monkeypatch.setattr(refusals.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
 
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from proxy.scoreboard.clusters import ClusterLocked
+from proxy.scoreboard.scoreboard import Scoreboard
 from tests.patience import within
 
 # A process that maps the scoreboard, takes a lock and dies with it in its hand.
@@ -20,7 +21,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_lock_whose_holder_was_killed(board) -> None:
+def test_a_lock_whose_holder_was_killed(board: Scoreboard) -> None:
     cluster = board.clusters.add("c")
     slot = board.endpoints.add(cluster, "10.0.0.1:80", "pod")
     command = [sys.executable, "-c", DIES, str(board.fd), str(cluster)]
@@ -33,7 +34,7 @@ def test_a_lock_whose_holder_was_killed(board) -> None:
     assert board.outlier.state(slot).failures == 1
 
 
-def test_a_lock_whose_holder_is_stopped_is_not_waited_for(board) -> None:
+def test_a_lock_whose_holder_is_stopped_is_not_waited_for(board: Scoreboard) -> None:
     cluster = board.clusters.add("c")
     command = [sys.executable, "-c", DIES.replace("SIGKILL", "SIGSTOP"), str(board.fd), str(cluster)]
     stopped = subprocess.Popen(command, pass_fds=[board.fd])
@@ -48,7 +49,7 @@ def test_a_lock_whose_holder_is_stopped_is_not_waited_for(board) -> None:
     board.clusters.unlock(cluster)
 
 
-def test_a_cluster_can_be_decided_alone(board) -> None:
+def test_a_cluster_can_be_decided_alone(board: Scoreboard) -> None:
     one, other = board.clusters.add("c"), board.clusters.add("d")
     assert board.clusters.set_alone(one, True)
     assert not board.clusters.set_alone(one, True), "one caller did it"

@@ -2,8 +2,10 @@
 
 import pytest
 
+from proxy.scoreboard.scoreboard import Scoreboard
 
-def test_slots_are_used_again_and_begin_clean(board) -> None:
+
+def test_slots_are_used_again_and_begin_clean(board: Scoreboard) -> None:
     cluster = board.clusters.add("c")
     slot = board.endpoints.add(cluster, "10.0.0.1:80", "pod-1")
     state = board.outlier.state(slot)._replace(failures=2, generation=3, ejected_until_ms=2**40, held=True, version=9)
@@ -26,7 +28,7 @@ def test_slots_are_used_again_and_begin_clean(board) -> None:
     assert board.clusters.slots() == {"d": cluster}
 
 
-def test_returns(board) -> None:
+def test_returns(board: Scoreboard) -> None:
     cluster = board.clusters.add("c")
     slots = [board.endpoints.add(cluster, f"10.0.0.{i}:80", "") for i in range(3)]
     for slot, until in zip(slots, (1, 2**40, 0), strict=True):
@@ -37,7 +39,7 @@ def test_returns(board) -> None:
     assert board.outlier.count_ejected(slots) == 1
 
 
-def test_an_overflow_is_noted_once_in_a_while(board) -> None:
+def test_an_overflow_is_noted_once_in_a_while(board: Scoreboard) -> None:
     cluster = board.clusters.add("c")
     slot = board.endpoints.add(cluster, "10.0.0.1:80", "")
     assert [board.outlier.note_overflow(slot, at, 100) for at in (1, 50, 101, 150, 201)] == [
@@ -49,7 +51,7 @@ def test_an_overflow_is_noted_once_in_a_while(board) -> None:
     ]
 
 
-def test_full(board) -> None:
+def test_full(board: Scoreboard) -> None:
     cluster = board.clusters.add("c")
     for number in range(32768):
         board.endpoints.add(cluster, str(number), "")
@@ -57,7 +59,7 @@ def test_full(board) -> None:
         board.endpoints.add(cluster, "one more", "")
 
 
-def test_each_step_of_a_probe_is_one_callers(board) -> None:
+def test_each_step_of_a_probe_is_one_callers(board: Scoreboard) -> None:
     slot = board.endpoints.add(board.clusters.add("c"), "10.0.0.1:80", "")
     assert not board.probes.take(slot), "nothing is offered"
     board.probes.offer(slot)
@@ -68,7 +70,7 @@ def test_each_step_of_a_probe_is_one_callers(board) -> None:
     assert (board.probes.end(slot), board.probes.end(slot), board.probes.pending(slot)) == (True, False, False)
 
 
-def test_reach_counts_endpoints_that_failed_lately(board) -> None:
+def test_reach_counts_endpoints_that_failed_lately(board: Scoreboard) -> None:
     cluster = board.clusters.add("c")
     slots = [board.endpoints.add(cluster, f"10.0.0.{i}:80", "") for i in range(3)]
     assert board.endpoints.reach(60_000) == (0, 0)

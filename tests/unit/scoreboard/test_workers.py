@@ -1,9 +1,10 @@
 """Workers on the scoreboard: connections, and the lease."""
 
+from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.workers import READY
 
 
-def test_the_lease_goes_to_one_and_on_when_it_dies(board) -> None:
+def test_the_lease_goes_to_one_and_on_when_it_dies(board: Scoreboard) -> None:
     for slot in (0, 1):
         board.workers.start(slot, 100 + slot)
         board.workers.set_state(slot, READY)
@@ -16,7 +17,7 @@ def test_the_lease_goes_to_one_and_on_when_it_dies(board) -> None:
     assert [row.slot for row in board.workers.rows()] == [1]
 
 
-def test_connections_of_a_reaped_worker_are_gone(board) -> None:
+def test_connections_of_a_reaped_worker_are_gone(board: Scoreboard) -> None:
     for slot in (0, 1):
         board.workers.start(slot, 100 + slot)
         board.workers.set_state(slot, READY)

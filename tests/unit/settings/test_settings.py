@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,19 +15,21 @@ ROOT = Path(__file__).parents[3]
 BASE = {"manifests": ("m",)}
 
 
-def faults_of(flags=None, environ=None, path=None):
+def faults_of(
+    flags: dict[str, Any] | None = None, environ: dict[str, str] | None = None, path: str | None = None
+) -> tuple[str, ...]:
     with pytest.raises(SettingsFault) as caught:
         load(BASE | (flags or {}), environ or {}, path)
     return caught.value.faults
 
 
-def write(tmp_path, text):
+def write(tmp_path: Path, text: str) -> str:
     path = tmp_path / "waypointd.yaml"
     path.write_text(text)
     return str(path)
 
 
-def test_defaults_are_those_of_the_contract():
+def test_defaults_are_those_of_the_contract() -> None:
     found = load(BASE, {}, None)
     assert 1 <= found.workers <= len(os.sched_getaffinity(0))
     assert (found.bind, found.admin, found.status) == ("0.0.0.0", "127.0.0.1:15000", "0.0.0.0:15021")
@@ -39,14 +42,14 @@ def test_defaults_are_those_of_the_contract():
     assert found.given == ("manifests",)
 
 
-def test_a_flag_wins_over_the_environment_over_the_file(tmp_path):
+def test_a_flag_wins_over_the_environment_over_the_file(tmp_path: Path) -> None:
     path = write(tmp_path, "workers: 1\ndrain_time: 1\nredis_prefix: file\n")
     found = load(BASE | {"workers": "3"}, {"WAYPOINT_WORKERS": "2", "WAYPOINT_DRAIN_TIME": "2s"}, path)
     assert (found.workers, found.drain_time, found.redis_prefix) == (3, 2.0, "file")
 
 
 @pytest.mark.parametrize("key", sorted(SETTINGS))
-def test_every_setting_has_a_flag_an_environment_variable_and_a_key_in_the_example_file(key):
+def test_every_setting_has_a_flag_an_environment_variable_and_a_key_in_the_example_file(key: str) -> None:
     example = (ROOT / "conf" / "waypointd.yaml").read_text()
     assert f"\n# {key}: " in example
     if key not in ("access_log", "manifests"):  # any text will do for these
@@ -54,7 +57,7 @@ def test_every_setting_has_a_flag_an_environment_variable_and_a_key_in_the_examp
             load(BASE, {f"WAYPOINT_{key.upper()}": "\0"}, None)
 
 
-def test_the_example_file_shows_the_defaults(tmp_path):
+def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
     example = (ROOT / "conf" / "waypointd.yaml").read_text()
     lines = [line[2:] for line in example.splitlines() if line.startswith("# ") and line[2:].split(":")[0] in SETTINGS]
     shown = yaml.safe_load("\n".join(lines))
@@ -100,7 +103,7 @@ def test_the_example_file_shows_the_defaults(tmp_path):
         ("protocol_detection_timeout", "200ms", 0.2),
     ],
 )
-def test_values(key, value, parsed):
+def test_values(key: str, value: Any, parsed: Any) -> None:
     assert getattr(load(BASE | {key: value}, {}, None), key) == parsed
 
 
@@ -140,13 +143,13 @@ def test_values(key, value, parsed):
         ("gateway", "waypoint", "NAMESPACE/NAME"),
     ],
 )
-def test_faults_name_the_flag_and_the_remedy(key, value, told):
+def test_faults_name_the_flag_and_the_remedy(key: str, value: Any, told: str) -> None:
     (fault,) = faults_of({key: value})
     assert fault.startswith(f"{settings.flag_name(key)}: ")
     assert told in fault
 
 
-def test_everything_wrong_is_told_at_once_with_its_place(tmp_path):
+def test_everything_wrong_is_told_at_once_with_its_place(tmp_path: Path) -> None:
     path = write(tmp_path, "worker: 2\nadmin: 1\n\nlog_level: loud\nbind: ::1\nbind: ::1\n")
     faults = faults_of({"statsd": "x"}, {"WAYPOINT_WORKERS": "many"}, path)
     assert f"{path}:1: worker: no such setting; did you mean workers?" in faults
@@ -160,28 +163,28 @@ def test_everything_wrong_is_told_at_once_with_its_place(tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"), [("- 1\n", "must be a map"), ("a: [", ":1: not YAML"), ("a: b: c", ":1: not YAML")]
 )
-def test_a_file_that_is_no_settings_file(tmp_path, text, told):
+def test_a_file_that_is_no_settings_file(tmp_path: Path, text: str, told: str) -> None:
     assert told in faults_of(path=write(tmp_path, text))[0]
 
 
-def test_a_file_that_is_missing_or_empty(tmp_path):
+def test_a_file_that_is_missing_or_empty(tmp_path: Path) -> None:
     assert "No such file" in faults_of(path=str(tmp_path / "none.yaml"))[0]
     assert load(BASE, {"WAYPOINT_CONFIG": write(tmp_path, "")}, None).given == ("manifests",)
 
 
-def test_demo_binds_loopback_and_brings_its_manifests():
+def test_demo_binds_loopback_and_brings_its_manifests() -> None:
     found = load({"demo": True}, {}, None)
     assert (found.bind, found.status) == ("127.0.0.1", "127.0.0.1:15021")
     assert load({"demo": True, "bind": "0.0.0.0"}, {}, None).bind == "0.0.0.0"
     assert "brings its own manifests" in faults_of({"demo": True})[0]
 
 
-def test_nothing_to_serve_is_bad_usage():
+def test_nothing_to_serve_is_bad_usage() -> None:
     with pytest.raises(SettingsFault, match="nothing to serve"):
         load({}, {}, None)
 
 
-def test_settings_travel_as_a_message():
+def test_settings_travel_as_a_message() -> None:
     sent = load(BASE | {"redis": "redis://:secret@h:1/0"}, {}, None)
     assert Settings.from_message(sent.as_message() | {"manifests": ["m"], "given": list(sent.given)}) == sent
     assert "secret" not in str(sent.shown())
@@ -198,5 +201,5 @@ def test_settings_travel_as_a_message():
         ("unix:///s?password=p&db=1", "unix:///s?password=***&db=1"),
     ],
 )
-def test_passwords_are_masked(url, masked):
+def test_passwords_are_masked(url: str, masked: str) -> None:
     assert masked_url(url) == masked
