@@ -58,6 +58,16 @@ def wait_until(condition: Callable[..., Any], seconds: float = 5.0, what: str = 
     return value
 
 
+def stays(condition: Callable[[], Any], seconds: float, what: str = "") -> None:
+    """The condition holds, and goes on to hold for so long; it is looked at all the time."""
+    until = time.monotonic() + seconds
+    while True:
+        assert condition(), f"it did not stay so: {what or condition}"
+        if time.monotonic() > until:
+            return
+        time.sleep(0.05)
+
+
 def steady(value: Callable[[], Any], still: float = 0.3, seconds: float = 10.0) -> Any:
     """The value once it has not changed for `still` seconds: whatever was on its way has come as far as it can."""
     seen, since = value(), time.monotonic()

@@ -17,7 +17,7 @@ from state.server.embedded import Embedded
 from tests.fleet.fleet_rig import CLUSTER, Fleet, fail_until_out, fleet, key, restarted
 from tests.fleet.redis_relay import Cut, Relay, relays
 from tests.patience import slowness
-from tests.rig import Endpoint, free_port, wait_until
+from tests.rig import Endpoint, free_port, stays, wait_until
 
 EPOCH = f"waypoint:{{{CLUSTER}}}:epoch"
 
@@ -55,8 +55,7 @@ def test_both_halves_have_used_the_cap(valkey: Embedded, tmp_path: Path, first: 
         assert [made.out(0), made.out(1)] == ours
         meet(made, ways[1])
         wait_until(lambda: made.agrees(*pairs[first]), 2, "of one mind")
-        time.sleep(1.2)
-        assert made.agrees(*pairs[first]), "and it stays so"
+        stays(lambda: made.agrees(*pairs[first]), 1.2, "of one mind")
         made.wrote("outlier ejecting", *([2, 4] if first == 0 else [4, 2]))
         made.wrote("outlier unejecting", *([0, 2] if first == 0 else [2, 0]))
         assert len(made.told("uneject")) == (0 if first == 0 else 2)
@@ -89,8 +88,7 @@ def test_what_happened_meanwhile(valkey: Embedded, tmp_path: Path) -> None:
         wait_until(lambda: made.agrees(kept, own, theirs), 2, "of one mind")
         assert abs(made.until_ms(0, own) - ends) < 50, "with the time that was left"
         assert abs(made.until_ms(1, kept) - until) < 50
-        time.sleep(1.2)
-        assert made.agrees(kept, own, theirs)
+        stays(lambda: made.agrees(kept, own, theirs), 1.2)
         assert made.told("eject").count(("offered", own.address)) == 1
         assert len(made.told("eject")) == 4
         made.wrote("outlier ejecting", 4, 4)
@@ -182,8 +180,7 @@ def test_killed_and_restarted_empty_during_a_run(tmp_path: Path) -> None:
             answers = [made.replicas[2].hostname() for _ in range(20)]
             assert 1 <= answers.count("503") <= 3, "some of the run may be forgotten"
             wait_until(lambda: made.agrees(out, running), 2, "everywhere")
-            time.sleep(1.5)
-            assert made.agrees(out, running), "nothing was lifted"
+            stays(lambda: made.agrees(out, running), 1.5, "nothing was lifted")
             assert made.client.get(EPOCH) == fresh != epoch
             assert [why for why, _ in made.told("eject")].count("offered") == 1
             assert len(made.told("eject")) == 2

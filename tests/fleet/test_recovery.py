@@ -7,7 +7,7 @@ from typing import Any
 from state.server.embedded import Embedded
 from tests.fleet.fleet_rig import Fleet, fail_until_out, fleet, key
 from tests.manifests import RULE, rule
-from tests.rig import Endpoint, Replica, wait_until
+from tests.rig import Endpoint, Replica, stays, wait_until
 
 PROBE = {"waypointd.io/recovery": "probe"}
 
@@ -52,8 +52,7 @@ def test_a_success_brings_it_back_everywhere(valkey: Embedded, tmp_path: Path) -
         victim = made.members[0]
         assert fail_until_out(made, victim) == 3  # and heals it
         wait_until(lambda: made.agrees(victim), 1, "out everywhere")
-        time.sleep(1.2)
-        assert made.agrees(victim), "no request, no probe"
+        stays(lambda: made.agrees(victim), 1.2, "no request, no probe")
         asked = requests_of(victim)
         wait_until(lambda: made.in_turn(2) and made.agrees(), 3, "back everywhere")
         assert requests_of(victim) > asked

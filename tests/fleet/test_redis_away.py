@@ -12,7 +12,7 @@ from state.server.embedded import Embedded
 from tests.fleet.fleet_rig import CLUSTER, Fleet, Load, fail_until_out, fleet, key, restarted
 from tests.fleet.redis_relay import relays
 from tests.patience import slowness
-from tests.rig import Replica, wait_until
+from tests.rig import Replica, stays, wait_until
 
 LIMIT_MS = 50.0  # more than the test's own clients wait for the processor on a busy machine
 
@@ -55,8 +55,7 @@ def test_killed_and_restarted_empty(tmp_path: Path) -> None:
                 server = restarted(server)
                 early.status = late.status = 200
                 wait_until(lambda: made.client.exists(key(early), key(late)) == 2, 2, "the new server is told")
-                time.sleep(1.2)
-                assert made.agrees(early, late), "nothing was lifted"
+                stays(lambda: made.agrees(early, late), 1.2, "nothing was lifted")
                 end = time.monotonic()
             before, away = load.slowest(killed - 1, killed), load.slowest(killed, back)
             returned = load.slowest(back, end)
@@ -175,8 +174,7 @@ def test_a_key_that_holds_something_else(valkey: Embedded, tmp_path: Path, what:
         wait_until(lambda: cluster_of(made.replicas[0])["shared"], 2.5, "the fleet's again")
         wait_until(lambda: made.client.exists(key(victim)), 2, "which knows")
         victim.status, other.status = 200, 503
-        time.sleep(1)
-        assert made.agrees(victim)
+        stays(lambda: made.agrees(victim), 1)
         made.wrote("outlier ejecting", 1)
         told = made.replicas[0].waypoint.errors()
         assert (told.count("is a list, not a "), told.count("usable again")) == (1, 1), told

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any
 
 import fakeredis
 import redis
@@ -40,6 +41,12 @@ def batch(outcomes: str, endpoint: str = A, workload: str = "pod-a", generation:
         last_status=200 if outcomes.endswith("S") else 503,
         by=by,
     )
+
+
+def log_of(rig: "Rig") -> list[dict[str, str]]:
+    """The entries of the cluster's stream, oldest first."""
+    client: Any = rig.client
+    return [fields for _, fields in client.xrange(KEYS.log)]
 
 
 class FakeTime(ModuleType):

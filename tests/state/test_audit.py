@@ -94,7 +94,7 @@ def change_by_command(rig: Rig) -> None:
 
 
 EJECTED = ("eject", "consecutive_5xx", "r1")
-PATHS = {
+PATHS: dict[Callable[[Rig], None], list[tuple[str, str, str]]] = {
     eject: [EJECTED],
     expire: [("eject", "consecutive_5xx", "r1/w1"), ("uneject", "expired", "r1/w1")],
     succeed: [("eject", "consecutive_5xx", "r1/w1"), ("uneject", "probe_succeeded", "r2")],

@@ -72,7 +72,7 @@ def test_tls_refused_says_which_certificate_is_missing(tls: Tls, tmp_path: Path)
         with opened(access) as rig, pytest.raises(StoreUnavailable):
             rig.report("F")
         # A server that closes before it has read may be told as a connection that broke: the leader looks again, too.
-        (told,) = wait_until(lambda access=access: problems(access))  # type: ignore[misc]
+        (told,) = wait_until(lambda access=access: problems(access))
         assert remedy in told
 
 
@@ -134,7 +134,7 @@ def test_a_wrong_password_is_said_without_saying_it(tmp_path: Path) -> None:
     with server(tmp_path, VALKEY, "--requirepass", SECRET, answers=False) as made:
         for url in (f"redis://:wr0ng@127.0.0.1:{made.port}", f"redis://waypoint:wr0ng@127.0.0.1:{made.port}", made.url):
             access = Access(url)
-            wait_until(lambda access=access: problems(access))  # type: ignore[misc]
+            wait_until(lambda access=access: problems(access))
             (told,) = problems(access)
             assert "--redis-password-file" in told and "lets user" in told
             with opened(access) as rig, pytest.raises(StoreUnavailable) as refused:

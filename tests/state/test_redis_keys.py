@@ -9,16 +9,12 @@ import redis
 
 from state.errors import KeysUnusable
 from state.outlier.redis_store import RedisStore
-from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, C, Rig, batch
+from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, C, Rig, batch, log_of
 
 
 def client_of(rig: Rig) -> Any:
     assert rig.client is not None
     return rig.client
-
-
-def log_of(rig: Rig) -> list[dict[str, str]]:
-    return [fields for _, fields in client_of(rig).xrange(KEYS.log)]
 
 
 def test_an_ejection_reads_well(shared: Rig) -> None:

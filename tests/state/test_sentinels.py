@@ -1,6 +1,6 @@
 """Which Sentinel is believed: not the first, the one that knows best."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
@@ -29,7 +29,7 @@ class Answer:
 
 def asking(*answers: Answer, patience: float = 1.0) -> Sentinels:
     made = Sentinels((), patience, {})
-    made.sentinels = list(answers)
+    made.sentinels = cast("list[redis.Redis]", list(answers))
     return made
 
 
@@ -52,7 +52,7 @@ def test_who_does_not_answer_is_asked_last_the_next_time() -> None:
     sentinels = asking(dead, alive, patience=10)
     for _ in range(2):
         assert sentinels.discover_master("fleet") == ("127.0.0.1", 2)
-    assert sentinels.sentinels == [alive, dead]
+    assert cast("list[Answer]", sentinels.sentinels) == [alive, dead]
 
 
 def test_patience_has_an_end() -> None:

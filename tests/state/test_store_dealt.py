@@ -5,6 +5,7 @@ Delivery is synchronous and runs of any age count, so the fleet is one Envoy tha
 
 from dataclasses import replace
 from itertools import cycle, product
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +17,7 @@ ALONE = replace(SEED, max_ejection_percent=100, endpoints=1)
 WORKERS = [f"replica-{replica}/{worker}" for worker, replica in product(range(4), range(3))]
 
 
-def first_ejection(rig: Rig, outcomes: str, **policy: int) -> int | None:
+def first_ejection(rig: Rig, outcomes: str, **policy: Any) -> int | None:
     """After how many outcomes, each told by the next worker, the endpoint is out."""
     rule = replace(ALONE, **policy)
     for number, (outcome, worker) in enumerate(zip(outcomes, cycle(WORKERS), strict=False), 1):

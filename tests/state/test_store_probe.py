@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from state.outlier.store import NO_PROBE, PROBE_AWAITED_MS, Batch, Verdict
-from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, Rig, batch
+from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, Rig, batch, log_of
 
 PROBED = replace(SEED, base_ejection_ms=60, probe=True)
 
@@ -93,7 +93,7 @@ def test_every_turn_is_in_the_log(shared: Rig) -> None:
     shared.probe("F", policy=PROBED, by="r2")
     shared.advance(130)
     shared.probe("S", policy=PROBED, by="r3")
-    entries = [fields for _, fields in shared.client.xrange(KEYS.log)]
+    entries = log_of(shared)
     told = [(entry["kind"], entry["why"], entry["by"]) for entry in entries]
     assert told == [
         ("eject", "consecutive_5xx", "r1/w1"),
