@@ -192,11 +192,16 @@ def _cluster_wire(cluster: Cluster, slot: int, endpoints: list[Wire]) -> Wire:
 
 def listener_wire(listener: Listener, address: str) -> Wire:
     """A listener in wire form; Hosts and authorities as the bytes a request has."""
-    routes = {host.encode("latin-1"): cluster for host, cluster in listener.routes.items()}
+    routes = {
+        name.encode("latin-1"): cluster
+        for clusters in listener.services.values()
+        for cluster, names in clusters.items()
+        for name in names
+    }
     return {
         "name": listener.name,
         "address": address,
         "protocol": listener.protocol,
         "routes": routes,
-        "clusters": list(listener.clusters),
+        "clusters": [cluster for clusters in listener.services.values() for cluster in clusters],
     }

@@ -67,25 +67,34 @@ class Cluster:
     protocol: str = "http"
 
 
+Routes = Mapping[str, tuple[str, ...]]
+"""How one Service is reached through one listener: its clusters in the order of its ports, each with the names that
+select it. Such are Hosts, with and without port, on an HTTP listener, and CONNECT authorities, always with port, on an
+HBONE listener; lower case. A cluster without any is reached by its endpoints' own addresses alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listener:
     """One port of the Gateway; `protocol` is "HTTP" or "HBONE".
 
-    `routes`, lower case: every Host that an HTTP listener answers, with and without port, and its cluster; every
-    CONNECT authority of an HBONE listener that stands for a Service, always with port. `clusters`: the names of all it
-    may reach; an HBONE listener also takes the `ip:port` of their endpoints.
+    `services`: what it may reach, by the Service's "namespace/name"; no name stands under two of them. An HBONE
+    listener also takes the `ip:port` of every endpoint of these clusters; where several have it, the first does:
+    Services in the order of their names, clusters in that of their ports.
     """
 
     name: str
     port: int
     protocol: str
-    routes: Mapping[str, str]
-    clusters: tuple[str, ...] = ()
+    services: Mapping[str, Routes]
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole validated configuration of one Gateway ("namespace/name"). Not to be changed after it is built."""
+    """The whole validated configuration of one Gateway ("namespace/name"). Not to be changed after it is built.
+
+    What is the same as in the snapshot before may be the same object (Listener, Routes, Cluster): who compares two
+    snapshots asks that first.
+    """
 
     gateway: str
     listeners: tuple[Listener, ...]

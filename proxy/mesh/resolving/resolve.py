@@ -128,14 +128,13 @@ class _Resolver:
         table = self._table(listener, mine)
         for text in table.taken:
             self._report.warn(self._gateway.manifest, ("spec", "listeners", listener.index), f"host {text}")
-        reached = tuple(cluster.name for each in mine for cluster in each.clusters.values())
-        return Listener(listener.name, listener.port, listener.protocol, table.entries, reached)
+        return Listener(listener.name, listener.port, listener.protocol, table.services())
 
     def _table(self, listener: GatewayListener, served: list[Served]) -> routes.Table:
         namespace = self._gateway.manifest.namespace
         if listener.protocol != HBONE:
             return routes.of_hosts(served, listener.port, namespace)
-        return routes.of_authorities(served if self._gateway.serves_services else [], namespace)
+        return routes.of_authorities(served, namespace, self._gateway.serves_services)
 
     def _slices(self) -> list[slices.Slice]:
         pods = Pods(self._objects.of("Pod"))

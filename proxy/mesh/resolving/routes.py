@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from proxy.mesh.kinds.services import Service
-from proxy.mesh.model import Cluster
+from proxy.mesh.model import Cluster, Routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +31,51 @@ class Served:
 
 
 class Table:
-    """Names and their clusters. The first to claim a name keeps it; `taken` says, as text, who came later."""
+    """What one listener reaches. The first to claim a name keeps it; `taken` says, as text, who came later."""
 
-    def __init__(self) -> None:
-        self.entries: dict[str, str] = {}
+    def __init__(self, served: Sequence[Served]) -> None:
         self.taken: list[str] = []
+        self._owners: dict[str, str] = {}
+        self._names: dict[str, dict[str, list[str]]] = {
+            each.service.manifest.id: {cluster.name: [] for cluster in each.clusters.values()} for each in served
+        }
 
-    def claim(self, name: str, cluster: str) -> None:
-        if self.entries.setdefault(name, cluster) != cluster:
-            self.taken.append(f"{name} selects {self.entries[name]}, not {cluster}")
+    def claim(self, service: Service, name: str, cluster: str) -> None:
+        """`name` selects the Service's `cluster`, if it is still free."""
+        owner = self._owners.get(name)
+        if owner is None:
+            self._owners[name] = cluster
+            self._names[service.manifest.id][cluster].append(name)
+        elif owner != cluster:
+            self.taken.append(f"{name} selects {owner}, not {cluster}")
+
+    def services(self) -> dict[str, Routes]:
+        """By Service, as in `model.Listener`."""
+        return {
+            service: {cluster: tuple(names) for cluster, names in clusters.items()}
+            for service, clusters in self._names.items()
+        }
 
 
 def of_hosts(served: Sequence[Served], listener_port: int, gateway_namespace: str) -> Table:
     """The table of an HTTP listener; every Service in `served` has a port."""
-    table = Table()
+    table = Table(served)
     # For a shared IP without a port, the Service that has the listener's port is the one that is meant.
     for each in sorted(served, key=lambda each: listener_port not in each.clusters):
         for host in hosts(each.service, gateway_namespace):
             for name, cluster in _with_ports(each, host):
-                table.claim(name, cluster)
-            table.claim(host, each.default(listener_port))
+                table.claim(each.service, name, cluster)
+            table.claim(each.service, host, each.default(listener_port))
     return table
 
 
-def of_authorities(served: Sequence[Served], gateway_namespace: str) -> Table:
-    """The table of an HBONE listener, without the endpoints' own addresses."""
-    table = Table()
-    for each in served:
+def of_authorities(served: Sequence[Served], gateway_namespace: str, by_name: bool) -> Table:
+    """The table of an HBONE listener; without `by_name` only endpoints' own addresses reach them."""
+    table = Table(served)
+    for each in served if by_name else ():
         for host in hosts(each.service, gateway_namespace):
             for name, cluster in _with_ports(each, host):
-                table.claim(name, cluster)
+                table.claim(each.service, name, cluster)
     return table
 
 

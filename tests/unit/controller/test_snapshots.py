@@ -49,7 +49,7 @@ def cluster(name, *ips, **more):
 
 A = cluster("a", "10.0.0.1", "10.0.0.2", outlier=OutlierDetection(3, 10000, 30000, 50))
 B = cluster("b", "10.0.0.3")
-LISTENERS = [listener_wire(Listener("http", 80, "HTTP", {"a": "a", "a:80": "a"}, ("a",)), "127.0.0.1:80")]
+LISTENERS = [listener_wire(Listener("http", 80, "HTTP", {"ns/a": {"a": ("a", "a:80")}}), "127.0.0.1:80")]
 TLS = {"chain": b"chain", "key": b"key", "roots": b"roots", "trust_domains": ["cluster.local", "old.local"]}
 
 
@@ -127,7 +127,7 @@ def test_an_endpoint_that_is_captured_later_keeps_its_slot(snapshots):
 
 
 def test_an_hbone_listener_in_wire_form():
-    listener = Listener("mesh", 15008, "HBONE", {"[fd00::1]:80": "a", "a:80": "a"}, ("a", "b"))
+    listener = Listener("mesh", 15008, "HBONE", {"ns/a": {"a": ("[fd00::1]:80", "a:80"), "b": ()}})
     assert listener_wire(listener, "0.0.0.0:15008") == {
         "name": "mesh",
         "address": "0.0.0.0:15008",

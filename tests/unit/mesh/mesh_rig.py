@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from proxy.mesh.model import Cluster
+from proxy.mesh.model import Cluster, Listener
 from proxy.mesh.resolving.load import Document, Loaded, load
 
 DEMO = Path(__file__).parents[3] / "conf" / "demo"
@@ -42,7 +42,22 @@ def clusters(*objects: Object, gateway: str | None = None) -> dict[str, Cluster]
 def routes(*objects: Object, listener: int = 0) -> dict[str, str]:
     result = loaded(*objects)
     assert result.snapshot, [str(fault) for fault in result.faults]
-    return dict(result.snapshot.listeners[listener].routes)
+    return names_of(result.snapshot.listeners[listener])
+
+
+def names_of(listener: Listener) -> dict[str, str]:
+    """Every name that the listener answers to, and the cluster it selects."""
+    return {
+        name: cluster
+        for clusters in listener.services.values()
+        for cluster, names in clusters.items()
+        for name in names
+    }
+
+
+def clusters_of(listener: Listener) -> tuple[str, ...]:
+    """The clusters that it may reach."""
+    return tuple(cluster for clusters in listener.services.values() for cluster in clusters)
 
 
 def served(*objects: Object) -> list[str]:

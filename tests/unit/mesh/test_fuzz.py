@@ -10,7 +10,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.mesh.resolving.load import Document, load
-from tests.unit.mesh.mesh_rig import demo_documents, entry, hbone, listener, pod, rule, service, thing
+from tests.unit.mesh.mesh_rig import (
+    clusters_of,
+    demo_documents,
+    entry,
+    hbone,
+    listener,
+    names_of,
+    pod,
+    rule,
+    service,
+    thing,
+)
 
 LAX = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
@@ -164,8 +175,8 @@ def check(result: Any) -> None:
     assert result.snapshot or result.reason
     if result.snapshot:
         for listener_ in result.snapshot.listeners:
-            assert all(name == name.lower() for name in listener_.routes)
-            assert set(listener_.routes.values()) <= set(listener_.clusters) <= result.snapshot.clusters.keys()
+            assert all(name == name.lower() for name in names_of(listener_))
+            assert set(names_of(listener_).values()) <= set(clusters_of(listener_)) <= result.snapshot.clusters.keys()
 
 
 def test_the_unmutated_objects_are_valid() -> None:

@@ -12,12 +12,14 @@ from tests.unit.mesh.mesh_rig import (
     USE_NS,
     Object,
     clusters,
+    clusters_of,
     endpoint_slice,
     gateway,
     hbone,
     listener,
     loaded,
     member,
+    names_of,
     namespace,
     pod,
     routes,
@@ -66,7 +68,7 @@ def test_listeners_of_both_kinds_and_several_ports_are_opened() -> None:
         ("other", 15018, "HBONE"),
         ("alt", 8080, "HTTP"),
     ]
-    assert found["mesh"].routes == found["other"].routes
+    assert names_of(found["mesh"]) == names_of(found["other"])
 
 
 def test_each_port_protocol_is_a_cluster_and_udp_is_none() -> None:
@@ -82,18 +84,18 @@ def test_each_port_protocol_is_a_cluster_and_udp_is_none() -> None:
 
 def test_http_listeners_reach_what_is_not_declared_tcp() -> None:
     found = listeners(*everything(listener(), hbone()))
-    assert found["http"].clusters == ("shop/cart:80", "shop/cart:81", "shop/cart:82")
-    assert found["mesh"].clusters == (*found["http"].clusters, "shop/cart:83", "shop/cart:85")
-    assert set(found["http"].routes.values()) == set(found["http"].clusters)
-    assert set(found["mesh"].routes.values()) == set(found["mesh"].clusters)
+    assert clusters_of(found["http"]) == ("shop/cart:80", "shop/cart:81", "shop/cart:82")
+    assert clusters_of(found["mesh"]) == (*clusters_of(found["http"]), "shop/cart:83", "shop/cart:85")
+    assert set(names_of(found["http"]).values()) == set(clusters_of(found["http"]))
+    assert set(names_of(found["mesh"]).values()) == set(clusters_of(found["mesh"]))
 
 
 def test_a_service_with_tcp_ports_only() -> None:
     tcp = service(ports=[{"name": "tcp", "port": 90}])
     (found,) = listeners(namespace(), gateway(hbone()), tcp).values()
-    assert found.clusters == ("shop/cart:90",)
+    assert clusters_of(found) == ("shop/cart:90",)
     both = listeners(namespace(), gateway(listener(), hbone()), tcp)
-    assert (both["http"].clusters, both["http"].routes) == ((), {})
+    assert (clusters_of(both["http"]), names_of(both["http"])) == ((), {})
     said = warnings(namespace(), gateway(listener(), hbone()), tcp)
     assert "TCP" not in said
     alone = warnings(namespace(), gateway(), tcp)
@@ -117,10 +119,10 @@ def test_each_listener_admits_by_its_own_allowed_routes() -> None:
     wide = hbone(15018, "wide", allowedRoutes={"namespaces": {"from": "All"}})
     far = namespace("far", {USE: "wp", USE_NS: "shop"})
     found = listeners(namespace(), far, gateway(hbone(), wide), service(), service("till", "far"))
-    assert found["mesh"].clusters == ("shop/cart:80",)
-    assert found["wide"].clusters == ("far/till:80", "shop/cart:80")
-    assert "till.far:80" not in found["mesh"].routes
-    assert found["wide"].routes["till.far:80"] == "far/till:80"
+    assert clusters_of(found["mesh"]) == ("shop/cart:80",)
+    assert clusters_of(found["wide"]) == ("far/till:80", "shop/cart:80")
+    assert "till.far:80" not in names_of(found["mesh"])
+    assert names_of(found["wide"])["till.far:80"] == "far/till:80"
 
 
 # Which authorities
@@ -184,15 +186,15 @@ def test_what_an_hbone_listener_serves(traffic: str, routed: bool, reached: tupl
     result = loaded(namespace(), waypoint_for(traffic, hbone()), service(), endpoint_slice())
     assert result.snapshot
     (found,) = result.snapshot.listeners
-    assert bool(found.routes) is routed
-    assert found.clusters == tuple(result.snapshot.clusters) == reached
+    assert bool(names_of(found)) is routed
+    assert clusters_of(found) == tuple(result.snapshot.clusters) == reached
 
 
 def test_a_waypoint_for_workloads_serves_nothing_on_http() -> None:
     objects = (namespace(), waypoint_for("workload", hbone(), listener()), service(), endpoint_slice())
     found = listeners(*objects)
-    assert (found["mesh"].clusters, found["mesh"].routes) == (("shop/cart:80",), {})
-    assert (found["http"].clusters, found["http"].routes) == ((), {})
+    assert (clusters_of(found["mesh"]), names_of(found["mesh"])) == (("shop/cart:80",), {})
+    assert (clusters_of(found["http"]), names_of(found["http"])) == ((), {})
     said = warnings(*objects)
     assert "metadata.labels[istio.io/waypoint-for]: workload leaves Services out" in said
 

@@ -18,6 +18,7 @@ from tests.unit.mesh.mesh_rig import (
     faults,
     gateway,
     loaded,
+    names_of,
     namespace,
     rule,
     service,
@@ -59,7 +60,7 @@ def test_the_demo_is_the_guides_mesh_and_has_nothing_to_warn_of() -> None:
         "10.96.45.123",
         "127.0.0.1",
     ]
-    assert set(listener.routes) == {form + port for form in forms for port in ("", ":8000")}
+    assert set(names_of(listener)) == {form + port for form in forms for port in ("", ":8000")}
 
 
 def test_the_demo_works_in_json_and_as_a_list() -> None:
