@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from proxy.ipc.snapshot import TlsForm
+
 PEM = serialization.Encoding.PEM
 SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 WAYPOINT = "spiffe://cluster.local/ns/httpbin/sa/httpbin-waypoint"
@@ -38,10 +40,10 @@ class Leaf:
     roots: bytes
     certificate: x509.Certificate = field(repr=False)
 
-    def tls(self, *trust_domains: str) -> dict[str, Any]:
-        """The snapshot body's map."""
+    def tls(self, *trust_domains: str) -> TlsForm:
+        """As a snapshot has it."""
         domains = list(trust_domains) or ["cluster.local"]
-        return {"chain": self.chain, "key": self.key, "roots": self.roots, "trust_domains": domains}
+        return TlsForm(chain=self.chain, key=self.key, roots=self.roots, trust_domains=domains)
 
     def write(self, directory: Path) -> Path:
         directory.mkdir(parents=True, exist_ok=True)

@@ -29,6 +29,7 @@ ROOMS: Mapping[str, Room] = {
     "proxy.log": Room("", WAITING, "the processes' own log"),
     "proxy.policy": Room("", PURE, "what to do, pure"),
     "proxy.mesh.model": Room("", PURE, "what the mesh is"),
+    "proxy.ipc.snapshot": Room("", PURE, "the form of a snapshot"),
     "state.errors": Room("", PURE, "what can go wrong with a store"),
     "state.keys": Room("", PURE, "names of Redis keys"),
     "state.scripts": Room("", WAITING, "the Lua, loaded"),
@@ -53,7 +54,7 @@ ROOMS: Mapping[str, Room] = {
     "proxy.observe": Room("proxy.wire", purpose="what the data path tells"),
     # -- what processes are made of
     "proxy.settings": Room("proxy.addresses state.server", WAITING, "each setting once"),
-    "proxy.identity": Room("proxy.wire.tls", purpose="who we are"),
+    "proxy.identity": Room("proxy.ipc.snapshot proxy.mesh.model proxy.wire.tls", purpose="who we are"),
     "proxy.ipc": Room("", purpose="what processes say to each other"),
     # -- a request from accept to log line
     "proxy.relay.context": Room(
@@ -65,27 +66,30 @@ ROOMS: Mapping[str, Room] = {
         " proxy.relay.context",
         purpose="which endpoint, and how it is reached",
     ),
-    "proxy.relay.routes": Room("proxy.relay.endpoints", purpose="where a listener's requests go"),
+    "proxy.relay.routes": Room("proxy.ipc.snapshot proxy.relay.endpoints", purpose="where a listener's requests go"),
     "proxy.relay.exchange": Room(
         "proxy.clock proxy.policy proxy.scoreboard proxy.wire proxy.wire.http proxy.observe proxy.relay.context"
         " proxy.relay.endpoints proxy.relay.routes",
         purpose="one request and its answer",
     ),
     "proxy.relay": Room(
-        "proxy.wire proxy.wire.http proxy.wire.http2 proxy.wire.tls proxy.observe proxy.relay.context"
-        " proxy.relay.endpoints proxy.relay.routes proxy.relay.exchange",
+        "proxy.wire proxy.wire.http proxy.wire.http2 proxy.wire.tls proxy.observe proxy.ipc.snapshot"
+        " proxy.relay.context proxy.relay.endpoints proxy.relay.routes proxy.relay.exchange",
         purpose="connections, and who serves them",
     ),
-    "proxy.fleet": Room("state proxy.scoreboard proxy.observe", purpose="the data path's door to the store"),
+    "proxy.fleet": Room(
+        "state proxy.ipc.snapshot proxy.scoreboard proxy.observe", purpose="the data path's door to the store"
+    ),
     "proxy.admin": Room("proxy.addresses proxy.scoreboard proxy.fleet", purpose="what the controller shows and pushes"),
     # -- the processes
     "proxy.worker": Room(
-        "proxy.log proxy.ipc proxy.settings proxy.scoreboard proxy.wire proxy.wire.tls proxy.observe"
+        "proxy.log proxy.ipc proxy.ipc.snapshot proxy.settings proxy.scoreboard proxy.wire proxy.wire.tls proxy.observe"
         " proxy.relay.context proxy.relay.routes proxy.relay proxy.fleet",
         purpose="the process that serves",
     ),
     "proxy.controller": Room(
-        "proxy.version proxy.addresses proxy.log proxy.ipc proxy.settings proxy.scoreboard proxy.identity"
+        "proxy.version proxy.addresses proxy.log proxy.ipc proxy.ipc.snapshot proxy.settings proxy.scoreboard"
+        " proxy.identity"
         " proxy.mesh.model proxy.mesh.resolving proxy.mesh.sources proxy.fleet proxy.admin",
         purpose="the process that knows",
     ),

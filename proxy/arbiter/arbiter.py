@@ -74,7 +74,7 @@ class Arbiter:
         self._scoreboard = Scoreboard.create()
         self._handover = HandOver(min(max(2 * settings.workers, 16), MAX_WORKERS))
         self._sockets: dict[str, socket.socket] = {}
-        self._kept: tuple[int, int] | None = None  # number and body of the snapshot in force
+        self._kept: int | None = None  # what the controller keeps for the next one: the snapshot in force
         self._loaded = False
         self._controller = Child("controller", self._spawn_controller)
         self._selector = selectors.DefaultSelector()
@@ -297,8 +297,8 @@ class Arbiter:
         """Tell a new controller all it has to know: what is in force, what is open, who is there."""
         self._control.tell(self._first_message())
         self._tell_wanted()
-        if self._kept:
-            self._control.tell({"op": "kept", "number": self._kept[0]}, [self._kept[1]])
+        if self._kept is not None:
+            self._control.tell({"op": "kept"}, [self._kept])
         for address, sock in self._sockets.items():
             self._control.tell({"op": "bound", "address": address, "error": ""}, [sock.fileno()])
         for worker in self._workers.values():
@@ -327,9 +327,9 @@ class Arbiter:
                 if sock := self._sockets.pop(message["address"], None):
                     sock.close()
             case "keep":
-                if self._kept:
-                    os.close(self._kept[1])
-                self._kept = (message["number"], fds.pop())
+                if self._kept is not None:
+                    os.close(self._kept)
+                self._kept = fds.pop()
             case "loaded":
                 self._loaded = True
             case "ready":

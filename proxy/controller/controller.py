@@ -18,15 +18,17 @@ from proxy.admin.outlier_pages import OutlierPages
 from proxy.admin.pages import PageServer
 from proxy.admin.statsd import Pusher
 from proxy.controller.configuration import Configuration
-from proxy.controller.pages import Admin
+from proxy.controller.keeping import Keeping
+from proxy.controller.pages import Admin, ready
 from proxy.controller.readiness import Readiness
 from proxy.controller.rollout import Rollout
-from proxy.controller.snapshots import Snapshots, listener_wire
+from proxy.controller.snapshots import Snapshots
 from proxy.controller.sockets import Sockets
 from proxy.fleet.operator import OperatorDoor
 from proxy.identity.certificates import HBONE, faults_of
 from proxy.identity.watch import CertificateWatch
-from proxy.ipc.channel import Channel, Message, read_body, write_body
+from proxy.ipc.channel import Channel, Message, read_body
+from proxy.ipc.snapshot import OtherVersion, unpack_all
 from proxy.mesh import model
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.settings.settings import Settings
@@ -54,6 +56,7 @@ class Controller:
         self._saying = BoundedSemaphore()
         self._snapshots = Snapshots(board)
         self._sockets = Sockets(self._say)
+        self._keeping = Keeping(self._snapshots, self._say)
         self._rollout = Rollout(self._snapshots, self._sockets)
         self._readiness = Readiness(board, self._snapshots, self._sockets, self._configuration)
         self._admin = Admin(
@@ -101,8 +104,7 @@ class Controller:
                 self._sockets.answered(address, error, fds)
                 self._apply()
             case "kept":
-                self._snapshots.restore(read_body(fds[0]))
-                self._certificates.adopt(self._snapshots.tls)
+                self._restore(read_body(fds[0]))
             case "reload":
                 self._reload.set()
             case "drain":
@@ -111,6 +113,15 @@ class Controller:
                 logger.error("the arbiter says %r, which means nothing here", unknown)
         for fd in fds:
             os.close(fd)
+
+    def _restore(self, kept: bytes) -> None:
+        """Continue from what a former controller kept."""
+        try:
+            self._snapshots.restore(list(unpack_all(kept)))
+        except OtherVersion as fault:
+            logger.error("what the former controller kept is of no use: %s", fault)
+            return
+        self._certificates.adopt(self._snapshots.tls)
 
     # -- configuration ----------------------------------------------------------------------------------------------
 
@@ -187,30 +198,20 @@ class Controller:
         """Make a snapshot of the configuration and the sockets there are, unless the arbiter still has to answer."""
         if self._sockets.asked or not self._taken or self._board.draining:
             return
-        listeners = [
-            listener_wire(listener, address)
-            for address, listener in self._addresses().items()
-            if address in self._sockets.open
-        ]
-        clusters = self._model.clusters.values() if self._model else ()
+        opened = self._sockets.open
+        listeners = {address: each for address, each in self._addresses().items() if address in opened}
+        clusters = self._model.clusters if self._model else {}
         try:
-            news = self._snapshots.update(listeners, clusters, time.monotonic(), tls=self._certificates.wire())
+            news = self._snapshots.update(listeners, clusters, time.monotonic(), self._certificates.form())
         except MemoryError as fault:
             logger.error("%s: keeping snapshot %d", fault, self._snapshots.number)
             self._configuration.refuse(str(fault))
             return
         if news:
             self._readiness.published(time.monotonic())
-            self._keep()
+            self._keeping.keep()
             self._rollout.publish()
             self._describe()
-
-    def _keep(self) -> None:
-        body = write_body(self._snapshots.body(0))
-        try:
-            self._say({"op": "keep", "number": self._snapshots.number}, (body,))
-        finally:
-            os.close(body)
 
     def _describe(self) -> None:
         clusters = self._snapshots.clusters.values()
@@ -218,7 +219,7 @@ class Controller:
             "snapshot %d: Gateway %s, listening on %s, %d clusters, %d endpoints",
             self._snapshots.number,
             self._model.gateway if self._model else "none",
-            ", ".join(each["address"] for each in self._snapshots.listeners) or "nothing",
+            ", ".join(self._snapshots.addresses) or "nothing",
             len(clusters),
             sum(len(cluster["endpoints"]) for cluster in clusters),
         )
@@ -259,7 +260,7 @@ class Controller:
     def _start_page_servers(self) -> None:
         """A default port that is taken is a warning; one that was asked for stops a replica that is only starting."""
         servers = {
-            "status": (self._settings.status, PageServer({"/healthz/ready": self._readiness.page})),
+            "status": (self._settings.status, PageServer({"/healthz/ready": lambda: ready(self._readiness)})),
             "admin": (
                 self._settings.admin,
                 PageServer(self._admin.pages, self._outlier_pages.queries, self._outlier_pages.actions),

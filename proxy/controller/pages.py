@@ -1,4 +1,5 @@
-"""The admin pages: what this replica is, what it was told and how its endpoints fare, as JSON. Changes nothing.
+"""The admin pages, as JSON: what this replica is, what it was told and how its endpoints fare; and the answer to
+probes. Changes nothing.
 
 Whoever reaches the port reads everything, hence loopback only; passwords and keys are hidden all the same.
 """
@@ -10,12 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from proxy import addresses
-from proxy.admin.pages import Answer, Page, as_json
+from proxy.admin.pages import Answer, Page, as_json, plain
 from proxy.controller.configuration import Configuration
 from proxy.controller.readiness import Readiness
 from proxy.controller.snapshots import Snapshots
 from proxy.identity.watch import CertificateWatch
 from proxy.ipc.channel import Message
+from proxy.ipc.snapshot import ClusterForm, EndpointForm, ListenerForm
 from proxy.scoreboard.buckets import BUCKETS_MS
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.workers import DRAINING, READY, STARTING
@@ -96,7 +98,7 @@ class Admin:
                 "snapshot": {
                     "number": self._snapshots.number,
                     "gateway": newest.gateway if newest else "",
-                    "listeners": [_listener(listener) for listener in self._snapshots.listeners],
+                    "listeners": [_listener(listener) for listener in self._snapshots.listeners()],
                     "clusters": list(self._snapshots.clusters.values()),
                 },
             }
@@ -105,24 +107,42 @@ class Admin:
     def _clusters(self) -> Answer:
         return as_json([self._cluster(cluster) for cluster in self._snapshots.clusters.values()])
 
-    def _cluster(self, cluster: Mapping[str, Any]) -> dict[str, Any]:
+    def _cluster(self, cluster: ClusterForm) -> dict[str, Any]:
         counters = self._board.clusters.counters(cluster["slot"])._asdict()
         counters["buckets_ms"] = _histogram(counters.pop("buckets"))
-        shown = ("name", "envoy_name", "closed", "outlier", "destination_rule")
-        endpoints = [self._endpoint(endpoint) for endpoint in cluster["endpoints"]]
-        shared = self._board.shared_state and not self._board.clusters.alone(cluster["slot"])
-        return {key: cluster[key] for key in shown} | {"shared": shared, "counters": counters, "endpoints": endpoints}
+        return {
+            "name": cluster["name"],
+            "envoy_name": cluster["envoy_name"],
+            "closed": cluster["closed"],
+            "outlier": cluster["outlier"],
+            "destination_rule": cluster["destination_rule"],
+            "shared": self._board.shared_state and not self._board.clusters.alone(cluster["slot"]),
+            "counters": counters,
+            "endpoints": [self._endpoint(endpoint) for endpoint in cluster["endpoints"]],
+        }
 
-    def _endpoint(self, endpoint: Mapping[str, Any]) -> dict[str, Any]:
+    def _endpoint(self, endpoint: EndpointForm) -> dict[str, Any]:
         row = self._board.endpoints.row(endpoint["slot"])
         name = {"address": addresses.join(endpoint["ip"], endpoint["port"]), "workload": endpoint["workload"]}
         return name | {"ejected": row.ejected_left_ms > 0} | row._asdict()
 
 
-def _listener(listener: Mapping[str, Any]) -> dict[str, Any]:
-    """Its routes as text: on the wire Hosts are bytes."""
-    routes = {host.decode("latin-1"): cluster for host, cluster in listener["routes"].items()}
-    return {**listener, "routes": routes}
+def ready(readiness: Readiness) -> Answer:
+    """The answer to a probe."""
+    reason = readiness.reason()
+    return plain(503, f"not ready: {reason}") if reason else plain(200, "ready")
+
+
+def _listener(listener: ListenerForm) -> dict[str, Any]:
+    """With its routes as one table, and as text: in a snapshot they are bytes, by Service."""
+    reached = [pair for routes in listener["services"].values() for pair in routes.items()]
+    return {
+        "name": listener["name"],
+        "address": listener["address"],
+        "protocol": listener["protocol"],
+        "routes": {name.decode("latin-1"): cluster for cluster, names in reached for name in names},
+        "clusters": [cluster for cluster, _ in reached],
+    }
 
 
 def _histogram(counts: tuple[int, ...]) -> dict[str, int]:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 
-from proxy.admin.pages import Answer, plain
 from proxy.controller.configuration import Configuration
 from proxy.controller.snapshots import Snapshots
 from proxy.controller.sockets import Sockets
@@ -15,7 +14,7 @@ PATIENCE_S = 2.0
 
 
 class Readiness:
-    """The verdict at `/healthz/ready`."""
+    """Looked at by probes (`pages.ready`), and until it is ready for the first time."""
 
     def __init__(self, board: Scoreboard, snapshots: Snapshots, sockets: Sockets, configuration: Configuration) -> None:
         self.wanted_workers = 1
@@ -38,13 +37,8 @@ class Readiness:
             return "draining"
         return self._configuration_reason() or self._sockets_reason() or self._workers_reason()
 
-    def page(self) -> Answer:
-        """The answer to a probe."""
-        reason = self.reason()
-        return plain(503, f"not ready: {reason}") if reason else plain(200, "ready")
-
     def _configuration_reason(self) -> str:
-        if self._snapshots.number and self._snapshots.listeners:
+        if self._snapshots.number and self._snapshots.addresses:
             return ""  # a later broken file changes nothing: the last good snapshot serves
         if self._configuration.faults:
             return f"configuration invalid: {self._configuration.faults[0]}"
@@ -55,7 +49,7 @@ class Readiness:
             return f"listener {address}: {error}"
         if self._sockets.asked:
             return f"listener {min(self._sockets.asked)} is being opened"
-        if self._snapshots.listeners:
+        if self._snapshots.addresses:
             return ""
         return self.listener_faults[0] if self.listener_faults else "the Gateway has no listener that can be served"
 

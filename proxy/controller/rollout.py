@@ -73,7 +73,7 @@ class Rollout:
             link.news.set()
 
     def _current_sockets(self) -> dict[str, int]:
-        wanted = [listener["address"] for listener in self._snapshots.listeners]
+        wanted = self._snapshots.addresses
         return {address: self._sockets.open[address].token for address in wanted if address in self._sockets.open}
 
     def _serve(self, link: _Link) -> None:

@@ -1,207 +1,238 @@
-"""From the mesh model to what workers are sent: snapshot numbers, scoreboard slots, and bodies with only what changed.
+"""The snapshot in force, and the history needed to tell anybody what he lacks of it: numbers, and bodies with only what
+changed (their form: proxy/ipc/snapshot.py).
 
-Decides nothing about the mesh and sends nothing. The body's form:
-
-    {"number", "full", "clusters": [...], "removed": [name],
-     "listeners": [{"name", "address", "protocol": "HTTP" | "HBONE", "routes": {bytes: cluster},
-                    "clusters": [cluster]}],
-     "tls": None | {"chain": PEM bytes, "key": PEM bytes, "roots": PEM bytes, "trust_domains": [text]}}
-    cluster: {"name", "slot", "envoy_name", "authority", "connect_timeout_ms", "abandoned_ms", "closed", "outlier",
-              "destination_rule": "" | "namespace/name",
-              "protocol": "http" | "http2" | "tcp" | "undeclared",
-              "endpoints": [{"ip", "port", "workload", "hbone", "identity", "slot"}]}
-
-`listeners` and `tls` are always complete; `clusters` and `removed` say what is new since the number the worker has,
-unless `full`. The names in a listener are those of clusters in the same body or an earlier one.
-
-`routes` are Hosts (HTTP) or CONNECT authorities (HBONE), see `proxy.mesh.resolving.routes`. `clusters` of a listener
-are all it may reach: an HBONE listener looks up a CONNECT authority that is not in `routes` among their endpoints, and
-serves it by that endpoint alone. An endpoint with `hbone` is reached through a tunnel to port 15008 of its ip;
-`identity` is "" or what its certificate must say after one of `trust_domains`: `spiffe://<trust domain>/` +
-"ns/httpbin/sa/in-ambient". Both may change while ip, port, workload and slot stay.
-A slot is an index into the scoreboard. It is given back only when no worker can still mean its old owner by it: all
-have acknowledged the removal, nothing is in flight on it, and `QUARANTINE_S` have passed (the store may still answer).
+Decides nothing about the mesh and sends nothing. What is still the same object in the model is not looked at further,
+so an update costs as much as has changed, but for one comparison of identity a cluster and, where names came or went,
+a Service.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any, NamedTuple
+from dataclasses import dataclass
 
-import msgpack
-
-from proxy.mesh.model import Cluster, Listener
+from proxy.controller.forms import cluster_form, routes_form
+from proxy.controller.history import History
+from proxy.controller.slots import Slots
+from proxy.ipc.snapshot import Body, ClusterForm, ListenerForm, RoutesForm, TlsForm, body, pack
+from proxy.mesh.model import Cluster, Listener, Routes
 from proxy.scoreboard.scoreboard import Scoreboard
 
-Wire = dict[str, Any]
 
-QUARANTINE_S = 10.0
+@dataclass
+class _Listener:
+    """One in force. `services`: the model's, as compared last."""
+
+    name: str
+    protocol: str
+    services: Mapping[str, Routes]
+    routes: History[RoutesForm]
 
 
-class Retired(NamedTuple):
-    """Since when a slot is out of use: the first snapshot without it, and when that was (monotonic seconds)."""
+@dataclass
+class _Change:
+    """What an update would change."""
 
-    number: int
-    at: float
+    clusters: Mapping[str, ClusterForm]
+    removed: Sequence[str]
+    listeners: bool
+    routes: Mapping[str, tuple[Mapping[str, RoutesForm], Sequence[str]]]  # by address: changed, removed
+    tls: bool
+
+    def __bool__(self) -> bool:
+        routes = any(changed or removed for changed, removed in self.routes.values())
+        return bool(self.clusters or self.removed or self.listeners or routes or self.tls)
 
 
 class Snapshots:
-    """The snapshot in force, in wire form, and the history needed to tell any worker what it lacks."""
+    """The snapshot in force."""
 
     def __init__(self, board: Scoreboard) -> None:
         self._board = board
         self.number = 0
         """0: there is none yet."""
-        self.listeners: list[Wire] = []
-        self.tls: Wire | None = None
-        """Certificates in wire form, the private key among them: not for the admin pages."""
-        self._clusters: dict[str, Wire] = {}
-        self._changed: dict[str, int] = {}  # cluster -> number that changed it last
-        self._removed: dict[str, int] = {}  # cluster -> number that removed it
-        self._history = 0  # what came before this number is not known: a worker that is older gets everything
-        self._retired_endpoints: dict[int, Retired] = {}
-        self._retired_clusters: dict[int, Retired] = {}
+        self.tls: TlsForm | None = None
+        """Certificates, the private key among them: not for the admin pages."""
+        self._tls_changed = 0  # the number
+        self._clusters: History[ClusterForm] = History(0)
+        self._listeners: dict[str, _Listener] = {}  # by address
+        self._models: Mapping[str, Cluster] = {}  # what `_clusters` was made from
+        self._slots = Slots(board)
+        self._slots_begun = False
 
     @property
-    def clusters(self) -> Mapping[str, Wire]:
-        """Clusters in force by name, in wire form."""
-        return self._clusters
+    def clusters(self) -> Mapping[str, ClusterForm]:
+        """Clusters in force, by name."""
+        return self._clusters.forms
+
+    @property
+    def addresses(self) -> Iterable[str]:
+        """Of the listeners in force."""
+        return self._listeners.keys()
+
+    def listeners(self, since: int = 0) -> list[ListenerForm]:
+        """The listeners in force, with what is new since that number."""
+        return [self._listener_form(address, each, since) for address, each in self._listeners.items()]
+
+    def _listener_form(self, address: str, listener: _Listener, since: int) -> ListenerForm:
+        full = since < listener.routes.begun or since == 0
+        return ListenerForm(
+            name=listener.name,
+            address=address,
+            protocol=listener.protocol,
+            full=full,
+            services=dict(listener.routes.forms if full else listener.routes.changed_since(since)),
+            removed=[] if full else list(listener.routes.removed_since(since)),
+        )
+
+    def body(self, since: int) -> bytes:
+        """What is new since snapshot `since` (0: everything), packed."""
+        full = since < self._clusters.begun or since == 0
+        clusters = self.clusters.values() if full else (form for _, form in self._clusters.changed_since(since))
+        removed = () if full else self._clusters.removed_since(since)
+        made = body(self.number, full, [*clusters], [*removed], self.listeners(since))
+        if full or self._tls_changed > since:
+            made["tls"] = self.tls
+        return pack(made)
+
+    # -- from a former controller -----------------------------------------------------------------------------------
 
     def begin_after(self, number: int) -> None:
         """Number the next snapshot above what workers already have, when there is no body to restore."""
         self.number = max(self.number, number)
-        self._history = self.number + 1
+        self._clusters = History(self.number + 1)
 
-    def restore(self, body: bytes) -> None:
-        """Continue from a full body that a former controller made."""
-        kept: Wire = msgpack.unpackb(body)
-        self.number = self._history = kept["number"]
-        self.listeners, self.tls = kept["listeners"], kept.get("tls")
-        self._clusters = {cluster["name"]: cluster for cluster in kept["clusters"]}
-        self._changed = dict.fromkeys(self._clusters, self.number)
+    def restore(self, bodies: Iterable[Body]) -> None:
+        """Continue from what a former controller made: a full body, and what changed after it."""
+        for kept in bodies:
+            self.number = number = kept["number"]
+            if kept["full"]:
+                self._clusters = History(number)
+            for form in kept["clusters"]:
+                self._clusters.put(form["name"], form, number)
+            for name in kept["removed"]:
+                self._clusters.drop(name, number)
+            self._restore_listeners(kept["listeners"], number)
+            if "tls" in kept:
+                self.tls, self._tls_changed = kept["tls"], number
+
+    def _restore_listeners(self, forms: Iterable[ListenerForm], number: int) -> None:
+        former, self._listeners = self._listeners, {}
+        for form in forms:
+            routes = History[RoutesForm](number) if form["full"] else former[form["address"]].routes
+            for service, names in form["services"].items():
+                routes.put(service, names, number)
+            for service in form["removed"]:
+                routes.drop(service, number)
+            self._listeners[form["address"]] = _Listener(form["name"], form["protocol"], {}, routes)
+
+    # -- a new one --------------------------------------------------------------------------------------------------
 
     def update(
-        self, listeners: Sequence[Wire], clusters: Iterable[Cluster], now: float, tls: Wire | None = None
+        self,
+        listeners: Mapping[str, Listener],
+        clusters: Mapping[str, Cluster],
+        now: float,
+        tls: TlsForm | None = None,
     ) -> bool:
-        """Put a new configuration in force; False when it is the one that is. MemoryError: the scoreboard is full."""
-        try:
-            wire = self._allocate(clusters)
-        except MemoryError:
-            self._retire(self.number, now)  # what was added before it was full
-            raise
-        changed = [name for name, cluster in wire.items() if self._clusters.get(name) != cluster]
-        removed = [name for name in self._clusters if name not in wire]
-        if self.number and not changed and not removed and (self.listeners, self.tls) == (listeners, tls):
-            self._retire(self.number, now)  # what a former controller had not given back yet
-            return False
-        self.number += 1
-        self.listeners, self.tls, self._clusters = list(listeners), tls, wire
-        for name in changed:
-            self._changed[name] = self.number
-            self._removed.pop(name, None)
-        for name in removed:
-            self._removed[name] = self.number
-            del self._changed[name]
-        self._retire(self.number, now)
-        return True
+        """Put a new configuration in force, its listeners by address; False when it is the one that is.
 
-    def body(self, since: int) -> bytes:
-        """What a worker that has snapshot `since` (0: none) needs for the one in force."""
-        full = since == 0 or since < self._history
-        news = [cluster for name, cluster in self._clusters.items() if full or self._changed[name] > since]
-        removed = [] if full else [name for name, number in self._removed.items() if number > since]
-        body: bytes = msgpack.packb(
-            {
-                "number": self.number,
-                "full": full,
-                "listeners": self.listeners,
-                "clusters": news,
-                "removed": removed,
-                "tls": self.tls,
-            }
-        )
-        return body
+        MemoryError: the scoreboard is full, and nothing has changed.
+        """
+        self._begin_slots(now)
+        change = self._compare(listeners, clusters, now, tls)
+        news = bool(change) or not self.number
+        if news:
+            self.number += 1
+            self._put_clusters(change, now)
+            self._put_listeners(change, listeners)
+            if change.tls:
+                self.tls, self._tls_changed = tls, self.number
+        self._models = clusters
+        for address, listener in listeners.items():
+            self._listeners[address].services = listener.services
+        return news
 
     def settle(self, now: float) -> None:
         """Give back the slots, and forget the history, that no worker needs any more."""
         acknowledged = min((row.snapshot for row in self._board.workers.rows()), default=self.number)
-        self._removed = {name: number for name, number in self._removed.items() if number > acknowledged}
-        if not self._retired_endpoints and not self._retired_clusters:
-            return
-        owners = {cluster for cluster, _, _ in self._board.endpoints.slots()}
-        for slot, retired in list(self._retired_endpoints.items()):
-            if _is_over(retired, acknowledged, now) and self._board.endpoints.row(slot).in_flight == 0:
-                self._board.endpoints.remove(slot)
-                del self._retired_endpoints[slot]
-        for slot, retired in list(self._retired_clusters.items()):
-            if _is_over(retired, acknowledged, now) and slot not in owners:
-                self._board.clusters.remove(slot)
-                del self._retired_clusters[slot]
+        self._clusters.forget(acknowledged)
+        for listener in self._listeners.values():
+            listener.routes.forget(acknowledged)
+        self._slots.give_back(acknowledged, now)
 
-    def _allocate(self, clusters: Iterable[Cluster]) -> dict[str, Wire]:
-        cluster_slots, endpoint_slots = self._board.clusters.slots(), self._board.endpoints.slots()
-        wire: dict[str, Wire] = {}
-        for cluster in clusters:
-            slot = cluster_slots.get(cluster.name)
-            if slot is None:
-                slot = self._board.clusters.add(cluster.name)
-            endpoints = []
-            for endpoint in cluster.endpoints:
-                key = (slot, endpoint.address, endpoint.workload)
-                place = endpoint_slots.get(key)
-                if place is None:
-                    place = endpoint_slots[key] = self._board.endpoints.add(*key)
-                endpoints.append(asdict(endpoint) | {"slot": place})
-            wire[cluster.name] = _cluster_wire(cluster, slot, endpoints)
-        return wire
+    def _begin_slots(self, now: float) -> None:
+        """What is on the board and not in the snapshot in force, or in the first one, is out of use."""
+        if not self._slots_begun:
+            self._slots_begun = True
+            self._slots.begin(self.number + (not self.clusters), now)
+            for form in self.clusters.values():
+                self._slots.used(form)
 
-    def _retire(self, number: int, now: float) -> None:
-        """Note which slots have gone out of use, and which are in use again."""
-        used_endpoints = {endpoint["slot"] for cluster in self._clusters.values() for endpoint in cluster["endpoints"]}
-        used_clusters = {cluster["slot"] for cluster in self._clusters.values()}
-        _note(self._retired_endpoints, self._board.endpoints.slots().values(), used_endpoints, Retired(number, now))
-        _note(self._retired_clusters, self._board.clusters.slots().values(), used_clusters, Retired(number, now))
+    def _compare(
+        self, listeners: Mapping[str, Listener], clusters: Mapping[str, Cluster], now: float, tls: TlsForm | None
+    ) -> _Change:
+        changed = self._changed_clusters(clusters, now)
+        fresh = sum(name not in self.clusters for name in changed)
+        present = {address: (each.name, each.protocol) for address, each in self._listeners.items()}
+        return _Change(
+            clusters=changed,
+            removed=self._clusters.missing(clusters, fresh),
+            listeners=present != {address: (each.name, each.protocol) for address, each in listeners.items()},
+            routes={address: self._changed_routes(address, each) for address, each in listeners.items()},
+            tls=tls != self.tls,
+        )
+
+    def _changed_clusters(self, clusters: Mapping[str, Cluster], now: float) -> dict[str, ClusterForm]:
+        changed: dict[str, ClusterForm] = {}
+        if clusters is self._models:
+            return changed
+        known, forms = self._models.get, self.clusters
+        for name, cluster in clusters.items():
+            if known(name) is not cluster:
+                form = cluster_form(cluster, *self._slots.of(cluster, self.number, now))
+                if forms.get(name) != form:
+                    changed[name] = form
+        return changed
+
+    def _changed_routes(self, address: str, listener: Listener) -> tuple[dict[str, RoutesForm], Sequence[str]]:
+        changed: dict[str, RoutesForm] = {}
+        present = self._listeners.get(address)
+        if present is None:
+            return {service: routes_form(routes) for service, routes in listener.services.items()}, ()
+        if present.services is listener.services:
+            return changed, ()
+        known, forms, fresh = present.services.get, present.routes.forms, 0
+        for service, routes in listener.services.items():
+            if known(service) is not routes:
+                form = routes_form(routes)
+                fresh += service not in forms
+                if not _same(forms.get(service), form):
+                    changed[service] = form
+        return changed, present.routes.missing(listener.services, fresh)
+
+    def _put_clusters(self, change: _Change, now: float) -> None:
+        for name in change.removed:
+            self._slots.left(self.clusters[name], None, self.number, now)
+            self._clusters.drop(name, self.number)
+        for name, form in change.clusters.items():
+            if former := self.clusters.get(name):
+                self._slots.left(former, form, self.number, now)
+            self._slots.used(form)
+            self._clusters.put(name, form, self.number)
+
+    def _put_listeners(self, change: _Change, listeners: Mapping[str, Listener]) -> None:
+        former, self._listeners = self._listeners, {}
+        for address, listener in listeners.items():
+            known = former.get(address)
+            same = known is not None and known.protocol == listener.protocol
+            routes = known.routes if known is not None and same else History[RoutesForm](self.number)
+            changed, removed = change.routes[address]
+            for service, form in changed.items():
+                routes.put(service, form, self.number)
+            for service in removed:
+                routes.drop(service, self.number)
+            self._listeners[address] = _Listener(listener.name, listener.protocol, listener.services, routes)
 
 
-def _note(retired: dict[int, Retired], existing: Iterable[int], used: set[int], since: Retired) -> None:
-    for slot in used:
-        retired.pop(slot, None)
-    for slot in existing:
-        if slot not in used:
-            retired.setdefault(slot, since)
-
-
-def _is_over(retired: Retired, acknowledged: int, now: float) -> bool:
-    return acknowledged >= retired.number and now >= retired.at + QUARANTINE_S
-
-
-def _cluster_wire(cluster: Cluster, slot: int, endpoints: list[Wire]) -> Wire:
-    return {
-        "name": cluster.name,
-        "slot": slot,
-        "envoy_name": cluster.envoy_name,
-        "authority": cluster.authority,
-        "connect_timeout_ms": cluster.connect_timeout_ms,
-        "abandoned_ms": cluster.abandoned_ms,
-        "closed": cluster.closed,
-        "outlier": asdict(cluster.outlier) if cluster.outlier else None,
-        "destination_rule": cluster.destination_rule,
-        "protocol": cluster.protocol,
-        "endpoints": endpoints,
-    }
-
-
-def listener_wire(listener: Listener, address: str) -> Wire:
-    """A listener in wire form; Hosts and authorities as the bytes a request has."""
-    routes = {
-        name.encode("latin-1"): cluster
-        for clusters in listener.services.values()
-        for cluster, names in clusters.items()
-        for name in names
-    }
-    return {
-        "name": listener.name,
-        "address": address,
-        "protocol": listener.protocol,
-        "routes": routes,
-        "clusters": [cluster for clusters in listener.services.values() for cluster in clusters],
-    }
+def _same(one: RoutesForm | None, other: RoutesForm) -> bool:
+    """The order of the clusters counts."""
+    return one is not None and [*one.items()] == [*other.items()]

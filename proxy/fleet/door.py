@@ -12,8 +12,7 @@ Successes come only while the endpoint is marked dirty, so healthy traffic costs
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import gevent
 
@@ -29,6 +28,7 @@ from proxy.fleet.reporter import Pending, Reporter
 from proxy.fleet.suspicion import Suspicion
 from proxy.fleet.table import ScoreboardTable
 from proxy.fleet.watch import watch_primary
+from proxy.ipc.snapshot import ClusterForm
 from proxy.observe.outlier_log import Event
 from proxy.scoreboard.clusters import ClusterLocked
 from proxy.scoreboard.scoreboard import Scoreboard
@@ -147,7 +147,7 @@ class Fleet:
         """The worker is going away: another one leads from now on."""
         self._leader.stop()
 
-    def apply(self, full: bool, clusters: Iterable[Mapping[str, Any]], removed: Iterable[str]) -> None:
+    def apply(self, full: bool, clusters: Iterable[ClusterForm], removed: Iterable[str]) -> None:
         """Takes over a snapshot's clusters; lifts the ejections of rules and endpoints that are gone."""
         bodies = {body["name"]: body for body in clusters}
         gone = set(removed) | ({name for name in self._groups if name not in bodies} if full else set())

@@ -5,8 +5,8 @@ The request path has its own, compiled objects (relay/cluster.pyx); these are ma
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
+from proxy.ipc.snapshot import ClusterForm
 from proxy.observe.outlier_log import duration
 from state.keys import word
 from state.outlier.run import Run
@@ -36,7 +36,7 @@ class Group:
     slots: tuple[int, ...]  # the scoreboard rows of all members
 
 
-def group_of(body: Mapping[str, Any]) -> Group | None:
+def group_of(body: ClusterForm) -> Group | None:
     """The group of a cluster's part of a snapshot; None if nothing is to be ejected there."""
     outlier = body["outlier"]
     if outlier is None:

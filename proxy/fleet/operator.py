@@ -11,6 +11,7 @@ from typing import Any
 
 from proxy.fleet.ejections import PRIVATELY
 from proxy.fleet.members import Group, Member, group_of
+from proxy.ipc.snapshot import ClusterForm
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
 from state.errors import StoreUnavailable
@@ -40,7 +41,7 @@ class OperatorDoor:
         replica: str,
         access: Access,
         prefix: str,
-        clusters: Callable[[], Mapping[str, Mapping[str, Any]]],
+        clusters: Callable[[], Mapping[str, ClusterForm]],
         started: float,
     ) -> None:
         self._scoreboard = scoreboard

@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from proxy.ipc.snapshot import TlsForm
+from proxy.mesh.model import Listener
 from proxy.wire.tls import mesh as mesh_tls
 from proxy.wire.tls.context import TlsEnd, meet
 
@@ -37,17 +39,6 @@ class Unusable(Exception):
         super().__init__("; ".join(self.problems))
 
 
-class Listener(Protocol):
-    """What is read of a listener of the Gateway."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def port(self) -> int: ...
-    @property
-    def protocol(self) -> str: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Certificates:
     """A set that passed. `chain` begins with the leaf; times are seconds since 1970."""
@@ -65,9 +56,9 @@ class Certificates:
         """The leaf's."""
         return mesh_tls.trust_domain_of(self.identity)
 
-    def wire(self, trust_domains: Iterable[str]) -> dict[str, Any]:
-        """As the snapshot's body has it."""
-        return {"chain": self.chain, "key": self.key, "roots": self.roots, "trust_domains": [*trust_domains]}
+    def form(self, trust_domains: Iterable[str]) -> TlsForm:
+        """As a snapshot has it."""
+        return TlsForm(chain=self.chain, key=self.key, roots=self.roots, trust_domains=[*trust_domains])
 
     def roots_shown(self) -> list[dict[str, str]]:
         """The roots for people: who they are, until when, and their fingerprints."""
@@ -246,7 +237,7 @@ def _certificates_of(leaf: x509.Certificate, contents: Contents) -> Certificates
 def _refused_by_itself(found: Certificates) -> str:
     """Why a peer with the same roots would refuse the chain, in either role; "" if it would not."""
     try:
-        tls = mesh_tls.MeshTls(found.wire([]))
+        tls = mesh_tls.MeshTls(**found.form([]))
         meet(TlsEnd(tls.server), TlsEnd(tls.client))
     except ssl.SSLError as fault:
         return mesh_tls.reason_of(fault)

@@ -10,6 +10,7 @@ from typing import Any
 
 from proxy.identity import certificates
 from proxy.identity.certificates import Certificates, Unusable, stamp
+from proxy.ipc.snapshot import TlsForm
 
 Said = tuple[int, str]
 """A level of `logging`, and the line."""
@@ -49,9 +50,9 @@ class CertificateWatch:
         own = self._trust_domain or (self.current.trust_domain if self.current else "")
         return tuple(dict.fromkeys(filter(None, (own, *self._aliases))))
 
-    def wire(self) -> dict[str, Any] | None:
+    def form(self) -> TlsForm | None:
         """For the snapshot; None when there are none."""
-        return self.current.wire(self.trust_domains) if self.current else None
+        return self.current.form(self.trust_domains) if self.current else None
 
     def seconds_left(self) -> float | None:
         """Until our certificate expires; negative afterwards, None without one."""
@@ -75,7 +76,7 @@ class CertificateWatch:
 
     # -- following --------------------------------------------------------------------------------------------------
 
-    def adopt(self, tls: dict[str, Any] | None) -> None:
+    def adopt(self, tls: TlsForm | None) -> None:
         """Go on with what a former controller had in force, expired or not: whether it will do is for peers to say."""
         if tls and not self.current:
             contents = dict(zip(certificates.FILES, (tls["chain"], tls["key"], tls["roots"]), strict=True))

@@ -7,14 +7,15 @@ arbiter -> any child   settings (first on every channel: settings, replica, redi
 arbiter -> controller  worker (slot; fd: the controller's end of that worker's channel), worker-gone (slot),
                        wanted (workers: how many should run), reload, drain,
                        bound (address, error; fd: the listening socket unless there is an error),
-                       kept (number; fd: body of the last snapshot, only to a controller that replaces a dead one)
+                       kept (fd: what a former controller had kept, only to one that replaces it)
 controller -> arbiter  bind (address), unbind (address), loaded (a first load was valid), ready (for the first time),
                        refused (the first load was invalid: everything stops),
-                       keep (number; fd: full body of the snapshot now in force, held for the next controller)
+                       keep (fd: a full body and what the controller adds behind it, held for the next controller)
 controller -> worker   snapshot (number, sockets; fds: the body, then one listening socket per address in `sockets`).
                        An address given again replaces the socket the worker had for it.
 
-A body is larger than a packet may be, so it travels as a sealed memfd (`write_body`, `read_body`).
+A body is larger than a packet may be, so it travels as a sealed memfd (`write_body`, `read_body`). What is kept is one
+that the controller adds to (`open_body`, `write_at`) and the arbiter only holds.
 """
 
 import array
@@ -119,11 +120,23 @@ def descriptors_in(control: Sequence[tuple[int, int, bytes]]) -> list[int]:
 def write_body(body: bytes) -> int:
     """A sealed memfd holding `body`: the caller closes it, nobody can change it."""
     fd = os.memfd_create("waypointd-snapshot", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    written = 0
-    while written < len(body):
-        written += os.pwrite(fd, memoryview(body)[written:], written)
+    write_at(fd, 0, body)
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL)
     return fd
+
+
+def open_body() -> int:
+    """An empty memfd to which bodies are added with `write_at`: it grows, and does not shrink under who reads it."""
+    fd = os.memfd_create("waypointd-kept", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+    return fd
+
+
+def write_at(fd: int, position: int, body: bytes) -> None:
+    """All of `body`, from that place in the file on."""
+    written = 0
+    while written < len(body):
+        written += os.pwrite(fd, memoryview(body)[written:], position + written)
 
 
 def read_body(fd: int) -> bytes:

@@ -1,5 +1,6 @@
 # A worker's relay; theory in relay.pyx.
 from proxy.relay.context.context cimport Context
+from proxy.relay.endpoints.addresses cimport Addresses
 from proxy.relay.endpoints.trunk cimport Connections
 from proxy.relay.routes cimport Routes
 from proxy.wire.http2.server cimport StreamServer
@@ -10,6 +11,7 @@ cdef class Relay:
     cdef Connections connections         # HTTP/2 to endpoints, shared by exchanges
     cdef readonly dict clusters          # name -> Cluster
     cdef dict endpoints                  # (cluster slot, endpoint slot) -> Endpoint
+    cdef Addresses addresses             # None until a listener needs it
     cdef list spare                      # exchanges nobody uses now
 
     cdef int serve_http(self, Stream client, Listener listener) except -1

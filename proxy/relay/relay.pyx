@@ -8,6 +8,7 @@ import gevent
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, errno
 
 from proxy.relay.context.timeouts cimport Timeouts
+from proxy.relay.endpoints.addresses cimport Addresses
 from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 from proxy.relay.endpoints.trunk cimport Connections
 from proxy.relay.exchange.http_exchange cimport HttpExchange
@@ -47,11 +48,11 @@ cdef class Relay:
 
     def apply(self, bint full, list clusters, list removed):
         """Takes over the clusters that changed and forgets those removed (`full`: all that are not named)."""
-        fresh = {body["name"]: self.make_cluster(body) for body in clusters}
-        kept = {} if full else {name: known for name, known in self.clusters.items() if name not in removed}
-        kept.update(fresh)
-        self.clusters = kept
-        self.retire_endpoints()
+        cdef dict body
+        for name in self.clusters.keys() - {body["name"] for body in clusters} if full else removed:
+            self.replace(name, None)
+        for body in clusters:
+            self.replace(body["name"], self.make_cluster(body))
 
     def make_cluster(self, dict body) -> Cluster:
         cdef list endpoints = []
@@ -67,24 +68,32 @@ cdef class Relay:
             endpoints.append(endpoint)
         return Cluster(self.context.scoreboard, self.context.worker, body, endpoints)
 
-    def retire_endpoints(self):
-        """Endpoints that no cluster names any more give up their pooled connections."""
-        cdef Cluster cluster
+    def replace(self, str name, Cluster fresh):
+        """`fresh` (None: nothing) from now on. Endpoints that it does not have give up their pooled connections."""
+        cdef Cluster former = self.clusters.pop(name, None)
         cdef Endpoint endpoint
-        used = {(cluster.slot, endpoint.slot) for cluster in self.clusters.values() for endpoint in cluster.endpoints}
-        for key in [key for key in self.endpoints if key not in used]:
-            endpoint = self.endpoints.pop(key)
-            endpoint.retire()
+        cdef set used = set()
+        if fresh is not None:
+            self.clusters[name] = fresh
+            used.update([(fresh.slot, endpoint.slot) for endpoint in fresh.endpoints])
+        for endpoint in former.endpoints if former is not None else ():
+            if (former.slot, endpoint.slot) not in used:
+                del self.endpoints[former.slot, endpoint.slot]
+                endpoint.retire()
+        if self.addresses is not None:
+            if former is not None:
+                self.addresses.drop(former)
+            if fresh is not None:
+                self.addresses.add(fresh)
 
-    def routes(self, dict table, list names) -> Routes:
-        """A listener's routes with cluster objects for their names, and the clusters whose endpoints it may reach."""
-        known = self.clusters
-        return Routes({key: known[name] for key, name in table.items() if name in known},
-                      [known[name] for name in names if name in known], self.pin)
-
-    def pin(self, Cluster cluster, Endpoint endpoint) -> Cluster:
-        """The cluster of one endpoint alone: no balancing, no ejection."""
-        return cluster.alone(endpoint)
+    def routes(self, bint by_address) -> Routes:
+        """A listener's, still empty. `by_address`: endpoints may be asked for by their own."""
+        cdef Cluster cluster
+        if by_address and self.addresses is None:
+            self.addresses = Addresses()
+            for cluster in self.clusters.values():
+                self.addresses.add(cluster)
+        return Routes(self.clusters, self.addresses if by_address else None)
 
     # -- connections --------------------------------------------------------------------------------------------------
 

@@ -1,10 +1,5 @@
-from collections.abc import Callable
-from typing import Any
+from proxy.ipc.snapshot import RoutesForm
 
 class Routes:
-    def __init__(
-        self,
-        table: dict[bytes, Any] | None = None,
-        clusters: list[Any] | None = None,
-        pin: Callable[[Any, Any], Any] | None = None,
-    ) -> None: ...
+    def __init__(self) -> None: ...
+    def apply(self, services: dict[str, RoutesForm], removed: list[str]) -> None: ...

@@ -2,40 +2,82 @@
 
 A tunnel to the address of an endpoint itself goes to that endpoint and to no other, without any service's policy (Istio:
 pod-addressed traffic): its cluster is made when first asked for.
+
+The table leads to names, and the worker's clusters by name are what they are now: a cluster that changes needs no new
+table, and a Service whose names change no other's.
 """
 
+from proxy.relay.endpoints.addresses cimport Addresses
 from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 
 
 cdef class Routes:
-    """`pin(cluster, endpoint)` makes the cluster of one endpoint alone."""
+    """`clusters` are the worker's, which change under it; with `addresses` endpoints may be asked for by their own."""
 
-    def __init__(self, dict table=None, list clusters=None, pin=None):
-        self.table = table or {}
-        self.clusters = clusters or []
-        self.pin = pin
+    def __init__(self, dict clusters=None, Addresses addresses=None):
+        self.clusters = {} if clusters is None else clusters
+        self.addresses = addresses
+        self.services = {}
+        self.table = {}
+        self.reached = {}
+        self.pinned = {}
+
+    def apply(self, dict services, list removed):
+        """Takes over the Services that changed and forgets those removed.
+
+        All old names go before new ones come: one may have moved from a Service to another.
+        """
+        self.pinned.clear()
+        for service in [*removed, *services]:
+            self.forget(self.services.pop(service, {}))
+        for service, clusters in services.items():
+            self.services[service] = clusters
+            for cluster, names in clusters.items():
+                self.reached[cluster] = service
+                for name in names:
+                    self.table[name] = cluster
+
+    def forget(self, dict clusters):
+        """These routes of one Service."""
+        for cluster, names in clusters.items():
+            self.reached.pop(cluster, None)
+            for name in names:
+                self.table.pop(name, None)
 
     cdef Cluster of_host(self, bytes host):
-        cdef Cluster cluster = self.table.get(host)
-        return cluster if cluster is not None else self.table.get(host.lower())
+        name = self.table.get(host)
+        if name is None:
+            name = self.table.get(host.lower())
+        return self.clusters.get(name)
 
     cdef Cluster of_target(self, bytes target):
         """`target` is in lower case."""
-        cdef Cluster cluster = self.table.get(target)
-        if cluster is None:
-            if self.pinned is None:
-                self.pinned = self.addresses()
-            found = self.pinned.get(target)
-            if found is not None:
-                cluster = self.table[target] = self.pin(*found)
-        return cluster
+        name = self.table.get(target)
+        if name is not None:
+            return self.clusters.get(name)
+        cdef Cluster cluster = self.pinned.get(target)
+        return cluster if cluster is not None or self.addresses is None else self.pin(target)
 
-    def addresses(self) -> dict:
-        """Every endpoint's address, with the first cluster that has it."""
+    cdef Cluster pin(self, bytes target):
+        """The cluster of the endpoint at this address alone; None if the listener reaches no cluster that has it."""
+        cdef str name = self.first_at(target)
         cdef Cluster cluster
         cdef Endpoint endpoint
-        found = {}
-        for cluster in self.clusters:
-            for endpoint in cluster.endpoints:
-                found.setdefault(endpoint.text, (cluster, endpoint))
-        return found
+        if name is None:
+            return None
+        cluster = self.clusters[name]
+        for endpoint in cluster.endpoints:
+            if endpoint.text == target:
+                cluster = self.pinned[target] = cluster.alone(endpoint)
+                return cluster
+        return None
+
+    cdef str first_at(self, bytes target):
+        """Of the clusters with an endpoint at this address, the first one: by Service, then in the order of its ports."""
+        found = None
+        for name in self.addresses.clusters_at(target):
+            service = self.reached.get(name)
+            if service is not None:
+                rank = (service, list(self.services[service]).index(name))
+                found = min(found, (rank, name)) if found else (rank, name)
+        return found[1] if found else None

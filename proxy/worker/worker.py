@@ -10,15 +10,14 @@ import logging
 import os
 import signal
 import sys
-from typing import Any
 
 import gevent
-import msgpack
 from gevent.event import Event
 
 from proxy import log as process_log
 from proxy.fleet.door import Fleet
 from proxy.ipc.channel import Channel, Message, read_body
+from proxy.ipc.snapshot import ListenerForm, OtherVersion, TlsForm, unpack
 from proxy.observe import outlier_log
 from proxy.observe.access_log import AccessLog
 from proxy.relay.context.context import Context
@@ -45,6 +44,8 @@ FIRST_REQUEST_SECONDS = 0.25
 LOST_SECONDS = 1.0
 # A pooled connection that is not used for so long is closed (Envoy's idle_timeout).
 ENDPOINT_IDLE_SECONDS = 3600.0
+
+HBONE = "HBONE"  # a listener's protocol
 
 
 class Worker:
@@ -78,7 +79,8 @@ class Worker:
         self._relay = Relay(self._context)
         self._listeners: dict[str, Listener] = {}
         self._sockets: dict[str, int] = {}
-        self._tls: dict[str, Any] | None = None
+        self._routes: dict[str, Routes] = {}
+        self._tls: TlsForm | None = None
         self._draining = Event()
 
     def run(self) -> None:
@@ -113,6 +115,8 @@ class Worker:
             message, fds = received
             try:
                 self._take_snapshot(message, fds)
+            except OtherVersion as fault:
+                log.error("snapshot %s cannot be applied: %s", message.get("number"), fault)
             except Exception:  # it is not acknowledged, so readiness tells; serving what was there goes on
                 log.exception("snapshot %s cannot be applied", message.get("number"))
 
@@ -121,13 +125,14 @@ class Worker:
         for address, fd in zip(message["sockets"], sockets, strict=True):
             self._replace_socket(address, fd)
         try:
-            body: dict[str, Any] = msgpack.unpackb(read_body(body_fd))
+            news = unpack(read_body(body_fd))
         finally:
             os.close(body_fd)
-        self._take_certificates(body["tls"])
-        self._relay.apply(body["full"], body["clusters"], body["removed"])
-        self._fleet.apply(body["full"], body["clusters"], body["removed"])
-        self._prepare_listeners(body["listeners"])
+        if "tls" in news:
+            self._take_certificates(news["tls"])
+        self._relay.apply(news["full"], news["clusters"], news["removed"])
+        self._fleet.apply(news["full"], news["clusters"], news["removed"])
+        self._prepare_listeners(news["listeners"])
         first = self._board.workers.row(self._slot).state == STARTING
         if first:
             self._fleet.start()
@@ -140,10 +145,10 @@ class Worker:
                 self._handed.start(self._take)
         self._board.workers.set_snapshot(self._slot, message["number"])
 
-    def _take_certificates(self, tls: dict[str, Any] | None) -> None:
+    def _take_certificates(self, tls: TlsForm | None) -> None:
         """New connections use them from now on; those there are keep what they began with."""
         if tls != self._tls:
-            self._context.mesh = MeshTls(tls) if tls else None
+            self._context.mesh = MeshTls(**tls) if tls else None
             self._tls = tls
 
     def _await_reconcile(self) -> None:
@@ -155,34 +160,39 @@ class Worker:
         if self._draining.is_set():
             os.close(fd)
             return
-        if address in self._sockets:
-            self._close_listener(address)
+        if address in self._listeners:  # those that it has accepted are served on
+            self._listeners.pop(address).stop()
+        self._close_socket(address)
         self._sockets[address] = fd
 
-    def _prepare_listeners(self, wanted: list[dict[str, Any]]) -> None:
+    def _prepare_listeners(self, wanted: list[ListenerForm]) -> None:
         """Listeners as the snapshot has them; new ones do not accept yet."""
-        known = self._listeners.keys() | self._sockets.keys()
-        for address in known - {entry["address"] for entry in wanted}:
-            if address in self._listeners:
-                self._listeners[address].routes = Routes()  # what is open on it is told 404 from now on
-            self._close_listener(address)
-        for entry in wanted:
-            address = entry["address"]
+        for address in (self._routes.keys() | self._sockets.keys()) - {form["address"] for form in wanted}:
+            self._routes.pop(address, None)
+            self._stop_listener(address)
+            self._close_socket(address)
+        for form in wanted:
+            address, hbone = form["address"], form["protocol"] == HBONE
+            routes = self._relay.routes(hbone) if form["full"] else self._routes[address]
+            routes.apply(form["services"], form["removed"])
+            self._routes[address] = routes
             listener = self._listeners.get(address)
-            if listener is None:
-                fd = self._sockets.get(address)
-                if fd is None:
-                    continue  # not bound: the controller says why
-                kind = HboneListener if entry["protocol"] == "HBONE" else Listener
-                listener = kind(self._relay, entry["name"], address, fd, self._handed.give)
-                self._listeners[address] = listener
-            listener.routes = self._relay.routes(entry["routes"], entry["clusters"])
+            if listener is not None and isinstance(listener, HboneListener) != hbone:
+                self._stop_listener(address)
+            if address in self._listeners or address in self._sockets:  # else the controller says why it is not bound
+                self._listener(address, form["name"], hbone).routes = routes
 
-    def _close_listener(self, address: str) -> None:
+    def _listener(self, address: str, name: str, hbone: bool) -> Listener:
+        if address not in self._listeners:
+            kind = HboneListener if hbone else Listener
+            self._listeners[address] = kind(self._relay, name, address, self._sockets[address], self._handed.give)
+        return self._listeners[address]
+
+    def _stop_listener(self, address: str) -> None:
         listener = self._listeners.pop(address, None)
         if listener is not None:
             listener.stop()
-        self._close_socket(address)
+            listener.routes = Routes()  # what is open on it is told 404 from now on
 
     def _close_socket(self, address: str) -> None:
         fd = self._sockets.pop(address, None)

@@ -7,9 +7,8 @@ import selectors
 import signal
 import socket
 
-import msgpack
-
 from proxy.ipc.channel import Channel, read_body
+from proxy.ipc.snapshot import unpack
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.workers import DRAINING, READY
 
@@ -49,7 +48,7 @@ class FakeWorker:
         if received is None:
             raise SystemExit(0)
         message, (body, *fds) = received
-        news = msgpack.unpackb(read_body(body))
+        news = unpack(read_body(body))
         os.close(body)
         for address, fd in zip(message["sockets"], fds, strict=True):
             self.forget(address)

@@ -298,7 +298,7 @@ def test_bad_usage(us: str, tmp_path: Path) -> None:
 
 def test_certificates_of_dev_certs_shake_hands(tmp_path: Path) -> None:
     run("dev-certs", str(tmp_path))
-    one, other = (MeshTls(usable(tmp_path / name).wire(["cluster.local"])) for name in ("waypoint", "client"))
+    one, other = (MeshTls(**usable(tmp_path / name).form(["cluster.local"])) for name in ("waypoint", "client"))
     server = TlsEnd(one.server)
     meet(server, TlsEnd(other.client))
     assert server.peer_uris() == [other.identity]

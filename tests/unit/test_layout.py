@@ -1,4 +1,4 @@
-"""The sources against the plan of the house (tests/rooms.py): every import of every .py, .pyx and .pxd file."""
+"""The sources against the plan of the house (tests/rooms.py): every import of every .py, .pyi, .pyx and .pxd file."""
 
 import ast
 import configparser
@@ -14,7 +14,7 @@ from tests.rooms import ROOMS, allowed, drawing, inside, room_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("proxy", "state")
-SUFFIXES = (".py", ".pyx", ".pxd")
+SUFFIXES = (".py", ".pyi", ".pyx", ".pxd")
 MOST_AT_THE_TOP = 22
 
 _CYTHON_IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+c?import\s+(\(?[^#\n]*)|c?import\s+([\w., ]+))", re.MULTILINE)
@@ -39,7 +39,7 @@ MODULES = {module_of(path) for path in sources() if not is_package(path)}
 def imports_of(path: Path) -> set[str]:
     """What a file imports; for `from a import b` both `a` and `a.b`, since b may be a module."""
     text = path.read_text()
-    return set(_python_imports(text) if path.suffix == ".py" else _cython_imports(text))
+    return set(_python_imports(text) if path.suffix in (".py", ".pyi") else _cython_imports(text))
 
 
 def _python_imports(text: str) -> Iterator[str]:

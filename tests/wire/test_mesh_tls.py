@@ -70,7 +70,7 @@ def meet(server: TlsContext, client: TlsContext | ssl.SSLContext) -> Result:
 
 
 def of(leaf: Leaf, *trust_domains: str) -> MeshTls:
-    return MeshTls(leaf.tls(*trust_domains))
+    return MeshTls(**leaf.tls(*trust_domains))
 
 
 # -- handshakes that succeed ------------------------------------------------------------------------------------------
@@ -263,4 +263,4 @@ def test_an_endpoint_must_be_who_it_is_said_to_be() -> None:
 def test_keys_that_are_encrypted_or_not_the_leafs_are_errors() -> None:
     wrong = OURS.tls() | {"key": CA.leaf().key}
     with pytest.raises(ssl.SSLError, match="key values mismatch"):
-        MeshTls(wrong)
+        MeshTls(**wrong)

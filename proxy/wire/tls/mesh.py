@@ -8,8 +8,7 @@ nothing.
 
 import re
 import ssl
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from proxy.wire.tls.context import TlsContext
 
@@ -19,13 +18,13 @@ _SPIFFE = re.compile(r"spiffe://([A-Za-z0-9._-]+)/ns/([A-Za-z0-9._-]+)/sa/([A-Za
 
 
 class MeshTls:
-    """Both roles of one certificate. `tls` is the body's map: chain, key and roots as PEM bytes, trust_domains."""
+    """Both roles of one certificate, in PEM; `trust_domains` are those whose peers are accepted."""
 
-    def __init__(self, tls: Mapping[str, Any]) -> None:
+    def __init__(self, chain: bytes, key: bytes, roots: bytes, trust_domains: Sequence[str]) -> None:
         """Raises ssl.SSLError when OpenSSL cannot use them, ValueError when the certificate has no SPIFFE identity."""
-        self.trust_domains: tuple[str, ...] = tuple(tls["trust_domains"])
-        self.server = TlsContext(True, tls["chain"], tls["key"], tls["roots"])
-        self.client = TlsContext(False, tls["chain"], tls["key"], tls["roots"])
+        self.trust_domains: tuple[str, ...] = tuple(trust_domains)
+        self.server = TlsContext(True, chain, key, roots)
+        self.client = TlsContext(False, chain, key, roots)
         self.identity = identity_in(self.server.uris()) or ""
         if not self.identity:
             raise ValueError(NO_IDENTITY)

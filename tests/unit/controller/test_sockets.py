@@ -43,7 +43,7 @@ def test_what_was_open_before_this_controller_is_kept_until_it_is_known_what_is_
 
 class Snapshots:
     number = 7
-    listeners = ()
+    addresses = ()
 
     def body(self, since):
         return msgpack.packb(since)

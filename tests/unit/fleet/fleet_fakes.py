@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
+from proxy.controller.forms import cluster_form
 from proxy.fleet.ejections import Ejections
 from proxy.fleet.known import Known
 from proxy.fleet.members import Group, group_of
-from proxy.mesh.model import OutlierDetection
+from proxy.ipc.snapshot import ClusterForm
+from proxy.mesh.model import Cluster, Endpoint, OutlierDetection
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import StoreUnavailable
 from state.outlier.store import NO_PROBE, Batch, Claim, ClusterView, Ejection, Glance, Verdict
@@ -16,17 +18,15 @@ from state.outlier.store import NO_PROBE, Batch, Claim, ClusterView, Ejection, G
 NAME = "httpbin/in-ambient:8000"
 
 
-def body(board: Scoreboard, count: int = 3, cluster: int | None = None, **outlier: Any) -> dict[str, Any]:
+def body(board: Scoreboard, count: int = 3, cluster: int | None = None, **outlier: Any) -> ClusterForm:
     """A cluster's part of a snapshot, with rows of its own on the scoreboard."""
     slot = board.clusters.add(NAME) if cluster is None else cluster
-    members = [{"ip": f"10.0.0.{i}", "port": 80, "workload": f"pod-{i}"} for i in range(count)]
+    members = tuple(Endpoint(f"10.0.0.{i}", 80, f"pod-{i}") for i in range(count))
     known = board.endpoints.slots()
-    for member in members:
-        key = (slot, f"{member['ip']}:80", str(member["workload"]))
-        member["slot"] = known[key] if key in known else board.endpoints.add(*key)
-    rule = OutlierDetection(3, 1000, 30_000, 50)
-    made = asdict(replace(rule, **outlier))
-    return {"name": NAME, "slot": slot, "outlier": made, "destination_rule": "httpbin/rule", "endpoints": members}
+    keys = [(slot, each.address, each.workload) for each in members]
+    places = [known[key] if key in known else board.endpoints.add(*key) for key in keys]
+    rule = replace(OutlierDetection(3, 1000, 30_000, 50), **outlier)
+    return cluster_form(Cluster(NAME, NAME, NAME, members, outlier=rule, destination_rule="httpbin/rule"), slot, places)
 
 
 def group(board: Scoreboard, count: int = 3, **outlier: Any) -> Group:

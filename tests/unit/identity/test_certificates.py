@@ -52,7 +52,7 @@ def test_a_usable_set(tmp_path: Path, leaf: Leaf) -> None:
     assert found.trust_domain == "cluster.local"
     assert found.serial == f"{leaf.certificate.serial_number:x}"
     assert found.not_after == leaf.certificate.not_valid_after_utc.timestamp()
-    assert MeshTls(found.wire(["cluster.local"])).identity == WAYPOINT
+    assert MeshTls(**found.form(["cluster.local"])).identity == WAYPOINT
     assert "PRIVATE" not in repr(found)
 
 
@@ -171,12 +171,12 @@ def test_new_certificates_are_taken_at_once(tmp_path: Path) -> None:
     first, second = CA.leaf(), CA.leaf()
     watch = CertificateWatch(str(first.write(tmp_path)))
     assert watch.refresh()
-    assert watch.wire() == first.tls()
+    assert watch.form() == first.tls()
     assert "PRIVATE" not in repr(told(watch)) and WAYPOINT in told(watch)[0]
     assert not watch.refresh()
     second.write(tmp_path)
     assert watch.refresh()
-    assert watch.wire() == second.tls()
+    assert watch.form() == second.tls()
 
 
 def test_swapped_symlinks_are_a_change(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_bad_change_keeps_the_good_ones_and_is_told_once(tmp_path: Path) -> No
     assert not watch.refresh(), "one file may be written before the other"
     assert watch.refresh()
     assert "key.pem: is not the key of" in told(watch)[0] and "keeping the certificate" in told(watch)[1]
-    assert watch.wire() == good.tls()
+    assert watch.form() == good.tls()
     assert not watch.refresh()
     good.write(tmp_path)
     assert watch.refresh(), "mended"
@@ -219,15 +219,15 @@ def test_files_written_one_after_the_other_are_no_fault(tmp_path: Path) -> None:
     assert not watch.refresh()
     (tmp_path / "cert-chain.pem").write_bytes(new.chain)
     assert watch.refresh()
-    assert watch.problems == () and watch.wire() == new.tls()
+    assert watch.problems == () and watch.form() == new.tls()
 
 
 def test_what_is_missing_at_the_start_is_told_and_taken_when_it_comes(tmp_path: Path) -> None:
     watch = CertificateWatch(str(tmp_path / "tls"))
-    assert watch.refresh() and watch.wire() is None
+    assert watch.refresh() and watch.form() is None
     assert watch.problems == (f"{tmp_path}/tls: no such directory",)
     CA.leaf().write(tmp_path / "tls")
-    assert watch.refresh() and watch.wire() is not None and not watch.problems
+    assert watch.refresh() and watch.form() is not None and not watch.problems
 
 
 def test_a_certificate_becomes_valid_by_waiting(tmp_path: Path, clock: Clock) -> None:
@@ -241,7 +241,7 @@ def test_a_certificate_becomes_valid_by_waiting(tmp_path: Path, clock: Clock) ->
 def test_without_a_directory() -> None:
     watch = CertificateWatch(None)
     assert watch.refresh() and not watch.refresh()
-    assert (watch.wire(), watch.problems, told(watch), watch.seconds_left()) == (
+    assert (watch.form(), watch.problems, told(watch), watch.seconds_left()) == (
         None,
         ("--tls-dir is not set",),
         [],
@@ -254,9 +254,9 @@ def test_a_new_controller_goes_on_with_what_the_former_had(tmp_path: Path) -> No
     expired = CA.leaf(starts=-7200, lasts=-60)
     watch.adopt(expired.tls())
     assert watch.refresh() and watch.problems
-    assert watch.wire() == expired.tls()
+    assert watch.form() == expired.tls()
     watch.adopt(None)
-    assert watch.wire()
+    assert watch.form()
 
 
 def test_trust_domains(tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_the_end_is_told_in_time_and_again(tmp_path: Path, clock: Clock) -> None
     clock.now += 86400
     level, text = watch.reminder() or (0, "")
     assert level == logging.ERROR and "peers refuse it" in text
-    assert watch.wire(), "it is kept all the same"
+    assert watch.form(), "it is kept all the same"
     left = watch.seconds_left()
     assert left is not None and left < 0
 

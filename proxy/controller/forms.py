@@ -1,0 +1,50 @@
+"""From the mesh model to the form that workers read (proxy/ipc/snapshot.py). Pure."""
+
+from collections.abc import Sequence
+
+from proxy.ipc.snapshot import ClusterForm, EndpointForm, OutlierForm, RoutesForm
+from proxy.mesh.model import Cluster, Endpoint, OutlierDetection, Routes
+
+
+def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterForm:
+    """A cluster in `slot`, its endpoints in `places`."""
+    return ClusterForm(
+        name=cluster.name,
+        slot=slot,
+        envoy_name=cluster.envoy_name,
+        authority=cluster.authority,
+        connect_timeout_ms=cluster.connect_timeout_ms,
+        abandoned_ms=cluster.abandoned_ms,
+        closed=cluster.closed,
+        outlier=_outlier_form(cluster.outlier) if cluster.outlier else None,
+        destination_rule=cluster.destination_rule,
+        protocol=cluster.protocol,
+        endpoints=[_endpoint_form(each, place) for each, place in zip(cluster.endpoints, places, strict=True)],
+    )
+
+
+def _endpoint_form(endpoint: Endpoint, slot: int) -> EndpointForm:
+    return EndpointForm(
+        ip=endpoint.ip,
+        port=endpoint.port,
+        workload=endpoint.workload,
+        hbone=endpoint.hbone,
+        identity=endpoint.identity,
+        slot=slot,
+    )
+
+
+def _outlier_form(outlier: OutlierDetection) -> OutlierForm:
+    return OutlierForm(
+        consecutive_5xx=outlier.consecutive_5xx,
+        interval_ms=outlier.interval_ms,
+        base_ejection_ms=outlier.base_ejection_ms,
+        max_ejection_percent=outlier.max_ejection_percent,
+        probe=outlier.probe,
+        local_origin_quorum=outlier.local_origin_quorum,
+    )
+
+
+def routes_form(routes: Routes) -> RoutesForm:
+    """Hosts and authorities as the bytes that a request has."""
+    return {cluster: [name.encode("latin-1") for name in names] for cluster, names in routes.items()}

@@ -1,0 +1,146 @@
+"""The form of a snapshot between processes: what the controller says in a body, and workers read. One constructor, one
+version, for both; a key that is misspelt is an error of mypy's. Decides nothing, and imports no process and no room.
+
+A body says what is new since the number that its reader has, or everything (`full`). It goes to workers, and to the
+next controller (proxy/controller/keeping.py).
+A slot is an index into the scoreboard, see `proxy.controller.slots`.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NotRequired, TypedDict
+
+import msgpack
+
+VERSION = 2
+"""Grows with every change of the form. A process that was started before an upgrade, and one that was started after it,
+find out by it that they do not understand each other."""
+
+
+class OtherVersion(Exception):
+    """The body was made by a waypointd whose bodies have another form."""
+
+
+class OutlierForm(TypedDict):
+    """`model.OutlierDetection`."""
+
+    consecutive_5xx: int
+    interval_ms: int
+    base_ejection_ms: int
+    max_ejection_percent: int
+    probe: bool
+    local_origin_quorum: int
+
+
+class EndpointForm(TypedDict):
+    """With `hbone` it is reached through a tunnel to port 15008 of its ip; `identity` is "" or what its certificate
+    must say after one of the trust domains, "ns/httpbin/sa/in-ambient". Both may change while the rest stays."""
+
+    ip: str
+    port: int
+    workload: str
+    hbone: bool
+    identity: str
+    slot: int
+
+
+class ClusterForm(TypedDict):
+    """`model.Cluster`, with its slot."""
+
+    name: str
+    slot: int
+    envoy_name: str
+    authority: str
+    connect_timeout_ms: int
+    abandoned_ms: int
+    closed: str
+    outlier: OutlierForm | None
+    destination_rule: str
+    protocol: str  # "http", "http2", "tcp", "undeclared"
+    endpoints: list[EndpointForm]
+
+
+RoutesForm = dict[str, list[bytes]]
+"""`model.Routes`: the clusters of one Service, each with the names that select it, as a request has them."""
+
+
+class ListenerForm(TypedDict):
+    """A listener, and what is new of what it reaches: `services` that changed, `removed` ones; all of it if `full`."""
+
+    name: str
+    address: str
+    protocol: str  # "HTTP", "HBONE"
+    full: bool
+    services: dict[str, RoutesForm]
+    removed: list[str]
+
+
+class TlsForm(TypedDict):
+    """Certificates and key, PEM; the trust domains whose peers are accepted, ours first."""
+
+    chain: bytes
+    key: bytes
+    roots: bytes
+    trust_domains: list[str]
+
+
+class Body(TypedDict):
+    """`listeners` are all there are. `clusters` and `removed` say what is new since the number the reader has; with
+    `full`, there are no others. Names in a listener are those of clusters in the same body or an earlier one.
+
+    Without `tls` the certificates are those of before, with None there are none.
+    """
+
+    version: int
+    number: int
+    full: bool
+    clusters: list[ClusterForm]
+    removed: list[str]
+    listeners: list[ListenerForm]
+    tls: NotRequired[TlsForm | None]
+
+
+def body(
+    number: int,
+    full: bool,
+    clusters: Sequence[ClusterForm],
+    removed: Sequence[str],
+    listeners: Sequence[ListenerForm],
+) -> Body:
+    """The one place where a body is made; `tls` is put into it where it is new."""
+    return Body(
+        version=VERSION,
+        number=number,
+        full=full,
+        clusters=list(clusters),
+        removed=list(removed),
+        listeners=list(listeners),
+    )
+
+
+def pack(made: Body) -> bytes:
+    """As it travels."""
+    packed: bytes = msgpack.packb(made)
+    return packed
+
+
+def unpack(packed: bytes) -> Body:
+    """What was packed. Raises OtherVersion."""
+    return _checked(msgpack.unpackb(packed))
+
+
+def unpack_all(packed: bytes) -> Iterator[Body]:
+    """Bodies one behind the other; one that was not finished when its writer died is left out. Raises OtherVersion."""
+    unpacker = msgpack.Unpacker(max_buffer_size=len(packed) or 1)
+    unpacker.feed(packed)
+    return map(_checked, unpacker)
+
+
+def _checked(found: Any) -> Body:
+    version = found.get("version") if isinstance(found, dict) else None
+    if version != VERSION:
+        raise OtherVersion(
+            f"it has the form of another version of waypointd ({version or 'none'}, here {VERSION}): "
+            "waypointd was upgraded while it ran; restart it as a whole"
+        )
+    made: Body = found  # what has our version was made by `body`
+    return made
