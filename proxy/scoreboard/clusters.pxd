@@ -3,3 +3,4 @@ from proxy.scoreboard.memory cimport Memory
 
 cdef class Clusters:
     cdef Memory memory
+    cdef int lowest              # no slot under it is free

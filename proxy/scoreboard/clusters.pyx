@@ -19,7 +19,7 @@ class ClusterLocked(Exception):
 
 
 cdef class Clusters:
-    """`slot` is what `add` gave out. KeyError where there is no cluster in it."""
+    """`slot` is what `add` gave out. KeyError where there is no cluster in it. One process adds and removes."""
 
     def __init__(self, Memory memory not None):
         self.memory = memory
@@ -28,7 +28,7 @@ cdef class Clusters:
         """Gives out a slot for the cluster. MemoryError when all are used."""
         cdef int slot
         cdef ClusterRow* row
-        for slot in range(CLUSTERS):
+        for slot in range(self.lowest, CLUSTERS):
             row = self.memory.cluster_rows + slot
             if row.used:
                 continue
@@ -43,12 +43,14 @@ cdef class Clusters:
             row.used = 1
             if slot >= self.memory.header.clusters_high:
                 wp_store(&self.memory.header.clusters_high, slot + 1)
+            self.lowest = slot + 1
             return slot
         raise MemoryError("the scoreboard is full: more than %d clusters" % CLUSTERS)
 
     def remove(self, int slot) -> None:
         """Takes the slot back; no worker may use it any more."""
         self.memory.cluster(slot).used = 0
+        self.lowest = min(self.lowest, slot)
 
     def slots(self) -> dict:
         """Name -> slot of every cluster there is."""

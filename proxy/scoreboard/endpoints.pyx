@@ -12,19 +12,22 @@ from proxy.scoreboard.views import EndpointView
 
 
 cdef class Endpoints:
-    """`slot` is what `add` gave out. KeyError where there is no endpoint in it."""
+    """`slot` is what `add` gave out. KeyError where there is no endpoint in it. One process adds and removes."""
 
     def __init__(self, Memory memory not None):
         self.memory = memory
 
     def add(self, int cluster, str address, str workload) -> int:
         """Gives out a slot for an endpoint of the cluster, with a clean record. MemoryError when all are used."""
-        cdef int slot
+        cdef int slot, lowest = -1
         cdef EndpointRow* row
         self.memory.cluster(cluster)
-        for slot in range(ENDPOINTS):
+        for slot in range(self.lowest, ENDPOINTS):
             row = self.memory.endpoint_rows + slot
-            if row.used or wp_load(&row.in_flight):     # attempts under way on what was removed still write there
+            if row.used:
+                continue
+            if wp_load(&row.in_flight):     # attempts under way on what was removed still write there
+                lowest = slot if lowest < 0 else lowest
                 continue
             memset(row, 0, sizeof(EndpointRow))
             row.cluster = cluster
@@ -34,12 +37,14 @@ cdef class Endpoints:
             wp_store(&row.used, 1)
             if slot >= self.memory.header.endpoints_high:
                 wp_store(&self.memory.header.endpoints_high, slot + 1)
+            self.lowest = slot + 1 if lowest < 0 else lowest
             return slot
         raise MemoryError("the scoreboard is full: more than %d endpoints" % ENDPOINTS)
 
     def remove(self, int slot) -> None:
         """Takes the slot back; no worker may use it any more."""
         self.memory.endpoint(slot).used = 0
+        self.lowest = min(self.lowest, slot)
 
     def slots(self) -> dict:
         """(cluster slot, address, workload) -> slot of every endpoint there is."""

@@ -57,6 +57,9 @@ def test_full(board: Scoreboard) -> None:
         board.endpoints.add(cluster, str(number), "")
     with pytest.raises(MemoryError, match="full"):
         board.endpoints.add(cluster, "one more", "")
+    for slot in (20_000, 7):
+        board.endpoints.remove(slot)
+    assert [board.endpoints.add(cluster, name, "") for name in ("one more", "and one")] == [7, 20_000]
 
 
 def test_each_step_of_a_probe_is_one_callers(board: Scoreboard) -> None:
