@@ -25,7 +25,8 @@ class Configuration:
         self.snapshot: Snapshot | None = None
         self.reason = ""
         """Why there is no snapshot although nothing is wrong."""
-        self.faults: tuple[str, ...] = ()
+        self._faults: tuple[str, ...] = ()
+        self._refused = ""
         self.warnings: tuple[str, ...] = ()
 
     def refresh(self, told_to: bool) -> bool:
@@ -35,15 +36,21 @@ class Configuration:
         documents, unreadable = self._source.read()
         loaded = load(documents, self._gateway, self._trees)
         self._read_at = time.time()
-        self.faults = tuple(str(fault) for fault in (*unreadable, *loaded.faults))
+        self._faults, self._refused = tuple(str(fault) for fault in (*unreadable, *loaded.faults)), ""
         self.warnings = loaded.warnings
-        if not self.faults:
+        if not self._faults:
             self.snapshot, self.reason, self.is_read = loaded.snapshot, loaded.reason, True
         return True
 
-    def refuse(self, fault: str) -> None:
-        """The snapshot is right by itself but cannot be served here."""
-        self.faults = (fault,)
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What is wrong with the newest reading."""
+        return self._faults or ((self._refused,) if self._refused else ())
+
+    def refuse(self, fault: str) -> bool:
+        """The snapshot is right by itself, but cannot be served here; "" when it can. True: that is new."""
+        former, self._refused = self._refused, fault
+        return fault != former
 
     def last_reload(self) -> dict[str, Any]:
         """When the files were read last and what came of it, for people."""

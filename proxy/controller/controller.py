@@ -8,6 +8,7 @@ import argparse
 import logging
 import os
 import time
+from collections.abc import Sequence
 
 import gevent
 from gevent.event import Event
@@ -18,6 +19,7 @@ from proxy.admin.outlier_pages import OutlierPages
 from proxy.admin.pages import PageServer
 from proxy.admin.statsd import Pusher
 from proxy.controller.configuration import Configuration
+from proxy.controller.desired import Certified, Desired, Line, Publication, Reading, Site, desired
 from proxy.controller.keeping import Keeping
 from proxy.controller.pages import Admin, ready
 from proxy.controller.readiness import Readiness
@@ -25,11 +27,9 @@ from proxy.controller.rollout import Rollout
 from proxy.controller.snapshots import Snapshots
 from proxy.controller.sockets import Sockets
 from proxy.fleet.operator import OperatorDoor
-from proxy.identity.certificates import HBONE, faults_of
 from proxy.identity.watch import CertificateWatch
 from proxy.ipc.channel import Channel, Message, read_body
 from proxy.ipc.snapshot import OtherVersion, unpack_all
-from proxy.mesh import model
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.settings.settings import Settings
 
@@ -69,13 +69,19 @@ class Controller:
         )
         self._outlier_pages = OutlierPages(door)
         self._reload = Event()
-        self._model: model.Snapshot | None = None  # to be put in force once the arbiter has answered for its sockets
-        self._taken = False  # whether there has been a valid configuration; one without a Gateway is None above
+        # What is known, and news of it; what follows is asked of `desired`.
+        self._site = Site(self._settings.bind, self._settings.tls_dir)
+        self._reading, self._certified = Reading(), Certified()
+        self._news = Event()
+        self._said: Sequence[Line] = ()
+        self._answered = False
 
     def run(self) -> None:
         """Until the arbiter is gone."""
         self._start_page_servers()
-        greenlets = [gevent.spawn(task) for task in (self._follow_configuration, self._look_after, self._announce)]
+        greenlets = [
+            gevent.spawn(task) for task in (self._follow_files, self._follow_news, self._look_after, self._announce)
+        ]
         if self._settings.statsd:
             greenlets.append(gevent.spawn(self._push_statsd, *addresses.split(self._settings.statsd)))
         for greenlet in greenlets:
@@ -102,7 +108,7 @@ class Controller:
                 if error and self._sockets.errors.get(address) != error:  # it is tried again every second
                     logger.error("listener %s: %s", address, error)
                 self._sockets.answered(address, error, fds)
-                self._apply()
+                self._news.set()
             case "kept":
                 self._restore(read_body(fds[0]))
             case "reload":
@@ -122,13 +128,14 @@ class Controller:
             logger.error("what the former controller kept is of no use: %s", fault)
             return
         self._certificates.adopt(self._snapshots.tls)
+        self._certified = Certified(self._certificates.form(), self._certificates.problems)
 
     # -- configuration ----------------------------------------------------------------------------------------------
 
-    def _follow_configuration(self) -> None:
+    def _follow_files(self) -> None:
+        """Read manifests and certificates whenever there is something new in them."""
         if self._restarted and not self._snapshots.number:
             self._snapshots.begin_after(max((row.snapshot for row in self._board.workers.rows()), default=0))
-        first = not self._restarted
         while True:
             told_to = self._reload.is_set()
             self._reload.clear()
@@ -136,77 +143,59 @@ class Controller:
             pool = gevent.get_hub().threadpool
             certified = pool.apply(self._certificates.refresh)
             if pool.apply(self._configuration.refresh, (told_to,)):
-                self._take(first)
+                self._reading = self._read()
+                self._news.set()
             if certified:
-                self._take_certificates()
-            first = False
+                self._certified = Certified(self._certificates.form(), self._certificates.problems)
+                for level, text in self._certificates.news():
+                    logger.log(level, "%s", text)
+                self._news.set()
             self._reload.wait(POLL_S)
 
-    def _take(self, first: bool) -> None:
-        """Put a configuration that has just been read in force, or say why not."""
-        for warning in self._configuration.warnings:
-            logger.warning("%s", warning)
-        for fault in self._configuration.faults:
-            logger.error("%s", fault)
-        if self._configuration.faults:
-            if first:
-                self._say({"op": "refused"})
-            elif self._snapshots.number:
-                logger.error("keeping snapshot %d until that is mended", self._snapshots.number)
-            return
-        if first:
-            self._say({"op": "loaded"})
-        if reason := self._configuration.reason:
-            logger.warning("not ready: %s", reason)
-        self._model, self._taken = self._configuration.snapshot, True
-        self._warn_of_clear_text()
-        self._open()
+    def _read(self) -> Reading:
+        """What came of it. A copy: the next one is made in a thread."""
+        found, number = self._configuration, self._reading.number + 1
+        return Reading(
+            number=number,
+            starting=number == 1 and not self._restarted,
+            in_force=self._snapshots.number,
+            valid=found.is_read,
+            model=found.snapshot,
+            reason=found.reason,
+            faults=found.faults,
+            warnings=found.warnings,
+        )
 
-    def _warn_of_clear_text(self) -> None:
-        """Without an identity of our own there are no tunnels, and captured endpoints have to do with plain TCP."""
-        clusters = self._model.clusters.values() if self._model and not self._settings.tls_dir else ()
-        if captured := {each.ip for cluster in clusters for each in cluster.endpoints if each.hbone}:
-            text = "%d captured endpoints are reached in clear text, not over HBONE: that needs --tls-dir"
-            logger.warning(text, len(captured))
+    def _follow_news(self) -> None:
+        """Do what is desired after everything that has happened: nobody else does any of it."""
+        while True:
+            self._news.wait()
+            self._news.clear()
+            if not self._board.draining:
+                self._do(desired(self._site, self._reading, self._certified, self._sockets.bound))
 
-    def _take_certificates(self) -> None:
-        """Put certificates that are new in force, or say why not."""
-        for level, text in self._certificates.news():
-            logger.log(level, "%s", text)
-        if self._taken:
-            self._open()
+    def _do(self, wanted: Desired) -> None:
+        for line in wanted.lines:
+            if line not in self._said:
+                logger.log(line.level, "%s", line.text)
+        self._said = wanted.lines
+        if wanted.answer and not self._answered:
+            self._answered = True
+            self._say({"op": wanted.answer})
+        self._readiness.listener_faults = wanted.faults
+        if wanted.sockets is not None:
+            self._sockets.want(wanted.sockets)
+        if wanted.publish is not None:
+            self._publish(wanted.publish)
 
-    def _open(self) -> None:
-        """Have the sockets opened that can be served now, and say which cannot."""
-        listeners = self._model.listeners if self._model else ()
-        problems = () if self._certificates.current else self._certificates.problems
-        faults = faults_of(listeners, self._settings.tls_dir, problems)
-        for fault in faults:
-            if fault not in self._readiness.listener_faults:
-                logger.error("%s", fault)
-        self._readiness.listener_faults = faults
-        self._sockets.want(self._addresses())
-        self._apply()
-
-    def _addresses(self) -> dict[str, model.Listener]:
-        """The listeners that can be served, by address. HBONE without certificates cannot."""
-        listeners = self._model.listeners if self._model else ()
-        served = (each for each in listeners if each.protocol != HBONE or self._certificates.current)
-        return {addresses.join(self._settings.bind, each.port): each for each in served}
-
-    def _apply(self) -> None:
-        """Make a snapshot of the configuration and the sockets there are, unless the arbiter still has to answer."""
-        if self._sockets.asked or not self._taken or self._board.draining:
-            return
-        opened = self._sockets.open
-        listeners = {address: each for address, each in self._addresses().items() if address in opened}
-        clusters = self._model.clusters if self._model else {}
+    def _publish(self, wanted: Publication) -> None:
         try:
-            news = self._snapshots.update(listeners, clusters, time.monotonic(), self._certificates.form())
+            news = self._snapshots.update(wanted.listeners, wanted.clusters, time.monotonic(), wanted.tls)
         except MemoryError as fault:
-            logger.error("%s: keeping snapshot %d", fault, self._snapshots.number)
-            self._configuration.refuse(str(fault))
+            if self._configuration.refuse(str(fault)):
+                logger.error("%s: keeping snapshot %d", fault, self._snapshots.number)
             return
+        self._configuration.refuse("")
         if news:
             self._readiness.published(time.monotonic())
             self._keeping.keep()
@@ -218,7 +207,7 @@ class Controller:
         logger.info(
             "snapshot %d: Gateway %s, listening on %s, %d clusters, %d endpoints",
             self._snapshots.number,
-            self._model.gateway if self._model else "none",
+            self._reading.model.gateway if self._reading.model else "none",
             ", ".join(self._snapshots.addresses) or "nothing",
             len(clusters),
             sum(len(cluster["endpoints"]) for cluster in clusters),

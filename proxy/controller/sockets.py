@@ -5,9 +5,10 @@ Asking and hearing are the controller's; nothing here waits.
 
 import itertools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 
+from proxy.controller.desired import Bound
 from proxy.ipc.channel import Message
 
 
@@ -33,19 +34,28 @@ class Sockets:
         self._tokens = itertools.count(1)
 
     def want(self, addresses: Iterable[str]) -> None:
-        """Have these open and no others."""
+        """Have these open and no others. What has been refused is asked for again by `retry` alone."""
+        fresh = set(addresses) - self._wanted
         self._wanted = set(addresses)
         self.errors = {address: reason for address, reason in self.errors.items() if address in self._wanted}
         for address in self.open.keys() - self._wanted:
             self._say({"op": "unbind", "address": address})
             os.close(self.open.pop(address).fd)
-        self.retry()
+        self._ask(fresh)
 
     def retry(self) -> None:
         """Ask (again) for what is wanted and not open."""
-        for address in sorted(self._wanted - self.open.keys() - self.asked):
+        self._ask(self._wanted)
+
+    def _ask(self, addresses: Set[str]) -> None:
+        for address in sorted(addresses - self.open.keys() - self.asked):
             self.asked.add(address)
             self._say({"op": "bind", "address": address})
+
+    @property
+    def bound(self) -> Bound:
+        """As it is now."""
+        return Bound(frozenset(self.open), frozenset(self.asked), frozenset(self.errors))
 
     def answered(self, address: str, error: str, fds: list[int]) -> None:
         """The arbiter's answer; also what it has open already, before anything is asked."""

@@ -41,6 +41,17 @@ def test_what_was_open_before_this_controller_is_kept_until_it_is_known_what_is_
     assert said == [("unbind", "127.0.0.1:1")]
 
 
+def test_what_was_refused_is_asked_for_again_by_retry_alone(said, sockets):
+    sockets.want(["127.0.0.1:1", "127.0.0.1:2"])
+    sockets.answered("127.0.0.1:1", "in use", [])
+    for _ in range(3):
+        sockets.want(["127.0.0.1:1", "127.0.0.1:2"])
+    assert said == [("bind", "127.0.0.1:1"), ("bind", "127.0.0.1:2")]
+    sockets.retry()
+    assert said[2:] == [("bind", "127.0.0.1:1")]
+    assert (sockets.bound.asked, sockets.bound.refused) == ({"127.0.0.1:1", "127.0.0.1:2"}, {"127.0.0.1:1"})
+
+
 class Snapshots:
     number = 7
     addresses = ()
