@@ -223,7 +223,8 @@ class Controller:
             now = time.monotonic()
             if reminder := self._certificates.reminder():
                 logger.log(*reminder)
-            self._snapshots.settle(now)
+            if self._snapshots.settle(now):
+                self._news.set()  # what did not fit on the scoreboard may fit now
             self._rollout.see_that_taken({row.slot: row.snapshot for row in self._board.workers.rows()}, now)
 
     def _announce(self) -> None:

@@ -76,8 +76,9 @@ class Slots:
         for slot in _places(former) - used:
             self._retired_endpoints.setdefault(slot, since)
 
-    def give_back(self, acknowledged: int, now: float) -> None:
-        """All workers have the snapshot `acknowledged`."""
+    def give_back(self, acknowledged: int, now: float) -> bool:
+        """All workers have the snapshot `acknowledged`. True: there is more room now."""
+        before = len(self._names) + len(self._keys)
         for slot in _over(self._retired_clusters, acknowledged, now):
             if not self._members.get(slot):  # else it still names the owner of its endpoints
                 self._board.clusters.remove(slot)
@@ -88,6 +89,7 @@ class Slots:
                 key = self._keys.pop(slot)
                 self._members[key[0]] -= 1
                 del self._retired_endpoints[slot], self._endpoints[key]
+        return len(self._names) + len(self._keys) < before
 
     def _add_cluster(self, name: str, slot: int, since: _Retired) -> None:
         self._clusters[name], self._names[slot], self._members[slot] = slot, name, 0

@@ -151,13 +151,13 @@ class Snapshots:
             self._listeners[address].services = listener.services
         return news
 
-    def settle(self, now: float) -> None:
-        """Give back the slots, and forget the history, that no worker needs any more."""
+    def settle(self, now: float) -> bool:
+        """Give back the slots, and forget the history, that no worker needs any more. True: there is more room now."""
         acknowledged = min((row.snapshot for row in self._board.workers.rows()), default=self.number)
         self._clusters.forget(acknowledged)
         for listener in self._listeners.values():
             listener.routes.forget(acknowledged)
-        self._slots.give_back(acknowledged, now)
+        return self._slots.give_back(acknowledged, now)
 
     def _begin_slots(self, now: float) -> None:
         """What is on the board and not in the snapshot in force, or in the first one, is out of use."""
