@@ -46,7 +46,7 @@ cdef class Relay:
 
     # -- the snapshot -------------------------------------------------------------------------------------------------
 
-    def apply(self, bint full, list clusters, list removed):
+    def apply(self, bint full, list clusters, list removed) -> None:
         """Takes over the clusters that changed and forgets those removed (`full`: all that are not named)."""
         cdef dict body
         for name in self.clusters.keys() - {body["name"] for body in clusters} if full else removed:
@@ -68,7 +68,7 @@ cdef class Relay:
             endpoints.append(endpoint)
         return Cluster(self.context.scoreboard, self.context.worker, body, endpoints)
 
-    def replace(self, str name, Cluster fresh):
+    def replace(self, str name, Cluster fresh) -> None:
         """`fresh` (None: nothing) from now on. Endpoints that it does not have give up their pooled connections."""
         cdef Cluster former = self.clusters.pop(name, None)
         cdef Endpoint endpoint

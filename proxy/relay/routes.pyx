@@ -22,7 +22,7 @@ cdef class Routes:
         self.reached = {}
         self.pinned = {}
 
-    def apply(self, dict services, list removed):
+    def apply(self, dict services, list removed) -> None:
         """Takes over the Services that changed and forgets those removed.
 
         All old names go before new ones come: one may have moved from a Service to another.
@@ -37,7 +37,7 @@ cdef class Routes:
                 for name in names:
                     self.table[name] = cluster
 
-    def forget(self, dict clusters):
+    def forget(self, dict clusters) -> None:
         """These routes of one Service."""
         for cluster, names in clusters.items():
             self.reached.pop(cluster, None)

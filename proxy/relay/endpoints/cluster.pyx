@@ -89,7 +89,7 @@ cdef class Endpoint(IdleListener):
 
 
 cdef class Cluster:
-    """One cluster in one worker, made from its part of a snapshot (proxy/controller/snapshots.py says what is in it)."""
+    """One cluster in one worker, made from its part of a snapshot (proxy/ipc/snapshot.py says what is in it)."""
 
     def __init__(self, Scoreboard scoreboard, int worker, dict body, list endpoints):
         self.body = body
