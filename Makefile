@@ -5,17 +5,23 @@ VENV ?= .venv
 JOBS ?= 2
 export VENV PYTHON
 IN := $(VENV)/bin
+QUICK := -m "not slow" -n $(JOBS) --dist loadfile
 
-.PHONY: help demo test test-slow check build bench bench-fleet soak clean
+.PHONY: help demo test test-slow check coverage sanitize wheel other-release lock build bench bench-fleet soak clean
 
 help:
 	@echo "make demo       build, start a waypoint with three sample endpoints, say what to type next"
-	@echo "make test       build, run every test but the slow ones"
+	@echo "make test       build, run every test but the slow ones (TESTS=tests/wire: only those)"
 	@echo "make test-slow  run the slow ones (the guide with its own 30 s)"
-	@echo "make check      formatting, lint, types, import directions"
+	@echo "make check      formatting, lint, types, who imports whom, links of the documents"
+	@echo "make coverage   the tests again, and which lines of .py they reach"
+	@echo "make sanitize   the compiled part under the address and undefined-behaviour sanitizers"
+	@echo "make other-release  build, demo and the quick tests on the other Debian that we support, in a chroot"
+	@echo "make wheel      an sdist, and from it a manylinux wheel, tried in a fresh environment (dist/)"
 	@echo "make bench      waypointd and Envoy side by side: CPU and requests a second"
 	@echo "make bench-fleet  fleets of waypointd and Envoy: errors until an endpoint is out, time, load on Redis"
 	@echo "make soak       an hour of everything that can happen to a fleet (SOAK_SECONDS=180 for less)"
+	@echo "make lock       write requirements/*.lock anew from the lists in setup.cfg (UPGRADE=1: newest versions)"
 	@echo "make build      build only"
 	@echo "make clean      remove everything that make made"
 
@@ -25,10 +31,10 @@ demo:
 
 test:
 	@scripts/prepare test
-	@$(IN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadfile
+	@$(IN)/python -m pytest $(QUICK) $(TESTS)
 
 test-slow:
-	@scripts/prepare test
+	@scripts/prepare test wheel
 	@$(IN)/python -m pytest -m slow
 
 check:
@@ -36,7 +42,29 @@ check:
 	$(IN)/ruff check .
 	$(IN)/ruff format --check .
 	$(IN)/mypy
-	$(IN)/python -m pytest -q tests/unit/test_layout.py
+	$(IN)/python -m pytest -q tests/unit/test_layout.py tests/unit/test_documents.py tests/unit/test_supply.py
+
+coverage:
+	@scripts/prepare test
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@$(IN)/coverage run -m pytest $(QUICK) $(TESTS)
+	@$(IN)/coverage combine -q
+	@$(IN)/coverage report
+
+sanitize:
+	@scripts/prepare test
+	@scripts/sanitize
+
+other-release:
+	@scripts/other-release
+
+wheel:
+	@scripts/prepare test wheel
+	@scripts/wheel dist
+	@WAYPOINTD_DIST=dist $(IN)/python -m pytest -q tests/package
+
+lock:
+	@scripts/lock $(if $(UPGRADE),--upgrade)
 
 bench:
 	@scripts/prepare bench
