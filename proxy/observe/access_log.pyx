@@ -291,9 +291,36 @@ cdef char* put_json_number(char* out, const char* key, int64_t value) noexcept:
     return put_literal(out, b"null") if value < 0 else put_number(out, value)
 
 
+cdef int utf8(const unsigned char* at, Py_ssize_t left) noexcept:
+    """How many bytes the character at `at` has if it is UTF-8 beyond ASCII (RFC 3629 4), and none that is no text but
+    has a terminal or an editor do something; 0: as bytes, then, each escaped."""
+    cdef unsigned char first = at[0]
+    cdef int length = 2 if 0xc2 <= first <= 0xdf else 3 if first >> 4 == 0xe else 4 if 0xf0 <= first <= 0xf4 else 0
+    cdef int index
+    cdef unsigned code
+    if length == 0 or length > left:
+        return 0
+    code = first & (0x7f >> length)
+    for index in range(1, length):
+        if at[index] >> 6 != 2:
+            return 0
+        code = code << 6 | (at[index] & 0x3f)
+    if length == 3 and code < 0x800 or length == 4 and code < 0x10000 or code > 0x10ffff or 0xd800 <= code <= 0xdfff:
+        return 0        # written longer than need be, or no character
+    return 0 if code < 0xa0 or is_directive(code) else length
+
+
+cdef inline bint is_directive(unsigned code) noexcept:
+    """Marks and separators that change how what follows is shown, and byte order marks."""
+    return (0x200b <= code <= 0x200f or 0x2028 <= code <= 0x202e or 0x2060 <= code <= 0x206f or code == 0x61c or
+            code == 0xfeff)
+
+
 cdef char* put_json(char* out, const char* key, Text* text, Py_ssize_t limit) noexcept:
-    """A string as JSON in at most `limit` bytes; bytes outside ASCII as Latin-1, so that any header value is valid."""
-    cdef Py_ssize_t at
+    """A string as JSON in at most `limit` bytes: what is UTF-8 as it is, other bytes as if they were Latin-1, so that
+    any header value is valid."""
+    cdef Py_ssize_t at = 0
+    cdef int length
     cdef unsigned char c
     cdef char* last
     out = put_key(out, key)
@@ -302,18 +329,19 @@ cdef char* put_json(char* out, const char* key, Text* text, Py_ssize_t limit) no
     out[0] = b'"'
     out += 1
     last = out + limit - 6
-    for at in range(text.length):
-        if out > last:
-            break
+    while at < text.length and out <= last:
         c = <unsigned char>text.at[at]
+        length = utf8(<const unsigned char*>text.at + at, text.length - at) if c >= 0x80 else 1
         if c == b'"' or c == b"\\":
             out[0] = b"\\"
             out[1] = c
             out += 2
-        elif 0x20 <= c < 0x7f:
-            out[0] = c
-            out += 1
+        elif length and c >= 0x20 and c != 0x7f:
+            memcpy(out, text.at + at, length)
+            out += length
         else:
             out += snprintf(out, 8, b"\\u%04x", <unsigned>c)
+            length = 1
+        at += length
     out[0] = b'"'
     return out + 1
