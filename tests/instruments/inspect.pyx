@@ -5,11 +5,12 @@ from libc.stdint cimport int64_t
 from proxy.wire.http cimport head as h
 from proxy.wire.http.body cimport Body
 from proxy.wire.http.head cimport Field, Head, Span
+from proxy.wire.http.http1 cimport HEAD_ROOM, write_interim, write_request, write_response
 
 FRAMINGS = {h.NO_BODY: "none", h.LENGTH: "length", h.CHUNKED: "chunked", h.UNTIL_CLOSE: "until close"}
 RESULTS = {
     h.BAD: "bad", h.TOO_LARGE: "too large", h.TOO_MANY_FIELDS: "too many fields",
-    h.LOW_VERSION: "low version", h.NOT_IMPLEMENTED: "not implemented",
+    h.LOW_VERSION: "low version", h.NOT_IMPLEMENTED: "not implemented", h.NO_HTTP: "no http",
 }
 METHODS = {b"GET": h.M_GET, b"HEAD": h.M_HEAD, b"CONNECT": h.M_CONNECT}
 KINDS = {
@@ -44,8 +45,8 @@ cdef class Scanner:
     cdef bytearray data
     cdef readonly Py_ssize_t scanned
 
-    def __init__(self):
-        self.head = Head()
+    def __init__(self, bint lenient=False):
+        self.head = Head(lenient=lenient)
         self.data = bytearray()
 
     def feed(self, bytes piece):
@@ -67,24 +68,79 @@ cdef int scan(Head head, bytes data) except -1:
     return size
 
 
-def request(bytes data):
-    """The request head that the bytes begin with. Raises Refused; EOFError if it is incomplete."""
+cdef Head request_head(bytearray data):
     cdef Head head = Head()
-    cdef int size = scan(head, data)
+    cdef int size = scan(head, bytes(data))
     cdef int result = head.parse_request(data, size)
     if result != 0:
         refuse(result, head.fault)
-    return describe(head, data)
+    return head
 
 
-def response(bytes data, bytes method=b"GET"):
-    """The response head that the bytes begin with, for a request of that method. Raises Refused; EOFError."""
-    cdef Head head = Head()
-    cdef int size = scan(head, data)
+cdef Head response_head(bytearray data, bytes method, bint http2):
+    cdef Head head = Head(lenient=True)
+    cdef int size = scan(head, bytes(data))
+    head.both_framings = http2
     cdef int result = head.parse_response(data, size, METHODS.get(method, h.M_OTHER))
     if result != 0:
         refuse(result, head.fault)
-    return describe(head, data)
+    return head
+
+
+def request(bytes data):
+    """The request head that the bytes begin with. Raises Refused; EOFError if it is incomplete."""
+    text = bytearray(data)
+    head = request_head(text)
+    return describe(head, bytes(text))
+
+
+def response(bytes data, bytes method=b"GET", bint http2=False):
+    """The response head that the bytes begin with, for a request of that method. Raises Refused; EOFError. `http2`: it
+    came in HTTP/2."""
+    text = bytearray(data)
+    head = response_head(text, method, http2)
+    return describe(head, bytes(text))
+
+
+def pass_request(bytes data):
+    """The request that the bytes begin with as an endpoint gets it, and what comes behind it. Raises Refused; EOFError
+    if it is incomplete."""
+    cdef bytearray text = bytearray(data), out = bytearray(HEAD_ROOM + 4096)
+    cdef Head head = request_head(text)
+    cdef Py_ssize_t length = write_request(out, text, head, head.upgrade, b"00000000-0000-4000-8000-000000000000")
+    return pass_body(bytes(out[:length]), head, data, False)
+
+
+def pass_response(bytes data, bytes method=b"GET", bint http2=False):
+    """The same for a response and its client; one that ends with its connection is as long as data."""
+    cdef bytearray text = bytearray(data), out = bytearray(HEAD_ROOM + 4096)
+    cdef Head head = response_head(text, method, http2)
+    cdef bint rechunk = head.framing == h.UNTIL_CLOSE
+    cdef Py_ssize_t length
+    if head.status < 200:
+        return bytes(out[:write_interim(out, text, head)]), data[head.size:]
+    length = write_response(out, text, head, rechunk, False, 0, b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n", http2)
+    if not rechunk:
+        return pass_body(bytes(out[:length]), head, data, True)
+    body = data[head.size:]
+    chunk = b"%x\r\n%s\r\n" % (len(body), body) if body else b""
+    return bytes(out[:length]) + chunk + b"0\r\n\r\n", b""
+
+
+cdef tuple pass_body(bytes text, Head head, bytes data, bint lenient):
+    cdef Body body = Body(lenient)
+    cdef Py_ssize_t at = head.size, taken, forward = 0
+    cdef const char* source = data
+    body.start(head.framing, head.content_length)
+    while not body.done:
+        taken = body.take(source + at, len(data) - at, &forward)
+        if taken < 0:
+            refuse(h.BAD, body.fault)
+        if taken == 0:
+            raise EOFError("the body is incomplete")
+        text += body.out[:forward]
+        at += taken
+    return text, data[at:]
 
 
 cdef text(bytes data, Span span):
@@ -109,25 +165,22 @@ cdef describe(Head head, bytes data):
         "framing": FRAMINGS[head.framing], "content_length": head.content_length, "close": head.close,
         "keep_alive": head.keep_alive, "upgrade": head.upgrade, "expect_continue": head.expect_continue,
         "te_trailers": head.te_trailers, "grpc": head.grpc, "grpc_status": head.grpc_status,
-        "has_date": head.has_date, "has_server": head.has_server,
-        "request_id": text(data, head.request_id), "forwarded_for": text(data, head.forwarded_for),
-        "forwarded_proto": text(data, head.forwarded_proto), "user_agent": text(data, head.user_agent),
-        "original_path": text(data, head.original_path), "upgrade_to": text(data, head.upgrade_to),
-    }
+        "own_length": head.own_length, "bare_lf": head.bare_lf, "has_date": head.has_date, "has_server":
+        head.has_server, "request_id": text(data, head.request_id), "forwarded_for": text(data, head.forwarded_for),
+        "forwarded_proto": text(data, head.forwarded_proto), "user_agent": text(data, head.user_agent), "original_path":
+        text(data, head.original_path), "upgrade_to": text(data, head.upgrade_to), }
 
 
 cdef class BodyReader:
-    """Body.take fed piece by piece: what was forwarded so far, and what came after the end. Body.gather does the same
-    in fewer steps, or an AssertionError says so."""
+    """Body.take fed piece by piece: what was forwarded so far, and what came after the end."""
 
-    cdef Body body, twin
+    cdef Body body
     cdef readonly bytearray forwarded
     cdef readonly bytes rest
 
-    def __init__(self, str framing, int64_t content_length=-1):
-        self.body, self.twin = Body(), Body()
-        for body in (self.body, self.twin):
-            (<Body>body).start({name: value for value, name in FRAMINGS.items()}[framing], content_length)
+    def __init__(self, str framing, int64_t content_length=-1, bint lenient=False):
+        self.body = Body(lenient)
+        self.body.start({name: value for value, name in FRAMINGS.items()}[framing], content_length)
         self.forwarded = bytearray()
         self.rest = b""
 
@@ -142,16 +195,14 @@ cdef class BodyReader:
     def feed(self, bytes piece):
         """Take all of a piece. Raises Refused when the framing is malformed."""
         cdef const char* data = piece
-        cdef Py_ssize_t at = 0, taken, forward = 0, begin = len(self.forwarded)
-        gathered = self.gather(bytearray(piece))
+        cdef Py_ssize_t at = 0, taken, forward = 0
         while at < len(piece) and not self.body.done:
             taken = self.body.take(data + at, len(piece) - at, &forward)
             if taken < 0:
                 refuse(h.BAD, self.body.fault)
-            assert 0 <= forward <= taken <= len(piece) - at and taken > 0
-            self.forwarded += piece[at:at + forward]
+            assert 0 <= forward and 0 < taken <= len(piece) - at
+            self.forwarded += self.body.out[:forward]
             at += taken
-        assert gathered == (at, self.forwarded[begin:]) and self.twin.done == self.body.done
         self.rest += piece[at:]
 
     def unframed(self, list pieces):
@@ -174,8 +225,3 @@ cdef class BodyReader:
                 at += used
         assert body.done == self.body.done and body.data_bytes == self.body.data_bytes
         return data, lines
-
-    cdef tuple gather(self, bytearray piece):
-        cdef Py_ssize_t forward = 0
-        cdef Py_ssize_t used = self.twin.gather(piece, len(piece), &forward)
-        return used, piece[:forward]

@@ -291,7 +291,7 @@ def test_bytes_nobody_asked_for_spoil_a_pooled_connection(proxy: Bench) -> None:
     "answer",
     [
         b"garbage\r\n\r\n",
-        b"HTTP/1.1 200 OK\nx: y\n\n",
+        b"HTTP/1.1 200 OK\rx: y\r\n\r\n",
         b"HTTP/1.1 2000 OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
         b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",

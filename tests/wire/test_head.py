@@ -8,9 +8,9 @@ from tests.instruments.inspect import BodyReader, Refused, Scanner, request, res
 from tests.wire.corpus import Case, cases
 
 
-def scan_by_bytes(data: bytes) -> int:
+def scan_by_bytes(data: bytes, lenient: bool) -> int:
     """The size of the head, found feeding one byte at a time."""
-    scanner = Scanner()
+    scanner = Scanner(lenient)
     for at in range(len(data)):
         size = scanner.feed(data[at : at + 1])
         if size is not None:
@@ -80,23 +80,33 @@ def test_grpc(kind: str, status: str, grpc: bool, number: int) -> None:
     assert (head["grpc"], head["grpc_status"]) == (grpc, number)
 
 
+@pytest.mark.parametrize("lenient", [False, True], ids=["strictly", "leniently"])
 @pytest.mark.parametrize("case", cases("requests") + cases("responses"), ids=lambda case: case.name)
-def test_bytes_one_at_a_time(case: Case) -> None:
-    whole = Scanner()
+def test_bytes_one_at_a_time(case: Case, lenient: bool) -> None:
+    whole = Scanner(lenient)
     try:
         size = whole.feed(case.data)
     except Refused as refused:
         with pytest.raises(Refused) as again:
-            scan_by_bytes(case.data)
+            scan_by_bytes(case.data, lenient)
         assert again.value.args == refused.args
         return
-    assert scan_by_bytes(case.data) == size == whole.scanned
+    assert scan_by_bytes(case.data, lenient) == size == whole.scanned
 
 
-@pytest.mark.parametrize("case", cases("chunked"), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", cases("chunked") + cases("chunked_responses"), ids=lambda case: case.name)
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 10_000])
 def test_chunked_body(case: Case, step: int) -> None:
-    body = BodyReader("chunked")
+    check_chunked(case, step, lenient=case in cases("chunked_responses"))
+
+
+@pytest.mark.parametrize("case", [case for case in cases("chunked") if case.result == "ok"], ids=lambda case: case.name)
+def test_what_a_request_may_have_a_response_may_have_too(case: Case) -> None:
+    check_chunked(case, 10_000, lenient=True)
+
+
+def check_chunked(case: Case, step: int, lenient: bool) -> None:
+    body = BodyReader("chunked", lenient=lenient)
     try:
         for at in range(0, len(case.data), step):
             body.feed(case.data[at : at + step])

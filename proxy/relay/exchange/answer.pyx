@@ -73,7 +73,7 @@ cdef class Answer:
         cdef Stream stream = self.attempt.stream
         cdef Py_ssize_t length = write_response(
             self.context.scratch, stream.buffer + stream.start, self.attempt.head, rechunk, not self.keep_alive,
-            self.service_ms, self.context.date.line())
+            self.service_ms, self.context.date.line(), self.request.client.http2)
         stream.start += self.attempt.head.size
         return length
 
@@ -86,15 +86,14 @@ cdef class Answer:
         cdef Py_ssize_t used, got, forward = 0
         cdef int result
         while True:
-            used = attempt.body.gather(stream.buffer + stream.start, stream.end - stream.start, &forward)
+            used = attempt.body.take(stream.buffer + stream.start, stream.end - stream.start, &forward)
             if used < 0:
                 return BAD
             if self.begun:
-                result = self.request.client.put(stream.buffer + stream.start, forward)
+                result = self.request.client.put(attempt.body.out, forward)
             else:
                 self.begun = True
-                result = self.request.client.put_two(
-                    self.context.scratch, head_length, stream.buffer + stream.start, forward)
+                result = self.request.client.put_two(self.context.scratch, head_length, attempt.body.out, forward)
             if result < 0:
                 return self.client_lost(result)
             stream.start += used

@@ -49,8 +49,8 @@ cdef class HttpAttempt(Attempt):
 
     def __init__(self, Context context, Request request):
         Attempt.__init__(self, context, request)
-        self.head = Head()
-        self.body = Body()
+        self.head = Head(lenient=True)
+        self.body = Body(lenient=True)
 
     cdef int forget(self) except -1:
         self.pump = None
@@ -179,7 +179,7 @@ cdef class HttpAttempt(Attempt):
                 self.client_fault = faults.BAD_REQUEST
                 return FAILED
         self.body_sent = used
-        result = self.stream.put_two(self.context.scratch, head_length, client.buffer + client.start, forward)
+        result = self.stream.put_two(self.context.scratch, head_length, request.body.out, forward)
         if result < 0 and self.stream.written == self.written_before:
             return result
         client.start += used
@@ -200,12 +200,12 @@ cdef class HttpAttempt(Attempt):
                 if got <= 0:
                     self.body_ended(got)
                     return
-            used = body.gather(client.buffer + client.start, client.end - client.start, &forward)
+            used = body.take(client.buffer + client.start, client.end - client.start, &forward)
             if used < 0:
                 self.client_fault = faults.BAD_REQUEST
                 stream.cancel_read()
                 return
-            data = client.buffer + client.start
+            data = body.out
             client.start += used        # nothing else touches the client's buffer while there is a pump
             got = stream.put(data, forward)
             if got == TIMED_OUT:
@@ -265,6 +265,7 @@ cdef class HttpAttempt(Attempt):
             if size <= 0:
                 return size
             wp_store64(&self.endpoint.row.answered, monotonic_ns())
+            self.head.both_framings = self.stream.http2
             result = self.head.parse_response(
                 self.stream.buffer + self.stream.start, size, self.request.head.method)
             if result < 0:

@@ -1,4 +1,5 @@
-# host[:port] as in Host and in targets (RFC 9110 7.2, RFC 3986 3.2); userinfo is refused (RFC 9110 4.2.4).
+# host[:port] as in Host and in targets (RFC 9110 7.2, RFC 3986 3.2); userinfo is refused (RFC 9110 4.2.4). A colon
+# without a port behind it is a port left out (RFC 3986 3.2.3).
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memchr, memcpy
 
@@ -35,7 +36,8 @@ cdef inline bint is_ipv6(const char* text, uint32_t length) noexcept nogil:
 
 
 cdef inline bint is_authority(const char* text, uint32_t length, bint need_port) noexcept nogil:
-    """Whether it is a host (name, IPv4 or bracketed IPv6) with a port, which may be left out unless needed."""
+    """Whether it is a host (name, IPv4 or bracketed IPv6) with a port, which may be left out or be empty unless
+    needed."""
     cdef const char* bracket
     cdef uint32_t host = 0
     if length > 0 and text[0] == c"[":
@@ -50,4 +52,6 @@ cdef inline bint is_authority(const char* text, uint32_t length, bint need_port)
         return False
     if host == length:
         return not need_port
-    return text[host] == c":" and is_port(text + host + 1, length - host - 1)
+    if text[host] != c":":
+        return False
+    return not need_port if host + 1 == length else is_port(text + host + 1, length - host - 1)

@@ -1,40 +1,44 @@
-# How far a body reaches and which of its bytes go on. Rules in body.pyx.
+# How far a body reaches and what goes on of it. Rules in body.pyx.
 cimport cython
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t
 
-cdef enum:
-    TRAILER_NAME_KEPT = 32      # longer than any name that trailers may not have
+from proxy.wire.http.trailers cimport Text
 
 
 @cython.final
 cdef class Body:
+    cdef bint lenient           # it reads responses
     cdef int framing            # head.Framing
     cdef int64_t remaining      # LENGTH: bytes left; CHUNKED: left of this chunk
     cdef int64_t data_bytes     # body bytes seen, framing excluded
     cdef bint done              # the last byte was consumed; UNTIL_CLOSE never is, only the peer's FIN ends it
     cdef const char* fault      # why it is malformed, a few words for the debug log
+    cdef const char* out        # what the last `take` passes on: bytes it was given, or `own`
     cdef int state              # where in the chunked grammar
-    cdef int line               # bytes of this chunk-size line so far; digits of the size while they last
+    cdef int line, digits       # octets of this chunk-size line so far, and digits of the size but for zeros before it
     cdef int fields, trailer_bytes
-    cdef uint8_t name_length    # of the trailer name so far, at most TRAILER_NAME_KEPT
-    cdef char[32] name          # its first bytes in lower case
+    cdef Text own               # framing of ours, with the data in it
+    cdef Text trailers          # their lines as they came, until the last one is here
 
     cdef void start(self, int framing, int64_t content_length) noexcept nogil
     cdef Py_ssize_t take(self, const char* data, Py_ssize_t length, Py_ssize_t* forward) noexcept nogil
-    cdef Py_ssize_t gather(self, char* data, Py_ssize_t length, Py_ssize_t* forward) noexcept nogil
 
     cdef Py_ssize_t unframe(
         self, const char* data, Py_ssize_t length, Py_ssize_t* piece, Py_ssize_t* size) noexcept nogil
     cdef bint in_trailers(self) noexcept nogil
 
-    cdef Py_ssize_t take_chunked(self, const char* data, Py_ssize_t length, Py_ssize_t* forward) noexcept nogil
+    cdef Py_ssize_t as_it_came(self, const char* data, Py_ssize_t length) noexcept nogil
+    cdef Py_ssize_t take_line(self, const char* data, Py_ssize_t length) noexcept nogil
+    cdef Py_ssize_t anew(
+        self, const char* data, Py_ssize_t at, Py_ssize_t length, Py_ssize_t* forward) noexcept nogil
+    cdef void frame(self, int before, char octet) noexcept nogil
+    cdef void add(self, Text* text, const char* data, Py_ssize_t length) noexcept nogil
     cdef Py_ssize_t take_data(self, Py_ssize_t length) noexcept nogil
-    cdef Py_ssize_t drop(self, const char* data, Py_ssize_t at, Py_ssize_t length) noexcept nogil
     cdef int bad(self, const char* fault) noexcept nogil
     cdef int step(self, uint8_t octet) noexcept nogil
     cdef int size(self, uint8_t octet) noexcept nogil
+    cdef int sized(self) noexcept nogil
     cdef int extension(self, uint8_t octet) noexcept nogil
     cdef int trailer(self, uint8_t octet) noexcept nogil
+    cdef int trailer_start(self, uint8_t octet) noexcept nogil
     cdef int trailer_name(self, uint8_t octet) noexcept nogil
-
-cdef bint forbidden(const char* name, uint32_t length) noexcept nogil

@@ -22,7 +22,7 @@ cdef enum Method:
     M_OTHER, M_GET, M_HEAD, M_POST, M_PUT, M_DELETE, M_OPTIONS, M_TRACE, M_CONNECT, M_PATCH
 
 cdef enum Coding:               # what Transfer-Encoding says
-    NO_CODING, CHUNKED_CODING, OTHER_CODING
+    NO_CODING, CHUNKED_CODING, IDENTITY_CODING, OTHER_CODING
 
 cdef enum Result:               # what scan and parse say besides a size; no number of wire.stream's Io but 0
     INCOMPLETE = 0
@@ -31,11 +31,12 @@ cdef enum Result:               # what scan and parse say besides a size; no num
     TOO_MANY_FIELDS = -13       # 431
     LOW_VERSION = -14           # 426: well formed, but HTTP/1.0 or older
     NOT_IMPLEMENTED = -15       # 501: well formed, but with a transfer coding other than chunked
+    NO_HTTP = -16               # of a response: not even the beginning of one
 
 cdef struct Field:
     uint32_t name, value        # offsets from the first byte of the head
     uint32_t name_length, value_length
-    uint32_t line_end           # just past this line's CRLF; the line starts at `name`
+    uint32_t line_end           # just past this line's end; the line starts at `name`
     uint16_t kind
 
 cdef struct Span:               # a piece of the head; absent: both 0
@@ -47,9 +48,13 @@ cdef class Head:
     cdef Field* fields          # `most_fields` of them, allocated once
     cdef int count, most_fields
     cdef Py_ssize_t largest     # head, in bytes
+    cdef bint lenient           # it reads responses: what can be understood in one way only is taken
+    cdef bint both_framings     # it came in HTTP/2, where a content-length may stand beside our chunks
     cdef uint32_t size          # bytes of the head, blank line included
     cdef uint32_t fields_at     # just past the first line
-    cdef int minor              # HTTP/1.<minor>
+    cdef uint32_t fields_end    # where the blank line begins
+    cdef bint bare_lf           # a line ends in LF alone
+    cdef int minor              # HTTP/1.<minor>; 1 for what is higher
     # request line
     cdef int method
     cdef Span method_text, target
@@ -62,7 +67,8 @@ cdef class Head:
     # fields
     cdef int framing
     cdef int64_t content_length     # -1: the head has none
-    cdef bint close, keep_alive     # Connection options; close is set for an HTTP/1.0 response that does not keep alive
+    cdef bint own_length            # it goes on as a field of ours: theirs is padded, or there are several
+    cdef bint close, keep_alive     # Connection options; close is set, too, where nothing may follow on the connection
     cdef bint upgrade               # Connection: upgrade and an Upgrade field, and no body
     cdef bint expect_continue, te_trailers, has_date, has_server
     cdef bint grpc                  # content-type application/grpc or application/grpc+*
@@ -74,25 +80,20 @@ cdef class Head:
     cdef const char* fault      # why it is BAD, a few words for the debug log; NULL: it is not
 
     cdef int scan(self, const char* data, Py_ssize_t length, Py_ssize_t* scanned) noexcept nogil
-    cdef int parse_request(self, const char* data, uint32_t size) noexcept nogil
-    cdef int parse_response(self, const char* data, uint32_t size, int request_method) noexcept nogil
+    cdef int parse_request(self, char* data, uint32_t size) noexcept nogil
+    cdef int parse_response(self, char* data, uint32_t size, int request_method) noexcept nogil
     cdef void clear(self) noexcept nogil
 
     cdef int bad(self, const char* fault) noexcept nogil
+    cdef int end_of_line(self, const char* data, Py_ssize_t at) noexcept nogil
+    cdef int end_of_line_leniently(self, const char* data, Py_ssize_t at) noexcept nogil
+    cdef void measure(self, const char* data, uint32_t size) noexcept nogil
+    cdef uint32_t behind_line(self, const char* data, uint32_t at) noexcept nogil
     cdef int request_line(self, const char* data, uint32_t start) noexcept nogil
     cdef bint read_version(self, const char* text) noexcept nogil
-    cdef int status_line(self, const char* data) noexcept nogil
-    cdef int read_fields(self, const char* data) noexcept nogil
+    cdef int status_line(self, const char* data, uint32_t start) noexcept nogil
+    cdef int read_fields(self, char* data) noexcept nogil
+    cdef uint32_t read_name(self, char* data, uint32_t at) noexcept nogil
+    cdef uint32_t unfold(self, char* data, Field* field, uint32_t* end) noexcept nogil
     cdef int note(self, const char* data, int kind, Span value) noexcept nogil
     cdef void keep(self, int kind, Span value) noexcept nogil
-    cdef int read_content_length(self, const char* digits, uint32_t length) noexcept nogil
-    cdef int read_transfer_encoding(self, const char* data, Span value) noexcept nogil
-    cdef int read_connection(self, const char* data, Span value) noexcept nogil
-    cdef void read_te(self, const char* data, Span value) noexcept nogil
-    cdef void nominate_all(self, const char* data) noexcept nogil
-    cdef void nominate(self, const char* data, Span option) noexcept nogil
-    cdef int check_coding(self) noexcept nogil
-    cdef int frame_request(self) noexcept nogil
-    cdef int frame_response(self, int request_method) noexcept nogil
-    cdef int place_target(self, const char* data) noexcept nogil
-    cdef int cut_absolute_form(self, const char* data) noexcept nogil

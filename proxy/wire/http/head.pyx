@@ -1,38 +1,49 @@
-"""Reads request and response heads of HTTP/1.1: strictly, in place, without a Python object.
+"""Reads request and response heads of HTTP/1.1: in place, without a Python object per field.
 
-Rules of RFC 9112 and RFC 9110. What two readers could take for two different messages is refused: bare CR or LF, NUL,
-obs-fold, a blank before the colon, Content-Length that repeats or comes with Transfer-Encoding, codings other than
-chunked, no Host or two, control characters anywhere. May not touch a socket, allocate, or keep a pointer into the
-bytes.
-`scan` finds the end of a head and makes sure that each of its lines ends in CRLF; `parse_*` relies on that and reads
-data[:size], the head as scan found it, so its loops over octet classes stop at a CR at the latest.
+Rules of RFC 9112 and RFC 9110. A request's head is read strictly: what two readers could take for two different
+messages is refused: bare CR or LF, NUL, obs-fold, a blank before the colon, Content-Length that repeats or comes with
+Transfer-Encoding, codings other than chunked, two Hosts or none, control characters anywhere. A response's (`lenient`)
+is taken wherever it can be understood in one way only: LF alone ends its lines, folded lines and blanks before the
+colon are mended where they lie, and framing.pyx and connection.pyx are milder too. What goes on is written anew
+(http1.pyx), so nobody behind us has to understand any of that.
+
+May not touch a socket, allocate, or keep a pointer into the bytes. `scan` finds the end of a head and makes sure how
+its lines end; `parse_*` relies on that and reads data[:size], the head as scan found it, so its loops over octet
+classes stop at a CR or LF at the latest.
 """
 
 cimport cython
 from libc.stdlib cimport free, malloc
-from libc.string cimport memchr, memcmp
+from libc.string cimport memchr, memcmp, memset
 
-from proxy.wire.http.authority cimport is_authority
-from proxy.wire.http.names cimport (
-    absent, grpc_status_of, is_grpc, is_text, is_token, kind_of, may_nominate, method_of, next_member, span_of,
-)
+from proxy.wire.http.connection cimport nominate_all, read_connection, read_te
+from proxy.wire.http.framing cimport frame_request, frame_response, read_content_length, read_transfer_encoding
+from proxy.wire.http.names cimport absent, grpc_status_of, is_grpc, is_text, kind_of, method_of, span_of
 from proxy.wire.http.octets cimport (
-    CR, DIGIT, LF, SP, TARGET, TOKEN, VALUE, equal_fold, is_a, is_blank, same, skip, skip_value, trim,
+    CR, DIGIT, LF, SP, TARGET, TOKEN, VALUE, is_a, is_blank, skip, skip_blanks, skip_value, trim,
 )
+from proxy.wire.http.target cimport place_target
 
 cdef enum:
-    LENGTH_DIGITS = 18          # a Content-Length that fits an int64 whatever its digits are
     SHORTEST_TAIL = 12          # HTTP/1.1 CRLF CRLF
-    SHORTEST_STATUS_LINE = 16   # HTTP/1.1 200 CRLF CRLF
+    SHORTEST_STATUS_LINE = 14   # HTTP/1.1 200 LF LF
+
+
+cdef inline bint begins_response(const char* data, Py_ssize_t length) noexcept nogil:
+    """Whether an empty line at most, and what is there of `HTTP/`, come first."""
+    cdef Py_ssize_t at = 1 if length and data[0] == CR else 0
+    if at < length and data[at] == LF:
+        at += 1
+    return length <= at or memcmp(data + at, b"HTTP/", min(length - at, 5)) == 0
 
 
 @cython.final
 cdef class Head:
-    """One head. Reused for the next one; offsets are from the first byte given to parse. `most_fields` and `largest` are
-    how much of one is accepted."""
+    """One head. Reused for the next one; offsets are from the first byte given to parse. `most_fields` and `largest`
+    are how much of one is accepted; `lenient`: it is for responses."""
 
-    def __cinit__(self, int most_fields=MAX_FIELDS, Py_ssize_t largest=MAX_HEAD):
-        self.most_fields, self.largest = most_fields, largest
+    def __cinit__(self, int most_fields=MAX_FIELDS, Py_ssize_t largest=MAX_HEAD, bint lenient=False):
+        self.most_fields, self.largest, self.lenient = most_fields, largest, lenient
         self.fields = <Field*>malloc(most_fields * sizeof(Field))
         if self.fields == NULL:
             raise MemoryError
@@ -45,7 +56,7 @@ cdef class Head:
         """Forget everything: an empty head."""
         cdef Span none = span_of(0, 0)
         self.count = self.options = self.hosts = self.status = 0
-        self.size = self.fields_at = 0
+        self.size = self.fields_at = self.fields_end = 0
         self.minor = 1
         self.method = M_OTHER
         self.method_text = self.target = self.authority = self.path = self.reason = self.host = none
@@ -55,68 +66,94 @@ cdef class Head:
         self.content_length = self.grpc_status = -1
         self.absolute_form = self.close = self.keep_alive = self.upgrade = self.nominates = False
         self.expect_continue = self.te_trailers = self.has_date = self.has_server = self.grpc = False
+        self.own_length = self.bare_lf = False
         self.coding = NO_CODING
         self.fault = NULL
 
     cdef int scan(self, const char* data, Py_ssize_t length, Py_ssize_t* scanned) noexcept nogil:
-        """The size of the head that data[:length] begins with, INCOMPLETE, BAD or TOO_LARGE.
+        """The size of the head that data[:length] begins with, INCOMPLETE, BAD, TOO_LARGE or NO_HTTP.
 
         `scanned` says how far earlier calls came, 0 at first; data may have moved meanwhile. One empty line before a
-        head belongs to it (RFC 9112 2.2). BAD as soon as a line does not end in CRLF or a NUL arrives.
+        head belongs to it (RFC 9112 2.2). BAD as soon as a line ends wrongly or a NUL arrives.
         """
         cdef Py_ssize_t limit = min(length, self.largest)
         cdef Py_ssize_t at = scanned[0]
         cdef Py_ssize_t start = at
         cdef const char* found
         cdef int result = INCOMPLETE
+        if self.lenient and not begins_response(data, limit):
+            self.fault = b"not HTTP"
+            return NO_HTTP
         while result == INCOMPLETE:
             found = <const char*>memchr(data + at, LF, limit - at)
             if found == NULL:
                 at = limit
                 break
             at = found - data + 1
-            if at < 2 or data[at - 2] != CR:
-                result = self.bad(b"line does not end in CRLF")
-            elif at == 4 and data[1] == LF:
-                result = self.bad(b"empty lines only")
-            elif at > 2 and data[at - 3] == LF:
-                result = <int>at
+            result = self.end_of_line_leniently(data, at) if self.lenient else self.end_of_line(data, at)
         if memchr(data + start, 0, at - start) != NULL:
             return self.bad(b"NUL")
         scanned[0] = at
         return TOO_LARGE if result == INCOMPLETE and length >= self.largest else result
 
-    cdef int parse_request(self, const char* data, uint32_t size) noexcept nogil:
+    cdef inline int end_of_line(self, const char* data, Py_ssize_t at) noexcept nogil:
+        """A line ends at `at`: the size of the head if it is the last one, else INCOMPLETE; or BAD."""
+        if at < 2 or data[at - 2] != CR:
+            return self.bad(b"line does not end in CRLF")
+        if at == 4 and data[1] == LF:
+            return self.bad(b"empty lines only")
+        return <int>at if at > 2 and data[at - 3] == LF else INCOMPLETE
+
+    cdef inline int end_of_line_leniently(self, const char* data, Py_ssize_t at) noexcept nogil:
+        """The same, and LF alone ends a line too (RFC 9112 2.2)."""
+        cdef Py_ssize_t last = at - 2       # the octet before the line's end
+        if last >= 0 and data[last] == CR:
+            last -= 1
+        return <int>at if last >= 0 and data[last] == LF else INCOMPLETE
+
+    cdef int parse_request(self, char* data, uint32_t size) noexcept nogil:
         """Read the request head data[:size], as found by scan: 0 or a negative Result."""
         cdef int result
-        self.clear()
-        self.size = size
+        self.measure(data, size)
         result = self.request_line(data, 2 if data[0] == CR and data[1] == LF else 0)
         if result == 0:
             result = self.read_fields(data)
         if result == 0:
-            result = self.frame_request()
+            result = frame_request(self)
         if result == 0:
-            result = self.place_target(data)
+            result = place_target(self, data)
         if result == 0:
             result = NOT_IMPLEMENTED if self.coding == OTHER_CODING else LOW_VERSION if self.minor == 0 else 0
         return result
 
-    cdef int parse_response(self, const char* data, uint32_t size, int request_method) noexcept nogil:
+    cdef int parse_response(self, char* data, uint32_t size, int request_method) noexcept nogil:
         """Read the response head data[:size], the answer to a request of that Method: 0 or a negative Result."""
         cdef int result
-        self.clear()
-        self.size = size
-        result = self.status_line(data)
+        self.measure(data, size)
+        result = self.status_line(data, 2 if data[0] == CR and data[1] == LF else 1 if data[0] == LF else 0)
         if result == 0:
             result = self.read_fields(data)
         if result == 0:
-            result = self.frame_response(request_method)
+            result = frame_response(self, request_method)
         return result
+
+    cdef inline void measure(self, const char* data, uint32_t size) noexcept nogil:
+        self.clear()
+        self.size = size
+        self.fields_end = size - 2 if data[size - 2] == CR else size - 1
 
     cdef inline int bad(self, const char* fault) noexcept nogil:
         self.fault = fault
         return BAD
+
+    cdef inline uint32_t behind_line(self, const char* data, uint32_t at) noexcept nogil:
+        """Where the next line begins if one ends at `at`; 0: none does."""
+        if data[at] == CR and data[at + 1] == LF:
+            return at + 2
+        if data[at] == LF and self.lenient:
+            self.bare_lf = True
+            return at + 1
+        return 0
 
     # --- first lines ---
 
@@ -140,54 +177,58 @@ cdef class Head:
         return 0
 
     cdef inline bint read_version(self, const char* text) noexcept nogil:
-        """HTTP/1.1, HTTP/1.0 or HTTP/0.x, the latter two as minor 0; False: anything else."""
-        self.minor = 1 if text[5] == c"1" and text[7] == c"1" else 0
-        return (memcmp(text, b"HTTP/", 5) == 0 and text[6] == c"." and
-                (text[5] == c"1" and (text[7] == c"0" or text[7] == c"1") or text[5] == c"0" and is_a(text[7], DIGIT)))
+        """HTTP/1.x or HTTP/0.x, the latter and HTTP/1.0 as minor 0, what is higher as 1 (RFC 9110 2.5); False: anything
+        else."""
+        self.minor = 1 if text[5] == c"1" and text[7] != c"0" else 0
+        return memcmp(text, b"HTTP/", 5) == 0 and text[6] == c"." and is_a(text[7], DIGIT) and (
+            text[5] == c"1" or text[5] == c"0")
 
-    cdef inline int status_line(self, const char* data) noexcept nogil:
+    cdef inline int status_line(self, const char* data, uint32_t start) noexcept nogil:
+        """Blanks of any number stand between its parts (RFC 9112 4); the line that goes on is ours."""
         cdef uint32_t at, end
-        if self.size < SHORTEST_STATUS_LINE or data[5] != c"1" or not self.read_version(data) or data[8] != SP:
+        if self.size - start < SHORTEST_STATUS_LINE or data[start + 5] != c"1" or not self.read_version(data + start):
             return self.bad(b"version")
-        if data[9] < c"1" or data[9] > c"5" or not is_a(data[10], DIGIT) or not is_a(data[11], DIGIT):
+        at = skip_blanks(data, start + 8)
+        if at == start + 8:
+            return self.bad(b"version")
+        if data[at] < c"1" or data[at] > c"9" or not is_a(data[at + 1], DIGIT) or not is_a(data[at + 2], DIGIT):
             return self.bad(b"status")
-        self.status = (data[9] - c"0") * 100 + (data[10] - c"0") * 10 + (data[11] - c"0")
-        at = end = 12
-        if data[12] == SP:
-            at = 13
-            end = skip(data, at, VALUE)
-        if data[end] != CR or data[end + 1] != LF:
+        self.status = (data[at] - c"0") * 100 + (data[at + 1] - c"0") * 10 + (data[at + 2] - c"0")
+        at += 3
+        end = skip(data, at, VALUE) if is_blank(data[at]) else at
+        self.fields_at = self.behind_line(data, end)
+        if self.fields_at == 0:
             return self.bad(b"reason")
-        self.reason = span_of(at, end - at)
-        self.fields_at = end + 2
+        at = skip_blanks(data, at)
+        self.reason = span_of(at, trim(data, at, end) - at)
         return 0
 
     # --- fields ---
 
-    cdef inline int read_fields(self, const char* data) noexcept nogil:
+    cdef inline int read_fields(self, char* data) noexcept nogil:
         cdef uint32_t at = self.fields_at
-        cdef uint32_t start, end, last = self.size - 2
+        cdef uint32_t start, end, last = self.fields_end
         cdef Field* field = self.fields
         cdef int result
         while at != last:
             if self.count == self.most_fields:
                 return TOO_MANY_FIELDS
             start = at
-            at = skip(data, start, TOKEN)
-            if at == start or data[at] != c":":
+            at = self.read_name(data, start)
+            if at == start:
                 return self.bad(b"field name")
             field.name = start
             field.name_length = at - start
-            at += 1
-            while is_blank(data[at]):
-                at += 1
-            field.value = at
-            end = skip_value(data, at, self.size)
-            if data[end] != CR or data[end + 1] != LF:
-                return self.bad(b"field value")
-            field.value_length = trim(data, at, end) - at
-            field.line_end = at = end + 2
             field.kind = kind_of(data + start, field.name_length)
+            field.value = skip_blanks(data, at + 1)
+            end = skip_value(data, field.value, self.size)
+            at = self.behind_line(data, end)
+            if at and self.lenient and is_blank(data[at]):
+                at = self.unfold(data, field, &end)
+            if at == 0:
+                return self.bad(b"field value")
+            field.value_length = trim(data, field.value, end) - field.value
+            field.line_end = at
             self.count += 1
             if field.kind != OTHER:
                 result = self.note(data, field.kind, span_of(field.value, field.value_length))
@@ -195,9 +236,37 @@ cdef class Head:
                     return result
             field += 1
         if self.nominates:
-            self.nominate_all(data)
+            nominate_all(self, data)
         self.upgrade = self.upgrade and self.upgrade_to.length > 0
-        return self.check_coding()
+        return 0
+
+    cdef inline uint32_t read_name(self, char* data, uint32_t at) noexcept nogil:
+        """The colon's place behind the name at `at`; `at` itself: no name. Blanks before the colon, which a proxy must
+        take out of a response (RFC 9112 5.1), change places with it."""
+        cdef uint32_t end = skip(data, at, TOKEN)
+        cdef uint32_t colon
+        if data[end] == c":":
+            return end
+        colon = skip_blanks(data, end)
+        if not self.lenient or data[colon] != c":":
+            return at
+        data[colon] = SP
+        data[end] = c":"
+        self.close = True       # whoever writes so may think otherwise of what frames a message
+        return end
+
+    cdef uint32_t unfold(self, char* data, Field* field, uint32_t* end) noexcept nogil:
+        """Makes one line of a folded one: blanks take the places of its line ends (RFC 9112 5.2). Its new end is in
+        `end`, the result is where the next line begins, 0 if that is no field value, or one that frames the message."""
+        cdef uint32_t next_line = self.behind_line(data, end[0])
+        if field.kind == CONTENT_LENGTH or field.kind == TRANSFER_ENCODING:
+            return 0
+        while next_line and is_blank(data[next_line]):
+            memset(data + end[0], SP, next_line - end[0])
+            end[0] = skip_value(data, next_line, self.size)
+            next_line = self.behind_line(data, end[0])
+        field.value = skip_blanks(data, field.value)
+        return next_line
 
     cdef int note(self, const char* data, int kind, Span value) noexcept nogil:
         """Remember what a field says to a proxy. Of those that do no harm twice, the first counts."""
@@ -205,13 +274,13 @@ cdef class Head:
             self.hosts += 1
             self.host = value
         elif kind == CONTENT_LENGTH:
-            return self.read_content_length(data + value.at, value.length)
+            return read_content_length(self, data, value)
         elif kind == TRANSFER_ENCODING:
-            return self.read_transfer_encoding(data, value)
+            return read_transfer_encoding(self, data, value)
         elif kind == CONNECTION:
-            return self.read_connection(data, value)
+            return read_connection(self, data, value)
         elif kind == TE:
-            self.read_te(data, value)
+            read_te(self, data, value)
         elif kind == EXPECT:
             self.expect_continue = self.expect_continue or is_text(data, value, b"100-continue", 12)
         elif kind == CONTENT_TYPE:
@@ -239,154 +308,3 @@ cdef class Head:
             self.original_path = value
         elif kind == UPGRADE and absent(self.upgrade_to):
             self.upgrade_to = value
-
-    cdef int read_content_length(self, const char* digits, uint32_t length) noexcept nogil:
-        cdef uint32_t index
-        if self.content_length != -1:
-            return self.bad(b"content-length twice")
-        if length < 1 or length > LENGTH_DIGITS:
-            return self.bad(b"content-length")
-        self.content_length = 0
-        for index in range(length):
-            if not is_a(digits[index], DIGIT):
-                return self.bad(b"content-length")
-            self.content_length = self.content_length * 10 + (digits[index] - c"0")
-        return 0
-
-    cdef int read_transfer_encoding(self, const char* data, Span value) noexcept nogil:
-        if self.coding != NO_CODING or value.length == 0:
-            return self.bad(b"transfer-encoding empty or twice")
-        if data[value.at + value.length] != CR:     # allowed, but no sender does it, and parsers differ on it
-            return self.bad(b"blank after transfer-encoding")
-        self.coding = CHUNKED_CODING if is_text(data, value, b"chunked", 7) else OTHER_CODING
-        return 0
-
-    cdef int read_connection(self, const char* data, Span value) noexcept nogil:
-        cdef uint32_t at = value.at
-        cdef Span option
-        while next_member(data, &at, value.at + value.length, &option):
-            self.options += 1
-            if self.options > MAX_FIELDS or not is_token(data + option.at, option.length):
-                return self.bad(b"connection")
-            if is_text(data, option, b"close", 5):
-                self.close = True
-            elif is_text(data, option, b"keep-alive", 10):
-                self.keep_alive = True
-            elif is_text(data, option, b"upgrade", 7):
-                self.upgrade = True
-            elif not may_nominate(data + option.at, option.length):
-                return self.bad(b"connection names an end-to-end field")
-            else:
-                self.nominates = True
-        return 0
-
-    cdef void read_te(self, const char* data, Span value) noexcept nogil:
-        cdef uint32_t at = value.at
-        cdef Span coding
-        while next_member(data, &at, value.at + value.length, &coding):
-            if is_text(data, coding, b"trailers", 8):
-                self.te_trailers = True
-
-    cdef void nominate_all(self, const char* data) noexcept nogil:
-        """Mark the fields that Connection names as hop-by-hop (RFC 9110 7.6.1)."""
-        cdef int index
-        cdef uint32_t at, end
-        cdef Span option
-        for index in range(self.count):
-            if self.fields[index].kind == CONNECTION:
-                at = self.fields[index].value
-                end = at + self.fields[index].value_length
-                while next_member(data, &at, end, &option):
-                    self.nominate(data, option)
-
-    cdef void nominate(self, const char* data, Span option) noexcept nogil:
-        cdef Field* field
-        cdef int index
-        for index in range(self.count):
-            field = self.fields + index
-            if field.name_length == option.length and equal_fold(data + field.name, data + option.at, option.length):
-                if field.kind == DATE:
-                    self.has_date = False
-                elif field.kind == SERVER:
-                    self.has_server = False
-                if field.kind != CONNECTION and field.kind != TE and field.kind != UPGRADE:
-                    field.kind = NOMINATED
-
-    # --- what it comes to ---
-
-    cdef inline int check_coding(self) noexcept nogil:
-        if self.coding != NO_CODING and self.content_length != -1:
-            return self.bad(b"content-length with transfer-encoding")
-        if self.coding != NO_CODING and self.minor == 0:
-            return self.bad(b"transfer-encoding in HTTP/1.0")
-        return 0
-
-    cdef inline int frame_request(self) noexcept nogil:
-        """RFC 9112 6.3 for requests."""
-        if self.coding != NO_CODING:
-            self.framing = CHUNKED
-        elif self.content_length > 0:
-            self.framing = LENGTH
-        self.upgrade = self.upgrade and self.framing == NO_BODY     # else ignored: some begin the tunnel with the body
-        if self.method == M_CONNECT and (self.coding != NO_CODING or self.content_length != -1):
-            return self.bad(b"CONNECT with a body")
-        return 0
-
-    cdef inline int frame_response(self, int request_method) noexcept nogil:
-        """RFC 9112 6.3 for responses."""
-        if self.coding == OTHER_CODING:
-            return self.bad(b"transfer-encoding")
-        if self.status < 200 and (self.coding != NO_CODING or self.content_length > 0):
-            return self.bad(b"1xx with a body")         # never has one, but not all parsers know that
-        if self.minor == 0 and not self.keep_alive:
-            self.close = True
-        if self.status < 200 or self.status == 204 or self.status == 304 or request_method == M_HEAD \
-                or request_method == M_CONNECT and self.status < 300:
-            self.framing = NO_BODY
-        elif self.coding == CHUNKED_CODING:
-            self.framing = CHUNKED
-        elif self.content_length != -1:
-            self.framing = LENGTH if self.content_length > 0 else NO_BODY
-        else:
-            self.framing = UNTIL_CLOSE
-        return 0
-
-    cdef inline int place_target(self, const char* data) noexcept nogil:
-        """Which of the four forms the target has (RFC 9112 3.2), and from it and Host the authority and the path."""
-        cdef const char* target = data + self.target.at
-        if self.hosts > 1 or self.hosts == 0 and self.minor > 0:
-            return self.bad(b"no host, or two")
-        if self.hosts > 0 and (self.host.length > 0 or self.method != M_CONNECT):
-            if not is_authority(data + self.host.at, self.host.length, False):
-                return self.bad(b"host")
-        self.authority = self.host
-        if self.method == M_CONNECT:
-            self.authority = self.target
-            return 0 if is_authority(target, self.target.length, True) else self.bad(b"target")
-        if target[0] == c"/" or self.method == M_OPTIONS and target[0] == c"*" and self.target.length == 1:
-            return 0
-        return self.cut_absolute_form(data)
-
-    cdef int cut_absolute_form(self, const char* data) noexcept nogil:
-        cdef uint32_t start = self.target.at
-        cdef uint32_t end = start + self.target.length
-        cdef uint32_t slashes = 4
-        cdef uint32_t at
-        if self.target.length < 8 or not same(data + start, b"http", 4):
-            return self.bad(b"target")
-        if data[start + 4] == c"s" or data[start + 4] == c"S":
-            slashes = 5
-        at = start + slashes
-        if memcmp(data + at, b"://", 3) != 0:
-            return self.bad(b"target")
-        at += 3
-        self.absolute_form = True
-        start = at
-        while at < end and data[at] != c"/" and data[at] != c"?":
-            at += 1
-        self.authority = span_of(start, at - start)
-        if not is_authority(data + start, at - start, False) or at < end and data[at] == c"?":
-            return self.bad(b"target")
-        # an empty path is sent on as "/": the slash before the authority serves as one
-        self.path = span_of(at, end - at) if at < end else span_of(start - 1, 1)
-        return 0

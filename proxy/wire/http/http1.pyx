@@ -1,9 +1,10 @@
 """Writes the heads that go on: what a proxy takes out, puts in, and leaves alone.
 
 Fields are copied as they came, in as few pieces as possible. Taken out: everything hop-by-hop (RFC 9110, 7.6.1) and the
-framing, which is written anew; from requests Envoy's control fields and `x-forwarded-client-cert`, which only a proxy
-may set. Put in: what Istio's waypoint adds (x-forwarded-proto, x-request-id; server, date,
-x-envoy-upstream-service-time).
+framing, which is written anew, but for a length that is written as we would; from requests Envoy's control fields and
+`x-forwarded-client-cert`, which only a proxy may set. Put in: what Istio's waypoint adds (x-forwarded-proto,
+x-request-id; server, date, x-envoy-upstream-service-time); the length 0 of a request without a body whose method gives
+one a meaning (RFC 9110, 8.6: HTTP/2 clients leave it out, and HTTP/1.1 servers answer 411).
 """
 
 from libc.stdio cimport snprintf
@@ -18,6 +19,10 @@ from proxy.wire.http.head cimport (
     HOST,
     HTTP2_SETTINGS,
     KEEP_ALIVE,
+    M_OTHER,
+    M_PATCH,
+    M_POST,
+    M_PUT,
     NOMINATED,
     PROXY_CONNECTION,
     SERVER,
@@ -31,6 +36,7 @@ from proxy.wire.http.head cimport (
     X_REQUEST_ID,
     Field,
 )
+from proxy.wire.http.octets cimport CR
 
 cdef enum:
     SWITCHING_PROTOCOLS = 101
@@ -54,6 +60,8 @@ cdef inline bint drop_from_request(int kind, Head head, bint upgrade) noexcept:
         return head.absolute_form
     if kind == UPGRADE:
         return not upgrade
+    if kind == CONTENT_LENGTH:
+        return head.own_length
     if kind == X_REQUEST_ID:            # present but empty: ours takes its place
         return head.request_id.length == 0
     if kind == X_FORWARDED_PROTO:
@@ -61,13 +69,18 @@ cdef inline bint drop_from_request(int kind, Head head, bint upgrade) noexcept:
     return hop_by_hop(kind) or kind in (X_ENVOY, X_ENVOY_UPSTREAM_SERVICE_TIME, X_FORWARDED_CLIENT_CERT)
 
 
-cdef inline bint drop_from_response(int kind, int status) noexcept:
+cdef inline bint has_length(Head head, bint http2) noexcept:
+    """Whether a response may say how long its body is: beside chunks only to HTTP/2, where they are taken off."""
+    return head.status >= 200 and head.status != NO_CONTENT and (head.framing != CHUNKED or http2)
+
+
+cdef inline bint drop_from_response(int kind, Head head, bint http2) noexcept:
     if kind == 0:
         return False
     if kind == UPGRADE:
-        return status != SWITCHING_PROTOCOLS and status != UPGRADE_REQUIRED
+        return head.status != SWITCHING_PROTOCOLS and head.status != UPGRADE_REQUIRED
     if kind == CONTENT_LENGTH:
-        return status < 200 or status == NO_CONTENT
+        return head.own_length or not has_length(head, http2)
     return hop_by_hop(kind) or kind in (SERVER, X_ENVOY_UPSTREAM_SERVICE_TIME)
 
 
@@ -97,6 +110,10 @@ cdef Py_ssize_t write_request(char* out, const char* source, Head head, bint upg
         out = put(out, b"te: trailers\r\n", 14)
     if head.framing == CHUNKED:
         out = put(out, b"transfer-encoding: chunked\r\n", 28)
+    elif head.own_length:
+        out = put_length(out, head.content_length)
+    elif head.content_length == -1 and head.method in (M_POST, M_PUT, M_PATCH, M_OTHER):
+        out = put_length(out, 0)
     if head.forwarded_proto.length == 0:
         out = put(out, b"x-forwarded-proto: http\r\n", 25)
     if head.request_id.length == 0:
@@ -106,7 +123,11 @@ cdef Py_ssize_t write_request(char* out, const char* source, Head head, bint upg
     return put(out, b"\r\n", 2) - start
 
 
-cdef char* write_status_and_fields(char* out, const char* source, Head head) noexcept:
+cdef inline char* put_length(char* out, int64_t length) noexcept:
+    return out + snprintf(out, 64, b"content-length: %lld\r\n", <long long>length)
+
+
+cdef char* write_status_and_fields(char* out, const char* source, Head head, bint http2) noexcept:
     cdef Field* field
     cdef int index
     cdef Py_ssize_t run = head.fields_at
@@ -115,27 +136,33 @@ cdef char* write_status_and_fields(char* out, const char* source, Head head) noe
     out = put(out, b"\r\n", 2)
     for index in range(head.count):
         field = head.fields + index
-        if drop_from_response(field.kind, head.status):
+        if drop_from_response(field.kind, head, http2):
             out = put(out, source + run, field.name - run)
             run = field.line_end
-    return put(out, source + run, head.size - 2 - run)
+        elif head.bare_lf and source[field.line_end - 2] != CR:
+            out = put(out, source + run, field.line_end - 1 - run)
+            out = put(out, b"\r\n", 2)
+            run = field.line_end
+    return put(out, source + run, head.fields_end - run)
 
 
 cdef Py_ssize_t write_response(
         char* out, const char* source, Head head, bint rechunk, bint close, int64_t service_ms,
-        const char* date_line) noexcept:
+        const char* date_line, bint http2) noexcept:
     """The final response head for the client. `rechunk`: the body ends with the connection there, and with a chunk
-    here."""
+    here. `http2`: it will be taken off again."""
     cdef char* start = out
-    out = write_status_and_fields(out, source, head)
+    out = write_status_and_fields(out, source, head, http2)
     if head.framing == CHUNKED or rechunk:
         out = put(out, b"transfer-encoding: chunked\r\n", 28)
+    if head.own_length and head.content_length != -1 and has_length(head, http2):
+        out = put_length(out, head.content_length)
     if not head.has_date:
         out = put(out, date_line, 37)
     out += snprintf(out, 64, b"x-envoy-upstream-service-time: %lld\r\n", <long long>service_ms)
-    if head.status == SWITCHING_PROTOCOLS:
-        out = put(out, b"connection: upgrade\r\n", 21)
-    elif close:
+    if head.status == SWITCHING_PROTOCOLS or head.status == UPGRADE_REQUIRED and head.upgrade_to.length > 0:
+        out = put(out, b"connection: upgrade\r\n", 21)     # RFC 9110 7.8
+    if close and head.status != SWITCHING_PROTOCOLS:
         out = put(out, b"connection: close\r\n", 19)
     return put(out, b"server: waypointd\r\n\r\n", 21) - start
 
@@ -143,7 +170,7 @@ cdef Py_ssize_t write_response(
 cdef Py_ssize_t write_interim(char* out, const char* source, Head head) noexcept:
     """A 1xx response head, passed on as it is but for hop-by-hop fields."""
     cdef char* start = out
-    out = write_status_and_fields(out, source, head)
+    out = write_status_and_fields(out, source, head, False)
     return put(out, b"\r\n", 2) - start
 
 

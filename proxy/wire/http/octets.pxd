@@ -48,6 +48,12 @@ cdef inline uint32_t skip(const char* data, uint32_t at, int classes) noexcept n
     return at
 
 
+cdef inline uint32_t skip_blanks(const char* data, uint32_t at) noexcept nogil:
+    while is_blank(data[at]):
+        at += 1
+    return at
+
+
 cdef inline bint has_control(uint64_t word) noexcept nogil:
     """Whether any of the eight octets is below 0x20 or is 0x7f; exact, and without a branch per octet."""
     cdef uint64_t ones = <uint64_t>0x0101010101010101

@@ -40,6 +40,9 @@ cdef class Http2Client(Session):
 cdef class HttpClientStream(HttpStream):
     """One request to an endpoint, and its answer."""
 
+    def __cinit__(self):
+        self.both_framings = True
+
     # -- the request --------------------------------------------------------------------------------------------------
 
     cdef bint writable(self) noexcept:
@@ -56,16 +59,20 @@ cdef class HttpClientStream(HttpStream):
         cdef size_t count
         cdef int32_t id
         cdef nghttp2_data_provider body = body_of(self)
-        if size <= 0 or scratch.parse_request(text, size) < 0:
+        if size <= 0 or scratch.parse_request(<char*>text, size) < 0:
             return FAILED
         self.head_due = False
         self.method = scratch.method
+        self.trailers_wanted = scratch.te_trailers
         self.outward.start(scratch.framing, scratch.content_length)
         set_span(0, b":method", 7, text, scratch.method_text)
         set_field(&fields[1], b":scheme", 7, b"http", 4)
-        set_span(2, b":authority", 10, text, scratch.authority)
-        set_span(3, b":path", 5, text, scratch.path)
-        count = collect_fields(text, 4)
+        count = 2
+        if scratch.authority.length:        # 8.3.1: never an empty one
+            set_span(2, b":authority", 10, text, scratch.authority)
+            count = 3
+        set_span(count, b":path", 5, text, scratch.path)
+        count = collect_fields(text, count + 1)
         if scratch.te_trailers:
             set_field(&fields[count], b"te", 2, b"trailers", 8)
             count += 1
@@ -118,7 +125,9 @@ cdef class HttpClientStream(HttpStream):
     cdef int on_malformed(self) except -1:
         """Neither heads, chunks nor trailers go on like this. (A body of known length is cut, which shows too.)"""
         if not self.closed and self.inward != IN_BYTES and self.inward != IN_NOTHING:
-            self.add_text(b"\n", 1)
+            if self.inward == IN_HEAD and self.text_bytes == 0:
+                self.add_text(b"HTTP/", 5)
+            self.add_text(b"\0", 1)
             self.inward = IN_NOTHING
         return 0
 

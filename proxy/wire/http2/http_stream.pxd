@@ -18,6 +18,7 @@ cdef class HttpStream(Http2Stream):
     cdef char[20] length        # ... of these digits
     cdef int length_digits
     cdef bint trailers_wanted   # trailers may come that somebody waits for
+    cdef bint both_framings     # a body in chunks has its content-length too
     cdef bint malformed
     # to the peer
     cdef bint head_due

@@ -3,7 +3,9 @@
 
 So that everything in the middle knows one protocol: what the peer sends in frames is read as an HTTP/1.1 message, and
 an HTTP/1.1 message that is put goes out in frames. Heads become text as nghttp2 tells their fields; a body without
-content-length, or with trailers to be expected (gRPC), is read in chunks; chunked framing is taken off what is put.
+content-length, or with trailers to be expected (gRPC, or the request had `te: trailers`), is read in chunks; chunked
+framing is taken off what is put. A response in chunks may have its content-length besides, which HTTP/1.1 would forbid:
+head.both_framings has it read, and http1.pyx lets it go on to HTTP/2 only.
 server.pyx and client.pyx have the two sides.
 
 nghttp2 has checked what the peer sends (8.1.1, 8.2, 8.3) before it comes here; still nothing is written as a line that
@@ -15,7 +17,6 @@ from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memmove
 
-from proxy.wire.http.body cimport forbidden
 from proxy.wire.http.head cimport (
     CONNECTION,
     CONTENT_LENGTH,
@@ -35,6 +36,7 @@ from proxy.wire.http.head cimport (
 from proxy.wire.http.http1 cimport HEAD_ROOM
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http.octets cimport LF, is_blank, skip_value
+from proxy.wire.http.trailers cimport forbidden
 from proxy.wire.stream cimport FAILED, RAISED
 
 cdef enum:
@@ -48,6 +50,7 @@ cdef enum:
 cdef nghttp2_nv[MAX_FIELDS + 2 * ADDED] field_array
 fields = field_array
 scratch = Head(MAX_FIELDS + ADDED, HEAD_ROOM)
+scratch.both_framings = True
 
 
 cdef class HttpStream(Http2Stream):
@@ -119,7 +122,7 @@ cdef class HttpStream(Http2Stream):
             inward = IN_BYTES if self.has_length and not self.trailers_wanted else IN_CHUNKS
         if inward == IN_CHUNKS:
             self.add_text(b"transfer-encoding: chunked\r\n", 28)
-        elif self.length_digits:
+        if self.length_digits and (inward != IN_CHUNKS or self.both_framings):
             self.add_line(b"content-length", 14, self.length, self.length_digits)
         self.add_text(b"\r\n", 2)
         self.text_bytes = 0

@@ -255,7 +255,7 @@ cdef class HttpServerStream(HttpStream):
         cdef int size = scratch.scan(text, length, &scanned)
         cdef size_t count
         cdef nghttp2_data_provider body = body_of(self)
-        if size <= 0 or scratch.parse_response(text, size, self.method) < 0:
+        if size <= 0 or scratch.parse_response(<char*>text, size, self.method) < 0:
             return FAILED
         set_field(&fields[0], b":status", 7, text + 9, 3)
         count = collect_fields(text, 1)
