@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from proxy.mesh.model import Snapshot
-from proxy.mesh.resolving.load import Trees, load
+from proxy.mesh.resolving.load import Loader
 from proxy.mesh.sources.files import FileSource
 
 
@@ -17,8 +17,7 @@ class Configuration:
 
     def __init__(self, paths: Sequence[str], gateway: str | None) -> None:
         self._source = FileSource(paths)
-        self._gateway = gateway
-        self._trees = Trees()
+        self._loader = Loader(gateway)
         self._read_at = 0.0
         self.is_read = False
         """Whether there ever was a valid reading."""
@@ -34,7 +33,7 @@ class Configuration:
         if self._read_at and not told_to and not self._source.changed():
             return False
         documents, unreadable = self._source.read()
-        loaded = load(documents, self._gateway, self._trees)
+        loaded = self._loader.load(documents)
         self._read_at = time.time()
         self._faults, self._refused = tuple(str(fault) for fault in (*unreadable, *loaded.faults)), ""
         self.warnings = loaded.warnings

@@ -8,19 +8,20 @@ networking/v1alpha3/destination_rule.proto.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from proxy.mesh.kinds.traffic_policy import traffic_policy
+from proxy.mesh.kinds.addresses import CLUSTER_DOMAIN
+from proxy.mesh.kinds.traffic_policy import OutlierSettings, PortSettings, TrafficSettings, traffic_policy
 from proxy.mesh.model import DEFAULT_ABANDONED_MS, DEFAULT_CONNECT_TIMEOUT_MS, OutlierDetection
-from proxy.mesh.reading.duration import milliseconds
 from proxy.mesh.reading.lines import Path
-from proxy.mesh.reading.manifests import Manifest
-from proxy.mesh.reading.metadata import is_label
-from proxy.mesh.reading.report import Report, shown
-from proxy.mesh.reading.schema import At, duration, items, mapping, matching, struct, text, unenforced
+from proxy.mesh.reading.manifests import Body, Manifest
+from proxy.mesh.reading.metadata import is_label, texts_of
+from proxy.mesh.reading.records import optional, required, struct
+from proxy.mesh.reading.remarks import shown
+from proxy.mesh.reading.report import Report
+from proxy.mesh.reading.schema import At, duration, fields, items, mapping, matching, spec, text, unenforced
 
-CLUSTER_DOMAIN = "svc.cluster.local"
 OURS = "waypointd.io/"
 ABANDONED_ANNOTATION = f"{OURS}abandoned-request-timeout"
 RECOVERY_ANNOTATION = f"{OURS}recovery"
@@ -66,49 +67,57 @@ class DestinationRule:
         return self.ports.get(port) or self.policy or TrafficPolicy()
 
 
-def check(manifest: Manifest, report: Report) -> None:
-    """Reports everything wrong with the rule."""
-    at = At(manifest, report)
-    spec = manifest.body.get("spec")
-    if spec is None:
-        at.down("spec").fault("is required")
-    else:
-        _spec(at.down("spec"), spec)
-    _annotations(at.down("metadata", "annotations"), manifest.annotations)
+def read(manifest: Manifest, body: Body, report: Report) -> DestinationRule | None:
+    """The rule; None if there is something wrong with it."""
+    found = spec(manifest, body, report, _spec)
+    notes = _annotations(At(manifest, report).down("metadata", "annotations"), texts_of(body, "annotations"))
+    if found is None or notes is None:
+        return None
+    path: Path = ("spec", "trafficPolicy")
+    policy = found.traffic_policy
+    ports: dict[int, TrafficPolicy] = {}
+    for index, entry in enumerate(policy.port_level_settings if policy else ()):
+        ports.setdefault(entry.port.number, _policy(entry, (*path, "portLevelSettings", index), notes))
+    namespace = manifest.namespace
+    return DestinationRule(
+        manifest=manifest,
+        host=expanded(found.host, namespace),
+        export_to=frozenset(namespace if each == "." else each for each in found.export_to) or frozenset({EVERYWHERE}),
+        policy=_policy(policy, path, notes) if policy else None,
+        ports=ports,
+        abandoned_ms=notes.abandoned_ms,
+        selects_clients=found.workload_selector is not None,
+    )
 
 
-def _annotations(at: At, given: dict[str, str]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Notes:
+    """What our own annotations ask for."""
+
+    abandoned_ms: int
+    probe: bool
+    quorum: int
+
+
+def _annotations(at: At, given: Mapping[str, str]) -> _Notes | None:
+    before = at.faults
     for name in given:
         if name.startswith(OURS) and name not in ANNOTATIONS:
             at.down(name).warn(f"is not known, so it does nothing; there are {', '.join(ANNOTATIONS)}")
     abandoned, recovery, quorum = map(given.get, ANNOTATIONS)
-    if abandoned not in (None, "off"):
-        duration(at.down(ABANDONED_ANNOTATION), abandoned)
+    abandoned_ms = DEFAULT_ABANDONED_MS
+    if abandoned is not None:
+        abandoned_ms = 0 if abandoned == "off" else duration(at.down(ABANDONED_ANNOTATION), abandoned) or 0
     if recovery not in (None, *RECOVERIES):
         at.down(RECOVERY_ANNOTATION).fault(f"must be one of {', '.join(RECOVERIES)}, not {shown(recovery)}")
-    if quorum is not None and not (quorum.isascii() and quorum.isdigit() and 1 <= int(quorum) <= _LARGEST_QUORUM):
-        text = f'must be a number of replicas from "1" to "{_LARGEST_QUORUM}", not {shown(quorum)}'
-        at.down(QUORUM_ANNOTATION).fault(text)
+    if quorum is not None and not _good_quorum(quorum):
+        said = f'must be a number of replicas from "1" to "{_LARGEST_QUORUM}", not {shown(quorum)}'
+        at.down(QUORUM_ANNOTATION).fault(said)
+    return _Notes(abandoned_ms, recovery == "probe", int(quorum or 1)) if at.faults == before else None
 
 
-def read(manifest: Manifest) -> DestinationRule:
-    """The rule a manifest without faults holds."""
-    spec = manifest.spec
-    policy = _dict(spec.get("trafficPolicy"))
-    path: Path = ("spec", "trafficPolicy")
-    ports: dict[int, TrafficPolicy] = {}
-    for index, entry in enumerate(_list(policy.get("portLevelSettings")) if policy else []):
-        place = (*path, "portLevelSettings", index)
-        ports.setdefault(entry["port"]["number"], _policy(entry, place, manifest.annotations))
-    return DestinationRule(
-        manifest=manifest,
-        host=expanded(str(spec["host"]), manifest.namespace),
-        export_to=_export_to(manifest),
-        policy=None if policy is None else _policy(policy, path, manifest.annotations),
-        ports=ports,
-        abandoned_ms=_abandoned(manifest),
-        selects_clients=spec.get("workloadSelector") is not None,
-    )
+def _good_quorum(quorum: str) -> bool:
+    return quorum.isascii() and quorum.isdigit() and len(quorum) < 10 and 1 <= int(quorum) <= _LARGEST_QUORUM
 
 
 def expanded(host: str, namespace: str) -> str:
@@ -121,26 +130,7 @@ def _good_host(host: str) -> bool:
     return len(host) <= _LONGEST_HOST and _HOST.fullmatch(host) is not None
 
 
-def _export_rules(at: At, spec: dict[str, object]) -> None:
-    namespace, scopes = at.manifest.namespace, _list(spec.get("exportTo"))
-    meant = [namespace if scope == "." else scope for scope in scopes]
-    for index, scope in enumerate(meant):
-        if scope in meant[:index]:
-            at.down("exportTo", index).fault(f"{shown(scopes[index])} is given twice")
-    if EVERYWHERE in meant and len(set(meant)) > 1:
-        at.down("exportTo").fault('"*" means all namespaces and must stand alone')
-    if spec.get("workloadSelector") is not None and any(scope != namespace for scope in meant):
-        at.down("exportTo").fault("must be the rule's own namespace when workloadSelector is set")
-
-
-def _subset_names(at: At, spec: dict[str, object]) -> None:
-    names = [subset["name"] for subset in _list(spec.get("subsets"))]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            at.down("subsets", index, "name").fault(f"{shown(name)} is given twice")
-
-
-_subset = struct(
+_subset = fields(
     {
         "name": matching(is_label, "a name of lower-case letters, digits and -"),
         "labels": mapping(text),
@@ -149,68 +139,62 @@ _subset = struct(
     required=("name",),
 )
 
-_spec = struct(
-    {
-        "host": matching(_good_host, 'a host name ("*" only as the whole first label)'),
-        "exportTo": items(
-            matching(lambda scope: scope in (".", EVERYWHERE) or is_label(scope), 'a namespace, "." or "*"')
-        ),
-        "trafficPolicy": traffic_policy,
-        "subsets": unenforced(items(_subset), "nothing selects a subset", unless=([],)),
-        "workloadSelector": unenforced(
-            struct({"matchLabels": mapping(text)}), "the rule is ignored: it is for sidecars, in Istio too"
-        ),
-    },
-    required=("host",),
-    rules=(_export_rules, _subset_names),
-)
 
-
-def _policy(policy: dict[str, object], path: Path, annotations: dict[str, str]) -> TrafficPolicy:
-    pool = _dict(policy.get("connectionPool")) or {}
-    timeout = (_dict(pool.get("tcp")) or {}).get("connectTimeout")
-    return TrafficPolicy(
-        path,
-        _outlier(_dict(policy.get("outlierDetection")), annotations),
-        DEFAULT_CONNECT_TIMEOUT_MS if timeout is None else milliseconds(timeout),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Spec:
+    host: str = required(matching(_good_host, 'a host name ("*" only as the whole first label)'))
+    export_to: tuple[str, ...] = optional(
+        items(matching(lambda scope: scope in (".", EVERYWHERE) or is_label(scope), 'a namespace, "." or "*"')), ()
+    )
+    traffic_policy: TrafficSettings | None = optional(traffic_policy, None)
+    subsets: tuple[Mapping[str, object], ...] = optional(
+        unenforced(items(_subset), "nothing selects a subset", unless=([],)), ()
+    )
+    workload_selector: Mapping[str, object] | None = optional(
+        unenforced(fields({"matchLabels": mapping(text)}), "the rule is ignored: it is for sidecars, in Istio too"),
+        None,
     )
 
 
-def _outlier(outlier: dict[str, object] | None, annotations: dict[str, str]) -> OutlierDetection | None:
+def _export_rules(at: At, found: _Spec) -> None:
+    namespace = at.manifest.namespace
+    meant = [namespace if scope == "." else scope for scope in found.export_to]
+    for index, scope in enumerate(meant):
+        if scope in meant[:index]:
+            at.down("exportTo", index).fault(f"{shown(found.export_to[index])} is given twice")
+    if EVERYWHERE in meant and len(set(meant)) > 1:
+        at.down("exportTo").fault('"*" means all namespaces and must stand alone')
+    if found.workload_selector is not None and any(scope != namespace for scope in meant):
+        at.down("exportTo").fault("must be the rule's own namespace when workloadSelector is set")
+
+
+def _subset_names(at: At, found: _Spec) -> None:
+    names = [subset["name"] for subset in found.subsets]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            at.down("subsets", index, "name").fault(f"{shown(name)} is given twice")
+
+
+_spec = struct(_Spec, rules=(_export_rules, _subset_names))
+
+
+def _policy(found: TrafficSettings | PortSettings, path: Path, notes: _Notes) -> TrafficPolicy:
+    tcp = found.connection_pool.tcp if found.connection_pool else None
+    timeout = tcp.connect_timeout if tcp else None
+    outlier = _outlier(found.outlier_detection, notes)
+    return TrafficPolicy(path, outlier, DEFAULT_CONNECT_TIMEOUT_MS if timeout is None else timeout)
+
+
+def _outlier(found: OutlierSettings | None, notes: _Notes) -> OutlierDetection | None:
     """None where nothing is ever ejected. An empty block is not that: it asks for the defaults."""
-    if outlier is None:
+    if found is None or found.consecutive_5xx_errors == 0:
         return None
-    consecutive = outlier.get("consecutive5xxErrors")
-    if consecutive == 0:
-        return None
-    interval, base = outlier.get("interval"), outlier.get("baseEjectionTime")
-    share = outlier.get("maxEjectionPercent")
     return OutlierDetection(
-        consecutive if isinstance(consecutive, int) else DEFAULT_CONSECUTIVE_5XX,
-        DEFAULT_INTERVAL_MS if interval is None else milliseconds(interval),
-        DEFAULT_BASE_EJECTION_MS if base is None else milliseconds(base),
+        found.consecutive_5xx_errors or DEFAULT_CONSECUTIVE_5XX,
+        found.interval or DEFAULT_INTERVAL_MS,
+        found.base_ejection_time or DEFAULT_BASE_EJECTION_MS,
         # 0 cannot be told from unset in Istio's API either.
-        share if isinstance(share, int) and share else DEFAULT_MAX_EJECTION_PERCENT,
-        annotations.get(RECOVERY_ANNOTATION) == "probe",
-        int(annotations.get(QUORUM_ANNOTATION, "1")),
+        found.max_ejection_percent or DEFAULT_MAX_EJECTION_PERCENT,
+        notes.probe,
+        notes.quorum,
     )
-
-
-def _export_to(manifest: Manifest) -> frozenset[str]:
-    scopes = _list(manifest.spec.get("exportTo"))
-    return frozenset(manifest.namespace if scope == "." else scope for scope in scopes) or frozenset({EVERYWHERE})
-
-
-def _abandoned(manifest: Manifest) -> int:
-    value = manifest.annotations.get(ABANDONED_ANNOTATION)
-    if value is None:
-        return DEFAULT_ABANDONED_MS
-    return 0 if value == "off" else milliseconds(value)
-
-
-def _dict(value: object) -> dict[str, object] | None:
-    return value if isinstance(value, dict) else None
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []

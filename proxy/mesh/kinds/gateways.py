@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from proxy.mesh.model import Fault
-from proxy.mesh.reading.manifests import Manifest
+from proxy.mesh.reading.manifests import Body, Manifest
 from proxy.mesh.reading.metadata import is_label
-from proxy.mesh.reading.report import Report, shown
-from proxy.mesh.reading.schema import At, filled, items, mapping, matching, one_of, port_number, struct, text
+from proxy.mesh.reading.records import optional, required, struct
+from proxy.mesh.reading.remarks import Key, Site, shown
+from proxy.mesh.reading.report import Report
+from proxy.mesh.reading.schema import At, filled, items, labels, matching, one_of, port_number, spec, text
 
 HTTP = "HTTP"
 HBONE = "HBONE"
@@ -24,19 +25,109 @@ TRAFFIC = ("service", "workload", "all", "none")
 _ALONE = frozenset({HTTP, HBONE, _PROXY, "TCP"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expression:
+    """One of a selector's `matchExpressions`."""
+
+    key: str = required(filled)
+    operator: str = required(one_of("In", "NotIn", "Exists", "DoesNotExist"))
+    values: tuple[str, ...] = optional(items(text), ())
+
+    def holds(self, given: Mapping[str, str]) -> bool:
+        """Whether it holds for an object with these labels."""
+        if self.operator in ("Exists", "DoesNotExist"):
+            return (self.key in given) is (self.operator == "Exists")
+        # NotIn holds where the label is missing, as in Kubernetes.
+        return (given.get(self.key) in self.values) is (self.operator == "In")
+
+
+def _values_given(at: At, found: Expression) -> None:
+    needs = found.operator in ("In", "NotIn")
+    if needs != bool(found.values):
+        at.down("values").fault(f"must {'' if needs else 'not '}be given with operator {found.operator}")
+
+
+_expression = struct(Expression, rules=(_values_given,))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selector:
+    """What selects objects by their labels."""
+
+    match_labels: Mapping[str, str] = optional(labels, {})
+    match_expressions: tuple[Expression, ...] = optional(items(_expression), ())
+
+    def selects(self, given: Mapping[str, str]) -> bool:
+        """Whether it selects an object with these labels."""
+        if any(given.get(key) != value for key, value in self.match_labels.items()):
+            return False
+        return all(each.holds(given) for each in self.match_expressions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
     """Which namespaces' Services a listener takes: `allowedRoutes.namespaces`."""
 
-    scope: str = "Same"
-    selector: Any = None
+    scope: str = optional(one_of("All", "Same", "Selector", "None"), "Same", "from")
+    selector: Selector | None = optional(struct(Selector), None)
 
-    def admits(self, namespace: str, labels: dict[str, str], gateway_namespace: str) -> bool:
-        """Whether a Service of `namespace`, which has `labels`, may be served."""
-        if self.scope == "Selector":
+    def admits(self, namespace: str, given: Mapping[str, str], gateway_namespace: str) -> bool:
+        """Whether a Service of `namespace`, which has the labels `given`, may be served."""
+        if self.scope == "Selector" and self.selector:
             # Every Namespace has this label in a cluster, written down or not.
-            return _selected(self.selector or {}, {"kubernetes.io/metadata.name": namespace, **labels})
+            return self.selector.selects({"kubernetes.io/metadata.name": namespace, **given})
         return self.scope == "All" or (self.scope == "Same" and namespace == gateway_namespace)
+
+
+def _selector_given(at: At, found: Admission) -> None:
+    if found.scope == "Selector" and found.selector is None:
+        at.down("selector").fault("is required when from is Selector")
+
+
+_namespaces = struct(Admission, rules=(_selector_given,), closed=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _AllowedRoutes:
+    namespaces: Admission | None = optional(_namespaces, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listener:
+    name: str = required(matching(is_label, "a name of lower-case letters, digits and -"))
+    port: int = required(port_number)
+    protocol: str = required(filled)
+    hostname: str = optional(text, "")
+    allowed_routes: _AllowedRoutes | None = optional(struct(_AllowedRoutes, closed=False), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Spec:
+    gateway_class_name: str = required(filled)
+    listeners: tuple[_Listener, ...] = required(items(struct(_Listener, closed=False)))
+
+
+def _listeners_differ(at: At, found: _Spec) -> None:
+    if not found.listeners:
+        at.down("listeners").fault("must hold a listener")
+    for index, listener in enumerate(found.listeners):
+        place = at.down("listeners", index)
+        for earlier in found.listeners[:index]:
+            if earlier.name == listener.name:
+                place.down("name").fault(f"{shown(listener.name)} is given twice")
+            if _collide(earlier, listener):
+                place.down("port").fault(f"{listener.port} is taken by listener {shown(earlier.name)}")
+
+
+def _collide(one: _Listener, other: _Listener) -> bool:
+    if one.port != other.port or (one.protocol == "UDP") != (other.protocol == "UDP"):
+        return False
+    if _ALONE & {one.protocol, other.protocol} or one.protocol == "UDP":
+        return True
+    return one.hostname == other.hostname
+
+
+_spec = struct(_Spec, rules=(_listeners_differ,), closed=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,136 +155,35 @@ class Gateway:
         return self.traffic in ("service", "all")
 
 
-def check(manifest: Manifest, report: Report) -> None:
-    """Reports everything wrong with the Gateway."""
-    at = At(manifest, report, ("spec",))
-    spec = manifest.body.get("spec")
-    if spec is None:
-        at.fault("is required")
-    else:
-        _spec(at, spec)
+def read(manifest: Manifest, body: Body, report: Report) -> Gateway | None:
+    """The Gateway as it stands alone, without its class; None if there is something wrong with it."""
+    found = spec(manifest, body, report, _spec)
+    if found is None:
+        return None
+    listeners = tuple(_listener(each, index) for index, each in enumerate(found.listeners))
+    return Gateway(manifest, found.gateway_class_name, listeners, manifest.labels.get(WAYPOINT_FOR) or "")
 
 
-def choose(gateways: Sequence[Manifest], wanted: str | None) -> tuple[Manifest | None, str, Fault | None]:
+def _listener(found: _Listener, index: int) -> GatewayListener:
+    admission = (found.allowed_routes and found.allowed_routes.namespaces) or Admission(scope="Same", selector=None)
+    return GatewayListener(found.name, found.port, found.protocol, found.hostname, admission, index)
+
+
+def choose(gateways: Iterable[Site], wanted: str | None) -> tuple[Key | None, str, Fault | None]:
     """The Gateway to serve; else the reason why there is none, or the fault that leaves it open."""
     if wanted is not None:
         namespace, _, name = wanted.partition("/")
         if not (is_label(namespace) and name):
             return None, "", Fault("--gateway", 0, "", "", "", f"must be NAMESPACE/NAME, not {shown(wanted)}")
-        found = next((gateway for gateway in gateways if gateway.id == wanted), None)
+        found = next((site.key for site in gateways if site.key.id == wanted), None)
         return found, "" if found else f"no Gateway {wanted}", None
     # One that is given twice is a fault already.
-    gateways = list({gateway.id: gateway for gateway in reversed(gateways)}.values())[::-1]
-    if not gateways:
-        return None, "no Gateway", None
-    if len(gateways) == 1:
-        return gateways[0], "", None
-    names = ", ".join(f"{gateway.id} ({gateway.path}:{gateway.line})" for gateway in gateways)
-    text_ = f"there are {len(gateways)} Gateways: {names}; choose one with --gateway NAMESPACE/NAME"
-    first = gateways[0]
-    return None, "", Fault(first.path, first.line, first.kind, first.id, "", text_)
-
-
-def read(manifest: Manifest, classes: Sequence[Manifest]) -> Gateway:
-    """The Gateway a manifest without faults holds. `classes`: the GatewayClasses, for their label."""
-    spec: dict[str, Any] = manifest.spec
-    class_name = spec["gatewayClassName"]
-    class_labels = next((each.labels for each in classes if each.name == class_name), {})
-    traffic = manifest.labels.get(WAYPOINT_FOR) or class_labels.get(WAYPOINT_FOR) or "service"
-    return Gateway(
-        manifest,
-        class_name,
-        tuple(_listener(entry, index) for index, entry in enumerate(spec["listeners"])),
-        traffic,
-    )
-
-
-def _listeners_differ(at: At, spec: dict[str, Any]) -> None:
-    listeners = spec["listeners"]
-    if not listeners:
-        at.down("listeners").fault("must hold a listener")
-    for index, listener in enumerate(listeners):
-        place = at.down("listeners", index)
-        for earlier in listeners[:index]:
-            if earlier["name"] == listener["name"]:
-                place.down("name").fault(f"{shown(listener['name'])} is given twice")
-            if _collide(earlier, listener):
-                place.down("port").fault(f"{listener['port']} is taken by listener {shown(earlier['name'])}")
-
-
-def _collide(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    if one["port"] != other["port"] or (one["protocol"] == "UDP") != (other["protocol"] == "UDP"):
-        return False
-    if _ALONE & {one["protocol"], other["protocol"]} or one["protocol"] == "UDP":
-        return True
-    return bool((one.get("hostname") or "") == (other.get("hostname") or ""))
-
-
-def _selector_given(at: At, namespaces: dict[str, Any]) -> None:
-    if namespaces.get("from") == "Selector" and namespaces.get("selector") is None:
-        at.down("selector").fault("is required when from is Selector")
-
-
-def _values_given(at: At, expression: dict[str, Any]) -> None:
-    needs = expression["operator"] in ("In", "NotIn")
-    if needs != bool(expression.get("values")):
-        at.down("values").fault(f"must {'' if needs else 'not '}be given with operator {expression['operator']}")
-
-
-_expression = struct(
-    {"key": filled, "operator": one_of("In", "NotIn", "Exists", "DoesNotExist"), "values": items(text)},
-    required=("key", "operator"),
-    rules=(_values_given,),
-)
-_namespaces = struct(
-    {
-        "from": one_of("All", "Same", "Selector", "None"),
-        "selector": struct({"matchLabels": mapping(text), "matchExpressions": items(_expression)}),
-    },
-    rules=(_selector_given,),
-    closed=False,
-)
-_spec = struct(
-    {
-        "gatewayClassName": filled,
-        "listeners": items(
-            struct(
-                {
-                    "name": matching(is_label, "a name of lower-case letters, digits and -"),
-                    "port": port_number,
-                    "protocol": filled,
-                    "hostname": text,
-                    "allowedRoutes": struct({"namespaces": _namespaces}, closed=False),
-                },
-                required=("name", "port", "protocol"),
-                closed=False,
-            )
-        ),
-    },
-    required=("gatewayClassName", "listeners"),
-    rules=(_listeners_differ,),
-    closed=False,
-)
-
-
-def _listener(entry: dict[str, Any], index: int) -> GatewayListener:
-    namespaces = (entry.get("allowedRoutes") or {}).get("namespaces") or {}
-    admission = Admission(namespaces.get("from") or "Same", namespaces.get("selector"))
-    hostname = entry.get("hostname") or ""
-    return GatewayListener(entry["name"], entry["port"], entry["protocol"], hostname, admission, index)
-
-
-def _selected(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    wanted = selector.get("matchLabels") or {}
-    if any(labels.get(key) != value for key, value in wanted.items()):
-        return False
-    return all(_expression_holds(each, labels) for each in selector.get("matchExpressions") or [])
-
-
-def _expression_holds(expression: dict[str, Any], labels: dict[str, str]) -> bool:
-    key: str = expression["key"]
-    operator: str = expression["operator"]
-    if operator in ("Exists", "DoesNotExist"):
-        return (key in labels) is (operator == "Exists")
-    # NotIn holds where the label is missing, as in Kubernetes.
-    return (labels.get(key) in expression["values"]) is (operator == "In")
+    sites: dict[Key, Site] = {}
+    for site in gateways:
+        sites.setdefault(site.key, site)
+    if len(sites) < 2:
+        return next(iter(sites), None), "" if sites else "no Gateway", None
+    first = next(iter(sites.values()))
+    names = ", ".join(f"{site.key.id} ({site.path}:{site.line})" for site in sites.values())
+    said = f"there are {len(sites)} Gateways: {names}; choose one with --gateway NAMESPACE/NAME"
+    return None, "", Fault(first.path, first.line, first.key.kind, first.key.id, "", said)

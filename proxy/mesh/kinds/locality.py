@@ -5,7 +5,7 @@ Only checked: this version does not balance by locality.
 
 from __future__ import annotations
 
-from proxy.mesh.reading.schema import At, Check, at_most_one, boolean, filled, integer, items, mapping, matching, struct
+from proxy.mesh.reading.schema import At, Given, at_most_one, boolean, fields, filled, integer, items, mapping, matching
 
 _REGION_LABELS = frozenset(
     {"topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone"}
@@ -29,36 +29,33 @@ def _overlap(one: str, other: str) -> bool:
     return "" in (mine[0], yours[0]) or mine[:shorter] == yours[:shorter]
 
 
-def _weights(at: At, to: dict[str, object]) -> None:
-    for name in to:
-        _locality(at.down(name), name)
-    total = sum(weight for weight in to.values() if isinstance(weight, int))
-    if total != 100:
-        at.fault(f"the weights must add up to 100, not {total}")
-
-
-def _to(at: At, value: object) -> None:
-    mapping(integer(1, 100))(at, value)
+def _to(at: At, value: object) -> dict[str, int] | None:
+    weights = mapping(integer(1, 100))(at, value)
     if isinstance(value, dict):
-        _weights(at, value)
+        for name in value:
+            _locality(at.down(name), name)
+        total = sum(weight for weight in value.values() if isinstance(weight, int))
+        if total != 100:
+            at.fault(f"the weights must add up to 100, not {total}")
+    return weights
 
 
-def _no_overlap(at: At, setting: dict[str, object]) -> None:
+def _no_overlap(at: At, setting: Given) -> None:
     entries = setting.get("distribute")
-    names = [entry["from"] for entry in entries] if isinstance(entries, list) else []
+    names = [entry["from"] for entry in entries] if isinstance(entries, tuple) else []
     for index, name in enumerate(names):
         if any(_overlap(name, earlier) for earlier in names[:index]):
             at.down("distribute", index, "from").fault("overlaps an earlier locality")
 
 
-def _failover_regions(at: At, entry: dict[str, object]) -> None:
+def _failover_regions(at: At, entry: Given) -> None:
     if entry["from"] == entry["to"]:
         at.down("to").fault("must differ from the region it stands in for")
 
 
-def _failover_labels(at: At, setting: dict[str, object]) -> None:
+def _failover_labels(at: At, setting: Given) -> None:
     priorities = setting.get("failoverPriority")
-    if setting.get("failover") and isinstance(priorities, list):
+    if setting.get("failover") and isinstance(priorities, tuple):
         for index, label in enumerate(priorities):
             if label.split("=")[0] in _REGION_LABELS:
                 at.down("failoverPriority", index).fault("cannot be used together with failover")
@@ -68,13 +65,13 @@ def _good_region(name: str) -> bool:
     return bool(name) and "/" not in name and "*" not in name
 
 
-_region: Check = matching(_good_region, 'a region, without "/" or "*"')
-_failover = struct({"from": _region, "to": _region}, required=("from", "to"), rules=(_failover_regions,))
+_region = matching(_good_region, 'a region, without "/" or "*"')
+_failover = fields({"from": _region, "to": _region}, required=("from", "to"), rules=(_failover_regions,))
 
-locality_setting = struct(
+locality_setting = fields(
     {
         "enabled": boolean,
-        "distribute": items(struct({"from": _locality, "to": _to}, required=("from", "to"))),
+        "distribute": items(fields({"from": _locality, "to": _to}, required=("from", "to"))),
         "failover": items(_failover),
         "failoverPriority": items(filled),
     },

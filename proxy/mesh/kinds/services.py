@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, cast
 
-from proxy.mesh.kinds.destination_rule import CLUSTER_DOMAIN
+from proxy.mesh.kinds.addresses import CLUSTER_DOMAIN, is_ip
 from proxy.mesh.kinds.protocol import HTTP_FAMILY, Speaks, spoken
-from proxy.mesh.reading.manifests import Manifest
-from proxy.mesh.reading.report import Report, shown
-from proxy.mesh.reading.schema import At, boolean, items, mapping, matching, one_of, port_number, struct, text
+from proxy.mesh.reading.manifests import Body, Manifest
+from proxy.mesh.reading.records import optional, required, struct
+from proxy.mesh.reading.remarks import shown
+from proxy.mesh.reading.report import Report
+from proxy.mesh.reading.schema import At, boolean, items, labels, matching, one_of, port_number, spec, text
 
 _PORT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class ServicePort:
-    """One port. `target`: a number, or the name of a container port; `app_protocol` as declared."""
+    """One port. `target`: a number, or the name of a container port."""
 
     number: int
     name: str
@@ -49,118 +51,81 @@ class Service:
         return f"{self.manifest.name}.{self.manifest.namespace}.{CLUSTER_DOMAIN}"
 
 
-def check(manifest: Manifest, report: Report) -> None:
-    """Reports everything wrong with the Service, of what is read here."""
-    at = At(manifest, report, ("spec",))
-    spec = manifest.body.get("spec")
-    if spec is None:
-        at.fault("is required")
-    else:
-        _spec(at, spec)
-
-
-def read(manifest: Manifest) -> Service:
-    """The Service a manifest without faults holds."""
-    spec = manifest.spec
-    ports = spec.get("ports")
+def read(manifest: Manifest, body: Body, report: Report) -> Service | None:
+    """The Service; None if there is something wrong with it."""
+    found = spec(manifest, body, report, _spec)
+    if found is None:
+        return None
+    own = (*(found.cluster_ips or (found.cluster_ip,)), *found.external_ips, *_balancer_addresses(body))
     return Service(
         manifest,
-        tuple(_port(port, index) for index, port in enumerate(ports if isinstance(ports, list) else [])),
-        _addresses(manifest),
-        spec.get("type") == "ExternalName",
-        _selector(spec),
+        tuple(_service_port(port, index) for index, port in enumerate(found.ports)),
+        tuple(dict.fromkeys(ip_address(address).compressed for address in own if address not in ("", "None"))),
+        found.type == "ExternalName",
+        found.selector,
     )
 
 
-def is_ip(address: str) -> bool:
-    """Whether `address` is an IP address without a scope."""
-    try:
-        ip_address(address)
-    except ValueError:
-        return False
-    return "%" not in address
+def _target_port(at: At, value: object) -> int | str | None:
+    if not isinstance(value, str):
+        return port_number(at, value)
+    if _PORT_NAME.fullmatch(value):
+        return value
+    at.fault(f"must be a port number or the name of one, not {shown(value)}")
+    return None
 
 
-def _target_port(at: At, value: object) -> None:
-    if isinstance(value, str):
-        if not _PORT_NAME.fullmatch(value):
-            at.fault(f"must be a port number or the name of one, not {shown(value)}")
-    else:
-        port_number(at, value)
-
-
-def _ports_differ(at: At, spec: dict[str, object]) -> None:
-    ports = spec.get("ports")
-    names: list[str] = []
-    numbers: list[tuple[int, str]] = []
-    for index, port in enumerate(ports if isinstance(ports, list) else []):
-        name, number = port.get("name") or "", (port["port"], port.get("protocol") or "TCP")
-        if name in names:
-            where = at.down("ports", index, "name")
-            where.fault(f"{shown(name)} is given twice" if name else "is required when there are several ports")
-        if number in numbers:
-            at.down("ports", index, "port").fault(f"{number[0]} is given twice")
-        names.append(name)
-        numbers.append(number)
-    if len(names) > 1 and names[0] == "" and "" not in names[1:]:
-        at.down("ports", 0, "name").fault("is required when there are several ports")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Port:
+    port: int = required(port_number)
+    name: str = optional(matching(lambda name: not name or _PORT_NAME.fullmatch(name) is not None, "a port's name"), "")
+    protocol: str = optional(one_of("TCP", "UDP", "SCTP"), "TCP")
+    target_port: int | str = cast("int | str", optional(_target_port, 0))  # a union is beyond mypy here
+    app_protocol: str = optional(text, "")
 
 
 _ip = matching(is_ip, "an IP address")
 _cluster_ip = matching(lambda address: address in ("", "None") or is_ip(address), 'an IP address or "None"')
 
-_spec = struct(
-    {
-        "type": one_of("ClusterIP", "NodePort", "LoadBalancer", "ExternalName"),
-        "clusterIP": _cluster_ip,
-        "clusterIPs": items(_cluster_ip),
-        "externalIPs": items(_ip),
-        "publishNotReadyAddresses": boolean,
-        "selector": mapping(text),
-        "ports": items(
-            struct(
-                {
-                    "name": matching(lambda name: not name or _PORT_NAME.fullmatch(name) is not None, "a port's name"),
-                    "port": port_number,
-                    "targetPort": _target_port,
-                    "protocol": one_of("TCP", "UDP", "SCTP"),
-                    "appProtocol": text,
-                },
-                required=("port",),
-                closed=False,
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Spec:
+    type: str = optional(one_of("ClusterIP", "NodePort", "LoadBalancer", "ExternalName"), "ClusterIP")
+    cluster_ip: str = optional(_cluster_ip, "", "clusterIP")
+    cluster_ips: tuple[str, ...] = optional(items(_cluster_ip), (), "clusterIPs")
+    external_ips: tuple[str, ...] = optional(items(_ip), (), "externalIPs")
+    selector: Mapping[str, str] = optional(labels, {})
+    ports: tuple[_Port, ...] = optional(items(struct(_Port, closed=False)), ())
+
+
+def _ports_differ(at: At, found: _Spec) -> None:
+    names: list[str] = []
+    numbers: list[tuple[int, str]] = []
+    for index, port in enumerate(found.ports):
+        if port.name in names:
+            where = at.down("ports", index, "name")
+            where.fault(
+                f"{shown(port.name)} is given twice" if port.name else "is required when there are several ports"
             )
-        ),
-    },
-    rules=(_ports_differ,),
-    closed=False,
-)
+        if (port.port, port.protocol) in numbers:
+            at.down("ports", index, "port").fault(f"{port.port} is given twice")
+        names.append(port.name)
+        numbers.append((port.port, port.protocol))
+    if len(names) > 1 and names[0] == "" and "" not in names[1:]:
+        at.down("ports", 0, "name").fault("is required when there are several ports")
 
 
-def _port(port: dict[str, Any], index: int) -> ServicePort:
-    number, name = port["port"], port.get("name") or ""
-    speaks = spoken(number, name, port.get("protocol") or "TCP", port.get("appProtocol") or "")
-    return ServicePort(number, name, port.get("targetPort") or number, speaks, index)
+_spec = struct(_Spec, also={"publishNotReadyAddresses": boolean}, rules=(_ports_differ,), closed=False)
 
 
-def _selector(spec: dict[str, object]) -> Mapping[str, str]:
-    selector = spec.get("selector") or {}
-    assert isinstance(selector, dict)
-    return {key: value or "" for key, value in selector.items()}
+def _service_port(port: _Port, index: int) -> ServicePort:
+    speaks = spoken(port.port, port.name, port.protocol, port.app_protocol)
+    return ServicePort(port.port, port.name, port.target_port or port.port, speaks, index)
 
 
-def _addresses(manifest: Manifest) -> tuple[str, ...]:
-    spec = manifest.spec
-    cluster, external = spec.get("clusterIPs") or [spec.get("clusterIP")], spec.get("externalIPs") or []
-    assert isinstance(cluster, list)
-    assert isinstance(external, list)
-    texts = [address for address in (*cluster, *external) if address not in (None, "", "None")]
-    texts += _balancer_addresses(manifest)
-    return tuple(dict.fromkeys(ip_address(address).compressed for address in texts))
-
-
-def _balancer_addresses(manifest: Manifest) -> list[str]:
+def _balancer_addresses(body: Body) -> Iterable[str]:
     """What a load balancer gave the Service. The cluster wrote this, not the user: what is odd in it is left out."""
-    found: Any = manifest.body.get("status")
+    found: Any = body.get("status")
     for step in ("loadBalancer", "ingress"):
         found = found.get(step) if isinstance(found, dict) else None
     entries = found if isinstance(found, list) else []

@@ -1,190 +1,148 @@
-"""EndpointSlices: what is wrong with one, and the endpoints of a Service port out of them.
-
-Order is balancing order: slices by name, then as written. Readiness is kube-proxy's: when no endpoint of a port is
-ready, those that still serve while they terminate are used.
-"""
+"""EndpointSlices: what is wrong with one, and what it says of the endpoints of a Service."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
 
-from proxy.mesh.kinds.services import ServicePort
-from proxy.mesh.kinds.workloads import Pods, Workload
-from proxy.mesh.model import Endpoint
-from proxy.mesh.reading.manifests import Manifest
+from proxy.mesh.kinds.addresses import unusable
+from proxy.mesh.reading.manifests import Body, Manifest
 from proxy.mesh.reading.metadata import is_subdomain
-from proxy.mesh.reading.report import Report, shown
-from proxy.mesh.reading.schema import At, Check, boolean, items, matching, one_of, port_number, struct, text
+from proxy.mesh.reading.records import optional, required, struct
+from proxy.mesh.reading.remarks import shown
+from proxy.mesh.reading.report import Report
+from proxy.mesh.reading.schema import At, Check, boolean, items, matching, one_of, port_number, text
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 
 
 @dataclass(frozen=True, slots=True)
-class _Member:
-    """An endpoint of a slice, before the port is known."""
+class Member:
+    """An endpoint of a slice, before the port is known. `pod` is the name of its Pod, as far as the slice tells."""
 
     ip: str
-    workload: Workload
+    name: str
+    pod: str
     ready: bool
     leaving: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A valid EndpointSlice of one Service. `ports`: name -> number (None: all ports)."""
+    """A valid EndpointSlice of one Service ("": of none). `ports`: name -> number (None: all ports)."""
 
-    manifest: Manifest
+    name: str
     service: str
     ports: Mapping[str, int | None]
-    members: tuple[_Member, ...]
+    members: tuple[Member, ...]
 
 
-def check(manifest: Manifest, report: Report) -> None:
-    """Reports everything wrong with the slice."""
+def read(manifest: Manifest, body: Body, report: Report) -> Slice | None:
+    """The slice; None if there is something wrong with it."""
     at = At(manifest, report)
-    if not manifest.labels.get(SERVICE_LABEL):
+    service = manifest.labels.get(SERVICE_LABEL, "")
+    if not service:
         at.down("metadata", "labels").warn(f"has no {SERVICE_LABEL}, so the slice belongs to no Service")
-    kind = manifest.body.get("addressType")
-    if kind == "FQDN":
+    family = body.get("addressType")
+    if family == "FQDN":
         at.down("addressType").warn("FQDN is not served by this version; the slice is ignored")
-    _shape(manifest, at)
-
-
-def read(manifest: Manifest, pods: Pods) -> Slice:
-    """The slice a manifest without faults holds. `pods` say how its endpoints are reached, and name the nameless."""
-    usable = manifest.body.get("addressType") != "FQDN"
-    ports = _dicts(manifest.body.get("ports"))
-    return Slice(
-        manifest,
-        manifest.labels.get(SERVICE_LABEL, ""),
-        {port.get("name") or "": port.get("port") for port in ports if (port.get("protocol") or "TCP") == "TCP"},
-        tuple(_member(entry, manifest.namespace, pods) for entry in _dicts(manifest.body.get("endpoints")) if usable),
-    )
-
-
-def endpoints(slices: Iterable[Slice], port: ServicePort, more: Iterable[Endpoint] = ()) -> tuple[Endpoint, ...]:
-    """The endpoints of a Service port in balancing order; the same `ip:port` twice counts once.
-
-    `more`: ready ones from elsewhere, which come last.
-    """
-    ready: dict[tuple[str, int], Endpoint] = {}
-    leaving: dict[tuple[str, int], Endpoint] = {}
-    for slice_ in slices:
-        number = target(slice_, port)
-        if number is None:
-            continue
-        for member in slice_.members:
-            chosen = ready if member.ready else leaving if member.leaving else None
-            if chosen is not None:
-                chosen.setdefault((member.ip, number), _endpoint(member, number))
-    for endpoint in more:
-        ready.setdefault((endpoint.ip, endpoint.port), endpoint)
-    return tuple((ready or leaving).values())
-
-
-def target(slice_: Slice, port: ServicePort) -> int | None:
-    """The number behind a Service port: the slice's port of the same name. None: the slice has none."""
-    if port.name not in slice_.ports:
+    shape = _SHAPES.get(family, _OTHER_SHAPE) if isinstance(family, str) else _OTHER_SHAPE
+    found = shape(at, body)
+    if found is None:
         return None
-    number = slice_.ports[port.name]
-    if number is None:
-        return port.target if isinstance(port.target, int) else None
-    return number
+    ports = {port.name: port.port for port in found.ports if port.protocol == "TCP"}
+    members = tuple(map(_member, found.endpoints)) if family != "FQDN" else ()
+    return Slice(manifest.name, service, ports, members)
 
 
-def unusable(address: IPv4Address | IPv6Address) -> str:
-    """Why an IP address cannot be that of an endpoint, or ""."""
-    odd = address.is_unspecified or address.is_multicast or address.is_link_local
-    return f"{address} cannot be the address of an endpoint" if odd else ""
-
-
-def _endpoint(member: _Member, port: int) -> Endpoint:
-    return Endpoint(member.ip, port, member.workload.name, member.workload.hbone, member.workload.identity)
-
-
-def _address_of(family: int) -> Check:
-    def check_address(at: At, value: object) -> None:
-        text(at, value)
+def _address_of(family: int) -> Check[str]:
+    def check_address(at: At, value: object) -> str | None:
         if not isinstance(value, str):
-            return
+            return text(at, value)
         try:
             address = ip_address(value)
         except ValueError:
             at.fault(f"must be an IPv{family} address, not {shown(value)}")
-            return
+            return None
         if address.version != family or "%" in value:
             at.fault(f"must be an IPv{family} address, not {shown(value)}")
         elif wrong := unusable(address):
             at.fault(wrong)
+        else:
+            return address.compressed
+        return None
 
     return check_address
 
 
-def _first_only(at: At, entry: dict[str, object]) -> None:
-    addresses = entry["addresses"]
-    assert isinstance(addresses, list)
-    if not addresses:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Conditions:
+    # Unset means unknown, and unknown counts as ready.
+    ready: bool = optional(boolean, True)
+    serving: bool = optional(boolean, False)
+    terminating: bool = optional(boolean, False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TargetRef:
+    kind: str = optional(text, "")
+    name: str = optional(matching(lambda name: not name or is_subdomain(name), "the name of an object"), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Port:
+    name: str = optional(text, "")
+    port: int | None = optional(port_number, None)
+    protocol: str = optional(one_of("TCP", "UDP", "SCTP"), "TCP")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Endpoint:
+    addresses: tuple[str, ...] = required(items(text))
+    conditions: _Conditions | None = optional(struct(_Conditions, closed=False), None)
+    target_ref: _TargetRef | None = optional(struct(_TargetRef, closed=False), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shape:
+    address_type: str = required(one_of("IPv4", "IPv6", "FQDN"))
+    endpoints: tuple[_Endpoint, ...] = optional(items(struct(_Endpoint, closed=False)), ())
+    ports: tuple[_Port, ...] = optional(items(struct(_Port, closed=False)), ())
+
+
+def _first_only(at: At, found: _Endpoint) -> None:
+    if not found.addresses:
         at.down("addresses").fault("must hold an address")
-    elif len(addresses) > 1:
+    elif len(found.addresses) > 1:
         # Kubernetes gives further addresses of one endpoint no meaning, and kube-proxy ignores them.
         at.down("addresses", 1).warn("only the first address of an endpoint is used; give each its own endpoint")
 
 
-def _name_once(at: At, body: dict[str, object]) -> None:
-    names = [port.get("name") or "" for port in _dicts(body.get("ports"))]
+def _name_once(at: At, found: _Shape) -> None:
+    names = [port.name for port in found.ports]
     for index, name in enumerate(names):
         if name in names[:index]:
             at.down("ports", index, "name").fault(f"{shown(name)} is given twice")
 
 
-_conditions = struct({"ready": boolean, "serving": boolean, "terminating": boolean}, closed=False)
-_target_ref = struct(
-    {"kind": text, "name": matching(lambda name: not name or is_subdomain(name), "the name of an object")}, closed=False
-)
-_port = struct({"name": text, "port": port_number, "protocol": one_of("TCP", "UDP", "SCTP")}, closed=False)
-
-
-def _shape_of(address: Check) -> Check:
-    entry = struct(
-        {"addresses": items(address), "conditions": _conditions, "targetRef": _target_ref},
-        required=("addresses",),
-        rules=(_first_only,),
-        closed=False,
-    )
-    return struct(
-        {"addressType": one_of("IPv4", "IPv6", "FQDN"), "endpoints": items(entry), "ports": items(_port)},
-        required=("addressType",),
-        rules=(_name_once,),
-        closed=False,
-    )
+def _shape_of(address: Check[str]) -> Check[_Shape]:
+    endpoint = struct(_Endpoint, also={"addresses": items(address)}, rules=(_first_only,), closed=False)
+    return struct(_Shape, also={"endpoints": items(endpoint)}, rules=(_name_once,), closed=False)
 
 
 _SHAPES = {"IPv4": _shape_of(_address_of(4)), "IPv6": _shape_of(_address_of(6))}
 _OTHER_SHAPE = _shape_of(text)
+_UNKNOWN = _Conditions(ready=True, serving=False, terminating=False)
+_NOTHING = _TargetRef(kind="", name="")
 
 
-def _shape(manifest: Manifest, at: At) -> None:
-    kind = manifest.body.get("addressType")
-    shape = _SHAPES.get(kind, _OTHER_SHAPE) if isinstance(kind, str) else _OTHER_SHAPE
-    shape(at, manifest.body)
-
-
-def _member(entry: dict[str, Any], namespace: str, pods: Pods) -> _Member:
-    ip = ip_address(entry["addresses"][0]).compressed
-    conditions, ref = entry.get("conditions") or {}, entry.get("targetRef") or {}
-    name = ref.get("name") or ""
-    pod = pods.find(namespace, name if (ref.get("kind") or "Pod") == "Pod" else "", ip)
-    return _Member(
-        ip,
-        replace(pod, name=name or pod.name) if pod else Workload(name),
-        # Unset means unknown, and unknown counts as ready.
-        conditions.get("ready") is not False,
-        conditions.get("serving") is True and conditions.get("terminating") is True,
+def _member(found: _Endpoint) -> Member:
+    conditions, target = found.conditions or _UNKNOWN, found.target_ref or _NOTHING
+    return Member(
+        found.addresses[0],
+        target.name,
+        target.name if target.kind in ("", "Pod") else "",
+        conditions.ready,
+        conditions.serving and conditions.terminating,
     )
-
-
-def _dicts(value: object) -> list[dict[str, Any]]:
-    return value if isinstance(value, list) else []

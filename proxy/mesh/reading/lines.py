@@ -7,7 +7,6 @@ import re
 Path = tuple[str | int, ...]
 
 _PLAIN_STEP = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_STEP = re.compile(r"\[([^\]]*)\]|([^.\[]+)")
 
 
 class Lines:
@@ -39,11 +38,3 @@ def path_text(path: Path) -> str:
         else:
             text += f".{step}" if text else step
     return text
-
-
-def path_of(text: str) -> Path:
-    """The path that `path_text` writes as `text`."""
-    steps: list[str | int] = []
-    for bracketed, plain in _STEP.findall(text):
-        steps.append(int(bracketed) if bracketed.isdecimal() else bracketed or plain)
-    return tuple(steps)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from proxy.mesh.reading.lines import Path
+from proxy.mesh.reading.lines import Lines, Path
+from proxy.mesh.reading.manifests import Body, Manifest
+from proxy.mesh.reading.remarks import Key
 
 DEFAULT_NAMESPACE = "default"
 CLUSTER_SCOPED = frozenset({"Namespace", "Node", "GatewayClass"})
@@ -30,37 +32,49 @@ def is_subdomain(text: str) -> bool:
     return _SUBDOMAIN.fullmatch(text) is not None and ".." not in text
 
 
-def metadata_of(body: dict[str, object]) -> dict[str, object]:
+def metadata_of(body: Body) -> dict[str, object]:
     metadata = body.get("metadata")
     return metadata if isinstance(metadata, dict) else {}
 
 
-def identity(body: dict[str, object], kind: str) -> tuple[str, str]:
-    """Namespace and name, with kubectl's default namespace where the kind needs one. `kind` is "" if not understood."""
+def texts_of(body: Body, name: str) -> dict[str, str]:
+    """The `labels` or `annotations`."""
+    value = metadata_of(body).get(name)
+    if not isinstance(value, dict):
+        return {}
+    return {key: text for key, text in value.items() if isinstance(text, str)}
+
+
+def manifest_of(key: Key, body: Body, lines: Lines) -> Manifest:
+    """The heading, whatever is wrong in it."""
+    created = metadata_of(body).get("creationTimestamp")
+    return Manifest(key, texts_of(body, "labels"), created if isinstance(created, str) else "", lines)
+
+
+def named(body: Body, kind: str, understood: bool) -> Key:
+    """What an object is called, with kubectl's default namespace where a kind that is `understood` needs one."""
     metadata = metadata_of(body)
     namespace, name = metadata.get("namespace"), metadata.get("name")
-    if kind in CLUSTER_SCOPED:
+    if understood and kind in CLUSTER_SCOPED:
         namespace = ""
-    elif not namespace and kind:
+    elif not namespace and understood:
         namespace = DEFAULT_NAMESPACE
-    return namespace if isinstance(namespace, str) else "", name if isinstance(name, str) else ""
+    return Key(kind, namespace if isinstance(namespace, str) else "", name if isinstance(name, str) else "")
 
 
-def heading(body: object) -> tuple[str, str]:
-    """Kind and `namespace/name` for a message, as far as they can be read."""
+def heading(body: object) -> Key:
+    """What a message calls an object, as far as that can be read."""
     if not isinstance(body, dict):
-        return "", ""
+        return Key("", "", "")
     kind = body.get("kind")
-    kind = kind if isinstance(kind, str) else ""
-    namespace, name = identity(body, kind if name_is_text(body) else "")
-    return kind, f"{namespace}/{name}" if namespace else name
+    return named(body, kind, _name_is_text(body)) if isinstance(kind, str) and kind else named(body, "", False)
 
 
-def name_is_text(body: dict[str, object]) -> bool:
+def _name_is_text(body: Body) -> bool:
     return isinstance(metadata_of(body).get("name"), str)
 
 
-def metadata_faults(body: dict[str, object], kind: str) -> Iterator[tuple[Path, str]]:
+def metadata_faults(body: Body, kind: str) -> Iterator[tuple[Path, str]]:
     """What is wrong with `metadata`: where, and the text."""
     metadata = body.get("metadata")
     if not isinstance(metadata, dict):

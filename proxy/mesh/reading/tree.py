@@ -41,11 +41,15 @@ class Problem:
 
 @dataclass(slots=True)
 class Tree:
-    """One document of a file. With `problems`, `value` holds what could be read."""
+    """One document of a file. With `problems`, `value` holds what could be read.
+
+    `aliased`: how many of its values are aliases for others.
+    """
 
     value: object
     lines: Lines
     problems: list[Problem] = field(default_factory=list)
+    aliased: int = 0
 
 
 def read(text: str) -> Iterator[Tree]:
@@ -104,8 +108,9 @@ class _Builder:
         while not isinstance(event := self._next(), StreamEndEvent):
             if isinstance(event, DocumentStartEvent):
                 self._anchors, self._problems, self._path = {}, [], []
+                before = self._aliased
                 value, lines = self._node(self._next())
-                yield Tree(value, lines, self._problems)
+                yield Tree(value, lines, self._problems, self._aliased - before)
 
     def _next(self) -> Event:
         # Never None: the walk ends at StreamEndEvent.

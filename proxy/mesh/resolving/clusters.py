@@ -5,59 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from proxy.mesh.kinds import slices
 from proxy.mesh.kinds.destination_rule import DestinationRule
-from proxy.mesh.kinds.gateways import Gateway
-from proxy.mesh.kinds.guards import Guard
 from proxy.mesh.kinds.protocol import Speaks
 from proxy.mesh.kinds.services import Service, ServicePort
 from proxy.mesh.kinds.slices import Slice
-from proxy.mesh.kinds.workload_entries import WorkloadEntries, WorkloadEntry
+from proxy.mesh.kinds.workload_entries import WorkloadEntry
 from proxy.mesh.model import Cluster, Endpoint
 from proxy.mesh.reading.lines import Path
 from proxy.mesh.reading.report import Report
-from proxy.mesh.resolving.rules import Rules
+from proxy.mesh.resolving.endpoints import Pods, endpoints, target
+from proxy.mesh.resolving.inventory import Inventory
 
 
 @dataclass(frozen=True, slots=True)
 class _Members:
     """Where the endpoints of a Service come from, in balancing order."""
 
+    namespace: str
     slices: Sequence[Slice]
     entries: Sequence[WorkloadEntry]
+    pods: Pods
 
     def endpoints(self, port: ServicePort) -> tuple[Endpoint, ...]:
-        more = (entry.endpoint(port) for entry in self.entries if entry.healthy)
-        return slices.endpoints(self.slices, port, (endpoint for endpoint in more if endpoint))
+        return endpoints(self.namespace, self.slices, self.entries, port, self.pods)
 
 
 class Clusters:
-    """Builds clusters for one Gateway, and reports what a user should know about each."""
+    """Builds the clusters of one Service, and reports what a user should know about each."""
 
-    def __init__(
-        self,
-        gateway: Gateway,
-        rules: Rules,
-        guards: Sequence[Guard],
-        members: Sequence[Slice],
-        entries: WorkloadEntries,
-        report: Report,
-    ) -> None:
-        self._gateway = gateway
-        self._rules = rules
-        self._guards = guards
-        self._entries = entries
+    def __init__(self, inventory: Inventory, report: Report) -> None:
+        self._inventory = inventory
         self._report = report
-        self._slices: dict[tuple[str, str], list[Slice]] = {}
-        for each in sorted(members, key=lambda each: each.manifest.name):
-            self._slices.setdefault((each.manifest.namespace, each.service), []).append(each)
 
     def of(self, service: Service, tunnelled: bool) -> dict[int, Cluster]:
         """The clusters of a Service by port number, in the Service's order.
 
         `tunnelled`: it is served by an HBONE listener, which takes TCP ports too.
         """
-        rule = self._rules.select(service.host, service.manifest.namespace)
+        rule = self._inventory.rules.select(service.host, service.manifest.namespace)
         closed = self._closed(service)
         members = self._members(service)
         found = {}
@@ -70,11 +55,11 @@ class Clusters:
         return found
 
     def _members(self, service: Service) -> _Members:
-        found = self._slices.get((service.manifest.namespace, service.manifest.name), [])
-        entries = self._entries.of(service)
-        if not found and not entries:
+        inventory = self._inventory
+        slices, entries = inventory.slices.of(service), inventory.entries.of(service)
+        if not slices and not entries:
             self._warn(service, (), "has no EndpointSlice, so it has no endpoints")
-        return _Members(found, entries)
+        return _Members(service.manifest.namespace, slices, entries, inventory.pods)
 
     def _cluster(
         self, service: Service, port: ServicePort, members: _Members, rule: DestinationRule | None, closed: str
@@ -96,7 +81,7 @@ class Clusters:
             if entry.endpoint(port) is None:
                 text = f'has no port "{port.target}", so it is no endpoint of {service.manifest.id}:{port.number}'
                 self._report.warn(entry.manifest, ("spec", "ports"), text)
-        if members.slices and all(slices.target(each, port) is None for each in members.slices):
+        if members.slices and all(target(each, port) is None for each in members.slices):
             text = f'no EndpointSlice of it has a port named "{port.name}"'
             text += "" if members.entries else ", so the port has no endpoints"
             self._warn(service, ("spec", "ports", port.index, "name"), text)
@@ -127,7 +112,7 @@ class Clusters:
         return port.speaks is not Speaks.UDP
 
     def _closed(self, service: Service) -> str:
-        guards = [guard for guard in self._guards if guard.closes(service, self._gateway)]
+        guards = self._inventory.guards.of(service)
         for guard in guards:
             text = f"is not enforced by this version; Service {service.manifest.id} is closed (403) until it is"
             self._report.warn(guard.manifest, ("spec",), text)

@@ -1,30 +1,35 @@
 """The way in: documents to a snapshot, with everything that is wrong told at once.
 
-Pure: the same documents give the same answer. On any fault the caller keeps its last good snapshot.
+Pure: the same documents give the same answer, whatever came before them. On any fault the caller keeps its last good
+snapshot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from proxy.mesh.kinds import destination_rule, gateways, guards, services, slices, workload_entries, workloads
+from proxy.mesh.kinds.gateways import Gateway
 from proxy.mesh.model import Fault, Snapshot
-from proxy.mesh.reading.manifests import Document, Manifest, Trees, read_objects
-from proxy.mesh.reading.report import Report
-from proxy.mesh.resolving.resolve import resolve
+from proxy.mesh.reading.documents import Documents, Placed
+from proxy.mesh.reading.manifests import KINDS, Document, Manifest
+from proxy.mesh.reading.objects import Change, Objects
+from proxy.mesh.reading.remarks import Key
+from proxy.mesh.reading.sheets import Reader
+from proxy.mesh.resolving.resolve import Resolver
 
-__all__ = ["Document", "Loaded", "Trees", "load"]
+__all__ = ["Document", "Loaded", "Loader", "load"]
 
-_CHECKS: dict[str, Callable[[Manifest, Report], None]] = {
-    "Service": services.check,
-    "EndpointSlice": slices.check,
-    "Pod": workloads.check,
-    "WorkloadEntry": workload_entries.check,
-    "Gateway": gateways.check,
-    "DestinationRule": destination_rule.check,
-    "AuthorizationPolicy": guards.check,
-    "RequestAuthentication": guards.check,
+READERS: Mapping[str, Reader] = {
+    "Service": services.read,
+    "EndpointSlice": slices.read,
+    "Pod": workloads.read,
+    "WorkloadEntry": workload_entries.read,
+    "Gateway": gateways.read,
+    "DestinationRule": destination_rule.read,
+    "AuthorizationPolicy": guards.read,
+    "RequestAuthentication": guards.read,
 }
 
 
@@ -39,31 +44,73 @@ class Loaded:
     unknown_kinds: dict[str, int] = field(default_factory=dict)
 
 
-def load(documents: Sequence[Document], gateway: str | None = None, trees: Trees | None = None) -> Loaded:
-    """Reads, checks and resolves. `gateway`: "namespace/name"; None for the only Gateway there is. Never raises.
+def load(documents: Iterable[Document], gateway: str | None = None) -> Loaded:
+    """Reads, checks and resolves. `gateway`: "namespace/name"; None for the only Gateway there is. Never raises."""
+    return Loader(gateway).load(documents)
 
-    `trees` spares documents that have not changed since its last use the parsing; the answer is the same without.
-    """
-    objects = read_objects(documents, trees)
-    report = Report()
-    for manifest in objects.manifests:
-        if check := _CHECKS.get(manifest.kind):
-            check(manifest, report)
-    chosen, reason, open_choice = gateways.choose(objects.of("Gateway"), gateway)
-    faults = [*objects.faults, *report.faults, *([open_choice] if open_choice else [])]
-    if faults:
-        many = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        warnings = _texts([*objects.warnings, *report.warnings])
-        return Loaded(None, f"the configuration has {many}", _sorted(faults), warnings, objects.unknown_kinds)
-    snapshot = resolve(objects, chosen, report) if chosen else None
-    warnings = _texts([*objects.warnings, *report.warnings])
-    if snapshot:
-        snapshot = replace(snapshot, warnings=warnings)
-    return Loaded(snapshot, reason, (), warnings, objects.unknown_kinds)
+
+class Loader:
+    """`load`, again and again: what has not changed is neither read, checked nor resolved another time."""
+
+    def __init__(self, gateway: str | None = None) -> None:
+        self._wanted = gateway
+        self._documents = Documents(READERS)
+        self._objects = Objects()
+        self._resolver: Resolver | None = None
+        self._gateway: Gateway | None = None
+        self._last: Snapshot | None = None
+
+    def load(self, documents: Iterable[Document]) -> Loaded:
+        """These are all documents there are."""
+        for path, placed in self._documents.changes(documents):
+            self._objects.put(path, placed)
+        return self.loaded()
+
+    def put(self, source: Hashable, placed: Sequence[Placed]) -> None:
+        """What one source of objects holds now; to be followed by `loaded`."""
+        self._objects.put(source, placed)
+
+    def loaded(self) -> Loaded:
+        """What has come of all objects."""
+        objects = self._objects
+        chosen, reason, open_choice = gateways.choose(objects.sites("Gateway"), self._wanted)
+        faults, warnings, unknown = objects.faults(), objects.warnings(), objects.unknown_kinds()
+        faults += [open_choice] if open_choice else []
+        if faults:
+            told = _sorted(faults)
+            many = "1 fault" if len(told) == 1 else f"{len(told)} faults"
+            return Loaded(None, f"the configuration has {many}", told, _texts(warnings), unknown)
+        snapshot = self._resolve(chosen)
+        if self._resolver:
+            warnings += [remark.at(objects.place(remark.key)) for remark in self._resolver.warnings()]
+        texts = _texts(warnings)
+        return Loaded(snapshot and replace(snapshot, warnings=texts), reason, (), texts, unknown)
+
+    def _resolve(self, chosen: Key | None) -> Snapshot | None:
+        changes = self._objects.take_changes()
+        gateway = self._read_gateway(chosen) if chosen else None
+        if gateway is None or gateway != self._gateway:
+            self._gateway, self._resolver = gateway, Resolver(gateway, self._last) if gateway else None
+            everything = (record for kind in KINDS for record in self._objects.of(kind))
+            changes = [Change(record.key, None, record) for record in everything] if gateway else []
+        if not self._resolver:
+            return None
+        self._last = self._resolver.update(changes)
+        return self._last
+
+    def _read_gateway(self, key: Key) -> Gateway | None:
+        """The Gateway with what its class says of it."""
+        record = self._objects.get(key)
+        gateway = record.value if record else None
+        if not isinstance(gateway, Gateway):
+            return None
+        found = self._objects.get(Key("GatewayClass", "", gateway.class_name))
+        class_labels = found.value.labels if found and isinstance(found.value, Manifest) else {}
+        return replace(gateway, traffic=gateway.traffic or class_labels.get(gateways.WAYPOINT_FOR) or "service")
 
 
 def _sorted(faults: Iterable[Fault]) -> tuple[Fault, ...]:
-    return tuple(sorted(faults, key=lambda fault: (fault.path, fault.line)))
+    return tuple(sorted(dict.fromkeys(faults), key=lambda fault: (fault.path, fault.line)))
 
 
 def _texts(warnings: Iterable[Fault]) -> tuple[str, ...]:

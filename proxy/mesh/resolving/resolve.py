@@ -1,141 +1,167 @@
 """From valid objects to the snapshot of one Gateway: who is served, where, by which endpoints, under which rule.
 
 Pure. The objects have passed their checks, so nothing here can be wrong any more; what is merely odd becomes a warning.
+What has come of a Service is remembered until a change concerns it (`inventory`), so work grows with the change. The
+next snapshot has the same objects for everything that is the same.
 """
 
 from __future__ import annotations
 
-from proxy.mesh.kinds import destination_rule, gateways, guards, services, slices
-from proxy.mesh.kinds.gateways import HBONE, WAYPOINT_FOR, GatewayListener
-from proxy.mesh.kinds.services import Service
-from proxy.mesh.kinds.workload_entries import WorkloadEntries
-from proxy.mesh.kinds.workloads import Pods
+from collections.abc import Mapping, Sequence
+
+from proxy.mesh.kinds import gateways
+from proxy.mesh.kinds.gateways import HBONE, WAYPOINT_FOR, Gateway, GatewayListener
 from proxy.mesh.model import Cluster, Listener, Snapshot
-from proxy.mesh.reading.manifests import Manifest, Objects
-from proxy.mesh.reading.report import Report, suggestion
-from proxy.mesh.resolving import advice, routes
-from proxy.mesh.resolving.binding import admitted, waypoint_of
-from proxy.mesh.resolving.clusters import Clusters
-from proxy.mesh.resolving.routes import Served
-from proxy.mesh.resolving.rules import Rules
+from proxy.mesh.reading.objects import Change
+from proxy.mesh.reading.remarks import Remark, suggestion
+from proxy.mesh.reading.report import Report
+from proxy.mesh.resolving import advice
+from proxy.mesh.resolving.inventory import Inventory
+from proxy.mesh.resolving.outcome import Outcome, outcome
+from proxy.mesh.resolving.routes import Table
 
 
-def resolve(objects: Objects, chosen: Manifest, report: Report) -> Snapshot:
-    """The snapshot of the Gateway `chosen`, its warnings added to `report` only."""
-    return _Resolver(objects, chosen, report).snapshot()
+class Resolver:
+    """The snapshot of one Gateway, kept up with the objects. Another Gateway, or a changed one, needs another, which is
+    told of the snapshot `before`, for what is the same in its own."""
 
+    def __init__(self, gateway: Gateway, before: Snapshot | None) -> None:
+        report = Report()
+        self._before = before.clusters if before else {}
+        self._gateway = gateway
+        self._inventory = Inventory(gateway)
+        _advise_on_traffic(gateway, report)
+        self._opened = [listener for listener in gateway.listeners if _opens(gateway, listener, report)]
+        known = {(each.name, each.port, each.protocol): each for each in (before.listeners if before else ())}
+        facts = [(each.name, each.port, each.protocol) for each in self._opened]
+        self._listeners = tuple(known.get(each) or Listener(*each, {}) for each in facts)
+        self._tables = [Table(listener.services) for listener in self._listeners]
+        self._outcomes: dict[str, Outcome] = {}
+        self._clusters: dict[str, Cluster] = {}
+        self._with_endpoints: dict[str, int] = {}
+        """How many Services with endpoints a namespace has."""
+        self._of_gateway = report.warnings
+        self._of_services: dict[str, Outcome] = {}
+        """The outcomes that come with warnings."""
+        self._of_objects: dict[str, list[Remark]] = {}
 
-class _Resolver:
-    def __init__(self, objects: Objects, chosen: Manifest, report: Report) -> None:
-        self._objects = objects
-        self._report = report
-        self._gateway = gateways.read(chosen, objects.of("GatewayClass"))
-        self._labels = {manifest.name: manifest.labels for manifest in objects.of("Namespace")}
-        found = [services.read(manifest) for manifest in objects.of("Service")]
-        self._services = sorted(found, key=lambda service: service.manifest.id)
-        self._rules = [destination_rule.read(manifest) for manifest in objects.of("DestinationRule")]
+    def update(self, changes: Sequence[Change]) -> Snapshot:
+        """The snapshot after these changes, without its warnings."""
+        kinds = {change.key.kind for change in changes}
+        for change in changes:
+            self._inventory.apply(change)
+        self._advise(kinds)
+        news = {service: self._resolve(service) for service in self._inventory.take_stale()}
+        self._put(news)
+        for index, table in enumerate(self._tables):
+            table.replace({service: found.claims[index] if found else None for service, found in news.items()})
+        self._listeners = tuple(map(_renewed, self._listeners, self._tables))
+        return Snapshot(self._gateway.manifest.id, self._listeners, self._clusters)
 
-    def snapshot(self) -> Snapshot:
-        bound = self._bound()
-        entries = WorkloadEntries(self._objects.of("WorkloadEntry"))
-        builder = Clusters(
-            self._gateway,
-            Rules(self._rules, self._gateway.manifest.namespace),
-            guards.read(self._objects.manifests),
-            self._slices(),
-            entries,
-            self._report,
-        )
-        opened = [listener for listener in self._gateway.listeners if self._opens(listener)]
-        clusters: dict[str, Cluster] = {}
-        served: list[Served] = []
-        for service in bound:
-            protocols = {listener.protocol for listener in opened if self._serves(listener, service)}
-            if protocols:
-                by_port = builder.of(service, HBONE in protocols)
-                clusters.update((cluster.name, cluster) for cluster in by_port.values())
-                served.append(Served(service, by_port))
-        advice.odd_rules(self._rules, self._services, self._report)
-        advice.idle_entries(entries, self._services, self._report)
-        advice.unserved_kinds(self._objects, self._report)
-        if any(listener.protocol == HBONE for listener in opened):
-            advice.unknown_pods(self._objects, clusters.values(), self._report)
-        listeners = tuple(self._listener(listener, served) for listener in opened)
-        return Snapshot(self._gateway.manifest.id, listeners, clusters)
-
-    def _bound(self) -> list[Service]:
-        """The Services that name this Gateway as their waypoint and may."""
-        gateway = self._gateway
-        bound = [each for each in self._services if waypoint_of(each, self._namespace(each)) == gateway.manifest.id]
-        if not bound:
+    def warnings(self) -> list[Remark]:
+        """What is odd with the snapshot of the last `update`."""
+        report = Report()
+        gateway = self._gateway.manifest
+        if not self._outcomes:
             text = (
                 "no Service is bound to this Gateway: label a Service, or its Namespace, "
-                f"istio.io/use-waypoint: {gateway.manifest.name}"
+                f"istio.io/use-waypoint: {gateway.name}"
             )
-            self._report.warn(gateway.manifest, (), text)
-        return [service for service in bound if self._may(service)] if self._takes_traffic() else []
+            report.warn(gateway, (), text)
+        report.warnings += self._of_gateway
+        for service in sorted(self._of_services):
+            report.warnings += self._of_services[service].warnings
+        for remarks in self._of_objects.values():
+            report.warnings += remarks
+        if any(listener.protocol == HBONE for listener in self._opened):
+            with_endpoints = {name for name, count in self._with_endpoints.items() if count}
+            advice.unknown_pods(self._inventory, with_endpoints, report)
+        for listener, table in zip(self._opened, self._tables, strict=True):
+            for text in table.taken():
+                report.warn(gateway, ("spec", "listeners", listener.index), f"host {text}")
+        return report.warnings
 
-    def _takes_traffic(self) -> bool:
-        """Whether there is anything that `istio.io/waypoint-for` lets through, with a warning for what it does not."""
-        traffic, listeners = self._gateway.traffic, self._gateway.listeners
-        text = ""
-        if traffic not in gateways.TRAFFIC:
-            known = ", ".join(gateways.TRAFFIC)
-            text = f"must be one of {known}{suggestion(traffic, gateways.TRAFFIC)}, so nothing is served"
-        elif traffic == "none":
-            text = "none leaves everything out, so nothing is served"
-        elif traffic == "workload" and any(listener.protocol == gateways.HTTP for listener in listeners):
-            text = "workload leaves Services out, and HTTP listeners serve nothing else"
-        if text:
-            self._report.warn(self._gateway.manifest, ("metadata", "labels", WAYPOINT_FOR), text)
-        return traffic in ("service", "all", "workload")
+    def _resolve(self, name: str) -> Outcome | None:
+        """What comes of a Service now, with what is the same as before in it."""
+        service = self._inventory.services.get(name)
+        found = outcome(service, self._gateway, self._opened, self._inventory) if service else None
+        before = self._outcomes.get(name)
+        if found is None or found == before:
+            return before if found else None
+        known = self._clusters or self._before
+        clusters = {
+            name: known[name] if known.get(name) == cluster else cluster for name, cluster in found.clusters.items()
+        }
+        return Outcome(clusters, found.claims, found.warnings)
 
-    def _may(self, service: Service) -> bool:
-        if service.external:
-            self._report.warn(service.manifest, ("spec", "type"), "ExternalName is not served by this version")
-            return False
-        if not any(self._admits(listener, service) for listener in self._gateway.listeners):
-            text = f"AttachmentDenied: Gateway {self._gateway.manifest.id} does not allow routes from this namespace"
-            self._report.warn(service.manifest, (), text)
-            return False
-        return True
+    def _put(self, news: Mapping[str, Outcome | None]) -> None:
+        """Remember what has come of these Services."""
+        added: dict[str, Cluster] = {}
+        same_names = True
+        for service, found in news.items():
+            before = self._outcomes.pop(service, None)
+            self._of_services.pop(service, None)
+            self._count(service, found, before)
+            if found:
+                self._outcomes[service] = found
+                added.update(found.clusters)
+                if found.warnings:
+                    self._of_services[service] = found
+            if list(found.clusters if found else ()) != list(before.clusters if before else ()):
+                same_names = False
+        if not same_names:
+            self._clusters = {
+                name: cluster for _, each in sorted(self._outcomes.items()) for name, cluster in each.clusters.items()
+            }
+        elif any(self._clusters[name] is not cluster for name, cluster in added.items()):
+            self._clusters = self._clusters | added
 
-    def _admits(self, listener: GatewayListener, service: Service) -> bool:
-        return admitted(service, self._gateway, listener, self._namespace(service))
+    def _count(self, service: str, found: Outcome | None, before: Outcome | None) -> None:
+        namespace = service.partition("/")[0]
+        more = bool(found and found.has_endpoints) - bool(before and before.has_endpoints)
+        if more:
+            self._with_endpoints[namespace] = self._with_endpoints.get(namespace, 0) + more
 
-    def _serves(self, listener: GatewayListener, service: Service) -> bool:
-        """Without Services (`waypoint-for: workload`) an HBONE listener still takes their endpoints' own addresses."""
-        return self._admits(listener, service) and (listener.protocol == HBONE or self._gateway.serves_services)
+    def _advise(self, kinds: set[str]) -> None:
+        """Look again at what concerns objects that no Service may have to do with."""
+        for about, concerned in (
+            (advice.odd_rules, {"DestinationRule", "Service"}),
+            (advice.idle_entries, {"WorkloadEntry", "Service"}),
+            (advice.unserved_kinds, {"ServiceEntry"}),
+        ):
+            if kinds & concerned:
+                report = Report()
+                about(self._inventory, report)
+                self._of_objects[about.__name__] = report.warnings
 
-    def _namespace(self, service: Service) -> dict[str, str]:
-        return self._labels.get(service.manifest.namespace, {})
 
-    def _opens(self, listener: GatewayListener) -> bool:
-        gateway, where = self._gateway.manifest, ("spec", "listeners", listener.index)
-        if listener.protocol not in gateways.SERVED:
-            text = f"{listener.protocol} listeners are not built in this version; port {listener.port} is not opened"
-            self._report.warn(gateway, (*where, "protocol"), text)
-            return False
-        if listener.hostname:
-            text = "is not enforced by this version; Services are selected by their own names"
-            self._report.warn(gateway, (*where, "hostname"), text)
-        return True
+def _renewed(listener: Listener, table: Table) -> Listener:
+    if listener.services is table.services:
+        return listener
+    return Listener(listener.name, listener.port, listener.protocol, table.services)
 
-    def _listener(self, listener: GatewayListener, served: list[Served]) -> Listener:
-        mine = [each for each in served if self._serves(listener, each.service)]
-        if listener.protocol != HBONE:
-            mine = [each for each in (each.over_http() for each in mine) if each.clusters]
-        table = self._table(listener, mine)
-        for text in table.taken:
-            self._report.warn(self._gateway.manifest, ("spec", "listeners", listener.index), f"host {text}")
-        return Listener(listener.name, listener.port, listener.protocol, table.services())
 
-    def _table(self, listener: GatewayListener, served: list[Served]) -> routes.Table:
-        namespace = self._gateway.manifest.namespace
-        if listener.protocol != HBONE:
-            return routes.of_hosts(served, listener.port, namespace)
-        return routes.of_authorities(served, namespace, self._gateway.serves_services)
+def _advise_on_traffic(gateway: Gateway, report: Report) -> None:
+    """A warning for what `istio.io/waypoint-for` does not let through."""
+    text = ""
+    if gateway.traffic not in gateways.TRAFFIC:
+        known = ", ".join(gateways.TRAFFIC)
+        text = f"must be one of {known}{suggestion(gateway.traffic, gateways.TRAFFIC)}, so nothing is served"
+    elif gateway.traffic == "none":
+        text = "none leaves everything out, so nothing is served"
+    elif gateway.traffic == "workload" and any(listener.protocol == gateways.HTTP for listener in gateway.listeners):
+        text = "workload leaves Services out, and HTTP listeners serve nothing else"
+    if text:
+        report.warn(gateway.manifest, ("metadata", "labels", WAYPOINT_FOR), text)
 
-    def _slices(self) -> list[slices.Slice]:
-        pods = Pods(self._objects.of("Pod"))
-        return [slices.read(manifest, pods) for manifest in self._objects.of("EndpointSlice")]
+
+def _opens(gateway: Gateway, listener: GatewayListener, report: Report) -> bool:
+    where = ("spec", "listeners", listener.index)
+    if listener.protocol not in gateways.SERVED:
+        text = f"{listener.protocol} listeners are not built in this version; port {listener.port} is not opened"
+        report.warn(gateway.manifest, (*where, "protocol"), text)
+        return False
+    if listener.hostname:
+        text = "is not enforced by this version; Services are selected by their own names"
+        report.warn(gateway.manifest, (*where, "hostname"), text)
+    return True

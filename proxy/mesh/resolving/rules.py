@@ -7,11 +7,13 @@ field.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from proxy.mesh.kinds.addresses import CLUSTER_DOMAIN
 from proxy.mesh.kinds.destination_rule import EVERYWHERE, DestinationRule
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
+from proxy.mesh.reading.index import Index
 
 
 @dataclass(slots=True)
@@ -32,52 +34,79 @@ class _Group:
     def visible_in(self, namespace: str) -> bool:
         return EVERYWHERE in self.export_to or namespace in self.export_to
 
-
-Hosts = dict[str, list[_Group]]
+    def private(self) -> bool:
+        """Whether it is kept to its own namespace."""
+        return self.export_to == {self.rule.manifest.namespace}
 
 
 class Rules:
     """All rules, and the one in force for a Service as seen from the waypoint in `namespace`."""
 
-    def __init__(self, rules: Iterable[DestinationRule], namespace: str) -> None:
+    def __init__(self, namespace: str) -> None:
         self._waypoint = namespace
-        self._all: dict[str, Hosts] = {}
-        for rule in sorted(rules, key=lambda rule: (rule.manifest.created, rule.manifest.name)):
-            if not rule.selects_clients:
-                self._add(rule)
-        self._exported = {name: _only(hosts, private=False) for name, hosts in self._all.items()}
-        # Of the root namespace's rules a waypoint there sees first only what stays in it.
-        own = self._all.get(namespace, {})
-        self._own = _only(own, private=True) if namespace == ROOT_NAMESPACE else own
+        self._rules: Index[tuple[str, str], DestinationRule] = Index()
+        self._groups: dict[tuple[str, str], list[_Group]] = {}
+        self._wildcards: dict[str, set[str]] = {}
+
+    def replace(self, old: DestinationRule | None, new: DestinationRule | None) -> None:
+        """A rule is another now, has come (`old` is None) or gone."""
+        for rule in (old, new):
+            if rule is None or rule.selects_clients:
+                continue
+            at = rule.manifest.namespace, rule.host
+            left = self._rules.drop(at, rule) if rule is old else self._rules.add(at, rule)
+            self._groups.pop(at, None)
+            if rule.host.startswith("*"):
+                hosts = self._wildcards.setdefault(rule.manifest.namespace, set())
+                (hosts.add if left else hosts.discard)(rule.host)
 
     def select(self, host: str, namespace: str) -> DestinationRule | None:
         """The rule for the Service with the full name `host` in `namespace`, or None."""
-        groups = most_specific(self._own, host) or self._seen(namespace, host) or self._seen(ROOT_NAMESPACE, host)
+        # Of the root namespace's rules a waypoint there sees first only what stays in it.
+        own = self._most_specific(self._waypoint, host, True if self._waypoint == ROOT_NAMESPACE else None)
+        groups = own or self._seen(namespace, host) or self._seen(ROOT_NAMESPACE, host)
         # Groups differ in exportTo only, and then Istio's look-up ends at the last one.
         return groups[-1].rule if groups else None
 
-    def _add(self, rule: DestinationRule) -> None:
-        groups = self._all.setdefault(rule.manifest.namespace, {}).setdefault(rule.host, [])
-        if not any(group.takes(rule) for group in groups):
-            groups.append(_Group(rule, rule.export_to))
-
     def _seen(self, namespace: str, host: str) -> list[_Group]:
-        found = most_specific(self._exported.get(namespace, {}), host)
+        found = self._most_specific(namespace, host, False)
         return [group for group in found if group.visible_in(self._waypoint)]
 
+    def _most_specific(self, namespace: str, host: str, private: bool | None) -> list[_Group]:
+        """Those of the exact host, else of the longest wildcard that covers it (`*.foo.com` does not cover `foo.com`).
 
-def _only(hosts: Hosts, private: bool) -> Hosts:
-    """The hosts that have rules kept to their own namespace (`private`), or shown to others."""
-    chosen = {
-        host: [group for group in groups if (group.export_to == {group.rule.manifest.namespace}) is private]
-        for host, groups in hosts.items()
-    }
-    return {host: groups for host, groups in chosen.items() if groups}
+        Only those counted that are kept to their own namespace (`private`), or shown to others; None: all.
+        """
+        covering = [each for each in self._wildcards.get(namespace, ()) if covers(each, host)]
+        for name in (host, *sorted(covering, key=lambda name: (-len(name), name))):
+            groups = self._of(namespace, name)
+            if found := [each for each in groups if private is None or each.private() is private]:
+                return found
+        return []
+
+    def _of(self, namespace: str, host: str) -> list[_Group]:
+        groups = self._groups.get((namespace, host))
+        if groups is None:
+            groups = list(_grouped(self._rules.of((namespace, host))))
+            if groups:
+                self._groups[namespace, host] = groups
+        return groups
 
 
-def most_specific(hosts: Hosts, host: str) -> list[_Group]:
-    """The exact host's, else those of the longest wildcard that covers it (`*.foo.com` does not cover `foo.com`)."""
-    if host in hosts:
-        return hosts[host]
-    wildcards = [name for name in hosts if name.startswith("*") and host.endswith(name[1:]) and host != name[1:]]
-    return hosts[min(wildcards, key=lambda name: (-len(name), name))] if wildcards else []
+def _grouped(rules: tuple[DestinationRule, ...]) -> Iterator[_Group]:
+    groups: list[_Group] = []
+    for rule in sorted(rules, key=lambda rule: (rule.manifest.created, rule.manifest.name)):
+        if not any(group.takes(rule) for group in groups):
+            groups.append(_Group(rule, rule.export_to))
+    yield from groups
+
+
+def covers(pattern: str, host: str) -> bool:
+    """Whether a rule for the wildcard `pattern` is meant for `host` too."""
+    return pattern.startswith("*") and host.endswith(pattern[1:]) and host != pattern[1:]
+
+
+def service_called(host: str) -> str:
+    """ "namespace/name" of the Service with that full name; "" if no Service can have it."""
+    labels = host.removesuffix(f".{CLUSTER_DOMAIN}").split(".")
+    return f"{labels[1]}/{labels[0]}" if host.endswith(f".{CLUSTER_DOMAIN}") and len(labels) == 2 else ""

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from proxy.mesh.model import Cluster, Endpoint, Fault, OutlierDetection
-from proxy.mesh.reading import manifests, tree
-from proxy.mesh.resolving.load import Document, Trees, load
+from proxy.mesh.reading import documents as reading
+from proxy.mesh.reading import tree
+from proxy.mesh.resolving.load import Document, Loader, load
 from tests.unit.mesh.mesh_rig import (
     demo_documents,
     documents,
@@ -192,13 +193,15 @@ def test_what_has_not_changed_is_not_parsed_again(monkeypatch: pytest.MonkeyPatc
         parsed.append(text)
         return tree.read(text)
 
-    monkeypatch.setattr(manifests, "read", read)
-    trees = Trees()
-    one, two = Document("one.yaml", "kind: Unknown\n"), Document("two.yaml", "kind: Unknown\n---\n[")
-    first = load((one, two), None, trees)
-    assert load((one, two), None, trees) == first == load((one, two))
-    changed = Document("two.yaml", "kind: Other\n")
-    load((one, changed), None, trees)
-    load((changed,), None, trees)
-    load((one, changed), None, trees)
-    assert parsed == [one.text, two.text, one.text, two.text, changed.text, one.text]
+    monkeypatch.setattr(reading, "read", read)
+    loader = Loader()
+    one, two = Document("one.yaml", "kind: Unknown\n"), Document("two.yaml", "kind: Unknown\n---\nkind: Unknown\n")
+    first = loader.load((one, two))
+    parsed.clear()
+    assert loader.load((one, two)) == first == load((one, two))
+    parsed.clear()
+    changed = Document("two.yaml", "kind: Unknown\n---\nkind: Other\n")
+    loader.load((one, changed))
+    loader.load((changed,))
+    loader.load((one, changed))
+    assert parsed == ["---\nkind: Other\n", one.text]

@@ -6,8 +6,11 @@ import time
 
 import pytest
 
-from proxy.mesh.reading.lines import path_of, path_text
-from proxy.mesh.reading.manifests import Document, read_objects
+from proxy.mesh.reading.documents import Documents
+from proxy.mesh.reading.lines import Path, path_text
+from proxy.mesh.reading.manifests import Document, Manifest
+from proxy.mesh.reading.objects import Objects
+from proxy.mesh.reading.remarks import Key
 from proxy.mesh.reading.tree import MAX_DEPTH, read
 
 SERVICE = """\
@@ -32,45 +35,59 @@ POD = "apiVersion: v1\nkind: Pod\n"
 SVC = "apiVersion: v1\nkind: Service\n"
 
 
+def read_objects(*texts: str) -> Objects:
+    """The objects of f.yaml, g.yaml, h.yaml, as they are written: no kind has a reader."""
+    objects = Objects()
+    documents = (Document(f"{name}.yaml", text) for name, text in zip("fgh", texts, strict=False))
+    for path, placed in Documents({}).changes(documents):
+        objects.put(path, placed)
+    return objects
+
+
+def begins(objects: Objects, kind: str) -> list[tuple[str, int]]:
+    """Names and lines."""
+    return [(site.key.id, site.line) for site in objects.sites(kind)]
+
+
 def told(text: str) -> list[str]:
-    return [str(fault) for fault in read_objects([Document("f.yaml", text)]).faults]
+    return [str(fault) for fault in read_objects(text).faults()]
 
 
 @pytest.mark.parametrize(
-    ("field", "line"),
+    ("field", "path", "line"),
     [
-        ("kind", 3),
-        ("metadata.name", 5),
-        ("metadata.labels[istio.io/use-waypoint]", 7),
-        ("spec", 8),
-        ("spec.ports", 9),
-        ("spec.ports[0]", 10),
-        ("spec.ports[1].port", 14),
-        ("spec.ports[1].missing", 12),
-        ("spec.ports[7].port", 9),
-        ("nothing.at.all", 2),
+        ("kind", ("kind",), 3),
+        ("metadata.name", ("metadata", "name"), 5),
+        ("metadata.labels[istio.io/use-waypoint]", ("metadata", "labels", "istio.io/use-waypoint"), 7),
+        ("spec", ("spec",), 8),
+        ("spec.ports", ("spec", "ports"), 9),
+        ("spec.ports[0]", ("spec", "ports", 0), 10),
+        ("spec.ports[1].port", ("spec", "ports", 1, "port"), 14),
+        ("spec.ports[1].missing", ("spec", "ports", 1, "missing"), 12),
+        ("spec.ports[7].port", ("spec", "ports", 7, "port"), 9),
+        ("nothing.at.all", ("nothing", "at", "all"), 2),
     ],
 )
-def test_every_field_has_its_line(field: str, line: int) -> None:
-    (manifest,) = read_objects([Document("f.yaml", SERVICE)]).manifests
-    assert manifest.line_of(field) == line
-    assert path_text(path_of(field)) == field
+def test_every_field_has_its_line(field: str, path: Path, line: int) -> None:
+    (tree,) = read(SERVICE)
+    assert tree.lines.line_of(path) == line
+    assert path_text(path) == field
 
 
 def test_what_all_objects_have() -> None:
-    (manifest,) = read_objects([Document("f.yaml", SERVICE)]).manifests
-    assert (manifest.api_version, manifest.kind) == ("v1", "Service")
-    assert (manifest.namespace, manifest.name) == ("default", "cart")
-    assert (manifest.id, manifest.path, manifest.line) == ("default/cart", "f.yaml", 2)
-    assert (manifest.labels, manifest.annotations, manifest.created) == ({"istio.io/use-waypoint": "wp"}, {}, "")
+    objects = read_objects(SERVICE)
+    assert objects.sites("Service") == [("f.yaml", 2, Key("Service", "default", "cart"))]
+    (record,) = objects.of("Service")
+    assert isinstance(record.value, Manifest)
+    assert (record.value.id, record.value.namespace, record.value.name) == ("default/cart", "default", "cart")
+    assert (record.value.labels, record.value.created) == ({"istio.io/use-waypoint": "wp"}, "")
 
 
 def test_several_documents_and_empty_ones() -> None:
     text = f"---\n---\n{SERVICE}---\n# nothing\n---\n{SERVICE.replace('cart', 'till')}...\n"
-    objects = read_objects([Document("f.yaml", text), Document("g.yaml", ""), Document("h.yaml", "# nothing\n")])
-    assert [manifest.name for manifest in objects.manifests] == ["cart", "till"]
-    assert [manifest.line for manifest in objects.manifests] == [4, 21]
-    assert not objects.faults
+    objects = read_objects(text, "", "# nothing\n")
+    assert begins(objects, "Service") == [("default/cart", 4), ("default/till", 21)]
+    assert not objects.faults()
 
 
 def test_lists_are_taken_apart() -> None:
@@ -85,13 +102,10 @@ items:
 ---
 {"apiVersion": "v1", "kind": "ServiceList", "items": [{"metadata": {"name": "c", "namespace": "a"}}]}
 """
-    objects = read_objects([Document("f.yaml", text)])
-    assert [(each.kind, each.id, each.line) for each in objects.manifests] == [
-        ("Namespace", "a", 4),
-        ("Namespace", "b", 7),
-        ("Service", "a/c", 9),
-    ]
-    assert not objects.faults
+    objects = read_objects(text)
+    assert begins(objects, "Namespace") == [("a", 4), ("b", 7)]
+    assert begins(objects, "Service") == [("a/c", 9)]
+    assert not objects.faults()
 
 
 @pytest.mark.parametrize(
@@ -151,9 +165,9 @@ def test_surrogates_are_a_fault() -> None:
 
 def test_the_same_object_twice_is_a_fault_that_names_the_first() -> None:
     other = SERVICE.replace("- port: 80", "- port: 90")
-    objects = read_objects([Document("f.yaml", SERVICE), Document("g.yaml", other)])
+    objects = read_objects(SERVICE, other)
     said = "g.yaml:2: Service default/cart: given twice (first in f.yaml:2)"
-    assert [str(fault) for fault in objects.faults] == [said]
+    assert [str(fault) for fault in objects.faults()] == [said]
 
 
 def test_the_same_object_twice_on_one_line_is_a_fault() -> None:
@@ -164,14 +178,14 @@ def test_the_same_object_twice_on_one_line_is_a_fault() -> None:
 
 def test_the_same_object_of_two_versions_is_the_same_object() -> None:
     text = "apiVersion: networking.istio.io/{}\nkind: DestinationRule\nmetadata: {{name: a}}\n"
-    objects = read_objects([Document("f.yaml", text.format("v1")), Document("g.yaml", text.format("v1beta1"))])
-    assert len(objects.faults) == 1
+    objects = read_objects(text.format("v1"), text.format("v1beta1"))
+    assert len(objects.faults()) == 1
 
 
 def test_what_comes_before_a_syntax_error_is_read() -> None:
-    objects = read_objects([Document("f.yaml", f"{SERVICE}---\nkind: [\n")])
-    assert len(objects.manifests) == 1
-    assert len(objects.faults) == 1
+    objects = read_objects(f"{SERVICE}---\nkind: [\n")
+    assert len(list(objects.of("Service"))) == 1
+    assert len(objects.faults()) == 1
 
 
 def test_billion_laughs_are_refused_quickly() -> None:

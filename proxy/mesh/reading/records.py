@@ -1,0 +1,72 @@
+"""Records: what a mapping in a manifest is read into, its fields declared once, each with its check.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ref:
+    kind: str = required(filled)
+    target_port: int = optional(port_number, 80)    # targetPort
+
+ref = struct(Ref)                                   # a Check[Ref]
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
+
+from proxy.mesh.reading.schema import AnyCheck, At, Check, Given, Rule, fields
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+_CHECK = "check"
+_NAME = "name"
+_DEFAULT = "default"
+
+
+def required(check: Check[T], name: str = "") -> T:
+    """A field that must be there. `name`: what it is called in the manifest, if not the same in camelCase."""
+    return cast(T, dataclasses.field(metadata={_CHECK: check, _NAME: name}))
+
+
+def optional(check: Check[T], default: D, name: str = "") -> T | D:
+    """A field that may be left out, or be null; then it is `default`."""
+    metadata = {_CHECK: check, _NAME: name, _DEFAULT: default}
+    return cast("T | D", dataclasses.field(metadata=metadata))
+
+
+def struct(
+    record: type[T],
+    also: Mapping[str, AnyCheck] | None = None,
+    given: tuple[Rule[Given], ...] = (),
+    rules: tuple[Rule[T], ...] = (),
+    closed: bool = True,
+) -> Check[T]:
+    """A mapping that is read into a `record`.
+
+    `also`: fields that are checked and not kept, or checks that take the place of the record's own. Rules are over what
+    is `given`, by the names of the manifest, or over the record. `closed` is that of `fields`.
+    """
+    declared = {each.metadata[_NAME] or _camel(each.name): each for each in dataclasses.fields(cast(Any, record))}
+    table = {name: each.metadata[_CHECK] for name, each in declared.items()} | dict(also or {})
+    shape = fields(table, [name for name, each in declared.items() if _DEFAULT not in each.metadata], (), closed)
+    attributes = [(each.name, name, each.metadata.get(_DEFAULT)) for name, each in declared.items()]
+
+    def check(at: At, value: object) -> T | None:
+        found = shape(at, value)
+        if found is None:
+            return None
+        before = at.faults
+        for each in given:
+            each(at, found)
+        read = record(**{attribute: found.get(name, default) for attribute, name, default in attributes})
+        for rule in rules:
+            rule(at, read)
+        return read if at.faults == before else None
+
+    return check
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_([a-z0-9])", lambda found: found[1].upper(), name)

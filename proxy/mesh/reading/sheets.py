@@ -1,0 +1,144 @@
+"""One document in, the objects that it holds out, each read and checked, with everything that is wrong with them.
+
+Knows only what all objects share: apiVersion, kind, metadata, `List`. Each kind's own reader is handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from proxy.mesh.model import printable
+from proxy.mesh.reading.lines import Lines, Path, path_text
+from proxy.mesh.reading.manifests import KINDS, NAMESAKES, Body, Manifest
+from proxy.mesh.reading.metadata import heading, manifest_of, metadata_faults, named
+from proxy.mesh.reading.remarks import Key, Remark
+from proxy.mesh.reading.report import Report
+from proxy.mesh.reading.tree import Tree
+
+Reader = Callable[[Manifest, Body, Report], object]
+"""Reads one kind: what the rest of the mesh needs of the object, and into the report whatever is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """One object, read and checked. `value`: what its kind's reader made of it; of use only without `faults`."""
+
+    key: Key
+    line: int
+    value: object
+    faults: tuple[Remark, ...] = ()
+    warnings: tuple[Remark, ...] = ()
+
+
+class Name(NamedTuple):
+    """What only one object may be called; `line` is where the object that is called so begins."""
+
+    group: str
+    key: Key
+    line: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sheet:
+    """What one document holds. `faults` and `warnings` are of how it is written; those of objects are theirs."""
+
+    records: tuple[Record, ...]
+    faults: tuple[Remark, ...]
+    warnings: tuple[Remark, ...]
+    names: tuple[Name, ...]
+    unknown_kinds: tuple[str, ...]
+    broken: bool = False  # there is something wrong with the text itself
+
+
+def read_sheet(tree: Tree, readers: Mapping[str, Reader]) -> Sheet:
+    """Every object of understood kinds, and everything wrong with it. Never raises."""
+    writer = _Writer(readers)
+    subject = heading(tree.value)
+    for problem in tree.problems:
+        writer.fault(subject, problem.line, problem.path, problem.text)
+    # With a duplicate key the object is still read: its other faults are told at the same time.
+    if tree.value is not None:
+        writer.take(tree.value, tree.lines, "")
+    return writer.sheet(bool(tree.problems))
+
+
+class _Writer:
+    def __init__(self, readers: Mapping[str, Reader]) -> None:
+        self._readers = readers
+        self._records: list[Record] = []
+        self._faults: list[Remark] = []
+        self._warnings: list[Remark] = []
+        self._names: list[Name] = []
+        self._unknown: list[str] = []
+
+    def sheet(self, broken: bool) -> Sheet:
+        return Sheet(
+            *(tuple(self._records), tuple(self._faults), tuple(self._warnings)),
+            *(tuple(self._names), tuple(self._unknown), broken),
+        )
+
+    def fault(self, key: Key, line: int, field: Path, text: str) -> None:
+        self._faults.append(Remark(key, line, path_text(field), text))
+
+    def take(self, body: object, lines: Lines, implied_kind: str) -> None:
+        if not isinstance(body, dict):
+            text = "a Kubernetes object must be a mapping with apiVersion and kind"
+            self.fault(Key("", "", ""), lines.line, (), text)
+            return
+        kind, api_version = body.get("kind") or implied_kind, body.get("apiVersion")
+        if not isinstance(kind, str) or not kind:
+            self.fault(Key("", "", ""), lines.line_of(("kind",)), ("kind",), "is missing, or not text")
+            return
+        if isinstance(body.get("items"), list) and kind.endswith("List"):
+            self._list(body, lines, kind)
+            return
+        if not isinstance(api_version, str) or not api_version:
+            if not implied_kind:
+                self.fault(heading(body), lines.line_of(("apiVersion",)), ("apiVersion",), "is missing, or not text")
+                return
+            api_version = ""
+        self._named(body, lines, kind, api_version)
+
+    def _list(self, body: Body, lines: Lines, kind: str) -> None:
+        items = body["items"]
+        assert isinstance(items, list)
+        inner = lines.children["items"]
+        for index, item in enumerate(items):
+            # The items of a `ServiceList`, unlike those of a `List`, may leave out what the list's name says.
+            self.take(item, inner.children[index], "" if kind == "List" else kind.removesuffix("List"))
+
+    def _named(self, body: Body, lines: Lines, kind: str, api_version: str) -> None:
+        group, _, version = api_version.rpartition("/")
+        known = KINDS.get(kind)
+        understood = known is not None and (known[0] == group or not api_version)
+        key = named(body, kind, understood)
+        if known is None or not understood:
+            self._not_understood(lines, group, key)
+            return
+        bad = list(metadata_faults(body, kind))
+        if api_version and version not in known[1]:
+            text = f"{api_version[:100]} is not read by this version; use {f'{group}/v1'.lstrip('/')}"
+            bad.append((("apiVersion",), text))
+        for where, text in bad:
+            self.fault(key, lines.line_of(where), where, text)
+        if not bad:
+            self._names.append(Name(group, key, lines.line))
+        # Read whatever is wrong with it so far, so that the rest of what is wrong is told at the same time.
+        self._records.append(self._record(manifest_of(key, body, lines), body))
+
+    def _record(self, manifest: Manifest, body: Body) -> Record:
+        report = Report()
+        reader = self._readers.get(manifest.kind)
+        value = reader(manifest, body, report) if reader else manifest
+        return Record(manifest.key, manifest.lines.line, value, tuple(report.faults), tuple(report.warnings))
+
+    def _not_understood(self, lines: Lines, group: str, key: Key) -> None:
+        label = f"{key.kind}.{group}" if group else key.kind
+        self._unknown.append(printable(label[:150]))
+        if key.kind in KINDS and (group, key.kind) not in NAMESAKES:
+            text = f"ignored: the {key.kind} understood here is of {KINDS[key.kind][0] or 'the core group (v1)'}"
+            self._warnings.append(Remark(key, lines.line_of(("apiVersion",)), "apiVersion", text))
+        if key.name:
+            self._names.append(Name(group, key, lines.line))

@@ -1,0 +1,179 @@
+"""All objects of the mesh as one Gateway's Services need them, and which Services a change concerns.
+
+What concerns a Service: itself, its Namespace's labels, its EndpointSlices, the Pods these name or whose addresses they
+have, WorkloadEntries that it selects, DestinationRules for its host, policies that target it or the whole Gateway.
+`stale` must hold every Service for which one of these has changed; tests compare with a fresh inventory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from proxy.mesh.kinds.destination_rule import DestinationRule
+from proxy.mesh.kinds.gateways import Gateway
+from proxy.mesh.kinds.guards import Guard
+from proxy.mesh.kinds.services import Service
+from proxy.mesh.kinds.slices import Slice
+from proxy.mesh.kinds.workload_entries import WorkloadEntry
+from proxy.mesh.kinds.workloads import Pod
+from proxy.mesh.reading.index import Index
+from proxy.mesh.reading.manifests import Manifest
+from proxy.mesh.reading.objects import Change
+from proxy.mesh.reading.remarks import Key
+from proxy.mesh.resolving.endpoints import Entries, Pods, Slices
+from proxy.mesh.resolving.rules import Rules, covers, service_called
+
+
+class Guards:
+    """The policies that close what they target, as one Gateway sees them."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._by_service: Index[tuple[str, str], Guard] = Index()
+        self._of_all: dict[Key, Guard] = {}
+
+    def replace(self, key: Key, old: Guard | None, new: Guard | None) -> None:
+        """A policy is another now, has come (`old` is None) or gone."""
+        self._of_all.pop(key, None)
+        if new and new.closes_all(self._gateway):
+            self._of_all[key] = new
+        for guard, change in ((old, self._by_service.drop), (new, self._by_service.add)):
+            for kind, name in guard.targets if guard else ():
+                if kind == "Service":
+                    assert guard
+                    change((guard.manifest.namespace, name), guard)
+
+    def of(self, service: Service) -> list[Guard]:
+        """Those that stand before a Service, by kind and name."""
+        found = (*self._by_service.of((service.manifest.namespace, service.manifest.name)), *self._of_all.values())
+        return sorted({guard.manifest.key: guard for guard in found}.values(), key=lambda guard: guard.manifest.key)
+
+
+class Inventory:
+    """The objects, looked up by what they have to do with each other."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self.services: dict[str, Service] = {}
+        """By "namespace/name"."""
+        self.namespaces: dict[str, Manifest] = {}
+        self.rules = Rules(gateway.manifest.namespace)
+        self.governing: dict[Key, DestinationRule] = {}
+        """All rules, those that are for sidecars too."""
+        self.guards = Guards(gateway)
+        self.slices = Slices()
+        self.pods = Pods()
+        self.entries = Entries()
+        self.workload_entries: dict[Key, WorkloadEntry] = {}
+        self.service_entries: dict[Key, Manifest] = {}
+        self.workloads: dict[str, int] = {}
+        """How many Pods and WorkloadEntries a namespace has."""
+        self.stale: set[str] = set()
+        """The Services that a change since the last `take_stale` concerns; some of these may not exist."""
+        self._selecting: Index[tuple[str, str, str], Service] = Index()
+        self._apply: Mapping[str, Callable[[Key, Any, Any], None]] = {
+            "Service": self._service,
+            "Namespace": self._namespace,
+            "EndpointSlice": self._slice,
+            "Pod": self._pod,
+            "WorkloadEntry": self._entry,
+            "DestinationRule": self._rule,
+            "AuthorizationPolicy": self._guard,
+            "RequestAuthentication": self._guard,
+            "ServiceEntry": self._service_entry,
+        }
+
+    def apply(self, change: Change) -> None:
+        """One object has changed."""
+        if handle := self._apply.get(change.key.kind):
+            old, new = change.old and change.old.value, change.new and change.new.value
+            handle(change.key, old, new)
+
+    def take_stale(self) -> set[str]:
+        """`stale`, which is empty afterwards."""
+        stale, self.stale = self.stale, set()
+        return stale
+
+    def selecting(self, entry: WorkloadEntry) -> list[Service]:
+        """The Services that select an entry."""
+        likely = (
+            service
+            for label in entry.labels.items()
+            for service in self._selecting.of((entry.manifest.namespace, *label))
+        )
+        return [service for service in likely if entry.selected_by(service)]
+
+    def labels_of(self, namespace: str) -> Mapping[str, str]:
+        """The labels of a Namespace; none if there is no such object."""
+        found = self.namespaces.get(namespace)
+        return found.labels if found else {}
+
+    def _service(self, key: Key, old: Service | None, new: Service | None) -> None:
+        self.services.pop(key.id, None)
+        if new:
+            self.services[key.id] = new
+        for service, change in ((old, self._selecting.drop), (new, self._selecting.add)):
+            for label in service.selector.items() if service else ():
+                assert service
+                change((key.namespace, *label), service)
+                break  # one label finds it
+        self.stale.add(key.id)
+
+    def _namespace(self, key: Key, old: Manifest | None, new: Manifest | None) -> None:
+        self.namespaces.pop(key.name, None)
+        if new:
+            self.namespaces[key.name] = new
+        if (old.labels if old else {}) != (new.labels if new else {}):
+            self.stale.update(id for id, each in self.services.items() if each.manifest.namespace == key.name)
+
+    def _slice(self, key: Key, old: Slice | None, new: Slice | None) -> None:
+        self.slices.replace(key.namespace, old, new)
+        self.stale.update(f"{key.namespace}/{each.service}" for each in (old, new) if each)
+
+    def _pod(self, key: Key, old: Pod | None, new: Pod | None) -> None:
+        self._count(key.namespace, old, new)
+        if old == new:
+            return
+        self.pods.replace(key.namespace, old, new)
+        for pod in (old, new):
+            if pod:
+                names = self.slices.services_of(key.namespace, pod)
+                self.stale.update(f"{key.namespace}/{name}" for name in names)
+
+    def _entry(self, key: Key, old: WorkloadEntry | None, new: WorkloadEntry | None) -> None:
+        self._count(key.namespace, old, new)
+        self.entries.replace(old, new)
+        self.workload_entries.pop(key, None)
+        if new:
+            self.workload_entries[key] = new
+        for entry in (old, new):
+            if entry:
+                self.stale.update(service.manifest.id for service in self.selecting(entry))
+
+    def _rule(self, key: Key, old: DestinationRule | None, new: DestinationRule | None) -> None:
+        self.rules.replace(old, new)
+        self.governing.pop(key, None)
+        if new:
+            self.governing[key] = new
+        for host in {rule.host for rule in (old, new) if rule}:
+            self.stale.add(service_called(host))
+            if "*" in host:
+                self.stale.update(id for id, each in self.services.items() if covers(host, each.host))
+
+    def _guard(self, key: Key, old: Guard | None, new: Guard | None) -> None:
+        self.guards.replace(key, old, new)
+        for guard in (old, new):
+            if guard:
+                self.stale.update(f"{key.namespace}/{name}" for kind, name in guard.targets if kind == "Service")
+                if guard.closes_all(self._gateway):
+                    self.stale.update(self.services)
+
+    def _service_entry(self, key: Key, old: Manifest | None, new: Manifest | None) -> None:
+        self.service_entries.pop(key, None)
+        if new:
+            self.service_entries[key] = new
+
+    def _count(self, namespace: str, old: object, new: object) -> None:
+        more = (new is not None) - (old is not None)
+        self.workloads[namespace] = self.workloads.get(namespace, 0) + more

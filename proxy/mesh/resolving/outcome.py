@@ -1,0 +1,72 @@
+"""One Service as one Gateway serves it: its clusters, what it asks of each listener, what a user should know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from proxy.mesh.kinds.gateways import HBONE, Gateway, GatewayListener
+from proxy.mesh.kinds.services import Service
+from proxy.mesh.model import Cluster
+from proxy.mesh.reading.remarks import Remark
+from proxy.mesh.reading.report import Report
+from proxy.mesh.resolving import routes
+from proxy.mesh.resolving.binding import admitted, waypoint_of
+from proxy.mesh.resolving.clusters import Clusters
+from proxy.mesh.resolving.inventory import Inventory
+from proxy.mesh.resolving.routes import Claims
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`clusters`: by name, in the order of the Service's ports. `claims`: one for each listener that is opened."""
+
+    clusters: Mapping[str, Cluster]
+    claims: Sequence[Claims | None]
+    warnings: Sequence[Remark]
+
+    @property
+    def has_endpoints(self) -> bool:
+        return any(cluster.endpoints for cluster in self.clusters.values())
+
+
+def outcome(
+    service: Service, gateway: Gateway, opened: Sequence[GatewayListener], inventory: Inventory
+) -> Outcome | None:
+    """What comes of a Service. None: it does not name this Gateway as its waypoint."""
+    if waypoint_of(service, inventory.labels_of(service.manifest.namespace)) != gateway.manifest.id:
+        return None
+    report = Report()
+    served = _serving(service, gateway, opened, inventory, report)
+    clusters: Mapping[int, Cluster] = {}
+    if served:
+        clusters = Clusters(inventory, report).of(service, any(each.protocol == HBONE for each in served))
+    claims = tuple(_claims(service, clusters, gateway, each) if each in served else None for each in opened)
+    return Outcome({cluster.name: cluster for cluster in clusters.values()}, claims, tuple(report.warnings))
+
+
+def _serving(
+    service: Service, gateway: Gateway, opened: Sequence[GatewayListener], inventory: Inventory, report: Report
+) -> list[GatewayListener]:
+    """The listeners that serve it. Without Services (`waypoint-for: workload`) one of HBONE still takes their
+    endpoints' own addresses."""
+    if gateway.traffic not in ("service", "all", "workload"):
+        return []
+    if service.external:
+        report.warn(service.manifest, ("spec", "type"), "ExternalName is not served by this version")
+        return []
+    labels = inventory.labels_of(service.manifest.namespace)
+    admitting = [listener for listener in gateway.listeners if admitted(service, gateway, listener, labels)]
+    if not admitting:
+        text = f"AttachmentDenied: Gateway {gateway.manifest.id} does not allow routes from this namespace"
+        report.warn(service.manifest, (), text)
+    return [each for each in opened if each in admitting and (each.protocol == HBONE or gateway.serves_services)]
+
+
+def _claims(
+    service: Service, clusters: Mapping[int, Cluster], gateway: Gateway, listener: GatewayListener
+) -> Claims | None:
+    namespace = gateway.manifest.namespace
+    if listener.protocol == HBONE:
+        return routes.over_hbone(service, clusters, namespace, gateway.serves_services)
+    return routes.over_http(service, clusters, listener.port, namespace)

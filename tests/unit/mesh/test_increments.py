@@ -1,0 +1,228 @@
+"""What is kept up with changes is what is read at once: a Loader against load(), after random edits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from proxy.mesh.model import Snapshot
+from proxy.mesh.resolving.load import Document, Loaded, Loader, load
+from tests.unit.mesh.mesh_rig import (
+    USE,
+    USE_NS,
+    Object,
+    endpoint_slice,
+    entry,
+    gateway,
+    hbone,
+    listener,
+    member,
+    namespace,
+    pod,
+    rule,
+    service,
+    shop,
+    thing,
+)
+
+LAX = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+
+FILES = ("a.yaml", "b.yaml", "c.yaml")
+NAMESPACES = st.sampled_from(["shop", "far", "istio-system"])
+NAMES = st.sampled_from(["cart", "till"])
+ADDRESSES = st.sampled_from(["10.0.0.1", "10.0.0.2", "10.0.0.3"])
+APPS = st.sampled_from([{}, {"app": "cart"}, {"app": "till"}, {"app": "cart", "tier": "x"}])
+FULL = "cart.shop.svc.cluster.local"
+CAPTURED = {"ambient.istio.io/redirection": "enabled"}
+ALL = {"allowedRoutes": {"namespaces": {"from": "All"}}}
+SOME = {"allowedRoutes": {"namespaces": {"from": "Selector", "selector": {"matchLabels": {"team": "a"}}}}}
+
+
+def one_of(*choices: Any) -> Any:
+    return st.sampled_from(choices)
+
+
+namespaces = st.builds(
+    namespace,
+    NAMESPACES,
+    one_of(
+        {}, {USE: "wp"}, {USE: "wp", USE_NS: "shop", "team": "a"}, {USE: "wp", "istio.io/dataplane-mode": "ambient"}
+    ),
+)
+gateways = st.builds(
+    lambda doors, name, labels: gateway(*doors, name=name, labels=labels),
+    one_of(
+        *([listener()], [hbone()], [listener(**ALL), hbone(**ALL)]),
+        *([listener(port=81, **SOME)], [listener("a", 9, "TCP")]),
+    ),
+    one_of("wp", "wp", "wp", "other"),
+    one_of({}, {}, {"istio.io/waypoint-for": "workload"}),
+)
+PORTS = one_of(
+    None,
+    [{"name": "http", "port": 80, "targetPort": "web"}],
+    [{"name": "http", "port": 80}, {"name": "tcp", "port": 81}],
+    [{"name": "udp", "port": 53, "protocol": "UDP"}],
+)
+services = st.builds(
+    lambda name, ns, ports, labels, selector, ips, kind: service(
+        name, ns, ports, {"selector": selector, "externalIPs": ips, "type": kind}, labels=labels
+    ),
+    *(NAMES, NAMESPACES, PORTS, one_of({}, {USE: "wp"}, {USE: "none"}, {USE: "wp", USE_NS: "shop"}), APPS),
+    *(one_of([], ["192.0.2.1"], ["192.0.2.1", "fd00::1"]), one_of("ClusterIP", "ClusterIP", "ExternalName")),
+)
+members = st.builds(
+    member,
+    *(ADDRESSES, one_of("", "p", "q")),
+    ready=one_of(None, True, False),
+    serving=one_of(None, True),
+    terminating=one_of(None, True),
+)
+slices = st.builds(
+    lambda ends, name, of, ns, ports: endpoint_slice(*ends, name=name, of=of, ns=ns, ports=ports),
+    *(st.lists(members, min_size=1, max_size=4), one_of("s-1", "s-2"), NAMES, NAMESPACES),
+    one_of(None, [{"name": "http", "port": 9}, {"name": "tcp"}], [{"name": "other", "port": 1}]),
+)
+pods = st.builds(
+    lambda name, ip, account, ns, notes, host, phase, created: pod(
+        *(name, ip, account, ns, {"hostNetwork": host}),
+        annotations=notes,
+        status={"podIP": ip, "phase": phase},
+        creationTimestamp=created,
+    ),
+    *(one_of("p", "q", "r"), ADDRESSES, one_of("", "a"), NAMESPACES, one_of({}, CAPTURED), st.booleans()),
+    *(one_of("Running", "Failed"), one_of(None, "2025-01-01T00:00:00Z")),
+)
+entries = st.builds(
+    lambda name, ns, address, labels, ports: entry(name, ns, address=address, labels=labels, ports=ports),
+    *(one_of("vm", "vm-2"), NAMESPACES, one_of("10.0.0.1", "10.1.0.1", "a.example"), APPS, one_of({}, {"web": 7})),
+)
+POLICIES = one_of(
+    None,
+    {"outlierDetection": {}},
+    {"outlierDetection": {"consecutive5xxErrors": 2, "maxEjectionPercent": 50}},
+    {"loadBalancer": {"simple": "RANDOM"}},
+    {"portLevelSettings": [{"port": {"number": 81}, "outlierDetection": {}}]},
+)
+rules = st.builds(
+    lambda policy, host, name, ns, scopes, created, clients: rule(
+        *(policy, host, name, ns, {"exportTo": scopes, **clients}), creationTimestamp=created
+    ),
+    *(
+        POLICIES,
+        one_of("cart", FULL, "*", "*.local", "*.shop.svc.cluster.local", "cart.shop", "gone"),
+        one_of("r", "s"),
+    ),
+    *(NAMESPACES, one_of(None, ["."], ["*"], ["far"]), one_of(None, "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z")),
+    one_of({}, {}, {}, {"workloadSelector": {"matchLabels": {"a": "b"}}}),
+)
+guards = st.builds(
+    lambda kind, ns, target, action: thing(
+        kind, "security.istio.io/v1", "guard", ns, spec={"targetRefs": [target], "action": action}
+    ),
+    *(one_of("AuthorizationPolicy", "RequestAuthentication"), NAMESPACES),
+    one_of(
+        {"kind": "Service", "name": "cart"},
+        {"kind": "Gateway", "name": "wp"},
+        {"kind": "GatewayClass", "name": "istio-waypoint"},
+    ),
+    one_of("DENY", "AUDIT"),
+)
+others = one_of(
+    thing("ServiceEntry", "networking.istio.io/v1", "ext", spec={}),
+    thing("ServiceEntry", "networking.istio.io/v1", "ext", "far", spec={}),
+    thing("ConfigMap", "v1", "settings"),
+    thing("GatewayClass", "gateway.networking.k8s.io/v1", "istio-waypoint"),
+    thing("GatewayClass", "gateway.networking.k8s.io/v1", "istio-waypoint", labels={"istio.io/waypoint-for": "none"}),
+    service(spec={"type": "Nothing"}),
+    endpoint_slice(member("10.0.0.300")),
+    {"kind": "Service"},
+)
+objects = st.one_of(namespaces, gateways, services, services, slices, slices, pods, entries, rules, guards, others)
+# What to do, with which object, in which file; "twice" leaves the object where it was, too.
+edits = st.tuples(st.sampled_from(["put", "put", "put", "take", "twice", "comment", "whole"]), objects, one_of(*FILES))
+
+
+class Manifests:
+    """Objects in files, with comments that move what is below them."""
+
+    def __init__(self, *objects: Object) -> None:
+        self.files: dict[str, list[Object | str]] = {name: [] for name in FILES}
+        for index, each in enumerate(objects):
+            self.files[FILES[index % len(FILES)]].append(each)
+
+    def edit(self, what: str, subject: Object, file: str) -> None:
+        for each in self.files.values() if what in ("put", "take") else ():
+            each[:] = [other for other in each if not same(other, subject)]
+        if what in ("put", "twice"):
+            self.files[file].append(subject)
+        elif what == "comment":
+            self.files[file].insert(0, "# a comment")
+        elif what == "whole":
+            self.files[file].clear()
+
+    def documents(self) -> list[Document]:
+        return [Document(name, "---\n".join(map(written, each))) for name, each in self.files.items() if each]
+
+
+def same(one: Object | str, other: Object) -> bool:
+    return isinstance(one, dict) and called(one) == called(other)
+
+
+def called(one: Object) -> tuple[Any, Any, Any]:
+    metadata = one.get("metadata", {})
+    return one["kind"], metadata.get("namespace"), metadata.get("name")
+
+
+def written(each: Object | str) -> str:
+    return f"{each}\n" if isinstance(each, str) else f"{json.dumps(each, indent=1)}\n"
+
+
+def orders(snapshot: Snapshot) -> Any:
+    """Orders that mean something, which dictionaries do not compare."""
+    services = [(list(each.services), list(map(list, each.services.values()))) for each in snapshot.listeners]
+    return list(snapshot.clusters), services
+
+
+def compare(found: Loaded, fresh: Loaded) -> None:
+    assert (found.faults, found.warnings) == (fresh.faults, fresh.warnings)
+    assert found == fresh
+    if found.snapshot and fresh.snapshot:
+        assert orders(found.snapshot) == orders(fresh.snapshot)
+
+
+def compare_with_last(now: Snapshot, last: Snapshot) -> None:
+    """What is the same is the same object."""
+    kept(now.clusters, last.clusters)
+    before = {(each.name, each.port): each for each in last.listeners}
+    for each in now.listeners:
+        if same_one := before.get((each.name, each.port)):
+            assert each is same_one or each != same_one
+            kept(each.services, same_one.services)
+
+
+def kept(now: Mapping[str, Any], last: Mapping[str, Any]) -> None:
+    for name, each in now.items():
+        assert each is last.get(name) or each != last.get(name)
+
+
+@LAX
+@given(st.lists(edits, min_size=1, max_size=25), st.lists(objects, max_size=12), one_of(None, None, "shop/wp"))
+def test_edits_lead_to_what_is_read_at_once(steps: list[Any], more: list[Object], wanted: str | None) -> None:
+    manifests = Manifests(*shop())
+    for each in more:
+        manifests.edit("put", each, "b.yaml")
+    loader = Loader(wanted)
+    last = loader.load(manifests.documents())
+    compare(last, load(manifests.documents(), wanted))
+    for step in steps:
+        manifests.edit(*step)
+        found = loader.load(manifests.documents())
+        compare(found, load(manifests.documents(), wanted))
+        if found.snapshot and last.snapshot:
+            compare_with_last(found.snapshot, last.snapshot)
+        last = found if found.snapshot else last
