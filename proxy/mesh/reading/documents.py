@@ -4,9 +4,7 @@ files one changes, and of a long file one object.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
 
 from proxy.mesh.reading.manifests import Document
 from proxy.mesh.reading.remarks import Place
@@ -15,9 +13,9 @@ from proxy.mesh.reading.tree import MAX_ALIASED, Tree, read
 
 Placed = tuple[Sheet, Place]
 
-_START = re.compile(r"^---(?=\s|$)", re.MULTILINE)
-# With directives, or line breaks that only YAML knows, a file is not taken apart.
-_WHOLE = re.compile("^%|[\x85\u2028\u2029]|\r(?!\n)", re.MULTILINE)
+_START = "---"
+# Line breaks that only YAML knows.
+_BREAKS = ("\x85", "\u2028", "\u2029")
 
 # A text, the sheets of its documents, and the values that aliases stand for in them.
 _Part = tuple[str, tuple[Sheet, ...], int]
@@ -53,7 +51,7 @@ class Documents:
 
     def _apart(self, text: str, before: list[_Part]) -> list[_Part]:
         """The file in parts, one a document; none if it must be read whole: what is wrong is told as of the whole."""
-        if _WHOLE.search(text):
+        if _has_directives(text) or _has_odd_breaks(text):
             return []
         known: dict[str, list[_Part]] = {}
         for part in before:
@@ -75,5 +73,20 @@ class Documents:
 
 def _documents(text: str) -> Iterator[str]:
     """The text from each `---` to the next. (One in the first column begins a document wherever it stands.)"""
-    starts = [0, *(found.start() for found in _START.finditer(text) if found.start()), len(text)]
-    return (text[start:end] for start, end in pairwise(starts))
+    began = 0
+    found = text.find(f"\n{_START}")
+    while found >= 0:
+        after = found + 1 + len(_START)
+        if after == len(text) or text[after].isspace():
+            yield text[began : found + 1]
+            began = found + 1
+        found = text.find(f"\n{_START}", after)
+    yield text[began:]
+
+
+def _has_directives(text: str) -> bool:
+    return text.startswith("%") or "\n%" in text
+
+
+def _has_odd_breaks(text: str) -> bool:
+    return any(each in text for each in _BREAKS) or text.count("\r") != text.count("\r\n")

@@ -9,14 +9,17 @@ Path = tuple[str | int, ...]
 _PLAIN_STEP = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
+_NOTHING: dict[str | int, Lines] = {}
+
+
 class Lines:
-    """The line (from 1) of a value, and of what is inside it."""
+    """The line (from 1) of a value, and of what is inside it: of most there is nothing."""
 
     __slots__ = ("children", "line")
 
-    def __init__(self, line: int) -> None:
+    def __init__(self, line: int, children: dict[str | int, Lines] = _NOTHING) -> None:
         self.line = line
-        self.children: dict[str | int, Lines] = {}
+        self.children = children
 
     def line_of(self, path: Path) -> int:
         """Line of the value at `path`, or of the nearest thing around it that is written down."""

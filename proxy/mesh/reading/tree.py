@@ -94,6 +94,9 @@ class _Builder:
     def __init__(self, text: str) -> None:
         self._loader = yaml.CSafeLoader(text)
         self._resolve: Callable[..., object] = self._loader.resolve
+        # Never None: the walk ends at StreamEndEvent.
+        self._next = cast(Callable[[], Event], self._loader.get_event)
+        self._plain: dict[str, object] = {}
         # None: still being built, so that an alias to it is a circle.
         self._anchors: dict[str, tuple[object, Lines, int] | None] = {}
         self._problems: list[Problem] = []
@@ -112,24 +115,20 @@ class _Builder:
                 value, lines = self._node(self._next())
                 yield Tree(value, lines, self._problems, self._aliased - before)
 
-    def _next(self) -> Event:
-        # Never None: the walk ends at StreamEndEvent.
-        return cast(Event, self._loader.get_event())
-
     def _node(self, event: Event) -> tuple[object, Lines]:
         if isinstance(event, AliasEvent):
             return self._alias(event)
         before = self._size
         self._size += 1
         line = _line(event)
-        lines = Lines(line)
         anchor: str | None = getattr(event, "anchor", None)
         if anchor is not None:
             self._anchors[anchor] = None
         value: object
         if isinstance(event, ScalarEvent):
-            value = self._scalar(event, line)
+            value, lines = self._scalar(event, line), Lines(line)
         else:
+            lines = Lines(line, {})
             if len(self._path) >= MAX_DEPTH:
                 raise _UnreadableError(line, _TOO_DEEP)
             tag: str | None = getattr(event, "tag", None)
@@ -212,10 +211,17 @@ class _Builder:
 
     def _scalar(self, event: ScalarEvent, line: int) -> object:
         tag = event.tag
+        # Of the same few words, most of them.
+        is_plain = tag is None and event.implicit[0]
+        if is_plain and event.value in self._plain:
+            return self._plain[event.value]
         if tag is None or tag == "!":
             tag = cast(str, self._resolve(yaml.ScalarNode, event.value, event.implicit))
         try:
-            return converted(tag, event.value, event.implicit[0])
+            value = converted(tag, event.value, event.implicit[0])
+            if is_plain:
+                self._plain[event.value] = value
+            return value
         except ValueError:
             self._problem(line, f"not a value of {tag.removeprefix(TAG)}")
         except LookupError:
@@ -233,6 +239,4 @@ def _line(event: Event) -> int:
 def _at_line(lines: Lines, line: int) -> Lines:
     if lines.line == line:
         return lines
-    moved = Lines(line)
-    moved.children = lines.children
-    return moved
+    return Lines(line, lines.children)
