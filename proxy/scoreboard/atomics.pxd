@@ -5,6 +5,7 @@ cdef extern from * nogil:
     """
     #define wp_add(where, n) __atomic_add_fetch((where), (n), __ATOMIC_RELAXED)
     #define wp_load(where) __atomic_load_n((where), __ATOMIC_ACQUIRE)
+    #define wp_move(where) __atomic_add_fetch((where), 1, __ATOMIC_RELEASE)
     #define wp_store(where, value) __atomic_store_n((where), (value), __ATOMIC_RELEASE)
     static inline int wp_swap(int32_t *where, int32_t expected, int32_t wanted) {
         return __atomic_compare_exchange_n(where, &expected, wanted, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
@@ -15,6 +16,7 @@ cdef extern from * nogil:
     int32_t wp_load(int32_t* where)
     uint32_t wp_loadu "wp_load"(uint32_t* where)
     int64_t wp_load64 "wp_load"(int64_t* where)
+    uint32_t wp_move(uint32_t* where)        # a version: whoever sees it moved on sees what was written before
     void wp_store(int32_t* where, int32_t value)
     void wp_storeu "wp_store"(uint32_t* where, uint32_t value)
     void wp_store64 "wp_store"(int64_t* where, int64_t value)

@@ -3,10 +3,10 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
-from proxy.scoreboard.atomics cimport wp_load, wp_store, wp_swap
+from proxy.scoreboard.atomics cimport wp_load, wp_move, wp_store, wp_swap
 from proxy.scoreboard.layout cimport BUCKET_COUNT, CLASSES, CLUSTERS, ClusterRow, Counters
 from proxy.scoreboard.memory cimport copy_text
-from proxy.scoreboard.mutex cimport init_mutex, lock_within, unlock
+from proxy.scoreboard.mutex cimport HELD_BY_ANOTHER, INHERITED, init_mutex, lock_within, unlock
 
 from proxy.scoreboard.views import ClusterCounters
 
@@ -93,7 +93,11 @@ cdef class Clusters:
     def lock(self, int slot) -> None:
         """Takes the cluster's lock; outlier transitions of its endpoints happen under it and never wait for
         anything. ClusterLocked when another worker does not give it back."""
-        if not lock_within(&self.memory.cluster(slot).lock, LOCK_NS):
+        cdef ClusterRow* row = self.memory.cluster(slot)
+        cdef int taken = lock_within(&row.lock, LOCK_NS)
+        if taken == INHERITED:      # between a change and saying so, perhaps
+            wp_move(&row.changes)
+        if taken == HELD_BY_ANOTHER:
             raise ClusterLocked("another worker holds a cluster's lock and does not go on: is it stopped?")
 
     def unlock(self, int slot) -> None:

@@ -53,6 +53,7 @@ cdef struct ClusterRow:
     pthread_mutex_t lock
     int32_t used
     int32_t cursor               # round robin: 1 + position of the endpoint picked last
+    uint32_t changes             # moved on after every change of who of its endpoints is out, or offers itself
     int32_t alone                # its keys in the store are of no use: this replica decides by itself
     int64_t version              # of the fleet's state, as last read
     char epoch[40]

@@ -7,5 +7,8 @@ cdef extern from "pthread.h" nogil:
 
 cdef int init_mutex(pthread_mutex_t* mutex) except -1
 cdef int lock(pthread_mutex_t* mutex) except -1
-cdef bint lock_within(pthread_mutex_t* mutex, int64_t patience_ns) except -1
+cdef enum:
+    HELD_BY_ANOTHER, TAKEN, INHERITED    # the last: whoever had it was killed
+
+cdef int lock_within(pthread_mutex_t* mutex, int64_t patience_ns) except -1
 cdef void unlock(pthread_mutex_t* mutex) noexcept

@@ -46,8 +46,8 @@ cdef int lock(pthread_mutex_t* mutex) except -1:
     return taken(mutex, pthread_mutex_lock(mutex))
 
 
-cdef bint lock_within(pthread_mutex_t* mutex, int64_t patience_ns) except -1:
-    """Takes it; False if its holder has not given it back for so long."""
+cdef int lock_within(pthread_mutex_t* mutex, int64_t patience_ns) except -1:
+    """Takes it, unless its holder does not give it back for so long."""
     cdef timespec until
     cdef int64_t at
     cdef int failed = pthread_mutex_trylock(mutex)
@@ -56,9 +56,9 @@ cdef bint lock_within(pthread_mutex_t* mutex, int64_t patience_ns) except -1:
         until.tv_sec, until.tv_nsec = at // 1_000_000_000, at % 1_000_000_000
         failed = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until)
     if failed == ETIMEDOUT:
-        return False
+        return HELD_BY_ANOTHER
     taken(mutex, failed)
-    return True
+    return INHERITED if failed == EOWNERDEAD else TAKEN
 
 
 cdef void unlock(pthread_mutex_t* mutex) noexcept:

@@ -3,7 +3,7 @@ it without: who is out, who is back."""
 
 from libc.stdint cimport INT32_MAX, int64_t, uint32_t
 
-from proxy.scoreboard.atomics cimport wp_load64, wp_store, wp_store64, wp_storeu
+from proxy.scoreboard.atomics cimport wp_load64, wp_move, wp_store, wp_store64, wp_storeu
 from proxy.clock cimport monotonic_ns
 from proxy.scoreboard.layout cimport HELD, LOGGED, NO_PROBE, PRIVATE, SHARED, EndpointRow
 
@@ -29,8 +29,10 @@ cdef class Outlier:
             row.probe_at // 1_000_000)
 
     def set_state(self, int slot, state) -> None:
-        """Writes a whole OutlierState; the deadline last, since it alone takes the endpoint out or back."""
+        """Writes a whole OutlierState; the deadline last, since it alone takes the endpoint out or back, and then that
+        there is another one."""
         cdef EndpointRow* row = self.memory.endpoint(slot)
+        cdef int64_t until = within(state.ejected_until_ms, FOREVER_MS) * 1_000_000
         row.failures = within(state.failures, INT32_MAX)
         row.ejections = within(state.ejections, INT32_MAX)
         row.backoff = within(state.backoff, INT32_MAX)
@@ -47,7 +49,9 @@ cdef class Outlier:
         if row.generation != state.generation or not state.ejected_until_ms:
             wp_store(&row.probe, NO_PROBE)      # it was one of another ejection
         wp_storeu(&row.generation, <uint32_t>within(state.generation, INT32_MAX))
-        wp_store64(&row.ejected_until, within(state.ejected_until_ms, FOREVER_MS) * 1_000_000)
+        if row.ejected_until != until:
+            wp_store64(&row.ejected_until, until)
+            wp_move(&self.memory.cluster_rows[row.cluster].changes)
 
     def mark_dirty(self, int slot) -> None:
         """Somebody counts failures of the endpoint, since now at the latest. Under the cluster's lock."""

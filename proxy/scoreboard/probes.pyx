@@ -6,7 +6,7 @@ the first. Each step succeeds for one caller of all workers.
 
 from libc.stdint cimport int64_t
 
-from proxy.scoreboard.atomics cimport wp_load, wp_store, wp_store64, wp_storeu, wp_swap
+from proxy.scoreboard.atomics cimport wp_load, wp_move, wp_store, wp_store64, wp_storeu, wp_swap
 from proxy.clock cimport monotonic_ns
 from proxy.scoreboard.layout cimport NO_PROBE, PROBE_OFFERED, PROBE_TAKEN
 
@@ -23,6 +23,7 @@ cdef class Probes:
         wp_storeu(&row.dirty, 1)        # its success matters; news of a success elsewhere do not change that
         wp_store64(&row.dirtied, monotonic_ns())
         wp_store(&row.probe, PROBE_OFFERED)
+        wp_move(&self.memory.cluster_rows[row.cluster].changes)
 
     def take(self, int slot) -> bool:
         """Whether the caller's request is the one that tries it."""

@@ -9,6 +9,7 @@ import pytest
 
 from proxy.scoreboard.clusters import ClusterLocked
 from proxy.scoreboard.scoreboard import Scoreboard
+from tests.instruments.choosing import changes
 from tests.patience import within
 
 # A process that maps the scoreboard, takes a lock and dies with it in its hand.
@@ -32,6 +33,18 @@ def test_a_lock_whose_holder_was_killed(board: Scoreboard) -> None:
         board.outlier.set_state(slot, board.outlier.state(slot)._replace(failures=1))
         board.clusters.unlock(cluster)
     assert board.outlier.state(slot).failures == 1
+
+
+def test_what_a_killed_holder_may_have_changed_is_looked_at_again(board: Scoreboard) -> None:
+    """It may have been between taking an endpoint out and saying that something changed."""
+    cluster = board.clusters.add("c")
+    before = changes(board, cluster)
+    command = [sys.executable, "-c", DIES, str(board.fd), str(cluster)]
+    subprocess.run(command, pass_fds=[board.fd], check=False)
+    for _ in range(2):
+        board.clusters.lock(cluster)
+        board.clusters.unlock(cluster)
+        assert changes(board, cluster) == before + 1, "once"
 
 
 def test_a_lock_whose_holder_is_stopped_is_not_waited_for(board: Scoreboard) -> None:
