@@ -1,5 +1,6 @@
-# C types for balance.py, which is compiled as it stands.
+# C types for round_robin.py, which is compiled as it stands.
 cimport cython
+from proxy.policy.facts cimport View
 
-@cython.locals(start=cython.int, position=cython.int)
-cpdef int round_robin(int last, const unsigned char* eligible, int count) noexcept
+@cython.locals(turn=cython.int, position=cython.int, _=cython.int)
+cdef int round_robin(int last, const View* view) noexcept nogil

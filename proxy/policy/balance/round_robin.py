@@ -1,25 +1,27 @@
 # cython: annotation_typing=False
-"""Which endpoint is next. Pure: positions in, a position out; who is eligible is the caller's knowledge.
+"""Which endpoint is next. Pure: positions in, a position out; who is in, and who was tried, is the caller's knowledge.
 
 Round robin goes on from the endpoint picked last instead of counting requests, so that an ejection, a return or a retry
 never makes two turns in a row fall on one endpoint. The cursor itself is shared by the workers of a replica
-(scoreboard).
+(scoreboard). What a pick costs grows with what was tried, not with how many endpoints there are.
 """
 
+from proxy.policy import shapes
 
-def round_robin(last: int, eligible: bytes, count: int) -> int:
-    """The first eligible position after `last`, going round; -1 if there is none.
 
-    `eligible` has one byte for each of the `count` endpoints, 0 meaning no. `last` is -1 before the first pick; a value
-    left by a longer list is taken as its end.
+def round_robin(last: int, view: shapes.View) -> int:
+    """The first position after `last`, going round, that is in and was not tried; -1 if there is none.
+
+    `last` is -1 before the first pick; a value left by a longer list is taken as its end.
     """
-    start = last + 1
-    if start >= count or start < 0:
-        start = 0
-    for position in range(start, count):
-        if eligible[position]:
+    if view.present == 0:
+        return -1
+    turn = view.rank[last + 1 if 0 <= last + 1 < view.count else 0]
+    for _ in range(view.present):
+        if turn == view.present:
+            turn = 0
+        position = view.members[turn]
+        if not view.tried[position]:
             return position
-    for position in range(start):
-        if eligible[position]:
-            return position
+        turn += 1
     return -1

@@ -2,6 +2,7 @@
 from libc.stdint cimport int32_t, int64_t
 
 from proxy.relay.context.context cimport Context
+from proxy.relay.endpoints.chooser cimport RoundRobin
 from proxy.relay.endpoints.trunk cimport Connections, Trunks
 from proxy.scoreboard.layout cimport Counters, EndpointRow
 from proxy.scoreboard.scoreboard cimport Scoreboard
@@ -52,12 +53,12 @@ cdef class Cluster:
     cdef int count
     cdef readonly int protocol           # Protocol
     cdef dict body                       # what it was made from
-    cdef int32_t* cursor                 # round robin: 1 + position of the endpoint picked last; the replica's
-    cdef int32_t own_cursor
+    cdef RoundRobin chooser
+    cdef dict positions                  # slot -> position in `endpoints`; made when first a request is tried again
     cdef int worker
     cdef Counters* counters
-    cdef unsigned char* eligible         # scratch, one byte an endpoint
     cdef Scoreboard scoreboard
 
     cdef Endpoint pick(self, list tried)
+    cdef int mark(self, list tried, unsigned char mark) except -1
     cdef bint speaks_http2(self, Stream client) noexcept

@@ -5,13 +5,8 @@ with the event loop, so one that its endpoint closes is dropped at once and the 
 connections are not taken out to be used; they are trunks (trunk.pyx).
 """
 
-from libc.stdlib cimport free, malloc
-
-from proxy.policy.balance.round_robin cimport round_robin
+from proxy.relay.endpoints.chooser cimport RoundRobin
 from proxy.relay.endpoints.trunk cimport Connections, Trunks
-from proxy.scoreboard.atomics cimport wp_load, wp_load64, wp_swap
-from proxy.clock cimport monotonic_ns
-from proxy.scoreboard.probes cimport take_probe
 from proxy.wire.stream cimport Stream
 
 cdef dict PROTOCOLS = {"http": HTTP, "http2": HTTP2, "tcp": TCP, "undeclared": UNDECLARED}
@@ -108,46 +103,35 @@ cdef class Cluster:
         self.endpoints = endpoints
         self.count = len(endpoints)
         self.scoreboard = scoreboard
-        self.cursor = &scoreboard.memory.cluster(self.slot).cursor
+        self.chooser = RoundRobin(
+            scoreboard, [endpoint.slot for endpoint in endpoints], self.slot, self.outlier_on)
         self.counters = scoreboard.memory.counters_of(worker, self.slot)
-        self.eligible = <unsigned char*>malloc(self.count + 1)
-        if self.eligible == NULL:
-            raise MemoryError
-
-    def __dealloc__(self):
-        free(self.eligible)
 
     def alone(self, Endpoint endpoint) -> Cluster:
         """A cluster of this endpoint alone, as it is when asked for by its own address: under no service's policy."""
         body = self.body | {"envoy_name": "encap", "authority": endpoint.name, "abandoned_ms": 0, "outlier": None}
         cdef Cluster cluster = Cluster(self.scoreboard, self.worker, body, [endpoint])
-        cluster.cursor = &cluster.own_cursor
+        cluster.chooser.go_alone()
         return cluster
 
     cdef Endpoint pick(self, list tried):
-        """The endpoint whose turn it is among those that are in and were not `tried` (None: nothing was); None if there
-        is none.
+        """The endpoint that gets the request's next attempt, none of those `tried` (None: nothing was); None if there
+        is no other."""
+        cdef int position
+        if tried is not None:
+            self.mark(tried, 1)
+        position = self.chooser.pick()
+        if tried is not None:
+            self.mark(tried, 0)
+        return None if position < 0 else <Endpoint>self.endpoints[position]
 
-        The cursor is the replica's: a turn taken by another worker meanwhile is taken into account, so that all workers
-        together go round strictly.
-        """
-        cdef int64_t now = monotonic_ns() if self.outlier_on else 0
-        cdef int position, cursor
+    cdef int mark(self, list tried, unsigned char mark) except -1:
         cdef Endpoint endpoint
-        for position in range(self.count):
-            endpoint = <Endpoint>self.endpoints[position]
-            self.eligible[position] = tried is None or endpoint not in tried
-            if self.outlier_on and wp_load64(&endpoint.row.ejected_until) > now:
-                if self.eligible[position] and take_probe(endpoint.row):
-                    return endpoint
-                self.eligible[position] = False
-        while True:
-            cursor = wp_load(self.cursor)
-            position = round_robin(cursor - 1, self.eligible, self.count)
-            if position < 0:
-                return None
-            if wp_swap(self.cursor, cursor, position + 1):
-                return <Endpoint>self.endpoints[position]
+        if self.positions is None:
+            self.positions = {endpoint.slot: position for position, endpoint in enumerate(self.endpoints)}
+        for endpoint in tried:
+            self.chooser.tried[<int>self.positions[endpoint.slot]] = mark
+        return 0
 
     cdef bint speaks_http2(self, Stream client) noexcept:
         """Whether its endpoints are sent HTTP/2: where that is declared; where nothing is, if the client speaks it."""

@@ -1,10 +1,7 @@
 """The pure decisions on a request's way."""
 
-import itertools
-
 import pytest
 
-from proxy.policy.balance.round_robin import round_robin
 from proxy.policy.outlier import (
     EXTERNAL_FAILURE,
     LOCAL_FAILURE,
@@ -15,29 +12,6 @@ from proxy.policy.outlier import (
     judge_status,
 )
 from proxy.policy.retry import may_replay, may_retry
-
-
-def turns(eligible: bytes, count: int, last: int = -1) -> list[int]:
-    found = []
-    for _ in range(count):
-        last = round_robin(last, eligible, len(eligible))
-        found.append(last)
-    return found
-
-
-def test_strict_turns() -> None:
-    assert turns(b"\1\1\1", 7) == [0, 1, 2, 0, 1, 2, 0]
-    assert turns(b"\1\0\1", 4) == [0, 2, 0, 2]
-    assert turns(b"\0\0\0", 2) == [-1, -1]
-    assert round_robin(-1, b"", 0) == -1
-    assert round_robin(9, b"\1\1", 2) == 0, "the list has become shorter"
-
-
-def test_never_twice_in_a_row_while_there_is_another() -> None:
-    for eligible in itertools.product((0, 1), repeat=5):
-        if sum(eligible) > 1:
-            for last in range(-1, 5):
-                assert round_robin(last, bytes(eligible), 5) != last
 
 
 @pytest.mark.parametrize(

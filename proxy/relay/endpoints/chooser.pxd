@@ -1,0 +1,33 @@
+# Which endpoint a request gets; theory in chooser.pyx.
+from libc.stdint cimport int32_t, int64_t, uint32_t
+
+from proxy.policy.facts cimport View
+from proxy.scoreboard.layout cimport EndpointRow
+from proxy.scoreboard.scoreboard cimport Scoreboard
+
+cdef class Chooser:
+    cdef View view                       # what an algorithm goes by; its arrays are those below
+    cdef EndpointRow** rows              # by position, as all arrays here
+    cdef int32_t* members
+    cdef int32_t* rank
+    cdef int32_t* offering               # those that are out and offer themselves to one request
+    cdef int offers
+    cdef unsigned char* here             # 1: is in
+    cdef unsigned char* tried
+    cdef uint32_t* changes               # the cluster's, on the scoreboard; NULL: nobody here is ever out
+    cdef uint32_t seen                   # what they were when the index was made
+    cdef int64_t soonest                 # when the first of those that are out comes back
+
+    cdef int pick(self) noexcept
+    cdef int take_offer(self) noexcept
+    cdef void renew(self, int64_t now) noexcept
+    cdef void look_at(self, int position, int64_t now) noexcept
+    cdef void count_out(self) noexcept
+
+    cdef int choose(self) noexcept
+    cdef void up(self, int position) noexcept
+    cdef void down(self, int position) noexcept
+
+cdef class RoundRobin(Chooser):
+    cdef int32_t* cursor                 # 1 + position of the endpoint picked last; the replica's
+    cdef int32_t own_cursor

@@ -1,0 +1,159 @@
+"""Which of a cluster's endpoints a request gets: an index of those that are in, and the algorithm that goes by it.
+
+Who is in stands on the scoreboard. Looking there for every request would cost as much as there are endpoints; so what
+was seen is kept, and looked at again when the cluster's `changes` on the scoreboard have moved (whoever takes an
+endpoint out or back moves them, after it has), or when the first of those that are out has served its time, which
+nobody tells.
+
+An algorithm is a subclass (HAProxy's lb_ops): `choose` says whose turn it is; `up` and `down` tell it that an endpoint
+has come in or gone out. What it decides by itself is in proxy/policy/balance. Everything is by position in the
+cluster's list of endpoints, which does not change.
+"""
+
+from libc.stdint cimport INT64_MAX
+from libc.stdlib cimport calloc, free
+
+from proxy.clock cimport monotonic_ns
+from proxy.policy.balance.round_robin cimport round_robin
+from proxy.scoreboard.atomics cimport wp_load, wp_load64, wp_loadu, wp_swap
+from proxy.scoreboard.layout cimport PROBE_OFFERED
+from proxy.scoreboard.probes cimport take_probe
+
+cdef int64_t NEVER = INT64_MAX
+
+
+cdef class Chooser:
+    """`slots` are the endpoints' on the scoreboard, `cluster` their cluster's; only if it `ejects` may one be out."""
+
+    def __cinit__(self, Scoreboard scoreboard, list slots, int cluster, bint ejects):
+        cdef int count = len(slots), position
+        self.rows = <EndpointRow**>room(count, sizeof(EndpointRow*))
+        self.members = <int32_t*>room(count, sizeof(int32_t))
+        self.rank = <int32_t*>room(count, sizeof(int32_t))
+        self.offering = <int32_t*>room(count, sizeof(int32_t))
+        self.here = <unsigned char*>room(count, 1)
+        self.tried = <unsigned char*>room(count, 1)
+        self.view.count = count
+        self.view.members, self.view.rank, self.view.tried = self.members, self.rank, self.tried
+        for position in range(count):
+            self.rows[position] = scoreboard.memory.endpoint(slots[position])
+        self.soonest = NEVER
+        if ejects:
+            self.changes = &scoreboard.memory.cluster(cluster).changes
+
+    def __init__(self, Scoreboard scoreboard, list slots, int cluster, bint ejects):
+        self.renew(monotonic_ns())
+
+    def __dealloc__(self):
+        free(self.rows)
+        free(self.members)
+        free(self.rank)
+        free(self.offering)
+        free(self.here)
+        free(self.tried)
+
+    cdef int pick(self) noexcept:
+        """The position of the endpoint that gets the next request, -1 if there is none; none that is marked as
+        tried."""
+        cdef int position
+        if self.changes != NULL and wp_loadu(self.changes) != self.seen:
+            self.renew(monotonic_ns())
+        elif self.soonest != NEVER and monotonic_ns() >= self.soonest:
+            self.renew(monotonic_ns())
+        if self.offers:
+            position = self.take_offer()
+            if position >= 0:
+                return position
+        return self.choose()
+
+    cdef int take_offer(self) noexcept:
+        """One that is out and is tried by this request all the same, as it offers itself to one; -1 if none does any
+        more. Another worker may have been the first: that is no change, so whoever finds it forgets the offer."""
+        cdef int at = 0, position
+        while at < self.offers:
+            position = self.offering[at]
+            if not self.tried[position] and take_probe(self.rows[position]):
+                return position
+            if wp_load(&self.rows[position].probe) == PROBE_OFFERED:
+                at += 1
+                continue
+            self.offers -= 1
+            self.offering[at] = self.offering[self.offers]
+        return -1
+
+    # -- the index ----------------------------------------------------------------------------------------------------
+
+    cdef void renew(self, int64_t now) noexcept:
+        """Looks at every endpoint. The version is read first: what changes meanwhile is seen the next time."""
+        cdef int position
+        if self.changes != NULL:
+            self.seen = wp_loadu(self.changes)
+        self.soonest = NEVER
+        self.offers = 0
+        for position in range(self.view.count):
+            self.look_at(position, now)
+        self.count_out()
+
+    cdef void look_at(self, int position, int64_t now) noexcept:
+        cdef int64_t until = wp_load64(&self.rows[position].ejected_until) if self.changes != NULL else 0
+        if until <= now:
+            if not self.here[position]:
+                self.up(position)
+            return
+        if self.here[position]:
+            self.down(position)
+        self.soonest = min(self.soonest, until)
+        if wp_load(&self.rows[position].probe) == PROBE_OFFERED:
+            self.offering[self.offers] = position
+            self.offers += 1
+
+    cdef void count_out(self) noexcept:
+        cdef int position, present = 0
+        for position in range(self.view.count):
+            self.rank[position] = present
+            if self.here[position]:
+                self.members[present] = position
+                present += 1
+        self.view.present = present
+
+    # -- the algorithm ------------------------------------------------------------------------------------------------
+
+    cdef int choose(self) noexcept:
+        """The position whose turn it is among those that are in and were not tried, -1 if there is none."""
+        return -1
+
+    cdef void up(self, int position) noexcept:
+        """The endpoint has come in."""
+        self.here[position] = 1
+
+    cdef void down(self, int position) noexcept:
+        """It has gone out."""
+        self.here[position] = 0
+
+
+cdef class RoundRobin(Chooser):
+    """Strictly in turn. The cursor is the replica's: a turn taken by another worker meanwhile is taken into account, so
+    that all workers together go round as one."""
+
+    def __cinit__(self, Scoreboard scoreboard, list slots, int cluster, bint ejects):
+        self.cursor = &scoreboard.memory.cluster(cluster).cursor
+
+    def go_alone(self) -> None:
+        """The turns of others do not matter, nor ours to them."""
+        self.cursor = &self.own_cursor
+
+    cdef int choose(self) noexcept:
+        cdef int cursor, position
+        while True:
+            cursor = wp_load(self.cursor)
+            position = round_robin(cursor - 1, &self.view)
+            if position < 0 or wp_swap(self.cursor, cursor, position + 1):
+                return position
+
+
+cdef void* room(int count, size_t size) except NULL:
+    """Zeroes for so many."""
+    cdef void* made = calloc(count + 1, size)
+    if made == NULL:
+        raise MemoryError
+    return made

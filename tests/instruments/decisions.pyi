@@ -1,0 +1,3 @@
+from proxy.policy.shapes import View
+
+def round_robin(last: int, view: View) -> int: ...

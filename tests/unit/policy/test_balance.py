@@ -1,0 +1,61 @@
+"""Who is next."""
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.policy.shapes import View
+from tests.instruments import decisions
+from tests.unit.policy.interpreted import interpreted
+
+round_robin = interpreted("balance.round_robin").round_robin
+
+
+def view(here: list[bool], tried: tuple[int, ...] = ()) -> View:
+    """Endpoints of whom some are in."""
+    members = [position for position, one in enumerate(here) if one]
+    rank = [sum(here[:position]) for position in range(len(here))]
+    return View(len(here), len(members), members, rank, bytes(position in tried for position in range(len(here))))
+
+
+def turns(here: list[bool], count: int, last: int = -1) -> list[int]:
+    found = []
+    for _ in range(count):
+        last = round_robin(last, view(here))
+        found.append(last)
+    return found
+
+
+def test_strict_turns() -> None:
+    assert turns([True, True, True], 7) == [0, 1, 2, 0, 1, 2, 0]
+    assert turns([True, False, True], 4) == [0, 2, 0, 2]
+    assert turns([False, False, False], 2) == [-1, -1]
+    assert round_robin(-1, view([])) == -1
+    assert round_robin(9, view([True, True])) == 0, "the list has become shorter"
+
+
+def test_never_twice_in_a_row_while_there_is_another() -> None:
+    for here in itertools.product((False, True), repeat=5):
+        if sum(here) > 1:
+            for last in range(-1, 5):
+                assert round_robin(last, view(list(here))) != last
+
+
+def test_who_was_tried_is_passed_over() -> None:
+    assert round_robin(0, view([True] * 3, tried=(1,))) == 2
+    assert round_robin(1, view([True] * 3, tried=(0, 2))) == 1
+    assert round_robin(1, view([True, False, True], tried=(0, 2))) == -1
+
+
+@given(st.data())
+def test_compiled_as_interpreted(data: st.DataObject) -> None:
+    here = data.draw(st.lists(st.booleans(), max_size=12))
+    tried = tuple(data.draw(st.sets(st.integers(0, max(0, len(here) - 1)))))
+    last = data.draw(st.integers(-2, len(here) + 2))
+    case = view(here, tried)
+    chosen = round_robin(last, case)
+    assert decisions.round_robin(last, case) == chosen
+    going_round = [position % len(here) for position in range(last + 1, last + 1 + len(here))] if here else []
+    if 0 <= last + 1 < len(here):
+        assert chosen == next((each for each in going_round if here[each] and each not in tried), -1), "by the book"

@@ -1,0 +1,144 @@
+"""Who gets the next request, while endpoints go out and come back on the scoreboard."""
+
+import time
+from collections import Counter
+
+import pytest
+
+from proxy.scoreboard.scoreboard import Scoreboard
+from tests.choosing_rig import cluster, worker
+from tests.instruments.choosing import changes, pick
+
+CLUSTER = "web/web:80"
+
+
+class Board:
+    """A scoreboard with one cluster, and workers that choose from it."""
+
+    def __init__(self, count: int, workers: int = 1, ejects: bool = True) -> None:
+        self.board = Scoreboard.create()
+        body = cluster(self.board, CLUSTER, [f"10.0.{at // 200}.{at % 200}" for at in range(count)], ejects)
+        self.slot = body["slot"]
+        self.slots = [endpoint["slot"] for endpoint in body["endpoints"]]
+        self.names = [f"{endpoint['ip']}:80" for endpoint in body["endpoints"]]
+        self.workers = [worker(self.board, number, body) for number in range(workers)]
+
+    def out(self, position: int, ms: int = 1_000_000) -> int:
+        """Takes the endpoint out for so long, or back: until when, in ms."""
+        until = time.monotonic_ns() // 1_000_000 + ms if ms else 0
+        state = self.board.outlier.state(self.slots[position])
+        self.board.outlier.set_state(self.slots[position], state._replace(ejected_until_ms=until))
+        return until
+
+    def turns(self, count: int, which: int = 0, tried: tuple[int, ...] = ()) -> list[int | None]:
+        """Positions of the next picks."""
+        names = [self.names[position] for position in tried]
+        picked = [pick(self.workers[which], CLUSTER, names) for _ in range(count)]
+        return [None if name is None else self.names.index(name) for name in picked]
+
+
+def test_turns_are_strict_over_workers_while_endpoints_go_and_come() -> None:
+    made = Board(5, workers=3)
+    assert [made.turns(1, which)[0] for which in (0, 1, 2, 0, 1, 2, 0)] == [0, 1, 2, 3, 4, 0, 1]
+    made.out(2)
+    assert [made.turns(1, which)[0] for which in (2, 1, 0, 2, 1, 0)] == [3, 4, 0, 1, 3, 4]
+    made.out(2, 0)
+    assert [made.turns(1, which)[0] for which in (0, 1, 2, 0)] == [0, 1, 2, 3]
+
+
+def test_turns_are_shared_evenly_among_a_thousand() -> None:
+    made = Board(1000, workers=2)
+    made.out(17)
+    counts = Counter(made.turns(999) + made.turns(999, which=1))
+    assert set(counts) == set(range(1000)) - {17} and set(counts.values()) == {2}
+
+
+def test_ejections_end_by_time_alone_and_not_before() -> None:
+    made = Board(3)
+    ends = {position: made.out(position, ms) for position, ms in ((0, 60), (1, 20))}
+    before = changes(made.board, made.slot)
+    came: dict[int | None, int] = {}
+    while not came.keys() >= {0, 1, 2}:  # the test's time limit ends it if one never comes
+        came.setdefault(made.turns(1)[0], time.monotonic_ns() // 1_000_000)
+    assert all(came[position] >= end for position, end in ends.items())
+    assert set(made.turns(3)) == {0, 1, 2}
+    assert changes(made.board, made.slot) == before, "nobody wrote that"
+
+
+def test_an_end_that_is_put_off_or_brought_forward() -> None:
+    made = Board(2)
+    made.out(0, ms=1)
+    made.out(0, ms=1_000_000)
+    time.sleep(0.005)
+    assert made.turns(3) == [1, 1, 1]
+    made.out(0, 0)
+    assert made.turns(2) == [0, 1]
+
+
+def test_who_was_tried_has_no_turn_and_loses_none() -> None:
+    made = Board(3)
+    assert made.turns(1) == [0]
+    assert made.turns(1, tried=(1,)) == [2]
+    assert made.turns(1, tried=(0, 1, 2)) == [None]
+    assert made.turns(2) == [0, 1], "the marks are gone, and the cursor stayed"
+    made.out(2)
+    assert made.turns(1, tried=(0, 1)) == [None]
+
+
+def test_all_are_out() -> None:
+    made = Board(2)
+    made.out(0)
+    made.out(1)
+    assert made.turns(2) == [None, None]
+    assert Board(0).turns(1) == [None]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_an_offer_is_taken_by_one_request_of_all_workers(which: int) -> None:
+    made = Board(3, workers=2)
+    made.out(1)
+    assert made.turns(2) == [0, 2]
+    made.board.probes.offer(made.slots[1])
+    assert made.turns(1, which, tried=(1,)) == [0], "not by one that has tried it"
+    assert made.turns(3, which) == [1, 2, 0]
+    assert made.turns(2, 1 - which) == [2, 0], "the other worker looked, and was too late"
+    made.board.probes.end(made.slots[1])
+    made.board.probes.offer(made.slots[1])
+    assert made.turns(1, 1 - which) == [1]
+
+
+def test_an_offer_withdrawn_or_overtaken_is_none() -> None:
+    made = Board(3)
+    made.out(0)
+    made.board.probes.offer(made.slots[0])
+    made.board.probes.withdraw(made.slots[0])
+    assert made.turns(2) == [1, 2]
+    made.board.probes.offer(made.slots[0])
+    made.out(0, 0)
+    assert made.turns(2) == [0, 1], "it is back: a turn as any other"
+    assert not made.board.probes.pending(made.slots[0])
+
+
+def test_two_offers_are_two_requests() -> None:
+    made = Board(4)
+    for position in (1, 2):
+        made.out(position)
+        made.board.probes.offer(made.slots[position])
+    assert set(made.turns(2)) == {1, 2}
+    assert made.turns(2) == [0, 3]
+
+
+def test_without_a_policy_nobody_is_out() -> None:
+    made = Board(2, ejects=False)
+    made.out(0)
+    assert made.turns(2) == [0, 1]
+
+
+def test_only_who_is_out_is_a_change() -> None:
+    """Workers look at all endpoints again for each change; that a failure is counted is none."""
+    made = Board(2)
+    slot, before = made.slots[0], changes(made.board, made.slot)
+    made.board.outlier.set_state(slot, made.board.outlier.state(slot)._replace(failures=3, dirty=True))
+    assert changes(made.board, made.slot) == before
+    made.out(0)
+    assert changes(made.board, made.slot) == before + 1
