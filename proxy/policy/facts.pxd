@@ -1,7 +1,17 @@
-# What decisions are made on, as C structures: this room's own. Others fill them in; nothing here imports anything of ours.
-from libc.stdint cimport int32_t
+# What decisions go by, and what they say, as C structures and numbers: this room's own. Others fill them in; nothing here
+# imports anything of ours. shapes.py is the same for Python. Which decisions there are and in which order: ARCHITECTURE.md.
+from libc.stdint cimport int32_t, int64_t
 
-# -- balance: the endpoints of a cluster, by position ------------------------------------------------------------------
+# -- route ------------------------------------------------------------------------------------------------------------
+
+cdef struct Facts:               # what a decision may know of a request
+    bint tunnelled               # it came in a tunnel, which was opened to somewhere
+    bint connect                 # its method is CONNECT
+
+cdef enum Place:                 # what of a request says where it goes
+    NOWHERE, BY_TARGET, BY_HOST
+
+# -- balance: the endpoints of a cluster, by position -----------------------------------------------------------------
 
 cdef struct View:
     int32_t count                # how many there are
@@ -9,3 +19,52 @@ cdef struct View:
     const int32_t* members       # positions of those that are in, ascending
     const int32_t* rank          # how many that are in stand before each position
     const unsigned char* tried   # 1: not this time
+
+# -- retry, judge: how an attempt ended -------------------------------------------------------------------------------
+
+cdef enum How:
+    ANSWERED                     # a response head came
+    CONNECTED                    # bytes are carried, and there is a connection for them
+    CUT                          # an answer that began well broke off, or its body is malformed
+    # nothing was answered, and another endpoint might:
+    SHORT_OF                     # nothing was tried, for want of descriptors, memory, ports or certificates of our own
+    NOT_CONNECTED                # no connection: refused, too slow, its certificate is another's
+    CLOSED                       # the endpoint closed the connection before a response head
+    RESET                        # it reset the request's stream, not its connection
+    REFUSED                      # ... and did nothing with the request
+    # there is no sense in another:
+    MALFORMED                    # what came is no HTTP
+    SILENT                       # nothing came for too long
+    ABANDONED                    # the client left
+    CLIENT_FAILED                # the client's body stopped, or is none
+
+cdef struct Ending:
+    int how
+    int status                   # of the response head
+    int grpc                     # the gRPC status in it; -1: none
+    bint sent                    # something of the request was
+    bint repeatable              # sending the request twice does what sending it once does
+    bint pooled                  # the connection had waited for a request, and nothing came on it
+    bint answered                # the endpoint has answered something else since the request was sent
+    bint waits                   # the request is of a kind that waits by nature, or was not all sent
+    int retries                  # how many there were before
+    int untried                  # endpoints of the cluster that had no attempt
+    int64_t waited               # ns since the request was sent
+
+cdef struct RetryRule:
+    int retries                  # at most
+
+cdef enum Retry:                 # what follows a failed attempt
+    NO                           # it is the kind of failure that nothing follows
+    EXHAUSTED                    # another would have, but there were enough, or there is none left
+    ANOTHER                      # one on another endpoint
+    SAME                         # one on the same, on a fresh connection: this one says nothing about it
+
+cdef struct OutlierRule:
+    int64_t abandoned            # ns of silence that count when the client gives up on it; 0: they never do
+
+cdef enum Outcome:               # what an attempt says about its endpoint
+    NOTHING
+    SUCCESS
+    EXTERNAL_FAILURE             # the endpoint's own answer: counts, whoever saw it
+    LOCAL_FAILURE                # seen from here only: refused, broken, silent

@@ -1,6 +1,11 @@
 # C types for outlier.py, which is compiled as it stands.
-from libc.stdint cimport int64_t
+from proxy.policy.facts cimport Ending, OutlierRule
 
-cpdef int judge_status(int status) noexcept
-cpdef int judge_grpc(int status) noexcept
-cpdef int judge_abandoned(int64_t waited_ns, int64_t limit_ns, bint answered_since, bint exempt) noexcept
+cdef int ABANDONED, ANSWERED, CONNECTED, CUT, SHORT_OF, SILENT, CLIENT_FAILED
+cdef int EXTERNAL_FAILURE, LOCAL_FAILURE, NOTHING, SUCCESS
+
+cdef int outcome_of(const OutlierRule* rule, const Ending* ending) noexcept nogil
+cdef bint fails(int status) noexcept nogil
+cdef int judge_silence(const OutlierRule* rule, const Ending* ending) noexcept nogil
+cdef int status_of(const Ending* ending) noexcept nogil
+cdef int status_of_grpc(int status) noexcept nogil

@@ -3,24 +3,64 @@
 
 Envoy's rules without splitExternalLocalOriginErrors (destination_rule.proto, outlier_detection_impl.cc): every 5xx the
 endpoint answers is a failure, and so is everything that keeps it from answering; any other final status is a success,
-4xx included. Ours to add: a client that gave up on a silent endpoint (`abandoned`).
+4xx included. An answer that breaks off is a success, then a failure (as with Envoy); a 5xx is one failure already. Ours
+to add: a client that gave up on a silent endpoint (`abandoned`).
 """
 
-NOTHING = 0
-SUCCESS = 1
-EXTERNAL_FAILURE = 2  # the endpoint's own answer: counts, whoever saw it
-LOCAL_FAILURE = 3  # seen from here only: refused, broken, silent
+from proxy.policy import shapes
+from proxy.policy.shapes import (
+    ABANDONED,
+    ANSWERED,
+    CLIENT_FAILED,
+    CONNECTED,
+    CUT,
+    EXTERNAL_FAILURE,
+    LOCAL_FAILURE,
+    NOTHING,
+    SHORT_OF,
+    SILENT,
+    SUCCESS,
+)
 
 
-def judge_status(status: int) -> int:
-    """The outcome of a final response head."""
-    if 500 <= status <= 599:
-        return EXTERNAL_FAILURE
-    return SUCCESS
+def outcome_of(rule: shapes.OutlierRule, ending: shapes.Ending) -> int:
+    """NOTHING, SUCCESS, or whose failure it is."""
+    if ending.how == ANSWERED:
+        return EXTERNAL_FAILURE if fails(status_of(ending)) else SUCCESS
+    if ending.how == CONNECTED:
+        return SUCCESS
+    if ending.how in (SHORT_OF, CLIENT_FAILED):
+        return NOTHING
+    if ending.how in (ABANDONED, SILENT):
+        return judge_silence(rule, ending)
+    if ending.how == CUT and fails(status_of(ending)):
+        return NOTHING
+    return LOCAL_FAILURE
 
 
-def judge_grpc(status: int) -> int:
-    """The HTTP status that a gRPC status in response headers stands for (Envoy's grpcToHttpStatus)."""
+def fails(status: int) -> bool:
+    """Whether an answer of this status counts as a failure."""
+    return 500 <= status <= 599
+
+
+def judge_silence(rule: shapes.OutlierRule, ending: shapes.Ending) -> int:
+    """The outcome of an attempt whose client left without an answer, or that was given up for want of one.
+
+    Nothing if the rule is off, the wait was shorter, the endpoint answered this replica anything since the request was
+    sent (it lives; the request was slow), or the request is of a kind that waits by nature (gRPC, Upgrade).
+    """
+    if rule.abandoned == 0 or ending.waited < rule.abandoned or ending.answered or ending.waits:
+        return NOTHING
+    return LOCAL_FAILURE
+
+
+def status_of(ending: shapes.Ending) -> int:
+    """The HTTP status that an answer is judged by: of gRPC, what its own in the response head stands for."""
+    return status_of_grpc(ending.grpc) if ending.grpc >= 0 else ending.status
+
+
+def status_of_grpc(status: int) -> int:
+    """Envoy's grpcToHttpStatus."""
     if status == 0:
         return 200
     if status == 1:  # cancelled
@@ -44,15 +84,3 @@ def judge_grpc(status: int) -> int:
     if status == 16:  # unauthenticated
         return 401
     return 500  # unknown, internal, data loss; and whatever is no status of gRPC
-
-
-def judge_abandoned(waited_ns: int, limit_ns: int, answered_since: bool, exempt: bool) -> int:
-    """The outcome of an attempt whose client left without an answer after `waited_ns`.
-
-    Nothing if the rule is off (`limit_ns` 0), the wait was shorter, the endpoint answered this replica anything since
-    the request was sent (it lives; the request was slow), or the request is of a kind that waits by nature (`exempt`:
-    gRPC, Upgrade).
-    """
-    if limit_ns == 0 or waited_ns < limit_ns or answered_since or exempt:
-        return NOTHING
-    return LOCAL_FAILURE

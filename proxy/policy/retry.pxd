@@ -1,3 +1,8 @@
 # C types for retry.py, which is compiled as it stands.
-cpdef bint may_retry(int retries, bint sent, bint idempotent, bint has_body) noexcept
-cpdef bint may_replay(bint sent, bint idempotent, bint has_body) noexcept
+from proxy.policy.facts cimport Ending, RetryRule
+
+cdef int CLOSED, NOT_CONNECTED, REFUSED, RESET, SHORT_OF
+cdef int ANOTHER, EXHAUSTED, NO, SAME
+
+cdef int again(const RetryRule* rule, const Ending* ending) noexcept nogil
+cdef bint may_repeat(const Ending* ending) noexcept nogil

@@ -4,18 +4,26 @@
 Istio's default (VirtualService `retries` unset): two retries, each on another endpoint, for failures in which the
 endpoint cannot have acted on the request; never for a 5xx it answered itself. A request that was sent in whole or part
 is sent again only if doing so twice is the same as doing it once (RFC 9110, 9.2.2) and no body went with it.
+
+A connection that had waited for a request and ends when it gets one was closed before, most likely: that is no outcome
+and no retry, a fresh connection takes its place.
 """
 
-RETRIES = 2
+from proxy.policy import shapes
+from proxy.policy.shapes import ANOTHER, CLOSED, EXHAUSTED, NO, NOT_CONNECTED, REFUSED, RESET, SAME, SHORT_OF
 
 
-def may_retry(retries: int, sent: bool, idempotent: bool, has_body: bool) -> bool:
-    """After `retries` earlier retries, and a failure before any byte of a response."""
-    if retries >= RETRIES:
-        return False
-    return may_replay(sent, idempotent, has_body)
+def again(rule: shapes.RetryRule, ending: shapes.Ending) -> int:
+    """What follows an attempt that failed before a response head."""
+    if ending.how not in (SHORT_OF, NOT_CONNECTED, CLOSED, RESET, REFUSED) or not may_repeat(ending):
+        return NO
+    if ending.pooled:
+        return SAME
+    if ending.retries < rule.retries and ending.untried > 0:
+        return ANOTHER
+    return EXHAUSTED if ending.retries > 0 else NO
 
 
-def may_replay(sent: bool, idempotent: bool, has_body: bool) -> bool:
+def may_repeat(ending: shapes.Ending) -> bool:
     """Whether sending the request once more cannot do anything twice."""
-    return not sent or (idempotent and not has_body)
+    return not ending.sent or ending.repeatable

@@ -1,10 +1,33 @@
-"""The structures of facts.pxd as Python knows them: what the decisions are checked against, and interpreted with.
+"""The structures and numbers of facts.pxd as Python knows them: decisions are written in these words, checked against
+them, and interpreted on them.
 
-Field for field the same (tests/unit/policy/test_shapes.py). Pure data; the request path has the C ones.
+The same one for one (tests/unit/policy/test_shapes.py). Pure data; the request path has the C ones.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+# what of a request says where it goes
+NOWHERE, BY_TARGET, BY_HOST = range(3)
+
+# how an attempt ended
+ANSWERED, CONNECTED, CUT = range(3)
+SHORT_OF, NOT_CONNECTED, CLOSED, RESET, REFUSED = range(3, 8)
+MALFORMED, SILENT, ABANDONED, CLIENT_FAILED = range(8, 12)
+
+# what follows a failed attempt
+NO, EXHAUSTED, ANOTHER, SAME = range(4)
+
+# what an attempt says about its endpoint
+NOTHING, SUCCESS, EXTERNAL_FAILURE, LOCAL_FAILURE = range(4)
+
+
+@dataclass
+class Facts:
+    """What a decision may know of a request."""
+
+    tunnelled: bool
+    connect: bool
 
 
 @dataclass
@@ -16,3 +39,34 @@ class View:
     members: Sequence[int]
     rank: Sequence[int]
     tried: Sequence[int]
+
+
+@dataclass
+class Ending:
+    """How an attempt ended."""
+
+    how: int
+    status: int = 0
+    grpc: int = -1
+    sent: bool = False
+    repeatable: bool = False
+    pooled: bool = False
+    answered: bool = False
+    waits: bool = False
+    retries: int = 0
+    untried: int = 0
+    waited: int = 0
+
+
+@dataclass
+class RetryRule:
+    """How often a request may be tried again."""
+
+    retries: int
+
+
+@dataclass
+class OutlierRule:
+    """What counts against an endpoint."""
+
+    abandoned: int = 0

@@ -3,22 +3,57 @@
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free, malloc
 
+from proxy.policy cimport outlier, retry, route
 from proxy.policy.balance cimport round_robin as balance
-from proxy.policy.facts cimport View
+from proxy.policy.facts cimport Ending, Facts, OutlierRule, RetryRule, View
+
+
+def place_of(facts) -> int:
+    cdef Facts made
+    made.tunnelled, made.connect = facts.tunnelled, facts.connect
+    return route.place_of(&made)
 
 
 def round_robin(int last, view) -> int:
-    cdef View facts
+    cdef View made
     cdef int32_t* members = numbers(view.members)
     cdef int32_t* rank = numbers(view.rank)
     cdef bytes tried = bytes(view.tried)
-    facts.count, facts.present = view.count, view.present
-    facts.members, facts.rank, facts.tried = members, rank, <const unsigned char*>tried
+    made.count, made.present = view.count, view.present
+    made.members, made.rank, made.tried = members, rank, <const unsigned char*>tried
     try:
-        return balance.round_robin(last, &facts)
+        return balance.round_robin(last, &made)
     finally:
         free(members)
         free(rank)
+
+
+def again(rule, ending) -> int:
+    cdef RetryRule made
+    cdef Ending end = ending_of(ending)
+    made.retries = rule.retries
+    return retry.again(&made, &end)
+
+
+def outcome_of(rule, ending) -> int:
+    cdef OutlierRule made
+    cdef Ending end = ending_of(ending)
+    made.abandoned = rule.abandoned
+    return outlier.outcome_of(&made, &end)
+
+
+def status_of(ending) -> int:
+    cdef Ending end = ending_of(ending)
+    return outlier.status_of(&end)
+
+
+cdef Ending ending_of(ending):
+    cdef Ending made
+    made.how, made.status, made.grpc = ending.how, ending.status, ending.grpc
+    made.sent, made.repeatable, made.pooled = ending.sent, ending.repeatable, ending.pooled
+    made.answered, made.waits = ending.answered, ending.waits
+    made.retries, made.untried, made.waited = ending.retries, ending.untried, ending.waited
+    return made
 
 
 cdef int32_t* numbers(values) except NULL:

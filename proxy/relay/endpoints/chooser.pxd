@@ -27,6 +27,8 @@ cdef class Chooser:
     cdef int choose(self) noexcept
     cdef void up(self, int position) noexcept
     cdef void down(self, int position) noexcept
+    cdef void take(self, EndpointRow* row, int32_t* share) noexcept
+    cdef void drop(self, EndpointRow* row, int32_t* share) noexcept
 
 cdef class RoundRobin(Chooser):
     cdef int32_t* cursor                 # 1 + position of the endpoint picked last; the replica's

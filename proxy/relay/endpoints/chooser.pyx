@@ -6,8 +6,8 @@ endpoint out or back moves them, after it has), or when the first of those that 
 nobody tells.
 
 An algorithm is a subclass (HAProxy's lb_ops): `choose` says whose turn it is; `up` and `down` tell it that an endpoint
-has come in or gone out. What it decides by itself is in proxy/policy/balance. Everything is by position in the
-cluster's list of endpoints, which does not change.
+has come in or gone out, `take` and `drop` that an attempt on one has begun or ended. What it decides by itself is in
+proxy/policy/balance. Positions are those in the cluster's list of endpoints, which does not change.
 """
 
 from libc.stdint cimport INT64_MAX
@@ -15,7 +15,7 @@ from libc.stdlib cimport calloc, free
 
 from proxy.clock cimport monotonic_ns
 from proxy.policy.balance.round_robin cimport round_robin
-from proxy.scoreboard.atomics cimport wp_load, wp_load64, wp_loadu, wp_swap
+from proxy.scoreboard.atomics cimport wp_add, wp_add64, wp_load, wp_load64, wp_loadu, wp_swap
 from proxy.scoreboard.layout cimport PROBE_OFFERED
 from proxy.scoreboard.probes cimport take_probe
 
@@ -129,6 +129,17 @@ cdef class Chooser:
     cdef void down(self, int position) noexcept:
         """It has gone out."""
         self.here[position] = 0
+
+    cdef void take(self, EndpointRow* row, int32_t* share) noexcept:
+        """An attempt on the endpoint begins. Load is the replica's, on the scoreboard; `share` is this worker's part."""
+        wp_add(&row.in_flight, 1)
+        share[0] += 1
+        wp_add64(&row.requests, 1)
+
+    cdef void drop(self, EndpointRow* row, int32_t* share) noexcept:
+        """It has ended."""
+        share[0] -= 1
+        wp_add(&row.in_flight, -1)
 
 
 cdef class RoundRobin(Chooser):

@@ -1,6 +1,7 @@
 # Clusters and endpoints as the request path uses them; theory in cluster.pyx.
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t
 
+from proxy.policy.facts cimport OutlierRule, RetryRule
 from proxy.relay.context.context cimport Context
 from proxy.relay.endpoints.chooser cimport RoundRobin
 from proxy.relay.endpoints.trunk cimport Connections, Trunks
@@ -46,7 +47,8 @@ cdef class Cluster:
     cdef readonly bytes host             # the Service's
     cdef readonly str closed             # why it answers 403, or ""
     cdef readonly double connect_seconds
-    cdef int64_t abandoned_ns
+    cdef RetryRule retry_rule
+    cdef OutlierRule outlier_rule
     cdef readonly object outlier         # the policy, or None: then nothing is ejected or reported
     cdef bint outlier_on
     cdef readonly list endpoints

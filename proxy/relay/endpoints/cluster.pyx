@@ -10,6 +10,8 @@ from proxy.relay.endpoints.trunk cimport Connections, Trunks
 from proxy.wire.stream cimport Stream
 
 cdef dict PROTOCOLS = {"http": HTTP, "http2": HTTP2, "tcp": TCP, "undeclared": UNDECLARED}
+# Istio's default, where no route says otherwise: nothing does yet.
+cdef int RETRIES = 2
 
 
 cdef class Endpoint(IdleListener):
@@ -97,7 +99,8 @@ cdef class Cluster:
         self.slot = body["slot"]
         self.closed = body["closed"]
         self.connect_seconds = body["connect_timeout_ms"] / 1000
-        self.abandoned_ns = body["abandoned_ms"] * 1_000_000
+        self.retry_rule.retries = RETRIES
+        self.outlier_rule.abandoned = body["abandoned_ms"] * 1_000_000
         self.outlier = body["outlier"]
         self.outlier_on = self.outlier is not None
         self.endpoints = endpoints

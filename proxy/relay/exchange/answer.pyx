@@ -8,6 +8,7 @@ be shown to the client by cutting its connection.
 cimport cython
 
 from proxy.clock cimport monotonic_ns
+from proxy.policy.facts cimport CUT
 from proxy.wire.http.head cimport BAD, M_HEAD, UNTIL_CLOSE
 from proxy.wire.http.http1 cimport grpc_reply, local_reply, write_chunk_size, write_response
 from proxy.wire.pipe cimport run_pipe
@@ -152,8 +153,9 @@ cdef class Answer:
         return self.report_broken()
 
     cdef int report_broken(self) except -1:
-        """A good head with a broken body is a success, then a failure (as with Envoy); a 5xx is one failure already."""
-        return 0 if self.attempt.judged >= 500 else self.attempt.report_failure(0)
+        """The answer began well."""
+        self.attempt.ending.how = CUT
+        return self.attempt.judge()
 
     cdef int after(self, bint whole) except -1:
         """The connections' future: pooled, kept for the next request, or closed."""

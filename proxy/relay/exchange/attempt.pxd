@@ -1,24 +1,11 @@
 # One try on one endpoint; theory in attempt.pyx.
 from libc.stdint cimport int64_t, uint32_t
 
+from proxy.policy.facts cimport Ending
 from proxy.relay.context.context cimport Context
 from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 from proxy.relay.exchange.request cimport Request
 from proxy.wire.stream cimport IdleListener, Stream
-
-cdef enum Ended:                # how an attempt ended
-    ANSWERED
-    # The endpoint did not answer, and another might:
-    NOT_CONNECTED               # why is in `connect_error` and `reasons`
-    CLOSED                      # it closed the connection
-    RESET                       # it reset the request's stream, not its connection
-    REFUSED                     # ... and did nothing with the request
-    # There is no sense in another attempt:
-    MALFORMED                   # what came is no HTTP
-    SILENT                      # nothing moved for the stream idle timeout
-    CLIENT_FAILED               # `client_fault` says in what
-    # It is not over yet:
-    STALE                       # a pooled connection proved dead, which says nothing of the endpoint
 
 cdef class Attempt(IdleListener):
     cdef Context context
@@ -29,20 +16,20 @@ cdef class Attempt(IdleListener):
     cdef int64_t deadline               # by when there must be a connection
     cdef int connect_error              # the errno, if there is none ...
     cdef list reasons                   # ... and what else there is to say
-    cdef int ended                      # Ended
+    cdef Ending ending                  # how it ended, and all that is decided by
     cdef object client_fault            # proxy.relay.exchange.faults.Fault of the client's, or None
     cdef bint in_flight
-    cdef bint sent                      # the endpoint has something of the request
     cdef uint32_t generation            # of the endpoint's outlier state when this began
     cdef bytes local                    # our end of the connection, "ip:port"
 
     cdef int forget(self) except -1
-    cdef int begin(self, Cluster cluster, Endpoint endpoint) except -1
-    cdef int make(self) except -1
+    cdef int begin(self, Cluster cluster, Endpoint endpoint, int retries) except -1
+    cdef bint make(self) except -1
     cdef int end(self) except -1
     cdef bint connect(self) except -1
-    cdef int not_connected(self) except -1
+    cdef int not_connected(self) noexcept
     cdef int drop_stream(self) except -1
+    cdef bint judge(self) except -1
     cdef int report_failure(self, int status) except -1
     cdef int report_success(self) except -1
-    cdef object fault(self, bint retried, bint exhausted)
+    cdef object fault(self, bint exhausted)

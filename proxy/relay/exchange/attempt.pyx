@@ -4,8 +4,24 @@ An attempt knows the request it is for and nothing of other attempts: whether an
 (exchange.pyx). Here is what all have in common, and all that one of a TCP connection is; http_attempt.pyx has the rest.
 """
 
+from libc.string cimport memset
+
+from proxy.policy.facts cimport (
+    CLOSED,
+    CONNECTED,
+    EXTERNAL_FAILURE,
+    MALFORMED,
+    NOT_CONNECTED,
+    NOTHING,
+    REFUSED,
+    RESET,
+    SHORT_OF,
+    SILENT,
+    SUCCESS,
+)
+from proxy.policy.outlier cimport outcome_of, status_of
 from proxy.relay.endpoints.pool cimport after, own_shortage, reach
-from proxy.scoreboard.atomics cimport wp_add, wp_add64, wp_loadu
+from proxy.scoreboard.atomics cimport wp_add64, wp_loadu
 
 from proxy.relay.exchange import faults
 
@@ -24,36 +40,37 @@ cdef class Attempt(IdleListener):
         self.local = None
         return 0
 
-    cdef int begin(self, Cluster cluster, Endpoint endpoint) except -1:
-        """It counts as in flight, and carries the generation that its outcome will be held against."""
+    cdef int begin(self, Cluster cluster, Endpoint endpoint, int retries) except -1:
+        """It counts as in flight, and carries the generation that its outcome will be held against. There were
+        `retries` before, each on another endpoint."""
         self.cluster = cluster
         self.endpoint = endpoint
         self.client_fault = None
-        self.sent = False
+        memset(&self.ending, 0, sizeof(Ending))
+        self.ending.grpc = -1
+        self.ending.retries, self.ending.untried = retries, cluster.count - 1 - retries
+        self.ending.repeatable = self.request.repeatable
         self.generation = wp_loadu(&endpoint.row.generation)
-        wp_add(&endpoint.row.in_flight, 1)
-        endpoint.share[0] += 1
-        wp_add64(&endpoint.row.requests, 1)
+        cluster.chooser.take(endpoint.row, endpoint.share)
         self.in_flight = True
         return 0
 
-    cdef int make(self) except -1:
-        """Goes as far as the endpoint's answer, of which here the connection is all: an Ended, which is kept."""
+    cdef bint make(self) except -1:
+        """Goes as far as the endpoint's answer, of which here the connection is all; whether there is one."""
         if self.connect():
             self.local = self.stream.local
-            self.report_success()
-            self.ended = ANSWERED
+            self.ending.how = CONNECTED
         else:
-            self.ended = self.not_connected()
-        return self.ended
+            self.ending.how = self.not_connected()
+        self.judge()
+        return self.ending.how == CONNECTED
 
     cdef int end(self) except -1:
         """It is over; nothing if it was before."""
         self.drop_stream()
         if self.in_flight:
             self.in_flight = False
-            self.endpoint.share[0] -= 1
-            wp_add(&self.endpoint.row.in_flight, -1)
+            self.cluster.chooser.drop(self.endpoint.row, self.endpoint.share)
         return 0
 
     cdef bint connect(self) except -1:
@@ -64,10 +81,9 @@ cdef class Attempt(IdleListener):
                             &self.connect_error, self.reasons)
         return self.stream is not None
 
-    cdef int not_connected(self) except -1:
-        if not own_shortage(self.connect_error):
-            self.report_failure(0)
-        return NOT_CONNECTED
+    cdef int not_connected(self) noexcept:
+        """How it ended: why is in `connect_error` and `reasons`."""
+        return SHORT_OF if own_shortage(self.connect_error) else NOT_CONNECTED
 
     cdef int drop_stream(self) except -1:
         if self.stream is not None:
@@ -76,6 +92,17 @@ cdef class Attempt(IdleListener):
         return 0
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
+
+    cdef bint judge(self) except -1:
+        """What it says about its endpoint is told; whether that is a failure."""
+        cdef int outcome = outcome_of(&self.cluster.outlier_rule, &self.ending)
+        if outcome == NOTHING:
+            return False
+        if outcome == SUCCESS:
+            self.report_success()
+            return False
+        self.report_failure(status_of(&self.ending) if outcome == EXTERNAL_FAILURE else 0)
+        return True
 
     cdef int report_failure(self, int status) except -1:
         """`status` is the endpoint's answer, 0 if there was none."""
@@ -91,15 +118,17 @@ cdef class Attempt(IdleListener):
             self.context.fleet.attempt_succeeded(self.cluster.name, self.endpoint.slot, self.generation)
         return 0
 
-    cdef object fault(self, bint retried, bint exhausted):
-        """What the client and the log are told of an attempt without an answer. `retried`: it was not the first one;
-        `exhausted`: and would not have been the last, were there more to try."""
-        if self.ended == NOT_CONNECTED:
+    cdef object fault(self, bint exhausted):
+        """What the client and the log are told of an attempt without an answer. `exhausted`: it would not have been the
+        last, were there more to try."""
+        cdef int how = self.ending.how
+        cdef bint retried = self.ending.retries > 0
+        if how == NOT_CONNECTED or how == SHORT_OF:
             return faults.connect_failed(self.connect_error, retried, exhausted, self.reasons)
-        if self.ended == CLOSED:
+        if how == CLOSED:
             return faults.endpoint_closed(retried, exhausted)
-        if self.ended == RESET or self.ended == REFUSED:
-            return faults.endpoint_reset(self.ended == REFUSED, retried, exhausted)
-        if self.ended == MALFORMED:
+        if how == RESET or how == REFUSED:
+            return faults.endpoint_reset(how == REFUSED, retried, exhausted)
+        if how == MALFORMED:
             return faults.endpoint_malformed()
-        return faults.ENDPOINT_SILENT if self.ended == SILENT else self.client_fault
+        return faults.ENDPOINT_SILENT if how == SILENT else self.client_fault

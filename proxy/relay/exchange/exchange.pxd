@@ -17,5 +17,5 @@ cdef class Exchange:
 
     cdef int forget(self) except -1
     cdef bint make_attempts(self) except -1
-    cdef bint turn_to_another(self) except -1
+    cdef int turn_to_another(self) except -1
     cdef int64_t count(self, int status) except -1

@@ -5,9 +5,9 @@ This is the only place that decides whether another endpoint is tried.
 """
 
 from proxy.clock cimport monotonic_ns
-from proxy.policy.retry cimport may_retry
+from proxy.policy.facts cimport ANOTHER, EXHAUSTED
+from proxy.policy.retry cimport again
 from proxy.relay.endpoints.cluster cimport Endpoint
-from proxy.relay.exchange.attempt cimport ANSWERED, REFUSED
 from proxy.scoreboard.buckets cimport bucket_of
 
 from proxy.relay.exchange import faults
@@ -28,34 +28,31 @@ cdef class Exchange:
         """Tries endpoints until one answers or there is no sense in going on; leaves a fault unless one answered."""
         cdef Attempt attempt = self.attempt
         cdef Endpoint endpoint = self.cluster.pick(self.tried)
+        cdef int ruling
         while endpoint is not None:
-            attempt.begin(self.cluster, endpoint)
-            if attempt.make() == ANSWERED:
+            attempt.begin(self.cluster, endpoint, self.retries)
+            if attempt.make():
                 self.fault = None
                 return True
             attempt.end()
-            if not self.turn_to_another():
+            ruling = again(&self.cluster.retry_rule, &attempt.ending)
+            self.fault = attempt.fault(ruling == EXHAUSTED)
+            if ruling != ANOTHER:
                 return False
+            self.turn_to_another()
             endpoint = self.cluster.pick(self.tried)
         if self.fault is None:
             self.fault = faults.NO_HEALTHY_ENDPOINT
         return False
 
-    cdef bint turn_to_another(self) except -1:
-        """The endpoint has been tried in vain: whether another is, else `fault` is what the client is told."""
-        cdef Attempt attempt = self.attempt
-        cdef Request request = self.request
-        cdef bint replayable = attempt.ended <= REFUSED and request.replayable(attempt.sent)
-        cdef bint more = replayable and self.retries + 1 < self.cluster.count and may_retry(
-            self.retries, attempt.sent, request.idempotent, request.has_body)
-        self.fault = attempt.fault(self.retries > 0, self.retries > 0 and replayable and not more)
-        if more:
-            if self.tried is None:
-                self.tried = []
-            self.tried.append(attempt.endpoint)
-            self.retries += 1
-            self.cluster.counters.retries += 1
-        return more
+    cdef int turn_to_another(self) except -1:
+        """The endpoint has been tried in vain."""
+        if self.tried is None:
+            self.tried = []
+        self.tried.append(self.attempt.endpoint)
+        self.retries += 1
+        self.cluster.counters.retries += 1
+        return 0
 
     cdef int64_t count(self, int status) except -1:
         """All is over: lets go of the endpoint and counts, once; how many milliseconds it took."""

@@ -14,7 +14,6 @@ cdef class HttpAttempt(Attempt):
     cdef Body body
     cdef object pump                    # the greenlet that sends the request body, while there is one
     cdef bint pooled, upgrading
-    cdef int judged                     # the status the answer is judged by: of gRPC, what its own stands for
     cdef int64_t sent_at
     cdef int64_t written_before         # on the stream, by others
     cdef Py_ssize_t body_sent           # of the client's buffer, with the head
@@ -23,9 +22,7 @@ cdef class HttpAttempt(Attempt):
     cdef bint lease_stream(self, bint pooled) except -1
     cdef int attempt_on(self, bint connected) except -1
     cdef int no_answer(self, int result) except -1
-    cdef bint is_stale(self) noexcept
     cdef int take_back(self) except -1
-    cdef int client_failed(self, object fault) noexcept
 
     cdef int send_request(self) except? RAISED
     cdef Py_ssize_t hear_client(self) except? RAISED
@@ -39,4 +36,4 @@ cdef class HttpAttempt(Attempt):
     cdef int relay_interim(self, Py_ssize_t size) except? RAISED
 
     cdef int judge_answer(self) except -1
-    cdef int judge_leaving(self) except -1
+    cdef void note_silence(self) noexcept

@@ -12,11 +12,21 @@ cimport cython
 from libc.errno cimport ECONNRESET
 
 from proxy.clock cimport monotonic_ns
-from proxy.policy.outlier cimport judge_abandoned, judge_grpc, judge_status
+from proxy.policy.facts cimport (
+    ABANDONED,
+    ANSWERED,
+    CLIENT_FAILED,
+    CLOSED,
+    MALFORMED,
+    REFUSED,
+    RESET,
+    SAME,
+    SILENT,
+)
+from proxy.policy.retry cimport again
 from proxy.relay.context.context cimport Context
 from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 from proxy.relay.endpoints.pool cimport after, open_request
-from proxy.relay.exchange.attempt cimport ANSWERED, CLIENT_FAILED, CLOSED, MALFORMED, REFUSED, RESET, SILENT, STALE
 from proxy.relay.exchange.request cimport Request
 from proxy.scoreboard.atomics cimport wp_load64, wp_store64
 from proxy.wire.http.head cimport BAD, NO_BODY
@@ -33,11 +43,7 @@ from proxy.wire.stream cimport (
     Stream,
 )
 
-from proxy.policy import outlier
 from proxy.relay.exchange import faults
-
-cdef int SUCCESS = outlier.SUCCESS
-cdef int LOCAL_FAILURE = outlier.LOCAL_FAILURE
 
 # A client that ends its side sooner than this after its request has only half closed; later it has left.
 cdef int64_t HALF_CLOSE_NS = 1_000_000_000
@@ -57,15 +63,18 @@ cdef class HttpAttempt(Attempt):
         self.body.start(NO_BODY, 0)
         return Attempt.forget(self)
 
-    cdef int make(self) except -1:
-        """As far as the head of the final response. A pooled connection that proves dead is no outcome: a fresh one
-        takes its place."""
+    cdef bint make(self) except -1:
+        """As far as the head of the final response, which is judged when it goes to the client. A pooled connection that
+        proves dead is no outcome: a fresh one takes its place."""
         self.upgrading = self.request.upgrading
-        self.ended = self.attempt_on(self.lease(True))
-        while self.ended == STALE:
+        self.ending.how = self.attempt_on(self.lease(True))
+        while again(&self.cluster.retry_rule, &self.ending) == SAME:
             self.drop_stream()
-            self.ended = self.attempt_on(self.lease(False))
-        return self.ended
+            self.ending.how = self.attempt_on(self.lease(False))
+        if self.ending.how == ANSWERED:
+            return True
+        self.judge()
+        return False
 
     # -- a connection -------------------------------------------------------------------------------------------------
 
@@ -75,7 +84,7 @@ cdef class HttpAttempt(Attempt):
         if self.cluster.speaks_http2(self.request.client):
             return self.lease_stream(pooled)
         stream = self.endpoint.take() if pooled else None
-        while stream is not None and not self.request.replayable(True) and not stream.alive():
+        while stream is not None and not self.request.repeatable and not stream.alive():
             stream.close()      # a request that cannot be sent twice is worth a look before
             stream = self.endpoint.take()
         self.pooled = stream is not None
@@ -98,8 +107,9 @@ cdef class HttpAttempt(Attempt):
     # -- the attempt on it --------------------------------------------------------------------------------------------
 
     cdef int attempt_on(self, bint connected) except -1:
-        """An Ended; STALE too."""
+        """How it ended."""
         cdef int result
+        self.ending.pooled = False
         if not connected:
             return self.not_connected()
         self.local = self.stream.local
@@ -115,52 +125,41 @@ cdef class HttpAttempt(Attempt):
     cdef int no_answer(self, int result) except -1:
         """No response head came: whose doing was it?"""
         cdef Request request = self.request
-        self.sent = self.stream.written > self.written_before
-        if self.sent and self.stream.was_ignored():
+        self.ending.sent = self.stream.written > self.written_before
+        self.ending.pooled = self.pooled and self.stream.start == self.stream.end
+        if self.ending.sent and self.stream.was_ignored():
             self.take_back()
         self.stop_pump()
-        if request.has_body and not self.sent:      # the body is still where it was
+        if request.has_body and not self.ending.sent:      # the body is still where it was
             request.body.start(request.head.framing, request.head.content_length)
         if self.client_fault is not None:
             return CLIENT_FAILED
         if request.left:
-            self.judge_leaving()
-            return self.client_failed(faults.CLIENT_LEFT)
+            self.note_silence()
+            self.client_fault = faults.CLIENT_LEFT
+            return ABANDONED
         if result <= BAD:
-            self.report_failure(0)
             return MALFORMED
         if result == TIMED_OUT:
-            self.judge_leaving()
+            self.note_silence()
             return SILENT
-        if self.is_stale():
-            return STALE
         if self.stream.how_it_ended() == NEVER_SPOKE:
             self.connect_error = ECONNRESET
             self.reasons.append(self.stream.last_word())
             return self.not_connected()
-        self.report_failure(0)
         if self.stream.how_it_ended() == STREAM_RESET:
             return REFUSED if self.stream.was_ignored() else RESET
         return CLOSED
-
-    cdef bint is_stale(self) noexcept:
-        """Whether it was a pooled connection that said nothing, and the request may go out once more."""
-        return self.pooled and self.stream.start == self.stream.end and \
-            (not self.request.has_body or not self.sent) and self.request.replayable(self.sent)
 
     cdef int take_back(self) except -1:
         """The endpoint did nothing with the request: it counts as not sent, if what was sent of its body is still
         here."""
         if not self.request.has_body:
-            self.sent = False
+            self.ending.sent = False
         elif self.pump is None:
             self.request.client.start -= self.body_sent
-            self.sent = False
+            self.ending.sent = False
         return 0
-
-    cdef int client_failed(self, object fault) noexcept:
-        self.client_fault = fault
-        return CLIENT_FAILED
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
@@ -329,21 +328,15 @@ cdef class HttpAttempt(Attempt):
 
     cdef int judge_answer(self) except -1:
         """The endpoint answered."""
-        self.judged = self.head.status
-        if self.head.grpc_status >= 0 and (self.request.head.grpc or self.head.grpc):
-            self.judged = judge_grpc(self.head.grpc_status)
-        if judge_status(self.judged) != SUCCESS:
-            self.report_failure(self.judged)
-            if self.cluster.outlier_on:
-                self.context.fleet.before_answer()  # the fleet hears of it before the client can act on this answer
-        else:
-            self.report_success()
+        self.ending.status = self.head.status
+        if self.request.head.grpc or self.head.grpc:
+            self.ending.grpc = self.head.grpc_status
+        if self.judge() and self.cluster.outlier_on:
+            self.context.fleet.before_answer()  # the fleet hears of it before the client can act on this answer
         return 0
 
-    cdef int judge_leaving(self) except -1:
+    cdef void note_silence(self) noexcept:
         """The client left, or is told that it waited too long."""
-        cdef bint answered = wp_load64(&self.endpoint.row.answered) > self.sent_at
-        cdef bint exempt = self.request.head.grpc or self.upgrading or not self.request.body.done
-        if judge_abandoned(monotonic_ns() - self.sent_at, self.cluster.abandoned_ns, answered, exempt) == LOCAL_FAILURE:
-            self.report_failure(0)
-        return 0
+        self.ending.waited = monotonic_ns() - self.sent_at
+        self.ending.answered = wp_load64(&self.endpoint.row.answered) > self.sent_at
+        self.ending.waits = self.request.head.grpc or self.upgrading or not self.request.body.done

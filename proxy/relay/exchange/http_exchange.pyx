@@ -8,6 +8,8 @@ log).
 
 cimport cython
 
+from proxy.policy.facts cimport BY_HOST, BY_TARGET, Facts
+from proxy.policy.route cimport place_of
 from proxy.relay.context.context cimport Context
 from proxy.relay.exchange.http_attempt cimport HttpAttempt
 from proxy.relay.exchange.line cimport log_line
@@ -70,19 +72,25 @@ cdef class HttpExchange(Exchange):
             return False
         self.answer.keep_alive = not request.head.close and not self.context.drain.begun
         self.cluster = self.route(routes)
-        if self.cluster is None or request.head.method == M_CONNECT:
+        if self.cluster is None:
             self.fault = faults.NO_ROUTE
         elif self.cluster.closed:
             self.fault = faults.CLOSED
         return self.fault is None
 
     cdef Cluster route(self, Routes routes):
-        """By what the tunnel was opened to, where there is one: the Host in it selects nothing."""
+        """The cluster behind the name that says where the request goes."""
         cdef Stream client = self.request.client
         cdef Span* host = &self.request.head.authority
-        if client.target is not None:
+        cdef Facts facts
+        facts.tunnelled = client.target is not None
+        facts.connect = self.request.head.method == M_CONNECT
+        cdef int place = place_of(&facts)
+        if place == BY_TARGET:
             return routes.of_target(client.target)
-        return routes.of_host(client.buffer[host.at:host.at + host.length])
+        if place == BY_HOST:
+            return routes.of_host(client.buffer[host.at:host.at + host.length])
+        return None
 
     cdef int conclude(self) except -1:
         """Relays the endpoint's answer, or gives our own."""

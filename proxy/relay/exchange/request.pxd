@@ -14,7 +14,8 @@ cdef class Request:
     cdef Head head
     cdef Body body
     cdef bint parsed                    # there is a head: else nothing is known but who the client is
-    cdef bint has_body, idempotent, upgrading
+    cdef bint has_body, upgrading
+    cdef bint repeatable                # sending it twice does what sending it once does
     cdef bint left                      # the client has
     cdef bint half_closed               # it has ended its side, and may yet want an answer
     cdef int64_t started_wall, started
@@ -22,6 +23,5 @@ cdef class Request:
 
     cdef int begin(self, Stream client, Py_ssize_t size) except -1
     cdef int accept(self, RequestIds ids) noexcept
-    cdef bint replayable(self, bint sent) noexcept
     cdef str id(self)
     cdef int end(self) except -1

@@ -9,7 +9,6 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memmove
 
 from proxy.clock cimport monotonic_ns
-from proxy.policy.retry cimport may_replay
 from proxy.relay.context.date cimport wall_ns
 from proxy.wire.http.head cimport M_DELETE, M_GET, M_HEAD, M_OPTIONS, M_PUT, M_TRACE, NO_BODY, Span
 from proxy.wire.http.http1 cimport REQUEST_ID
@@ -27,7 +26,7 @@ cdef class Request:
     cdef int begin(self, Stream client, Py_ssize_t size) except -1:
         """Moves the head, `size` bytes, to the beginning of the client's buffer and pins it there."""
         self.client = client
-        self.parsed = self.has_body = self.upgrading = self.left = self.half_closed = False
+        self.parsed = self.has_body = self.repeatable = self.upgrading = self.left = self.half_closed = False
         self.started_wall = wall_ns()
         self.started = monotonic_ns()
         self.body.start(NO_BODY, 0)
@@ -47,15 +46,11 @@ cdef class Request:
         self.parsed = True
         self.body.start(head.framing, head.content_length)
         self.has_body = not self.body.done
-        self.idempotent = head.method in (M_GET, M_HEAD, M_PUT, M_DELETE, M_OPTIONS, M_TRACE)
+        self.repeatable = not self.has_body and head.method in (M_GET, M_HEAD, M_PUT, M_DELETE, M_OPTIONS, M_TRACE)
         self.upgrading = head.upgrade and not is_h2c(self.client.buffer, &head.upgrade_to)
         if head.request_id.length == 0:
             ids.make(self.own_id)
         return 0
-
-    cdef bint replayable(self, bint sent) noexcept:
-        """Whether it may go to an endpoint once more, if some of it was `sent` to one."""
-        return may_replay(sent, self.idempotent, self.has_body)
 
     cdef str id(self):
         """Its x-request-id, '' for what is no request."""

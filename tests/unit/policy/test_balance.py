@@ -2,11 +2,7 @@
 
 import itertools
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from proxy.policy.shapes import View
-from tests.instruments import decisions
 from tests.unit.policy.interpreted import interpreted
 
 round_robin = interpreted("balance.round_robin").round_robin
@@ -46,16 +42,3 @@ def test_who_was_tried_is_passed_over() -> None:
     assert round_robin(0, view([True] * 3, tried=(1,))) == 2
     assert round_robin(1, view([True] * 3, tried=(0, 2))) == 1
     assert round_robin(1, view([True, False, True], tried=(0, 2))) == -1
-
-
-@given(st.data())
-def test_compiled_as_interpreted(data: st.DataObject) -> None:
-    here = data.draw(st.lists(st.booleans(), max_size=12))
-    tried = tuple(data.draw(st.sets(st.integers(0, max(0, len(here) - 1)))))
-    last = data.draw(st.integers(-2, len(here) + 2))
-    case = view(here, tried)
-    chosen = round_robin(last, case)
-    assert decisions.round_robin(last, case) == chosen
-    going_round = [position % len(here) for position in range(last + 1, last + 1 + len(here))] if here else []
-    if 0 <= last + 1 < len(here):
-        assert chosen == next((each for each in going_round if here[each] and each not in tried), -1), "by the book"

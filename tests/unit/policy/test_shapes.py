@@ -1,4 +1,4 @@
-"""The shapes that Python knows are the structures that C has."""
+"""The shapes and numbers that Python knows are the structures and enumerations that C has."""
 
 import dataclasses
 import re
@@ -6,21 +6,29 @@ import re
 from proxy.policy import shapes
 from tests.unit.policy.interpreted import POLICY
 
+TEXT = re.sub(r"#.*", "", (POLICY / "facts.pxd").read_text())
 
-def structures() -> dict[str, list[str]]:
-    """Structure -> names of its fields, as facts.pxd has them."""
-    text = re.sub(r"#.*", "", (POLICY / "facts.pxd").read_text())
-    found = {}
-    for name, body in re.findall(r"^cdef struct (\w+):\n((?:    .*\n|\s*\n)+)", text, re.MULTILINE):
-        declared = [line.strip() for line in body.splitlines() if line.strip()]
-        found[name] = [re.split(r"[\s*]+", part.strip())[-1] for line in declared for part in line.split(",")]
-    return found
+
+def declarations(kind: str) -> dict[str, list[str]]:
+    """Name of each such declaration in facts.pxd -> its lines."""
+    found = re.findall(rf"^cdef {kind} (\w+):[ ]*\n((?:    .*\n|\s*\n)+)", TEXT, re.MULTILINE)
+    return {name: [line.strip() for line in body.splitlines() if line.strip()] for name, body in found}
 
 
 def test_field_for_field() -> None:
+    c = {
+        name: [re.split(r"[\s*]+", part.strip())[-1] for line in lines for part in line.split(",")]
+        for name, lines in declarations("struct").items()
+    }
     python = {
         name: [field.name for field in dataclasses.fields(kind)]
         for name, kind in vars(shapes).items()
         if dataclasses.is_dataclass(kind)
     }
-    assert structures() == python
+    assert c == python
+
+
+def test_number_for_number() -> None:
+    enumerated = [re.findall(r"\w+", " ".join(lines)) for lines in declarations("enum").values()]
+    c = {name: number for names in enumerated for number, name in enumerate(names)}
+    assert c == {name: value for name, value in vars(shapes).items() if isinstance(value, int)}

@@ -1,0 +1,57 @@
+"""What follows a failed attempt."""
+
+import pytest
+
+from proxy.policy.shapes import (
+    ABANDONED,
+    ANOTHER,
+    CLIENT_FAILED,
+    CLOSED,
+    CUT,
+    EXHAUSTED,
+    MALFORMED,
+    NO,
+    NOT_CONNECTED,
+    REFUSED,
+    RESET,
+    SAME,
+    SHORT_OF,
+    SILENT,
+    Ending,
+    RetryRule,
+)
+from tests.unit.policy.interpreted import interpreted
+
+again = interpreted("retry").again
+RULE = RetryRule(retries=2)
+
+
+@pytest.mark.parametrize("how", [SHORT_OF, NOT_CONNECTED, CLOSED, RESET, REFUSED])
+def test_as_often_as_the_rule_says(how: int) -> None:
+    rulings = [again(RULE, Ending(how, retries=retries, untried=9)) for retries in range(4)]
+    assert rulings == [ANOTHER, ANOTHER, EXHAUSTED, EXHAUSTED]
+    assert again(RetryRule(0), Ending(how, untried=9)) == NO, "none was due"
+
+
+def test_never_on_an_endpoint_again() -> None:
+    assert again(RULE, Ending(NOT_CONNECTED, untried=0)) == NO, "there never was another"
+    assert again(RULE, Ending(NOT_CONNECTED, retries=1, untried=0)) == EXHAUSTED
+
+
+@pytest.mark.parametrize(
+    ("sent", "repeatable", "ruling"),
+    [(False, False, ANOTHER), (False, True, ANOTHER), (True, True, ANOTHER), (True, False, NO)],
+)
+def test_what_was_sent_is_sent_again_only_if_that_does_nothing_twice(sent: bool, repeatable: bool, ruling: int) -> None:
+    assert again(RULE, Ending(CLOSED, sent=sent, repeatable=repeatable, untried=1)) == ruling
+
+
+@pytest.mark.parametrize("how", [MALFORMED, SILENT, ABANDONED, CLIENT_FAILED, CUT])
+def test_what_is_not_tried_again(how: int) -> None:
+    assert again(RULE, Ending(how, repeatable=True, untried=9)) == NO
+
+
+def test_a_pooled_connection_that_was_dead_is_no_retry() -> None:
+    dead = Ending(CLOSED, sent=True, repeatable=True, pooled=True)
+    assert again(RetryRule(0), dead) == SAME, "whatever the rule, with no other endpoint"
+    assert again(RULE, Ending(CLOSED, sent=True, pooled=True, untried=9)) == NO, "it may have been done"
