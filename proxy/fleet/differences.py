@@ -17,7 +17,7 @@ from proxy.fleet.members import Group, Member, present
 from proxy.fleet.reporter import Reporter
 from proxy.scoreboard.views import OutlierState
 from state.outlier.run import Run
-from state.outlier.store import ALREADY_EJECTED, EJECTED, NO_PROBE, ClusterView, Ejection, Store
+from state.outlier.store import ALREADY_EJECTED, CONSECUTIVE_5XX, EJECTED, NO_PROBE, ClusterView, Ejection, Store
 
 
 class Differences:
@@ -134,21 +134,21 @@ class Differences:
         if state.ejected_until_ms <= asked_ms or state.version > view.version:
             return  # it is over, or Redis has told of it meanwhile
         counted = view.generations.get(member.address, 0)
+        offered = Ejection(
+            endpoint=member.address,
+            workload=member.workload,
+            left_ms=state.ejected_until_ms - asked_ms,
+            ejection_ms=state.ejection_ms,
+            generation=state.generation if state.shared else max(state.generation, counted + 1),
+            failures=state.run,
+            ejections=state.ejections,
+            backoff=state.backoff,
+            by=self._replica,
+            reason=CONSECUTIVE_5XX,
+            probe_in_ms=max(0, state.probe_at_ms - asked_ms) if state.probe_at_ms else NO_PROBE,
+        )
         with within(BUDGET_MS):
-            verdict = self._store.offer(
-                group.name,
-                member.address,
-                member.workload,
-                state.ejected_until_ms - asked_ms,
-                state.ejection_ms,
-                state.generation if state.shared else max(state.generation, counted + 1),
-                state.run,
-                state.ejections,
-                state.backoff,
-                max(0, state.probe_at_ms - asked_ms) if state.probe_at_ms else NO_PROBE,
-                group.policy,
-                self._replica,
-            )
+            verdict = self._store.offer(group.name, offered, group.policy)
         now_ms = self._now_ms()
         if present(self._groups, group, member) is None:
             return

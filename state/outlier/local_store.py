@@ -124,37 +124,12 @@ class LocalStore:
             generations={name: r.generation for name, r in records.items() if r.generation},
         )
 
-    def offer(
-        self,
-        cluster: str,
-        endpoint: str,
-        workload: str,
-        left_ms: int,
-        ejection_ms: int,
-        generation: int,
-        failures: int,
-        ejections: int,
-        backoff: int,
-        probe_in_ms: int,
-        policy: Policy,
-        by: str,
-    ) -> Verdict:
+    def offer(self, cluster: str, ejection: Ejection, policy: Policy) -> Verdict:
         """Take over an ejection decided elsewhere, under the cap; see Store."""
-        now_ms = self._clock_ms()
-        until_ms = now_ms + left_ms
-        offered = Record(
-            generation=generation,
-            ejections=ejections,
-            backoff=backoff,
-            ejected_until_ms=until_ms,
-            ejection_ms=ejection_ms,
-            unejected_at_ms=until_ms,
-            workload=workload,
-            run=failures,
-            probe_at_ms=0 if probe_in_ms == NO_PROBE else now_ms + probe_in_ms,
-        )
+        now_ms, endpoint = self._clock_ms(), ejection.endpoint
+        offered = _record(ejection, now_ms)
         with self._table.locked(cluster):
-            record = self._current(cluster, endpoint, workload, now_ms)
+            record = self._current(cluster, endpoint, ejection.workload, now_ms)
             active = self._table.active(cluster, now_ms)
             record, answer = accept(record, offered, policy, active, now_ms)
             if answer.outcome == OVERFLOW:
@@ -164,7 +139,7 @@ class LocalStore:
                     self._table.save(cluster, name, lift(others[name], now_ms))
                 record, answer = accept(record, offered, policy, active - len(leaving), now_ms)
             self._table.save(cluster, endpoint, record)
-        return replace(answer, by=by) if answer.outcome == EJECTED else answer
+        return replace(answer, by=ejection.by) if answer.outcome == EJECTED else answer
 
     def claim_probe(self, cluster: str, endpoint: str, by: str, lease_ms: int) -> Claim:
         """There is nobody else to ask; see Store."""
@@ -193,6 +168,21 @@ class LocalStore:
             held_by = self._table.load(cluster, endpoint).workload
             if not (held_by and workload and held_by != workload):
                 self._table.save(cluster, endpoint, Record())
+
+
+def _record(ejection: Ejection, now_ms: int) -> Record:
+    until_ms = now_ms + ejection.left_ms
+    return Record(
+        generation=ejection.generation,
+        ejections=ejection.ejections,
+        backoff=ejection.backoff,
+        ejected_until_ms=until_ms,
+        ejection_ms=ejection.ejection_ms,
+        unejected_at_ms=until_ms,
+        workload=ejection.workload,
+        run=ejection.failures,
+        probe_at_ms=0 if ejection.probe_in_ms == NO_PROBE else now_ms + ejection.probe_in_ms,
+    )
 
 
 def _ejection(endpoint: str, record: Record, now_ms: int) -> Ejection:

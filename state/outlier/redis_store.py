@@ -104,37 +104,23 @@ class RedisStore:
                 generations={endpoint: int(generation) for endpoint, generation in generations},
             )
 
-    def offer(
-        self,
-        cluster: str,
-        endpoint: str,
-        workload: str,
-        left_ms: int,
-        ejection_ms: int,
-        generation: int,
-        failures: int,
-        ejections: int,
-        backoff: int,
-        probe_in_ms: int,
-        policy: Policy,
-        by: str,
-    ) -> Verdict:
+    def offer(self, cluster: str, ejection: Ejection, policy: Policy) -> Verdict:
         """Offer an ejection decided elsewhere; see Store."""
         arguments: list[str | int] = [
-            word(workload),
-            left_ms,
-            ejection_ms,
-            generation,
-            failures,
-            ejections,
-            backoff,
-            probe_in_ms,
+            word(ejection.workload),
+            ejection.left_ms,
+            ejection.ejection_ms,
+            ejection.generation,
+            ejection.failures,
+            ejection.ejections,
+            ejection.backoff,
+            ejection.probe_in_ms,
             policy.max_ejection_percent,
             policy.endpoints,
-            word(by),
+            word(ejection.by),
         ]
         with unavailable():
-            return _verdict(self._on_endpoint(self._offer, cluster, endpoint, arguments))
+            return _verdict(self._on_endpoint(self._offer, cluster, ejection.endpoint, arguments))
 
     def forget(self, cluster: str, endpoint: str, workload: str) -> None:
         """Drop what is known of an endpoint that left the cluster."""

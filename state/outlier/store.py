@@ -149,23 +149,9 @@ class Store(Protocol):
         data, and gets a new epoch, once.
         """
 
-    def offer(
-        self,
-        cluster: str,
-        endpoint: str,
-        workload: str,
-        left_ms: int,
-        ejection_ms: int,
-        generation: int,
-        failures: int,
-        ejections: int,
-        backoff: int,
-        probe_in_ms: int,
-        policy: Policy,
-        by: str,
-    ) -> Verdict:
-        """Offer an ejection decided elsewhere (local mode, or before the store lost its data); idempotent by
-        generation.
+    def offer(self, cluster: str, ejection: Ejection, policy: Policy) -> Verdict:
+        """Offer an ejection decided elsewhere (local mode, or before the store lost its data), `ejection.by` whom;
+        idempotent by generation.
 
         "ejected" or "already_ejected": it stands, with the verdict's `left_ms`. "stale" (this generation is known and
         over) or "overflow" (no room under the cap): the caller lifts it.

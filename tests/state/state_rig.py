@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +16,7 @@ from state.operating.operator import Operator, Order
 from state.outlier.local_store import LocalStore, MemoryTable
 from state.outlier.redis_store import RedisStore
 from state.outlier.run import FAILURE, LOCAL_FAILURE, SUCCESS, Run
-from state.outlier.store import NO_PROBE, Batch, Policy, Store, Verdict
+from state.outlier.store import CONSECUTIVE_5XX, Batch, Ejection, Policy, Store, Verdict
 from state.server.access import Access
 from state.server.connect import connect
 from state.server.preflight import Preflight
@@ -47,6 +47,23 @@ def log_of(rig: "Rig") -> list[dict[str, str]]:
     """The entries of the cluster's stream, oldest first."""
     client: Any = rig.client
     return [fields for _, fields in client.xrange(KEYS.log)]
+
+
+def an_ejection(endpoint: str = A, **known: Any) -> Ejection:
+    """An ejection of 30 s that replica r2 has decided by itself."""
+    made = Ejection(
+        endpoint=endpoint,
+        workload="pod-a",
+        left_ms=20_000,
+        ejection_ms=30_000,
+        generation=1,
+        failures=3,
+        ejections=1,
+        backoff=1,
+        by="r2/w1",
+        reason=CONSECUTIVE_5XX,
+    )
+    return replace(made, **known)
 
 
 class FakeTime(ModuleType):
@@ -106,9 +123,8 @@ class Rig:
         generation: int = 1,
         policy: Policy = SEED,
     ) -> Verdict:
-        return self.store.offer(
-            CLUSTER, endpoint, workload, left_ms, 30_000, generation, 3, 1, 1, NO_PROBE, policy, "r2/w1"
-        )
+        offered = an_ejection(endpoint, workload=workload, left_ms=left_ms, generation=generation)
+        return self.store.offer(CLUSTER, offered, policy)
 
     def ejected(self) -> frozenset[str]:
         return self.store.glance(CLUSTER, [A, B, C]).ejected

@@ -6,8 +6,7 @@ from dataclasses import replace
 import pytest
 
 from state.operating.operator import Operator, Order
-from state.outlier.store import NO_PROBE
-from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, C, Rig, batch
+from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, C, Rig, an_ejection, batch
 
 QUICK = replace(SEED, base_ejection_ms=50)
 QUICK_PROBE = replace(QUICK, probe=True)
@@ -51,7 +50,7 @@ def overflow(rig: Rig) -> None:
 
 
 def offer(rig: Rig) -> None:
-    rig.store.offer(CLUSTER, A, "pod-a", 20_000, 30_000, 1, 3, 1, 1, NO_PROBE, SEED, "r2")
+    rig.store.offer(CLUSTER, an_ejection(by="r2"), SEED)
 
 
 def set_key(rig: Rig) -> None:

@@ -13,11 +13,10 @@ import redis
 
 from state.errors import StoreUnavailable
 from state.outlier.redis_store import RedisStore
-from state.outlier.store import NO_PROBE
 from state.server.access import Access
 from state.server.connect import connect
 from state.server.embedded import Embedded
-from tests.state.state_rig import CLUSTER, KEYS, SEED, A, batch
+from tests.state.state_rig import CLUSTER, KEYS, SEED, A, an_ejection, batch
 
 Start = Callable[..., Embedded]
 
@@ -26,7 +25,7 @@ CALLS: list[Callable[[RedisStore], object]] = [
     lambda store: store.report(batch("F"), SEED),
     lambda store: store.glance(CLUSTER, [A]),
     lambda store: store.sync(CLUSTER, [A]),
-    lambda store: store.offer(CLUSTER, A, "pod-a", 1000, 1000, 1, 3, 1, 1, NO_PROBE, SEED, "r1"),
+    lambda store: store.offer(CLUSTER, an_ejection(), SEED),
     lambda store: store.forget(CLUSTER, A, "pod-a"),
     lambda store: store.subscribe([CLUSTER]),
 ]
@@ -130,10 +129,8 @@ def test_a_server_restarted_empty_has_another_epoch_and_takes_offers(start: Star
         second = start(first.port, insist=True)
         assert second.port == first.port
         assert store.glance(CLUSTER, [A]).epoch == ""
-        offered = store.offer(
-            CLUSTER, A, "pod-a", verdict.left_ms, verdict.ejection_ms, 1, 3, 1, 1, NO_PROBE, SEED, "r1"
-        )
-        assert offered.outcome == "ejected"
+        offered = an_ejection(left_ms=verdict.left_ms, ejection_ms=verdict.ejection_ms)
+        assert store.offer(CLUSTER, offered, SEED).outcome == "ejected"
         assert store.sync(CLUSTER, [A]).epoch not in ("", epoch)
         assert 0 < client.pttl(KEYS.eject(A)) <= verdict.left_ms
 

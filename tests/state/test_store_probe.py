@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from state.outlier.store import NO_PROBE, PROBE_AWAITED_MS, Batch, Verdict
-from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, Rig, batch, log_of
+from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, Rig, an_ejection, batch, log_of
 
 PROBED = replace(SEED, base_ejection_ms=60, probe=True)
 
@@ -130,7 +130,8 @@ def test_deleting_the_key_brings_it_back(shared: Rig) -> None:
 
 
 def test_an_offer_keeps_its_probe(rig: Rig) -> None:
-    verdict = rig.store.offer(CLUSTER, A, "pod-a", 5_000, 2_000, 4, 3, 1, 1, 1_000, PROBED, "r2")
+    offered = an_ejection(left_ms=5_000, ejection_ms=2_000, generation=4, probe_in_ms=1_000)
+    verdict = rig.store.offer(CLUSTER, offered, PROBED)
     assert (verdict.outcome, 900 < verdict.probe_in_ms <= 1_000) == ("ejected", True)
 
 

@@ -71,7 +71,7 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []
-        self.offers: list[tuple[Any, ...]] = []
+        self.offers: list[Ejection] = []
         self.forgotten: list[str] = []
         self.answers: list[Verdict | Exception] = []
         self.view = ClusterView(1, "e1", (), {}, {})
@@ -102,8 +102,8 @@ class FakeStore:
         self.batches.append(batch)
         return self._answer()
 
-    def offer(self, *given: Any) -> Verdict:
-        self.offers.append(given)
+    def offer(self, cluster: str, ejection: Ejection, policy: Any) -> Verdict:
+        self.offers.append(ejection)
         return self._answer()
 
     def forget(self, cluster: str, endpoint: str, workload: str) -> None:

@@ -124,7 +124,7 @@ def test_offers_after_lost_data_wait_for_their_turn() -> None:
         assert (setting.store.offers, setting.out) == ([], True)
         setting.store.answers = [verdict("ejected", 3, 5, 27_000, 1)]
         setting.look(1)
-        assert [(offer[1], offer[5]) for offer in setting.store.offers] == [(endpoint, 5)]
+        assert [(offer.endpoint, offer.generation) for offer in setting.store.offers] == [(endpoint, 5)]
         setting.view(ejection(FIRST, generation=5), version=1, epoch="e2")
         for _ in range(3):
             setting.look()
@@ -155,7 +155,7 @@ def test_a_version_that_went_back_is_lost_data(told_by: str) -> None:
         setting.view(version=8, generations={endpoint: 1})
         setting.store.answers = [verdict("ejected", 3, 2, 28_000, 9)]
         setting.look()
-        assert [(offer[1], offer[5]) for offer in setting.store.offers] == [(endpoint, 2)]
+        assert [(offer.endpoint, offer.generation) for offer in setting.store.offers] == [(endpoint, 2)]
         assert setting.out
         assert made.clusters.fleet_version(setting.group.slot)[1] == "e1'", "a new epoch"
         assert setting.told.lines == []
@@ -167,7 +167,7 @@ def test_the_oldest_of_our_own_is_offered_first() -> None:
         younger, older = setting.own(0, 1000), setting.own(1, 5000)
         setting.store.answers = [verdict("ejected", 3, 1, 25_000, 2), verdict("overflow", version=2)]
         setting.look()
-        assert [offer[1] for offer in setting.store.offers] == [older, younger]
+        assert [offer.endpoint for offer in setting.store.offers] == [older, younger]
         assert setting.told.lines == [f"unejecting {younger} overflow"]
         assert setting.ejections.state(setting.member).generation == 0, "as Redis counts"
 
@@ -287,8 +287,8 @@ def test_lost_data_is_offered_again_in_silence() -> None:
         setting.view(version=0, epoch="e2")
         setting.store.answers = [verdict("ejected", 3, 5, 29_000, 1)]
         setting.look()
-        ((_, endpoint, workload, left, _, generation, *_),) = setting.store.offers
-        assert (endpoint, workload, left, generation) == (FIRST, "pod-0", 29_000, 5)
+        (offer,) = setting.store.offers
+        assert (offer.endpoint, offer.workload, offer.left_ms, offer.generation) == (FIRST, "pod-0", 29_000, 5)
         assert setting.out
         assert len(setting.told.lines) == 1
 
@@ -306,7 +306,7 @@ def test_own_decisions_are_offered(answer: str, stays: bool) -> None:
         setting.view(generations={FIRST: 4})
         setting.store.answers = [verdict(answer, 3, 5, 20_000 if stays else 0, 3)]
         setting.look(0)
-        assert setting.store.offers[0][5] == 5, "above whatever the store has counted"
+        assert setting.store.offers[0].generation == 5, "above whatever the store has counted"
         assert setting.out == stays
 
 
