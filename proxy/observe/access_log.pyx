@@ -48,7 +48,7 @@ cdef class AccessLog:
     def __dealloc__(self):
         free(self.buffer)
 
-    def reopen(self):
+    def reopen(self) -> None:
         """Opens the file anew, after a rotation; what was collected goes to the old one. The old one stays on
         failure."""
         cdef int fresh = open_stream(self.path)
@@ -59,7 +59,7 @@ cdef class AccessLog:
         mode = os.fstat(fresh).st_mode
         self.kind = PIPE_STREAM if stat.S_ISFIFO(mode) else SOCKET_STREAM if stat.S_ISSOCK(mode) else FILE_STREAM
 
-    def line(self, bytes text):
+    def line(self, bytes text) -> None:
         """Adds a line that somebody else has made, such as an ejection's."""
         self.append(text, min(len(text), LINE - 1))
 
@@ -92,7 +92,7 @@ cdef class AccessLog:
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    def flush(self):
+    def flush(self) -> None:
         """Writes what has collected; drops what the stream does not take now."""
         cdef Py_ssize_t at = 0
         cdef Py_ssize_t piece

@@ -34,14 +34,14 @@ log = logging.getLogger("worker")
 cdef class HboneListener(Listener):
     """A listening socket whose connections are HBONE."""
 
-    def __init__(self, Relay relay, str name, str address, int fd, handover):
+    def __init__(self, Relay relay, str name, str address, int fd, object handover):
         Listener.__init__(self, relay, name, address, fd, handover)
         self.refusals = Refusals(log, "listener " + address)
 
-    def take(self, int fd):
+    def take(self, int fd) -> None:
         gevent.spawn(self.serve, fd)
 
-    def serve(self, int fd):
+    def serve(self, int fd) -> None:
         """Serves one HBONE connection to its end."""
         cdef Context context = self.relay.context
         cdef TlsStream client
@@ -64,7 +64,7 @@ cdef class HboneListener(Listener):
         finally:
             context.scoreboard.workers.add_connections(context.worker, -1)
 
-    def tell(self, str done, TlsStream client, str reason):
+    def tell(self, str done, TlsStream client, str reason) -> None:
         self.refusals.tell(done, client.peer, client.identity, reason)
 
 
@@ -114,7 +114,7 @@ cdef class HboneConnection(Session):
             return faults.CLOSED
         return faults.NO_HEALTHY_ENDPOINT if cluster.count == 0 else None
 
-    def serve_tunnel(self, Tunnel tunnel):
+    def serve_tunnel(self, Tunnel tunnel) -> None:
         """Serves one tunnel to its end."""
         cdef Cluster cluster = self.listener.routes.of_target(tunnel.target)
         cdef bint http

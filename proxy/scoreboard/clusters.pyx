@@ -108,7 +108,7 @@ cdef class Clusters:
         cdef ClusterRow* row = self.memory.cluster(slot)
         return row.version, row.epoch.decode()
 
-    def set_fleet_version(self, int slot, version, str epoch) -> None:
+    def set_fleet_version(self, int slot, object version, str epoch) -> None:
         cdef ClusterRow* row = self.memory.cluster(slot)
         row.version = version
         copy_text(row.epoch, sizeof(row.epoch), epoch)

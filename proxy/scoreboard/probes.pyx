@@ -41,7 +41,7 @@ cdef class Probes:
         """Whether a request may or does try the endpoint now."""
         return wp_load(&self.memory.endpoint(slot).probe) != NO_PROBE
 
-    def awaited(self, slots) -> list:
+    def awaited(self, object slots) -> list:
         """Those of these endpoints that are out until a probe succeeds."""
         cdef int64_t now = monotonic_ns()
         cdef EndpointRow* row

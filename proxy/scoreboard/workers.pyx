@@ -55,7 +55,7 @@ cdef class Workers:
         """STARTING, READY or DRAINING."""
         wp_store(&self.memory.worker(slot).state, state)
 
-    def set_snapshot(self, int slot, number) -> None:
+    def set_snapshot(self, int slot, object number) -> None:
         """Worker `slot` serves snapshot `number` and no longer uses anything older."""
         wp_store64(&self.memory.worker(slot).snapshot, number)
 

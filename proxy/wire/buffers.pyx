@@ -24,7 +24,7 @@ cdef int small_count = 0
 cdef int large_count = 0
 
 
-def keep_freed():
+def keep_freed() -> None:
     """Has this process keep a few MiB of what it frees, and take blocks of less from its heap only."""
     mallopt(M_TRIM_THRESHOLD, KEPT)
     mallopt(M_MMAP_THRESHOLD, KEPT)

@@ -15,7 +15,7 @@ cdef class Pipe:
     cdef bint other_way_moves(self) noexcept:
         return monotonic_ns() - self.moved < self.idle.duration
 
-    def copy(self, bint forward):
+    def copy(self, bint forward) -> None:
         """One direction, to its end."""
         cdef Stream source = self.left if forward else self.right
         cdef Stream target = self.right if forward else self.left

@@ -62,7 +62,7 @@ cdef int wake_soon(greenlet sleeper) except -1:
     return 0
 
 
-def wake_all():
+def wake_all() -> None:
     global _sleepers
     cdef list sleepers = _sleepers
     cdef greenlet sleeper
@@ -137,16 +137,16 @@ cdef class Deadlines:
             stream = self.first
         return 0
 
-    def tick(self):
+    def tick(self) -> None:
         """Times out what is due now."""
         if self.duration:
             self.expire(monotonic_ns())
 
-    def end_all(self):
+    def end_all(self) -> None:
         """Times out everything, due or not: the worker drains."""
         self.expire(INT64_MAX)
 
-    def __len__(self):
+    def __len__(self) -> int:
         cdef Stream stream = self.first
         cdef Py_ssize_t n = 0
         while stream is not None:
@@ -279,7 +279,7 @@ cdef class Stream:
             wake_soon(reader)
         return 0
 
-    def time_out(self):
+    def time_out(self) -> None:
         """Ends the wait of whoever reads with TIMED_OUT; between two waits, the next one."""
         if self.reader is None:
             self.timed_out = True

@@ -135,7 +135,7 @@ cdef class TcpStream(Stream):
             self.start_watching()
         return 0
 
-    def _readable(self):
+    def _readable(self) -> None:
         cdef ssize_t n
         cdef char byte
         if self.reader is not None:
@@ -253,7 +253,7 @@ cdef class TcpStream(Stream):
                 timer.close()
         return self.writer_result
 
-    def _wake_writer(self, int result):
+    def _wake_writer(self, int result) -> None:
         cdef object writer = self.writer
         if writer is not None:
             self.writer = None

@@ -9,7 +9,7 @@ from proxy.wire.http.http1 cimport HEAD_ROOM
 cdef class Context:
     """One worker's. `fleet` is told of outcomes (proxy/fleet)."""
 
-    def __init__(self, Scoreboard scoreboard, int worker, AccessLog log, fleet, Timeouts timeouts):
+    def __init__(self, Scoreboard scoreboard, int worker, AccessLog log, object fleet, Timeouts timeouts):
         self.scoreboard = scoreboard
         self.worker = worker
         self.row = scoreboard.memory.worker(worker)

@@ -9,13 +9,13 @@ cdef class Drain:
     def __cinit__(self):
         self.sessions = set()
 
-    def shut_down_sessions(self):
+    def shut_down_sessions(self) -> None:
         """Tells every HTTP/2 client to open its next stream elsewhere."""
         cdef Session session
         for session in list(self.sessions):
             session.shutdown()
 
-    def refuse_streams(self):
+    def refuse_streams(self) -> None:
         """What they have opened until now is served, and nothing after it."""
         cdef Session session
         for session in list(self.sessions):

@@ -23,14 +23,14 @@ cdef int64_t SWEEP_NS = 1_000_000_000
 cdef class Trunk:
     """One connection, run by a greenlet of its own."""
 
-    def run(self):
+    def run(self) -> None:
         try:
             self.session.run()
         finally:
             self.home.open.remove(self)
             self.home.connections.trunks.discard(self)
 
-    def sweep(self, int64_t now):
+    def sweep(self, int64_t now) -> None:
         """Closes the connection if it carries nothing and nobody will want it, or has not for too long."""
         cdef bint wanted = self.home.users > 0 and not self.session.draining
         self.tidy(wanted)
@@ -70,7 +70,7 @@ cdef class Dialer:
 cdef class Trunks:
     """The trunks to one place."""
 
-    def __init__(self, Connections connections, key):
+    def __init__(self, Connections connections, object key):
         self.connections = connections
         self.key = key
         self.open = []
@@ -156,7 +156,7 @@ cdef class Connections:
             self.places.pop(trunks.key, None)
         return 0
 
-    def tick(self):
+    def tick(self) -> None:
         """Closes what is of no more use; to be called now and then."""
         cdef int64_t now = monotonic_ns()
         cdef Trunk trunk
@@ -165,5 +165,5 @@ cdef class Connections:
             for trunk in list(self.trunks):
                 trunk.sweep(now)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.trunks)

@@ -186,7 +186,7 @@ cdef class HttpAttempt(Attempt):
             self.pump = gevent.spawn(self.pump_body)
         return result
 
-    def pump_body(self):
+    def pump_body(self) -> None:
         """Sends the rest of the request body as it comes."""
         cdef Stream client = self.request.client
         cdef Stream stream = self.stream

@@ -105,7 +105,7 @@ cdef class Output(Consumer):
             gevent.spawn(self.send_rest)
         return max(taken - due, 0)
 
-    def flush(self):
+    def flush(self) -> None:
         """Sends what there is, in the hub."""
         if self.h2 != NULL:
             while self.out.end != self.out.start and self.send():
@@ -116,7 +116,7 @@ cdef class Output(Consumer):
             drop(&self.out)
             self.look_whether_over()
 
-    def send_rest(self):
+    def send_rest(self) -> None:
         """Sends until the output is empty, waiting for the transport."""
         cdef Buffer chunk
         cdef int result = 0
@@ -134,7 +134,7 @@ cdef class Output(Consumer):
         else:
             self.look_whether_over()
 
-    def look_whether_over(self):
+    def look_whether_over(self) -> None:
         """The connection's greenlet waits for the peer; if nothing is to come any more, it need not."""
         if self.h2 != NULL and not self.going_on():
             self.transport.cancel_read()

@@ -52,7 +52,7 @@ cdef class Runner:
     cdef greenlet body
     cdef HttpServerStream stream
 
-    def run(self):
+    def run(self) -> None:
         cdef greenlet hub = get_hub()
         while True:
             serve_one(self.stream)

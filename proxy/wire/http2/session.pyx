@@ -45,7 +45,7 @@ cdef class Session(Input):
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    def run(self):
+    def run(self) -> None:
         """Serves the connection to its end. What the transport's buffer already holds comes first."""
         cdef Stream transport = self.transport
         cdef Py_ssize_t got
@@ -111,7 +111,7 @@ cdef class Session(Input):
             nghttp2_submit_shutdown_notice(self.h2)
         return self.pull()
 
-    def refuse_new(self):
+    def refuse_new(self) -> None:
         """The second GOAWAY of a graceful shutdown: what was opened until now is served, and nothing after it."""
         if self.h2 != NULL and not self.refusing:
             self.refusing = True

@@ -185,7 +185,7 @@ cdef class Http2Stream(Stream):
             run_soon(self._tell)
         return 0
 
-    def _tell(self):
+    def _tell(self) -> None:
         self.tell()
 
     cdef bint alive(self) noexcept:
@@ -262,7 +262,7 @@ cdef class Http2Stream(Stream):
                 timer.close()
         return self.writer_result
 
-    def _look_whether_stalled(self):
+    def _look_whether_stalled(self) -> None:
         """Slow is not stalled: the pieces may be large, and the windows small."""
         if self.written != self.written_then:
             self.written_then = self.written

@@ -45,7 +45,7 @@ cdef class Tunnel(Http2Stream):
             self.session.touch(self)
         return 0
 
-    def let_go(self):
+    def let_go(self) -> None:
         """`close`, for a callback: nghttp2 sends no answer that is still waiting when a reset is asked for."""
         self.close()
 

@@ -39,7 +39,7 @@ cdef class TlsContext:
     def __dealloc__(self):
         SSL_CTX_free(self.raw)
 
-    def uris(self):
+    def uris(self) -> list:
         """The URIs among our own certificate's names."""
         return uris_in(SSL_CTX_get0_certificate(self.raw))
 
@@ -69,50 +69,50 @@ cdef class TlsEnd:
     def __dealloc__(self):
         SSL_free(self.raw)
 
-    def hear(self, bytes data):
+    def hear(self, bytes data) -> None:
         """What the other end has sent."""
         BIO_write(self.arriving, <const char*>data, len(data))
 
-    def say(self):
+    def say(self) -> bytes:
         """What is to be sent to the other end."""
         cdef int length = BIO_ctrl_pending(self.leaving)
         cdef bytearray data = bytearray(length)
         BIO_read(self.leaving, <char*>data, length)
         return bytes(data)
 
-    def shake_hands(self):
+    def shake_hands(self) -> bool:
         """As far as what was heard allows; True once it is done."""
         ERR_clear_error()
         return self.settle(SSL_do_handshake(self.raw))
 
-    def read(self):
+    def read(self) -> bool:
         """Whether a byte of application data has come: a TLS 1.3 client hears of a refusal only here."""
         cdef char byte
         cdef size_t got = 0
         ERR_clear_error()
         return self.settle(SSL_read_ex(self.raw, &byte, 1, &got))
 
-    def write(self, bytes data):
+    def write(self, bytes data) -> bool:
         cdef size_t written = 0
         ERR_clear_error()
         return self.settle(SSL_write_ex(self.raw, <const char*>data, len(data), &written))
 
-    def settle(self, int result):
+    def settle(self, int result) -> bool:
         if result != 1 and SSL_get_error(self.raw, result) != SSL_ERROR_WANT_READ:
             raise error_of(self.raw, result, 0)
         return result == 1
 
-    def peer_uris(self):
+    def peer_uris(self) -> list:
         return peer_uris(self.raw)
 
-    def protocol(self):
+    def protocol(self) -> str:
         return chosen_protocol(self.raw)
 
-    def version(self):
+    def version(self) -> str:
         return SSL_get_version(self.raw).decode()
 
 
-def meet(TlsEnd server, TlsEnd client):
+def meet(TlsEnd server, TlsEnd client) -> None:
     """Has two ends shake hands with each other, as far as they can."""
     for _ in range(2):          # flights of each; the server has checked the client in the last one
         client.shake_hands()
