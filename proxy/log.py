@@ -55,13 +55,13 @@ class _Handler(logging.Handler):
 
 def set_up(level: str, name: str) -> logging.Logger:
     """Send the messages of this process to standard error; returns the logger called `name`."""
-    handler = _Handler(_writer(sys.__stderr__.fileno() if sys.__stderr__ else 2))
+    handler = _Handler(writer(sys.__stderr__.fileno() if sys.__stderr__ else 2))
     handler.setFormatter(_Formatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     return logging.getLogger(name)
 
 
-def _writer(fd: int) -> Callable[[bytes], int]:
+def writer(fd: int) -> Callable[[bytes], int]:
     """How to write to `fd` without ever waiting, and without O_NONBLOCK on a file description that others share."""
     mode = os.fstat(fd).st_mode
     if stat.S_ISSOCK(mode):

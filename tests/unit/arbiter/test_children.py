@@ -7,14 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from proxy.arbiter.children import Backoff, Child, Rest, how_it_ended
 from proxy.arbiter.handover import HandOver
 from proxy.arbiter.signals import SignalQueue
-from proxy.log import _writer
 
 Starts = Callable[[], subprocess.Popen[bytes]]
 
@@ -133,26 +131,3 @@ def test_connections_waiting_for_a_dead_worker_go_to_the_others() -> None:
     assert incoming >= 0
     sender.close()
     handover.close()
-
-
-def test_a_log_in_a_file_overwrites_nobody(tmp_path: Path) -> None:
-    """As in `waypointd >file 2>&1`, where the access log goes to the same file."""
-    file = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
-    writer = _writer(file)
-    with (tmp_path / "log").open("ab", buffering=0) as other:
-        for _ in range(2):
-            writer(b"ours\n")
-            other.write(b"theirs\n")
-    assert (tmp_path / "log").read_bytes() == b"ours\ntheirs\n" * 2
-    os.close(file)
-
-
-def test_a_log_that_nobody_reads_does_not_hold_its_process() -> None:
-    read, write = os.pipe()
-    writer = _writer(write)
-    with pytest.raises(BlockingIOError):
-        for _ in range(100):
-            writer(b"x" * 4096)
-    assert os.get_blocking(write)  # others share that file description
-    os.close(read)
-    os.close(write)
