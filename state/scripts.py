@@ -1,11 +1,23 @@
-"""The Lua of this package, ready to be sent: each script with `common.lua` in front of it."""
+"""The Lua of this package, ready to be sent: each script with the constants and `common.lua` in front of it."""
 
 from functools import cache
 from importlib.resources import files
+
+from state import constants
 
 
 @cache
 def source(name: str) -> str:
     """Text of script `name` ("report", "sync", "offer", "forget")."""
-    folder = files("state.lua")
-    return "\n".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("common", name))
+    return "\n".join((_constants(), alone("common"), alone(name)))
+
+
+def alone(name: str) -> str:
+    """Text of a script that needs nothing in front of it."""
+    return (files("state.lua") / f"{name}.lua").read_text(encoding="utf-8")
+
+
+def _constants() -> str:
+    """On one line, so that the numbers of lines in a server's messages are nearly those of the files."""
+    shared = {name: value for name, value in vars(constants).items() if name.isupper()}
+    return f"local {', '.join(shared)} = {', '.join(map(str, shared.values()))}"

@@ -32,12 +32,20 @@ ROOMS: Mapping[str, Room] = {
     "proxy.ipc.snapshot": Room("", PURE, "the form of a snapshot"),
     "state.errors": Room("", PURE, "what can go wrong with a store"),
     "state.keys": Room("", PURE, "names of Redis keys"),
-    "state.scripts": Room("", WAITING, "the Lua, loaded"),
+    "state.constants": Room("", PURE, "numbers that Python and Lua share"),
+    "state.durations": Room("state.constants", PURE, "durations as text"),
+    "state.scripts": Room("state.constants", WAITING, "the Lua, loaded"),
     "state.lua": Room("", PURE, "the rules, as Redis runs them"),
     # -- the store
-    "state.server": Room("state.errors state.keys", WAITING, "how to get to Redis"),
-    "state.outlier": Room("state.errors state.keys state.scripts state.server", WAITING, "outcomes, rules, stores"),
-    "state.operating": Room("state.keys state.scripts state.server state.outlier", WAITING, "what people see and do"),
+    "state.server": Room("state.errors state.keys state.scripts", WAITING, "how to get to Redis"),
+    "state.outlier": Room(
+        "state.constants state.errors state.keys state.scripts state.server", WAITING, "outcomes, rules, stores"
+    ),
+    "state.operating": Room(
+        "state.constants state.durations state.keys state.scripts state.server state.outlier",
+        WAITING,
+        "what people see and do",
+    ),
     # -- the mesh
     "proxy.mesh.reading": Room("proxy.mesh.model", PURE, "text to objects"),
     "proxy.mesh.kinds": Room("proxy.mesh.model proxy.mesh.reading", PURE, "one file a kind"),

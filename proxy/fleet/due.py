@@ -6,7 +6,8 @@ the record next), nor that a hand has changed its time, nor that the rule, kept 
 
 from collections.abc import Mapping
 
-from state.outlier.store import ENDLESS_MS, ClusterView, Glance
+from state.constants import ENDLESS_MS
+from state.outlier.store import ClusterView, Glance
 
 # An ejection that has ended here has ended in Redis too so much later; the entry follows at the leader's next turn.
 AFTERWARDS_MS = 200

@@ -21,13 +21,13 @@ from proxy.observe import outlier_log
 from proxy.observe.outlier_log import Line
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
+from state import durations
+from state.constants import OVERFLOW_LOG_MS
 from state.outlier.decide import under_cap
 from state.outlier.store import CONSECUTIVE_5XX, PROBE_FAILED
 
 # Redis may still see the last moments of an ejection that has ended here: the two have looked at different times.
 TAIL_MS = 1000
-# The same endpoint's overflow is logged so often at most, by all workers together.
-OVERFLOW_LOG_MS = 60_000
 # Why an endpoint is out that only this replica cannot reach.
 PRIVATELY = "unreachable_from_here"
 # Why an endpoint is back that may be out again at once, for the same ejection, when this replica's configuration has
@@ -236,7 +236,8 @@ class Ejections:
         self, group: Group, member: Member, failures: int, ejection_ms: int, by: str, reason: str
     ) -> None:
         self._scoreboard.clusters.count(self._worker, group.slot, ejections=1)
-        self._log(outlier_log.ejecting(member.address, member.workload, failures, ejection_ms, group.name, by, reason))
+        lasting = durations.written(ejection_ms)
+        self._log(outlier_log.ejecting(member.address, member.workload, failures, lasting, group.name, by, reason))
 
     def _log_return(self, group: Group, member: Member, reason: str) -> None:
         self._scoreboard.clusters.count(self._worker, group.slot, unejections=1)

@@ -3,12 +3,11 @@
 The request path has its own, compiled objects (relay/cluster.pyx); these are made from the same part of a snapshot.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from proxy.ipc.snapshot import ClusterForm
-from proxy.observe.outlier_log import duration
-from state.keys import word
+from state.operating.rule import text_for
 from state.outlier.run import Run
 from state.outlier.store import MIN_RUN_MS, Batch, Policy
 
@@ -61,28 +60,13 @@ def group_of(body: ClusterForm) -> Group | None:
         slot=body["slot"],
         policy=policy,
         own_policy=replace(policy, min_run_ms=0, local_origin_quorum=1),
-        rule=_rule(policy, body["destination_rule"], members.values()),
+        rule=text_for(
+            policy, body["destination_rule"], {member.address: member.workload for member in members.values()}
+        ),
         members=members,
         by_slot=by_slot,
         slots=tuple(by_slot),
     )
-
-
-def _rule(policy: Policy, source: str, members: Iterable[Member]) -> str:
-    """Words of the form `name=value`, as in all the fleet's texts; state/operating/rule.py reads them back."""
-    addresses = (f"{member.address}/{word(member.workload)}".replace(",", "%2C") for member in members)
-    words = {
-        "consecutive_5xx": policy.consecutive_5xx,
-        "interval": duration(policy.interval_ms),
-        "base_ejection_time": duration(policy.base_ejection_ms),
-        "max_ejection_percent": policy.max_ejection_percent,
-        "endpoints": policy.endpoints,
-        "local_origin_quorum": policy.local_origin_quorum,
-        "recovery": "probe" if policy.probe else "full",
-        "destination_rule": source,
-        "addresses": ",".join(addresses),
-    }
-    return " ".join(f"{name}={value}" for name, value in words.items())
 
 
 def batch_of(

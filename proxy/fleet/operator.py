@@ -14,13 +14,14 @@ from proxy.fleet.members import Group, Member, group_of
 from proxy.ipc.snapshot import ClusterForm
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
+from state.constants import ENDLESS_MS
 from state.errors import StoreUnavailable
 from state.operating.explain import ClusterReport, HereFacts, Replica, Report, as_json, cluster_report, with_replica
 from state.operating.operator import Operator, Order
 from state.operating.rule import parse
 from state.operating.sight import Out
 from state.operating.viewer import Refused
-from state.outlier.store import CONSECUTIVE_5XX, ENDLESS_MS
+from state.outlier.store import CONSECUTIVE_5XX
 from state.server.access import Access
 from state.server.connect import connect
 

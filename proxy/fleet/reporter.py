@@ -15,6 +15,7 @@ from gevent.event import Event
 
 from proxy.fleet.budget import BUDGET_MS, CONNECT_MS, within
 from proxy.fleet.members import Group, Member, batch_of, present
+from state.constants import EVIDENCE
 from state.errors import KeysUnusable, StoreUnavailable
 from state.keys import word
 from state.outlier.run import Run
@@ -22,8 +23,6 @@ from state.outlier.store import OVERFLOW, TOO_SOON, Batch, Store, Verdict
 
 # An endpoint that only the cap keeps in fails for as long as it likes; it is asked about once a second.
 OVERFLOW_PAUSE_MS = 1000
-# So many of the last failures of a batch are told apart, each with its request's id.
-EVIDENCE = 8
 LONGEST_REQUEST_ID = 64
 
 

@@ -22,8 +22,6 @@ class Event:
 
 Line = Callable[[Event], None]
 
-ENDLESS_MS = 315_360_000_000
-
 REASONS = {
     "consecutive_5xx": "consecutive 5xx",
     "probe_failed": "a failed probe",
@@ -33,7 +31,7 @@ REASONS = {
 
 
 def ejecting(
-    endpoint: str, workload: str, failures: int, ejection_ms: int, cluster: str, by: str, reason: str
+    endpoint: str, workload: str, failures: int, ejection_time: str, cluster: str, by: str, reason: str
 ) -> Event:
     """An endpoint is out."""
     return Event(
@@ -43,7 +41,7 @@ def ejecting(
             ("endpoint", endpoint),
             ("workload", workload),
             ("consecutive_5xx", failures),
-            ("ejection_time", duration(ejection_ms)),
+            ("ejection_time", ejection_time),
             ("cluster", cluster),
             ("by", by or "-"),
         ),
@@ -77,15 +75,6 @@ def overflow(
             ("by", by),
         ),
     )
-
-
-def duration(ms: int) -> str:
-    """30s, 1.5s, 500ms: seconds as Istio's users write them; "forever" for what a hand has given no end."""
-    if ms >= ENDLESS_MS:
-        return "forever"
-    if ms % 1000 and ms < 1000:
-        return f"{ms}ms"
-    return f"{ms / 1000:g}s" if ms % 1000 else f"{ms // 1000}s"
 
 
 def stamp(now: datetime | None = None) -> str:

@@ -1,17 +1,12 @@
--- common.lua: put in front of every script. Time, the record of one endpoint, and what every change of it entails.
+-- common.lua: put in front of every script, after the numbers of state/constants.py. Time, the record of one endpoint, and what every change of it entails.
 -- KEYS[1] ejected (zset endpoint -> until)  KEYS[2] log (stream)  KEYS[3] version   ARGV[1] channel of events
 -- The eject key is the truth for "is it ejected", by its expiry; the hash and the zset follow it (see `settle`).
 -- The rules are those of state/outlier/decide.py.
 
 local IDLE_MS = 600000           -- a record nobody touches is dropped this long after its ejection
 local LOG_ENTRIES = 200
-local OVERFLOW_LOG_MS = 60000    -- an endpoint's overflows are logged at most this often
-local MAX_EJECTION_MS = 300000   -- Envoy's max_ejection_time
 local FOREVER_MS = 4102444800000 -- an eject key without expiry: until the year 2100
-local ENDLESS_MS = 315360000000  -- an ejection that is longer has no end
 local SLACK_MS = 100             -- TIME and the clock that expires keys may differ a little inside a script
-local PROBE_AWAITED_MS = 600000  -- with recovery by probe, an endpoint nobody probes is back so long after its time
-local EVIDENCE = 8               -- so many of the last failures of a run are kept
 
 local EJECTED_KEY, LOG_KEY, VERSION_KEY, CHANNEL = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 

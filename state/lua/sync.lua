@@ -7,8 +7,6 @@
 --        reason}...,
 --        dirty: {endpoint, failures}..., generations: {endpoint, generation}...
 
-local RULE_MS = 604800000  -- a rule nobody has told of for a week is nobody's
-
 redis.call('SET', KEYS[4], ARGV[2], 'NX')
 if ARGV[5] ~= '' then redis.call('SET', KEYS[5], ARGV[5], 'PX', whole(RULE_MS)) end
 -- The same epoch, yet versions that somebody has seen are gone (a failover that lost the last writes): as good as another

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from state.constants import MAX_EJECTION_MS
 from state.operating.history import Entry, evidence_of
 from state.operating.rule import Rule
 from state.operating.sight import Seen
-from state.outlier.decide import MAX_EJECTION_MS, next_backoff, under_cap
+from state.outlier.decide import next_backoff, under_cap
 from state.outlier.store import Policy
 
 ENTRIES = 5  # so many of the newest entries of an endpoint are shown

@@ -9,11 +9,12 @@ from typing import Any
 
 import redis
 
+from state.constants import ENDLESS_MS
 from state.keys import word
 from state.operating import explain
 from state.operating.rule import Rule
 from state.operating.viewer import Directory, Refused, Viewer
-from state.outlier.store import BY_HAND, ENDLESS_MS
+from state.outlier.store import BY_HAND
 from state.scripts import source
 from state.server.failures import unavailable
 

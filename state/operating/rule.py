@@ -1,11 +1,13 @@
 """The rule in force for a cluster, as replicas tell it to people: one text of words, read back.
 
-Pure. The text is written by proxy/fleet/members.py and kept in Redis by lua/sync.lua.
+Pure. A replica writes it, lua/sync.lua keeps it in Redis, operators read it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from state.keys import text_of
+from state.durations import milliseconds, written
+from state.keys import text_of, word
 from state.outlier.store import Policy
 
 
@@ -20,6 +22,23 @@ class Rule:
     addresses: dict[str, str] = field(default_factory=dict)
 
 
+def text_for(policy: Policy, destination_rule: str, addresses: Mapping[str, str]) -> str:
+    """Words of the form `name=value`, as in all the fleet's texts; `addresses`: endpoint -> workload."""
+    pairs = (f"{address}/{word(workload)}".replace(",", "%2C") for address, workload in addresses.items())
+    words = {
+        "consecutive_5xx": policy.consecutive_5xx,
+        "interval": written(policy.interval_ms),
+        "base_ejection_time": written(policy.base_ejection_ms),
+        "max_ejection_percent": policy.max_ejection_percent,
+        "endpoints": policy.endpoints,
+        "local_origin_quorum": policy.local_origin_quorum,
+        "recovery": "probe" if policy.probe else "full",
+        "destination_rule": destination_rule,
+        "addresses": ",".join(pairs),
+    }
+    return " ".join(f"{name}={value}" for name, value in words.items())
+
+
 def parse(text: str) -> Rule:
     """The rule in a text; words that are missing or unreadable leave no policy."""
     words = dict(word.partition("=")[::2] for word in text.split())
@@ -27,8 +46,8 @@ def parse(text: str) -> Rule:
     try:
         policy = Policy(
             consecutive_5xx=int(words["consecutive_5xx"]),
-            interval_ms=_milliseconds(words["interval"]),
-            base_ejection_ms=_milliseconds(words["base_ejection_time"]),
+            interval_ms=milliseconds(words["interval"]),
+            base_ejection_ms=milliseconds(words["base_ejection_time"]),
             max_ejection_percent=int(words["max_ejection_percent"]),
             endpoints=int(words["endpoints"]),
             local_origin_quorum=int(words["local_origin_quorum"]),
@@ -42,8 +61,3 @@ def parse(text: str) -> Rule:
         destination_rule=text_of(words.get("destination_rule", "")),
         addresses={text_of(address): text_of(workload) for address, _, workload in addresses},
     )
-
-
-def _milliseconds(text: str) -> int:
-    """As proxy.observe.outlier_log.duration writes it: 30s, 1.5s, 500ms."""
-    return int(text[:-2]) if text.endswith("ms") else round(1000 * float(text.removesuffix("s")))

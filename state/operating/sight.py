@@ -7,9 +7,10 @@ and no script has looked since.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from state.constants import PROBE_AWAITED_MS
 from state.keys import text_of
 from state.outlier.decide import Record
-from state.outlier.store import BY_HAND, PROBE_AWAITED_MS
+from state.outlier.store import BY_HAND
 
 ENDLESS = -1  # PTTL of a key without an expiry
 

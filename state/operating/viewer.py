@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import redis
 
+from state.constants import RULE_MS
 from state.keys import Keys
 from state.operating import explain as explaining
 from state.operating.history import Entry, entry
@@ -18,8 +19,6 @@ from state.operating.sight import Out, Seen
 from state.scripts import source
 from state.server.failures import unavailable
 
-# A rule is kept so long by lua/sync.lua; what is left of it tells when it was told.
-RULE_S = 604_800
 # An endpoint's own entries are looked for among so many.
 ALL_ENTRIES = 1000
 
@@ -123,7 +122,7 @@ class Viewer:
         key = self._keys(cluster).rule
         with unavailable():
             text, left_s = cast(str | None, self._client.get(key)), self._client.ttl(key)
-        return parse(text or ""), float(RULE_S - left_s) if text and left_s >= 0 else None
+        return parse(text or ""), float(RULE_MS // 1000 - left_s) if text and left_s >= 0 else None
 
     def _told(self, cluster: str, rule: Rule) -> Mapping[str, str]:
         """The cluster's endpoints, in order, as those know them that serve it."""

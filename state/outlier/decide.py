@@ -9,6 +9,7 @@ evidence.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from state.constants import MAX_EJECTION_MS, PROBE_AWAITED_MS
 from state.outlier.run import Run
 from state.outlier.store import (
     ALREADY_EJECTED,
@@ -17,7 +18,6 @@ from state.outlier.store import (
     EJECTED,
     NO_PROBE,
     OVERFLOW,
-    PROBE_AWAITED_MS,
     RETURNED,
     STALE,
     TOO_SOON,
@@ -25,8 +25,6 @@ from state.outlier.store import (
     Policy,
     Verdict,
 )
-
-MAX_EJECTION_MS = 300_000  # Envoy's max_ejection_time, which no DestinationRule can set; a longer base wins
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """Which keys of a cluster hold what this program has not written, for the warning that names them."""
 
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
 from typing import Any, cast
 
 import redis
 
 from state.keys import Keys
+from state.scripts import alone
 
 _WORDS = {"zset": "sorted set"}
 
@@ -15,7 +15,7 @@ def misfits(client: redis.Redis, keys: Keys, endpoints: Sequence[str]) -> list[s
     """`KEY is a string, not a hash`, for each of them. Raises redis.RedisError."""
     wanted = {keys.ejected: "zset", keys.log: "stream", keys.version: "string", keys.epoch: "string"}
     wanted |= {keys.endpoint(endpoint): "hash" for endpoint in endpoints}
-    script = client.register_script((files("state.lua") / "types.lua").read_text(encoding="utf-8"))
+    script = client.register_script(alone("types"))
     found = cast(list[str], script(keys=list(wanted)))
     faults = list(_wrong_types(wanted, found))
     if not faults and not _is_number(client.get(keys.version)):

@@ -10,9 +10,10 @@ from uuid import uuid4
 
 import redis
 
+from state.constants import ENDLESS_MS
 from state.keys import Keys, text_of, word
 from state.outlier.misfits import misfits
-from state.outlier.store import ENDLESS_MS, Batch, Claim, ClusterView, Ejection, Glance, Policy, Verdict
+from state.outlier.store import Batch, Claim, ClusterView, Ejection, Glance, Policy, Verdict
 from state.outlier.subscription import Subscription
 from state.scripts import source
 from state.server.failures import unavailable

@@ -29,11 +29,6 @@ BY_RULE = frozenset({CONSECUTIVE_5XX, PROBE_FAILED})  # what the cap is for
 # A run must be so old before it ejects: about four times the one-way delay to the store, so that a success seen
 # elsewhere, before its worker heard that successes matter now, would have been followed by another that was told.
 MIN_RUN_MS = 2
-# With recovery by probe an endpoint that nobody probes (there are no requests) is back after this long all the same.
-PROBE_AWAITED_MS = 600_000
-
-# An ejection that is longer has no end.
-ENDLESS_MS = 315_360_000_000
 NO_PROBE = -1
 
 

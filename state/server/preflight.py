@@ -8,7 +8,6 @@ itself. So each problem is a line for the log, with what to do about it.
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import redis
@@ -16,6 +15,7 @@ from redis.exceptions import ResponseError
 from redis.sentinel import MasterNotFoundError
 
 from state.keys import Keys
+from state.scripts import alone
 from state.server.access import Access
 from state.server.cluster_client import ClusterClient
 from state.server.redis_url import CLUSTER, RedisUrl
@@ -148,7 +148,7 @@ class Preflight:
 
 
 def _attempts(node: Any, keys: Keys, url: RedisUrl) -> Iterator[tuple[str, Callable[[], Any]]]:
-    script = (files("state.lua") / "preflight.lua").read_text(encoding="utf-8")
+    script = alone("preflight")
     arguments = (keys.endpoint("probe"), keys.events, *PROBES.values())
     yield "info", lambda: node.info("server")
     yield "eval", lambda: node.eval(script, 0, *arguments)

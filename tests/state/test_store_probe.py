@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from state.outlier.store import NO_PROBE, PROBE_AWAITED_MS, Batch, Verdict
+from state.constants import PROBE_AWAITED_MS
+from state.outlier.store import NO_PROBE, Batch, Verdict
 from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, Rig, an_ejection, batch, log_of
 
 PROBED = replace(SEED, base_ejection_ms=60, probe=True)

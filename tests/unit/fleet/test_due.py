@@ -1,7 +1,8 @@
 """When a cluster is read completely though nothing new is seen."""
 
 from proxy.fleet.due import AFTERWARDS_MS, RETELL_MS, Due
-from state.outlier.store import ENDLESS_MS, ClusterView, Glance
+from state.constants import ENDLESS_MS
+from state.outlier.store import ClusterView, Glance
 from tests.unit.fleet.fleet_fakes import NAME, board, ejection, known
 from tests.unit.fleet.test_settle import FIRST, Setting
 

@@ -1,0 +1,17 @@
+"""Numbers that Python and Lua must agree upon, each said once. Pure.
+
+state/scripts.py puts every name in front of every script, as a local of the same name.
+"""
+
+# Envoy's max_ejection_time, which no DestinationRule can set; a longer base wins.
+MAX_EJECTION_MS = 300_000
+# An ejection that is longer has no end.
+ENDLESS_MS = 315_360_000_000
+# With recovery by probe an endpoint that nobody probes (there are no requests) is back so long after its time.
+PROBE_AWAITED_MS = 600_000
+# The overflows of one endpoint are logged so often at most.
+OVERFLOW_LOG_MS = 60_000
+# So many of the last failures of a run are kept.
+EVIDENCE = 8
+# A rule that no replica has told of for a week is nobody's.
+RULE_MS = 604_800_000
