@@ -1,7 +1,8 @@
 -- common.lua: put in front of every script, after the numbers of state/constants.py. Time, the record of one endpoint, and what every change of it entails.
 -- KEYS[1] ejected (zset endpoint -> until)  KEYS[2] log (stream)  KEYS[3] version   ARGV[1] channel of events
 -- The eject key is the truth for "is it ejected", by its expiry; the hash and the zset follow it (see `settle`).
--- The rules are those of state/outlier/decide.py.
+-- Records of state/outlier/store.py (a Batch, a Policy, an Ejection) come as one argument each, in msgpack, by the names of
+-- their fields. The rules are those of state/outlier/decide.py.
 
 local IDLE_MS = 600000           -- a record nobody touches is dropped this long after its ejection
 local LOG_ENTRIES = 200
@@ -50,17 +51,17 @@ end
 local function read(r)
   local flat, stored = redis.call('HGETALL', r.hash_key), {}
   for i = 1, #flat, 2 do stored[flat[i]] = flat[i + 1] end
-  r.stored = {}
   for i = 1, #NUMBERS do
     local name = NUMBERS[i]
-    r[name] = number(stored[name])
-    r.stored[name] = r[name]
+    local value = tonumber(stored[name] or 0) or 0
+    r[name], stored[name] = value, value
   end
   for i = 1, #WORDS do
     local name = WORDS[i]
-    r[name] = stored[name] or ''
-    r.stored[name] = r[name]
+    local value = stored[name] or ''
+    r[name], stored[name] = value, value
   end
+  r.stored = stored
 end
 
 -- Writes what has changed. A field that is missing reads as 0 or ''.
@@ -264,8 +265,8 @@ local function count_active(r)
   return count
 end
 
-local function under_cap(r, max_percent, endpoints)
-  return 100 * (count_active(r) + 1) <= math.min(100, max_percent) * endpoints
+local function under_cap(r, policy)
+  return 100 * (count_active(r) + 1) <= math.min(100, policy.max_ejection_percent) * policy.endpoints
 end
 
 -- Count an overflow, and log it unless that was done lately.
@@ -277,27 +278,19 @@ local function overflowed(r, by)
   end
 end
 
--- The rules of the caller's configuration, eight arguments from ARGV[at] on, as state/outlier/redis_store.py writes them.
-local function policy_at(at)
-  return {
-    threshold = number(ARGV[at]), interval = math.max(1, number(ARGV[at + 1])), base = number(ARGV[at + 2]),
-    max_percent = number(ARGV[at + 3]), endpoints = number(ARGV[at + 4]), min_run = number(ARGV[at + 5]),
-    quorum = number(ARGV[at + 6]), probe = ARGV[at + 7] == '1',
-  }
-end
-
 -- Envoy's multiplier: one less per healthy interval, one more now, overshooting the maximum by at most one.
 local function next_backoff(r, policy)
-  local healthy = math.floor(math.max(0, now - r.unejected_at_ms) / policy.interval)
+  local healthy = math.floor(math.max(0, now - r.unejected_at_ms) / math.max(1, policy.interval_ms))
   local backoff = math.max(0, r.backoff - healthy)
-  if backoff * policy.base < math.max(MAX_EJECTION_MS, policy.base) + policy.base then return backoff + 1 end
-  return backoff
+  local base = policy.base_ejection_ms
+  return backoff * base < math.max(MAX_EJECTION_MS, base) + base and backoff + 1 or backoff
 end
 
 -- Out from now on, for a run of so many failures, or (1) a probe that failed.
 local function eject(r, run, policy, reason, by)
   r.backoff = next_backoff(r, policy)
-  r.ejection_ms = math.min(policy.base * r.backoff, math.max(MAX_EJECTION_MS, policy.base))
+  local base = policy.base_ejection_ms
+  r.ejection_ms = math.min(base * r.backoff, math.max(MAX_EJECTION_MS, base))
   r.probe_at_ms = policy.probe and now + r.ejection_ms or 0
   r.ejected_until_ms = now + r.ejection_ms + (policy.probe and PROBE_AWAITED_MS or 0)
   r.generation, r.ejections, r.consecutive_5xx = r.generation + 1, r.ejections + 1, run

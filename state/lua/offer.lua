@@ -1,17 +1,17 @@
 -- offer.lua: take over an ejection that was decided elsewhere. Specification: state/outlier/decide.py `accept` and, where the cap
 -- leaves no room, `giving_way`: younger ejections give way to an older one (two halves of a partition have each used the cap).
 -- KEYS   ejected, log, version, eject key, endpoint hash
--- ARGV   1 channel  2 endpoint  3 workload  4 left_ms  5 ejection_ms  6 generation  7 failures  8 ejections  9 backoff
---        10 probe_in_ms (-1: it comes back by itself)  11 max_ejection_percent  12 endpoints  13 by
+-- ARGV   1 channel  2 endpoint  3 Ejection  4 Policy
 -- reply  as report.lua: ejected, already_ejected, stale (known and over) or overflow
 
-local left, ejection_ms, generation, by = number(ARGV[4]), number(ARGV[5]), number(ARGV[6]), ARGV[13]
-local probe_in_ms, percent, endpoints = number(ARGV[10]), math.min(100, number(ARGV[11])), number(ARGV[12])
+local offered, policy = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4])
+local left, by = offered.left_ms, offered.by
+local probe = offered.probe_in_ms >= 0  -- -1: it comes back by itself
 
 local r = load(ARGV[2], KEYS[4], KEYS[5])
-identify(r, ARGV[3])
+identify(r, offered.workload)
 if r.left > 0 then return verdict('already_ejected', r) end
-if generation <= r.generation or left <= 0 then return verdict('stale', r) end
+if offered.generation <= r.generation or left <= 0 then return verdict('stale', r) end
 
 local RULES = { consecutive_5xx = true, probe_failed = true }
 
@@ -33,9 +33,10 @@ local function younger_than(begun)
 end
 
 local function make_room()
-  local excess = count_active(r) + 1 - math.floor(percent * endpoints / 100)
+  local percent = math.min(100, policy.max_ejection_percent)
+  local excess = count_active(r) + 1 - math.floor(percent * policy.endpoints / 100)
   if excess <= 0 then return true end
-  local younger = younger_than(now + (probe_in_ms >= 0 and probe_in_ms or left) - ejection_ms)
+  local younger = younger_than(now + (probe and offered.probe_in_ms or left) - offered.ejection_ms)
   if #younger < excess then return false end
   for i = 1, excess do
     redis.call('DEL', younger[i].eject_key)
@@ -50,11 +51,11 @@ if not make_room() then
   return verdict('overflow', r)
 end
 
-r.generation, r.consecutive_5xx, r.ejection_ms = generation, number(ARGV[7]), ejection_ms
-r.ejections, r.backoff = math.max(r.ejections, number(ARGV[8])), math.max(r.backoff, number(ARGV[9]))
+r.generation, r.consecutive_5xx, r.ejection_ms = offered.generation, offered.failures, offered.ejection_ms
+r.ejections, r.backoff = math.max(r.ejections, offered.ejections), math.max(r.backoff, offered.backoff)
 r.ejected_until_ms = left >= ENDLESS_MS and FOREVER_MS or now + left
-r.probe_at_ms = probe_in_ms >= 0 and now + probe_in_ms or 0
-r.by, r.reason = by, 'consecutive_5xx'
+r.probe_at_ms = probe and now + offered.probe_in_ms or 0
+r.by, r.reason = by, offered.reason
 write_eject_key(r)
 mark_ejected(r)
 log('eject', r, 'offered', by)

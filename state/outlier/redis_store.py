@@ -12,6 +12,7 @@ import redis
 
 from state.constants import ENDLESS_MS
 from state.keys import Keys, text_of, word
+from state.outlier import packing
 from state.outlier.misfits import misfits
 from state.outlier.store import Batch, Claim, ClusterView, Ejection, Glance, Policy, Verdict
 from state.outlier.subscription import Subscription
@@ -32,18 +33,8 @@ class RedisStore:
 
     def report(self, batch: Batch, policy: Policy) -> Verdict:
         """Count a batch and decide."""
-        run = batch.run
-        outcomes = [
-            run.lead,
-            int(run.any_success),
-            run.trail,
-            run.best,
-            run.lead_local,
-            run.trail_local,
-            run.best_external,
-        ]
         with unavailable():
-            arguments = [*_told(batch), *outcomes, *_rules(policy)]
+            arguments = [packing.batch(batch), packing.policy(policy)]
             return _verdict(self._on_endpoint(self._report, batch.cluster, batch.endpoint, arguments))
 
     def claim_probe(self, cluster: str, endpoint: str, by: str, lease_ms: int) -> Claim:
@@ -55,10 +46,10 @@ class RedisStore:
     def probed(self, batch: Batch, policy: Policy) -> Verdict:
         """Tell what the probe said; see Store."""
         with unavailable():
-            arguments = [*_told(batch), int(batch.run.any_success), *_rules(policy)]
+            arguments = [packing.batch(batch), packing.policy(policy)]
             return _verdict(self._on_endpoint(self._probed, batch.cluster, batch.endpoint, arguments))
 
-    def _on_endpoint(self, script: Any, cluster: str, endpoint: str, arguments: list[str | int]) -> Any:
+    def _on_endpoint(self, script: Any, cluster: str, endpoint: str, arguments: Sequence[str | int | bytes]) -> Any:
         keys = Keys(self._prefix, cluster)
         names = [keys.ejected, keys.log, keys.version, keys.eject(endpoint), keys.endpoint(endpoint)]
         return script(keys=names, args=[keys.events, endpoint, *arguments])
@@ -107,19 +98,7 @@ class RedisStore:
 
     def offer(self, cluster: str, ejection: Ejection, policy: Policy) -> Verdict:
         """Offer an ejection decided elsewhere; see Store."""
-        arguments: list[str | int] = [
-            word(ejection.workload),
-            ejection.left_ms,
-            ejection.ejection_ms,
-            ejection.generation,
-            ejection.failures,
-            ejection.ejections,
-            ejection.backoff,
-            ejection.probe_in_ms,
-            policy.max_ejection_percent,
-            policy.endpoints,
-            word(ejection.by),
-        ]
+        arguments = [packing.ejection(ejection), packing.policy(policy)]
         with unavailable():
             return _verdict(self._on_endpoint(self._offer, cluster, ejection.endpoint, arguments))
 
@@ -139,23 +118,6 @@ class RedisStore:
             subscription = Subscription(self._client.pubsub(), self._prefix)  # type: ignore[no-untyped-call]
         subscription.update(clusters)
         return subscription
-
-
-def _told(batch: Batch) -> list[str | int]:
-    return [word(batch.workload), batch.generation, batch.last_status, word(batch.by), batch.evidence]
-
-
-def _rules(policy: Policy) -> list[int]:
-    return [
-        policy.consecutive_5xx,
-        policy.interval_ms,
-        policy.base_ejection_ms,
-        policy.max_ejection_percent,
-        policy.endpoints,
-        policy.min_run_ms,
-        policy.local_origin_quorum,
-        int(policy.probe),
-    ]
 
 
 def _verdict(reply: list[Any]) -> Verdict:

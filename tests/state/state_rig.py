@@ -1,10 +1,12 @@
 """What the store tests drive: a store of some kind with a clock that can be moved."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +22,8 @@ from state.outlier.store import CONSECUTIVE_5XX, Batch, Ejection, Policy, Store,
 from state.server.access import Access
 from state.server.connect import connect
 from state.server.preflight import Preflight
+
+os.environ["LUA_PATH"] = f"{Path(__file__).parent}/lua/?.lua;;"  # where fakeredis finds what it lacks
 
 CLUSTER = "httpbin/in-ambient:8000"
 A, B, C = "10.10.0.16:8080", "10.10.0.17:8080", "10.10.0.18:8080"
@@ -186,7 +190,9 @@ def local_rig() -> Rig:
 
 
 def fake_rig(clock: FakeTime) -> Rig:
-    client = fakeredis.FakeRedis(server=fakeredis.FakeServer(), decode_responses=True, encoding_errors="replace")
+    client = fakeredis.FakeRedis(
+        server=fakeredis.FakeServer(), lua_modules={"cmsgpack"}, decode_responses=True, encoding_errors="replace"
+    )
     return Rig(RedisStore(client), clock.advance, client)
 
 

@@ -1,0 +1,64 @@
+"""Records of `store` as the scripts take them: maps in msgpack, by the names of the fields, texts as words. Pure.
+
+So a field has one name in both languages, and a new one moves no other.
+"""
+
+from dataclasses import fields
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any
+
+import msgpack
+
+from state.keys import word
+from state.outlier.run import Run
+from state.outlier.store import Batch, Ejection, Policy
+
+# Rules in force in this process, and those just replaced.
+_POLICIES = 1024
+
+_RUN = tuple(field.name for field in fields(Run))
+_run_of = attrgetter(*_RUN)
+
+
+def batch(told: Batch) -> bytes:
+    """`evidence` is made of words already; cluster and endpoint are said by the keys."""
+    return _packed(
+        {
+            "workload": word(told.workload),
+            "generation": told.generation,
+            "run": dict(zip(_RUN, _run_of(told.run), strict=True)),
+            "last_status": told.last_status,
+            "by": word(told.by),
+            "evidence": told.evidence,
+        }
+    )
+
+
+@lru_cache(_POLICIES)
+def policy(rules: Policy) -> bytes:
+    """The same for all of a cluster's reports, so made once."""
+    return _packed({field.name: getattr(rules, field.name) for field in fields(rules)})
+
+
+def ejection(out: Ejection) -> bytes:
+    """The endpoint is said by the keys."""
+    return _packed(
+        {
+            "workload": word(out.workload),
+            "left_ms": out.left_ms,
+            "ejection_ms": out.ejection_ms,
+            "generation": out.generation,
+            "failures": out.failures,
+            "ejections": out.ejections,
+            "backoff": out.backoff,
+            "by": word(out.by),
+            "reason": word(out.reason),
+            "probe_in_ms": out.probe_in_ms,
+        }
+    )
+
+
+def _packed(record: dict[str, Any]) -> bytes:
+    packed: bytes = msgpack.packb(record)
+    return packed
