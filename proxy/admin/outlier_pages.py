@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from proxy.admin.pages import Action, Answer, Query, as_json, plain
-from proxy.fleet.operator import OperatorDoor, Refused, StoreUnavailable
+from proxy.fleet.operator_door import OperatorDoor, Refused, StoreUnavailable
 
 MOST = 1000
 DOUBT = "; see whether it was done when Redis answers"

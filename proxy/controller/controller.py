@@ -26,7 +26,7 @@ from proxy.controller.readiness import Readiness
 from proxy.controller.rollout import Rollout
 from proxy.controller.snapshots import Snapshots
 from proxy.controller.sockets import Sockets
-from proxy.fleet.operator import OperatorDoor
+from proxy.fleet.operator_door import OperatorDoor
 from proxy.identity.watch import CertificateWatch
 from proxy.ipc.channel import Channel, Message, read_body
 from proxy.ipc.snapshot import OtherVersion, unpack_all

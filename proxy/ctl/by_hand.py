@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from proxy.ctl.common import checked
-from proxy.ctl.source import Fleet, asked
+from proxy.ctl.source import Place, asked
 from proxy.ctl.words import span
 from proxy.mesh.reading.duration import milliseconds
 from state.operating.operator import Done, Order
@@ -46,7 +46,7 @@ def _ordering(command: Callable[..., Any]) -> Callable[..., Any]:
     help="How long: 45s, 10m, 1h30m. Without it: until it is unejected.",
 )
 @click.pass_obj
-def eject(fleet: Fleet, cluster: str, endpoint: str, why: str, by: str, ejection_ms: int | None) -> None:
+def eject(place: Place, cluster: str, endpoint: str, why: str, by: str, ejection_ms: int | None) -> None:
     """Take ENDPOINT (IP:PORT) of CLUSTER (NAMESPACE/SERVICE:PORT) out of balancing, in every replica, at once.
 
     maxEjectionPercent does not stop a hand. One that is out already is out for the new time. It is the address that is
@@ -57,7 +57,7 @@ def eject(fleet: Fleet, cluster: str, endpoint: str, why: str, by: str, ejection
       waypointctl eject httpbin/in-ambient:8000 10.10.0.16:8080 --for 10m --why 'disk full'
       waypointctl eject httpbin/in-ambient:8000 10.10.0.16:8080    # until unejected
     """
-    with asked(fleet) as source:
+    with asked(place) as source:
         done = source.eject(Order(cluster, endpoint, by, why, ejection_ms or 0))
     _tell(done, f"is out for {span(ejection_ms / 1000)}" if ejection_ms else "is out until it is unejected")
 
@@ -65,14 +65,14 @@ def eject(fleet: Fleet, cluster: str, endpoint: str, why: str, by: str, ejection
 @click.command("uneject")
 @_ordering
 @click.pass_obj
-def uneject(fleet: Fleet, cluster: str, endpoint: str, why: str, by: str) -> None:
+def uneject(place: Place, cluster: str, endpoint: str, why: str, by: str) -> None:
     """Put ENDPOINT (IP:PORT) of CLUSTER (NAMESPACE/SERVICE:PORT) back, in every replica, at once.
 
     \b
     Examples:
       waypointctl uneject httpbin/in-ambient:8000 10.10.0.16:8080 --why 'disk replaced'
     """
-    with asked(fleet) as source:
+    with asked(place) as source:
         done = source.uneject(Order(cluster, endpoint, by, why))
     _tell(done, "is back")
 

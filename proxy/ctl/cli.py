@@ -11,7 +11,7 @@ from proxy.ctl.explain import tell_why
 from proxy.ctl.fleet_store import FleetStore, fleet_options
 from proxy.ctl.hbone.hbone_get import hbone_get
 from proxy.ctl.history import tell_history
-from proxy.ctl.source import Fleet
+from proxy.ctl.source import Place
 from proxy.version import __version__
 from state.server.access import Access
 
@@ -40,7 +40,7 @@ def main(context: click.Context, /, admin: str | None, redis_prefix: str, **acce
       waypointctl dev-certs certs
       waypointctl hbone-get 127.0.0.1:15008 in-ambient.httpbin:8000 /hostname --tls-dir certs/client
     """
-    context.obj = Fleet(FleetStore(Access(**access), redis_prefix), admin)
+    context.obj = Place(FleetStore(Access(**access), redis_prefix), admin)
 
 
 for _command in (list_ejections, eject, uneject, tell_history, tell_why, dev_certs, hbone_get):

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import click
 
-from proxy.ctl.source import Fleet, asked
+from proxy.ctl.source import Place, asked
 from proxy.ctl.words import columns, printable
 from state.operating.sight import Out
 
@@ -15,7 +15,7 @@ COLUMNS = ("CLUSTER", "ENDPOINT", "WORKLOAD", "WHY", "BY", "LEFT")
 @click.command("ejections")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="How to print it.")
 @click.pass_obj
-def list_ejections(fleet: Fleet, output: str) -> None:
+def list_ejections(place: Place, output: str) -> None:
     """List the endpoints that are out, why, and how long still.
 
     \b
@@ -24,7 +24,7 @@ def list_ejections(fleet: Fleet, output: str) -> None:
       waypointctl --redis redis://redis.example:6379 ejections -o json
       waypointctl --admin http://127.0.0.1:15000 ejections
     """
-    with asked(fleet) as source:
+    with asked(place) as source:
         out = source.ejections()
     print(json.dumps([asdict(each) for each in out], indent=2) if output == "json" else table(out))
 

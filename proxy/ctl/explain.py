@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import click
 
 from proxy.ctl.history import sentence
-from proxy.ctl.source import Fleet, asked
+from proxy.ctl.source import Place, asked
 from proxy.ctl.words import columns, moment, number, printable, span
-from state.operating.explain import ClusterReport, FleetFacts, HereFacts, Report, as_json, cap
+from state.operating.explain import ClusterReport, EndpointReport, FleetFacts, HereFacts, as_json, cap
 
 # Longer is no time that somebody has set.
 ENDLESS_S = 315_360_000
@@ -20,7 +20,7 @@ SEEN = 6  # failures shown
 @click.argument("endpoint", default="")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print it.")
 @click.pass_obj
-def tell_why(fleet: Fleet, cluster: str, endpoint: str, output: str) -> None:
+def tell_why(place: Place, cluster: str, endpoint: str, output: str) -> None:
     """Say why ENDPOINT of CLUSTER is ejected, or is not; without ENDPOINT, each of the cluster's in short.
 
     Redis tells what the fleet knows. With --admin the replica adds what it sees itself: whether it decides by itself
@@ -32,7 +32,7 @@ def tell_why(fleet: Fleet, cluster: str, endpoint: str, output: str) -> None:
       waypointctl explain httpbin/in-ambient:8000
       waypointctl --admin http://127.0.0.1:15000 explain httpbin/in-ambient:8000 -o json
     """
-    with asked(fleet) as source:
+    with asked(place) as source:
         found = source.explain(cluster, endpoint)
     print(json.dumps(as_json(found), indent=2) if output == "json" else text(found, short=not endpoint))
 
@@ -72,7 +72,7 @@ def _cluster(found: ClusterReport) -> Iterator[tuple[str, str]]:
             yield "", f"its rule: {replica.rule}"
 
 
-def _state(report: Report) -> str:
+def _state(report: EndpointReport) -> str:
     facts, here = report.fleet, report.here
     if facts is None:
         return "is ejected here" if here and here.ejected else "takes traffic here"
@@ -93,14 +93,14 @@ def _left(facts: FleetFacts) -> str:
     return f"{span(facts.left_s)}{whole} left"
 
 
-def _short(found: ClusterReport, report: Report) -> Iterator[tuple[str, str]]:
+def _short(found: ClusterReport, report: EndpointReport) -> Iterator[tuple[str, str]]:
     """One or two lines."""
     if facts := report.fleet:
         yield ("why", f"{facts.why}, by {facts.by}") if facts.ejected else ("run", _run(found, facts))
     yield from _here(report.here)
 
 
-def _long(found: ClusterReport, report: Report) -> Iterator[tuple[str, str]]:
+def _long(found: ClusterReport, report: EndpointReport) -> Iterator[tuple[str, str]]:
     if facts := report.fleet:
         if facts.ejected:
             yield "why", f"{facts.why}, by {facts.by}"

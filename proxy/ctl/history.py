@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from proxy.ctl.source import Fleet, Source, asked
+from proxy.ctl.source import Place, Source, asked
 from proxy.ctl.words import columns, moment, printable
 from state.operating.history import Entry
 
@@ -31,7 +31,7 @@ RETURNS = {
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens, until interrupted.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="json: one object a line.")
 @click.pass_obj
-def tell_history(fleet: Fleet, cluster: str, endpoint: str, limit: int, follow: bool, output: str) -> None:
+def tell_history(place: Place, cluster: str, endpoint: str, limit: int, follow: bool, output: str) -> None:
     """Print what happened to the endpoints of CLUSTER, or of all, oldest first. The fleet keeps some 200 entries a
     cluster.
 
@@ -41,7 +41,7 @@ def tell_history(fleet: Fleet, cluster: str, endpoint: str, limit: int, follow: 
       waypointctl history httpbin/in-ambient:8000 --endpoint 10.10.0.16:8080 -n 5
       waypointctl history --follow -o json
     """
-    with asked(fleet) as source:
+    with asked(place) as source:
         entries = source.history(cluster, endpoint, limit)
         _print(entries, output)
         if not entries and not follow and output == "text":

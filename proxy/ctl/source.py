@@ -18,8 +18,8 @@ from state.operating.viewer import Refused
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
-    """Where the options say that it is: in Redis, or, with `admin`, what a replica's admin pages tell of it."""
+class Place:
+    """Where the options say that the fleet's state is: in Redis, or, with `admin`, on a replica's admin pages."""
 
     store: FleetStore
     admin: str | None = None
@@ -45,17 +45,17 @@ class Source(Protocol):
 
 
 @contextmanager
-def asked(fleet: Fleet) -> Iterator[Source]:
+def asked(place: Place) -> Iterator[Source]:
     """The source for the length of the block; what goes wrong in it is said, and ends the program."""
     try:
-        if fleet.admin is not None:
-            yield AdminSource.at(fleet.admin)
+        if place.admin is not None:
+            yield AdminSource.at(place.admin)
         else:
-            with fleet.store.client() as client:
-                yield Operator(client, fleet.store.prefix)
+            with place.store.client() as client:
+                yield Operator(client, place.store.prefix)
     except Refused as fault:
         fail(str(fault))
     except StoreUnavailable as fault:
-        place = "" if fleet.admin is not None else f"{masked_url(fleet.store.access.redis)}: "
-        remedy = "" if fleet.admin is not None else "; is that where the fleet keeps its ejections (--redis)?"
-        fail(f"{place}{fault}{remedy}")
+        where = "" if place.admin is not None else f"{masked_url(place.store.access.redis)}: "
+        remedy = "" if place.admin is not None else "; is that where the fleet keeps its ejections (--redis)?"
+        fail(f"{where}{fault}{remedy}")

@@ -1,7 +1,7 @@
 """The data path's door to the fleet's state, and the only part of `proxy` (with the launchers) that knows `state`.
 
 door.py      outcomes in: the local decision at once, the report to Redis afterwards
-table.py     the scoreboard as the table of state.outlier.local_store
+records.py   the scoreboard as the memory of state.outlier.local_store
 ejections.py every change of an endpoint's ejection on the scoreboard, and its line in the log
 reporter.py  the ordered outbox of one worker; budget.py how long its calls may take
 leader.py    the one worker that listens and reconciles for the replica: settle.py when, differences.py what

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from proxy.fleet.budget import BUDGET_MS, within
+from proxy.fleet.clusters import Cluster, Endpoint, present
 from proxy.fleet.ejections import TAIL_MS, Ejections
 from proxy.fleet.known import known_of
-from proxy.fleet.members import Group, Member, present
 from proxy.fleet.reporter import Reporter
 from proxy.scoreboard.views import OutlierState
 from state.outlier.run import Run
@@ -27,14 +27,14 @@ class Differences:
         self,
         replica: str,
         store: Store,
-        groups: Mapping[str, Group],
+        clusters: Mapping[str, Cluster],
         ejections: Ejections,
         reporter: Reporter,
         now_ms: Callable[[], int],
     ) -> None:
         self._replica = replica
         self._store = store
-        self._groups = groups
+        self._clusters = clusters
         self._ejections = ejections
         self._reporter = reporter
         self._now_ms = now_ms
@@ -43,13 +43,13 @@ class Differences:
         self._lost_ms: dict[str, int] = {}  # cluster -> when its data was lost last
         self._kept: dict[int, int] = {}  # slot -> generation whose end only a clock of Redis has brought early
 
-    def told_by_message(self, group: Group, member: Member) -> None:
+    def told_by_message(self, cluster: Cluster, endpoint: Endpoint) -> None:
         """The end of this ejection is as late as its message was; the next reading corrects it."""
-        self._by_message.setdefault(group.name, set()).add(member.slot)
+        self._by_message.setdefault(cluster.name, set()).add(endpoint.slot)
 
-    def are_due(self, group: Group) -> bool:
+    def are_due(self, cluster: Cluster) -> bool:
         """There is something to correct."""
-        return group.name in self._by_message
+        return cluster.name in self._by_message
 
     def forget(self, name: str) -> None:
         """The cluster is gone."""
@@ -59,26 +59,26 @@ class Differences:
 
     # -- out here, and not there --------------------------------------------------------------------------------------
 
-    def settle_missing(self, group: Group, view: ClusterView, asked_ms: int, *, lost: bool, alone: bool) -> bool:
+    def settle_missing(self, cluster: Cluster, view: ClusterView, asked_ms: int, *, lost: bool, alone: bool) -> bool:
         """Whether anything was offered. The oldest goes first: the cap may not let all of them in.
 
         `alone`: this replica has decided by itself until now; Redis does not know its runs of failures.
         """
         if lost:
-            self._lost_ms[group.name] = self._now_ms()
+            self._lost_ms[cluster.name] = self._now_ms()
         out = {e.endpoint: e.workload for e in view.ejections}
-        jump_ms = self._clock_jump(group.name, view, asked_ms)
+        jump_ms = self._clock_jump(cluster.name, view, asked_ms)
         offers = []
-        for member in group.members.values():
-            if present(self._groups, group, member) is None:
+        for endpoint in cluster.endpoints.values():
+            if present(self._clusters, cluster, endpoint) is None:
                 continue
             if lost:
-                self._ejections.forget_version(group, member, view.version)
-            if out.get(member.address) not in ("", member.workload):
-                state = self._settle(group, member, view, asked_ms, lost, alone or lost, jump_ms)
-                offers += [(state.begun_ms, member)] if state else []
-        for _, member in sorted(offers, key=lambda offer: offer[0]):
-            self._offer(group, member, view)
+                self._ejections.forget_version(cluster, endpoint, view.version)
+            if out.get(endpoint.address) not in ("", endpoint.workload):
+                state = self._settle(cluster, endpoint, view, asked_ms, lost, alone or lost, jump_ms)
+                offers += [(state.begun_ms, endpoint)] if state else []
+        for _, endpoint in sorted(offers, key=lambda offer: offer[0]):
+            self._offer(cluster, endpoint, view)
         return bool(offers)
 
     def _clock_jump(self, name: str, view: ClusterView, asked_ms: int) -> int:
@@ -90,15 +90,22 @@ class Differences:
         return max(0, ahead_ms - before_ms)
 
     def _settle(
-        self, group: Group, member: Member, view: ClusterView, asked_ms: int, lost: bool, unknown: bool, jump_ms: int
+        self,
+        cluster: Cluster,
+        endpoint: Endpoint,
+        view: ClusterView,
+        asked_ms: int,
+        lost: bool,
+        unknown: bool,
+        jump_ms: int,
     ) -> OutlierState | None:
         """Redis does not have this endpoint out; what of the scoreboard? The state that is to be offered, if any."""
         now_ms = self._now_ms()
-        self._ejections.expire(group, member, now_ms)
-        state = self._ejections.state(member)
+        self._ejections.expire(cluster, endpoint, now_ms)
+        state = self._ejections.state(endpoint)
         left_ms = state.ejected_until_ms - now_ms
         if not state.ejected_until_ms:
-            self._learn(group, member, state, view, asked_ms, unknown)
+            self._learn(cluster, endpoint, state, view, asked_ms, unknown)
         elif state.private:
             pass  # not the fleet's affair
         elif state.held or state.version > view.version:
@@ -106,37 +113,37 @@ class Differences:
         elif not state.shared or lost:
             return state
         elif left_ms <= TAIL_MS + jump_ms:  # it ends by itself
-            self._kept[member.slot] = state.generation
-        elif self._kept.get(member.slot) != state.generation:
-            self._ejections.lift(group, member, "by_hand", now_ms)
-            self._reporter.resume(group)
+            self._kept[endpoint.slot] = state.generation
+        elif self._kept.get(endpoint.slot) != state.generation:
+            self._ejections.lift(cluster, endpoint, "by_hand", now_ms)
+            self._reporter.resume(cluster)
         return None
 
     def _learn(
-        self, group: Group, member: Member, state: OutlierState, view: ClusterView, asked_ms: int, unknown: bool
+        self, cluster: Cluster, endpoint: Endpoint, state: OutlierState, view: ClusterView, asked_ms: int, unknown: bool
     ) -> None:
-        generation = view.generations.get(member.address, state.generation)
-        known = view.dirty.get(member.address, 0)
+        generation = view.generations.get(endpoint.address, state.generation)
+        known = view.dirty.get(endpoint.address, 0)
         missing = state.failures - known if unknown else 0
         if missing > 0:  # the run goes on where this replica's own count has got to
-            self._reporter.add(group, member, generation, Run.of_failures(missing), 0)
-        dirty = known > 0 or missing > 0 or self._reporter.waiting(member)
-        self._ejections.learn(group, member, generation, dirty=dirty, asked_ms=asked_ms, now_ms=self._now_ms())
+            self._reporter.add(cluster, endpoint, generation, Run.of_failures(missing), 0)
+        dirty = known > 0 or missing > 0 or self._reporter.waiting(endpoint)
+        self._ejections.learn(cluster, endpoint, generation, dirty=dirty, asked_ms=asked_ms, now_ms=self._now_ms())
 
-    def _offer(self, group: Group, member: Member, view: ClusterView) -> None:
+    def _offer(self, cluster: Cluster, endpoint: Endpoint, view: ClusterView) -> None:
         """Redis does not know of this ejection; the fleet's cap decides. One that Redis knew before it lost its data
         keeps its generation, so that it is taken once, whoever offers it, and not again after a hand has lifted it.
         Our own decision is above whatever Redis has counted."""
-        if present(self._groups, group, member) is None:
+        if present(self._clusters, cluster, endpoint) is None:
             return
         asked_ms = self._now_ms()
-        state = self._ejections.state(member)
+        state = self._ejections.state(endpoint)
         if state.ejected_until_ms <= asked_ms or state.version > view.version:
             return  # it is over, or Redis has told of it meanwhile
-        counted = view.generations.get(member.address, 0)
+        counted = view.generations.get(endpoint.address, 0)
         offered = Ejection(
-            endpoint=member.address,
-            workload=member.workload,
+            endpoint=endpoint.address,
+            workload=endpoint.workload,
             left_ms=state.ejected_until_ms - asked_ms,
             ejection_ms=state.ejection_ms,
             generation=state.generation if state.shared else max(state.generation, counted + 1),
@@ -148,50 +155,50 @@ class Differences:
             probe_in_ms=max(0, state.probe_at_ms - asked_ms) if state.probe_at_ms else NO_PROBE,
         )
         with within(BUDGET_MS):
-            verdict = self._store.offer(group.name, offered, group.policy)
+            verdict = self._store.offer(cluster.name, offered, cluster.policy)
         now_ms = self._now_ms()
-        if present(self._groups, group, member) is None:
+        if present(self._clusters, cluster, endpoint) is None:
             return
         if verdict.outcome in (EJECTED, ALREADY_EJECTED):
             known = known_of(verdict, verdict.version)
-            self._ejections.confirm(group, member, known, asked_ms, now_ms, certain=True)
+            self._ejections.confirm(cluster, endpoint, known, asked_ms, now_ms, certain=True)
         else:
-            self._ejections.lift(group, member, verdict.outcome, now_ms)
-            self._ejections.learn(group, member, verdict.generation, dirty=False, asked_ms=asked_ms, now_ms=now_ms)
+            self._ejections.lift(cluster, endpoint, verdict.outcome, now_ms)
+            self._ejections.learn(cluster, endpoint, verdict.generation, dirty=False, asked_ms=asked_ms, now_ms=now_ms)
 
     # -- out there ----------------------------------------------------------------------------------------------------
 
-    def adopt(self, group: Group, view: ClusterView, asked_ms: int) -> dict[str, int]:
+    def adopt(self, cluster: Cluster, view: ClusterView, asked_ms: int) -> dict[str, int]:
         """What is out in Redis is out here, if it is this workload's. Returns where the two rightly go on to differ,
         and our generation there."""
-        by_message = self._by_message.pop(group.name, set())
-        apart = dict(self._kept_endpoints(group))
+        by_message = self._by_message.pop(cluster.name, set())
+        apart = dict(self._kept_endpoints(cluster))
         for ejection in view.ejections:
-            member = group.members.get(ejection.endpoint)
-            if member is None or present(self._groups, group, member) is None:
+            endpoint = cluster.endpoints.get(ejection.endpoint)
+            if endpoint is None or present(self._clusters, cluster, endpoint) is None:
                 continue
-            if ejection.workload in ("", member.workload) and not self._has_ended(group, member, ejection):
+            if ejection.workload in ("", endpoint.workload) and not self._has_ended(cluster, endpoint, ejection):
                 known = known_of(ejection, view.version)
-                correct = member.slot in by_message
-                self._ejections.confirm(group, member, known, asked_ms, self._now_ms(), correct=correct)
-            state = self._ejections.state(member)
+                correct = endpoint.slot in by_message
+                self._ejections.confirm(cluster, endpoint, known, asked_ms, self._now_ms(), correct=correct)
+            state = self._ejections.state(endpoint)
             if not state.shared:
-                apart[member.address] = state.generation
+                apart[endpoint.address] = state.generation
         return apart
 
-    def _has_ended(self, group: Group, member: Member, ejection: Ejection) -> bool:
+    def _has_ended(self, cluster: Cluster, endpoint: Endpoint, ejection: Ejection) -> bool:
         """This very ejection is over here; Redis has had its clock put back. Not if it has lost its data since: then it
         counts generations from the beginning."""
-        state = self._ejections.state(member)
+        state = self._ejections.state(endpoint)
         same = state.generation == ejection.generation and state.ejection_ms == ejection.ejection_ms
-        return same and not state.ejected_until_ms and state.unejected_at_ms > self._lost_ms.get(group.name, 0)
+        return same and not state.ejected_until_ms and state.unejected_at_ms > self._lost_ms.get(cluster.name, 0)
 
-    def _kept_endpoints(self, group: Group) -> Iterator[tuple[str, int]]:
-        for member in group.members.values():
-            if present(self._groups, group, member) is None:
+    def _kept_endpoints(self, cluster: Cluster) -> Iterator[tuple[str, int]]:
+        for endpoint in cluster.endpoints.values():
+            if present(self._clusters, cluster, endpoint) is None:
                 continue
-            state = self._ejections.state(member)
-            if state.ejected_until_ms and self._kept.get(member.slot) == state.generation:
-                yield member.address, state.generation
+            state = self._ejections.state(endpoint)
+            if state.ejected_until_ms and self._kept.get(endpoint.slot) == state.generation:
+                yield endpoint.address, state.generation
             else:
-                self._kept.pop(member.slot, None)
+                self._kept.pop(endpoint.slot, None)

@@ -17,19 +17,19 @@ from collections.abc import Callable, Iterable
 import gevent
 
 from proxy.fleet.budget import CONNECT_MS
+from proxy.fleet.clusters import Cluster, Endpoint, batch_of, cluster_of
 from proxy.fleet.ejections import PRIVATELY, REMOVED, RULE_DELETED, Ejections
 from proxy.fleet.holds import Hold, Holds
 from proxy.fleet.keep import keep_running
 from proxy.fleet.known import known_of
 from proxy.fleet.leader import Leader
-from proxy.fleet.members import Group, Member, batch_of, group_of
 from proxy.fleet.probing import Probing
+from proxy.fleet.records import ScoreboardRecords
 from proxy.fleet.reporter import Pending, Reporter
 from proxy.fleet.suspicion import Suspicion
-from proxy.fleet.table import ScoreboardTable
 from proxy.fleet.watch import watch_primary
 from proxy.ipc.snapshot import ClusterForm
-from proxy.observe.outlier_log import Event
+from proxy.observe.outlier_log import Notice
 from proxy.scoreboard.clusters import ClusterLocked
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import KeysUnusable, StoreUnavailable
@@ -73,32 +73,32 @@ class Fleet:
         replica: str,
         access: Access,
         prefix: str,
-        line: Callable[[Event], None],
+        line: Callable[[Notice], None],
     ) -> None:
         self._scoreboard = scoreboard
         self._replica = replica
-        self._groups: dict[str, Group] = {}
+        self._clusters: dict[str, Cluster] = {}
         self._ejections = Ejections(
             scoreboard, worker, replica, lambda event: gevent.spawn_later(LINE_SECONDS, line, event)
         )
         self._report: Pending | None = None  # with the failure that was counted last
         self._now_ms = 0  # of the outcome being counted
         self._locked_told_ms = -LOCKED_LOG_MS
-        self._local = LocalStore(ScoreboardTable(scoreboard, self._groups), lambda: self._now_ms)
+        self._local = LocalStore(ScoreboardRecords(scoreboard, self._clusters), lambda: self._now_ms)
         # A client each, so that a report never waits for a new connection because the leader is using the one there is.
         self._reports_client, self._leaders_client = (connect(access, CONNECT_MS / 1000) for _ in range(2))
         reports, store = (RedisStore(client, prefix) for client in (self._reports_client, self._leaders_client))
         preflight = Preflight(self._leaders_client, access, prefix)
-        self._reporter = Reporter(reports, replica, self._groups, monotonic_ms, self._answer, self._lost)
+        self._reporter = Reporter(reports, replica, self._clusters, monotonic_ms, self._answer, self._lost)
         self._suspicion = Suspicion(scoreboard)
-        self._holds = Holds(self._ejections, self._groups, monotonic_ms)
+        self._holds = Holds(self._ejections, self._clusters, monotonic_ms)
         self._leader = Leader(
             scoreboard,
             worker,
             replica,
             store,
             preflight,
-            self._groups,
+            self._clusters,
             self._ejections,
             self._reporter,
             monotonic_ms,
@@ -108,8 +108,8 @@ class Fleet:
             scoreboard,
             replica,
             store,
-            LocalStore(ScoreboardTable(scoreboard, self._groups), monotonic_ms),
-            self._groups,
+            LocalStore(ScoreboardRecords(scoreboard, self._clusters), monotonic_ms),
+            self._clusters,
             self._ejections,
             monotonic_ms,
             lambda: self._leader.leading,
@@ -135,7 +135,7 @@ class Fleet:
                 self._reports_client.connection_pool.disconnect(inuse_connections=False)
                 warm = None
             again = not self._reporter.connected and now_ms >= due_ms
-            if self._groups and (again or (mode.shared and mode != warm)):
+            if self._clusters and (again or (mode.shared and mode != warm)):
                 warm = mode
                 pause = WARM_SECONDS if self._reporter.warm() else min(2 * pause, LAST_WARM_SECONDS)
                 due_ms = now_ms + int(1000 * pause * random.uniform(0.5, 1))  # workers and replicas apart
@@ -150,40 +150,41 @@ class Fleet:
     def apply(self, full: bool, clusters: Iterable[ClusterForm], removed: Iterable[str]) -> None:
         """Takes over a snapshot's clusters; lifts the ejections of rules and endpoints that are gone."""
         bodies = {body["name"]: body for body in clusters}
-        gone = set(removed) | ({name for name in self._groups if name not in bodies} if full else set())
+        gone = set(removed) | ({name for name in self._clusters if name not in bodies} if full else set())
         for name, body in bodies.items():
-            group = group_of(body)
-            if group is None:
+            cluster = cluster_of(body)
+            if cluster is None:
                 gone.add(name)
             else:
-                self._replace(group)
+                self._replace(cluster)
         for name in gone:
-            group = self._groups.pop(name, None)
-            if group is not None:
-                self._lift(group, group.members.values(), RULE_DELETED)
+            cluster = self._clusters.pop(name, None)
+            if cluster is not None:
+                self._lift(cluster, cluster.endpoints.values(), RULE_DELETED)
         self._leader.wake()
 
-    def _replace(self, group: Group) -> None:
-        before = self._groups.get(group.name)
-        self._groups[group.name] = group
-        self._reporter.resume(group)
+    def _replace(self, cluster: Cluster) -> None:
+        before = self._clusters.get(cluster.name)
+        self._clusters[cluster.name] = cluster
+        self._reporter.resume(cluster)
         if before is not None:
-            gone = [member for slot, member in before.by_slot.items() if slot not in group.by_slot]
+            gone = [endpoint for slot, endpoint in before.by_slot.items() if slot not in cluster.by_slot]
             self._lift(before, gone, REMOVED)
 
-    def _lift(self, group: Group, members: Iterable[Member], reason: str) -> None:
-        for member in members:
-            self._ejections.lift(group, member, reason, monotonic_ms())
+    def _lift(self, cluster: Cluster, endpoints: Iterable[Endpoint], reason: str) -> None:
+        for endpoint in endpoints:
+            self._ejections.lift(cluster, endpoint, reason, monotonic_ms())
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
 
-    def attempt_failed(self, cluster: str, slot: int, generation: int, status: int, request_id: str) -> None:
-        """An attempt dispatched in `generation` on the endpoint in `slot` failed, with `status` or (0) no answer."""
-        self._outcome(cluster, slot, generation, FAILURE if status else LOCAL_FAILURE, status, request_id)
+    def attempt_failed(self, name: str, slot: int, generation: int, status: int, request_id: str) -> None:
+        """An attempt on a cluster's endpoint in `slot`, dispatched in `generation`, failed: `status`, or 0
+        without an answer."""
+        self._outcome(name, slot, generation, FAILURE if status else LOCAL_FAILURE, status, request_id)
 
-    def attempt_succeeded(self, cluster: str, slot: int, generation: int) -> None:
+    def attempt_succeeded(self, name: str, slot: int, generation: int) -> None:
         """An attempt on a dirty endpoint was answered well."""
-        self._outcome(cluster, slot, generation, SUCCESS, 0, "")
+        self._outcome(name, slot, generation, SUCCESS, 0, "")
 
     def before_answer(self) -> None:
         """To be called between `attempt_failed` and the answer to the client; waits a few milliseconds at most."""
@@ -194,83 +195,85 @@ class Fleet:
         if verdict is not None and verdict.outcome == EJECTED:
             gevent.sleep(SPREAD_SECONDS)
 
-    def _outcome(self, cluster: str, slot: int, generation: int, run: Run, status: int, request_id: str) -> None:
+    def _outcome(self, name: str, slot: int, generation: int, run: Run, status: int, request_id: str) -> None:
         try:
-            self._count(cluster, slot, generation, run, status, request_id)
+            self._count(name, slot, generation, run, status, request_id)
         except ClusterLocked as error:  # one outcome more or less does not matter, a request that waits does
             if monotonic_ms() >= self._locked_told_ms + LOCKED_LOG_MS:
                 self._locked_told_ms = monotonic_ms()
-                log.warning("cluster %s: an outcome is not counted: %s", cluster, error)
+                log.warning("cluster %s: an outcome is not counted: %s", name, error)
 
-    def _count(self, cluster: str, slot: int, generation: int, run: Run, status: int, request_id: str) -> None:
+    def _count(self, name: str, slot: int, generation: int, run: Run, status: int, request_id: str) -> None:
         self._report = None
-        group = self._groups.get(cluster)
-        member = group.by_slot.get(slot) if group else None
-        if group is None or member is None:
+        cluster = self._clusters.get(name)
+        endpoint = cluster.by_slot.get(slot) if cluster else None
+        if cluster is None or endpoint is None:
             return  # the snapshot has moved on since the attempt began
         now_ms = self._now_ms = monotonic_ms()
-        self._ejections.expire(group, member, now_ms)
-        before = self._ejections.state(member)
+        self._ejections.expire(cluster, endpoint, now_ms)
+        before = self._ejections.state(endpoint)
         if before.generation != generation:
             return  # old evidence: an ejection has used it up
         if before.ejected_until_ms:
-            self._probing.tried(group, member, generation, run, status, request_id)
+            self._probing.tried(cluster, endpoint, generation, run, status, request_id)
             return
-        private = bool(run.local) and not self._may_tell(group, member)
-        verdict = self._local.report(batch_of(group, member, generation, run, status, self._replica), group.own_policy)
-        if not self._ejections.shared(group):
-            self._decide_alone(group, member, verdict, private)
+        private = bool(run.local) and not self._may_tell(cluster, endpoint)
+        verdict = self._local.report(
+            batch_of(cluster, endpoint, generation, run, status, self._replica), cluster.own_policy
+        )
+        if not self._ejections.shared(cluster):
+            self._decide_alone(cluster, endpoint, verdict, private)
         elif not private:
-            report = self._report = self._reporter.add(group, member, generation, run, status, request_id)
+            report = self._report = self._reporter.add(cluster, endpoint, generation, run, status, request_id)
             if verdict.outcome == EJECTED:
-                self._hold(Hold(group, member, before, verdict.generation, report))
+                self._hold(Hold(cluster, endpoint, before, verdict.generation, report))
         elif verdict.outcome == EJECTED:
-            self._ejections.stand(group, member, verdict.generation, PRIVATELY)
+            self._ejections.stand(cluster, endpoint, verdict.generation, PRIVATELY)
 
-    def _may_tell(self, group: Group, member: Member) -> bool:
+    def _may_tell(self, cluster: Cluster, endpoint: Endpoint) -> bool:
         """A failure of local origin: whether it is the fleet's business. Without a fleet, no other replica confirms
         it."""
-        confirmable = self._ejections.shared(group) or group.policy.local_origin_quorum <= 1
-        return self._suspicion.cleared(member) and confirmable
+        confirmable = self._ejections.shared(cluster) or cluster.policy.local_origin_quorum <= 1
+        return self._suspicion.cleared(endpoint) and confirmable
 
     def _hold(self, hold: Hold) -> None:
-        if self._reporter.paused(hold.member):  # the fleet knows better about the cap
-            self._ejections.release(hold.group, hold.member, hold.before, hold.generation, self._now_ms)
+        if self._reporter.paused(hold.endpoint):  # the fleet knows better about the cap
+            self._ejections.release(hold.cluster, hold.endpoint, hold.before, hold.generation, self._now_ms)
         else:
             self._holds.begin(hold)
 
-    def _decide_alone(self, group: Group, member: Member, verdict: Verdict, private: bool) -> None:
+    def _decide_alone(self, cluster: Cluster, endpoint: Endpoint, verdict: Verdict, private: bool) -> None:
         """There is no fleet at the moment: what this replica's workers have counted together is what holds."""
         if verdict.outcome == EJECTED:
-            self._ejections.stand(group, member, verdict.generation, PRIVATELY if private else CONSECUTIVE_5XX)
+            self._ejections.stand(cluster, endpoint, verdict.generation, PRIVATELY if private else CONSECUTIVE_5XX)
         elif verdict.outcome == OVERFLOW:
-            self._ejections.overflow(group, member, group.policy.consecutive_5xx, self._now_ms)
+            self._ejections.overflow(cluster, endpoint, cluster.policy.consecutive_5xx, self._now_ms)
 
     # -- what Redis says ----------------------------------------------------------------------------------------------
 
-    def _answer(self, group: Group, report: Pending, verdict: Verdict, asked_ms: int) -> None:
+    def _answer(self, cluster: Cluster, report: Pending, verdict: Verdict, asked_ms: int) -> None:
         """The fleet's verdict on a report, whatever this replica thought."""
-        member, now_ms = report.member, monotonic_ms()
+        endpoint, now_ms = report.endpoint, monotonic_ms()
         if verdict.outcome in (EJECTED, ALREADY_EJECTED):
             known, certain = known_of(verdict, verdict.version), verdict.outcome == EJECTED
             # No room: Redis does not know of all that is out here, or not we of what is back. The leader reads it all.
-            if self._ejections.has_room(group, member):
-                self._ejections.confirm(group, member, known, asked_ms, now_ms, certain=certain)
-            self._holds.over(member)
+            if self._ejections.has_room(cluster, endpoint):
+                self._ejections.confirm(cluster, endpoint, known, asked_ms, now_ms, certain=certain)
+            self._holds.over(endpoint)
             return
         self._holds.answered(report, verdict)
         if verdict.outcome == OVERFLOW:
-            self._ejections.overflow(group, member, group.policy.consecutive_5xx, now_ms)
-        dirty = verdict.failures > 0 or self._reporter.waiting(member)
-        self._ejections.learn(group, member, verdict.generation, dirty=dirty, asked_ms=asked_ms, now_ms=now_ms)
+            self._ejections.overflow(cluster, endpoint, cluster.policy.consecutive_5xx, now_ms)
+        dirty = verdict.failures > 0 or self._reporter.waiting(endpoint)
+        self._ejections.learn(cluster, endpoint, verdict.generation, dirty=dirty, asked_ms=asked_ms, now_ms=now_ms)
 
-    def _lost(self, error: StoreUnavailable, group: Group | None = None) -> None:
+    def _lost(self, error: StoreUnavailable, cluster: Cluster | None = None) -> None:
         """Redis does not answer, or its keys of one cluster are of no use: this replica decides by itself from here
         on, about everything or about that cluster."""
-        if isinstance(error, KeysUnusable) and group is not None:
-            self._scoreboard.clusters.set_alone(group.slot, True)  # the leader says which keys, and sees it end
-            self._reporter.clear_cluster(group)
-            self._holds.stand(group.name)
+        if isinstance(error, KeysUnusable) and cluster is not None:
+            self._scoreboard.clusters.set_alone(cluster.slot, True)  # the leader says which keys, and sees it end
+            self._reporter.clear_cluster(cluster)
+            self._holds.stand(cluster.name)
             return
         if self._scoreboard.leave_shared_state(str(error)):
             log.warning("Redis does not answer (%s): this replica decides by itself until it does", error)

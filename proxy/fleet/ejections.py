@@ -15,8 +15,8 @@ held against the very generation they were dispatched in (door.py), so what matt
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from proxy.fleet.clusters import Cluster, Endpoint
 from proxy.fleet.known import Known
-from proxy.fleet.members import Group, Member
 from proxy.observe import outlier_log
 from proxy.observe.outlier_log import Line
 from proxy.scoreboard.scoreboard import Scoreboard
@@ -45,41 +45,41 @@ class Ejections:
         self._log = log
 
     @contextmanager
-    def _locked(self, group: Group) -> Iterator[None]:
-        self._scoreboard.clusters.lock(group.slot)
+    def _locked(self, cluster: Cluster) -> Iterator[None]:
+        self._scoreboard.clusters.lock(cluster.slot)
         try:
             yield
         finally:
-            self._scoreboard.clusters.unlock(group.slot)
+            self._scoreboard.clusters.unlock(cluster.slot)
 
-    def state(self, member: Member) -> OutlierState:
+    def state(self, endpoint: Endpoint) -> OutlierState:
         """What the scoreboard says now."""
-        return self._scoreboard.outlier.state(member.slot)
+        return self._scoreboard.outlier.state(endpoint.slot)
 
-    def shared(self, group: Group) -> bool:
+    def shared(self, cluster: Cluster) -> bool:
         """Whether there is a fleet that decides about this cluster at the moment."""
-        return self._scoreboard.shared_state and not self._scoreboard.clusters.alone(group.slot)
+        return self._scoreboard.shared_state and not self._scoreboard.clusters.alone(cluster.slot)
 
     # -- out ----------------------------------------------------------------------------------------------------------
 
-    def stand(self, group: Group, member: Member, generation: int, reason: str = CONSECUTIVE_5XX) -> None:
+    def stand(self, cluster: Cluster, endpoint: Endpoint, generation: int, reason: str = CONSECUTIVE_5XX) -> None:
         """A held ejection of that generation becomes one that stands, by this replica's own decision. The fleet is not
         to follow one for the reason PRIVATELY, even if it stands already."""
         private = reason == PRIVATELY
-        with self._locked(group):
-            state = self.state(member)
+        with self._locked(cluster):
+            state = self.state(endpoint)
             if state.shared or state.generation != generation or not state.ejected_until_ms:
                 return
             if not state.held and not private:
                 return
-            self._scoreboard.outlier.set_state(member.slot, state._replace(held=False, logged=True, private=private))
+            self._scoreboard.outlier.set_state(endpoint.slot, state._replace(held=False, logged=True, private=private))
         if not state.logged:
-            self._log_ejection(group, member, state.run, state.ejection_ms, self._replica, reason)
+            self._log_ejection(cluster, endpoint, state.run, state.ejection_ms, self._replica, reason)
 
     def confirm(
         self,
-        group: Group,
-        member: Member,
+        cluster: Cluster,
+        endpoint: Endpoint,
         known: Known,
         asked_ms: int,
         now_ms: int,
@@ -94,9 +94,9 @@ class Ejections:
         message, which may have been slow: the clock of Redis may be set, and another one takes over in a failover.
         """
         until_ms, probe_at_ms = asked_ms + known.left_ms, known.probe_at_ms(asked_ms)
-        self.expire(group, member, now_ms)
-        with self._locked(group):
-            state = self.state(member)
+        self.expire(cluster, endpoint, now_ms)
+        with self._locked(cluster):
+            state = self.state(endpoint)
             out = state.ejected_until_ms > now_ms
             if until_ms <= now_ms or (known.version < state.version and not certain):
                 return
@@ -105,7 +105,7 @@ class Ejections:
             if out and state.shared and not correct and _is_same(state, known):
                 until_ms, probe_at_ms = state.ejected_until_ms, state.probe_at_ms
             self._scoreboard.outlier.set_state(
-                member.slot,
+                endpoint.slot,
                 OutlierState(
                     failures=0,
                     generation=known.generation,
@@ -125,53 +125,53 @@ class Ejections:
             )
         again = known.reason == PROBE_FAILED and known.generation > state.generation
         if again or not (out and state.logged):
-            self._log_ejection(group, member, known.failures, known.ejection_ms, known.by, known.reason)
+            self._log_ejection(cluster, endpoint, known.failures, known.ejection_ms, known.by, known.reason)
 
-    def has_room(self, group: Group, member: Member) -> bool:
+    def has_room(self, cluster: Cluster, endpoint: Endpoint) -> bool:
         """Whether this replica's own view of the cap lets the rule have this endpoint out. It may be out already."""
-        if self.state(member).ejected_until_ms:
+        if self.state(endpoint).ejected_until_ms:
             return True
-        others = self._scoreboard.outlier.count_ejected(slot for slot in group.slots if slot != member.slot)
-        return under_cap(group.policy, others)
+        others = self._scoreboard.outlier.count_ejected(slot for slot in cluster.slots if slot != endpoint.slot)
+        return under_cap(cluster.policy, others)
 
     # -- in again -----------------------------------------------------------------------------------------------------
 
-    def release(self, group: Group, member: Member, before: OutlierState, generation: int, now_ms: int) -> None:
+    def release(self, cluster: Cluster, endpoint: Endpoint, before: OutlierState, generation: int, now_ms: int) -> None:
         """Redis does not agree with this replica's own ejection of that generation: all is as `before`."""
-        with self._locked(group):
-            state = self.state(member)
+        with self._locked(cluster):
+            state = self.state(endpoint)
             if state.shared or state.generation != generation or state.ejected_until_ms <= now_ms:
                 return
-            self._scoreboard.outlier.set_state(member.slot, before)
+            self._scoreboard.outlier.set_state(endpoint.slot, before)
         if state.logged:
-            self._log_return(group, member, "not_shared")
+            self._log_return(cluster, endpoint, "not_shared")
 
-    def lift(self, group: Group, member: Member, reason: str, now_ms: int, version: int = 0) -> None:
+    def lift(self, cluster: Cluster, endpoint: Endpoint, reason: str, now_ms: int, version: int = 0) -> None:
         """The endpoint is back before its time; `version` is that of the news, if it was news."""
-        with self._locked(group):
-            state = self.state(member)
+        with self._locked(cluster):
+            state = self.state(endpoint)
             if not state.ejected_until_ms or (version and version < state.version):
                 return
-            self._end(member, state, now_ms, version or state.version, forget=reason in (RULE_DELETED, REMOVED))
+            self._end(endpoint, state, now_ms, version or state.version, forget=reason in (RULE_DELETED, REMOVED))
         if state.logged:
-            self._log_return(group, member, reason)
+            self._log_return(cluster, endpoint, reason)
 
-    def expire(self, group: Group, member: Member, now_ms: int) -> None:
+    def expire(self, cluster: Cluster, endpoint: Endpoint, now_ms: int) -> None:
         """Notes a return whose time has come; balancing has taken the endpoint back by itself."""
-        if not 0 < self.state(member).ejected_until_ms <= now_ms:
+        if not 0 < self.state(endpoint).ejected_until_ms <= now_ms:
             return
-        with self._locked(group):
-            state = self.state(member)
+        with self._locked(cluster):
+            state = self.state(endpoint)
             if not 0 < state.ejected_until_ms <= now_ms:
                 return
-            self._end(member, state, now_ms, state.version)
+            self._end(endpoint, state, now_ms, state.version)
         if state.logged:
-            self._log_return(group, member, "expired")
+            self._log_return(cluster, endpoint, "expired")
 
-    def _end(self, member: Member, state: OutlierState, now_ms: int, version: int, *, forget: bool = False) -> None:
+    def _end(self, endpoint: Endpoint, state: OutlierState, now_ms: int, version: int, *, forget: bool = False) -> None:
         """`forget`: or else what Redis tells of the same ejection is not believed any more."""
         self._scoreboard.outlier.set_state(
-            member.slot,
+            endpoint.slot,
             state._replace(
                 failures=0,
                 ejected_until_ms=0,
@@ -187,61 +187,65 @@ class Ejections:
             ),
         )
 
-    def learn(self, group: Group, member: Member, generation: int, *, dirty: bool, asked_ms: int, now_ms: int) -> None:
+    def learn(
+        self, cluster: Cluster, endpoint: Endpoint, generation: int, *, dirty: bool, asked_ms: int, now_ms: int
+    ) -> None:
         """The endpoint is in, for all Redis knew at `asked_ms` or later, with or without a run of failures in that
         generation. That there was none says nothing about failures since: it may be handled late, in a busy worker."""
-        with self._locked(group):
-            state = self.state(member)
+        with self._locked(cluster):
+            state = self.state(endpoint)
             if state.ejected_until_ms > now_ms:
                 return
             if dirty:
-                self._scoreboard.outlier.mark_dirty(member.slot)
-            elif state.generation == generation and self._scoreboard.outlier.dirtied_since(member.slot, asked_ms):
+                self._scoreboard.outlier.mark_dirty(endpoint.slot)
+            elif state.generation == generation and self._scoreboard.outlier.dirtied_since(endpoint.slot, asked_ms):
                 return
             failures = state.failures if dirty else 0  # a success elsewhere has ended this replica's run too
             self._scoreboard.outlier.set_state(
-                member.slot, state._replace(generation=generation, failures=failures, dirty=dirty)
+                endpoint.slot, state._replace(generation=generation, failures=failures, dirty=dirty)
             )
 
-    def forget_version(self, group: Group, member: Member, version: int) -> None:
+    def forget_version(self, cluster: Cluster, endpoint: Endpoint, version: int) -> None:
         """The fleet's versions count from the beginning again: nothing known is newer than what comes now."""
-        with self._locked(group):
-            state = self.state(member)
-            self._scoreboard.outlier.set_state(member.slot, state._replace(version=min(version, state.version)))
+        with self._locked(cluster):
+            state = self.state(endpoint)
+            self._scoreboard.outlier.set_state(endpoint.slot, state._replace(version=min(version, state.version)))
 
     # -- the log ------------------------------------------------------------------------------------------------------
 
-    def overflow(self, group: Group, member: Member, failures: int, now_ms: int) -> None:
+    def overflow(self, cluster: Cluster, endpoint: Endpoint, failures: int, now_ms: int) -> None:
         """The run reached the threshold and the cap forbids the ejection."""
-        self._scoreboard.clusters.count(self._worker, group.slot, overflows=1)
-        with self._locked(group):
-            first = self._scoreboard.outlier.note_overflow(member.slot, now_ms, OVERFLOW_LOG_MS)
+        self._scoreboard.clusters.count(self._worker, cluster.slot, overflows=1)
+        with self._locked(cluster):
+            first = self._scoreboard.outlier.note_overflow(endpoint.slot, now_ms, OVERFLOW_LOG_MS)
         if not first:
             return
-        out = self._scoreboard.outlier.count_ejected(group.slots)
+        out = self._scoreboard.outlier.count_ejected(cluster.slots)
         self._log(
             outlier_log.overflow(
-                member.address,
-                member.workload,
+                endpoint.address,
+                endpoint.workload,
                 failures,
                 out,
-                group.policy.endpoints,
-                group.policy.max_ejection_percent,
-                group.name,
+                cluster.policy.endpoints,
+                cluster.policy.max_ejection_percent,
+                cluster.name,
                 self._replica,
             )
         )
 
     def _log_ejection(
-        self, group: Group, member: Member, failures: int, ejection_ms: int, by: str, reason: str
+        self, cluster: Cluster, endpoint: Endpoint, failures: int, ejection_ms: int, by: str, reason: str
     ) -> None:
-        self._scoreboard.clusters.count(self._worker, group.slot, ejections=1)
+        self._scoreboard.clusters.count(self._worker, cluster.slot, ejections=1)
         lasting = durations.written(ejection_ms)
-        self._log(outlier_log.ejecting(member.address, member.workload, failures, lasting, group.name, by, reason))
+        self._log(
+            outlier_log.ejecting(endpoint.address, endpoint.workload, failures, lasting, cluster.name, by, reason)
+        )
 
-    def _log_return(self, group: Group, member: Member, reason: str) -> None:
-        self._scoreboard.clusters.count(self._worker, group.slot, unejections=1)
-        self._log(outlier_log.unejecting(member.address, member.workload, reason, group.name, self._replica))
+    def _log_return(self, cluster: Cluster, endpoint: Endpoint, reason: str) -> None:
+        self._scoreboard.clusters.count(self._worker, cluster.slot, unejections=1)
+        self._log(outlier_log.unejecting(endpoint.address, endpoint.workload, reason, cluster.name, self._replica))
 
 
 def _is_same(state: OutlierState, known: Known) -> bool:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import gevent
 
+from proxy.fleet.clusters import Cluster, Endpoint, present
 from proxy.fleet.ejections import PRIVATELY, Ejections
-from proxy.fleet.members import Group, Member, present
 from proxy.fleet.reporter import Pending
 from proxy.scoreboard.views import OutlierState
 from state.outlier.store import CLEAN, CONSECUTIVE_5XX, COUNTED, EJECTED, UNCONFIRMED, Verdict
@@ -31,8 +31,8 @@ HOLD_MS = 50
 class Hold:
     """One of them; `before` is the row's state without the failure that did it, `report` the outbox entry with it."""
 
-    group: Group
-    member: Member
+    cluster: Cluster
+    endpoint: Endpoint
     before: OutlierState
     generation: int
     report: Pending
@@ -40,47 +40,47 @@ class Hold:
 
 
 class Holds:
-    """One worker's, at most one for each endpoint. `groups` is the door's."""
+    """One worker's, at most one for each endpoint. `clusters` is the door's."""
 
-    def __init__(self, ejections: Ejections, groups: dict[str, Group], now_ms: Callable[[], int]) -> None:
+    def __init__(self, ejections: Ejections, clusters: dict[str, Cluster], now_ms: Callable[[], int]) -> None:
         self._ejections = ejections
-        self._groups = groups
+        self._clusters = clusters
         self._now_ms = now_ms
         self._holds: dict[int, Hold] = {}
 
     def begin(self, hold: Hold) -> None:
         """The scoreboard has it held."""
-        self._holds[hold.member.slot] = hold
+        self._holds[hold.endpoint.slot] = hold
         gevent.spawn_later(HOLD_MS / 1000, self._due, hold)
 
     def answered(self, report: Pending, verdict: Verdict) -> None:
         """Redis has answered a report that is not "ejected"; only the one with the deciding failure says anything."""
-        hold = self._holds.get(report.member.slot)
+        hold = self._holds.get(report.endpoint.slot)
         if hold is None or hold.report is not report:
             return
         if verdict.outcome == UNCONFIRMED:
-            del self._holds[report.member.slot]
+            del self._holds[report.endpoint.slot]
             self._stand(hold, PRIVATELY)
         elif verdict.outcome not in (COUNTED, CLEAN):
             self._release(hold, verdict)
         elif hold.answer is None:
             hold.answer = verdict
-            if not self._ejections.state(hold.member).held:  # it stands already: the same patience once more
+            if not self._ejections.state(hold.endpoint).held:  # it stands already: the same patience once more
                 gevent.spawn_later(HOLD_MS / 1000, self._due, hold)
 
-    def over(self, member: Member) -> None:
+    def over(self, endpoint: Endpoint) -> None:
         """Whatever was held there, the endpoint's state is Redis's word now."""
-        self._holds.pop(member.slot, None)
+        self._holds.pop(endpoint.slot, None)
 
-    def stand(self, cluster: str = "") -> None:
-        """No answer will come any more, for that cluster or for any."""
+    def stand(self, name: str = "") -> None:
+        """No answer will come any more, for the cluster of that name or for any."""
         for slot, hold in list(self._holds.items()):
-            if cluster in ("", hold.group.name):
+            if name in ("", hold.cluster.name):
                 del self._holds[slot]
                 self._stand(hold)
 
     def _due(self, hold: Hold) -> None:
-        if self._holds.get(hold.member.slot) is not hold:
+        if self._holds.get(hold.endpoint.slot) is not hold:
             return
         if hold.answer is None:
             self._stand(hold)
@@ -88,15 +88,15 @@ class Holds:
             self._release(hold, hold.answer)
 
     def _stand(self, hold: Hold, reason: str = CONSECUTIVE_5XX) -> None:
-        group = present(self._groups, hold.group, hold.member)
-        if group is not None:
-            self._ejections.stand(group, hold.member, hold.generation, reason)
+        cluster = present(self._clusters, hold.cluster, hold.endpoint)
+        if cluster is not None:
+            self._ejections.stand(cluster, hold.endpoint, hold.generation, reason)
 
     def _release(self, hold: Hold, verdict: Verdict) -> None:
-        del self._holds[hold.member.slot]
-        group = present(self._groups, hold.group, hold.member)
-        if group is not None and verdict.outcome != EJECTED:
+        del self._holds[hold.endpoint.slot]
+        cluster = present(self._clusters, hold.cluster, hold.endpoint)
+        if cluster is not None and verdict.outcome != EJECTED:
             before = hold.before._replace(
                 failures=verdict.failures, generation=verdict.generation, dirty=verdict.failures > 0
             )
-            self._ejections.release(group, hold.member, before, hold.generation, self._now_ms())
+            self._ejections.release(cluster, hold.endpoint, before, hold.generation, self._now_ms())

@@ -19,10 +19,10 @@ import gevent
 from gevent.event import Event as Wakeup
 
 from proxy.fleet.budget import CONNECT_MS, within
+from proxy.fleet.clusters import Cluster, Endpoint
 from proxy.fleet.ejections import Ejections
 from proxy.fleet.holds import HOLD_MS
 from proxy.fleet.known import known_of
-from proxy.fleet.members import Group, Member
 from proxy.fleet.reporter import Reporter
 from proxy.fleet.settle import Settling
 from proxy.scoreboard.scoreboard import Scoreboard
@@ -53,7 +53,7 @@ HEALTHY_MS = 10_000
 
 
 class Leader:
-    """One in each worker, at most one of them at work. `groups` is shared with the door and changes with snapshots."""
+    """One in each worker, at most one of them at work. `clusters` is the door's and changes with snapshots."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Leader:
         replica: str,
         store: RedisStore,
         preflight: Preflight,
-        groups: Mapping[str, Group],
+        clusters: Mapping[str, Cluster],
         ejections: Ejections,
         reporter: Reporter,
         now_ms: Callable[[], int],
@@ -72,12 +72,12 @@ class Leader:
         self._worker = worker
         self._store = store
         self._preflight = preflight
-        self._groups = groups
+        self._clusters = clusters
         self._ejections = ejections
         self._reporter = reporter
         self._now_ms = now_ms
         self._chance = chance
-        self._settling = Settling(scoreboard, replica, store, groups, ejections, reporter, now_ms, chance)
+        self._settling = Settling(scoreboard, replica, store, clusters, ejections, reporter, now_ms, chance)
         self._leading = False
         self._stopped = False
         self._told: set[str] = set()  # kinds of failure that were logged since Redis answered last
@@ -154,10 +154,10 @@ class Leader:
             log.log(problem.level, "%s", problem.text)
         if not self._my_turn():
             return  # that took so long that another worker leads
-        subscription = self._store.subscribe(list(self._groups))
+        subscription = self._store.subscribe(list(self._clusters))
         try:
             with within(CONNECT_MS, "no connection"):  # the subscription has taken the one there was
-                self._store.glance(next(iter(self._groups), "-"), [])
+                self._store.glance(next(iter(self._clusters), "-"), [])
             self._settling.begin(alone_before=not self._scoreboard.shared_state)
             if not self._reconcile():
                 return
@@ -177,59 +177,63 @@ class Leader:
         while event is not None:
             self._apply_event(event)
             event = subscription.next(0)
-        subscription.update(list(self._groups))
+        subscription.update(list(self._clusters))
         self._reconcile()
 
     # -- news ---------------------------------------------------------------------------------------------------------
 
     def _apply_event(self, event: Event) -> None:
-        group = self._groups.get(event.cluster)
-        if group is None:
+        cluster = self._clusters.get(event.cluster)
+        if cluster is None:
             return
-        version, epoch = self._scoreboard.clusters.fleet_version(group.slot)
+        version, epoch = self._scoreboard.clusters.fleet_version(cluster.slot)
         if event.version not in (version, version + 1):
-            self._settling.look_at_once(group)  # something was missed, or the store has lost its data: see what is true
+            self._settling.look_at_once(
+                cluster
+            )  # something was missed, or the store has lost its data: see what is true
             return
         if event.version > version:
-            self._scoreboard.clusters.set_fleet_version(group.slot, event.version, epoch)
-        member = group.members.get(event.endpoint)
-        if member is not None and event.workload in ("", member.workload):
-            self._take(group, member, event, version)
+            self._scoreboard.clusters.set_fleet_version(cluster.slot, event.version, epoch)
+        endpoint = cluster.endpoints.get(event.endpoint)
+        if endpoint is not None and event.workload in ("", endpoint.workload):
+            self._take(cluster, endpoint, event, version)
 
-    def _take(self, group: Group, member: Member, event: Event, version: int) -> None:
+    def _take(self, cluster: Cluster, endpoint: Endpoint, event: Event, version: int) -> None:
         now_ms = self._now_ms()
         if event.kind in ("dirty", "clean"):
-            dirty = event.kind == "dirty" or self._reporter.waiting(member)
+            dirty = event.kind == "dirty" or self._reporter.waiting(endpoint)
             asked_ms = now_ms - LATE_MS
-            self._ejections.learn(group, member, event.generation, dirty=dirty, asked_ms=asked_ms, now_ms=now_ms)
+            self._ejections.learn(cluster, endpoint, event.generation, dirty=dirty, asked_ms=asked_ms, now_ms=now_ms)
         elif event.version <= version:
             return  # from before the last look
-        elif event.kind == "eject" and event.reason in BY_RULE and not self._ejections.has_room(group, member):
-            self._settling.look_at_once(group)  # Redis does not know of all that is out here, or not we of what is back
+        elif event.kind == "eject" and event.reason in BY_RULE and not self._ejections.has_room(cluster, endpoint):
+            self._settling.look_at_once(
+                cluster
+            )  # Redis does not know of all that is out here, or not we of what is back
         elif event.kind == "eject":
-            self._settling.told_by_message(group, member)
-            self._ejections.confirm(group, member, known_of(event, event.version), now_ms, now_ms)
+            self._settling.told_by_message(cluster, endpoint)
+            self._ejections.confirm(cluster, endpoint, known_of(event, event.version), now_ms, now_ms)
         else:
-            self._ejections.lift(group, member, event.reason or "lifted", now_ms, event.version)
-            self._reporter.resume(group)
+            self._ejections.lift(cluster, endpoint, event.reason or "lifted", now_ms, event.version)
+            self._reporter.resume(cluster)
 
     # -- the reconcile ------------------------------------------------------------------------------------------------
 
-    def _interval_ms(self, group: Group) -> int:
-        interval = group.policy.interval_ms
-        return min(interval, EJECTED_INTERVAL_MS) if self._scoreboard.outlier.count_ejected(group.slots) else interval
+    def _interval_ms(self, cluster: Cluster) -> int:
+        interval = cluster.policy.interval_ms
+        return min(interval, EJECTED_INTERVAL_MS) if self._scoreboard.outlier.count_ejected(cluster.slots) else interval
 
     def _until_next_look(self) -> int:
         now_ms = self._now_ms()
-        due = (self._settling.due_ms(group, self._interval_ms(group)) for group in self._groups.values())
+        due = (self._settling.due_ms(cluster, self._interval_ms(cluster)) for cluster in self._clusters.values())
         return max(0, min(TURN_MS, min(due, default=now_ms + TURN_MS) - now_ms))
 
     def _reconcile(self) -> bool:
         """Looks at the clusters that are due; False if this worker leads no longer."""
-        for group in list(self._groups.values()):
+        for cluster in list(self._clusters.values()):
             if not self._my_turn():
                 return False
-            self._settling.settle(group, self._interval_ms(group))
+            self._settling.settle(cluster, self._interval_ms(cluster))
         self._settling.retain()
         return True
 
@@ -243,21 +247,21 @@ class Leader:
     def _pass_time(self) -> int:
         """Milliseconds until there is something to do again."""
         pause = RETURNS_MS
-        for group in list(self._groups.values()):
-            over, soonest = self._scoreboard.outlier.returns(group.slots)
+        for cluster in list(self._clusters.values()):
+            over, soonest = self._scoreboard.outlier.returns(cluster.slots)
             for slot in over:
-                self._ejections.expire(group, group.by_slot[slot], self._now_ms())
-                self._reporter.resume(group)
-                self._settling.ends(group, self._now_ms())
+                self._ejections.expire(cluster, cluster.by_slot[slot], self._now_ms())
+                self._reporter.resume(cluster)
+                self._settling.ends(cluster, self._now_ms())
             if soonest >= 0:
-                self._settling.ends(group, self._now_ms() + soonest)
-                self._adopt_holds(group)
+                self._settling.ends(cluster, self._now_ms() + soonest)
+                self._adopt_holds(cluster)
                 pause = min(pause, soonest)
         return pause
 
-    def _adopt_holds(self, group: Group) -> None:
+    def _adopt_holds(self, cluster: Cluster) -> None:
         """What is still held long after its time was held by a worker that is gone."""
-        for slot in self._scoreboard.outlier.undecided(group.slots):
-            state = self._ejections.state(group.by_slot[slot])
+        for slot in self._scoreboard.outlier.undecided(cluster.slots):
+            state = self._ejections.state(cluster.by_slot[slot])
             if state.held and self._now_ms() - state.begun_ms > 3 * HOLD_MS:
-                self._ejections.stand(group, group.by_slot[slot], state.generation)
+                self._ejections.stand(cluster, cluster.by_slot[slot], state.generation)

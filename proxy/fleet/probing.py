@@ -1,8 +1,8 @@
 """Recovery by probe: an ejection that does not end with its time but with a request that succeeds.
 
 When its time is over the endpoint stays out, and one replica of the fleet at a time, by a claim in Redis, offers it to
-the next request that one of its workers has (`Scoreboard.offer_probe`, taken in relay/cluster.pyx). A success brings it
-back for all; a failure ejects it for longer; silence, or no request at all, and the turn passes on:
+the next request that one of its workers has (`scoreboard.probes.offer`, taken in relay/endpoints/cluster.pyx). A
+success brings it back for all; a failure ejects it for longer; silence, or no request at all, and the turn passes on:
 
     waiting     its time is not over, or another replica has the claim
     offered     the claim is ours; no request has come yet. Withdrawn after LEASE_MS: another replica's turn
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import gevent
 
 from proxy.fleet.budget import BUDGET_MS, within
+from proxy.fleet.clusters import Cluster, Endpoint, batch_of, present
 from proxy.fleet.ejections import Ejections
 from proxy.fleet.known import known_of
-from proxy.fleet.members import Group, Member, batch_of, present
 from proxy.fleet.reporter import evidence
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import StoreUnavailable
@@ -50,7 +50,7 @@ class Turn:
 class Probing:
     """One in each worker. `tried` takes what requests say, in all of them; `run` makes offers in the one that leads.
 
-    `lost(error, group)` is called when Redis does not answer; `local` decides then.
+    `lost(error, cluster)` is called when Redis does not answer; `local` decides then.
     """
 
     def __init__(
@@ -59,17 +59,17 @@ class Probing:
         replica: str,
         store: Store,
         local: LocalStore,
-        groups: Mapping[str, Group],
+        clusters: Mapping[str, Cluster],
         ejections: Ejections,
         now_ms: Callable[[], int],
         leading: Callable[[], bool],
-        lost: Callable[[StoreUnavailable, Group], None],
+        lost: Callable[[StoreUnavailable, Cluster], None],
     ) -> None:
         self._scoreboard = scoreboard
         self._replica = replica
         self._store = store
         self._local = local
-        self._groups = groups
+        self._clusters = clusters
         self._ejections = ejections
         self._now_ms = now_ms
         self._leading = leading
@@ -86,88 +86,90 @@ class Probing:
     def _look(self) -> int:
         """Does what is due; milliseconds until something may be due again."""
         pause, known = PAUSE_MS, set[int]()
-        for group in list(self._groups.values()):
-            for slot in self._scoreboard.probes.awaited(group.slots):
+        for cluster in list(self._clusters.values()):
+            for slot in self._scoreboard.probes.awaited(cluster.slots):
                 known.add(slot)
-                self._step(group, group.by_slot[slot])
+                self._step(cluster, cluster.by_slot[slot])
                 pause = min(pause, self._turns[slot].next_ms - self._now_ms())
         self._turns = {slot: turn for slot, turn in self._turns.items() if slot in known}
         return max(1, pause)
 
-    def _step(self, group: Group, member: Member) -> None:
-        state, now_ms = self._ejections.state(member), self._now_ms()
-        turn = self._turns.get(member.slot)
+    def _step(self, cluster: Cluster, endpoint: Endpoint) -> None:
+        state, now_ms = self._ejections.state(endpoint), self._now_ms()
+        turn = self._turns.get(endpoint.slot)
         if turn is None or turn.generation != state.generation:
-            turn = self._turns[member.slot] = Turn(state.generation, state.probe_at_ms)
+            turn = self._turns[endpoint.slot] = Turn(state.generation, state.probe_at_ms)
         if now_ms < turn.next_ms:
             return
-        if turn.granted_ms and self._scoreboard.probes.withdraw(member.slot):
+        if turn.granted_ms and self._scoreboard.probes.withdraw(endpoint.slot):
             turn.granted_ms, turn.next_ms = 0, now_ms + LEASE_MS
             return
         if turn.granted_ms and now_ms - turn.granted_ms > PATIENCE_MS:
-            self._scoreboard.probes.end(member.slot)
+            self._scoreboard.probes.end(endpoint.slot)
             turn.granted_ms = 0
-        self._take_turn(group, member, turn)
+        self._take_turn(cluster, endpoint, turn)
 
-    def _take_turn(self, group: Group, member: Member, turn: Turn) -> None:
-        claim = self._claim(group, member)
+    def _take_turn(self, cluster: Cluster, endpoint: Endpoint, turn: Turn) -> None:
+        claim = self._claim(cluster, endpoint)
         now_ms = self._now_ms()
-        if present(self._groups, group, member) is None:
+        if present(self._clusters, cluster, endpoint) is None:
             return
         if not claim.granted:
             turn.next_ms = now_ms + min(max(claim.wait_ms, 20), LEASE_MS)
             return
         turn.next_ms = now_ms + RENEW_MS
         turn.granted_ms = turn.granted_ms or now_ms
-        if not self._scoreboard.probes.pending(member.slot):
-            self._scoreboard.probes.offer(member.slot)
+        if not self._scoreboard.probes.pending(endpoint.slot):
+            self._scoreboard.probes.offer(endpoint.slot)
 
-    def _claim(self, group: Group, member: Member) -> Claim:
-        if self._ejections.shared(group):
+    def _claim(self, cluster: Cluster, endpoint: Endpoint) -> Claim:
+        if self._ejections.shared(cluster):
             try:
                 with within(BUDGET_MS):
-                    return self._store.claim_probe(group.name, member.address, self._replica, LEASE_MS)
+                    return self._store.claim_probe(cluster.name, endpoint.address, self._replica, LEASE_MS)
             except StoreUnavailable as error:
-                self._lost(error, group)
+                self._lost(error, cluster)
         return Claim(True)
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
 
-    def tried(self, group: Group, member: Member, generation: int, run: Run, status: int, request_id: str) -> None:
+    def tried(
+        self, cluster: Cluster, endpoint: Endpoint, generation: int, run: Run, status: int, request_id: str
+    ) -> None:
         """An attempt on an endpoint that is out has an outcome; nothing but the one that was offered can be meant."""
-        if not self._scoreboard.probes.end(member.slot):
+        if not self._scoreboard.probes.end(endpoint.slot):
             return
         told = evidence(status, self._replica, request_id) if run.lead else ""
-        batch = batch_of(group, member, generation, run, status, self._replica, told)
-        gevent.spawn(self._tell, group, member, batch)
+        batch = batch_of(cluster, endpoint, generation, run, status, self._replica, told)
+        gevent.spawn(self._tell, cluster, endpoint, batch)
 
-    def _tell(self, group: Group, member: Member, batch: Batch) -> None:
+    def _tell(self, cluster: Cluster, endpoint: Endpoint, batch: Batch) -> None:
         asked_ms = self._now_ms()
-        if self._ejections.shared(group):
+        if self._ejections.shared(cluster):
             try:
                 with within(BUDGET_MS):
-                    verdict = self._store.probed(batch, group.policy)
-                self._settle(group, member, verdict, asked_ms)
+                    verdict = self._store.probed(batch, cluster.policy)
+                self._settle(cluster, endpoint, verdict, asked_ms)
                 return
             except StoreUnavailable as error:
-                self._lost(error, group)
-        if present(self._groups, group, member) is not None:
-            self._decide_alone(group, member, batch)
+                self._lost(error, cluster)
+        if present(self._clusters, cluster, endpoint) is not None:
+            self._decide_alone(cluster, endpoint, batch)
 
-    def _settle(self, group: Group, member: Member, verdict: Verdict, asked_ms: int) -> None:
+    def _settle(self, cluster: Cluster, endpoint: Endpoint, verdict: Verdict, asked_ms: int) -> None:
         """The fleet's answer. One that is "stale" comes with news of its own, or with the next look."""
-        if present(self._groups, group, member) is None:
+        if present(self._clusters, cluster, endpoint) is None:
             return
         if verdict.outcome == RETURNED:
-            self._ejections.lift(group, member, SUCCEEDED, self._now_ms(), verdict.version)
+            self._ejections.lift(cluster, endpoint, SUCCEEDED, self._now_ms(), verdict.version)
         elif verdict.outcome == EJECTED:
             known = known_of(verdict, verdict.version, PROBE_FAILED)
-            self._ejections.confirm(group, member, known, asked_ms, self._now_ms(), certain=True)
+            self._ejections.confirm(cluster, endpoint, known, asked_ms, self._now_ms(), certain=True)
 
-    def _decide_alone(self, group: Group, member: Member, batch: Batch) -> None:
+    def _decide_alone(self, cluster: Cluster, endpoint: Endpoint, batch: Batch) -> None:
         if batch.run.any_success:
-            self._ejections.lift(group, member, SUCCEEDED, self._now_ms())
+            self._ejections.lift(cluster, endpoint, SUCCEEDED, self._now_ms())
             return
-        verdict = self._local.probed(batch, group.own_policy)
+        verdict = self._local.probed(batch, cluster.own_policy)
         if verdict.outcome == EJECTED:
-            self._ejections.stand(group, member, verdict.generation, PROBE_FAILED)
+            self._ejections.stand(cluster, endpoint, verdict.generation, PROBE_FAILED)

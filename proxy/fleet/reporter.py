@@ -14,7 +14,7 @@ import gevent
 from gevent.event import Event
 
 from proxy.fleet.budget import BUDGET_MS, CONNECT_MS, within
-from proxy.fleet.members import Group, Member, batch_of, present
+from proxy.fleet.clusters import Cluster, Endpoint, batch_of, present
 from state.constants import EVIDENCE
 from state.errors import KeysUnusable, StoreUnavailable
 from state.keys import word
@@ -30,8 +30,8 @@ LONGEST_REQUEST_ID = 64
 class Pending:
     """What is to be reported of one endpoint in one generation."""
 
-    group: Group
-    member: Member
+    cluster: Cluster
+    endpoint: Endpoint
     generation: int
     run: Run = field(default_factory=Run)
     last_status: int = 0
@@ -49,9 +49,9 @@ class Pending:
 
 
 class Reporter:
-    """Sends for one worker. `groups` is the door's view of the snapshot.
+    """Sends for one worker. `clusters` is the door's view of the snapshot.
 
-    `answer(group, pending, verdict, asked_ms)` and `lost(error, group)` are called in the sending greenlet.
+    `answer(cluster, pending, verdict, asked_ms)` and `lost(error, cluster)` are called in the sending greenlet.
     A report that fails is not sent again: it may have been counted.
     """
 
@@ -59,14 +59,14 @@ class Reporter:
         self,
         store: Store,
         by: str,
-        groups: Mapping[str, Group],
+        clusters: Mapping[str, Cluster],
         now_ms: Callable[[], int],
-        answer: Callable[[Group, Pending, Verdict, int], None],
-        lost: Callable[[StoreUnavailable, Group], None],
+        answer: Callable[[Cluster, Pending, Verdict, int], None],
+        lost: Callable[[StoreUnavailable, Cluster], None],
     ) -> None:
         self._store = store
         self._by = by
-        self._groups = groups
+        self._clusters = clusters
         self._now_ms = now_ms
         self._answer = answer
         self._lost = lost
@@ -77,14 +77,14 @@ class Reporter:
         self._sent_ms = 0  # when the report on its way was sent, 0: there is none
 
     def add(
-        self, group: Group, member: Member, generation: int, run: Run, status: int, request_id: str = ""
+        self, cluster: Cluster, endpoint: Endpoint, generation: int, run: Run, status: int, request_id: str = ""
     ) -> Pending:
         """One more outcome, that of the request; only notes it. The entry that it is part of."""
-        key = (member.slot, generation)
+        key = (endpoint.slot, generation)
         pending = self._outbox.get(key)
         if pending is None:
-            until = self._paused.get(member.slot, 0)
-            pending = self._outbox[key] = Pending(group, member, generation, not_before_ms=until)
+            until = self._paused.get(endpoint.slot, 0)
+            pending = self._outbox[key] = Pending(cluster, endpoint, generation, not_before_ms=until)
         pending.run = pending.run.combine(run)
         pending.last_status = status or pending.last_status
         if run.lead:
@@ -92,13 +92,13 @@ class Reporter:
         self._work.set()
         return pending
 
-    def waiting(self, member: Member) -> bool:
+    def waiting(self, endpoint: Endpoint) -> bool:
         """Something about the endpoint is not sent yet."""
-        return any(slot == member.slot for slot, _ in self._outbox)
+        return any(slot == endpoint.slot for slot, _ in self._outbox)
 
-    def paused(self, member: Member) -> bool:
+    def paused(self, endpoint: Endpoint) -> bool:
         """The fleet has just said that the cap keeps this endpoint in."""
-        return self._paused.get(member.slot, 0) > self._now_ms()
+        return self._paused.get(endpoint.slot, 0) > self._now_ms()
 
     def wait(self, pending: Pending, milliseconds: int) -> Verdict | None:
         """Waits a moment for the verdict on an entry; not if that is known to take longer."""
@@ -115,18 +115,18 @@ class Reporter:
         self._outbox.clear()
         self._paused.clear()
 
-    def clear_cluster(self, group: Group) -> None:
+    def clear_cluster(self, cluster: Cluster) -> None:
         """The same for one cluster."""
         for key, pending in list(self._outbox.items()):
-            if pending.group.name == group.name:
+            if pending.cluster.name == cluster.name:
                 del self._outbox[key]
 
-    def resume(self, group: Group) -> None:
+    def resume(self, cluster: Cluster) -> None:
         """Something came back in the cluster, or its rule changed: there may be room under the cap again."""
-        for slot in group.slots:
+        for slot in cluster.slots:
             self._paused.pop(slot, None)
         for pending in self._outbox.values():
-            if pending.group.name == group.name:
+            if pending.cluster.name == cluster.name:
                 pending.not_before_ms = 0
         self._work.set()
 
@@ -137,16 +137,16 @@ class Reporter:
 
     def warm(self) -> bool:
         """Makes connection and script ready, off every report's way: a report of nothing, which leaves no trace."""
-        for group in list(self._groups.values())[:1]:
-            nothing = Batch(group.name, "-", "", 0, Run(), 0, self._by)
+        for cluster in list(self._clusters.values())[:1]:
+            nothing = Batch(cluster.name, "-", "", 0, Run(), 0, self._by)
             try:
                 with within(CONNECT_MS, "no connection"):
-                    self._store.report(nothing, group.policy)
+                    self._store.report(nothing, cluster.policy)
             except KeysUnusable:
                 break  # an answer all the same
             except StoreUnavailable as error:
                 self._connected.clear()
-                self._lost(error, group)
+                self._lost(error, cluster)
                 return False
         self._connected.set()
         return True
@@ -170,24 +170,24 @@ class Reporter:
         return None
 
     def _send(self, pending: Pending) -> None:
-        group, member = present(self._groups, pending.group, pending.member), pending.member
-        if group is None:
+        cluster, endpoint = present(self._clusters, pending.cluster, pending.endpoint), pending.endpoint
+        if cluster is None:
             return  # the snapshot has moved on
         told = ",".join(pending.evidence)
-        batch = batch_of(group, member, pending.generation, pending.run, pending.last_status, self._by, told)
+        batch = batch_of(cluster, endpoint, pending.generation, pending.run, pending.last_status, self._by, told)
         asked_ms = self._sent_ms = self._now_ms()
         try:
             with within(BUDGET_MS):
                 self._connected.wait()
-                verdict = self._store.report(batch, group.policy)
+                verdict = self._store.report(batch, cluster.policy)
         except KeysUnusable as error:
             pending.finish(None)
-            self._lost(error, group)
+            self._lost(error, cluster)
             return
         except StoreUnavailable as error:
             pending.finish(None)
             self._connected.clear()
-            self._lost(error, group)
+            self._lost(error, cluster)
             return
         finally:
             self._sent_ms = 0
@@ -196,18 +196,18 @@ class Reporter:
             return
         pending.finish(verdict)
         if verdict.outcome == OVERFLOW:
-            self._paused[member.slot] = self._now_ms() + OVERFLOW_PAUSE_MS
+            self._paused[endpoint.slot] = self._now_ms() + OVERFLOW_PAUSE_MS
         else:
-            self._paused.pop(member.slot, None)
-        group = present(self._groups, group, member)
-        if group is not None:
-            self._answer(group, pending, verdict, asked_ms)
+            self._paused.pop(endpoint.slot, None)
+        cluster = present(self._clusters, cluster, endpoint)
+        if cluster is not None:
+            self._answer(cluster, pending, verdict, asked_ms)
         gevent.sleep(0)
 
     def _ask_again(self, pending: Pending, wait_ms: int) -> None:
         """The run is too young to eject: ask whether it still stands when it is old enough, and tell what comes
         meanwhile."""
-        key = (pending.member.slot, pending.generation)
+        key = (pending.endpoint.slot, pending.generation)
         pending.run, pending.not_before_ms = Run(), self._now_ms() + wait_ms
         pending.evidence.clear()
         later = self._outbox.pop(key, None)

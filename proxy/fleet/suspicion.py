@@ -8,7 +8,7 @@ nobody, until it reaches them again.
 import logging
 import time
 
-from proxy.fleet.members import Member
+from proxy.fleet.clusters import Endpoint
 from proxy.scoreboard.scoreboard import Scoreboard
 
 log = logging.getLogger(__name__)
@@ -32,9 +32,9 @@ class Suspicion:
         self._scoreboard = scoreboard
         self._next_look = 0.0
 
-    def cleared(self, member: Member) -> bool:
+    def cleared(self, endpoint: Endpoint) -> bool:
         """The endpoint has failed without an answer; whether the fleet is to be told."""
-        another = self._scoreboard.endpoints.note_local_failure(member.slot, WINDOW_MS)
+        another = self._scoreboard.endpoints.note_local_failure(endpoint.slot, WINDOW_MS)
         return not self.look(at_once=another)
 
     def look(self, *, at_once: bool = False) -> bool:

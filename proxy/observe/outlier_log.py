@@ -12,7 +12,7 @@ Fields = tuple[tuple[str, str | int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class Notice:
     """One line: level, sentence, fields in order."""
 
     level: str
@@ -20,7 +20,7 @@ class Event:
     fields: Fields
 
 
-Line = Callable[[Event], None]
+Line = Callable[[Notice], None]
 
 REASONS = {
     "consecutive_5xx": "consecutive 5xx",
@@ -32,9 +32,9 @@ REASONS = {
 
 def ejecting(
     endpoint: str, workload: str, failures: int, ejection_time: str, cluster: str, by: str, reason: str
-) -> Event:
+) -> Notice:
     """An endpoint is out."""
-    return Event(
+    return Notice(
         "warn",
         f"ejecting endpoint due to {REASONS.get(reason, reason).replace('=', '?')}",  # a hand's words are no fields
         (
@@ -48,9 +48,9 @@ def ejecting(
     )
 
 
-def unejecting(endpoint: str, workload: str, reason: str, cluster: str, by: str) -> Event:
+def unejecting(endpoint: str, workload: str, reason: str, cluster: str, by: str) -> Notice:
     """An endpoint is back."""
-    return Event(
+    return Notice(
         "info",
         "unejecting endpoint",
         (("endpoint", endpoint), ("workload", workload), ("reason", reason), ("cluster", cluster), ("by", by)),
@@ -59,9 +59,9 @@ def unejecting(endpoint: str, workload: str, reason: str, cluster: str, by: str)
 
 def overflow(
     endpoint: str, workload: str, failures: int, out: int, endpoints: int, percent: int, cluster: str, by: str
-) -> Event:
+) -> Notice:
     """An endpoint stays in only because too many are out."""
-    return Event(
+    return Notice(
         "warn",
         "not ejecting endpoint, maxEjectionPercent reached",
         (
@@ -82,13 +82,13 @@ def stamp(now: datetime | None = None) -> str:
     return (now or datetime.now(UTC)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def text_line(event: Event, when: str) -> bytes:
+def text_line(notice: Notice, when: str) -> bytes:
     """The line as text; names of workloads are quoted."""
     fields = " ".join(
-        f'{name}="{_word(value)}"' if name == "workload" else f"{name}={_word(value)}" for name, value in event.fields
+        f'{name}="{_word(value)}"' if name == "workload" else f"{name}={_word(value)}" for name, value in notice.fields
     )
-    text = "".join(character if character.isprintable() else "?" for character in event.text)
-    return f"[{when}] {event.level} waypoint outlier {text} {fields}".encode()
+    text = "".join(character if character.isprintable() else "?" for character in notice.text)
+    return f"[{when}] {notice.level} waypoint outlier {text} {fields}".encode()
 
 
 def _word(value: str | int) -> str:
@@ -96,7 +96,7 @@ def _word(value: str | int) -> str:
     return "".join(character if character.isprintable() and character not in ' "' else "?" for character in str(value))
 
 
-def json_line(event: Event, when: str) -> bytes:
+def json_line(notice: Notice, when: str) -> bytes:
     """The line as JSON."""
-    head = {"time": when, "level": event.level, "scope": "outlier", "msg": event.text}
-    return json.dumps(head | dict(event.fields)).encode()
+    head = {"time": when, "level": notice.level, "scope": "outlier", "msg": notice.text}
+    return json.dumps(head | dict(notice.fields)).encode()

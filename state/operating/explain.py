@@ -58,7 +58,7 @@ class HereFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class EndpointReport:
     """One endpoint. `fleet` None: Redis could not be asked; `here` None: no replica was."""
 
     endpoint: str
@@ -96,7 +96,7 @@ class ClusterReport:
     ejected: int
     listening: int | None  # replicas; None when Redis could not be asked
     fault: str  # why Redis could not be asked
-    reports: tuple[Report, ...]
+    reports: tuple[EndpointReport, ...]
     replica: Replica | None = None
 
 
@@ -123,7 +123,7 @@ def cluster_report(
     )
 
 
-def report(seen: Seen, workload: str, policy: Policy | None, ejected: int, entries: Sequence[Entry]) -> Report:
+def report(seen: Seen, workload: str, policy: Policy | None, ejected: int, entries: Sequence[Entry]) -> EndpointReport:
     """What the fleet knows of one endpoint of a cluster of which so many are `ejected`."""
     out = seen.ejected
     run_since_ms, probe_in_ms = seen.number("run_since_ms"), seen.probe_in_ms
@@ -151,7 +151,7 @@ def report(seen: Seen, workload: str, policy: Policy | None, ejected: int, entri
         room=bool(policy and under_cap(policy, ejected - out)),
         entries=tuple(entries[:ENTRIES]),
     )
-    return Report(seen.endpoint, workload or seen.workload, facts)
+    return EndpointReport(seen.endpoint, workload or seen.workload, facts)
 
 
 def _ejection_ms(backoff: int, policy: Policy) -> int:
@@ -201,8 +201,8 @@ def from_json(value: dict[str, Any]) -> ClusterReport:
     return ClusterReport(**value | {"reports": reports, "replica": replica})
 
 
-def _report_from(value: dict[str, Any]) -> Report:
+def _report_from(value: dict[str, Any]) -> EndpointReport:
     fleet, here = value["fleet"], value["here"]
     entries = tuple(Entry(**each) for each in fleet["entries"]) if fleet else ()
     facts = FleetFacts(**fleet | {"entries": entries}) if fleet else None
-    return Report(value["endpoint"], value["workload"], facts, HereFacts(**here) if here else None)
+    return EndpointReport(value["endpoint"], value["workload"], facts, HereFacts(**here) if here else None)

@@ -1,14 +1,13 @@
-"""The store of one replica: the rules of `decide` over a table that the replica's workers share.
+"""The store of one replica: the rules of `decide` over records that the replica's workers share.
 
-No input or output of its own; the table (the scoreboard, or a dictionary) brings the lock and the memory, the caller
+No input or output of its own; the records (the scoreboard) bring the lock and the memory, the caller
 the clock. It decides as one Envoy does, whose threads share their counters, whenever there is no Redis to decide for
 the fleet.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from threading import Lock
 from typing import Protocol
 
 from state.outlier.decide import Record, accept, decide, giving_way, identify, judge_probe, lift, settle
@@ -29,7 +28,7 @@ from state.outlier.store import (
 EPOCH = "local"
 
 
-class Table(Protocol):
+class Records(Protocol):
     """Memory for the records of a replica."""
 
     def locked(self, cluster: str) -> AbstractContextManager[None]:
@@ -48,60 +47,30 @@ class Table(Protocol):
         """The records of the cluster by endpoint."""
 
 
-class MemoryTable:
-    """Records in a dictionary, for one process."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._records: dict[str, dict[str, Record]] = {}
-
-    @contextmanager
-    def locked(self, cluster: str) -> Iterator[None]:
-        """One lock for all clusters: nothing waits while it is held."""
-        with self._lock:
-            yield
-
-    def load(self, cluster: str, endpoint: str) -> Record:
-        """See Table."""
-        return self._records.get(cluster, {}).get(endpoint, Record())
-
-    def save(self, cluster: str, endpoint: str, record: Record) -> None:
-        """See Table."""
-        self._records.setdefault(cluster, {})[endpoint] = record
-
-    def active(self, cluster: str, now_ms: int) -> int:
-        """See Table."""
-        return sum(record.ejected_until_ms > now_ms for record in self._records.get(cluster, {}).values())
-
-    def all(self, cluster: str) -> Mapping[str, Record]:
-        """See Table."""
-        return dict(self._records.get(cluster, {}))
-
-
 class LocalStore:
     """A `Store` that knows this replica only; it never raises StoreUnavailable and its version is always 0."""
 
-    def __init__(self, table: Table, clock_ms: Callable[[], int]) -> None:
-        self._table = table
+    def __init__(self, records: Records, clock_ms: Callable[[], int]) -> None:
+        self._records = records
         self._clock_ms = clock_ms
 
     def report(self, batch: Batch, policy: Policy) -> Verdict:
         """Count a batch and decide."""
         now_ms = self._clock_ms()
-        with self._table.locked(batch.cluster):
+        with self._records.locked(batch.cluster):
             record = self._current(batch.cluster, batch.endpoint, batch.workload, now_ms)
-            active = self._table.active(batch.cluster, now_ms)
+            active = self._records.active(batch.cluster, now_ms)
             record, answer = decide(record, batch.run, batch.generation, policy, active, now_ms, batch.by)
-            self._table.save(batch.cluster, batch.endpoint, record)
+            self._records.save(batch.cluster, batch.endpoint, record)
         return replace(answer, by=batch.by) if answer.outcome == EJECTED else answer
 
     def _current(self, cluster: str, endpoint: str, workload: str, now_ms: int) -> Record:
         """The record of `workload` now; saved when its owner changed, so that the cap no longer counts the former
         one."""
-        found = self._table.load(cluster, endpoint)
+        found = self._records.load(cluster, endpoint)
         record = settle(identify(found, workload), now_ms)
         if record != found:
-            self._table.save(cluster, endpoint, record)
+            self._records.save(cluster, endpoint, record)
         return record
 
     def glance(self, cluster: str, endpoints: Sequence[str]) -> Glance:
@@ -114,8 +83,8 @@ class LocalStore:
     ) -> ClusterView:
         """The state of `endpoints`. It loses nothing, so what the caller knew does not matter."""
         now_ms = self._clock_ms()
-        with self._table.locked(cluster):
-            records = {endpoint: settle(self._table.load(cluster, endpoint), now_ms) for endpoint in endpoints}
+        with self._records.locked(cluster):
+            records = {endpoint: settle(self._records.load(cluster, endpoint), now_ms) for endpoint in endpoints}
         return ClusterView(
             version=0,
             epoch=EPOCH,
@@ -128,34 +97,34 @@ class LocalStore:
         """Take over an ejection decided elsewhere, under the cap; see Store."""
         now_ms, endpoint = self._clock_ms(), ejection.endpoint
         offered = _record(ejection, now_ms)
-        with self._table.locked(cluster):
+        with self._records.locked(cluster):
             record = self._current(cluster, endpoint, ejection.workload, now_ms)
-            active = self._table.active(cluster, now_ms)
+            active = self._records.active(cluster, now_ms)
             record, answer = accept(record, offered, policy, active, now_ms)
             if answer.outcome == OVERFLOW:
-                others = self._table.all(cluster)
+                others = self._records.all(cluster)
                 leaving = giving_way(offered, others, policy, active, now_ms)
                 for name in leaving:
-                    self._table.save(cluster, name, lift(others[name], now_ms))
+                    self._records.save(cluster, name, lift(others[name], now_ms))
                 record, answer = accept(record, offered, policy, active - len(leaving), now_ms)
-            self._table.save(cluster, endpoint, record)
+            self._records.save(cluster, endpoint, record)
         return replace(answer, by=ejection.by) if answer.outcome == EJECTED else answer
 
     def claim_probe(self, cluster: str, endpoint: str, by: str, lease_ms: int) -> Claim:
         """There is nobody else to ask; see Store."""
         now_ms = self._clock_ms()
-        with self._table.locked(cluster):
-            record = settle(self._table.load(cluster, endpoint), now_ms)
+        with self._records.locked(cluster):
+            record = settle(self._records.load(cluster, endpoint), now_ms)
         wait_ms = max(0, record.probe_at_ms - now_ms)
         return Claim(record.probe_at_ms > 0 and not wait_ms, wait_ms)
 
     def probed(self, batch: Batch, policy: Policy) -> Verdict:
         """Tell what the probe said; see Store."""
         now_ms = self._clock_ms()
-        with self._table.locked(batch.cluster):
+        with self._records.locked(batch.cluster):
             record = self._current(batch.cluster, batch.endpoint, batch.workload, now_ms)
             record, answer = judge_probe(record, batch.run.any_success, batch.generation, policy, now_ms)
-            self._table.save(batch.cluster, batch.endpoint, record)
+            self._records.save(batch.cluster, batch.endpoint, record)
         return replace(answer, by=batch.by) if answer.outcome == EJECTED else answer
 
     def misfits(self, cluster: str, endpoints: Sequence[str]) -> list[str]:
@@ -164,10 +133,10 @@ class LocalStore:
 
     def forget(self, cluster: str, endpoint: str, workload: str) -> None:
         """Drop the record unless another workload has taken the address."""
-        with self._table.locked(cluster):
-            held_by = self._table.load(cluster, endpoint).workload
+        with self._records.locked(cluster):
+            held_by = self._records.load(cluster, endpoint).workload
             if not (held_by and workload and held_by != workload):
-                self._table.save(cluster, endpoint, Record())
+                self._records.save(cluster, endpoint, Record())
 
 
 def _record(ejection: Ejection, now_ms: int) -> Record:

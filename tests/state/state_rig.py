@@ -3,10 +3,11 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +16,8 @@ import redis
 
 from state.keys import Keys
 from state.operating.operator import Operator, Order
-from state.outlier.local_store import LocalStore, MemoryTable
+from state.outlier.decide import Record
+from state.outlier.local_store import LocalStore
 from state.outlier.redis_store import RedisStore
 from state.outlier.run import FAILURE, LOCAL_FAILURE, SUCCESS, Run
 from state.outlier.store import CONSECUTIVE_5XX, Batch, Ejection, Policy, Store, Verdict
@@ -85,6 +87,31 @@ class FakeTime(ModuleType):
 
     def advance(self, ms: int) -> None:
         self.now_ms += ms
+
+
+class DictRecords:
+    """Records in a dictionary, for one process."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._records: dict[str, dict[str, Record]] = {}
+
+    @contextmanager
+    def locked(self, cluster: str) -> Iterator[None]:
+        with self._lock:
+            yield
+
+    def load(self, cluster: str, endpoint: str) -> Record:
+        return self._records.get(cluster, {}).get(endpoint, Record())
+
+    def save(self, cluster: str, endpoint: str, record: Record) -> None:
+        self._records.setdefault(cluster, {})[endpoint] = record
+
+    def active(self, cluster: str, now_ms: int) -> int:
+        return sum(record.ejected_until_ms > now_ms for record in self._records.get(cluster, {}).values())
+
+    def all(self, cluster: str) -> Mapping[str, Record]:
+        return dict(self._records.get(cluster, {}))
 
 
 @dataclass
@@ -186,7 +213,7 @@ def problems(access: Access) -> list[str]:
 
 def local_rig() -> Rig:
     clock = FakeTime()
-    return Rig(LocalStore(MemoryTable(), lambda: clock.now_ms), clock.advance, None)
+    return Rig(LocalStore(DictRecords(), lambda: clock.now_ms), clock.advance, None)
 
 
 def fake_rig(clock: FakeTime) -> Rig:

@@ -11,11 +11,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from state.outlier.decide import Record, decide
-from state.outlier.local_store import LocalStore, MemoryTable
+from state.outlier.local_store import LocalStore
 from state.outlier.redis_store import RedisStore
 from state.outlier.run import FAILURE, SUCCESS
 from state.outlier.store import Store, Verdict
-from tests.state.state_rig import CLUSTER, SEED, A, B, C, FakeTime, Rig, batch, fake_rig, local_rig, real_rig
+from tests.state.state_rig import (
+    CLUSTER,
+    SEED,
+    A,
+    B,
+    C,
+    DictRecords,
+    FakeTime,
+    Rig,
+    batch,
+    fake_rig,
+    local_rig,
+    real_rig,
+)
 
 BATCHES = st.lists(st.text("FS", min_size=1, max_size=6), min_size=1, max_size=8)
 IN_FIXTURE = [HealthCheck.function_scoped_fixture]  # the store is emptied or named anew inside
@@ -152,7 +165,7 @@ TEN = [f"10.10.0.{i}:8080" for i in range(10)]
 
 def test_threads_never_exceed_the_cap_locally() -> None:
     for percent in range(101):
-        store = LocalStore(MemoryTable(), lambda: 1)
+        store = LocalStore(DictRecords(), lambda: 1)
         assert in_threads(store, percent, TEN, CLUSTER) == percent * 10 // 100
 
 

@@ -10,7 +10,7 @@ import click
 from proxy import addresses
 from proxy.ctl.common import checked, fail
 from proxy.ctl.hbone.http2 import Headers
-from proxy.ctl.hbone.inner import Exchange, Request
+from proxy.ctl.hbone.inner import InnerExchange, Request
 from proxy.ctl.hbone.tunnel import Credentials, Failed, Trace, open_tunnel
 from proxy.identity.certificates import CHAIN, FILES, KEY, ROOTS
 from proxy.settings import kinds
@@ -118,7 +118,7 @@ def hbone_get(
     try:
         tunnel = open_tunnel(waypoint, target, credentials, timeout, trace)
         with _opened(output) as sink:
-            status = Exchange(tunnel, request, trace).run(sink)
+            status = InnerExchange(tunnel, request, trace).run(sink)
     except Failed as fault:
         trace.say("!", str(fault))
         trace.say("!", f"look at: {fault.look_at}")

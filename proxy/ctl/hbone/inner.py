@@ -25,7 +25,7 @@ class Request:
     http2: bool
 
 
-class Exchange:
+class InnerExchange:
     """One request and its answer in `tunnel`."""
 
     def __init__(self, tunnel: Http2, request: Request, trace: Trace) -> None:

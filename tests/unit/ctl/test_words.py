@@ -11,10 +11,10 @@ from proxy.ctl.history import followed, lines, sentence
 from proxy.ctl.words import columns, moment, number, span
 from state.operating.explain import (
     ClusterReport,
+    EndpointReport,
     FleetFacts,
     HereFacts,
     Replica,
-    Report,
     as_json,
     beyond,
     cap,
@@ -81,7 +81,7 @@ REPORT = ClusterReport(
     ejected=1,
     listening=2,
     fault="",
-    reports=(Report("10.0.0.1:80", "pod-1", FACTS),),
+    reports=(EndpointReport("10.0.0.1:80", "pod-1", FACTS),),
 )
 
 
@@ -236,7 +236,7 @@ def test_an_explanation_of_what_takes_traffic() -> None:
 def test_an_explanation_of_what_is_out() -> None:
     facts = replace(FACTS, ejected=True, why="consecutive_5xx=3", by="b", left_s=27.4, ejection_s=30.0)
     entries = (entry("c/s:80", "1795417008089-0", FIELDS),) * 2
-    said = text(replace(REPORT, reports=(Report("e", "", replace(facts, entries=entries)),)), short=False)
+    said = text(replace(REPORT, reports=(EndpointReport("e", "", replace(facts, entries=entries)),)), short=False)
     assert "e is ejected, 27.4 s of 30.0 s left\n  why       consecutive_5xx=3, by b" in said
     assert "1 of 3 ejected, this one too; 50 % of 3 allows 1" in said
     assert said.count("2026-11-23T06:56:48.089Z eject: out for 60s") == 2
@@ -246,12 +246,12 @@ def test_an_explanation_of_what_is_out() -> None:
         ({"probe_in_s": 0.0, "prober": "r7"}, "e is ejected; it awaits a probe, r7 has the turn"),
     ):
         changed: Any = change
-        assert state in text(replace(REPORT, reports=(Report("e", "", replace(facts, **changed)),)), short=True)
+        assert state in text(replace(REPORT, reports=(EndpointReport("e", "", replace(facts, **changed)),)), short=True)
 
 
 def test_a_quorum_and_probes_are_explained() -> None:
     facts = replace(FACTS, local_failures=2, local_reporters=("a",))
-    said = text(replace(REPORT, quorum=2, probe=True, reports=(Report("e", "", facts),)), short=False)
+    said = text(replace(REPORT, quorum=2, probe=True, reports=(EndpointReport("e", "", facts),)), short=False)
     assert "quorum    2 failures of the run are of local origin (no answer), seen by 1 replica of 2" in said
     assert "by one request that succeeds (probe)" in said
 
@@ -264,7 +264,9 @@ def test_what_a_replica_adds() -> None:
     assert "its rule: its own" in said
     assert "takes traffic, but not of this replica" in said
     assert "ejected for this replica only, which cannot reach it (unreachable_from_here)" in said
-    alone = with_replica(replace(REPORT, fault="gone", listening=None, reports=(Report("e", "", None),)), replica, {})
+    alone = with_replica(
+        replace(REPORT, fault="gone", listening=None, reports=(EndpointReport("e", "", None),)), replica, {}
+    )
     assert "not known: gone" in text(alone, short=True)
 
 
@@ -273,6 +275,6 @@ def test_a_report_survives_json() -> None:
     here = HereFacts(ejected=False, left_s=0.0, only_here=False, private=False, failures=1, generation=1)
     facts = replace(FACTS, entries=(entry("c/s:80", "1-0", FIELDS),))
     found = with_replica(
-        replace(REPORT, reports=(Report("e", "w", facts), Report("f", "", None))), replica, {"e": here}
+        replace(REPORT, reports=(EndpointReport("e", "w", facts), EndpointReport("f", "", None))), replica, {"e": here}
     )
     assert from_json(as_json(found)) == found

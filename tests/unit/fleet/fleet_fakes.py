@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from proxy.controller.forms import cluster_form
+from proxy.fleet.clusters import Cluster, cluster_of
 from proxy.fleet.ejections import Ejections
 from proxy.fleet.known import Known
-from proxy.fleet.members import Group, group_of
 from proxy.ipc.snapshot import ClusterForm
-from proxy.mesh.model import Cluster, Endpoint, OutlierDetection
+from proxy.mesh import model
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import StoreUnavailable
 from state.outlier.store import NO_PROBE, Batch, Claim, ClusterView, Ejection, Glance, Verdict
@@ -21,16 +21,17 @@ NAME = "httpbin/in-ambient:8000"
 def body(board: Scoreboard, count: int = 3, cluster: int | None = None, **outlier: Any) -> ClusterForm:
     """A cluster's part of a snapshot, with rows of its own on the scoreboard."""
     slot = board.clusters.add(NAME) if cluster is None else cluster
-    members = tuple(Endpoint(f"10.0.0.{i}", 80, f"pod-{i}") for i in range(count))
+    endpoints = tuple(model.Endpoint(f"10.0.0.{i}", 80, f"pod-{i}") for i in range(count))
     known = board.endpoints.slots()
-    keys = [(slot, each.address, each.workload) for each in members]
+    keys = [(slot, each.address, each.workload) for each in endpoints]
     places = [known[key] if key in known else board.endpoints.add(*key) for key in keys]
-    rule = replace(OutlierDetection(3, 1000, 30_000, 50), **outlier)
-    return cluster_form(Cluster(NAME, NAME, NAME, members, outlier=rule, destination_rule="httpbin/rule"), slot, places)
+    rule = replace(model.OutlierDetection(3, 1000, 30_000, 50), **outlier)
+    made = model.Cluster(NAME, NAME, NAME, endpoints, outlier=rule, destination_rule="httpbin/rule")
+    return cluster_form(made, slot, places)
 
 
-def group(board: Scoreboard, count: int = 3, **outlier: Any) -> Group:
-    made = group_of(body(board, count, **outlier))
+def a_cluster(board: Scoreboard, count: int = 3, **outlier: Any) -> Cluster:
+    made = cluster_of(body(board, count, **outlier))
     assert made is not None
     return made
 

@@ -75,10 +75,10 @@ def test_the_cap_is_the_replicas(replica: Replica) -> None:
 
 
 def test_what_the_fleet_has_out_takes_its_place_under_the_cap(replica: Replica) -> None:
-    group = replica.workers[0]._groups[NAME]
+    cluster = replica.workers[0]._clusters[NAME]
     for which in (0, 1):
-        member = group.members[f"10.0.0.{which}:80"]
-        replica.workers[0]._ejections.confirm(group, member, known(), replica.now, replica.now)
+        endpoint = cluster.endpoints[f"10.0.0.{which}:80"]
+        replica.workers[0]._ejections.confirm(cluster, endpoint, known(), replica.now, replica.now)
     replica.outcomes("FFF", 2)
     assert replica.out() == [0, 1]
 

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.fleet import door
 from proxy.fleet.door import Fleet
-from proxy.observe.outlier_log import Event
+from proxy.observe.outlier_log import Notice
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.server.access import Access
 from tests.unit.fleet.fleet_fakes import AWAY, NAME, FakeStore, board, body, verdict
@@ -29,7 +29,7 @@ class Setting:
         made.shared_state = True
         gevent.sleep(0)
 
-    def _line(self, event: Event) -> None:
+    def _line(self, event: Notice) -> None:
         self.lines.append(event.text)
 
     @property

@@ -81,8 +81,8 @@ def test_settling_reads_what_a_hand_has_moved_and_what_is_over() -> None:
 def test_settling_reads_soon_after_an_end_it_was_told_of() -> None:
     with board() as made:
         setting = Setting(made)
-        setting.ejections.confirm(setting.group, setting.member, known(), setting.now, setting.now)
-        setting.settling.ends(setting.group, setting.now + 100)
+        setting.ejections.confirm(setting.cluster, setting.endpoint, known(), setting.now, setting.now)
+        setting.settling.ends(setting.cluster, setting.now + 100)
         setting.look(99 + AFTERWARDS_MS)
         assert setting.store.syncs == 1
         setting.look(1)

@@ -11,7 +11,7 @@ from proxy.fleet.leader import Leader
 from proxy.fleet.reporter import Reporter
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import StoreUnavailable
-from tests.unit.fleet.fleet_fakes import NAME, FakeStore, board, ejections, group
+from tests.unit.fleet.fleet_fakes import NAME, FakeStore, a_cluster, board, ejections
 
 
 class Subscribed(FakeStore):
@@ -45,10 +45,10 @@ def leader_of(made: Scoreboard, store: FakeStore, meanwhile: Any) -> Leader:
     def now_ms() -> int:
         return time.monotonic_ns() // 1_000_000
 
-    groups = {NAME: group(made)}
+    clusters = {NAME: a_cluster(made)}
     changes, _ = ejections(made)
-    reporter = Reporter(store, "a", groups, now_ms, lambda *given: None, lambda *given: None)
-    return Leader(made, 0, "a", store, Preflight(meanwhile), groups, changes, reporter, now_ms, lambda: 1.0)  # type: ignore[arg-type]
+    reporter = Reporter(store, "a", clusters, now_ms, lambda *given: None, lambda *given: None)
+    return Leader(made, 0, "a", store, Preflight(meanwhile), clusters, changes, reporter, now_ms, lambda: 1.0)  # type: ignore[arg-type]
 
 
 def another_leads(made: Scoreboard) -> None:

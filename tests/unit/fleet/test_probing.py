@@ -6,16 +6,16 @@ from collections.abc import Iterator
 import gevent
 import pytest
 
+from proxy.fleet.clusters import Cluster
 from proxy.fleet.known import Known
-from proxy.fleet.members import Group
 from proxy.fleet.probing import LEASE_MS, PATIENCE_MS, RENEW_MS, Probing
-from proxy.fleet.table import ScoreboardTable
+from proxy.fleet.records import ScoreboardRecords
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import StoreUnavailable
 from state.outlier.local_store import LocalStore
 from state.outlier.run import FAILURE, SUCCESS
 from state.outlier.store import Claim
-from tests.unit.fleet.fleet_fakes import AWAY, NAME, FakeStore, board, ejections, group, known, verdict
+from tests.unit.fleet.fleet_fakes import AWAY, NAME, FakeStore, a_cluster, board, ejections, known, verdict
 
 BASE = 30_000
 
@@ -25,21 +25,21 @@ class Setting:
 
     def __init__(self, made: Scoreboard) -> None:
         self.board, self.store = made, FakeStore()
-        self.group = group(made, probe=True)
-        self.groups = {NAME: self.group}
-        self.member = self.group.members["10.0.0.0:80"]
+        self.cluster = a_cluster(made, probe=True)
+        self.clusters = {NAME: self.cluster}
+        self.endpoint = self.cluster.endpoints["10.0.0.0:80"]
         self.ejections, self.told = ejections(made)
         self.now_ms = int(time.monotonic() * 1000)
         self.lost: list[StoreUnavailable] = []
-        local = LocalStore(ScoreboardTable(made, self.groups), lambda: self.now_ms)
+        local = LocalStore(ScoreboardRecords(made, self.clusters), lambda: self.now_ms)
         self.probing = Probing(
-            made, "a", self.store, local, self.groups, self.ejections, lambda: self.now_ms, lambda: True, self._lost
+            made, "a", self.store, local, self.clusters, self.ejections, lambda: self.now_ms, lambda: True, self._lost
         )
         made.shared_state = True
         out = Known(BASE + 600_000, BASE, 1, 3, 1, 1, BASE, "b", "consecutive_5xx", 1)
-        self.ejections.confirm(self.group, self.member, out, self.now_ms, self.now_ms)
+        self.ejections.confirm(self.cluster, self.endpoint, out, self.now_ms, self.now_ms)
 
-    def _lost(self, error: StoreUnavailable, group: Group) -> None:
+    def _lost(self, error: StoreUnavailable, cluster: Cluster) -> None:
         self.lost.append(error)
         self.board.shared_state = False
 
@@ -49,16 +49,16 @@ class Setting:
         return self.probing._look()
 
     def taken(self) -> bool:
-        """What the request path does (relay/cluster.pyx), as far as it can be seen from here."""
-        return self.board.probes.take(self.member.slot)
+        """What the request path does (relay/endpoints/cluster.pyx), as far as it can be seen from here."""
+        return self.board.probes.take(self.endpoint.slot)
 
     def tried(self, success: bool) -> None:
-        self.probing.tried(self.group, self.member, 1, SUCCESS if success else FAILURE, 503, "id")
+        self.probing.tried(self.cluster, self.endpoint, 1, SUCCESS if success else FAILURE, 503, "id")
         gevent.sleep(0)
 
     @property
     def out(self) -> bool:
-        return self.ejections.state(self.member).ejected_until_ms > self.now_ms
+        return self.ejections.state(self.endpoint).ejected_until_ms > self.now_ms
 
 
 @pytest.fixture
@@ -73,8 +73,8 @@ def test_a_look_meanwhile_does_not_hide_what_the_request_says(setting: Setting, 
     setting.later(BASE)
     assert not taken or setting.taken()
     seen = Known(600_000, BASE, 1, 3, 1, 1, 0, "b", "consecutive_5xx", 2)
-    setting.ejections.confirm(setting.group, setting.member, seen, setting.now_ms, setting.now_ms)
-    assert setting.board.endpoints.row(setting.member.slot).dirty
+    setting.ejections.confirm(setting.cluster, setting.endpoint, seen, setting.now_ms, setting.now_ms)
+    assert setting.board.endpoints.row(setting.endpoint.slot).dirty
 
 
 def test_nothing_is_offered_before_its_time(setting: Setting) -> None:
@@ -110,7 +110,7 @@ def test_a_slow_request_keeps_the_claim(setting: Setting) -> None:
     assert setting.taken()
     for turn in range(2, 5):
         setting.later(RENEW_MS)
-        assert (setting.store.claims, setting.board.probes.pending(setting.member.slot)) == (turn, True)
+        assert (setting.store.claims, setting.board.probes.pending(setting.endpoint.slot)) == (turn, True)
     setting.later(PATIENCE_MS)
     assert setting.taken(), "given up: another one may try"
 
@@ -134,7 +134,7 @@ def test_a_failure_and_it_is_out_again_with_a_line(setting: Setting) -> None:
     assert setting.out
     assert setting.told.lines == ["ejecting 10.0.0.0:80"] * 2
     assert setting.store.batches[0].evidence == "503@a/id"
-    assert not setting.board.probes.pending(setting.member.slot)
+    assert not setting.board.probes.pending(setting.endpoint.slot)
 
 
 def test_redis_goes_meanwhile(setting: Setting) -> None:
@@ -142,12 +142,12 @@ def test_redis_goes_meanwhile(setting: Setting) -> None:
     assert setting.taken()
     setting.store.answers = [AWAY]
     setting.tried(False)
-    state = setting.ejections.state(setting.member)
+    state = setting.ejections.state(setting.endpoint)
     assert (len(setting.lost), state.generation, state.shared, state.logged) == (1, 2, False, True)
     assert state.probe_at_ms - setting.now_ms == 2 * BASE
     setting.later(2 * BASE)
     assert setting.taken(), "its own turn now"
-    setting.probing.tried(setting.group, setting.member, 2, SUCCESS, 0, "")
+    setting.probing.tried(setting.cluster, setting.endpoint, 2, SUCCESS, 0, "")
     gevent.sleep(0)
     assert not setting.out
 
@@ -161,6 +161,6 @@ def test_an_outcome_that_no_probe_has(setting: Setting) -> None:
 def test_news_of_an_ejection_that_ends_by_itself(setting: Setting) -> None:
     setting.later(BASE)
     changed = known(60_000, 2, 2, 60_000)
-    setting.ejections.confirm(setting.group, setting.member, changed, setting.now_ms, setting.now_ms)
-    assert not setting.board.probes.pending(setting.member.slot)
-    assert setting.board.probes.awaited(setting.group.slots) == []
+    setting.ejections.confirm(setting.cluster, setting.endpoint, changed, setting.now_ms, setting.now_ms)
+    assert not setting.board.probes.pending(setting.endpoint.slot)
+    assert setting.board.probes.awaited(setting.cluster.slots) == []

@@ -5,28 +5,28 @@ import gevent
 from proxy.fleet.keep import keep_running
 from proxy.fleet.reporter import Reporter
 from state.outlier.run import FAILURE, SUCCESS
-from tests.unit.fleet.fleet_fakes import AWAY, FakeStore, board, group, verdict
+from tests.unit.fleet.fleet_fakes import AWAY, FakeStore, a_cluster, board, verdict
 
 
 class Setting:
     def __init__(self, made, count: int = 3) -> None:
-        self.group = group(made, count)
-        self.groups = {self.group.name: self.group}
+        self.cluster = a_cluster(made, count)
+        self.clusters = {self.cluster.name: self.cluster}
         self.store, self.now, self.answers, self.lost = FakeStore(), 1000, [], []
         self.reporter = Reporter(
             self.store,
             "a",
-            self.groups,
+            self.clusters,
             lambda: self.now,
-            lambda found, pending, told, asked: self.answers.append((pending.member.address, told.outcome)),
+            lambda found, pending, told, asked: self.answers.append((pending.endpoint.address, told.outcome)),
             lambda error, _: self.lost.append(error),
         )
         self.reporter.warm()
         self.store.batches.clear()
 
     def add(self, which: int, run=FAILURE, generation: int = 0):
-        member = self.group.members[f"10.0.0.{which}:80"]
-        return self.reporter.add(self.group, member, generation, run, 503)
+        endpoint = self.cluster.endpoints[f"10.0.0.{which}:80"]
+        return self.reporter.add(self.cluster, endpoint, generation, run, 503)
 
     def run(self) -> None:
         sender = gevent.spawn(self.reporter.run)
@@ -60,8 +60,8 @@ def test_an_overflow_pauses_until_something_returns() -> None:
         setting.add(1)
         setting.run()
         assert [b.endpoint[:8] for b in setting.store.batches] == ["10.0.0.0", "10.0.0.1"]
-        assert setting.reporter.paused(setting.group.members["10.0.0.0:80"])
-        setting.reporter.resume(setting.group)
+        assert setting.reporter.paused(setting.cluster.endpoints["10.0.0.0:80"])
+        setting.reporter.resume(setting.cluster)
         setting.run()
         assert len(setting.store.batches) == 3
 
@@ -75,7 +75,7 @@ def test_a_lost_store_is_told_and_a_changed_snapshot_drops() -> None:
         assert setting.lost == [AWAY]
         assert report.done.is_set(), "nobody waits for it"
         assert setting.reporter.warm()
-        setting.store.meanwhile = setting.groups.clear
+        setting.store.meanwhile = setting.clusters.clear
         setting.add(1)
         setting.add(2)
         setting.run()

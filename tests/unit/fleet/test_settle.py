@@ -6,54 +6,54 @@ from typing import Any
 
 import pytest
 
-from proxy.fleet.members import group_of
+from proxy.fleet.clusters import cluster_of
 from proxy.fleet.reporter import Reporter
 from proxy.fleet.settle import Settling
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import KeysUnusable, StoreUnavailable
 from state.outlier.store import ClusterView
-from tests.unit.fleet.fleet_fakes import AWAY, FakeStore, board, body, ejection, ejections, group, known, verdict
+from tests.unit.fleet.fleet_fakes import AWAY, FakeStore, a_cluster, board, body, ejection, ejections, known, verdict
 
 FIRST = "10.0.0.0:80"
 
 
 class Setting:
     def __init__(self, made: Scoreboard) -> None:
-        self.board, self.group = made, group(made)
-        self.groups = {self.group.name: self.group}
+        self.board, self.cluster = made, a_cluster(made)
+        self.clusters = {self.cluster.name: self.cluster}
         self.store, self.now = FakeStore(), time.monotonic_ns() // 1_000_000
         self.ejections, self.told = ejections(made)
         self.reporter = Reporter(
-            self.store, "a", self.groups, lambda: self.now, lambda *given: None, lambda *given: None
+            self.store, "a", self.clusters, lambda: self.now, lambda *given: None, lambda *given: None
         )
         self.luck = 0.0
         self.settling = Settling(
             made,
             "a",
             self.store,
-            self.groups,
+            self.clusters,
             self.ejections,
             self.reporter,
             lambda: self.now,
             lambda: self.luck,
         )
-        self.settling.settle(self.group, 1000)
+        self.settling.settle(self.cluster, 1000)
 
     @property
-    def member(self) -> Any:
-        return self.group.members[FIRST]
+    def endpoint(self) -> Any:
+        return self.cluster.endpoints[FIRST]
 
     @property
     def out(self) -> bool:
-        return self.ejections.state(self.member).ejected_until_ms > self.now
+        return self.ejections.state(self.endpoint).ejected_until_ms > self.now
 
     def own(self, which: int, ago_ms: int, generation: int = 1, version: int = 0, shared: bool = False) -> str:
         """An ejection of 30 s that began so long ago, by our own decision or known to the fleet."""
-        member = self.group.members[f"10.0.0.{which}:80"]
+        endpoint = self.cluster.endpoints[f"10.0.0.{which}:80"]
         until = self.now - ago_ms + 30_000
         self.board.outlier.set_state(
-            member.slot,
-            self.ejections.state(member)._replace(
+            endpoint.slot,
+            self.ejections.state(endpoint)._replace(
                 ejected_until_ms=until,
                 ejection_ms=30_000,
                 generation=generation,
@@ -62,18 +62,18 @@ class Setting:
                 logged=True,
             ),
         )
-        return member.address
+        return endpoint.address
 
     def look(self, after: int = 1000) -> None:
         self.now += after
-        self.settling.settle(self.group, 1000)
+        self.settling.settle(self.cluster, 1000)
 
     def remove_first(self) -> None:
         """A snapshot without the first endpoint."""
-        all_of_them = body(self.board, 3, self.group.slot)
-        fewer = group_of(all_of_them | {"endpoints": all_of_them["endpoints"][1:]})
+        all_of_them = body(self.board, 3, self.cluster.slot)
+        fewer = cluster_of(all_of_them | {"endpoints": all_of_them["endpoints"][1:]})
         assert fewer is not None
-        self.groups[fewer.name] = self.group = fewer
+        self.clusters[fewer.name] = self.cluster = fewer
 
     def view(self, *out: Any, version: int = 2, epoch: str = "e1", **more: Any) -> None:
         self.store.view = ClusterView(version, epoch, out, more.get("dirty", {}), more.get("generations", {}))
@@ -104,8 +104,8 @@ def test_a_deletion_before_the_first_look_is_seen() -> None:
     """Found by a test of whole replicas: the ejection came by push, and its key was gone before anybody looked."""
     with board() as made:
         setting = Setting(made)
-        setting.ejections.confirm(setting.group, setting.member, known(version=2), setting.now, setting.now)
-        made.clusters.set_fleet_version(setting.group.slot, 2, "e1")
+        setting.ejections.confirm(setting.cluster, setting.endpoint, known(version=2), setting.now, setting.now)
+        made.clusters.set_fleet_version(setting.cluster.slot, 2, "e1")
         setting.view(version=2)
         setting.look()
         assert not setting.out
@@ -116,10 +116,10 @@ def test_offers_after_lost_data_wait_for_their_turn() -> None:
         setting = Setting(made)
         setting.luck = 0.4
         endpoint = setting.own(0, 1000, generation=5, version=9, shared=True)
-        made.clusters.set_fleet_version(setting.group.slot, 9, "e1")
+        made.clusters.set_fleet_version(setting.cluster.slot, 9, "e1")
         setting.view(version=0, epoch="e2")
         setting.look()
-        assert setting.settling.due_ms(setting.group, 1000) == setting.now + 200
+        assert setting.settling.due_ms(setting.cluster, 1000) == setting.now + 200
         setting.look(199)
         assert (setting.store.offers, setting.out) == ([], True)
         setting.store.answers = [verdict("ejected", 3, 5, 27_000, 1)]
@@ -136,13 +136,13 @@ def test_what_another_replica_has_offered_is_only_adopted() -> None:
         setting = Setting(made)
         setting.luck = 0.4
         setting.own(0, 1000, generation=5, version=9, shared=True)
-        made.clusters.set_fleet_version(setting.group.slot, 9, "e1")
+        made.clusters.set_fleet_version(setting.cluster.slot, 9, "e1")
         setting.view(version=0, epoch="e2")
         setting.look()
         setting.view(ejection(FIRST, generation=5), version=1, epoch="e2")
         setting.look(200)
         assert (setting.store.offers, setting.out, setting.told.lines) == ([], True, [])
-        assert made.clusters.fleet_version(setting.group.slot) == (1, "e2")
+        assert made.clusters.fleet_version(setting.cluster.slot) == (1, "e2")
 
 
 @pytest.mark.parametrize("told_by", ["look", "answer"])
@@ -151,13 +151,13 @@ def test_a_version_that_went_back_is_lost_data(told_by: str) -> None:
     with board() as made:
         setting = Setting(made)
         endpoint = setting.own(0, 1000, generation=2, version=9, shared=True)
-        made.clusters.set_fleet_version(setting.group.slot, 9 if told_by == "look" else 8, "e1")
+        made.clusters.set_fleet_version(setting.cluster.slot, 9 if told_by == "look" else 8, "e1")
         setting.view(version=8, generations={endpoint: 1})
         setting.store.answers = [verdict("ejected", 3, 2, 28_000, 9)]
         setting.look()
         assert [(offer.endpoint, offer.generation) for offer in setting.store.offers] == [(endpoint, 2)]
         assert setting.out
-        assert made.clusters.fleet_version(setting.group.slot)[1] == "e1'", "a new epoch"
+        assert made.clusters.fleet_version(setting.cluster.slot)[1] == "e1'", "a new epoch"
         assert setting.told.lines == []
 
 
@@ -169,7 +169,7 @@ def test_the_oldest_of_our_own_is_offered_first() -> None:
         setting.look()
         assert [offer.endpoint for offer in setting.store.offers] == [older, younger]
         assert setting.told.lines == [f"unejecting {younger} overflow"]
-        assert setting.ejections.state(setting.member).generation == 0, "as Redis counts"
+        assert setting.ejections.state(setting.endpoint).generation == 0, "as Redis counts"
 
 
 def test_ends_are_kept_when_the_clock_of_redis_is_set() -> None:
@@ -177,35 +177,35 @@ def test_ends_are_kept_when_the_clock_of_redis_is_set() -> None:
         setting = Setting(made)
         setting.view(ejection(FIRST), version=2)
         setting.look()
-        until = setting.ejections.state(setting.member).ejected_until_ms
+        until = setting.ejections.state(setting.endpoint).ejected_until_ms
         for left in (49_000, 9_000):
             setting.view(ejection(FIRST, left_ms=left), version=2)
-            made.clusters.set_fleet_version(setting.group.slot, 1, "e1")  # something else has changed
+            made.clusters.set_fleet_version(setting.cluster.slot, 1, "e1")  # something else has changed
             setting.look()
-            assert setting.ejections.state(setting.member).ejected_until_ms == until
+            assert setting.ejections.state(setting.endpoint).ejected_until_ms == until
         changed = replace(ejection(FIRST, left_ms=90_000), ejection_ms=90_000)
         setting.view(changed, version=3)
         setting.look()
-        assert setting.ejections.state(setting.member).ejected_until_ms == setting.now + 90_000, "EXPIRE by a hand"
+        assert setting.ejections.state(setting.endpoint).ejected_until_ms == setting.now + 90_000, "EXPIRE by a hand"
 
 
 def test_an_end_that_came_late_by_message_is_corrected() -> None:
     with board() as made:
         setting = Setting(made)
         told = known(version=2)
-        setting.ejections.confirm(setting.group, setting.member, told, setting.now + 500, setting.now + 500)
-        setting.settling.told_by_message(setting.group, setting.member)
-        made.clusters.set_fleet_version(setting.group.slot, 2, "e1")
+        setting.ejections.confirm(setting.cluster, setting.endpoint, told, setting.now + 500, setting.now + 500)
+        setting.settling.told_by_message(setting.cluster, setting.endpoint)
+        made.clusters.set_fleet_version(setting.cluster.slot, 2, "e1")
         setting.view(ejection(FIRST, left_ms=29_000), version=2)
         setting.look()
-        assert setting.ejections.state(setting.member).ejected_until_ms == setting.now + 29_000
+        assert setting.ejections.state(setting.endpoint).ejected_until_ms == setting.now + 29_000
 
 
 def test_a_clock_put_forward_is_no_hand() -> None:
     with board() as made:
         setting = Setting(made)
         setting.store.view = replace(setting.store.view, time_ms=setting.now)
-        made.clusters.set_fleet_version(setting.group.slot, 0, "e1")
+        made.clusters.set_fleet_version(setting.cluster.slot, 0, "e1")
         setting.look()
         endpoint = setting.own(0, 15_000, version=1, shared=True)
         setting.store.view = replace(setting.store.view, time_ms=setting.now + 20_000)
@@ -217,7 +217,7 @@ def test_a_clock_put_forward_is_no_hand() -> None:
         setting.look()
         assert setting.store.syncs == syncs, "and costs no more than a look"
         setting.now += 15_000
-        setting.ejections.expire(setting.group, setting.member, setting.now)
+        setting.ejections.expire(setting.cluster, setting.endpoint, setting.now)
         setting.own(0, 0, generation=2, version=1, shared=True)
         setting.look()
         assert not setting.out, "the next one is lifted by whoever deletes it"
@@ -228,14 +228,14 @@ def test_a_clock_put_back_ejects_nobody_again() -> None:
     with board() as made:
         setting = Setting(made)
         setting.own(0, 30_000, version=1, shared=True)
-        setting.ejections.expire(setting.group, setting.member, setting.now)
+        setting.ejections.expire(setting.cluster, setting.endpoint, setting.now)
         setting.view(ejection(FIRST, left_ms=20_000), version=1)
         for _ in range(3):
             setting.look()
         assert not setting.out
         assert setting.store.syncs == 2
         setting.view(ejection(FIRST, generation=2), version=1)
-        made.clusters.set_fleet_version(setting.group.slot, 0, "e1")
+        made.clusters.set_fleet_version(setting.cluster.slot, 0, "e1")
         setting.look()
         assert setting.out
 
@@ -243,7 +243,7 @@ def test_a_clock_put_back_ejects_nobody_again() -> None:
 def test_keys_of_no_use_are_one_clusters_affair(caplog: pytest.LogCaptureFixture) -> None:
     with board() as made:
         setting = Setting(made)
-        slot = setting.group.slot
+        slot = setting.cluster.slot
         setting.store.unusable = KeysUnusable("redis: WRONGTYPE")
         made.clusters.set_fleet_version(slot, 7, "e1")
         for _ in range(3):
@@ -252,29 +252,29 @@ def test_keys_of_no_use_are_one_clusters_affair(caplog: pytest.LogCaptureFixture
         (line,) = caplog.messages
         assert "waypoint:{c}:log is a string, not a stream" in line
         assert "redis-cli del" in line
-        state = setting.ejections.state(setting.member)
-        made.outlier.set_state(setting.member.slot, state._replace(failures=2, dirty=True))
+        state = setting.ejections.state(setting.endpoint)
+        made.outlier.set_state(setting.endpoint.slot, state._replace(failures=2, dirty=True))
         setting.store.unusable = None
         with caplog.at_level("INFO"):
             setting.look()
         assert not made.clusters.alone(slot)
         assert "usable again" in caplog.messages[-1]
-        assert setting.reporter.waiting(setting.member), "the run goes on"
+        assert setting.reporter.waiting(setting.endpoint), "the run goes on"
 
 
 def test_a_worker_that_met_such_keys_has_the_leader_say_so_at_once() -> None:
     with board() as made:
         setting = Setting(made)
-        made.clusters.set_alone(setting.group.slot, True)
-        assert setting.settling.due_ms(setting.group, 10_000) == 0
+        made.clusters.set_alone(setting.cluster.slot, True)
+        assert setting.settling.due_ms(setting.cluster, 10_000) == 0
 
 
 def test_a_large_cluster_is_read_in_parts() -> None:
     with board() as made:
         setting = Setting(made)
-        large = group_of(body(made, 1201, setting.group.slot))
+        large = cluster_of(body(made, 1201, setting.cluster.slot))
         assert large is not None
-        setting.groups[large.name] = large
+        setting.clusters[large.name] = large
         setting.settling.settle(large, 1000)
         assert setting.store.syncs == 1 + 3
 
@@ -297,9 +297,9 @@ def test_lost_data_is_offered_again_in_silence() -> None:
 def test_own_decisions_are_offered(answer: str, stays: bool) -> None:
     with board() as made:
         setting = Setting(made)
-        state = setting.ejections.state(setting.member)
+        state = setting.ejections.state(setting.endpoint)
         made.outlier.set_state(
-            setting.member.slot,
+            setting.endpoint.slot,
             state._replace(ejected_until_ms=2**42, ejection_ms=30_000, generation=1, logged=True),
         )
         setting.now = 2**42 - 20_000
@@ -316,7 +316,7 @@ def test_a_view_older_than_the_verdict_does_not_lift() -> None:
         setting.view(version=2)
 
         def meanwhile() -> None:
-            setting.ejections.confirm(setting.group, setting.member, known(version=3), setting.now, setting.now)
+            setting.ejections.confirm(setting.cluster, setting.endpoint, known(version=3), setting.now, setting.now)
 
         setting.store.meanwhile = meanwhile
         setting.look()
@@ -327,7 +327,7 @@ def test_a_snapshot_while_redis_answers() -> None:
     with board() as made:
         setting = Setting(made)
         setting.view(ejection(FIRST))
-        setting.store.meanwhile = setting.groups.clear
+        setting.store.meanwhile = setting.clusters.clear
         setting.look()
         assert not setting.out
 
@@ -348,7 +348,7 @@ def test_removed_endpoints_make_room() -> None:
         setting.view(ejection(FIRST))
         setting.look()
         setting.remove_first()
-        setting.settling.settle(setting.group, 1000)
+        setting.settling.settle(setting.cluster, 1000)
         assert setting.store.forgotten == [FIRST]
 
 
@@ -359,36 +359,36 @@ def test_one_removed_while_redis_was_away_makes_room_too() -> None:
         setting.look()
         setting.settling.begin(alone_before=True)
         setting.remove_first()
-        setting.settling.settle(setting.group, 1000)
+        setting.settling.settle(setting.cluster, 1000)
         assert setting.store.forgotten == [FIRST]
 
 
 def test_runs_go_on_after_local_mode() -> None:
     with board() as made:
         setting = Setting(made)
-        state = setting.ejections.state(setting.member)
-        made.outlier.set_state(setting.member.slot, state._replace(failures=2, dirty=True))
+        state = setting.ejections.state(setting.endpoint)
+        made.outlier.set_state(setting.endpoint.slot, state._replace(failures=2, dirty=True))
         setting.settling.begin(alone_before=True)
         setting.look(0)
-        assert setting.reporter.waiting(setting.member)
-        assert setting.ejections.state(setting.member).failures == 2
+        assert setting.reporter.waiting(setting.endpoint)
+        assert setting.ejections.state(setting.endpoint).failures == 2
 
 
 def test_a_run_ended_elsewhere_ends_here() -> None:
     with board() as made:
         setting = Setting(made)
-        state = setting.ejections.state(setting.member)
-        made.outlier.set_state(setting.member.slot, state._replace(failures=2, dirty=True))
+        state = setting.ejections.state(setting.endpoint)
+        made.outlier.set_state(setting.endpoint.slot, state._replace(failures=2, dirty=True))
         setting.view(version=3)
         setting.look()
-        assert setting.ejections.state(setting.member).failures == 0
+        assert setting.ejections.state(setting.endpoint).failures == 0
 
 
 def test_a_lost_store_is_passed_on() -> None:
     with board() as made:
         setting = Setting(made)
-        state = setting.ejections.state(setting.member)
-        made.outlier.set_state(setting.member.slot, state._replace(ejected_until_ms=2**42, generation=1, logged=True))
+        state = setting.ejections.state(setting.endpoint)
+        made.outlier.set_state(setting.endpoint.slot, state._replace(ejected_until_ms=2**42, generation=1, logged=True))
         setting.store.answers = [AWAY]
         with pytest.raises(StoreUnavailable):
             setting.look()

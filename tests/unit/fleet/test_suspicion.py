@@ -6,7 +6,7 @@ import pytest
 
 from proxy.fleet import suspicion
 from proxy.fleet.suspicion import Suspicion, suspicious
-from tests.unit.fleet.fleet_fakes import board, group
+from tests.unit.fleet.fleet_fakes import a_cluster, board
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,9 @@ def test_it_is_told_once_when_it_begins_and_ends(
     monkeypatch.setattr(suspicion, "WINDOW_MS", 60_000)
     caplog.set_level(logging.INFO)
     with board() as made:
-        members = list(group(made, 5).members.values())
+        endpoints = list(a_cluster(made, 5).endpoints.values())
         workers = [Suspicion(made), Suspicion(made)]
-        cleared = [workers[number % 2].cleared(member) for number, member in enumerate(members[:3])]
+        cleared = [workers[number % 2].cleared(endpoint) for number, endpoint in enumerate(endpoints[:3])]
         assert cleared == [True, True, False]
         assert made.suspects_itself
         monkeypatch.setattr(suspicion, "WINDOW_MS", 0)

@@ -1,29 +1,28 @@
-"""The scoreboard as the table of state.outlier.local_store: the records of endpoints in memory that a replica's workers
-share.
+"""The scoreboard as the memory of state.outlier.local_store: records of endpoints that a replica's workers share.
 
-The age of a run and who reported it are not kept: neither counts when a replica decides by itself (Group.own_policy).
+The age of a run and who reported it are not kept: neither counts when a replica decides by itself (Cluster.own_policy).
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from proxy.fleet.members import Group
+from proxy.fleet.clusters import Cluster
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
 from state.outlier.decide import Record
 
 
-class ScoreboardTable:
-    """A `state.outlier.local_store.Table`. `groups` is the worker's present view; what is not in it has no record."""
+class ScoreboardRecords:
+    """`local_store.Records`. `clusters` is the worker's present view; what is not in it has no record."""
 
-    def __init__(self, scoreboard: Scoreboard, groups: dict[str, Group]) -> None:
+    def __init__(self, scoreboard: Scoreboard, clusters: dict[str, Cluster]) -> None:
         self._scoreboard = scoreboard
-        self._groups = groups
+        self._clusters = clusters
 
     @contextmanager
     def locked(self, cluster: str) -> Iterator[None]:
         """Hold the cluster's lock against all workers."""
-        slot = self._groups[cluster].slot
+        slot = self._clusters[cluster].slot
         self._scoreboard.clusters.lock(slot)
         try:
             yield
@@ -31,13 +30,13 @@ class ScoreboardTable:
             self._scoreboard.clusters.unlock(slot)
 
     def load(self, cluster: str, endpoint: str) -> Record:
-        """See Table."""
-        member = self._groups[cluster].members[endpoint]
-        return record_of(self._scoreboard.outlier.state(member.slot), member.workload)
+        """See Records."""
+        known = self._clusters[cluster].endpoints[endpoint]
+        return record_of(self._scoreboard.outlier.state(known.slot), known.workload)
 
     def save(self, cluster: str, endpoint: str, record: Record) -> None:
-        """See Table. An ejection that begins here is `held` until the caller says what it is."""
-        slot = self._groups[cluster].members[endpoint].slot
+        """See Records. An ejection that begins here is `held` until the caller says what it is."""
+        slot = self._clusters[cluster].endpoints[endpoint].slot
         before = self._scoreboard.outlier.state(slot)
         begins = record.ejected_until_ms > before.ejected_until_ms
         self._scoreboard.outlier.set_state(
@@ -55,15 +54,15 @@ class ScoreboardTable:
 
     def _alone(self, cluster: str) -> bool:
         """This replica decides: nobody else has a run of failures that its successes could end."""
-        return not self._scoreboard.shared_state or self._scoreboard.clusters.alone(self._groups[cluster].slot)
+        return not self._scoreboard.shared_state or self._scoreboard.clusters.alone(self._clusters[cluster].slot)
 
     def active(self, cluster: str, now_ms: int) -> int:
-        """See Table."""
-        return self._scoreboard.outlier.count_ejected(self._groups[cluster].slots)
+        """See Records."""
+        return self._scoreboard.outlier.count_ejected(self._clusters[cluster].slots)
 
     def all(self, cluster: str) -> Mapping[str, Record]:
-        """See Table."""
-        return {endpoint: self.load(cluster, endpoint) for endpoint in self._groups[cluster].members}
+        """See Records."""
+        return {endpoint: self.load(cluster, endpoint) for endpoint in self._clusters[cluster].endpoints}
 
 
 def record_of(state: OutlierState, workload: str) -> Record:

@@ -9,14 +9,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from proxy.fleet.clusters import Cluster, Endpoint, cluster_of
 from proxy.fleet.ejections import PRIVATELY
-from proxy.fleet.members import Group, Member, group_of
 from proxy.ipc.snapshot import ClusterForm
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
 from state.constants import ENDLESS_MS
 from state.errors import StoreUnavailable
-from state.operating.explain import ClusterReport, HereFacts, Replica, Report, as_json, cluster_report, with_replica
+from state.operating.explain import (
+    ClusterReport,
+    EndpointReport,
+    HereFacts,
+    Replica,
+    as_json,
+    cluster_report,
+    with_replica,
+)
 from state.operating.operator import Operator, Order
 from state.operating.rule import parse
 from state.operating.sight import Out
@@ -47,18 +55,18 @@ class OperatorDoor:
     ) -> None:
         self._scoreboard = scoreboard
         self._replica = replica
-        self._clusters = clusters
+        self._snapshot = clusters
         self._started = started
         self._operator = Operator(connect(access, TIMEOUT_SECONDS), prefix, self._directory)
 
-    def _groups(self) -> dict[str, Group]:
-        made = map(group_of, self._clusters().values())
-        return {group.name: group for group in made if group is not None}
+    def _clusters(self) -> dict[str, Cluster]:
+        made = map(cluster_of, self._snapshot().values())
+        return {cluster.name: cluster for cluster in made if cluster is not None}
 
     def _directory(self) -> dict[str, dict[str, str]]:
         return {
-            name: {address: member.workload for address, member in group.members.items()}
-            for name, group in self._groups().items()
+            name: {address: endpoint.workload for address, endpoint in cluster.endpoints.items()}
+            for name, cluster in self._clusters().items()
         }
 
     # -- looking ------------------------------------------------------------------------------------------------------
@@ -77,18 +85,18 @@ class OperatorDoor:
     def _own(self, all_of_them: bool) -> Iterator[Out]:
         """What the scoreboard has out; of what is the fleet's, only Redis can say whether it still is."""
         now_ms = time.monotonic_ns() // 1_000_000
-        for group in self._groups().values():
-            for member in group.members.values():
-                state = self._scoreboard.outlier.state(member.slot)
+        for cluster in self._clusters().values():
+            for endpoint in cluster.endpoints.values():
+                state = self._scoreboard.outlier.state(endpoint.slot)
                 if state.ejected_until_ms > now_ms and (all_of_them or not state.shared):
-                    yield self._out(group, member, state, now_ms)
+                    yield self._out(cluster, endpoint, state, now_ms)
 
-    def _out(self, group: Group, member: Member, state: OutlierState, now_ms: int) -> Out:
+    def _out(self, cluster: Cluster, endpoint: Endpoint, state: OutlierState, now_ms: int) -> Out:
         left_ms = state.ejected_until_ms - now_ms
         return Out(
-            cluster=group.name,
-            endpoint=member.address,
-            workload=member.workload,
+            cluster=cluster.name,
+            endpoint=endpoint.address,
+            workload=endpoint.workload,
             why=PRIVATELY if state.private else f"{CONSECUTIVE_5XX}={state.run}" if state.run else "by_hand",
             by="-" if state.shared else self._replica,
             left_s=left_ms / 1000 if left_ms < ENDLESS_MS else None,
@@ -101,29 +109,29 @@ class OperatorDoor:
         """What happened, oldest first."""
         return [asdict(each) for each in self._operator.history(cluster, endpoint, limit, since_ms)]
 
-    def explain(self, cluster: str, endpoint: str) -> dict[str, Any]:
-        """Why endpoints are in or out, for the fleet and here."""
+    def explain(self, name: str, address: str) -> dict[str, Any]:
+        """Why endpoints of that cluster, or the one at that address, are in or out, for the fleet and here."""
         try:
-            found = self._operator.explain(cluster, endpoint)
+            found = self._operator.explain(name, address)
         except StoreUnavailable as error:
-            found = self._explain_alone(cluster, endpoint, str(error))
-        group = self._groups().get(cluster)
-        here = {address: self._here(member) for address, member in group.members.items()} if group else {}
-        return as_json(with_replica(found, self._itself(group), here))
+            found = self._explain_alone(name, address, str(error))
+        cluster = self._clusters().get(name)
+        here = {each: self._here(endpoint) for each, endpoint in cluster.endpoints.items()} if cluster else {}
+        return as_json(with_replica(found, self._itself(cluster), here))
 
-    def _explain_alone(self, cluster: str, endpoint: str, fault: str) -> ClusterReport:
-        group = self._groups().get(cluster)
-        if group is None or endpoint not in ("", *group.members):
-            there_is = ", ".join(group.members if group else self._groups())
-            raise Refused(f"unknown {'endpoint' if group else 'cluster'}; there is: {there_is or 'none'}")
-        ejected = self._scoreboard.outlier.count_ejected(group.slots)
-        found = cluster_report(cluster, parse(group.rule), None, None, ejected, fault)
-        members = (group.members[endpoint],) if endpoint else group.members.values()
-        reports = tuple(Report(member.address, member.workload, None) for member in members)
+    def _explain_alone(self, name: str, address: str, fault: str) -> ClusterReport:
+        cluster = self._clusters().get(name)
+        if cluster is None or address not in ("", *cluster.endpoints):
+            there_is = ", ".join(cluster.endpoints if cluster else self._clusters())
+            raise Refused(f"unknown {'endpoint' if cluster else 'cluster'}; there is: {there_is or 'none'}")
+        ejected = self._scoreboard.outlier.count_ejected(cluster.slots)
+        found = cluster_report(name, parse(cluster.rule), None, None, ejected, fault)
+        endpoints = (cluster.endpoints[address],) if address else cluster.endpoints.values()
+        reports = tuple(EndpointReport(each.address, each.workload, None) for each in endpoints)
         return replace(found, reports=reports)
 
-    def _here(self, member: Member) -> HereFacts:
-        state, now_ms = self._scoreboard.outlier.state(member.slot), time.monotonic_ns() // 1_000_000
+    def _here(self, endpoint: Endpoint) -> HereFacts:
+        state, now_ms = self._scoreboard.outlier.state(endpoint.slot), time.monotonic_ns() // 1_000_000
         left_ms = max(0, state.ejected_until_ms - now_ms)
         return HereFacts(
             ejected=left_ms > 0,
@@ -134,7 +142,7 @@ class OperatorDoor:
             generation=state.generation,
         )
 
-    def _itself(self, group: Group | None) -> Replica:
+    def _itself(self, cluster: Cluster | None) -> Replica:
         mode = self._scoreboard.mode()
         return Replica(
             name=self._replica,
@@ -142,7 +150,7 @@ class OperatorDoor:
             since_s=round(time.monotonic() - (mode.since_ms / 1000 or self._started), 1),
             why="" if mode.shared else mode.reason or "Redis has not answered yet",
             suspects_itself=self._scoreboard.suspects_itself,
-            rule=parse(group.rule).text if group else "",
+            rule=parse(cluster.rule).text if cluster else "",
         )
 
     # -- acting -------------------------------------------------------------------------------------------------------

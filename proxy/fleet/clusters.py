@@ -1,6 +1,6 @@
 """Clusters and endpoints as the fleet's code sees them. Pure.
 
-The request path has its own, compiled objects (relay/cluster.pyx); these are made from the same part of a snapshot.
+The request path has its own, compiled objects (relay/endpoints/cluster.pyx), made from the same part of a snapshot.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from state.outlier.store import MIN_RUN_MS, Batch, Policy
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class Endpoint:
     """One endpoint of a cluster."""
 
     address: str
@@ -22,7 +22,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Cluster:
     """One cluster with outlier detection on."""
 
     name: str
@@ -30,59 +30,59 @@ class Group:
     policy: Policy  # the fleet's
     own_policy: Policy  # what this replica goes by when it decides alone: it has seen all that it counts
     rule: str  # the same for people, with where it came from
-    members: Mapping[str, Member]  # by address
-    by_slot: Mapping[int, Member]
-    slots: tuple[int, ...]  # the scoreboard rows of all members
+    endpoints: Mapping[str, Endpoint]  # by address
+    by_slot: Mapping[int, Endpoint]
+    slots: tuple[int, ...]  # the scoreboard rows of all endpoints
 
 
-def group_of(body: ClusterForm) -> Group | None:
-    """The group of a cluster's part of a snapshot; None if nothing is to be ejected there."""
+def cluster_of(body: ClusterForm) -> Cluster | None:
+    """Made of its part of a snapshot; None if nothing is to be ejected there."""
     outlier = body["outlier"]
     if outlier is None:
         return None
-    members = {}
+    endpoints = {}
     for entry in body["endpoints"]:
         address = _address(entry["ip"], entry["port"])
-        members[address] = Member(address, entry["workload"], entry["slot"])
+        endpoints[address] = Endpoint(address, entry["workload"], entry["slot"])
     policy = Policy(
         consecutive_5xx=outlier["consecutive_5xx"],
         interval_ms=outlier["interval_ms"],
         base_ejection_ms=outlier["base_ejection_ms"],
         max_ejection_percent=outlier["max_ejection_percent"],
-        endpoints=len(members),
+        endpoints=len(endpoints),
         min_run_ms=MIN_RUN_MS,
         local_origin_quorum=outlier["local_origin_quorum"],
         probe=outlier["probe"],
     )
-    by_slot = {member.slot: member for member in members.values()}
-    return Group(
+    by_slot = {endpoint.slot: endpoint for endpoint in endpoints.values()}
+    return Cluster(
         name=body["name"],
         slot=body["slot"],
         policy=policy,
         own_policy=replace(policy, min_run_ms=0, local_origin_quorum=1),
         rule=text_for(
-            policy, body["destination_rule"], {member.address: member.workload for member in members.values()}
+            policy, body["destination_rule"], {endpoint.address: endpoint.workload for endpoint in endpoints.values()}
         ),
-        members=members,
+        endpoints=endpoints,
         by_slot=by_slot,
         slots=tuple(by_slot),
     )
 
 
 def batch_of(
-    group: Group, member: Member, generation: int, run: Run, status: int, by: str, evidence: str = ""
+    cluster: Cluster, endpoint: Endpoint, generation: int, run: Run, status: int, by: str, evidence: str = ""
 ) -> Batch:
     """What a store is told of outcomes on an endpoint."""
-    return Batch(group.name, member.address, member.workload, generation, run, status, by, evidence)
+    return Batch(cluster.name, endpoint.address, endpoint.workload, generation, run, status, by, evidence)
 
 
-def present(groups: Mapping[str, Group], group: Group, member: Member) -> Group | None:
-    """The group as it is now, if the member is still in it.
+def present(clusters: Mapping[str, Cluster], cluster: Cluster, endpoint: Endpoint) -> Cluster | None:
+    """The cluster as it is now, if the endpoint is still in it.
 
-    To be asked after everything that takes time: a snapshot may have come, and the member's row been given away.
+    To be asked after everything that takes time: a snapshot may have come, and the endpoint's row been given away.
     """
-    now = groups.get(group.name)
-    return now if now is not None and now.by_slot.get(member.slot) == member else None
+    now = clusters.get(cluster.name)
+    return now if now is not None and now.by_slot.get(endpoint.slot) == endpoint else None
 
 
 def _address(ip: str, port: int) -> str:
