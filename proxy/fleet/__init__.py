@@ -3,9 +3,11 @@
 door.py      outcomes in: the local decision at once, the report to Redis afterwards
 records.py   the scoreboard as the memory of state.outlier.local_store
 ejections.py every change of an endpoint's ejection on the scoreboard, and its line in the log
-reporter.py  the ordered outbox of one worker; budget.py how long its calls may take
+outbox.py    what one worker has to report; reporter.py sends it, budget.py says how long a call may take
 leader.py    the one worker that listens and reconciles for the replica: settle.py when, differences.py what
 watch.py     whether Sentinels have made another Redis the primary
 suspicion.py whether this replica's own network is to blame
 probing.py   trying an ejected endpoint with one request
+desk.py      what all of these work with; wiring.py puts it together
+loop.py      their clock, greenlets and chance, handed in; gevent_loop.py a worker's
 """

@@ -76,14 +76,5 @@ def batch_of(
     return Batch(cluster.name, endpoint.address, endpoint.workload, generation, run, status, by, evidence)
 
 
-def present(clusters: Mapping[str, Cluster], cluster: Cluster, endpoint: Endpoint) -> Cluster | None:
-    """The cluster as it is now, if the endpoint is still in it.
-
-    To be asked after everything that takes time: a snapshot may have come, and the endpoint's row been given away.
-    """
-    now = clusters.get(cluster.name)
-    return now if now is not None and now.by_slot.get(endpoint.slot) == endpoint else None
-
-
 def _address(ip: str, port: int) -> str:
     return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"

@@ -7,14 +7,14 @@ out here, ended there by its clock     kept until our own time (a failover to a 
 out there, ended here                  over (a clock that is behind)
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from proxy.fleet.budget import BUDGET_MS, within
-from proxy.fleet.clusters import Cluster, Endpoint, present
-from proxy.fleet.ejections import TAIL_MS, Ejections
+from proxy.fleet.budget import BUDGET_MS
+from proxy.fleet.clusters import Cluster, Endpoint
+from proxy.fleet.desk import Desk
+from proxy.fleet.ejections import TAIL_MS
 from proxy.fleet.known import known_of
-from proxy.fleet.reporter import Reporter
 from proxy.scoreboard.views import OutlierState
 from state.outlier.run import Run
 from state.outlier.store import ALREADY_EJECTED, CONSECUTIVE_5XX, EJECTED, NO_PROBE, ClusterView, Ejection, Store
@@ -23,21 +23,11 @@ from state.outlier.store import ALREADY_EJECTED, CONSECUTIVE_5XX, EJECTED, NO_PR
 class Differences:
     """Settles them for the leader. `offer` may raise StoreUnavailable; nothing else asks Redis."""
 
-    def __init__(
-        self,
-        replica: str,
-        store: Store,
-        clusters: Mapping[str, Cluster],
-        ejections: Ejections,
-        reporter: Reporter,
-        now_ms: Callable[[], int],
-    ) -> None:
-        self._replica = replica
+    def __init__(self, desk: Desk, store: Store) -> None:
+        self._desk = desk
         self._store = store
-        self._clusters = clusters
-        self._ejections = ejections
-        self._reporter = reporter
-        self._now_ms = now_ms
+        self._ejections = desk.ejections
+        self._now_ms = desk.loop.now_ms
         self._by_message: dict[str, set[int]] = {}  # cluster -> slots whose end is known by a message only
         self._clock_ahead: dict[str, int] = {}  # cluster -> the clock of its Redis less ours, at most, when it was read
         self._lost_ms: dict[str, int] = {}  # cluster -> when its data was lost last
@@ -70,7 +60,7 @@ class Differences:
         jump_ms = self._clock_jump(cluster.name, view, asked_ms)
         offers = []
         for endpoint in cluster.endpoints.values():
-            if present(self._clusters, cluster, endpoint) is None:
+            if self._desk.present(cluster, endpoint) is None:
                 continue
             if lost:
                 self._ejections.forget_version(cluster, endpoint, view.version)
@@ -116,7 +106,7 @@ class Differences:
             self._kept[endpoint.slot] = state.generation
         elif self._kept.get(endpoint.slot) != state.generation:
             self._ejections.lift(cluster, endpoint, "by_hand", now_ms)
-            self._reporter.resume(cluster)
+            self._desk.outbox.resume(cluster)
         return None
 
     def _learn(
@@ -126,15 +116,15 @@ class Differences:
         known = view.dirty.get(endpoint.address, 0)
         missing = state.failures - known if unknown else 0
         if missing > 0:  # the run goes on where this replica's own count has got to
-            self._reporter.add(cluster, endpoint, generation, Run.of_failures(missing), 0)
-        dirty = known > 0 or missing > 0 or self._reporter.waiting(endpoint)
+            self._desk.outbox.add(cluster, endpoint, generation, Run.of_failures(missing), 0)
+        dirty = known > 0 or missing > 0 or self._desk.outbox.waiting(endpoint)
         self._ejections.learn(cluster, endpoint, generation, dirty=dirty, asked_ms=asked_ms, now_ms=self._now_ms())
 
     def _offer(self, cluster: Cluster, endpoint: Endpoint, view: ClusterView) -> None:
         """Redis does not know of this ejection; the fleet's cap decides. One that Redis knew before it lost its data
         keeps its generation, so that it is taken once, whoever offers it, and not again after a hand has lifted it.
         Our own decision is above whatever Redis has counted."""
-        if present(self._clusters, cluster, endpoint) is None:
+        if self._desk.present(cluster, endpoint) is None:
             return
         asked_ms = self._now_ms()
         state = self._ejections.state(endpoint)
@@ -150,14 +140,14 @@ class Differences:
             failures=state.run,
             ejections=state.ejections,
             backoff=state.backoff,
-            by=self._replica,
+            by=self._desk.replica,
             reason=CONSECUTIVE_5XX,
             probe_in_ms=max(0, state.probe_at_ms - asked_ms) if state.probe_at_ms else NO_PROBE,
         )
-        with within(BUDGET_MS):
+        with self._desk.loop.within(BUDGET_MS):
             verdict = self._store.offer(cluster.name, offered, cluster.policy)
         now_ms = self._now_ms()
-        if present(self._clusters, cluster, endpoint) is None:
+        if self._desk.present(cluster, endpoint) is None:
             return
         if verdict.outcome in (EJECTED, ALREADY_EJECTED):
             known = known_of(verdict, verdict.version)
@@ -175,7 +165,7 @@ class Differences:
         apart = dict(self._kept_endpoints(cluster))
         for ejection in view.ejections:
             endpoint = cluster.endpoints.get(ejection.endpoint)
-            if endpoint is None or present(self._clusters, cluster, endpoint) is None:
+            if endpoint is None or self._desk.present(cluster, endpoint) is None:
                 continue
             if ejection.workload in ("", endpoint.workload) and not self._has_ended(cluster, endpoint, ejection):
                 known = known_of(ejection, view.version)
@@ -195,7 +185,7 @@ class Differences:
 
     def _kept_endpoints(self, cluster: Cluster) -> Iterator[tuple[str, int]]:
         for endpoint in cluster.endpoints.values():
-            if present(self._clusters, cluster, endpoint) is None:
+            if self._desk.present(cluster, endpoint) is None:
                 continue
             state = self._ejections.state(endpoint)
             if state.ejected_until_ms and self._kept.get(endpoint.slot) == state.generation:

@@ -10,36 +10,27 @@ Successes come only while the endpoint is marked dirty, so healthy traffic costs
 """
 
 import logging
-import random
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-import gevent
-
-from proxy.fleet.budget import CONNECT_MS
 from proxy.fleet.clusters import Cluster, Endpoint, batch_of, cluster_of
-from proxy.fleet.ejections import PRIVATELY, REMOVED, RULE_DELETED, Ejections
+from proxy.fleet.desk import Desk, Links
+from proxy.fleet.ejections import PRIVATELY, REMOVED, RULE_DELETED
 from proxy.fleet.holds import Hold, Holds
 from proxy.fleet.keep import keep_running
 from proxy.fleet.known import known_of
 from proxy.fleet.leader import Leader
+from proxy.fleet.outbox import Pending
 from proxy.fleet.probing import Probing
 from proxy.fleet.records import ScoreboardRecords
-from proxy.fleet.reporter import Pending, Reporter
+from proxy.fleet.reporter import Reporter
 from proxy.fleet.suspicion import Suspicion
 from proxy.fleet.watch import watch_primary
 from proxy.ipc.snapshot import ClusterForm
-from proxy.observe.outlier_log import Notice
 from proxy.scoreboard.clusters import ClusterLocked
-from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import KeysUnusable, StoreUnavailable
 from state.outlier.local_store import LocalStore
-from state.outlier.redis_store import RedisStore
 from state.outlier.run import FAILURE, LOCAL_FAILURE, SUCCESS, Run
 from state.outlier.store import ALREADY_EJECTED, CONSECUTIVE_5XX, EJECTED, OVERFLOW, Verdict
-from state.server.access import Access
-from state.server.connect import connect
-from state.server.preflight import Preflight
 
 log = logging.getLogger(__name__)
 
@@ -54,94 +45,53 @@ LAST_WARM_SECONDS = 2.0
 LOCKED_LOG_MS = 10_000
 # The answer that completes an ejection waits so long for the other replicas to hear of it too.
 SPREAD_SECONDS = 0.004
-# Lines of ejections wait so long, so that the access log's line of the failure that caused one is written first.
-LINE_SECONDS = 0.02
-
-
-def monotonic_ms() -> int:
-    """CLOCK_MONOTONIC, which all processes of the replica share, in milliseconds."""
-    return time.monotonic_ns() // 1_000_000
 
 
 class Fleet:
     """One worker's, called on the request path. Only `before_answer` ever waits."""
 
-    def __init__(
-        self,
-        scoreboard: Scoreboard,
-        worker: int,
-        replica: str,
-        access: Access,
-        prefix: str,
-        line: Callable[[Notice], None],
-    ) -> None:
-        self._scoreboard = scoreboard
-        self._replica = replica
-        self._clusters: dict[str, Cluster] = {}
-        self._ejections = Ejections(
-            scoreboard, worker, replica, lambda event: gevent.spawn_later(LINE_SECONDS, line, event)
-        )
+    def __init__(self, desk: Desk, links: Links) -> None:
+        self.desk = desk
+        self.reporter = Reporter(desk, links.reports, self._answer, self._lost)
+        self._links = links
+        self._loop = desk.loop
+        self._scoreboard = desk.scoreboard
+        self._ejections = desk.ejections
         self._report: Pending | None = None  # with the failure that was counted last
         self._now_ms = 0  # of the outcome being counted
         self._locked_told_ms = -LOCKED_LOG_MS
-        self._local = LocalStore(ScoreboardRecords(scoreboard, self._clusters), lambda: self._now_ms)
-        # A client each, so that a report never waits for a new connection because the leader is using the one there is.
-        self._reports_client, self._leaders_client = (connect(access, CONNECT_MS / 1000) for _ in range(2))
-        reports, store = (RedisStore(client, prefix) for client in (self._reports_client, self._leaders_client))
-        preflight = Preflight(self._leaders_client, access, prefix)
-        self._reporter = Reporter(reports, replica, self._clusters, monotonic_ms, self._answer, self._lost)
-        self._suspicion = Suspicion(scoreboard)
-        self._holds = Holds(self._ejections, self._clusters, monotonic_ms)
-        self._leader = Leader(
-            scoreboard,
-            worker,
-            replica,
-            store,
-            preflight,
-            self._clusters,
-            self._ejections,
-            self._reporter,
-            monotonic_ms,
-            random.random,
-        )
-        self._probing = Probing(
-            scoreboard,
-            replica,
-            store,
-            LocalStore(ScoreboardRecords(scoreboard, self._clusters), monotonic_ms),
-            self._clusters,
-            self._ejections,
-            monotonic_ms,
-            lambda: self._leader.leading,
-            self._lost,
-        )
+        self._local = LocalStore(ScoreboardRecords(desk.scoreboard, desk.clusters), lambda: self._now_ms)
+        self._suspicion = Suspicion(desk.scoreboard, desk.loop)
+        self._holds = Holds(desk)
+        self._leader = Leader(desk, links.store, links.problems)
+        self._probing = Probing(desk, links.store, lambda: self._leader.leading, self._lost)
 
     def start(self) -> None:
         """Begins to report and, when it is this worker's turn, to lead."""
-        reporter, leader = self._reporter, self._leader
+        reporter, leader = self.reporter, self._leader
         for work in (reporter.run, self._keep_warm, leader.run, leader.keep_time, self._watch, self._probing.run):
-            gevent.spawn(keep_running, work)
+            self._loop.spawn(keep_running, self._loop, work)
 
     def _watch(self) -> None:
-        watch_primary(self._leaders_client, lambda: self._leader.leading, self._lost)
+        watch_primary(self._loop, self._links.moved, lambda: self._leader.leading, self._lost)
 
     def _keep_warm(self) -> None:
         """Whenever Redis has come (back), or a call has failed, the next report shall find everything ready; and when
         this replica's network has come back, it shall trust itself again."""
         warm, pause, due_ms = None, WARM_SECONDS, 0
         while True:
-            mode, now_ms = self._scoreboard.mode(), monotonic_ms()
-            if warm is not None and mode != warm:  # what is open may lead to a primary that is none any more
-                self._reports_client.connection_pool.disconnect(inuse_connections=False)
+            mode, now_ms = self._scoreboard.mode(), self._loop.now_ms()
+            if warm is not None and mode != warm:
+                self._links.forget_connections()
                 warm = None
-            again = not self._reporter.connected and now_ms >= due_ms
-            if self._clusters and (again or (mode.shared and mode != warm)):
+            again = not self.reporter.connected and now_ms >= due_ms
+            if self.desk.clusters and (again or (mode.shared and mode != warm)):
                 warm = mode
-                pause = WARM_SECONDS if self._reporter.warm() else min(2 * pause, LAST_WARM_SECONDS)
-                due_ms = now_ms + int(1000 * pause * random.uniform(0.5, 1))  # workers and replicas apart
+                pause = WARM_SECONDS if self.reporter.warm() else min(2 * pause, LAST_WARM_SECONDS)
+                due_ms = now_ms + int(1000 * pause * (1 + self._loop.chance()) / 2)  # workers and replicas apart
             if self._scoreboard.suspects_itself:
                 self._suspicion.look()
-            gevent.sleep(WARM_SECONDS)
+            self._loop.sleep(WARM_SECONDS)
 
     def stop_leading(self) -> None:
         """The worker is going away: another one leads from now on."""
@@ -150,7 +100,7 @@ class Fleet:
     def apply(self, full: bool, clusters: Iterable[ClusterForm], removed: Iterable[str]) -> None:
         """Takes over a snapshot's clusters; lifts the ejections of rules and endpoints that are gone."""
         bodies = {body["name"]: body for body in clusters}
-        gone = set(removed) | ({name for name in self._clusters if name not in bodies} if full else set())
+        gone = set(removed) | ({name for name in self.desk.clusters if name not in bodies} if full else set())
         for name, body in bodies.items():
             cluster = cluster_of(body)
             if cluster is None:
@@ -158,22 +108,22 @@ class Fleet:
             else:
                 self._replace(cluster)
         for name in gone:
-            cluster = self._clusters.pop(name, None)
+            cluster = self.desk.clusters.pop(name, None)
             if cluster is not None:
                 self._lift(cluster, cluster.endpoints.values(), RULE_DELETED)
         self._leader.wake()
 
     def _replace(self, cluster: Cluster) -> None:
-        before = self._clusters.get(cluster.name)
-        self._clusters[cluster.name] = cluster
-        self._reporter.resume(cluster)
+        before = self.desk.clusters.get(cluster.name)
+        self.desk.clusters[cluster.name] = cluster
+        self.desk.outbox.resume(cluster)
         if before is not None:
             gone = [endpoint for slot, endpoint in before.by_slot.items() if slot not in cluster.by_slot]
             self._lift(before, gone, REMOVED)
 
     def _lift(self, cluster: Cluster, endpoints: Iterable[Endpoint], reason: str) -> None:
         for endpoint in endpoints:
-            self._ejections.lift(cluster, endpoint, reason, monotonic_ms())
+            self._ejections.lift(cluster, endpoint, reason, self._loop.now_ms())
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
 
@@ -191,25 +141,25 @@ class Fleet:
         report, self._report = self._report, None
         if report is None:
             return
-        verdict = self._reporter.wait(report, VERDICT_MS)
+        verdict = self.reporter.wait(report, VERDICT_MS)
         if verdict is not None and verdict.outcome == EJECTED:
-            gevent.sleep(SPREAD_SECONDS)
+            self._loop.sleep(SPREAD_SECONDS)
 
     def _outcome(self, name: str, slot: int, generation: int, run: Run, status: int, request_id: str) -> None:
         try:
             self._count(name, slot, generation, run, status, request_id)
         except ClusterLocked as error:  # one outcome more or less does not matter, a request that waits does
-            if monotonic_ms() >= self._locked_told_ms + LOCKED_LOG_MS:
-                self._locked_told_ms = monotonic_ms()
+            if self._loop.now_ms() >= self._locked_told_ms + LOCKED_LOG_MS:
+                self._locked_told_ms = self._loop.now_ms()
                 log.warning("cluster %s: an outcome is not counted: %s", name, error)
 
     def _count(self, name: str, slot: int, generation: int, run: Run, status: int, request_id: str) -> None:
         self._report = None
-        cluster = self._clusters.get(name)
+        cluster = self.desk.clusters.get(name)
         endpoint = cluster.by_slot.get(slot) if cluster else None
         if cluster is None or endpoint is None:
             return  # the snapshot has moved on since the attempt began
-        now_ms = self._now_ms = monotonic_ms()
+        now_ms = self._now_ms = self._loop.now_ms()
         self._ejections.expire(cluster, endpoint, now_ms)
         before = self._ejections.state(endpoint)
         if before.generation != generation:
@@ -219,12 +169,12 @@ class Fleet:
             return
         private = bool(run.local) and not self._may_tell(cluster, endpoint)
         verdict = self._local.report(
-            batch_of(cluster, endpoint, generation, run, status, self._replica), cluster.own_policy
+            batch_of(cluster, endpoint, generation, run, status, self.desk.replica), cluster.own_policy
         )
         if not self._ejections.shared(cluster):
             self._decide_alone(cluster, endpoint, verdict, private)
         elif not private:
-            report = self._report = self._reporter.add(cluster, endpoint, generation, run, status, request_id)
+            report = self._report = self.desk.outbox.add(cluster, endpoint, generation, run, status, request_id)
             if verdict.outcome == EJECTED:
                 self._hold(Hold(cluster, endpoint, before, verdict.generation, report))
         elif verdict.outcome == EJECTED:
@@ -237,7 +187,7 @@ class Fleet:
         return self._suspicion.cleared(endpoint) and confirmable
 
     def _hold(self, hold: Hold) -> None:
-        if self._reporter.paused(hold.endpoint):  # the fleet knows better about the cap
+        if self.desk.outbox.paused(hold.endpoint):  # the fleet knows better about the cap
             self._ejections.release(hold.cluster, hold.endpoint, hold.before, hold.generation, self._now_ms)
         else:
             self._holds.begin(hold)
@@ -253,7 +203,7 @@ class Fleet:
 
     def _answer(self, cluster: Cluster, report: Pending, verdict: Verdict, asked_ms: int) -> None:
         """The fleet's verdict on a report, whatever this replica thought."""
-        endpoint, now_ms = report.endpoint, monotonic_ms()
+        endpoint, now_ms = report.endpoint, self._loop.now_ms()
         if verdict.outcome in (EJECTED, ALREADY_EJECTED):
             known, certain = known_of(verdict, verdict.version), verdict.outcome == EJECTED
             # No room: Redis does not know of all that is out here, or not we of what is back. The leader reads it all.
@@ -264,7 +214,7 @@ class Fleet:
         self._holds.answered(report, verdict)
         if verdict.outcome == OVERFLOW:
             self._ejections.overflow(cluster, endpoint, cluster.policy.consecutive_5xx, now_ms)
-        dirty = verdict.failures > 0 or self._reporter.waiting(endpoint)
+        dirty = verdict.failures > 0 or self.desk.outbox.waiting(endpoint)
         self._ejections.learn(cluster, endpoint, verdict.generation, dirty=dirty, asked_ms=asked_ms, now_ms=now_ms)
 
     def _lost(self, error: StoreUnavailable, cluster: Cluster | None = None) -> None:
@@ -272,11 +222,11 @@ class Fleet:
         on, about everything or about that cluster."""
         if isinstance(error, KeysUnusable) and cluster is not None:
             self._scoreboard.clusters.set_alone(cluster.slot, True)  # the leader says which keys, and sees it end
-            self._reporter.clear_cluster(cluster)
+            self.desk.outbox.clear_cluster(cluster)
             self._holds.stand(cluster.name)
             return
         if self._scoreboard.leave_shared_state(str(error)):
             log.warning("Redis does not answer (%s): this replica decides by itself until it does", error)
-        self._reporter.clear()
+        self.desk.outbox.clear()
         self._holds.stand()
         self._leader.wake()

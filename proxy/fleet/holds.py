@@ -12,14 +12,12 @@ A hold takes the endpoint out at once. Redis then
 Should this worker die meanwhile, the leader lets what it held stand (leader.py).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import gevent
-
-from proxy.fleet.clusters import Cluster, Endpoint, present
-from proxy.fleet.ejections import PRIVATELY, Ejections
-from proxy.fleet.reporter import Pending
+from proxy.fleet.clusters import Cluster, Endpoint
+from proxy.fleet.desk import Desk
+from proxy.fleet.ejections import PRIVATELY
+from proxy.fleet.outbox import Pending
 from proxy.scoreboard.views import OutlierState
 from state.outlier.store import CLEAN, CONSECUTIVE_5XX, COUNTED, EJECTED, UNCONFIRMED, Verdict
 
@@ -40,18 +38,17 @@ class Hold:
 
 
 class Holds:
-    """One worker's, at most one for each endpoint. `clusters` is the door's."""
+    """One worker's, at most one for each endpoint."""
 
-    def __init__(self, ejections: Ejections, clusters: dict[str, Cluster], now_ms: Callable[[], int]) -> None:
-        self._ejections = ejections
-        self._clusters = clusters
-        self._now_ms = now_ms
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._ejections = desk.ejections
         self._holds: dict[int, Hold] = {}
 
     def begin(self, hold: Hold) -> None:
         """The scoreboard has it held."""
         self._holds[hold.endpoint.slot] = hold
-        gevent.spawn_later(HOLD_MS / 1000, self._due, hold)
+        self._desk.loop.spawn_later(HOLD_MS / 1000, self._due, hold)
 
     def answered(self, report: Pending, verdict: Verdict) -> None:
         """Redis has answered a report that is not "ejected"; only the one with the deciding failure says anything."""
@@ -66,7 +63,7 @@ class Holds:
         elif hold.answer is None:
             hold.answer = verdict
             if not self._ejections.state(hold.endpoint).held:  # it stands already: the same patience once more
-                gevent.spawn_later(HOLD_MS / 1000, self._due, hold)
+                self._desk.loop.spawn_later(HOLD_MS / 1000, self._due, hold)
 
     def over(self, endpoint: Endpoint) -> None:
         """Whatever was held there, the endpoint's state is Redis's word now."""
@@ -88,15 +85,15 @@ class Holds:
             self._release(hold, hold.answer)
 
     def _stand(self, hold: Hold, reason: str = CONSECUTIVE_5XX) -> None:
-        cluster = present(self._clusters, hold.cluster, hold.endpoint)
+        cluster = self._desk.present(hold.cluster, hold.endpoint)
         if cluster is not None:
             self._ejections.stand(cluster, hold.endpoint, hold.generation, reason)
 
     def _release(self, hold: Hold, verdict: Verdict) -> None:
         del self._holds[hold.endpoint.slot]
-        cluster = present(self._clusters, hold.cluster, hold.endpoint)
+        cluster = self._desk.present(hold.cluster, hold.endpoint)
         if cluster is not None and verdict.outcome != EJECTED:
             before = hold.before._replace(
                 failures=verdict.failures, generation=verdict.generation, dirty=verdict.failures > 0
             )
-            self._ejections.release(cluster, hold.endpoint, before, hold.generation, self._now_ms())
+            self._ejections.release(cluster, hold.endpoint, before, hold.generation, self._desk.loop.now_ms())

@@ -13,25 +13,18 @@ settled in settle.py (when) and differences.py (what).
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
-import gevent
-from gevent.event import Event as Wakeup
-
-from proxy.fleet.budget import CONNECT_MS, within
+from proxy.fleet.budget import CONNECT_MS
 from proxy.fleet.clusters import Cluster, Endpoint
-from proxy.fleet.ejections import Ejections
+from proxy.fleet.desk import Desk
 from proxy.fleet.holds import HOLD_MS
 from proxy.fleet.known import known_of
-from proxy.fleet.reporter import Reporter
 from proxy.fleet.settle import Settling
-from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import StoreUnavailable
 from state.outlier.events import Event
-from state.outlier.redis_store import RedisStore
-from state.outlier.store import BY_RULE
-from state.outlier.subscription import Subscription
-from state.server.preflight import Preflight
+from state.outlier.store import BY_RULE, News, SharedStore
+from state.server.preflight import Problem
 
 log = logging.getLogger(__name__)
 
@@ -53,35 +46,20 @@ HEALTHY_MS = 10_000
 
 
 class Leader:
-    """One in each worker, at most one of them at work. `clusters` is the door's and changes with snapshots."""
+    """One in each worker, at most one of them at work. `problems` tells what is wrong with the servers there are."""
 
-    def __init__(
-        self,
-        scoreboard: Scoreboard,
-        worker: int,
-        replica: str,
-        store: RedisStore,
-        preflight: Preflight,
-        clusters: Mapping[str, Cluster],
-        ejections: Ejections,
-        reporter: Reporter,
-        now_ms: Callable[[], int],
-        chance: Callable[[], float],
-    ) -> None:
-        self._scoreboard = scoreboard
-        self._worker = worker
+    def __init__(self, desk: Desk, store: SharedStore, problems: Callable[[], Sequence[Problem]]) -> None:
+        self._desk = desk
+        self._scoreboard = desk.scoreboard
         self._store = store
-        self._preflight = preflight
-        self._clusters = clusters
-        self._ejections = ejections
-        self._reporter = reporter
-        self._now_ms = now_ms
-        self._chance = chance
-        self._settling = Settling(scoreboard, replica, store, clusters, ejections, reporter, now_ms, chance)
+        self._problems = problems
+        self._ejections = desk.ejections
+        self._now_ms = desk.loop.now_ms
+        self._settling = Settling(desk, store)
         self._leading = False
         self._stopped = False
         self._told: set[str] = set()  # kinds of failure that were logged since Redis answered last
-        self._wakeup = Wakeup()
+        self._wakeup = desk.loop.flag()
 
     def wake(self) -> None:
         """The snapshot or the state of Redis changed."""
@@ -96,7 +74,7 @@ class Leader:
         """Gives the lease back and does not take it again."""
         self._stopped = True
         self._leading = False
-        self._scoreboard.workers.drop_lease(self._worker)
+        self._scoreboard.workers.drop_lease(self._desk.worker)
         self._wakeup.set()
 
     def run(self) -> None:
@@ -116,18 +94,18 @@ class Leader:
                 longest = LAST_PAUSE_SECONDS
             if self._now_ms() - began_ms >= HEALTHY_MS:
                 pause = FIRST_PAUSE_SECONDS
-            self._rest(pause * (1 + self._chance()) / 2)  # a fleet does not come back in one moment
+            self._rest(pause * (1 + self._desk.loop.chance()) / 2)  # a fleet does not come back in one moment
             pause = min(2 * pause, longest)
 
     def _rest(self, seconds: float) -> None:
         """Leads on meanwhile: another worker would not know how long Redis is to be left alone."""
         until_ms = self._now_ms() + 1000 * seconds
         while self._leading and (left_ms := until_ms - self._now_ms()) > 0:
-            gevent.sleep(min(left_ms / 1000, LAST_PAUSE_SECONDS))
+            self._desk.loop.sleep(min(left_ms / 1000, LAST_PAUSE_SECONDS))
             self._leading = self._my_turn()
 
     def _my_turn(self) -> bool:
-        return not self._stopped and self._scoreboard.workers.take_lease(self._worker)
+        return not self._stopped and self._scoreboard.workers.take_lease(self._desk.worker)
 
     def _wait(self, seconds: float) -> None:
         self._wakeup.clear()
@@ -150,14 +128,14 @@ class Leader:
 
         Connecting may take its time; then Redis must be prompt, or it is not relied upon.
         """
-        for problem in self._preflight.problems():
+        for problem in self._problems():
             log.log(problem.level, "%s", problem.text)
         if not self._my_turn():
             return  # that took so long that another worker leads
-        subscription = self._store.subscribe(list(self._clusters))
+        subscription = self._store.subscribe(list(self._desk.clusters))
         try:
-            with within(CONNECT_MS, "no connection"):  # the subscription has taken the one there was
-                self._store.glance(next(iter(self._clusters), "-"), [])
+            with self._desk.loop.within(CONNECT_MS, "no connection"):  # the subscription has taken the one there was
+                self._store.glance(next(iter(self._desk.clusters), "-"), [])
             self._settling.begin(alone_before=not self._scoreboard.shared_state)
             if not self._reconcile():
                 return
@@ -172,18 +150,18 @@ class Leader:
         finally:
             subscription.close()
 
-    def _turn(self, subscription: Subscription) -> None:
+    def _turn(self, subscription: News) -> None:
         event = subscription.next(self._until_next_look() / 1000)
         while event is not None:
             self._apply_event(event)
             event = subscription.next(0)
-        subscription.update(list(self._clusters))
+        subscription.update(list(self._desk.clusters))
         self._reconcile()
 
     # -- news ---------------------------------------------------------------------------------------------------------
 
     def _apply_event(self, event: Event) -> None:
-        cluster = self._clusters.get(event.cluster)
+        cluster = self._desk.clusters.get(event.cluster)
         if cluster is None:
             return
         version, epoch = self._scoreboard.clusters.fleet_version(cluster.slot)
@@ -201,7 +179,7 @@ class Leader:
     def _take(self, cluster: Cluster, endpoint: Endpoint, event: Event, version: int) -> None:
         now_ms = self._now_ms()
         if event.kind in ("dirty", "clean"):
-            dirty = event.kind == "dirty" or self._reporter.waiting(endpoint)
+            dirty = event.kind == "dirty" or self._desk.outbox.waiting(endpoint)
             asked_ms = now_ms - LATE_MS
             self._ejections.learn(cluster, endpoint, event.generation, dirty=dirty, asked_ms=asked_ms, now_ms=now_ms)
         elif event.version <= version:
@@ -215,7 +193,7 @@ class Leader:
             self._ejections.confirm(cluster, endpoint, known_of(event, event.version), now_ms, now_ms)
         else:
             self._ejections.lift(cluster, endpoint, event.reason or "lifted", now_ms, event.version)
-            self._reporter.resume(cluster)
+            self._desk.outbox.resume(cluster)
 
     # -- the reconcile ------------------------------------------------------------------------------------------------
 
@@ -225,12 +203,12 @@ class Leader:
 
     def _until_next_look(self) -> int:
         now_ms = self._now_ms()
-        due = (self._settling.due_ms(cluster, self._interval_ms(cluster)) for cluster in self._clusters.values())
+        due = (self._settling.due_ms(cluster, self._interval_ms(cluster)) for cluster in self._desk.clusters.values())
         return max(0, min(TURN_MS, min(due, default=now_ms + TURN_MS) - now_ms))
 
     def _reconcile(self) -> bool:
         """Looks at the clusters that are due; False if this worker leads no longer."""
-        for cluster in list(self._clusters.values()):
+        for cluster in list(self._desk.clusters.values()):
             if not self._my_turn():
                 return False
             self._settling.settle(cluster, self._interval_ms(cluster))
@@ -242,16 +220,16 @@ class Leader:
     def keep_time(self) -> None:
         """Notes returns at their time, in whichever worker leads; to be spawned."""
         while True:
-            gevent.sleep(self._pass_time() / 1000 if self._leading else FOLLOW_SECONDS)
+            self._desk.loop.sleep(self._pass_time() / 1000 if self._leading else FOLLOW_SECONDS)
 
     def _pass_time(self) -> int:
         """Milliseconds until there is something to do again."""
         pause = RETURNS_MS
-        for cluster in list(self._clusters.values()):
+        for cluster in list(self._desk.clusters.values()):
             over, soonest = self._scoreboard.outlier.returns(cluster.slots)
             for slot in over:
                 self._ejections.expire(cluster, cluster.by_slot[slot], self._now_ms())
-                self._reporter.resume(cluster)
+                self._desk.outbox.resume(cluster)
                 self._settling.ends(cluster, self._now_ms())
             if soonest >= 0:
                 self._settling.ends(cluster, self._now_ms() + soonest)

@@ -11,17 +11,15 @@ success brings it back for all; a failure ejects it for longer; silence, or no r
 While Redis is away each replica claims from itself.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import gevent
-
-from proxy.fleet.budget import BUDGET_MS, within
-from proxy.fleet.clusters import Cluster, Endpoint, batch_of, present
-from proxy.fleet.ejections import Ejections
+from proxy.fleet.budget import BUDGET_MS
+from proxy.fleet.clusters import Cluster, Endpoint, batch_of
+from proxy.fleet.desk import Desk
 from proxy.fleet.known import known_of
-from proxy.fleet.reporter import evidence
-from proxy.scoreboard.scoreboard import Scoreboard
+from proxy.fleet.outbox import evidence
+from proxy.fleet.records import ScoreboardRecords
 from state.errors import StoreUnavailable
 from state.outlier.local_store import LocalStore
 from state.outlier.run import Run
@@ -50,28 +48,22 @@ class Turn:
 class Probing:
     """One in each worker. `tried` takes what requests say, in all of them; `run` makes offers in the one that leads.
 
-    `lost(error, cluster)` is called when Redis does not answer; `local` decides then.
+    `lost(error, cluster)` is called when Redis does not answer; this replica decides by itself then.
     """
 
     def __init__(
         self,
-        scoreboard: Scoreboard,
-        replica: str,
+        desk: Desk,
         store: Store,
-        local: LocalStore,
-        clusters: Mapping[str, Cluster],
-        ejections: Ejections,
-        now_ms: Callable[[], int],
         leading: Callable[[], bool],
         lost: Callable[[StoreUnavailable, Cluster], None],
     ) -> None:
-        self._scoreboard = scoreboard
-        self._replica = replica
+        self._desk = desk
+        self._probes = desk.scoreboard.probes
         self._store = store
-        self._local = local
-        self._clusters = clusters
-        self._ejections = ejections
-        self._now_ms = now_ms
+        self._local = LocalStore(ScoreboardRecords(desk.scoreboard, desk.clusters), desk.loop.now_ms)
+        self._ejections = desk.ejections
+        self._now_ms = desk.loop.now_ms
         self._leading = leading
         self._lost = lost
         self._turns: dict[int, Turn] = {}  # by the endpoint's slot
@@ -81,13 +73,13 @@ class Probing:
     def run(self) -> None:
         """Offers endpoints when their time is over; to be spawned."""
         while True:
-            gevent.sleep((self._look() if self._leading() else PAUSE_MS) / 1000)
+            self._desk.loop.sleep((self.look() if self._leading() else PAUSE_MS) / 1000)
 
-    def _look(self) -> int:
+    def look(self) -> int:
         """Does what is due; milliseconds until something may be due again."""
         pause, known = PAUSE_MS, set[int]()
-        for cluster in list(self._clusters.values()):
-            for slot in self._scoreboard.probes.awaited(cluster.slots):
+        for cluster in list(self._desk.clusters.values()):
+            for slot in self._probes.awaited(cluster.slots):
                 known.add(slot)
                 self._step(cluster, cluster.by_slot[slot])
                 pause = min(pause, self._turns[slot].next_ms - self._now_ms())
@@ -101,32 +93,32 @@ class Probing:
             turn = self._turns[endpoint.slot] = Turn(state.generation, state.probe_at_ms)
         if now_ms < turn.next_ms:
             return
-        if turn.granted_ms and self._scoreboard.probes.withdraw(endpoint.slot):
+        if turn.granted_ms and self._probes.withdraw(endpoint.slot):
             turn.granted_ms, turn.next_ms = 0, now_ms + LEASE_MS
             return
         if turn.granted_ms and now_ms - turn.granted_ms > PATIENCE_MS:
-            self._scoreboard.probes.end(endpoint.slot)
+            self._probes.end(endpoint.slot)
             turn.granted_ms = 0
         self._take_turn(cluster, endpoint, turn)
 
     def _take_turn(self, cluster: Cluster, endpoint: Endpoint, turn: Turn) -> None:
         claim = self._claim(cluster, endpoint)
         now_ms = self._now_ms()
-        if present(self._clusters, cluster, endpoint) is None:
+        if self._desk.present(cluster, endpoint) is None:
             return
         if not claim.granted:
             turn.next_ms = now_ms + min(max(claim.wait_ms, 20), LEASE_MS)
             return
         turn.next_ms = now_ms + RENEW_MS
         turn.granted_ms = turn.granted_ms or now_ms
-        if not self._scoreboard.probes.pending(endpoint.slot):
-            self._scoreboard.probes.offer(endpoint.slot)
+        if not self._probes.pending(endpoint.slot):
+            self._probes.offer(endpoint.slot)
 
     def _claim(self, cluster: Cluster, endpoint: Endpoint) -> Claim:
         if self._ejections.shared(cluster):
             try:
-                with within(BUDGET_MS):
-                    return self._store.claim_probe(cluster.name, endpoint.address, self._replica, LEASE_MS)
+                with self._desk.loop.within(BUDGET_MS):
+                    return self._store.claim_probe(cluster.name, endpoint.address, self._desk.replica, LEASE_MS)
             except StoreUnavailable as error:
                 self._lost(error, cluster)
         return Claim(True)
@@ -137,28 +129,28 @@ class Probing:
         self, cluster: Cluster, endpoint: Endpoint, generation: int, run: Run, status: int, request_id: str
     ) -> None:
         """An attempt on an endpoint that is out has an outcome; nothing but the one that was offered can be meant."""
-        if not self._scoreboard.probes.end(endpoint.slot):
+        if not self._probes.end(endpoint.slot):
             return
-        told = evidence(status, self._replica, request_id) if run.lead else ""
-        batch = batch_of(cluster, endpoint, generation, run, status, self._replica, told)
-        gevent.spawn(self._tell, cluster, endpoint, batch)
+        told = evidence(status, self._desk.replica, request_id) if run.lead else ""
+        batch = batch_of(cluster, endpoint, generation, run, status, self._desk.replica, told)
+        self._desk.loop.spawn(self._tell, cluster, endpoint, batch)
 
     def _tell(self, cluster: Cluster, endpoint: Endpoint, batch: Batch) -> None:
         asked_ms = self._now_ms()
         if self._ejections.shared(cluster):
             try:
-                with within(BUDGET_MS):
+                with self._desk.loop.within(BUDGET_MS):
                     verdict = self._store.probed(batch, cluster.policy)
                 self._settle(cluster, endpoint, verdict, asked_ms)
                 return
             except StoreUnavailable as error:
                 self._lost(error, cluster)
-        if present(self._clusters, cluster, endpoint) is not None:
+        if self._desk.present(cluster, endpoint) is not None:
             self._decide_alone(cluster, endpoint, batch)
 
     def _settle(self, cluster: Cluster, endpoint: Endpoint, verdict: Verdict, asked_ms: int) -> None:
         """The fleet's answer. One that is "stale" comes with news of its own, or with the next look."""
-        if present(self._clusters, cluster, endpoint) is None:
+        if self._desk.present(cluster, endpoint) is None:
             return
         if verdict.outcome == RETURNED:
             self._ejections.lift(cluster, endpoint, SUCCEEDED, self._now_ms(), verdict.version)

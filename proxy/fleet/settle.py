@@ -7,17 +7,14 @@ that has not got so far.
 """
 
 import logging
-from collections.abc import Callable, Mapping
 from typing import Any
 
-from proxy.fleet.budget import BUDGET_MS, within
+from proxy.fleet.budget import BUDGET_MS
 from proxy.fleet.clusters import Cluster, Endpoint
+from proxy.fleet.desk import Desk
 from proxy.fleet.differences import Differences
 from proxy.fleet.due import Due
-from proxy.fleet.ejections import Ejections
 from proxy.fleet.known import merged
-from proxy.fleet.reporter import Reporter
-from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import KeysUnusable
 from state.outlier.store import ClusterView, Glance, Store
 
@@ -30,29 +27,15 @@ OFFER_WITHIN_MS = 500
 
 
 class Settling:
-    """When the leader looked, and the settling itself. `settle` may raise StoreUnavailable.
+    """When the leader looked, and the settling itself. `settle` may raise StoreUnavailable."""
 
-    `chance` gives a number from 0 to 1.
-    """
-
-    def __init__(
-        self,
-        scoreboard: Scoreboard,
-        replica: str,
-        store: Store,
-        clusters: Mapping[str, Cluster],
-        ejections: Ejections,
-        reporter: Reporter,
-        now_ms: Callable[[], int],
-        chance: Callable[[], float],
-    ) -> None:
-        self._scoreboard = scoreboard
+    def __init__(self, desk: Desk, store: Store) -> None:
+        self._desk = desk
+        self._scoreboard = desk.scoreboard
         self._store = store
-        self._clusters = clusters
-        self._ejections = ejections
-        self._now_ms = now_ms
-        self._chance = chance
-        self._differences = Differences(replica, store, clusters, ejections, reporter, now_ms)
+        self._ejections = desk.ejections
+        self._now_ms = desk.loop.now_ms
+        self._differences = Differences(desk, store)
         self.alone_before = False  # this replica has just decided by itself: Redis does not know its runs of failures
         self._looked: dict[str, int] = {}  # cluster -> when
         self._synced: dict[str, Cluster] = {}  # cluster -> the cluster as it was when all of it was read
@@ -71,12 +54,12 @@ class Settling:
     def retain(self) -> None:
         """Forgets clusters that are gone."""
         by_cluster: tuple[dict[str, Any], ...] = (self._synced, self._before, self._looked, self._apart, self._offers)
-        for name in self._before.keys() - self._clusters.keys():
+        for name in self._before.keys() - self._desk.clusters.keys():
             for each in by_cluster:
                 each.pop(name, None)
             self._differences.forget(name)
             self._told.discard(name)
-        self._due.retain(self._clusters)
+        self._due.retain(self._desk.clusters)
 
     def due_ms(self, cluster: Cluster, interval_ms: int) -> int:
         """When the cluster is to be looked at next, monotonic ms; 0: at once."""
@@ -120,7 +103,7 @@ class Settling:
             self._sync(cluster)
             return
         asked_ms = self._now_ms()
-        with within(BUDGET_MS):
+        with self._desk.loop.within(BUDGET_MS):
             glance = self._store.glance(cluster.name, list(cluster.endpoints))
         self._looked[cluster.name] = asked_ms
         if self._differs(cluster, glance, asked_ms):
@@ -149,7 +132,7 @@ class Settling:
         before = self._before.get(cluster.name)
         for slot, endpoint in before.by_slot.items() if before else ():
             if slot not in cluster.by_slot and self._ejections.state(endpoint).generation:
-                with within(BUDGET_MS):
+                with self._desk.loop.within(BUDGET_MS):
                     self._store.forget(cluster.name, endpoint.address, endpoint.workload)
 
     def _leave_alone(self, cluster: Cluster, error: KeysUnusable) -> None:
@@ -160,7 +143,7 @@ class Settling:
 
     def _has_misfits(self, cluster: Cluster) -> bool:
         self._looked[cluster.name], self._synced[cluster.name] = self._now_ms(), cluster
-        with within(BUDGET_MS):
+        with self._desk.loop.within(BUDGET_MS):
             faults = self._store.misfits(cluster.name, list(cluster.endpoints))
         if faults:
             self._tell(cluster, "; ".join(faults))
@@ -190,7 +173,7 @@ class Settling:
             view = again
         self._apart[cluster.name] = self._differences.adopt(cluster, view, asked_ms)
         self._offers.pop(cluster.name, None)
-        if cluster.name in self._clusters:
+        if cluster.name in self._desk.clusters:
             self._scoreboard.clusters.set_fleet_version(cluster.slot, view.version, view.epoch)
             self._usable(cluster)
 
@@ -203,7 +186,7 @@ class Settling:
         """(when it was asked, all of it); of a large cluster in parts, since Redis does nothing else meanwhile."""
         asked_ms, endpoints, views = self._now_ms(), list(cluster.endpoints), []
         for at in range(0, max(1, len(endpoints)), SYNC_ENDPOINTS):
-            with within(BUDGET_MS):
+            with self._desk.loop.within(BUDGET_MS):
                 views.append(
                     self._store.sync(cluster.name, endpoints[at : at + SYNC_ENDPOINTS], version, epoch, cluster.rule)
                 )
@@ -216,7 +199,7 @@ class Settling:
     def _is_time_to_offer(self, name: str) -> bool:
         """The fleet need not offer all at once; what one replica has offered, the others find when they look."""
         now_ms = self._now_ms()
-        due_ms = self._offers.setdefault(name, now_ms + int(self._chance() * OFFER_WITHIN_MS))
+        due_ms = self._offers.setdefault(name, now_ms + int(self._desk.loop.chance() * OFFER_WITHIN_MS))
         return due_ms <= now_ms
 
     def _usable(self, cluster: Cluster) -> None:

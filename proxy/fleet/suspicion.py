@@ -6,9 +6,9 @@ nobody, until it reaches them again.
 """
 
 import logging
-import time
 
 from proxy.fleet.clusters import Endpoint
+from proxy.fleet.loop import Loop
 from proxy.scoreboard.scoreboard import Scoreboard
 
 log = logging.getLogger(__name__)
@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 WINDOW_MS = 10_000
 # It suspects itself with failures on so many endpoints, if these are at least half of those it had to do with.
 ENDPOINTS = 3
-# Looking at all endpoints may take this share of the time, beside one look for each endpoint that begins to fail.
-LOOKING_SHARE = 0.1
+# Looking at all endpoints takes one part of the time in so many, beside one look for each endpoint that begins to fail.
+LOOKING_REST = 10
 
 
 def suspicious(contacted: int, unreachable: int) -> bool:
@@ -28,9 +28,10 @@ def suspicious(contacted: int, unreachable: int) -> bool:
 class Suspicion:
     """One worker's; what it finds is on the scoreboard, for all workers of the replica."""
 
-    def __init__(self, scoreboard: Scoreboard) -> None:
+    def __init__(self, scoreboard: Scoreboard, loop: Loop) -> None:
         self._scoreboard = scoreboard
-        self._next_look = 0.0
+        self._loop = loop
+        self._next_look_ns = 0
 
     def cleared(self, endpoint: Endpoint) -> bool:
         """The endpoint has failed without an answer; whether the fleet is to be told."""
@@ -39,11 +40,11 @@ class Suspicion:
 
     def look(self, *, at_once: bool = False) -> bool:
         """Whether this replica suspects itself now, or did a moment ago; says so when that changes."""
-        began = time.monotonic()
-        if began < self._next_look and not at_once:
+        began_ns = self._loop.now_ns()
+        if began_ns < self._next_look_ns and not at_once:
             return self._scoreboard.suspects_itself
         contacted, unreachable = self._scoreboard.endpoints.reach(WINDOW_MS)
-        self._next_look = began + (time.monotonic() - began) / LOOKING_SHARE
+        self._next_look_ns = began_ns + (self._loop.now_ns() - began_ns) * LOOKING_REST
         value = suspicious(contacted, unreachable)
         if self._scoreboard.suspect_itself(value):
             self._tell(value, contacted, unreachable)

@@ -2,18 +2,17 @@
 
 from collections.abc import Callable
 
-import gevent
-import redis
-
+from proxy.fleet.loop import Loop
 from state.errors import StoreUnavailable
-from state.server.sentinels import moved
 
 WATCH_SECONDS = 1.0
 
 
-def watch_primary(client: redis.Redis, leading: Callable[[], bool], lost: Callable[[StoreUnavailable], None]) -> None:
+def watch_primary(
+    loop: Loop, moved: Callable[[], bool], leading: Callable[[], bool], lost: Callable[[StoreUnavailable], None]
+) -> None:
     """Asks the Sentinels every second, if there are any, in the worker that leads; for ever, to be spawned."""
     while True:
-        gevent.sleep(WATCH_SECONDS)
-        if leading() and moved(client):
+        loop.sleep(WATCH_SECONDS)
+        if leading() and moved():
             lost(StoreUnavailable("redis: the Sentinels name another primary"))

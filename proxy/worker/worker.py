@@ -15,7 +15,7 @@ import gevent
 from gevent.event import Event
 
 from proxy import log as process_log
-from proxy.fleet.door import Fleet
+from proxy.fleet import wiring
 from proxy.ipc.channel import Channel, Message, read_body
 from proxy.ipc.snapshot import ListenerForm, OtherVersion, TlsForm, unpack
 from proxy.observe import outlier_log
@@ -59,7 +59,7 @@ class Worker:
         self._handed = handed
         self._access_log = AccessLog(settings.access_log, settings.access_log_format)
         line = outlier_log.json_line if settings.access_log_format == "json" else outlier_log.text_line
-        self._fleet = Fleet(
+        self._fleet = wiring.fleet(
             board,
             slot,
             message["replica"],

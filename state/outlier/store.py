@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from state.outlier.events import Event
 from state.outlier.run import Run
 
 COUNTED = "counted"  # the run of failures is now `Verdict.failures`
@@ -125,6 +126,20 @@ class ClusterView:
     time_ms: int = 0  # the store's wall clock; only its changes mean anything
 
 
+class News(Protocol):
+    """Events of some clusters, as they happen. Every method but `close` may raise StoreUnavailable, and then it is
+    over: make a new one, then `sync`."""
+
+    def update(self, clusters: Sequence[str]) -> None:
+        """Of these clusters from now on, and of no others."""
+
+    def next(self, timeout: float) -> Event | None:
+        """The next event; None when there was none within `timeout` seconds."""
+
+    def close(self) -> None:
+        """It is not needed any more."""
+
+
 class Store(Protocol):
     """What a store does. Every method may raise StoreUnavailable."""
 
@@ -166,3 +181,10 @@ class Store(Protocol):
 
     def forget(self, cluster: str, endpoint: str, workload: str) -> None:
         """The endpoint left the cluster: drop its record, unless another workload has taken the address."""
+
+
+class SharedStore(Store, Protocol):
+    """One that other replicas use too."""
+
+    def subscribe(self, clusters: Sequence[str]) -> News:
+        """Hear of changes in `clusters`; to miss none, `sync` after this returns."""

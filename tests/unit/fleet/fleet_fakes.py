@@ -1,13 +1,18 @@
 """A store that answers from a list, and a clock that stands still: the fleet's code without Redis."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import gevent
+
 from proxy.controller.forms import cluster_form
+from proxy.fleet import wiring
 from proxy.fleet.clusters import Cluster, cluster_of
+from proxy.fleet.desk import Desk, Links
 from proxy.fleet.ejections import Ejections
+from proxy.fleet.gevent_loop import GeventLoop
 from proxy.fleet.known import Known
 from proxy.ipc.snapshot import ClusterForm
 from proxy.mesh import model
@@ -43,6 +48,32 @@ def board() -> Iterator[Scoreboard]:
     yield made
 
 
+class FakeLoop(GeventLoop):
+    """gevent's; with a clock that stands still, once it has been set, and loaded dice."""
+
+    def __init__(self, now_ms: int | None = None) -> None:
+        self.set_ms = now_ms
+        self.luck = 0.0
+
+    def now_ns(self) -> int:
+        return super().now_ns() if self.set_ms is None else self.set_ms * 1_000_000
+
+    def pass_time(self, ms: int) -> None:
+        self.set_ms = self.now_ms() + ms
+
+    def chance(self) -> float:
+        return self.luck
+
+
+def desk_of(made: Scoreboard, cluster: Cluster | None = None, loop: FakeLoop | None = None) -> tuple[Desk, "Told"]:
+    """Worker 0's of replica a, and what is said in its log."""
+    told = Told()
+    desk = wiring.desk(made, 0, "a", loop or FakeLoop(), told)
+    if cluster is not None:
+        desk.clusters[cluster.name] = cluster
+    return desk, told
+
+
 class Told:
     """The log: sentences and endpoints."""
 
@@ -55,8 +86,8 @@ class Told:
 
 
 def ejections(made: Scoreboard) -> tuple[Ejections, Told]:
-    told = Told()
-    return Ejections(made, 0, "a", told), told
+    desk, told = desk_of(made)
+    return desk.ejections, told
 
 
 def known(left_ms: int = 30_000, generation: int = 1, version: int = 1, ejection_ms: int = 30_000) -> Known:
@@ -65,6 +96,19 @@ def known(left_ms: int = 30_000, generation: int = 1, version: int = 1, ejection
 
 def verdict(outcome: str, failures: int = 0, generation: int = 0, left_ms: int = 0, version: int = 1) -> Verdict:
     return Verdict(outcome, failures, generation, 1, 1, left_ms, left_ms, version, "b" if left_ms else "")
+
+
+class Silence:
+    """News of which there are none."""
+
+    def update(self, clusters: Any) -> None:
+        pass
+
+    def next(self, timeout: float) -> None:
+        gevent.sleep(timeout)
+
+    def close(self) -> None:
+        pass
 
 
 class FakeStore:
@@ -124,8 +168,16 @@ class FakeStore:
             self.view = replace(self.view, epoch=f"{epoch}'")
         return self.view
 
+    def subscribe(self, clusters: Any) -> Silence:
+        return Silence()
+
     def misfits(self, cluster: str, endpoints: Any) -> list[str]:
         return ["waypoint:{c}:log is a string, not a stream"] if self.unusable else []
+
+
+def links_of(store: FakeStore, problems: Callable[[], list[Any]] = list) -> Links:
+    """To that store, for everything."""
+    return Links(store, store, lambda: None, problems, lambda: False)
 
 
 def ejection(endpoint: str, workload: str = "", left_ms: int = 30_000, generation: int = 1) -> Ejection:

@@ -6,31 +6,32 @@ from typing import Any
 import gevent
 import pytest
 
-from proxy.fleet import door
+from proxy.fleet import wiring
 from proxy.fleet.door import Fleet
 from proxy.scoreboard.clusters import ClusterLocked
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import KeysUnusable
-from state.server.access import Access
-from tests.unit.fleet.fleet_fakes import NAME, FakeStore, board, body, known
+from state.outlier.local_store import LocalStore
+from tests.unit.fleet.fleet_fakes import NAME, FakeLoop, FakeStore, board, body, known, links_of
 
 
 class Replica:
     """Two workers of one replica; `now` is their clock."""
 
-    def __init__(self, made: Scoreboard, monkeypatch: pytest.MonkeyPatch, count: int = 4, **rule: int) -> None:
-        self.board, self.store, self.lines, self.now = made, FakeStore(), [], door.monotonic_ms()
-        monkeypatch.setattr(door, "RedisStore", lambda client, prefix: self.store)
-        monkeypatch.setattr(door, "LINE_SECONDS", 0)
-        monkeypatch.setattr(door, "monotonic_ms", lambda: self.now)
+    def __init__(self, made: Scoreboard, count: int = 4, **rule: int) -> None:
+        self.board, self.store, self.loop = made, FakeStore(), FakeLoop()
+        self.loop.pass_time(0)
+        self.lines: list[str] = []
         made.workers.start(1, 2)
         self.body = body(made, count, **rule)
-        self.workers = [
-            Fleet(made, n, "a", Access("redis://127.0.0.1:1"), "waypoint", lambda event: self.lines.append(event.text))
-            for n in (0, 1)
-        ]
+        desks = [wiring.desk(made, n, "a", self.loop, lambda notice: self.lines.append(notice.text)) for n in (0, 1)]
+        self.workers = [Fleet(desk, links_of(self.store)) for desk in desks]
         for worker in self.workers:
             worker.apply(True, [self.body], [])
+
+    @property
+    def now(self) -> int:
+        return self.loop.now_ms()
 
     def state(self, which: int) -> Any:
         return self.board.outlier.state(self.body["endpoints"][which]["slot"])
@@ -50,9 +51,9 @@ class Replica:
 
 
 @pytest.fixture
-def replica(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replica]:
+def replica() -> Iterator[Replica]:
     with board() as made:
-        yield Replica(made, monkeypatch)
+        yield Replica(made)
 
 
 def test_workers_count_together_and_a_success_anywhere_ends_the_run(replica: Replica) -> None:
@@ -75,10 +76,11 @@ def test_the_cap_is_the_replicas(replica: Replica) -> None:
 
 
 def test_what_the_fleet_has_out_takes_its_place_under_the_cap(replica: Replica) -> None:
-    cluster = replica.workers[0]._clusters[NAME]
+    desk = replica.workers[0].desk
+    cluster = desk.clusters[NAME]
     for which in (0, 1):
         endpoint = cluster.endpoints[f"10.0.0.{which}:80"]
-        replica.workers[0]._ejections.confirm(cluster, endpoint, known(), replica.now, replica.now)
+        desk.ejections.confirm(cluster, endpoint, known(), replica.now, replica.now)
     replica.outcomes("FFF", 2)
     assert replica.out() == [0, 1]
 
@@ -88,7 +90,7 @@ def test_each_ejection_is_longer_until_intervals_go_well(replica: Replica) -> No
     for wait in (30_001, 60_001, 91_000):  # the third time an interval of a second has gone well
         replica.outcomes("FFF")
         begun.append(replica.state(0).ejection_ms)
-        replica.now += wait
+        replica.loop.pass_time(wait)
     replica.outcomes("FFF")
     assert [*begun, replica.state(0).ejection_ms] == [30_000, 60_000, 90_000, 90_000]
     assert replica.state(0).generation == 4
@@ -97,7 +99,7 @@ def test_each_ejection_is_longer_until_intervals_go_well(replica: Replica) -> No
 def test_old_evidence_does_not_count(replica: Replica) -> None:
     slot = replica.body["endpoints"][0]["slot"]
     replica.outcomes("FFF")
-    replica.now += 30_001
+    replica.loop.pass_time(30_001)
     for _ in range(5):
         replica.workers[1].attempt_failed(NAME, slot, 0, 503, "id")
     assert replica.out() == []
@@ -107,10 +109,10 @@ def test_old_evidence_does_not_count(replica: Replica) -> None:
 def test_one_cluster_alone(replica: Replica) -> None:
     """Its keys are of no use: it is decided here, while the replica is the fleet's."""
     replica.board.shared_state = True
-    replica.workers[0]._reporter.warm()
+    replica.workers[0].reporter.warm()
     replica.store.batches.clear()
     replica.store.answers = [KeysUnusable("redis: WRONGTYPE")]
-    sender = gevent.spawn(replica.workers[0]._reporter.run)
+    sender = gevent.spawn(replica.workers[0].reporter.run)
     replica.outcomes("F")
     gevent.sleep(0.01)
     assert replica.board.clusters.alone(replica.body["slot"])
@@ -129,6 +131,6 @@ def test_a_lock_that_is_not_given_back_costs_an_outcome(
     def locked(*_: Any) -> None:
         raise ClusterLocked("is it stopped?")
 
-    monkeypatch.setattr(replica.workers[0]._local, "report", locked)
+    monkeypatch.setattr(LocalStore, "report", locked)
     replica.outcomes("FSF")
     assert (replica.state(0).failures, len(caplog.messages)) == (0, 1)

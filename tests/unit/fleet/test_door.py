@@ -6,31 +6,29 @@ from dataclasses import replace
 import gevent
 import pytest
 
-from proxy.fleet import door
+from proxy.fleet import wiring
 from proxy.fleet.door import Fleet
 from proxy.observe.outlier_log import Notice
 from proxy.scoreboard.scoreboard import Scoreboard
-from state.server.access import Access
-from tests.unit.fleet.fleet_fakes import AWAY, NAME, FakeStore, board, body, verdict
+from tests.unit.fleet.fleet_fakes import AWAY, NAME, FakeLoop, FakeStore, board, body, links_of, verdict
 
 
 class Setting:
-    def __init__(self, made: Scoreboard, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.store, self.lines = FakeStore(), []
-        monkeypatch.setattr(door, "RedisStore", lambda client, prefix: self.store)
-        monkeypatch.setattr(door, "LINE_SECONDS", 0)
-        self.board, self.body = made, body(made)
-        self.fleet = Fleet(made, 0, "a", Access("redis://127.0.0.1:1"), "waypoint", self._line)
+    def __init__(self, made: Scoreboard) -> None:
+        self.store, self.board, self.body = FakeStore(), made, body(made)
+        self.lines: list[str] = []
+        desk = wiring.desk(made, 0, "a", FakeLoop(), self._line)
+        self.fleet = Fleet(desk, links_of(self.store))
         self.fleet.apply(True, [self.body], [])
         self.slot = self.body["endpoints"][0]["slot"]
-        self.fleet._reporter.warm()
+        self.fleet.reporter.warm()
         self.store.batches.clear()
-        self.sender = gevent.spawn(self.fleet._reporter.run)
+        self.sender = gevent.spawn(self.fleet.reporter.run)
         made.shared_state = True
         gevent.sleep(0)
 
-    def _line(self, event: Notice) -> None:
-        self.lines.append(event.text)
+    def _line(self, notice: Notice) -> None:
+        self.lines.append(notice.text)
 
     @property
     def generation(self) -> int:
@@ -46,9 +44,9 @@ class Setting:
 
 
 @pytest.fixture
-def setting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Setting]:
+def setting() -> Iterator[Setting]:
     with board() as made:
-        found = Setting(made, monkeypatch)
+        found = Setting(made)
         yield found
         found.sender.kill()
 

@@ -7,6 +7,7 @@ import pytest
 from proxy.fleet.clusters import batch_of
 from proxy.fleet.known import Known
 from proxy.fleet.records import ScoreboardRecords
+from proxy.scoreboard.views import OutlierState
 from state.outlier.local_store import LocalStore
 from state.outlier.run import Run
 from tests.unit.fleet.fleet_fakes import a_cluster, board, ejections, known
@@ -126,7 +127,7 @@ def test_held_then_stood_released_or_confirmed() -> None:
         changes, told = ejections(made)
         store = LocalStore(ScoreboardRecords(made, {cluster.name: cluster}), lambda: NOW)
 
-        def hold() -> object:
+        def hold() -> OutlierState:
             before = changes.state(endpoint)
             generation = before.generation
             batch = batch_of(cluster, endpoint, generation, Run.of_failures(3), 503, "a")

@@ -1,6 +1,6 @@
 """Who leads, and what it may say when it does no longer."""
 
-import time
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -8,47 +8,22 @@ import pytest
 
 from proxy.fleet import leader as module
 from proxy.fleet.leader import Leader
-from proxy.fleet.reporter import Reporter
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import StoreUnavailable
-from tests.unit.fleet.fleet_fakes import NAME, FakeStore, a_cluster, board, ejections
+from tests.unit.fleet.fleet_fakes import FakeLoop, FakeStore, a_cluster, board, desk_of
 
 
-class Subscribed(FakeStore):
-    """One whose events never come."""
+def leader_of(made: Any, store: FakeStore, meanwhile: Callable[[], None]) -> Leader:
+    """`meanwhile` is done when it looks at the servers there are."""
 
-    def subscribe(self, clusters: Any) -> Any:
-        return self
-
-    def update(self, clusters: Any) -> None:
-        pass
-
-    def next(self, timeout: float) -> None:
-        gevent.sleep(timeout)
-
-    def close(self) -> None:
-        pass
-
-
-class Preflight:
-    """Does what the test says, and finds nothing."""
-
-    def __init__(self, meanwhile: Any) -> None:
-        self._meanwhile = meanwhile
-
-    def problems(self) -> list[Any]:
-        self._meanwhile()
+    def problems() -> list[Any]:
+        meanwhile()
         return []
 
-
-def leader_of(made: Scoreboard, store: FakeStore, meanwhile: Any) -> Leader:
-    def now_ms() -> int:
-        return time.monotonic_ns() // 1_000_000
-
-    clusters = {NAME: a_cluster(made)}
-    changes, _ = ejections(made)
-    reporter = Reporter(store, "a", clusters, now_ms, lambda *given: None, lambda *given: None)
-    return Leader(made, 0, "a", store, Preflight(meanwhile), clusters, changes, reporter, now_ms, lambda: 1.0)  # type: ignore[arg-type]
+    loop = FakeLoop()
+    loop.luck = 1.0
+    desk, _ = desk_of(made, a_cluster(made), loop)
+    return Leader(desk, store, problems)
 
 
 def another_leads(made: Scoreboard) -> None:
@@ -60,29 +35,46 @@ def another_leads(made: Scoreboard) -> None:
 def test_one_whose_lease_has_lapsed_says_nothing() -> None:
     """The other has yet to read what the fleet has out, and knows how this replica decided until now."""
     with board() as made:
-        store = Subscribed()
+        store = FakeStore()
         running = gevent.spawn(leader_of(made, store, lambda: another_leads(made)).run)
         gevent.sleep(0.05)
         assert (made.shared_state, made.reconciled, store.syncs) == (False, False, 0)
         running.kill()
 
 
+class Watched:
+    """The scoreboard, and how often its lease was asked for."""
+
+    def __init__(self, made: Scoreboard) -> None:
+        self._made = made
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._made, name)
+
+    @property
+    def workers(self) -> "Watched":
+        return self
+
+    def take_lease(self, slot: int) -> bool:
+        self.asked += 1
+        return self._made.workers.take_lease(slot)
+
+
 def test_the_lease_is_kept_while_redis_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise StoreUnavailable("redis: away")
 
-    monkeypatch.setattr(module, "FIRST_PAUSE_SECONDS", 1.2)
+    monkeypatch.setattr(module, "FIRST_PAUSE_SECONDS", 30)
     with board() as made:
         made.workers.start(1, 2)
-        leader = leader_of(made, Subscribed(), fail)
+        watched = Watched(made)
+        leader = leader_of(watched, FakeStore(), fail)
         running = gevent.spawn(leader.run)
         gevent.sleep(0.1)
-        until = time.monotonic() + 0.9
-        renewed = []
-        original = leader._my_turn
-        monkeypatch.setattr(leader, "_my_turn", lambda: renewed.append(1) or original())
-        while time.monotonic() < until:
-            gevent.sleep(0.05)
-        assert renewed, "nobody else takes over in the middle of a pause"
-        assert leader.leading
+        before = watched.asked
+        with gevent.Timeout(5):
+            while watched.asked == before:
+                gevent.sleep(0.05)
+        assert leader.leading, "nobody else takes over in the middle of a pause"
         running.kill()

@@ -1,6 +1,5 @@
 """Offering an ejected endpoint to one request, and what that request says."""
 
-import time
 from collections.abc import Iterator
 
 import gevent
@@ -9,13 +8,11 @@ import pytest
 from proxy.fleet.clusters import Cluster
 from proxy.fleet.known import Known
 from proxy.fleet.probing import LEASE_MS, PATIENCE_MS, RENEW_MS, Probing
-from proxy.fleet.records import ScoreboardRecords
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import StoreUnavailable
-from state.outlier.local_store import LocalStore
 from state.outlier.run import FAILURE, SUCCESS
 from state.outlier.store import Claim
-from tests.unit.fleet.fleet_fakes import AWAY, NAME, FakeStore, a_cluster, board, ejections, known, verdict
+from tests.unit.fleet.fleet_fakes import AWAY, FakeLoop, FakeStore, a_cluster, board, desk_of, known, verdict
 
 BASE = 30_000
 
@@ -26,15 +23,13 @@ class Setting:
     def __init__(self, made: Scoreboard) -> None:
         self.board, self.store = made, FakeStore()
         self.cluster = a_cluster(made, probe=True)
-        self.clusters = {NAME: self.cluster}
         self.endpoint = self.cluster.endpoints["10.0.0.0:80"]
-        self.ejections, self.told = ejections(made)
-        self.now_ms = int(time.monotonic() * 1000)
+        self.loop = FakeLoop()
+        self.loop.pass_time(0)
+        self.desk, self.told = desk_of(made, self.cluster, self.loop)
+        self.ejections = self.desk.ejections
         self.lost: list[StoreUnavailable] = []
-        local = LocalStore(ScoreboardRecords(made, self.clusters), lambda: self.now_ms)
-        self.probing = Probing(
-            made, "a", self.store, local, self.clusters, self.ejections, lambda: self.now_ms, lambda: True, self._lost
-        )
+        self.probing = Probing(self.desk, self.store, lambda: True, self._lost)
         made.shared_state = True
         out = Known(BASE + 600_000, BASE, 1, 3, 1, 1, BASE, "b", "consecutive_5xx", 1)
         self.ejections.confirm(self.cluster, self.endpoint, out, self.now_ms, self.now_ms)
@@ -45,8 +40,8 @@ class Setting:
 
     def later(self, ms: int) -> int:
         """Time passes and the leader looks; when it wants to look again."""
-        self.now_ms += ms
-        return self.probing._look()
+        self.loop.pass_time(ms)
+        return self.probing.look()
 
     def taken(self) -> bool:
         """What the request path does (relay/endpoints/cluster.pyx), as far as it can be seen from here."""
@@ -55,6 +50,10 @@ class Setting:
     def tried(self, success: bool) -> None:
         self.probing.tried(self.cluster, self.endpoint, 1, SUCCESS if success else FAILURE, 503, "id")
         gevent.sleep(0)
+
+    @property
+    def now_ms(self) -> int:
+        return self.loop.now_ms()
 
     @property
     def out(self) -> bool:

@@ -4,20 +4,22 @@ import gevent
 
 from proxy.fleet.keep import keep_running
 from proxy.fleet.reporter import Reporter
+from proxy.scoreboard.scoreboard import Scoreboard
+from state.errors import StoreUnavailable
 from state.outlier.run import FAILURE, SUCCESS
-from tests.unit.fleet.fleet_fakes import AWAY, FakeStore, a_cluster, board, verdict
+from tests.unit.fleet.fleet_fakes import AWAY, FakeLoop, FakeStore, a_cluster, board, desk_of, verdict
 
 
 class Setting:
-    def __init__(self, made, count: int = 3) -> None:
+    def __init__(self, made: Scoreboard, count: int = 3) -> None:
         self.cluster = a_cluster(made, count)
-        self.clusters = {self.cluster.name: self.cluster}
-        self.store, self.now, self.answers, self.lost = FakeStore(), 1000, [], []
+        self.desk, _ = desk_of(made, self.cluster, FakeLoop(1000))
+        self.store = FakeStore()
+        self.answers: list[tuple[str, str]] = []
+        self.lost: list[StoreUnavailable] = []
         self.reporter = Reporter(
+            self.desk,
             self.store,
-            "a",
-            self.clusters,
-            lambda: self.now,
             lambda found, pending, told, asked: self.answers.append((pending.endpoint.address, told.outcome)),
             lambda error, _: self.lost.append(error),
         )
@@ -26,7 +28,7 @@ class Setting:
 
     def add(self, which: int, run=FAILURE, generation: int = 0):
         endpoint = self.cluster.endpoints[f"10.0.0.{which}:80"]
-        return self.reporter.add(self.cluster, endpoint, generation, run, 503)
+        return self.desk.outbox.add(self.cluster, endpoint, generation, run, 503)
 
     def run(self) -> None:
         sender = gevent.spawn(self.reporter.run)
@@ -60,8 +62,8 @@ def test_an_overflow_pauses_until_something_returns() -> None:
         setting.add(1)
         setting.run()
         assert [b.endpoint[:8] for b in setting.store.batches] == ["10.0.0.0", "10.0.0.1"]
-        assert setting.reporter.paused(setting.cluster.endpoints["10.0.0.0:80"])
-        setting.reporter.resume(setting.cluster)
+        assert setting.desk.outbox.paused(setting.cluster.endpoints["10.0.0.0:80"])
+        setting.desk.outbox.resume(setting.cluster)
         setting.run()
         assert len(setting.store.batches) == 3
 
@@ -75,7 +77,7 @@ def test_a_lost_store_is_told_and_a_changed_snapshot_drops() -> None:
         assert setting.lost == [AWAY]
         assert report.done.is_set(), "nobody waits for it"
         assert setting.reporter.warm()
-        setting.store.meanwhile = setting.clusters.clear
+        setting.store.meanwhile = setting.desk.clusters.clear
         setting.add(1)
         setting.add(2)
         setting.run()
@@ -134,7 +136,7 @@ def test_mistakes_end_nothing(caplog) -> None:
         runs.append(1)
         raise KeyError("no endpoint in slot 7")
 
-    keeper = gevent.spawn(keep_running, work, 0.001)
+    keeper = gevent.spawn(keep_running, FakeLoop(), work, 0.001)
     gevent.sleep(0.02)
     keeper.kill()
     assert len(runs) > 2

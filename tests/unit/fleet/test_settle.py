@@ -1,18 +1,27 @@
 """What the leader does where Redis and the scoreboard differ."""
 
-import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from proxy.fleet.clusters import cluster_of
-from proxy.fleet.reporter import Reporter
 from proxy.fleet.settle import Settling
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import KeysUnusable, StoreUnavailable
 from state.outlier.store import ClusterView
-from tests.unit.fleet.fleet_fakes import AWAY, FakeStore, a_cluster, board, body, ejection, ejections, known, verdict
+from tests.unit.fleet.fleet_fakes import (
+    AWAY,
+    FakeLoop,
+    FakeStore,
+    a_cluster,
+    board,
+    body,
+    desk_of,
+    ejection,
+    known,
+    verdict,
+)
 
 FIRST = "10.0.0.0:80"
 
@@ -20,24 +29,16 @@ FIRST = "10.0.0.0:80"
 class Setting:
     def __init__(self, made: Scoreboard) -> None:
         self.board, self.cluster = made, a_cluster(made)
-        self.clusters = {self.cluster.name: self.cluster}
-        self.store, self.now = FakeStore(), time.monotonic_ns() // 1_000_000
-        self.ejections, self.told = ejections(made)
-        self.reporter = Reporter(
-            self.store, "a", self.clusters, lambda: self.now, lambda *given: None, lambda *given: None
-        )
-        self.luck = 0.0
-        self.settling = Settling(
-            made,
-            "a",
-            self.store,
-            self.clusters,
-            self.ejections,
-            self.reporter,
-            lambda: self.now,
-            lambda: self.luck,
-        )
+        self.store, self.loop = FakeStore(), FakeLoop()
+        self.loop.pass_time(0)
+        self.desk, self.told = desk_of(made, self.cluster, self.loop)
+        self.ejections = self.desk.ejections
+        self.settling = Settling(self.desk, self.store)
         self.settling.settle(self.cluster, 1000)
+
+    @property
+    def now(self) -> int:
+        return self.loop.now_ms()
 
     @property
     def endpoint(self) -> Any:
@@ -65,7 +66,7 @@ class Setting:
         return endpoint.address
 
     def look(self, after: int = 1000) -> None:
-        self.now += after
+        self.loop.pass_time(after)
         self.settling.settle(self.cluster, 1000)
 
     def remove_first(self) -> None:
@@ -73,7 +74,7 @@ class Setting:
         all_of_them = body(self.board, 3, self.cluster.slot)
         fewer = cluster_of(all_of_them | {"endpoints": all_of_them["endpoints"][1:]})
         assert fewer is not None
-        self.clusters[fewer.name] = self.cluster = fewer
+        self.desk.clusters[fewer.name] = self.cluster = fewer
 
     def view(self, *out: Any, version: int = 2, epoch: str = "e1", **more: Any) -> None:
         self.store.view = ClusterView(version, epoch, out, more.get("dirty", {}), more.get("generations", {}))
@@ -114,7 +115,7 @@ def test_a_deletion_before_the_first_look_is_seen() -> None:
 def test_offers_after_lost_data_wait_for_their_turn() -> None:
     with board() as made:
         setting = Setting(made)
-        setting.luck = 0.4
+        setting.loop.luck = 0.4
         endpoint = setting.own(0, 1000, generation=5, version=9, shared=True)
         made.clusters.set_fleet_version(setting.cluster.slot, 9, "e1")
         setting.view(version=0, epoch="e2")
@@ -134,7 +135,7 @@ def test_offers_after_lost_data_wait_for_their_turn() -> None:
 def test_what_another_replica_has_offered_is_only_adopted() -> None:
     with board() as made:
         setting = Setting(made)
-        setting.luck = 0.4
+        setting.loop.luck = 0.4
         setting.own(0, 1000, generation=5, version=9, shared=True)
         made.clusters.set_fleet_version(setting.cluster.slot, 9, "e1")
         setting.view(version=0, epoch="e2")
@@ -216,7 +217,7 @@ def test_a_clock_put_forward_is_no_hand() -> None:
         syncs = setting.store.syncs
         setting.look()
         assert setting.store.syncs == syncs, "and costs no more than a look"
-        setting.now += 15_000
+        setting.loop.pass_time(15_000)
         setting.ejections.expire(setting.cluster, setting.endpoint, setting.now)
         setting.own(0, 0, generation=2, version=1, shared=True)
         setting.look()
@@ -259,7 +260,7 @@ def test_keys_of_no_use_are_one_clusters_affair(caplog: pytest.LogCaptureFixture
             setting.look()
         assert not made.clusters.alone(slot)
         assert "usable again" in caplog.messages[-1]
-        assert setting.reporter.waiting(setting.endpoint), "the run goes on"
+        assert setting.desk.outbox.waiting(setting.endpoint), "the run goes on"
 
 
 def test_a_worker_that_met_such_keys_has_the_leader_say_so_at_once() -> None:
@@ -274,7 +275,7 @@ def test_a_large_cluster_is_read_in_parts() -> None:
         setting = Setting(made)
         large = cluster_of(body(made, 1201, setting.cluster.slot))
         assert large is not None
-        setting.clusters[large.name] = large
+        setting.desk.clusters[large.name] = large
         setting.settling.settle(large, 1000)
         assert setting.store.syncs == 1 + 3
 
@@ -302,7 +303,7 @@ def test_own_decisions_are_offered(answer: str, stays: bool) -> None:
             setting.endpoint.slot,
             state._replace(ejected_until_ms=2**42, ejection_ms=30_000, generation=1, logged=True),
         )
-        setting.now = 2**42 - 20_000
+        setting.loop.set_ms = 2**42 - 20_000
         setting.view(generations={FIRST: 4})
         setting.store.answers = [verdict(answer, 3, 5, 20_000 if stays else 0, 3)]
         setting.look(0)
@@ -327,7 +328,7 @@ def test_a_snapshot_while_redis_answers() -> None:
     with board() as made:
         setting = Setting(made)
         setting.view(ejection(FIRST))
-        setting.store.meanwhile = setting.clusters.clear
+        setting.store.meanwhile = setting.desk.clusters.clear
         setting.look()
         assert not setting.out
 
@@ -370,7 +371,7 @@ def test_runs_go_on_after_local_mode() -> None:
         made.outlier.set_state(setting.endpoint.slot, state._replace(failures=2, dirty=True))
         setting.settling.begin(alone_before=True)
         setting.look(0)
-        assert setting.reporter.waiting(setting.endpoint)
+        assert setting.desk.outbox.waiting(setting.endpoint)
         assert setting.ejections.state(setting.endpoint).failures == 2
 
 

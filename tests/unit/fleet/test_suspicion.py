@@ -6,7 +6,7 @@ import pytest
 
 from proxy.fleet import suspicion
 from proxy.fleet.suspicion import Suspicion, suspicious
-from tests.unit.fleet.fleet_fakes import a_cluster, board
+from tests.unit.fleet.fleet_fakes import FakeLoop, a_cluster, board
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_it_is_told_once_when_it_begins_and_ends(
     caplog.set_level(logging.INFO)
     with board() as made:
         endpoints = list(a_cluster(made, 5).endpoints.values())
-        workers = [Suspicion(made), Suspicion(made)]
+        workers = [Suspicion(made, FakeLoop()), Suspicion(made, FakeLoop())]
         cleared = [workers[number % 2].cleared(endpoint) for number, endpoint in enumerate(endpoints[:3])]
         assert cleared == [True, True, False]
         assert made.suspects_itself

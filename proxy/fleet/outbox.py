@@ -1,0 +1,135 @@
+"""What a worker has to report and has not yet: outcomes in, one entry for each endpoint and generation, in order.
+
+What happens on an endpoint meanwhile is summarised (state.outlier.run.Run is associative, so batches of any size give
+the sequential answer), so the outbox is bounded by the endpoints there are. Asks nobody; reporter.py sends.
+"""
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+
+from proxy.fleet.clusters import Cluster, Endpoint
+from proxy.fleet.loop import Flag, Loop
+from state.constants import EVIDENCE
+from state.keys import word
+from state.outlier.run import Run
+from state.outlier.store import Verdict
+
+# An endpoint that only the cap keeps in fails for as long as it likes; it is asked about once a second.
+OVERFLOW_PAUSE_MS = 1000
+LONGEST_REQUEST_ID = 64
+
+
+@dataclass(slots=True)
+class Pending:
+    """What is to be reported of one endpoint in one generation."""
+
+    cluster: Cluster
+    endpoint: Endpoint
+    generation: int
+    done: Flag
+    run: Run = field(default_factory=Run)
+    last_status: int = 0
+    evidence: deque[str] = field(default_factory=lambda: deque(maxlen=EVIDENCE))
+    not_before_ms: int = 0
+    verdict: Verdict | None = None
+    joined: list["Pending"] = field(default_factory=list)  # entries that became part of this one
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What there is one entry of."""
+        return self.endpoint.slot, self.generation
+
+    def finish(self, verdict: Verdict | None) -> None:
+        """The answer has come, or (None) will not: whoever waits for it goes on."""
+        for entry in (self, *self.joined):
+            entry.verdict = verdict
+            entry.done.set()
+
+
+class Outbox:
+    """One worker's. `by` is who reports."""
+
+    def __init__(self, loop: Loop, by: str) -> None:
+        self._loop = loop
+        self._by = by
+        self._entries: OrderedDict[tuple[int, int], Pending] = OrderedDict()
+        self._paused: dict[int, int] = {}  # endpoint's slot -> until when
+        self._work = loop.flag()
+
+    def add(
+        self, cluster: Cluster, endpoint: Endpoint, generation: int, run: Run, status: int, request_id: str = ""
+    ) -> Pending:
+        """One more outcome, that of the request; only notes it. The entry that it is part of."""
+        pending = self._entries.get((endpoint.slot, generation))
+        if pending is None:
+            until = self._paused.get(endpoint.slot, 0)
+            pending = Pending(cluster, endpoint, generation, self._loop.flag(), not_before_ms=until)
+            self._entries[pending.key] = pending
+        pending.run = pending.run.combine(run)
+        pending.last_status = status or pending.last_status
+        if run.lead:
+            pending.evidence.append(evidence(status, self._by, request_id))
+        self._work.set()
+        return pending
+
+    def waiting(self, endpoint: Endpoint) -> bool:
+        """Something about the endpoint is not sent yet."""
+        return any(slot == endpoint.slot for slot, _ in self._entries)
+
+    def paused(self, endpoint: Endpoint) -> bool:
+        """The fleet has just said that the cap keeps this endpoint in."""
+        return self._paused.get(endpoint.slot, 0) > self._loop.now_ms()
+
+    def pause(self, endpoint: Endpoint, value: bool) -> None:
+        """The fleet says so now, or (False) no longer."""
+        if value:
+            self._paused[endpoint.slot] = self._loop.now_ms() + OVERFLOW_PAUSE_MS
+        else:
+            self._paused.pop(endpoint.slot, None)
+
+    def clear(self) -> None:
+        """Forgets what was not sent: it is the replica's own affair now."""
+        self._entries.clear()
+        self._paused.clear()
+
+    def clear_cluster(self, cluster: Cluster) -> None:
+        """The same for one cluster."""
+        for key, pending in list(self._entries.items()):
+            if pending.cluster.name == cluster.name:
+                del self._entries[key]
+
+    def resume(self, cluster: Cluster) -> None:
+        """Something came back in the cluster, or its rule changed: there may be room under the cap again."""
+        for slot in cluster.slots:
+            self._paused.pop(slot, None)
+        for pending in self._entries.values():
+            if pending.cluster.name == cluster.name:
+                pending.not_before_ms = 0
+        self._work.set()
+
+    def next(self) -> Pending:
+        """Takes the first entry that is due out; waits until there is one."""
+        while True:
+            now_ms = self._loop.now_ms()
+            for key, pending in self._entries.items():
+                if pending.not_before_ms <= now_ms:
+                    return self._entries.pop(key)
+            soonest = min((pending.not_before_ms for pending in self._entries.values()), default=None)
+            self._work.clear()
+            self._work.wait(None if soonest is None else (soonest - now_ms) / 1000)
+
+    def ask_again(self, pending: Pending, wait_ms: int) -> None:
+        """The run is too young to eject: whether it still stands when it is old enough, and what comes meanwhile."""
+        pending.run, pending.not_before_ms = Run(), self._loop.now_ms() + wait_ms
+        pending.evidence.clear()
+        later = self._entries.pop(pending.key, None)
+        if later is not None:
+            pending.run, pending.last_status = later.run, later.last_status or pending.last_status
+            pending.evidence.extend(later.evidence)
+            pending.joined.append(later)
+        self._entries[pending.key] = pending
+
+
+def evidence(status: int, by: str, request_id: str) -> str:
+    """One failure as people read it: `503@waypoint-1/4f9c...`; a comma would end it."""
+    return f"{status}@{word(by)}/{word(request_id[:LONGEST_REQUEST_ID])}".replace(",", "%2C")
