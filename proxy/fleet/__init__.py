@@ -3,6 +3,7 @@
 door.py      outcomes in: the local decision at once, the report to Redis afterwards
 records.py   the scoreboard as the memory of state.outlier.local_store
 ejections.py every change of an endpoint's ejection on the scoreboard, and its line in the log
+standing.py  the table of these: how an endpoint may stand, and which move leads where
 outbox.py    what one worker has to report; reporter.py sends it, budget.py says how long a call may take
 leader.py    the one worker that listens and reconciles for the replica: settle.py when, differences.py what
 watch.py     whether Sentinels have made another Redis the primary

@@ -1,12 +1,8 @@
 """Every change of an endpoint's ejection on the scoreboard, with the line it puts in the log.
 
 All workers of a replica share the rows, so each change is made under the cluster's lock by whoever learns of it
-first, and that one logs it: one line for each ejection and each return. An ejection is
-
-    held      this replica's own decision, Redis has not answered yet: out of balancing, not yet in the log
-    logged    in the log, and its return will be too
-    shared    known to Redis: if it is not there at the next look, a hand has lifted it
-    private   of this replica only, which does not trust its own network or is the only one to see the failures
+first, and that one logs it: one line for each ejection and each return. How an endpoint may stand, and which move leads
+where, is a table (standing.py); this file adds when a move comes too late.
 
 The row's generation follows Redis in both directions (a store that lost its data counts from 0 again); outcomes are
 held against the very generation they were dispatched in (door.py), so what matters is that an ejection changes it.
@@ -17,6 +13,7 @@ from contextlib import contextmanager
 
 from proxy.fleet.clusters import Cluster, Endpoint
 from proxy.fleet.known import Known
+from proxy.fleet.standing import Move, Standing, after, standing
 from proxy.observe import outlier_log
 from proxy.observe.outlier_log import Line
 from proxy.scoreboard.scoreboard import Scoreboard
@@ -63,18 +60,16 @@ class Ejections:
     # -- out ----------------------------------------------------------------------------------------------------------
 
     def stand(self, cluster: Cluster, endpoint: Endpoint, generation: int, reason: str = CONSECUTIVE_5XX) -> None:
-        """A held ejection of that generation becomes one that stands, by this replica's own decision. The fleet is not
-        to follow one for the reason PRIVATELY, even if it stands already."""
-        private = reason == PRIVATELY
+        """An ejection of that generation stands, by this replica's own decision; for the reason PRIVATELY the fleet is
+        not to follow."""
         with self._locked(cluster):
-            state = self.state(endpoint)
-            if state.shared or state.generation != generation or not state.ejected_until_ms:
+            row = self.state(endpoint)
+            to = after(row, Move.KEEP if reason == PRIVATELY else Move.STAND)
+            if to is None or row.generation != generation:
                 return
-            if not state.held and not private:
-                return
-            self._scoreboard.outlier.set_state(endpoint.slot, state._replace(held=False, logged=True, private=private))
-        if not state.logged:
-            self._log_ejection(cluster, endpoint, state.run, state.ejection_ms, self._replica, reason)
+            self._scoreboard.outlier.set_state(endpoint.slot, to.on(row))
+        if not standing(row).logged:
+            self._log_ejection(cluster, endpoint, row.run, row.ejection_ms, self._replica, reason)
 
     def confirm(
         self,
@@ -106,7 +101,7 @@ class Ejections:
                 until_ms, probe_at_ms = state.ejected_until_ms, state.probe_at_ms
             self._scoreboard.outlier.set_state(
                 endpoint.slot,
-                OutlierState(
+                Standing.SHARED.on(state)._replace(
                     failures=0,
                     generation=known.generation,
                     ejections=known.ejections,
@@ -115,16 +110,13 @@ class Ejections:
                     ejection_ms=known.ejection_ms,
                     unejected_at_ms=until_ms,
                     run=known.failures,
-                    held=False,
-                    logged=True,
-                    shared=True,
                     dirty=state.dirty and out and state.generation == known.generation,  # a probe may be under way
                     version=known.version,
                     probe_at_ms=probe_at_ms,
                 ),
             )
         again = known.reason == PROBE_FAILED and known.generation > state.generation
-        if again or not (out and state.logged):
+        if again or not (out and standing(state).logged):
             self._log_ejection(cluster, endpoint, known.failures, known.ejection_ms, known.by, known.reason)
 
     def has_room(self, cluster: Cluster, endpoint: Endpoint) -> bool:
@@ -140,20 +132,20 @@ class Ejections:
         """Redis does not agree with this replica's own ejection of that generation: all is as `before`."""
         with self._locked(cluster):
             state = self.state(endpoint)
-            if state.shared or state.generation != generation or state.ejected_until_ms <= now_ms:
+            if after(state, Move.RELEASE) is None or state.generation != generation or state.ejected_until_ms <= now_ms:
                 return
             self._scoreboard.outlier.set_state(endpoint.slot, before)
-        if state.logged:
+        if standing(state).logged:
             self._log_return(cluster, endpoint, "not_shared")
 
     def lift(self, cluster: Cluster, endpoint: Endpoint, reason: str, now_ms: int, version: int = 0) -> None:
         """The endpoint is back before its time; `version` is that of the news, if it was news."""
         with self._locked(cluster):
             state = self.state(endpoint)
-            if not state.ejected_until_ms or (version and version < state.version):
+            if after(state, Move.END) is None or (version and version < state.version):
                 return
             self._end(endpoint, state, now_ms, version or state.version, forget=reason in (RULE_DELETED, REMOVED))
-        if state.logged:
+        if standing(state).logged:
             self._log_return(cluster, endpoint, reason)
 
     def expire(self, cluster: Cluster, endpoint: Endpoint, now_ms: int) -> None:
@@ -165,24 +157,20 @@ class Ejections:
             if not 0 < state.ejected_until_ms <= now_ms:
                 return
             self._end(endpoint, state, now_ms, state.version)
-        if state.logged:
+        if standing(state).logged:
             self._log_return(cluster, endpoint, "expired")
 
     def _end(self, endpoint: Endpoint, state: OutlierState, now_ms: int, version: int, *, forget: bool = False) -> None:
         """`forget`: or else what Redis tells of the same ejection is not believed any more."""
         self._scoreboard.outlier.set_state(
             endpoint.slot,
-            state._replace(
+            Standing.IN.on(state)._replace(
                 failures=0,
                 ejected_until_ms=0,
                 ejection_ms=state.ejection_ms if state.shared and not forget else 0,
                 unejected_at_ms=min(now_ms, state.ejected_until_ms),
-                held=False,
-                logged=False,
-                shared=False,
                 dirty=False,
                 version=version,
-                private=False,
                 probe_at_ms=0,
             ),
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from proxy.fleet.clusters import Cluster
+from proxy.fleet.standing import MOVES, Move, Standing, standing
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
 from state.outlier.decide import Record
@@ -38,19 +39,11 @@ class ScoreboardRecords:
         """See Records. An ejection that begins here is `held` until the caller says what it is."""
         slot = self._clusters[cluster].endpoints[endpoint].slot
         before = self._scoreboard.outlier.state(slot)
-        begins = record.ejected_until_ms > before.ejected_until_ms
-        self._scoreboard.outlier.set_state(
-            slot,
-            replace_state(
-                before,
-                record,
-                held=begins or (before.held and record.ejected_until_ms > 0),
-                logged=before.logged and not begins,
-                shared=before.shared and not begins,
-                private=before.private and not begins,
-                dirty=record.failures > 0 or (before.dirty and not self._alone(cluster)),
-            ),
-        )
+        now = standing(before) if record.ejected_until_ms else Standing.IN
+        if record.ejected_until_ms > before.ejected_until_ms:
+            now = MOVES[Move.DECIDE][standing(before)]
+        dirty = record.failures > 0 or (before.dirty and not self._alone(cluster))
+        self._scoreboard.outlier.set_state(slot, now.on(with_record(before, record, dirty=dirty)))
 
     def _alone(self, cluster: str) -> bool:
         """This replica decides: nobody else has a run of failures that its successes could end."""
@@ -81,10 +74,8 @@ def record_of(state: OutlierState, workload: str) -> Record:
     )
 
 
-def replace_state(
-    state: OutlierState, record: Record, *, held: bool, logged: bool, shared: bool, private: bool, dirty: bool
-) -> OutlierState:
-    """The state with what the record says, and these flags."""
+def with_record(state: OutlierState, record: Record, *, dirty: bool) -> OutlierState:
+    """The state with what the record says."""
     return state._replace(
         failures=record.failures,
         generation=record.generation,
@@ -95,9 +86,5 @@ def replace_state(
         unejected_at_ms=record.unejected_at_ms,
         run=record.run,
         probe_at_ms=record.probe_at_ms,
-        held=held,
-        logged=logged,
-        shared=shared,
-        private=private,
         dirty=dirty,
     )
