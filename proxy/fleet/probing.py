@@ -1,7 +1,7 @@
 """Recovery by probe: an ejection that does not end with its time but with a request that succeeds.
 
 When its time is over the endpoint stays out, and one replica of the fleet at a time, by a claim in Redis, offers it to
-the next request that one of its workers has (`scoreboard.probes.offer`, taken in relay/endpoints/cluster.pyx). A
+the next request that one of its workers has (`scoreboard.probes.offer`, taken in relay/endpoints/chooser.pyx). A
 success brings it back for all; a failure ejects it for longer; silence, or no request at all, and the turn passes on:
 
     waiting     its time is not over, or another replica has the claim

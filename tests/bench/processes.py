@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_PR_SET_PDEATHSIG = 1
+from state.server.tether import tethered
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -46,7 +47,6 @@ class Process:
 
     def __init__(self, command: Sequence[str | Path], core: int | None, output: Path) -> None:
         def settle() -> None:
-            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
             if core is not None:
                 os.sched_setaffinity(0, {core})
 
@@ -56,7 +56,7 @@ class Process:
                 [str(part) for part in command],
                 stdout=stream,
                 stderr=stream,
-                preexec_fn=settle,  # noqa: PLW1509  no threads here
+                preexec_fn=tethered(signal.SIGTERM, settle),  # noqa: PLW1509  no threads here
                 start_new_session=True,
             )
 
