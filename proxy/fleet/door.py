@@ -57,7 +57,6 @@ class Fleet:
         self._loop = desk.loop
         self._scoreboard = desk.scoreboard
         self._ejections = desk.ejections
-        self._report: Pending | None = None  # with the failure that was counted last
         self._now_ms = 0  # of the outcome being counted
         self._locked_told_ms = -LOCKED_LOG_MS
         self._local = LocalStore(ScoreboardRecords(desk.scoreboard, desk.clusters), lambda: self._now_ms)
@@ -127,46 +126,46 @@ class Fleet:
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
 
-    def attempt_failed(self, name: str, slot: int, generation: int, status: int, request_id: str) -> None:
+    def attempt_failed(self, name: str, slot: int, generation: int, status: int, request_id: str) -> Pending | None:
         """An attempt on a cluster's endpoint in `slot`, dispatched in `generation`, failed: `status`, or 0
-        without an answer."""
-        self._outcome(name, slot, generation, FAILURE if status else LOCAL_FAILURE, status, request_id)
+        without an answer. The report that it is part of, if there is one, for `before_answer`."""
+        return self._outcome(name, slot, generation, FAILURE if status else LOCAL_FAILURE, status, request_id)
 
     def attempt_succeeded(self, name: str, slot: int, generation: int) -> None:
         """An attempt on a dirty endpoint was answered well."""
         self._outcome(name, slot, generation, SUCCESS, 0, "")
 
-    def before_answer(self) -> None:
-        """To be called between `attempt_failed` and the answer to the client; waits a few milliseconds at most."""
-        report, self._report = self._report, None
+    def before_answer(self, report: Pending | None) -> None:
+        """To be called between `attempt_failed` and the answer to the client, with what it gave; waits a few
+        milliseconds at most."""
         if report is None:
             return
         verdict = self.reporter.wait(report, VERDICT_MS)
         if verdict is not None and verdict.outcome == EJECTED:
             self._loop.sleep(SPREAD_SECONDS)
 
-    def _outcome(self, name: str, slot: int, generation: int, run: Run, status: int, request_id: str) -> None:
+    def _outcome(self, name: str, slot: int, generation: int, run: Run, status: int, request_id: str) -> Pending | None:
         try:
-            self._count(name, slot, generation, run, status, request_id)
+            return self._count(name, slot, generation, run, status, request_id)
         except ClusterLocked as error:  # one outcome more or less does not matter, a request that waits does
             if self._loop.now_ms() >= self._locked_told_ms + LOCKED_LOG_MS:
                 self._locked_told_ms = self._loop.now_ms()
                 log.warning("cluster %s: an outcome is not counted: %s", name, error)
+            return None
 
-    def _count(self, name: str, slot: int, generation: int, run: Run, status: int, request_id: str) -> None:
-        self._report = None
+    def _count(self, name: str, slot: int, generation: int, run: Run, status: int, request_id: str) -> Pending | None:
         cluster = self.desk.clusters.get(name)
         endpoint = cluster.by_slot.get(slot) if cluster else None
         if cluster is None or endpoint is None:
-            return  # the snapshot has moved on since the attempt began
+            return None  # the snapshot has moved on since the attempt began
         now_ms = self._now_ms = self._loop.now_ms()
         self._ejections.expire(cluster, endpoint, now_ms)
         before = self._ejections.state(endpoint)
         if before.generation != generation:
-            return  # old evidence: an ejection has used it up
+            return None  # old evidence: an ejection has used it up
         if before.ejected_until_ms:
             self._probing.tried(cluster, endpoint, generation, run, status, request_id)
-            return
+            return None
         private = bool(run.local) and not self._may_tell(cluster, endpoint)
         verdict = self._local.report(
             batch_of(cluster, endpoint, generation, run, status, self.desk.replica), cluster.own_policy
@@ -174,11 +173,13 @@ class Fleet:
         if not self._ejections.shared(cluster):
             self._decide_alone(cluster, endpoint, verdict, private)
         elif not private:
-            report = self._report = self.desk.outbox.add(cluster, endpoint, generation, run, status, request_id)
+            report = self.desk.outbox.add(cluster, endpoint, generation, run, status, request_id)
             if verdict.outcome == EJECTED:
                 self._hold(Hold(cluster, endpoint, before, verdict.generation, report))
+            return report
         elif verdict.outcome == EJECTED:
             self._ejections.stand(cluster, endpoint, verdict.generation, PRIVATELY)
+        return None
 
     def _may_tell(self, cluster: Cluster, endpoint: Endpoint) -> bool:
         """A failure of local origin: whether it is the fleet's business. Without a fleet, no other replica confirms

@@ -155,7 +155,8 @@ cdef class Answer:
     cdef int report_broken(self) except -1:
         """The answer began well."""
         self.attempt.ending.how = CUT
-        return self.attempt.judge()
+        self.attempt.judge()
+        return 0
 
     cdef int after(self, bint whole) except -1:
         """The connections' future: pooled, kept for the next request, or closed."""

@@ -29,7 +29,7 @@ cdef class Attempt(IdleListener):
     cdef bint connect(self) except -1
     cdef int not_connected(self) noexcept
     cdef int drop_stream(self) except -1
-    cdef bint judge(self) except -1
-    cdef int report_failure(self, int status) except -1
+    cdef object judge(self)
+    cdef object report_failure(self, int status)
     cdef int report_success(self) except -1
     cdef object fault(self, bint exhausted)

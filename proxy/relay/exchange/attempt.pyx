@@ -93,24 +93,23 @@ cdef class Attempt(IdleListener):
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
 
-    cdef bint judge(self) except -1:
-        """What it says about its endpoint is told; whether that is a failure."""
+    cdef object judge(self):
+        """What it says about its endpoint is told; of a failure, what the fleet is told (None: nothing)."""
         cdef int outcome = outcome_of(&self.cluster.outlier_rule, &self.ending)
         if outcome == NOTHING:
-            return False
+            return None
         if outcome == SUCCESS:
             self.report_success()
-            return False
-        self.report_failure(status_of(&self.ending) if outcome == EXTERNAL_FAILURE else 0)
-        return True
+            return None
+        return self.report_failure(status_of(&self.ending) if outcome == EXTERNAL_FAILURE else 0)
 
-    cdef int report_failure(self, int status) except -1:
+    cdef object report_failure(self, int status):
         """`status` is the endpoint's answer, 0 if there was none."""
         wp_add64(&self.endpoint.row.failed, 1)
-        if self.cluster.outlier_on:
-            self.context.fleet.attempt_failed(
-                self.cluster.name, self.endpoint.slot, self.generation, status, self.request.id())
-        return 0
+        if not self.cluster.outlier_on:
+            return None
+        return self.context.fleet.attempt_failed(
+            self.cluster.name, self.endpoint.slot, self.generation, status, self.request.id())
 
     cdef int report_success(self) except -1:
         """Only worth telling while somebody counts failures of this endpoint."""

@@ -331,8 +331,9 @@ cdef class HttpAttempt(Attempt):
         self.ending.status = self.head.status
         if self.request.head.grpc or self.head.grpc:
             self.ending.grpc = self.head.grpc_status
-        if self.judge() and self.cluster.outlier_on:
-            self.context.fleet.before_answer()  # the fleet hears of it before the client can act on this answer
+        report = self.judge()
+        if report is not None:
+            self.context.fleet.before_answer(report)  # it hears of it before the client can act on this answer
         return 0
 
     cdef void note_silence(self) noexcept:

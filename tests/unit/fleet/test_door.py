@@ -8,6 +8,7 @@ import pytest
 
 from proxy.fleet import wiring
 from proxy.fleet.door import Fleet
+from proxy.fleet.outbox import Pending
 from proxy.observe.outlier_log import Notice
 from proxy.scoreboard.scoreboard import Scoreboard
 from tests.unit.fleet.fleet_fakes import AWAY, NAME, FakeLoop, FakeStore, board, body, links_of, verdict
@@ -38,9 +39,13 @@ class Setting:
     def out(self) -> bool:
         return self.board.endpoints.row(self.slot).ejected_left_ms > 0
 
-    def fail(self, count: int = 1, generation: int | None = None) -> None:
+    def fail(self, count: int = 1, generation: int | None = None) -> Pending | None:
+        """The report of the last of so many failures."""
+        report = None
         for _ in range(count):
-            self.fleet.attempt_failed(NAME, self.slot, self.generation if generation is None else generation, 503, "id")
+            now = self.generation if generation is None else generation
+            report = self.fleet.attempt_failed(NAME, self.slot, now, 503, "id")
+        return report
 
 
 @pytest.fixture
@@ -131,8 +136,7 @@ def test_answers_wait_only_for_a_store_that_is_quick(setting: Setting) -> None:
     setting.store.meanwhile = lambda: gevent.sleep(0.3)
     with gevent.Timeout(0.05):
         for _ in range(5):
-            setting.fail()
-            setting.fleet.before_answer()
+            setting.fleet.before_answer(setting.fail())
 
 
 def unreachable(setting: Setting, *slots: int) -> None:
@@ -195,3 +199,21 @@ def test_redis_does_not_know_what_is_out_here(setting: Setting) -> None:
     gevent.sleep(0.005)
     assert len(setting.store.batches) == 2
     assert [setting.board.endpoints.row(slot).ejected_left_ms > 0 for slot in (first, second)] == [True, False]
+
+
+def test_the_verdict_on_a_report_is_waited_for_whatever_has_failed_since(setting: Setting) -> None:
+    """Two requests fail in one turn of the loop; each has its own report to wait for."""
+    other = setting.body["endpoints"][1]["slot"]
+    setting.store.answers = [verdict("ejected", 3, 1, 30_000), verdict("counted", 1)]
+    first = setting.fail(3)
+    second = setting.fleet.attempt_failed(NAME, other, 0, 503, "id")
+    assert first is not None and second is not None and first is not second
+    setting.fleet.before_answer(first)
+    assert first.verdict is not None and first.verdict.outcome == "ejected"
+    assert setting.board.outlier.state(setting.slot).shared, "the client's next request finds it so"
+
+
+def test_nothing_is_waited_for_when_there_is_nobody_to_ask(setting: Setting) -> None:
+    setting.board.shared_state = False
+    assert setting.fail() is None
+    setting.fleet.before_answer(None)
