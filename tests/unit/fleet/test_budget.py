@@ -11,16 +11,18 @@ from gevent import socket
 from proxy.fleet.budget import within
 from state.errors import StoreUnavailable
 
+Ends = tuple[socket.socket, socket.socket]
+
 
 @pytest.fixture
-def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+def ends() -> Iterator[Ends]:
     one, other = socket.socketpair()
     yield one, other
     one.close()
     other.close()
 
 
-def test_a_call_that_is_answered_in_time_is_left_alone(ends) -> None:
+def test_a_call_that_is_answered_in_time_is_left_alone(ends: Ends) -> None:
     one, other = ends
     gevent.spawn_later(0.02, other.send, b"x")
     with within(50):
@@ -28,20 +30,20 @@ def test_a_call_that_is_answered_in_time_is_left_alone(ends) -> None:
     gevent.sleep(0.06)
 
 
-def test_one_that_is_not_is_given_up_in_time(ends) -> None:
+def test_one_that_is_not_is_given_up_in_time(ends: Ends) -> None:
     began = time.monotonic()
     with pytest.raises(StoreUnavailable, match="no answer within 50 ms"), within(50):
         ends[0].recv(1)
     assert 0.045 < time.monotonic() - began < 0.1
 
 
-def test_another_limits_end_is_not_this_ones(ends) -> None:
+def test_another_limits_end_is_not_this_ones(ends: Ends) -> None:
     with pytest.raises(StoreUnavailable, match="within 10 ms"), within(10), within(1000):
         ends[0].recv(1)
 
 
 @pytest.mark.parametrize("turns", [1, 4])
-def test_a_busy_loop_does_not_count_against_the_answer(ends, turns: int) -> None:
+def test_a_busy_loop_does_not_count_against_the_answer(ends: Ends, turns: int) -> None:
     """The answer comes after 10 ms, while nobody looks; and nobody looks for much longer than the limit."""
     one, other = ends
 
@@ -56,7 +58,7 @@ def test_a_busy_loop_does_not_count_against_the_answer(ends, turns: int) -> None
         assert one.recv(1) == b"x"
 
 
-def test_an_answer_that_comes_in_the_very_turn_that_gives_up(ends) -> None:
+def test_an_answer_that_comes_in_the_very_turn_that_gives_up(ends: Ends) -> None:
     """The loop is late once more after the timer has fired, and the answer comes during that."""
     one, other = ends
     gevent.spawn_later(0.05, time.sleep, 0.08)
@@ -66,8 +68,13 @@ def test_an_answer_that_comes_in_the_very_turn_that_gives_up(ends) -> None:
         assert one.recv(1) == b"x"
 
 
-def test_a_hung_redis_is_noticed_by_a_busy_worker_too(ends) -> None:
-    stop = gevent.spawn(lambda: [(time.sleep(0.02), gevent.sleep(0.0001)) for _ in range(50)])
+def test_a_hung_redis_is_noticed_by_a_busy_worker_too(ends: Ends) -> None:
+    def keep_busy() -> None:
+        for _ in range(50):
+            time.sleep(0.02)
+            gevent.sleep(0.0001)
+
+    stop = gevent.spawn(keep_busy)
     began = time.monotonic()
     with pytest.raises(StoreUnavailable), within(50):
         ends[0].recv(1)

@@ -1,12 +1,14 @@
 """The outbox: order, coalescing, pauses, failures."""
 
 import gevent
+import pytest
 
 from proxy.fleet.keep import keep_running
+from proxy.fleet.outbox import Pending
 from proxy.fleet.reporter import Reporter
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import StoreUnavailable
-from state.outlier.run import FAILURE, SUCCESS
+from state.outlier.run import FAILURE, SUCCESS, Run
 from tests.unit.fleet.fleet_fakes import AWAY, FakeLoop, FakeStore, a_cluster, board, desk_of, verdict
 
 
@@ -26,7 +28,7 @@ class Setting:
         self.reporter.warm()
         self.store.batches.clear()
 
-    def add(self, which: int, run=FAILURE, generation: int = 0):
+    def add(self, which: int, run: Run = FAILURE, generation: int = 0) -> Pending:
         endpoint = self.cluster.endpoints[f"10.0.0.{which}:80"]
         return self.desk.outbox.add(self.cluster, endpoint, generation, run, 503)
 
@@ -126,10 +128,11 @@ def test_waiting_is_short() -> None:
         with gevent.Timeout(0.1):
             assert setting.reporter.wait(report, 4) is None
         setting.run()
-        assert setting.reporter.wait(report, 4).outcome == "clean"
+        told = setting.reporter.wait(report, 4)
+        assert told is not None and told.outcome == "clean"
 
 
-def test_mistakes_end_nothing(caplog) -> None:
+def test_mistakes_end_nothing(caplog: pytest.LogCaptureFixture) -> None:
     runs = []
 
     def work() -> None:
