@@ -1,5 +1,8 @@
 # Outlier state of endpoints; see outlier.pyx.
+from proxy.scoreboard.layout cimport EndpointRow
 from proxy.scoreboard.memory cimport Memory
 
 cdef class Outlier:
     cdef Memory memory
+
+cdef void dirty_from_now(EndpointRow* row) noexcept nogil

@@ -55,9 +55,7 @@ cdef class Outlier:
 
     def mark_dirty(self, int slot) -> None:
         """Somebody counts failures of the endpoint, since now at the latest. Under the cluster's lock."""
-        cdef EndpointRow* row = self.memory.endpoint(slot)
-        row.dirtied = monotonic_ns()
-        wp_storeu(&row.dirty, 1)
+        dirty_from_now(self.memory.endpoint(slot))
 
     def dirtied_since(self, int slot, int64_t since_ms) -> bool:
         """Whether the endpoint is dirty, and was said to be in or after that millisecond (CLOCK_MONOTONIC)."""
@@ -111,6 +109,12 @@ cdef class Outlier:
             elif soonest < 0 or until - now < soonest:
                 soonest = until - now
         return over, soonest if soonest < 0 else soonest // 1_000_000 + 1
+
+
+cdef void dirty_from_now(EndpointRow* row) noexcept nogil:
+    """Its successes matter, and news of one elsewhere do not change that; whoever finds it dirty finds since when."""
+    wp_store64(&row.dirtied, monotonic_ns())
+    wp_storeu(&row.dirty, 1)
 
 
 cdef int64_t within(value, int64_t most) except -1:

@@ -6,9 +6,10 @@ the first. Each step succeeds for one caller of all workers.
 
 from libc.stdint cimport int64_t
 
-from proxy.scoreboard.atomics cimport wp_load, wp_move, wp_store, wp_store64, wp_storeu, wp_swap
+from proxy.scoreboard.atomics cimport wp_load, wp_move, wp_store, wp_swap
 from proxy.clock cimport monotonic_ns
 from proxy.scoreboard.layout cimport NO_PROBE, PROBE_OFFERED, PROBE_TAKEN
+from proxy.scoreboard.outlier cimport dirty_from_now
 
 
 cdef class Probes:
@@ -20,8 +21,7 @@ cdef class Probes:
     def offer(self, int slot) -> None:
         """The next request for the cluster, whichever worker has it, tries this endpoint although it is out."""
         cdef EndpointRow* row = self.memory.endpoint(slot)
-        wp_storeu(&row.dirty, 1)        # its success matters; news of a success elsewhere do not change that
-        wp_store64(&row.dirtied, monotonic_ns())
+        dirty_from_now(row)
         wp_store(&row.probe, PROBE_OFFERED)
         wp_move(&self.memory.cluster_rows[row.cluster].changes)
 
