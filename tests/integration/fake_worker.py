@@ -6,6 +6,7 @@ import os
 import selectors
 import signal
 import socket
+from typing import Any
 
 from proxy.ipc.channel import Channel, read_body
 from proxy.ipc.snapshot import unpack
@@ -14,17 +15,19 @@ from proxy.scoreboard.workers import DRAINING, READY
 
 
 class FakeWorker:
-    def __init__(self, options):
+    def __init__(self, options: argparse.Namespace) -> None:
         self.slot = options.slot
         self.board = Scoreboard.attach(options.scoreboard)
         self.channel = Channel.adopt(options.channel)
         self.handover = socket.socket(fileno=options.handover_in)
         self.selector = selectors.DefaultSelector()
-        self.sockets, self.clusters, self.listeners, self.number = {}, {}, [], 0
+        self.sockets: dict[str, socket.socket] = {}
+        self.clusters: dict[str, dict[str, Any]] = {}
+        self.number = 0
         self.draining = False
 
-    def run(self):
-        settings, _ = self.channel.receive()
+    def run(self) -> None:
+        settings, _ = self.channel.receive() or ({}, [])
         assert settings["op"] == "settings"
         if os.environ.get("FAKE_WORKER_FAILS"):
             raise SystemExit(3)
@@ -43,7 +46,7 @@ class FakeWorker:
         if os.environ.get("FAKE_WORKER_HANGS"):
             signal.pause()
 
-    def news(self):
+    def news(self) -> None:
         received = self.channel.receive()
         if received is None:
             raise SystemExit(0)
@@ -65,23 +68,23 @@ class FakeWorker:
         self.board.workers.set_snapshot(self.slot, self.number)
         self.board.workers.set_state(self.slot, READY)
 
-    def forget(self, address):
+    def forget(self, address: str) -> None:
         if sock := self.sockets.pop(address, None):
             self.selector.unregister(sock)
             sock.close()
 
-    def accept(self, sock):
+    def accept(self, sock: socket.socket) -> None:
         try:
             connection, _ = sock.accept()
         except BlockingIOError:
             return
         self.answer(connection)
 
-    def handed(self):
+    def handed(self) -> None:
         _, fds, _, _ = socket.recv_fds(self.handover, 4096, 16)
         self.answer(socket.socket(fileno=fds[0]))
 
-    def answer(self, connection):
+    def answer(self, connection: socket.socket) -> None:
         with connection:
             connection.settimeout(2)
             connection.recv(65536)
