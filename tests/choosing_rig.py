@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
+from proxy.ipc.snapshot import ClusterForm, EndpointForm, OutlierForm
 from proxy.observe.access_log import AccessLog
 from proxy.relay.context.context import Context
 from proxy.relay.context.timeouts import Timeouts
@@ -11,10 +11,10 @@ from proxy.relay.relay import Relay
 from proxy.scoreboard.scoreboard import Scoreboard
 
 
-def cluster(board: Scoreboard, name: str, ips: Sequence[str], ejects: bool = True) -> dict[str, Any]:
+def cluster(board: Scoreboard, name: str, ips: Sequence[str], ejects: bool = True) -> ClusterForm:
     """A cluster with an endpoint at port 80 of each address, on the scoreboard and as a snapshot has it."""
     slot = board.clusters.add(name)
-    endpoints = [
+    endpoints: list[EndpointForm] = [
         {
             "ip": ip,
             "port": 80,
@@ -25,7 +25,7 @@ def cluster(board: Scoreboard, name: str, ips: Sequence[str], ejects: bool = Tru
         }
         for ip in ips
     ]
-    outlier = {
+    outlier: OutlierForm = {
         "consecutive_5xx": 5,
         "interval_ms": 10_000,
         "base_ejection_ms": 30_000,
@@ -48,7 +48,7 @@ def cluster(board: Scoreboard, name: str, ips: Sequence[str], ejects: bool = Tru
     }
 
 
-def worker(board: Scoreboard, number: int, *clusters: dict[str, Any]) -> Relay:
+def worker(board: Scoreboard, number: int, *clusters: ClusterForm) -> Relay:
     """The relay of one worker, which serves these."""
     timeouts = Timeouts(
         idle_timeout=0,

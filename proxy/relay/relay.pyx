@@ -38,7 +38,7 @@ cdef class Relay:
         self.endpoints = {}
         self.spare = []
 
-    def tick(self):
+    def tick(self) -> None:
         """Ends the waits that are over; to be called a few times a second."""
         self.context.timeouts.tick()
         self.connections.tick()
@@ -97,7 +97,7 @@ cdef class Relay:
 
     # -- connections --------------------------------------------------------------------------------------------------
 
-    def serve(self, int fd, Listener listener):
+    def serve(self, int fd, Listener listener) -> None:
         """Serves one client connection to its end; the descriptor is ours from now on. Runs in its own greenlet."""
         cdef TcpStream client = adopt(fd, self.context.timeouts.stream_idle_seconds)
         try:
@@ -188,7 +188,7 @@ cdef class Requests(StreamServer):
 cdef class Listener:
     """One listening socket in one worker. `handover(fd, slot, address)` gives a connection to another worker."""
 
-    def __init__(self, Relay relay, str name, str address, int fd, handover):
+    def __init__(self, Relay relay, str name, str address, int fd, object handover):
         self.relay = relay
         self.name = name
         self.address = address
@@ -198,14 +198,14 @@ cdef class Listener:
         self.requests = Requests(relay, self)
         self.open = False
 
-    def start(self):
+    def start(self) -> None:
         """Begins to accept."""
         if not self.open:
             self.open = True
             self.watcher = get_hub().loop.io(self.fd, 1)
             self.watcher.start(self.accept)
 
-    def stop(self):
+    def stop(self) -> None:
         """Takes what the kernel has already accepted for us, and nothing more."""
         if self.open:
             self.open = False
@@ -232,18 +232,18 @@ cdef class Listener:
                 self.take(fd)
         return True
 
-    def take(self, int fd):
+    def take(self, int fd) -> None:
         """Serves a connection that is counted as this worker's."""
         gevent.spawn(self.relay.serve, fd, self)
 
-    def rest(self):
+    def rest(self) -> None:
         """Out of descriptors or memory: accepting again at once would only spin."""
         if self.pause is None and self.watcher is not None:
             self.watcher.stop()
             self.pause = get_hub().loop.timer(PAUSE_SECONDS)
             self.pause.start(self.resume)
 
-    def resume(self):
+    def resume(self) -> None:
         self.pause.close()
         self.pause = None
         if self.watcher is not None:

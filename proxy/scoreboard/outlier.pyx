@@ -28,7 +28,7 @@ cdef class Outlier:
             bool(row.flags & SHARED), bool(row.dirty), row.version, bool(row.flags & PRIVATE),
             row.probe_at // 1_000_000)
 
-    def set_state(self, int slot, state) -> None:
+    def set_state(self, int slot, object state) -> None:
         """Writes a whole OutlierState; the deadline last, since it alone takes the endpoint out or back, and then that
         there is another one."""
         cdef EndpointRow* row = self.memory.endpoint(slot)
@@ -72,7 +72,7 @@ cdef class Outlier:
 
     # -- who is out ---------------------------------------------------------------------------------------------------
 
-    def count_ejected(self, slots) -> int:
+    def count_ejected(self, object slots) -> int:
         """How many of these endpoints are out now."""
         cdef int64_t now = monotonic_ns()
         cdef int slot
@@ -81,7 +81,7 @@ cdef class Outlier:
             total += wp_load64(&self.memory.endpoint(slot).ejected_until) > now
         return total
 
-    def undecided(self, slots) -> list:
+    def undecided(self, object slots) -> list:
         """Those of these endpoints that are out now without Redis knowing of it, though it should."""
         cdef int64_t now = monotonic_ns()
         cdef EndpointRow* row
@@ -93,7 +93,7 @@ cdef class Outlier:
                 found.append(slot)
         return found
 
-    def returns(self, slots) -> tuple:
+    def returns(self, object slots) -> tuple:
         """(slots whose ejection has ended but is not noted yet, ms until the next one ends or -1) of these
         endpoints."""
         cdef int64_t now = monotonic_ns()
@@ -117,7 +117,7 @@ cdef void dirty_from_now(EndpointRow* row) noexcept nogil:
     wp_storeu(&row.dirty, 1)
 
 
-cdef int64_t within(value, int64_t most) except -1:
+cdef int64_t within(object value, int64_t most) except -1:
     """The value, if need be cut down to what fits: some numbers come from texts that anybody can write into the
     store."""
     return 0 if value < 0 else most if value > most else <int64_t>value

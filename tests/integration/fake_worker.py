@@ -6,10 +6,9 @@ import os
 import selectors
 import signal
 import socket
-from typing import Any
 
 from proxy.ipc.channel import Channel, read_body
-from proxy.ipc.snapshot import unpack
+from proxy.ipc.snapshot import ClusterForm, unpack
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.workers import DRAINING, READY
 
@@ -22,7 +21,7 @@ class FakeWorker:
         self.handover = socket.socket(fileno=options.handover_in)
         self.selector = selectors.DefaultSelector()
         self.sockets: dict[str, socket.socket] = {}
-        self.clusters: dict[str, dict[str, Any]] = {}
+        self.clusters: dict[str, ClusterForm] = {}
         self.number = 0
         self.draining = False
 

@@ -52,7 +52,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the commands are: the wheel, what it needs to run as we have locked it, and nothing else."""
     directory = tmp_path_factory.mktemp("fresh")
     venv.create(directory, with_pip=True)
-    pip = [directory / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    pip: list[str | Path] = [directory / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     lock = ROOT / "requirements/run.lock"
     subprocess.run([*pip, "--require-hashes", "--only-binary", ":all:", "-r", lock], check=True)
     subprocess.run([*pip, "--no-deps", "--no-index", wheel], check=True)

@@ -38,8 +38,8 @@ ADDRESSES = st.sampled_from(["10.0.0.1", "10.0.0.2", "10.0.0.3"])
 APPS = st.sampled_from([{}, {"app": "cart"}, {"app": "till"}, {"app": "cart", "tier": "x"}])
 FULL = "cart.shop.svc.cluster.local"
 CAPTURED = {"ambient.istio.io/redirection": "enabled"}
-ALL = {"allowedRoutes": {"namespaces": {"from": "All"}}}
-SOME = {"allowedRoutes": {"namespaces": {"from": "Selector", "selector": {"matchLabels": {"team": "a"}}}}}
+ALL: Object = {"allowedRoutes": {"namespaces": {"from": "All"}}}
+SOME: Object = {"allowedRoutes": {"namespaces": {"from": "Selector", "selector": {"matchLabels": {"team": "a"}}}}}
 
 
 def one_of(*choices: Any) -> Any:
