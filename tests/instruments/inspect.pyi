@@ -2,6 +2,8 @@ from typing import Literal, TypedDict
 
 Framing = Literal["none", "length", "chunked", "until close"]
 
+RESULTS: dict[int, str]
+
 class Refused(Exception):
     result: str
     fault: str

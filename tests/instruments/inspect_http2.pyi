@@ -3,6 +3,8 @@ from typing import Literal
 
 Result = Literal["end", "failed", "timed out", "cancelled"]
 
+IO: set[int]
+
 class Memory:
     output: bytearray
     room: int | None

@@ -17,14 +17,15 @@ from proxy.wire.stream cimport (
     FAILED,
     PEER_CLOSED,
     PEER_RESET,
-    READY,
     RAISED,
+    READY,
     TIMED_OUT,
     IdleListener,
     Stream,
 )
 
 RESULTS = {END: "end", FAILED: "failed", TIMED_OUT: "timed out", CANCELLED: "cancelled"}
+IO = {*RESULTS, READY, RAISED}
 EVENTS = {PEER_CLOSED: "closed", PEER_RESET: "reset", DATA_WAITS: "data"}
 
 
