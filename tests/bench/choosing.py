@@ -19,8 +19,8 @@ from proxy.scoreboard.scoreboard import Scoreboard
 from tests.bench import load, origin
 from tests.bench.contestants import HERE, MERGING, ROOT, RULE, Command
 from tests.bench.processes import Process
-from tests.choosing_rig import cluster, worker
 from tests.instruments.choosing import picking_ns
+from tests.relay_rig import cluster, relay
 from tests.rig import free_port
 
 FEW = 3
@@ -77,8 +77,9 @@ def _addresses(count: int) -> list[str]:
 def _picking(count: int) -> float:
     """The best of five, in nanoseconds."""
     board = Scoreboard.create()
-    relay = worker(board, 0, cluster(board, "many", _addresses(count)))
-    return min(picking_ns(relay, "many", PICKS) for _ in range(5))
+    made = relay(board)
+    made.apply(True, [cluster(board, "many", _addresses(count), ejects=True)], [])
+    return min(picking_ns(made, "many", PICKS) for _ in range(5))
 
 
 # -- the whole --------------------------------------------------------------------------------------------------------

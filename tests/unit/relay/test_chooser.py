@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 
 from proxy.scoreboard.scoreboard import Scoreboard
-from tests.choosing_rig import cluster, worker
 from tests.instruments.choosing import changes, pick
+from tests.relay_rig import cluster, relay
 
 CLUSTER = "web/web:80"
 
@@ -21,7 +21,9 @@ class Board:
         self.slot = body["slot"]
         self.slots = [endpoint["slot"] for endpoint in body["endpoints"]]
         self.names = [f"{endpoint['ip']}:80" for endpoint in body["endpoints"]]
-        self.workers = [worker(self.board, number, body) for number in range(workers)]
+        self.workers = [relay(self.board, number) for number in range(workers)]
+        for each in self.workers:
+            each.apply(True, [body], [])
 
     def out(self, position: int, ms: int = 1_000_000) -> int:
         """Takes the endpoint out for so long, or back: until when, in ms."""

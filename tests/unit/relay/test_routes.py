@@ -2,15 +2,10 @@
 
 import pytest
 
-from proxy.controller.forms import cluster_form
-from proxy.mesh.model import Cluster, Endpoint
-from proxy.observe.access_log import AccessLog
-from proxy.relay.context.context import Context
-from proxy.relay.context.timeouts import Timeouts
-from proxy.relay.relay import Relay
 from proxy.relay.routes import Routes
 from proxy.scoreboard.scoreboard import Scoreboard
 from tests.instruments.inspect_routes import of_host, of_target
+from tests.relay_rig import cluster, relay
 
 ONE, TWO, OTHER = (f"10.0.0.{number}:80".encode() for number in (1, 2, 3))
 
@@ -21,29 +16,11 @@ class Serving:
     def __init__(self) -> None:
         self.board = Scoreboard.create()
         self.board.workers.start(0, 1)
-        timeouts = Timeouts(
-            idle_timeout=1,
-            request_headers_timeout=1,
-            stream_idle_timeout=1,
-            protocol_detection_timeout=1,
-            endpoint_idle_timeout=1,
-        )
-        self.relay = Relay(Context(self.board, 0, AccessLog("/dev/null", "text"), None, timeouts))
+        self.relay = relay(self.board)
 
     def apply(self, full: bool = False, removed: tuple[str, ...] = (), **clusters: tuple[int, ...]) -> None:
-        forms = []
-        for name, numbers in clusters.items():
-            members = tuple(Endpoint(f"10.0.0.{number}", 80, "") for number in numbers)
-            slots = self.board.clusters.slots()
-            slot = slots[name] if name in slots else self.board.clusters.add(name)
-            places = [self._place(slot, each.address) for each in members]
-            forms.append(cluster_form(Cluster(name, name, name, members), slot, places))
-        self.relay.apply(full, forms, list(removed))
-
-    def _place(self, slot: int, address: str) -> int:
-        known = self.board.endpoints.slots()
-        key = (slot, address, "")
-        return known[key] if key in known else self.board.endpoints.add(*key)
+        ips = {name: [f"10.0.0.{number}" for number in numbers] for name, numbers in clusters.items()}
+        self.relay.apply(full, [cluster(self.board, *each) for each in ips.items()], list(removed))
 
 
 @pytest.fixture

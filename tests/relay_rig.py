@@ -1,0 +1,36 @@
+"""Workers' relays over one scoreboard, in this process, for what is asked of their clusters: no socket, no load."""
+
+import os
+from collections.abc import Sequence
+
+from proxy.controller.forms import cluster_form
+from proxy.ipc.snapshot import ClusterForm
+from proxy.mesh.model import Cluster, Endpoint, OutlierDetection
+from proxy.observe.access_log import AccessLog
+from proxy.relay.context.context import Context
+from proxy.relay.context.timeouts import Timeouts
+from proxy.relay.relay import Relay
+from proxy.scoreboard.scoreboard import Scoreboard
+
+
+def cluster(board: Scoreboard, name: str, ips: Sequence[str], ejects: bool = False) -> ClusterForm:
+    """A cluster with an endpoint at port 80 of each address, as a snapshot has it; what has no slot yet gets one."""
+    clusters, endpoints = board.clusters.slots(), board.endpoints.slots()
+    slot = clusters[name] if name in clusters else board.clusters.add(name)
+    members = tuple(Endpoint(ip, 80, "") for ip in ips)
+    keys = [(slot, each.address, each.workload) for each in members]
+    places = [endpoints[key] if key in endpoints else board.endpoints.add(*key) for key in keys]
+    rule = OutlierDetection(5, 10_000, 30_000, 100) if ejects else None
+    return cluster_form(Cluster(name, name, name, members, outlier=rule), slot, places)
+
+
+def relay(board: Scoreboard, worker: int = 0) -> Relay:
+    """The relay of one worker, which serves nothing yet."""
+    timeouts = Timeouts(
+        idle_timeout=1,
+        request_headers_timeout=1,
+        stream_idle_timeout=1,
+        protocol_detection_timeout=1,
+        endpoint_idle_timeout=1,
+    )
+    return Relay(Context(board, worker, AccessLog(os.devnull), None, timeouts))
