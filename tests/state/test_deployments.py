@@ -11,6 +11,7 @@ from state.server.access import Access, file_faults
 from state.server.preflight import Preflight
 from state.server.sentinels import moved
 from state.server.tls import Contexts
+from tests.patience import slowness
 from tests.redis_rig import DEBIAN, VALKEY, Server, binaries, certificates, server, tls_options, watched
 from tests.rig import free_port, wait_until
 from tests.state.state_rig import CLUSTER, SEED, A, Rig, batch, opened, problems, works
@@ -205,7 +206,7 @@ def test_sentinel_follows_a_failover(tmp_path: Path) -> None:
                 client.wait(1, 1000)
             old.kill()
             slowest = _until_it_works(rig)
-            assert slowest < 1.5, "no call waits for long"
+            assert slowest < 1.5 * slowness(), "no call waits for long"
             assert rig.store.sync(CLUSTER, [A]).epoch == epoch
             assert rig.ejected() == {A}
             (new,) = [each for each in made.servers if each is not old]

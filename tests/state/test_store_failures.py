@@ -16,6 +16,7 @@ from state.outlier.redis_store import RedisStore
 from state.server.access import Access
 from state.server.connect import connect
 from state.server.embedded import Embedded
+from tests.patience import within
 from tests.state.state_rig import CLUSTER, KEYS, SEED, A, an_ejection, batch
 
 Start = Callable[..., Embedded]
@@ -35,10 +36,8 @@ def check_unavailable(url: str, calls: list[Callable[[RedisStore], object]] = CA
     with connect(Access(url), TIMEOUT) as client:
         store = RedisStore(client)
         for call in calls:
-            started = time.monotonic()
-            with pytest.raises(StoreUnavailable, match="redis: "):
+            with within(TIMEOUT + 1.3), pytest.raises(StoreUnavailable, match="redis: "):
                 call(store)
-            assert time.monotonic() - started < TIMEOUT + 1.3
 
 
 def test_refused() -> None:
@@ -107,10 +106,8 @@ def test_a_hung_server_costs_the_timeout_and_is_used_again(start: Start) -> None
         store = RedisStore(client)
         store.report(batch("F"), SEED)
         os.kill(server.pid, signal.SIGSTOP)
-        started = time.monotonic()
-        with pytest.raises(StoreUnavailable):
+        with within(TIMEOUT + 0.3), pytest.raises(StoreUnavailable):
             store.report(batch("S"), SEED)
-        assert time.monotonic() - started < TIMEOUT + 0.3
         os.kill(server.pid, signal.SIGCONT)
         time.sleep(0.05)
         assert store.report(batch("S"), SEED).outcome == "clean"
