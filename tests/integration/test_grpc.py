@@ -55,10 +55,10 @@ class Echo(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no types
         return kinds[name](getattr(self, name.lower())) if name in kinds else None
 
     def unary(self, request: bytes, context: Any) -> bytes:
+        if not self.available:  # a status in the response head counts, one in trailers does not
+            context.abort(grpc.StatusCode.UNAVAILABLE, "no")
         context.set_trailing_metadata((("x-trailer", "end"), ("x-some-bin", b"\x00\xff")))
         context.send_initial_metadata((("x-peer", dict(context.invocation_metadata()).get("x-mine", "")),))
-        if not self.available:
-            context.abort(grpc.StatusCode.UNAVAILABLE, "no")
         return self.say or request
 
     def fail(self, request: bytes, context: Any) -> bytes:
