@@ -218,6 +218,11 @@ class Waypoint:
     def pid(self) -> int:
         return self.process.pid
 
+    def ended(self, seconds: float) -> int:
+        """The exit status, once it has ended by itself."""
+        wait_until(lambda: self.process.poll() is not None, seconds, "it ends")
+        return self.process.returncode
+
     def stop(self, seconds: float = 10.0) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

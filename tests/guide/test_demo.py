@@ -125,5 +125,5 @@ def test_a_second_demo_says_what_is_in_its_way(tmp_path: Path) -> None:
         other.listen()
         waypoint = Waypoint(tmp_path, "--demo")
         waypoint.start()
-        assert waypoint.process.wait(10) == 1
+        assert waypoint.ended(10) == 1
         assert "the demo needs 127.10.0.16:8080: Address already in use" in waypoint.errors()

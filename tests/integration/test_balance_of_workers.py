@@ -116,7 +116,7 @@ def test_draining_finishes_what_it_began(members: list[Endpoint], tmp_path: Path
         wait_until(lambda: made.readiness() == (503, "not ready: draining\n"), 0.4)
         response = slow.getresponse()
         assert response.status == 200 and response.getheader("connection") == "close"
-        assert made.waypoint.process.wait(5) == 0
+        assert made.waypoint.ended(5) == 0
         idle.close()
         slow.close()
 

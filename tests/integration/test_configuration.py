@@ -159,7 +159,7 @@ def test_invalid_at_start_is_exit_status_1(members: list[Endpoint], tmp_path: Pa
     with rig.manifests_for(members[:3], interval="never") as (manifests, _):
         waypoint = rig.Waypoint(tmp_path, "--manifests", str(manifests.path), "--admin", "127.0.0.1:0")
         waypoint.start("--status", "127.0.0.1:0")
-        assert waypoint.process.wait(10) == 1
+        assert waypoint.ended(10) == 1
         assert "rule.json:" in waypoint.errors() and "interval" in waypoint.errors()
         waypoint.start("--check")
-        assert waypoint.process.wait(10) == 1
+        assert waypoint.ended(10) == 1

@@ -130,7 +130,7 @@ def test_an_hbone_listener_without_certificates_is_a_fault_that_says_so(tmp_path
         made.mkdir()
         waypoint = Waypoint(made, "--check", "--manifests", str(manifests.path), *options)
         waypoint.start()
-        assert waypoint.process.wait(20) == 1
+        assert waypoint.ended(20) == 1
         assert words in waypoint.errors() + waypoint.out.read_text()
 
 

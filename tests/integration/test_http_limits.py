@@ -268,7 +268,6 @@ def test_draining(tmp_path: Path) -> None:
 
     with bench(tmp_path, services={"solo": 1}) as proxy:
         proxy.play("solo", handler)
-        process = proxy.waypoint.process
         with proxy.client() as idle, proxy.client() as other, proxy.client() as busy, proxy.client() as tunnel:
             for client in (idle, other):
                 assert client.ask("nowhere")[0].status == 404
@@ -276,7 +275,7 @@ def test_draining(tmp_path: Path) -> None:
             assert tunnel.head().status == 101
             busy.request("solo", unique())
             assert there.wait(5)
-            process.send_signal(signal.SIGTERM)
+            proxy.waypoint.process.send_signal(signal.SIGTERM)
             assert idle.ended()
             assert other.ended()
             head, body = busy.answer()
@@ -285,13 +284,12 @@ def test_draining(tmp_path: Path) -> None:
             tunnel.send("still here")
             tunnel.finish()
             assert tunnel.rest() == b"still here"
-            assert process.wait(5) == 0
+            assert proxy.waypoint.ended(5) == 0
 
 
 def test_a_drain_ends_idle_connections_that_have_no_limit(tmp_path: Path) -> None:
     with bench(tmp_path, "--idle-timeout", "0", services={"solo": 1}) as proxy, proxy.client() as idle:
         assert idle.ask("nowhere")[0].status == 404
-        process = proxy.waypoint.process
-        process.send_signal(signal.SIGTERM)
+        proxy.waypoint.process.send_signal(signal.SIGTERM)
         assert idle.ended()
-        assert process.wait(2) == 0
+        assert proxy.waypoint.ended(2) == 0
