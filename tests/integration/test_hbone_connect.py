@@ -87,7 +87,6 @@ def test_a_pod_address_reaches_that_pod_alone(proxy: HboneBench) -> None:
         ("10.96.0.1:80a", 400),
         ("[fd00:96::1]", 400),
         ("fd00:96::1:8000", 400),
-        ("user@10.96.0.1:8000", 400),
     ],
 )
 def test_other_targets_are_refused_and_logged(proxy: HboneBench, authority: str, status: int) -> None:
@@ -111,6 +110,16 @@ def test_malformed_authorities_reset_their_stream_alone(proxy: HboneBench, autho
     with proxy.client("plain") as client, pytest.raises(ConnectionResetError, match="code 1"):
         proxy.ztunnel.tunnel(authority, over=client.stream.connection)
     assert client.stream.connection.goaways == []
+
+
+def test_an_authority_with_a_user_is_refused(proxy: HboneBench) -> None:
+    """By us with 400; a newer nghttp2 (Debian 13 has one) takes it for malformed, and resets the stream by itself."""
+    with proxy.client("plain") as client:
+        with pytest.raises((Refused, ConnectionResetError)) as refused:
+            proxy.ztunnel.tunnel("user@10.96.0.1:8000", over=client.stream.connection)
+        assert getattr(refused.value, "status", None) == 400 or "code 1" in str(refused.value)
+        assert client.stream.connection.goaways == []
+        assert client.ask("any")[1] == b"plain-1"
 
 
 def test_a_refusal_harms_no_other_tunnel(proxy: HboneBench) -> None:

@@ -177,12 +177,21 @@ def _speak_http2(tls: ssl.SSLSocket, trace: Trace) -> Http2:
     except OSError as first:  # a TLS 1.3 client hears only now that its certificate was refused
         fault = _last_words(tls) or first
         step = "TLS" if isinstance(fault, ssl.SSLError) else "HTTP/2: no SETTINGS"
-        raise Failed(TLS_REFUSED, f"{step}: {reason_of(fault)}", _TLS_HINT) from fault
+        hint = f"{_DOMAIN_HINT} {_TLS_HINT}" if isinstance(fault, _GONE) else _TLS_HINT
+        raise Failed(TLS_REFUSED, f"{step}: {_reason(fault)}", hint) from fault
     except Http2Fault as fault:
         raise Failed(TLS_REFUSED, f"HTTP/2: no SETTINGS: {fault}", f"{_DOMAIN_HINT} {_TLS_HINT}") from fault
     settings = ", ".join(f"{name} {value}" for name, value in connection.settings.items())
     trace.step("*", f"HTTP/2: settings {settings or 'all default'}")
     return connection
+
+
+# How a peer that has closed without a word is met: by what we send before we read that it is gone, or were about to.
+_GONE = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError)
+
+
+def _reason(fault: OSError) -> str:
+    return "it closed the connection" if isinstance(fault, _GONE) else reason_of(fault)
 
 
 def _last_words(tls: ssl.SSLSocket) -> ssl.SSLError | None:
@@ -209,7 +218,7 @@ def _ask_for(authority: str, connection: Http2, tls: ssl.SSLSocket, trace: Trace
     except Http2Fault as fault:
         raise Failed(CONNECT_REFUSED, f"CONNECT {authority}: {fault}", _CONNECT_HINTS[0]) from fault
     except OSError as fault:
-        reason = f"CONNECT {authority}: no answer: {reason_of(fault)}"
+        reason = f"CONNECT {authority}: no answer: {_reason(fault)}"
         raise Failed(CONNECT_REFUSED, reason, _CONNECT_HINTS[0]) from fault
     trace.step("<", f"CONNECT answered {status}")
     for name, value in connection.headers[1:]:
