@@ -42,7 +42,7 @@ check:
 	$(IN)/ruff check .
 	$(IN)/ruff format --check .
 	$(IN)/mypy
-	$(IN)/python -m pytest -q tests/unit/test_layout.py tests/unit/test_documents.py tests/unit/test_supply.py
+	$(IN)/python -m pytest -q $(addprefix tests/unit/test_,layout.py measures.py documents.py supply.py)
 
 coverage:
 	@scripts/prepare test

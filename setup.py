@@ -31,6 +31,7 @@ WARNINGS = [
     "-Werror",
     "-Wno-unused-function",  # Cython writes helpers that a module may turn out not to call
 ]
+CODE = ["-O2", "-fwrapv"]  # signed numbers wrap, as in CPython; with CFLAGS set, nobody else would say so
 # A parser of hostile bytes: what the compiler and the loader can do against a mistake in it, they do.
 HARDENING = ["-fstack-protector-strong", "-U_FORTIFY_SOURCE"]
 LINKING = ["-Wl,-z,relro", "-Wl,-z,now"]
@@ -61,7 +62,7 @@ class Build(build_ext):
         import greenlet
 
         headers = ["-isystem", os.path.dirname(greenlet.__file__)]  # a header of others: its warnings are not ours
-        flags = [*WARNINGS, *headers, "-O2", *HARDENING, fortify(), *shlex.split(os.environ.get("CFLAGS", ""))]
+        flags = [*WARNINGS, *headers, *CODE, *HARDENING, fortify(), *shlex.split(os.environ.get("CFLAGS", ""))]
         extensions = [
             Extension(
                 os.path.splitext(source)[0].replace("/", "."),
