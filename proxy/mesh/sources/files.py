@@ -1,13 +1,13 @@
 """Manifests from files and directories, and whether they have changed since they were read.
 
 Files are polled: a ConfigMap volume swaps a symlink, editors replace files, and a poll sees both. While nothing changes
-a poll costs one stat for each file. Only files are touched here; what is in them is for `load`.
+a poll costs one stat for each file; when one changes, it is read and the others are not. Only files are touched here;
+what is in them is for `load`.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 import time
@@ -38,8 +38,10 @@ class FileSource:
         self._clock_ns = clock_ns
         self._started = False
         self._seen: dict[str, _Stat | None] = {}
-        self._contents = b""
+        self._contents: _Contents = [], []
         self._settled = False
+        self._known: dict[str, tuple[_Stat, _File]] = {}
+        """What was read when it was old enough, as stat said, for any later change to show."""
 
     def read(self) -> tuple[tuple[Document, ...], tuple[Fault, ...]]:
         """All documents, and a fault for each file that could not be read. Never raises.
@@ -47,8 +49,9 @@ class FileSource:
         A path that is not there is a fault in the first call, and means "no objects" later: they have been deleted.
         """
         files, faults = self._files()
-        self._seen, read = self._signature(files), self._read(files)
-        self._contents, self._settled = _digest(read, faults), self._old_enough()
+        self._seen = self._signature(files)
+        read = self._read(self._seen)
+        self._contents, self._settled = (read, list(faults)), self._old_enough()
         if not self._started:
             faults.extend(_fault(path, "no such file or directory") for path in self._paths if not os.path.exists(path))
         self._started = True
@@ -62,7 +65,7 @@ class FileSource:
         signature = self._signature(files)
         if self._settled and signature == self._seen:
             return False
-        if _digest(self._read(files), faults) != self._contents:
+        if (self._read(signature), faults) != self._contents:
             return True
         # Touched, or replaced by the same: remember that, so that the next poll is cheap again.
         self._seen, self._settled = signature, self._old_enough()
@@ -80,10 +83,21 @@ class FileSource:
                 faults.append(_fault(path, f"cannot be read: {error.strerror}"))
         return list(files), faults
 
-    def _read(self, files: Sequence[str]) -> list[_File]:
+    def _read(self, signature: dict[str, _Stat | None]) -> list[_File]:
+        """What is in the files; of each its stat is from before it is read."""
+        now = self._clock_ns()
         # `>file` empties a file before anything is written to it: an empty file that new is not yet believed.
-        doubted_ns = self._clock_ns() - _EMPTY_BELIEVED_NS if self._started else None
-        return [_read(path, doubted_ns) for path in files]
+        doubted_ns = now - _EMPTY_BELIEVED_NS if self._started else None
+        before, self._known = self._known, {}
+        found = []
+        for path, stat_ in signature.items():
+            known = before.get(path)
+            file = known[1] if known and known[0] == stat_ else _read(path, doubted_ns)
+            if stat_ and stat_[0] < now - _SETTLING_NS and file.text is not None:
+                self._known[path] = stat_, file
+            if file.text is not None or file.wrong:
+                found.append(file)
+        return found
 
     def _signature(self, files: Sequence[str]) -> dict[str, _Stat | None]:
         return {path: _stat(path) for path in files}
@@ -100,6 +114,9 @@ class _File:
     path: str
     text: str | None = None
     wrong: str = ""
+
+
+_Contents = tuple[list[_File], list[Fault]]
 
 
 def _listed(directory: str) -> Iterator[str]:
@@ -151,17 +168,6 @@ def _contents(path: str, descriptor: int, doubted_ns: int | None) -> _File:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         return _File(path, wrong=f"is not UTF-8 (line {line})")
-
-
-def _digest(files: Sequence[_File], faults: Sequence[Fault]) -> bytes:
-    digest = hashlib.sha256()
-    for file in files:
-        if file.text is not None or file.wrong:
-            body = (file.text or "").encode()
-            digest.update(f"{file.path!r} {file.wrong!r} {len(body)} ".encode() + body)
-    for fault in faults:
-        digest.update(str(fault).encode("utf-8", "replace"))
-    return digest.digest()
 
 
 def _fault(path: str, text: str) -> Fault:

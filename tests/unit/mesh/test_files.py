@@ -161,6 +161,36 @@ def test_an_idle_poll_opens_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not source.changed()
 
 
+def test_when_a_file_changes_the_others_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.yaml", "b.yaml", "c.yaml"):
+        (tmp_path / name).write_text("one")
+    source = FileSource([str(tmp_path)], later)
+    source.read()
+    opened: list[str] = []
+    really_open = os.open
+
+    def noted(path: str, flags: int) -> int:
+        opened.append(os.path.basename(path))
+        return really_open(path, flags)
+
+    monkeypatch.setattr(os, "open", noted)
+    (tmp_path / "b.yaml").write_text("two")
+    assert source.changed()
+    assert texts(source) == {"a.yaml": "one", "b.yaml": "two", "c.yaml": "one"}
+    assert set(opened) == {"b.yaml"}
+
+
+def test_what_was_written_a_moment_ago_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("one")
+    source = FileSource([str(file)])
+    source.read()
+    status = file.stat()
+    file.write_text("two")
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert texts(source) == {"a.yaml": "two"}
+
+
 def test_a_config_map_swap_is_seen(tmp_path: Path) -> None:
     for version in ("1", "2"):
         (tmp_path / f"..{version}").mkdir()
