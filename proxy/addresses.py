@@ -19,7 +19,12 @@ def split(text: str) -> tuple[str, int]:
 
 def join(host: str, port: int) -> str:
     """The text form of an address."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"{bracketed(host)}:{port}"
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands before a port: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def is_loopback(host: str) -> bool:

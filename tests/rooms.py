@@ -28,7 +28,7 @@ ROOMS: Mapping[str, Room] = {
     "proxy.clock": Room("", purpose="the clock of all times in memory"),
     "proxy.log": Room("", WAITING, "the processes' own log"),
     "proxy.policy": Room("", PURE, "what to do, pure"),
-    "proxy.mesh.model": Room("", PURE, "what the mesh is"),
+    "proxy.mesh.model": Room("proxy.addresses", PURE, "what the mesh is"),
     "proxy.ipc.snapshot": Room("", PURE, "the form of a snapshot"),
     "state.errors": Room("", PURE, "what can go wrong with a store"),
     "state.keys": Room("", PURE, "names of Redis keys"),
@@ -50,7 +50,7 @@ ROOMS: Mapping[str, Room] = {
     "proxy.mesh.reading": Room("proxy.mesh.model", PURE, "text to objects"),
     "proxy.mesh.kinds": Room("proxy.mesh.model proxy.mesh.reading", PURE, "one file a kind"),
     "proxy.mesh.resolving": Room(
-        "proxy.mesh.model proxy.mesh.reading proxy.mesh.kinds", PURE, "objects to one snapshot"
+        "proxy.addresses proxy.mesh.model proxy.mesh.reading proxy.mesh.kinds", PURE, "objects to one snapshot"
     ),
     "proxy.mesh.sources": Room("proxy.mesh.model proxy.mesh.reading", WAITING, "where manifests come from"),
     # -- bytes

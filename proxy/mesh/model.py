@@ -1,6 +1,6 @@
 """What the mesh is, as the rest of waypointd sees it: one immutable snapshot of listeners and clusters.
 
-Only data and how it is written as text; nothing here reads, decides or imports another part of the project.
+Only data and how it is written as text; nothing here reads or decides.
 The words are those of ARCHITECTURE.md (endpoint, cluster, snapshot).
 """
 
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from proxy.addresses import join
 
 DEFAULT_CONNECT_TIMEOUT_MS = 1000
 DEFAULT_ABANDONED_MS = 1000
@@ -30,7 +32,7 @@ class Endpoint:
     @property
     def address(self) -> str:
         """`10.10.0.16:8080`, or `[fd00::1]:8080` for IPv6."""
-        return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
+        return join(self.ip, self.port)
 
 
 @dataclass(frozen=True, slots=True)

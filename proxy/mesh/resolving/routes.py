@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from proxy.addresses import bracketed
 from proxy.mesh.kinds.services import Service
 from proxy.mesh.model import Cluster, Routes
 from proxy.mesh.reading.index import Index
@@ -144,7 +145,7 @@ def _names(service: Service, gateway_namespace: str) -> list[str]:
 
 
 def _addresses(service: Service) -> list[str]:
-    return [f"[{address}]" if ":" in address else address for address in service.addresses]
+    return [bracketed(address) for address in service.addresses]
 
 
 def _with_ports(host: str, clusters: Mapping[int, str]) -> Iterator[tuple[str, str]]:
