@@ -10,6 +10,7 @@ from gevent import socket
 
 from proxy.fleet.budget import within
 from state.errors import StoreUnavailable
+from tests import patience
 
 Ends = tuple[socket.socket, socket.socket]
 
@@ -31,10 +32,9 @@ def test_a_call_that_is_answered_in_time_is_left_alone(ends: Ends) -> None:
 
 
 def test_one_that_is_not_is_given_up_in_time(ends: Ends) -> None:
-    began = time.monotonic()
-    with pytest.raises(StoreUnavailable, match="no answer within 50 ms"), within(50):
+    bound = patience.within(0.1, at_least=0.045)
+    with bound, pytest.raises(StoreUnavailable, match="no answer within 50 ms"), within(50):
         ends[0].recv(1)
-    assert 0.045 < time.monotonic() - began < 0.1
 
 
 def test_another_limits_end_is_not_this_ones(ends: Ends) -> None:
@@ -75,8 +75,6 @@ def test_a_hung_redis_is_noticed_by_a_busy_worker_too(ends: Ends) -> None:
             gevent.sleep(0.0001)
 
     stop = gevent.spawn(keep_busy)
-    began = time.monotonic()
-    with pytest.raises(StoreUnavailable), within(50):
+    with patience.within(0.3), pytest.raises(StoreUnavailable), within(50):
         ends[0].recv(1)
-    assert time.monotonic() - began < 0.3
     stop.kill()
