@@ -55,6 +55,24 @@ def test_files_that_are_named_are_there(path: Path) -> None:
     assert {name for name in named if not any(file.endswith(f"/{name}") for file in known)} == set()
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_N13_every_row_of_a_table_has_the_columns_of_its_head(path: Path) -> None:
+    torn = [(len(row), row) for rows in tables(path) for row in rows if len(row) != len(rows[0])]
+    assert torn == []
+
+
+def tables(page: Path) -> list[list[list[str]]]:
+    """The tables of a page as rows of cells; a bar in code or behind a backslash is text."""
+    found: list[list[list[str]]] = [[]]
+    for line in page.read_text().splitlines():
+        if line.startswith("|"):
+            bare = re.sub(r"`[^`]*`", "code", line.replace("\\|", "/"))
+            found[-1].append(bare.strip().strip("|").split("|"))
+        elif found[-1]:
+            found.append([])
+    return found[:-1] if not found[-1] else found
+
+
 def anchors(page: Path) -> set[str]:
     """What the headings of a page are called in links to them."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
