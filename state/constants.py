@@ -15,3 +15,5 @@ OVERFLOW_LOG_MS = 60_000
 EVIDENCE = 8
 # A rule that no replica has told of for a week is nobody's.
 RULE_MS = 604_800_000
+# Who is in a cluster, as replicas say, is kept so long, and longer by each that says so.
+VIEW_KEPT_MS = 86_400_000

@@ -65,6 +65,15 @@ class Keys:
         return self._key("rule")
 
     @property
+    def replicas(self) -> str:
+        """Hash: which view of the cluster each replica has, and until when that is to be believed."""
+        return self._key("replicas")
+
+    def view(self, name: str) -> str:
+        """Hash endpoint -> workload: what replicas with this view say the cluster consists of."""
+        return self._key(f"view:{name}")
+
+    @property
     def events(self) -> str:
         """Channel on which scripts publish."""
         return self._key("events")

@@ -42,7 +42,11 @@ def _by(out: Out) -> str:
 
 
 def left(out: Out) -> str:
-    """How long still: a time, a probe, or a hand."""
+    """How long still: a time, a probe, or a hand; and whether that matters to anybody just now."""
+    return _left(out) + (", not in the cluster" if out.absent else "")
+
+
+def _left(out: Out) -> str:
     if out.probe_in_s is not None:
         return f"probe in {out.probe_in_s:.1f}s" if out.probe_in_s > 0 else "awaits probe"
     return "until unejected" if out.left_s is None else f"{out.left_s:.1f}s"

@@ -83,7 +83,7 @@ def _state(report: EndpointReport) -> str:
         turn = f", {facts.prober} has the turn" if facts.prober else ""
         due = f"it may be probed in {span(facts.probe_in_s)}" if facts.probe_in_s > 0 else f"it awaits a probe{turn}"
         return f"is ejected; {due}"
-    return f"is ejected, {_left(facts)}"
+    return f"is ejected, {_left(facts)}" + ("; no replica has it in the cluster" if facts.absent else "")
 
 
 def _left(facts: FleetFacts) -> str:
@@ -111,7 +111,8 @@ def _long(found: ClusterReport, report: EndpointReport) -> Iterator[tuple[str, s
         elif facts.last_status:
             yield "failures", f"last status {facts.last_status}"
         if found.threshold:
-            yield "cap", cap(found.ejected, found.endpoints, found.max_ejection_percent, this_one=facts.ejected)
+            counts = facts.ejected and not facts.absent
+            yield "cap", cap(found.ejected, found.endpoints, found.max_ejection_percent, this_one=counts)
             yield "backoff", _backoff(found, facts)
             yield from _quorum(found, facts)
             yield "recovery", _recovery(found)

@@ -3,14 +3,15 @@
 The request path has its own, compiled objects (relay/endpoints/cluster.pyx), made from the same part of a snapshot.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 from proxy.addresses import join
 from proxy.ipc.snapshot import ClusterForm
 from state.operating.rule import text_for
 from state.outlier.run import Run
-from state.outlier.store import MIN_RUN_MS, Batch, Policy
+from state.outlier.store import MIN_RUN_MS, Batch, Policy, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Cluster:
     endpoints: Mapping[str, Endpoint]  # by address
     by_slot: Mapping[int, Endpoint]
     slots: tuple[int, ...]  # the scoreboard rows of all endpoints
+    view: str  # short for who these are: replicas that have the same say so by this name
 
 
 def cluster_of(body: ClusterForm) -> Cluster | None:
@@ -67,7 +69,19 @@ def cluster_of(body: ClusterForm) -> Cluster | None:
         endpoints=endpoints,
         by_slot=by_slot,
         slots=tuple(by_slot),
+        view=_view(endpoints.values()),
     )
+
+
+def _view(endpoints: Iterable[Endpoint]) -> str:
+    lines = sorted(f"{endpoint.address} {endpoint.workload}" for endpoint in endpoints)
+    return blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
+
+
+def view_of(cluster: Cluster, replica: str, for_ms: int) -> View:
+    """What the replica says the cluster consists of."""
+    workloads = {endpoint.address: endpoint.workload for endpoint in cluster.endpoints.values()}
+    return View(replica, cluster.view, workloads, for_ms)
 
 
 def batch_of(

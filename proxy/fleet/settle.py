@@ -10,13 +10,13 @@ import logging
 from typing import Any
 
 from proxy.fleet.budget import BUDGET_MS
-from proxy.fleet.clusters import Cluster, Endpoint
+from proxy.fleet.clusters import Cluster, Endpoint, view_of
 from proxy.fleet.desk import Desk
 from proxy.fleet.differences import Differences
 from proxy.fleet.due import Due
 from proxy.fleet.known import merged
 from state.errors import KeysUnusable
-from state.outlier.store import ClusterView, Glance, Store
+from state.outlier.store import ClusterView, Glance, Store, View
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,11 @@ log = logging.getLogger(__name__)
 SYNC_ENDPOINTS = 500
 # After lost data every replica of the fleet has the same to offer: who begins is left to chance, within this time.
 OFFER_WITHIN_MS = 500
+# Who is in the cluster, as this replica has it, is told at every look while anything is out, else more seldom, and is
+# to be believed for some looks more. A replica that is gone without a word has its say for so long still.
+VIEW_HOLDS_MS = 5000
+QUIET_VIEW_MS = 30_000
+LOOKS = 3
 
 
 class Settling:
@@ -42,6 +47,7 @@ class Settling:
         self._before: dict[str, Cluster] = {}  # the same, whatever has become of Redis since
         self._apart: dict[str, dict[str, int]] = {}  # cluster -> endpoint -> generation in which Redis rightly differs
         self._offers: dict[str, int] = {}  # cluster whose data Redis has lost -> when it is offered again
+        self._views: dict[str, int] = {}  # cluster -> when its view is to be told again
         self._due = Due()
         self._told: set[str] = set()  # clusters whose unusable keys have been named
 
@@ -53,7 +59,14 @@ class Settling:
 
     def retain(self) -> None:
         """Forgets clusters that are gone."""
-        by_cluster: tuple[dict[str, Any], ...] = (self._synced, self._before, self._looked, self._apart, self._offers)
+        by_cluster: tuple[dict[str, Any], ...] = (
+            self._synced,
+            self._before,
+            self._looked,
+            self._apart,
+            self._offers,
+            self._views,
+        )
         for name in self._before.keys() - self._desk.clusters.keys():
             for each in by_cluster:
                 each.pop(name, None)
@@ -104,10 +117,21 @@ class Settling:
             return
         asked_ms = self._now_ms()
         with self._desk.loop.within(BUDGET_MS):
-            glance = self._store.glance(cluster.name, list(cluster.endpoints))
+            glance = self._store.glance(cluster.name, list(cluster.endpoints), self._view_if_due(cluster))
         self._looked[cluster.name] = asked_ms
         if self._differs(cluster, glance, asked_ms):
             self._sync(cluster)
+
+    def _view_if_due(self, cluster: Cluster) -> View | None:
+        due = self._scoreboard.outlier.count_ejected(cluster.slots) or self._now_ms() >= self._views[cluster.name]
+        return self._view(cluster) if due else None
+
+    def _view(self, cluster: Cluster) -> View:
+        """To be told now."""
+        out = self._scoreboard.outlier.count_ejected(cluster.slots)
+        pause_ms = 0 if out else max(QUIET_VIEW_MS, cluster.policy.interval_ms)
+        self._views[cluster.name] = self._now_ms() + pause_ms
+        return view_of(cluster, self._desk.replica, VIEW_HOLDS_MS + LOOKS * pause_ms)
 
     def _differs(self, cluster: Cluster, glance: Glance, asked_ms: int) -> bool:
         """Whether the look shows anything but what the scoreboard has."""
@@ -128,12 +152,12 @@ class Settling:
         )
 
     def _forget_removed(self, cluster: Cluster) -> None:
-        """Endpoints that left the cluster make room under the cap; those that never failed have left no trace."""
+        """Endpoints that left the cluster; those that never failed have left no trace."""
         before = self._before.get(cluster.name)
         for slot, endpoint in before.by_slot.items() if before else ():
             if slot not in cluster.by_slot and self._ejections.state(endpoint).generation:
                 with self._desk.loop.within(BUDGET_MS):
-                    self._store.forget(cluster.name, endpoint.address, endpoint.workload)
+                    self._store.forget(cluster.name, endpoint.address, endpoint.workload, self._desk.replica)
 
     def _leave_alone(self, cluster: Cluster, error: KeysUnusable) -> None:
         """Somebody has written other things where this cluster's state belongs: the replica decides about it alone."""
@@ -185,16 +209,16 @@ class Settling:
     def _read(self, cluster: Cluster, version: int, epoch: str) -> tuple[int, ClusterView]:
         """(when it was asked, all of it); of a large cluster in parts, since Redis does nothing else meanwhile."""
         asked_ms, endpoints, views = self._now_ms(), list(cluster.endpoints), []
+        view = self._view(cluster)
         for at in range(0, max(1, len(endpoints)), SYNC_ENDPOINTS):
             with self._desk.loop.within(BUDGET_MS):
-                views.append(
-                    self._store.sync(cluster.name, endpoints[at : at + SYNC_ENDPOINTS], version, epoch, cluster.rule)
-                )
+                part = endpoints[at : at + SYNC_ENDPOINTS]
+                views.append(self._store.sync(cluster.name, part, version, epoch, cluster.rule, view))
         self._looked[cluster.name] = asked_ms
         self._synced[cluster.name] = self._before[cluster.name] = cluster
-        view = merged(views)
-        self._due.read(cluster.name, view, asked_ms)
-        return asked_ms, view
+        found = merged(views)
+        self._due.read(cluster.name, found, asked_ms)
+        return asked_ms, found
 
     def _is_time_to_offer(self, name: str) -> bool:
         """The fleet need not offer all at once; what one replica has offered, the others find when they look."""

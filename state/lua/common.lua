@@ -10,6 +10,8 @@ local FOREVER_MS = 4102444800000 -- an eject key without expiry: until the year 
 local SLACK_MS = 100             -- TIME and the clock that expires keys may differ a little inside a script
 
 local EJECTED_KEY, LOG_KEY, VERSION_KEY, CHANNEL = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
+local CLUSTER_KEYS = string.sub(EJECTED_KEY, 1, -#'ejected' - 1)
+local REPLICAS_KEY = CLUSTER_KEYS .. 'replicas' -- hash replica -> "told=MS for=MS view=NAME"
 
 local time = redis.call('TIME')  -- once: it need not stand still
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -19,6 +21,7 @@ local NUMBERS = {
   'unejected_at_ms', 'last_status', 'overflows', 'overflow_logged_ms', 'run_since_ms', 'local_failures', 'probe_at_ms',
   'probe_until_ms',
 }
+local RULES = { consecutive_5xx = true, probe_failed = true } -- reasons that are no hand's
 local WORDS = { 'workload', 'reporters', 'local_reporters', 'evidence', 'by', 'reason', 'prober' }
 
 local function number(text)
@@ -36,6 +39,54 @@ end
 
 local function named(text, name)  -- the word in "... name=word ...", '' without it
   return string.match(' ' .. text, '%s' .. name .. '=(%S*)') or ''
+end
+
+local function pairs_of(flat)
+  local made = {}
+  for i = 1, #flat, 2 do made[flat[i]] = flat[i + 1] end
+  return made
+end
+
+-- What replicas say the cluster consists of: endpoint -> workload, one for all that say the same. Only what was told lately
+-- (see `tell`), so that a replica that is gone soon has no say. `but`: leave out this replica's.
+local function views_but(but)
+  local found, seen = {}, {}
+  for replica, text in pairs(pairs_of(redis.call('HGETALL', REPLICAS_KEY))) do
+    local age, view = now - number(named(text, 'told')), named(text, 'view')
+    if replica ~= but and age >= 0 and age < number(named(text, 'for')) and not seen[view] then
+      found[#found + 1], seen[view] = pairs_of(redis.call('HGETALL', CLUSTER_KEYS .. 'view:' .. view)), true
+    end
+  end
+  return found
+end
+
+local function in_one_of(views, endpoint)
+  for _, view in ipairs(views) do
+    if view[endpoint] then return true end
+  end
+  return false
+end
+
+-- A replica says which view of the cluster it has, and for how long that is to be believed.
+local function tell(replica, view, for_ms)
+  redis.call('HSET', REPLICAS_KEY, replica, 'told=' .. whole(now) .. ' for=' .. whole(for_ms) .. ' view=' .. view)
+  redis.call('PEXPIREAT', REPLICAS_KEY, whole(now + VIEW_KEPT_MS))
+  redis.call('PEXPIREAT', CLUSTER_KEYS .. 'view:' .. view, whole(now + VIEW_KEPT_MS))
+end
+
+-- Replicas that have not told anything for long leave no trace.
+local function drop_the_gone()
+  local kept, gone = {}, false
+  for replica, text in pairs(pairs_of(redis.call('HGETALL', REPLICAS_KEY))) do
+    if math.abs(now - number(named(text, 'told'))) > VIEW_KEPT_MS then
+      gone = true
+    else
+      kept[#kept + 1], kept[#kept + 2] = replica, text
+    end
+  end
+  if not gone then return end
+  redis.call('DEL', REPLICAS_KEY)
+  for i = 1, #kept, 2 do redis.call('HSET', REPLICAS_KEY, kept[i], kept[i + 1]) end
 end
 
 local function version()
@@ -248,15 +299,17 @@ local function identify(r, workload)
   end
 end
 
--- How many endpoints are ejected. One whose key is gone makes room: everybody hears of it first. `r` itself is in and so
--- never among them.
+-- How many endpoints of the cluster are ejected. One whose key is gone makes room: everybody hears of it first. One that no
+-- replica has in the cluster any more is out still, should it come back, but no part of what the cap is a share of.
+-- `r` itself is in and so never among them.
 local function count_active(r)
   local eject_prefix = string.sub(r.eject_key, 1, -#r.endpoint - 1)
   local hash_prefix = string.sub(r.hash_key, 1, -#r.endpoint - 1)
-  local count = 0
-  for _, member in ipairs(redis.call('ZRANGE', EJECTED_KEY, 0, -1)) do
+  local members, count = redis.call('ZRANGE', EJECTED_KEY, 0, -1), 0
+  local views = #members > 0 and views_but('') or {}
+  for _, member in ipairs(members) do
     if redis.call('EXISTS', eject_prefix .. member) == 1 then
-      count = count + 1
+      if #views == 0 or in_one_of(views, member) then count = count + 1 end
     else
       load(member, eject_prefix .. member, hash_prefix .. member)
       redis.call('ZREM', EJECTED_KEY, member)  -- its record may be gone too

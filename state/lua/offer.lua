@@ -13,8 +13,6 @@ identify(r, offered.workload)
 if r.left > 0 then return verdict('already_ejected', r) end
 if offered.generation <= r.generation or left <= 0 then return verdict('stale', r) end
 
-local RULES = { consecutive_5xx = true, probe_failed = true }
-
 -- Ejections by the rule that began after `begun`, the youngest first. What a hand has done stays.
 local function younger_than(begun)
   local eject_prefix = string.sub(r.eject_key, 1, -#r.endpoint - 1)

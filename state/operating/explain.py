@@ -43,6 +43,7 @@ class FleetFacts:
     next_ejection_s: float | None
     room: bool  # under the cap, for this endpoint
     entries: tuple[Entry, ...]  # newest first
+    absent: bool = False  # no replica has it in the cluster, so the cap leaves it out
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +149,9 @@ def report(seen: Seen, workload: str, policy: Policy | None, ejected: int, entri
         overflows=seen.number("overflows"),
         next_backoff=backoff,
         next_ejection_s=_ejection_ms(backoff, policy) / 1000 if policy and backoff else None,
-        room=bool(policy and under_cap(policy, ejected - out)),
+        room=bool(policy and under_cap(policy, ejected - (out and not seen.absent))),
         entries=tuple(entries[:ENTRIES]),
+        absent=seen.absent,
     )
     return EndpointReport(seen.endpoint, workload or seen.workload, facts)
 

@@ -28,6 +28,7 @@ class Out:
     key: str
     probe_in_s: float | None = None  # with recovery by probe: until it may be tried, 0: it waits for a request
     only_here: bool = False  # not known to Redis: the replica that was asked decides by itself, or for itself
+    absent: bool = False  # no replica has it in the cluster: it is out should it come back, and the cap leaves it out
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Seen:
     left: int  # PTTL of the eject key
     text: str  # of the eject key
     fields: Mapping[str, str]  # of the hash
+    absent: bool = False  # no replica has it in the cluster
 
     @property
     def ejected(self) -> bool:
@@ -108,4 +110,5 @@ class Seen:
             left_s=self.left_s,
             key=key,
             probe_in_s=None if probe_in_ms is None else probe_in_ms / 1000,
+            absent=self.absent,
         )

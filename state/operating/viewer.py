@@ -50,8 +50,8 @@ class Viewer:
         """Everything that is out, over the whole fleet."""
         found: list[Out] = []
         for cluster, endpoints in self.clusters().items():
-            ejected = [seen for seen in self._see(cluster, sorted(endpoints)) if seen.ejected]
-            told = self._told(cluster, self._rule(cluster)[0]) if ejected else {}
+            told = self._told(cluster, self._rule(cluster)[0]) if endpoints else {}
+            ejected = [seen for seen in self._see(cluster, sorted(endpoints), told) if seen.ejected]
             keys = self._keys(cluster)
             found += (seen.out(cluster, keys.eject(seen.endpoint), told.get(seen.endpoint, "")) for seen in ejected)
         return found
@@ -74,8 +74,9 @@ class Viewer:
         members = self._members(cluster, told, more)
         if endpoint:
             self._check(cluster, endpoint, told, members)
-        seen = {each.endpoint: each for each in self._see(cluster, list({*members, *([endpoint] if endpoint else [])}))}
-        ejected = sum(each.ejected for each in seen.values())
+        names = list({*members, *([endpoint] if endpoint else [])})
+        seen = {each.endpoint: each for each in self._see(cluster, names, told)}
+        ejected = sum(each.ejected and not each.absent for each in seen.values())
         entries = self._entries(cluster, endpoint, ALL_ENTRIES)
         reports = (
             explaining.report(seen[name], told.get(name, ""), rule.policy, ejected, _of(name, entries))
@@ -145,7 +146,9 @@ class Viewer:
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
-    def _see(self, cluster: str, endpoints: Sequence[str]) -> list[Seen]:
+    def _see(self, cluster: str, endpoints: Sequence[str], told: Mapping[str, str]) -> list[Seen]:
+        """`told` has those that the cluster consisted of when it was told of last; what replicas say now goes before
+        it."""
         keys = self._keys(cluster)
         names = [keys.ejected, keys.log, keys.version]
         for endpoint in endpoints:
@@ -153,8 +156,8 @@ class Viewer:
         with unavailable():
             now, _, rows = cast(list[Any], self._look(keys=names, args=[keys.events]))
             return [
-                Seen(endpoint, int(now), int(left), text, dict(zip(flat[::2], flat[1::2], strict=True)))
-                for endpoint, (left, text, flat) in zip(endpoints, rows, strict=True)
+                Seen(endpoint, int(now), int(left), text, _fields(flat), _is_absent(int(has), endpoint, told))
+                for endpoint, (left, text, flat, has) in zip(endpoints, rows, strict=True)
             ]
 
     def _entries(self, cluster: str, endpoint: str, count: int, since_ms: int = 0) -> list[Entry]:
@@ -175,6 +178,15 @@ class Viewer:
 
 def _of(endpoint: str, entries: Sequence[Entry]) -> list[Entry]:
     return [each for each in entries if each.endpoint == endpoint]
+
+
+def _fields(flat: Sequence[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _is_absent(has: int, endpoint: str, told: Mapping[str, str]) -> bool:
+    """`has`: 1 or 0 as replicas say now, -1 when there is none."""
+    return has == 0 or (has < 0 and bool(told) and endpoint not in told)
 
 
 def _escaped(prefix: str) -> str:

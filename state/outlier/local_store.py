@@ -23,6 +23,7 @@ from state.outlier.store import (
     Glance,
     Policy,
     Verdict,
+    View,
 )
 
 EPOCH = "local"
@@ -73,15 +74,22 @@ class LocalStore:
             self._records.save(cluster, endpoint, record)
         return record
 
-    def glance(self, cluster: str, endpoints: Sequence[str]) -> Glance:
+    def glance(self, cluster: str, endpoints: Sequence[str], view: View | None = None) -> Glance:
         """Who of `endpoints` is ejected."""
         ejections = self.sync(cluster, endpoints).ejections
         return Glance(0, EPOCH, frozenset(ejection.endpoint for ejection in ejections))
 
     def sync(
-        self, cluster: str, endpoints: Sequence[str], version: int = 0, epoch: str = "", rule: str = ""
+        self,
+        cluster: str,
+        endpoints: Sequence[str],
+        version: int = 0,
+        epoch: str = "",
+        rule: str = "",
+        view: View | None = None,
     ) -> ClusterView:
-        """The state of `endpoints`. It loses nothing, so what the caller knew does not matter."""
+        """The state of `endpoints`. It loses nothing, so what the caller knew does not matter; nor does its view, since
+        nobody else has one."""
         now_ms = self._clock_ms()
         with self._records.locked(cluster):
             records = {endpoint: settle(self._records.load(cluster, endpoint), now_ms) for endpoint in endpoints}
@@ -131,7 +139,7 @@ class LocalStore:
         """None: nobody else writes here."""
         return []
 
-    def forget(self, cluster: str, endpoint: str, workload: str) -> None:
+    def forget(self, cluster: str, endpoint: str, workload: str, replica: str) -> None:
         """Drop the record unless another workload has taken the address."""
         with self._records.locked(cluster):
             held_by = self._records.load(cluster, endpoint).workload

@@ -3,6 +3,7 @@
 So a field has one name in both languages, and a new one moves no other.
 """
 
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import lru_cache
 from operator import attrgetter
@@ -12,7 +13,7 @@ import msgpack
 
 from state.keys import word
 from state.outlier.run import Run
-from state.outlier.store import Batch, Ejection, Policy
+from state.outlier.store import Batch, Ejection, Policy, View
 
 # Rules in force in this process, and those just replaced.
 _POLICIES = 1024
@@ -55,6 +56,19 @@ def ejection(out: Ejection) -> bytes:
             "by": word(out.by),
             "reason": word(out.reason),
             "probe_in_ms": out.probe_in_ms,
+        }
+    )
+
+
+def view(told: View, endpoints: Sequence[str]) -> bytes:
+    """Of all the workloads those of `endpoints`, the part that goes with it."""
+    return _packed(
+        {
+            "replica": word(told.replica),
+            "name": told.name,
+            "size": len(told.workloads),
+            "for_ms": told.for_ms,
+            "workloads": {endpoint: word(told.workloads[endpoint]) for endpoint in endpoints},
         }
     )
 

@@ -14,7 +14,7 @@ from state.constants import ENDLESS_MS
 from state.keys import Keys, text_of, word
 from state.outlier import packing
 from state.outlier.misfits import misfits
-from state.outlier.store import Batch, Claim, ClusterView, Ejection, Glance, Policy, Verdict
+from state.outlier.store import Batch, Claim, ClusterView, Ejection, Glance, Policy, Verdict, View
 from state.outlier.subscription import Subscription
 from state.scripts import source
 from state.server.failures import unavailable
@@ -54,7 +54,7 @@ class RedisStore:
         names = [keys.ejected, keys.log, keys.version, keys.eject(endpoint), keys.endpoint(endpoint)]
         return script(keys=names, args=[keys.events, endpoint, *arguments])
 
-    def glance(self, cluster: str, endpoints: Sequence[str]) -> Glance:
+    def glance(self, cluster: str, endpoints: Sequence[str], view: View | None = None) -> Glance:
         """Version, epoch and who of `endpoints` has an eject key, in one MGET; for how long, only if there are any."""
         keys = Keys(self._prefix, cluster)
         with unavailable():
@@ -62,21 +62,28 @@ class RedisStore:
             version, epoch, *out = cast(list[str | None], self._client.mget(names))
             ejected = [name for name, text in zip(endpoints, out, strict=True) if text is not None]
             known = int(version) if version and version.isdecimal() else 0
-            return Glance(known, epoch or "", frozenset(ejected), self._left(keys, ejected))
+            return Glance(known, epoch or "", frozenset(ejected), self._left(keys, ejected, view))
 
-    def _left(self, keys: Keys, ejected: Sequence[str]) -> dict[str, int]:
+    def _left(self, keys: Keys, ejected: Sequence[str], view: View | None) -> dict[str, int]:
         """How long each is out still. Those that are back by now are left out."""
-        if not ejected:
+        if not ejected and view is None:
             return {}
         names = [keys.ejected, keys.log, keys.version, *map(keys.eject, ejected)]
-        reply = cast(list[int], self._time_left(keys=names, args=[keys.events]))
+        told = (word(view.replica), view.name, view.for_ms) if view else ("", "", 0)
+        reply = cast(list[int], self._time_left(keys=names, args=[keys.events, *told]))
         lefts = {
             name: min(left, ENDLESS_MS) if left != -1 else ENDLESS_MS for name, left in zip(ejected, reply, strict=True)
         }
         return {name: left for name, left in lefts.items() if left >= 0}
 
     def sync(
-        self, cluster: str, endpoints: Sequence[str], version: int = 0, epoch: str = "", rule: str = ""
+        self,
+        cluster: str,
+        endpoints: Sequence[str],
+        version: int = 0,
+        epoch: str = "",
+        rule: str = "",
+        view: View | None = None,
     ) -> ClusterView:
         """The whole state of `endpoints`; takes note of keys that were set or deleted by hand, creates a missing
         epoch, and a new one if this one has not got as far as `version`."""
@@ -85,7 +92,8 @@ class RedisStore:
         for endpoint in endpoints:
             names += [keys.eject(endpoint), keys.endpoint(endpoint)]
         with unavailable():
-            reply = self._sync(keys=names, args=[keys.events, uuid4().hex, epoch, version, rule, *endpoints])
+            told = packing.view(view, endpoints) if view else b""
+            reply = self._sync(keys=names, args=[keys.events, uuid4().hex, epoch, version, rule, told, *endpoints])
             found, now, time_ms, ejections, dirty, generations = cast(list[Any], reply)
             return ClusterView(
                 version=int(found),
@@ -102,10 +110,10 @@ class RedisStore:
         with unavailable():
             return _verdict(self._on_endpoint(self._offer, cluster, ejection.endpoint, arguments))
 
-    def forget(self, cluster: str, endpoint: str, workload: str) -> None:
-        """Drop what is known of an endpoint that left the cluster."""
+    def forget(self, cluster: str, endpoint: str, workload: str, replica: str) -> None:
+        """Drop what is known of an endpoint that left the cluster; see Store."""
         with unavailable():
-            self._on_endpoint(self._forget, cluster, endpoint, [word(workload)])
+            self._on_endpoint(self._forget, cluster, endpoint, [word(workload), word(replica)])
 
     def misfits(self, cluster: str, endpoints: Sequence[str]) -> list[str]:
         """After KeysUnusable: the keys it was about, each with what is wrong."""

@@ -5,7 +5,7 @@ and of Redis differ; a reader adds a duration to its own monotonic clock. Fields
 (`consecutive_5xx`, `interval`, `base_ejection_time`, `max_ejection_percent`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -97,6 +97,17 @@ class Ejection:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """What a replica says a cluster consists of. The cap is a share of these endpoints, and of no others; and what is
+    known of an endpoint is dropped when nobody has it any more."""
+
+    replica: str
+    name: str  # the same for all replicas that say the same
+    workloads: Mapping[str, str] = field(repr=False)  # by endpoint
+    for_ms: int = 0  # the replica promises to say so again in that time; else it is gone
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """Whether the caller may probe an endpoint with one request; if not, when to ask again."""
 
@@ -146,14 +157,20 @@ class Store(Protocol):
     def report(self, batch: Batch, policy: Policy) -> Verdict:
         """Count a batch and decide."""
 
-    def glance(self, cluster: str, endpoints: Sequence[str]) -> Glance:
-        """Version, epoch and who of `endpoints` is ejected."""
+    def glance(self, cluster: str, endpoints: Sequence[str], view: View | None = None) -> Glance:
+        """Version, epoch and who of `endpoints` is ejected. `view`, if given, is told."""
 
     def sync(
-        self, cluster: str, endpoints: Sequence[str], version: int = 0, epoch: str = "", rule: str = ""
+        self,
+        cluster: str,
+        endpoints: Sequence[str],
+        version: int = 0,
+        epoch: str = "",
+        rule: str = "",
+        view: View | None = None,
     ) -> ClusterView:
         """The whole state of `endpoints`; creates the epoch when it is missing. `rule`, if given, is kept for people to
-        read.
+        read, `view` for the cap.
 
         `version` and `epoch`: what the caller knew before. A store of that epoch that has not got so far has lost
         data, and gets a new epoch, once.
@@ -179,8 +196,9 @@ class Store(Protocol):
     def misfits(self, cluster: str, endpoints: Sequence[str]) -> list[str]:
         """After KeysUnusable: the keys it was about, each with what is wrong."""
 
-    def forget(self, cluster: str, endpoint: str, workload: str) -> None:
-        """The endpoint left the cluster: drop its record, unless another workload has taken the address."""
+    def forget(self, cluster: str, endpoint: str, workload: str, replica: str) -> None:
+        """The endpoint left the cluster in this replica, which tells its view anew next: drop its record, unless
+        another replica still has it, another workload has taken the address, or a hand has ejected it."""
 
 
 class SharedStore(Store, Protocol):

@@ -171,7 +171,7 @@ def opened(access: Access, timeout: float = 1.0) -> Iterator[Rig]:
 def works(rig: Rig) -> None:
     """Every call of a store."""
     for endpoint in (A, B):
-        rig.store.forget(CLUSTER, endpoint, "")
+        rig.store.forget(CLUSTER, endpoint, "", "r1")
     rig.generations.clear()
     subscription = RedisStore(rig.client).subscribe([CLUSTER])  # type: ignore[arg-type]
     assert rig.report("F").outcome == "counted"
@@ -182,9 +182,9 @@ def works(rig: Rig) -> None:
     assert [each.endpoint for each in rig.store.sync(CLUSTER, [A, B]).ejections] == [A]
     subscription.update([])
     subscription.close()
-    rig.store.forget(CLUSTER, A, "pod-a")
+    rig.store.forget(CLUSTER, A, "pod-a", "r1")
     assert rig.offer(generation=5).outcome == "ejected"
-    rig.store.forget(CLUSTER, A, "pod-a")
+    rig.store.forget(CLUSTER, A, "pod-a", "r1")
     assert rig.ejected() == frozenset()
     operate(rig)
 

@@ -42,7 +42,7 @@ def replace_workload(rig: Rig) -> None:
 
 def remove(rig: Rig) -> None:
     eject(rig)
-    rig.store.forget(CLUSTER, A, "pod-a")
+    rig.store.forget(CLUSTER, A, "pod-a", "r1")
 
 
 def overflow(rig: Rig) -> None:

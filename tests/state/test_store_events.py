@@ -62,7 +62,7 @@ def test_new_workloads_removals_and_overflows_are_told(shared: Rig) -> None:
     shared.report("F", B)
     shared.report("S", generation=0, workload="pod-b")
     shared.report("FFF", generation=0, workload="pod-b")
-    shared.store.forget(CLUSTER, A, "pod-b")
+    shared.store.forget(CLUSTER, A, "pod-b", "r1")
     assert [(event.kind, event.endpoint, event.workload, event.reason) for event in drain(subscription)] == [
         ("dirty", B, "pod-a", ""),
         ("clean", B, "pod-a", ""),

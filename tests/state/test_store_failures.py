@@ -27,7 +27,7 @@ CALLS: list[Callable[[RedisStore], object]] = [
     lambda store: store.glance(CLUSTER, [A]),
     lambda store: store.sync(CLUSTER, [A]),
     lambda store: store.offer(CLUSTER, an_ejection(), SEED),
-    lambda store: store.forget(CLUSTER, A, "pod-a"),
+    lambda store: store.forget(CLUSTER, A, "pod-a", "r1"),
     lambda store: store.subscribe([CLUSTER]),
 ]
 

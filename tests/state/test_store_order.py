@@ -113,7 +113,7 @@ OFFERS = st.builds(
     st.integers(0, 3),
 )
 FORGETS = st.builds(
-    lambda endpoint, workload: lambda rig: rig.store.forget(CLUSTER, endpoint, workload), ENDPOINTS, WORKLOADS
+    lambda endpoint, workload: lambda rig: rig.store.forget(CLUSTER, endpoint, workload, "r1"), ENDPOINTS, WORKLOADS
 )
 # Not whole seconds: at the very millisecond of its end a key is still there, a local ejection is over.
 WAITS = st.sampled_from([1, 2, 7, 1_007, 6_007, 12_007]).map(lambda ms: lambda rig: rig.advance(ms))

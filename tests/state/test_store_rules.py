@@ -162,9 +162,9 @@ def test_an_offer_of_an_ejection_that_is_over_is_refused(rig: Rig) -> None:
 
 def test_an_endpoint_that_left_is_forgotten(rig: Rig) -> None:
     rig.report("FFF")
-    rig.store.forget(CLUSTER, A, "another")
+    rig.store.forget(CLUSTER, A, "another", "r1")
     assert rig.ejected() == {A}
-    rig.store.forget(CLUSTER, A, "pod-a")
+    rig.store.forget(CLUSTER, A, "pod-a", "r1")
     assert rig.ejected() == frozenset()
     assert rig.report("FFF", B).outcome == "ejected"
     assert rig.store.sync(CLUSTER, [A, B]).generations == {B: 1}

@@ -18,7 +18,7 @@ from proxy.ipc.snapshot import ClusterForm
 from proxy.mesh import model
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import StoreUnavailable
-from state.outlier.store import NO_PROBE, Batch, Claim, ClusterView, Ejection, Glance, Verdict
+from state.outlier.store import NO_PROBE, Batch, Claim, ClusterView, Ejection, Glance, Verdict, View
 
 NAME = "httpbin/in-ambient:8000"
 
@@ -124,6 +124,7 @@ class FakeStore:
         self.claims = 0
         self.lefts: dict[str, int] = {}
         self.looks = 0
+        self.views: list[View | None] = []  # told with looks
         self.syncs = 0
         self.meanwhile: Any = lambda: None
         self.unusable: Exception | None = None
@@ -151,15 +152,24 @@ class FakeStore:
         self.offers.append(ejection)
         return self._answer()
 
-    def forget(self, cluster: str, endpoint: str, workload: str) -> None:
+    def forget(self, cluster: str, endpoint: str, workload: str, replica: str) -> None:
         self.forgotten.append(endpoint)
 
-    def glance(self, cluster: str, endpoints: Any) -> Glance:
+    def glance(self, cluster: str, endpoints: Any, view: View | None = None) -> Glance:
         self.looks += 1
+        self.views.append(view)
         out = frozenset(ejection.endpoint for ejection in self.view.ejections)
         return Glance(self.view.version, self.view.epoch, out, self.lefts)
 
-    def sync(self, cluster: str, endpoints: Any, version: int = 0, epoch: str = "", rule: str = "") -> ClusterView:
+    def sync(
+        self,
+        cluster: str,
+        endpoints: Any,
+        version: int = 0,
+        epoch: str = "",
+        rule: str = "",
+        view: View | None = None,
+    ) -> ClusterView:
         self.syncs += 1
         self.meanwhile()
         if isinstance(self.unusable, Exception):

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from proxy.fleet import settle
 from proxy.fleet.clusters import cluster_of
 from proxy.fleet.settle import Settling
 from proxy.scoreboard.scoreboard import Scoreboard
@@ -394,3 +395,18 @@ def test_a_lost_store_is_passed_on() -> None:
         with pytest.raises(StoreUnavailable):
             setting.look()
         assert setting.out
+
+
+def test_S_F1_who_is_in_the_cluster_is_told_with_every_look_while_anything_is_out() -> None:
+    with board() as made:
+        setting, views = Setting(made), []
+        setting.look()
+        setting.look(settle.QUIET_VIEW_MS)
+        views += [view and view.for_ms for view in setting.store.views]
+        assert views == [None, settle.VIEW_HOLDS_MS + settle.LOOKS * settle.QUIET_VIEW_MS]
+        setting.own(0, 1000, shared=True)
+        setting.view(ejection(FIRST, "pod-0", 29_000), version=1)
+        for _ in range(2):
+            setting.store.views.clear()
+            setting.look()
+            assert [view and view.replica for view in setting.store.views] == ["a"]

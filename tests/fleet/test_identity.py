@@ -1,0 +1,47 @@
+"""Replicas need not agree on which endpoints a cluster has, and whose they are: what the fleet makes of it."""
+
+from pathlib import Path
+
+from state.server.embedded import Embedded
+from tests.fleet.fleet_rig import CLUSTER, fail_until_out, fleet, key
+from tests.fleet.test_by_hand import ctl
+from tests.manifests import slice_of
+from tests.rig import stays, wait_until
+
+
+def test_S_F1_an_ejection_of_a_pod_that_is_gone_leaves_the_cap_alone(valkey: Embedded, tmp_path: Path) -> None:
+    with fleet(tmp_path, valkey.url, count=4) as made:
+        gone, victim, *others = made.members
+        for each in made.manifests:
+            each.put("endpointslice", slice_of([gone, victim, others[0]]))
+        wait_until(lambda: all(len(each.info("/clusters")[0]["endpoints"]) == 3 for each in made.replicas), 5, "three")
+        made.client.set(key(gone), "reason=maintenance by=alice")
+        wait_until(lambda: made.agrees(gone), 5, "out by hand")
+        for each in made.manifests:
+            each.put("endpointslice", slice_of([victim, *others]))
+        wait_until(made.agrees, 5, "replaced")
+        assert fail_until_out(made, victim) == 3
+        wait_until(lambda: made.agrees(victim), 3, "out everywhere")
+        status, text, _ = ctl("--redis", valkey.url, "ejections")
+        (line,) = [each for each in text.splitlines() if gone.address in each]
+        assert (status, line.split("alice")[1].strip()) == (0, "until unejected, not in the cluster")
+        assert ctl("--redis", valkey.url, "uneject", CLUSTER, gone.address)[0] == 0
+
+
+def test_S_F9_an_endpoint_that_one_replica_has_lost_sight_of_stays_out_elsewhere(
+    valkey: Embedded, tmp_path: Path
+) -> None:
+    with fleet(tmp_path, valkey.url, count=4) as made:
+        victim, by_hand, *others = made.members
+        assert fail_until_out(made, victim) == 3
+        assert ctl("--redis", valkey.url, "eject", CLUSTER, by_hand.address, "--by", "alice")[0] == 0
+        wait_until(lambda: made.agrees(victim, by_hand), 5, "both out")
+        made.manifests[0].put("endpointslice", slice_of(others))
+        wait_until(lambda: not made.out(0), 5, "left one replica")
+        stays(lambda: made.out(1) == {victim.address, by_hand.address}, 1.5, "the other one has them out")
+        made.manifests[1].put("endpointslice", slice_of(others))
+        wait_until(lambda: not made.client.exists(key(victim)), 5, "the last one forgets it")
+        assert made.client.exists(key(by_hand))
+        for each in made.manifests:
+            each.put("endpointslice", slice_of(made.members))
+        wait_until(lambda: made.agrees(by_hand), 5, "what a hand has ejected is out when it comes back")
