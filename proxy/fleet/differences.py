@@ -17,7 +17,16 @@ from proxy.fleet.ejections import TAIL_MS
 from proxy.fleet.known import known_of
 from proxy.scoreboard.views import OutlierState
 from state.outlier.run import Run
-from state.outlier.store import ALREADY_EJECTED, CONSECUTIVE_5XX, EJECTED, NO_PROBE, ClusterView, Ejection, Store
+from state.outlier.store import (
+    ALREADY_EJECTED,
+    CONSECUTIVE_5XX,
+    EJECTED,
+    NO_PROBE,
+    ClusterView,
+    Ejection,
+    Store,
+    is_by_hand,
+)
 
 
 class Differences:
@@ -133,15 +142,15 @@ class Differences:
         counted = view.generations.get(endpoint.address, 0)
         offered = Ejection(
             endpoint=endpoint.address,
-            workload=endpoint.workload,
+            workload="" if is_by_hand(state.reason) else endpoint.workload,
             left_ms=state.ejected_until_ms - asked_ms,
             ejection_ms=state.ejection_ms,
             generation=state.generation if state.shared else max(state.generation, counted + 1),
             failures=state.run,
             ejections=state.ejections,
             backoff=state.backoff,
-            by=self._desk.replica,
-            reason=CONSECUTIVE_5XX,
+            by=state.by or self._desk.replica,
+            reason=state.reason or CONSECUTIVE_5XX,
             probe_in_ms=max(0, state.probe_at_ms - asked_ms) if state.probe_at_ms else NO_PROBE,
         )
         with self._desk.loop.within(BUDGET_MS):

@@ -208,7 +208,7 @@ class Fleet:
         if verdict.outcome in (EJECTED, ALREADY_EJECTED):
             known, certain = known_of(verdict, verdict.version), verdict.outcome == EJECTED
             # No room: Redis does not know of all that is out here, or not we of what is back. The leader reads it all.
-            if self._ejections.has_room(cluster, endpoint):
+            if self._ejections.has_room(cluster, endpoint, known.reason):
                 self._ejections.confirm(cluster, endpoint, known, asked_ms, now_ms, certain=certain)
             self._holds.over(endpoint)
             return

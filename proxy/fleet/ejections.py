@@ -21,7 +21,7 @@ from proxy.scoreboard.views import OutlierState
 from state import durations
 from state.constants import OVERFLOW_LOG_MS
 from state.outlier.decide import under_cap
-from state.outlier.store import CONSECUTIVE_5XX, PROBE_FAILED
+from state.outlier.store import CONSECUTIVE_5XX, PROBE_FAILED, is_by_hand
 
 # Redis may still see the last moments of an ejection that has ended here: the two have looked at different times.
 TAIL_MS = 1000
@@ -113,15 +113,18 @@ class Ejections:
                     dirty=state.dirty and out and state.generation == known.generation,  # a probe may be under way
                     version=known.version,
                     probe_at_ms=probe_at_ms,
+                    reason=known.reason,
+                    by=known.by,
                 ),
             )
         again = known.reason == PROBE_FAILED and known.generation > state.generation
         if again or not (out and standing(state).logged):
             self._log_ejection(cluster, endpoint, known.failures, known.ejection_ms, known.by, known.reason)
 
-    def has_room(self, cluster: Cluster, endpoint: Endpoint) -> bool:
-        """Whether this replica's own view of the cap lets the rule have this endpoint out. It may be out already."""
-        if self.state(endpoint).ejected_until_ms:
+    def has_room(self, cluster: Cluster, endpoint: Endpoint, reason: str) -> bool:
+        """Whether this replica's own view of the cap lets the endpoint be out for that reason. It may be out
+        already, and a hand needs no room."""
+        if self.state(endpoint).ejected_until_ms or is_by_hand(reason):
             return True
         others = self._scoreboard.outlier.count_ejected(slot for slot in cluster.slots if slot != endpoint.slot)
         return under_cap(cluster.policy, others)
@@ -172,6 +175,8 @@ class Ejections:
                 dirty=False,
                 version=version,
                 probe_at_ms=0,
+                reason="",
+                by="",
             ),
         )
 

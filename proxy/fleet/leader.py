@@ -23,7 +23,7 @@ from proxy.fleet.known import known_of
 from proxy.fleet.settle import Settling
 from state.errors import StoreUnavailable
 from state.outlier.events import Event
-from state.outlier.store import BY_RULE, News, SharedStore
+from state.outlier.store import News, SharedStore
 from state.server.preflight import Problem
 
 log = logging.getLogger(__name__)
@@ -184,7 +184,7 @@ class Leader:
             self._ejections.learn(cluster, endpoint, event.generation, dirty=dirty, asked_ms=asked_ms, now_ms=now_ms)
         elif event.version <= version:
             return  # from before the last look
-        elif event.kind == "eject" and event.reason in BY_RULE and not self._ejections.has_room(cluster, endpoint):
+        elif event.kind == "eject" and not self._ejections.has_room(cluster, endpoint, event.reason):
             self._settling.look_at_once(
                 cluster
             )  # Redis does not know of all that is out here, or not we of what is back

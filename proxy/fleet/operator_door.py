@@ -29,7 +29,7 @@ from state.operating.operator import Operator, Order
 from state.operating.rule import parse
 from state.operating.sight import Out
 from state.operating.viewer import Refused
-from state.outlier.store import CONSECUTIVE_5XX
+from state.outlier.store import CONSECUTIVE_5XX, is_by_hand
 from state.server.access import Access
 from state.server.connect import connect
 
@@ -97,8 +97,8 @@ class OperatorDoor:
             cluster=cluster.name,
             endpoint=endpoint.address,
             workload=endpoint.workload,
-            why=PRIVATELY if state.private else f"{CONSECUTIVE_5XX}={state.run}" if state.run else "by_hand",
-            by="-" if state.shared else self._replica,
+            why=PRIVATELY if state.private else _why(state),
+            by=state.by or ("-" if state.shared else self._replica),
             left_s=left_ms / 1000 if left_ms < ENDLESS_MS else None,
             key="",
             probe_in_s=max(0, state.probe_at_ms - now_ms) / 1000 if state.probe_at_ms else None,
@@ -162,6 +162,12 @@ class OperatorDoor:
     def uneject(self, order: Mapping[str, Any]) -> dict[str, Any]:
         """Put an endpoint back: cluster, endpoint, by, why."""
         return asdict(self._operator.uneject(_order(order)))
+
+
+def _why(state: OutlierState) -> str:
+    if is_by_hand(state.reason):
+        return state.reason
+    return f"{CONSECUTIVE_5XX}={state.run}" if state.reason in ("", CONSECUTIVE_5XX) else state.reason
 
 
 def _order(given: Mapping[str, Any]) -> Order:

@@ -11,6 +11,7 @@ from proxy.fleet.standing import MOVES, Move, Standing, standing
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
 from state.outlier.decide import Record
+from state.outlier.store import is_by_hand
 
 
 class ScoreboardRecords:
@@ -42,6 +43,7 @@ class ScoreboardRecords:
         now = standing(before) if record.ejected_until_ms else Standing.IN
         if record.ejected_until_ms > before.ejected_until_ms:
             now = MOVES[Move.DECIDE][standing(before)]
+            before = before._replace(reason="", by="")
         dirty = record.failures > 0 or (before.dirty and not self._alone(cluster))
         self._scoreboard.outlier.set_state(slot, now.on(with_record(before, record, dirty=dirty)))
 
@@ -71,6 +73,7 @@ def record_of(state: OutlierState, workload: str) -> Record:
         workload=workload,
         run=state.run,
         probe_at_ms=state.probe_at_ms,
+        by_hand=bool(state.ejected_until_ms) and is_by_hand(state.reason),
     )
 
 

@@ -48,6 +48,8 @@ cdef struct EndpointRow:
     int32_t cluster
     char address[64]
     char workload[256]
+    char reason[256]             # of its ejection, as the fleet or a hand gave it
+    char by[128]                 # who ejected it
 
 cdef struct ClusterRow:
     pthread_mutex_t lock

@@ -6,6 +6,7 @@ from libc.stdint cimport INT32_MAX, int64_t, uint32_t
 from proxy.scoreboard.atomics cimport wp_load64, wp_move, wp_store, wp_store64, wp_storeu
 from proxy.clock cimport monotonic_ns
 from proxy.scoreboard.layout cimport HELD, LOGGED, NO_PROBE, PRIVATE, SHARED, EndpointRow
+from proxy.scoreboard.memory cimport copy_text
 
 from proxy.scoreboard.views import OutlierState
 
@@ -26,7 +27,7 @@ cdef class Outlier:
             row.failures, row.generation, row.ejections, row.backoff, row.ejected_until // 1_000_000, row.ejection_ms,
             row.unejected_at // 1_000_000, row.run, bool(row.flags & HELD), bool(row.flags & LOGGED),
             bool(row.flags & SHARED), bool(row.dirty), row.version, bool(row.flags & PRIVATE),
-            row.probe_at // 1_000_000)
+            row.probe_at // 1_000_000, row.reason.decode(errors="replace"), row.by.decode(errors="replace"))
 
     def set_state(self, int slot, object state) -> None:
         """Writes a whole OutlierState; the deadline last, since it alone takes the endpoint out or back, and then that
@@ -43,6 +44,8 @@ cdef class Outlier:
         row.flags = ((HELD if state.held else 0) | (LOGGED if state.logged else 0) | (SHARED if state.shared else 0)
                      | (PRIVATE if state.private else 0))
         row.probe_at = within(state.probe_at_ms, FOREVER_MS) * 1_000_000
+        copy_text(row.reason, sizeof(row.reason), state.reason)
+        copy_text(row.by, sizeof(row.by), state.by)
         if state.dirty and (row.failures or not row.dirty):
             row.dirtied = monotonic_ns()
         wp_storeu(&row.dirty, state.dirty)

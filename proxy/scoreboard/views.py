@@ -79,6 +79,8 @@ class OutlierState(NamedTuple):
     version: int
     private: bool = False
     probe_at_ms: int = 0
+    reason: str = ""  # of the ejection, as Redis told it; "" of one that this replica has decided
+    by: str = ""
 
     @property
     def begun_ms(self) -> int:

@@ -1,5 +1,6 @@
 -- offer.lua: take over an ejection that was decided elsewhere. Specification: state/outlier/decide.py `accept` and, where the cap
 -- leaves no room, `giving_way`: younger ejections give way to an older one (two halves of a partition have each used the cap).
+-- A hand's ejection stays one of the address, with what the hand said, and the cap does not stop it.
 -- KEYS   ejected, log, version, eject key, endpoint hash
 -- ARGV   1 channel  2 endpoint  3 Ejection  4 Policy
 -- reply  as report.lua: ejected, already_ejected, stale (known and over) or overflow
@@ -7,6 +8,7 @@
 local offered, policy = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4])
 local left, by = offered.left_ms, offered.by
 local probe = offered.probe_in_ms >= 0  -- -1: it comes back by itself
+local by_hand = not RULES[offered.reason]
 
 local r = load(ARGV[2], KEYS[4], KEYS[5])
 identify(r, offered.workload)
@@ -43,7 +45,7 @@ local function make_room()
   return true
 end
 
-if not make_room() then
+if not by_hand and not make_room() then
   overflowed(r, by)
   save(r)
   return verdict('overflow', r)
@@ -54,7 +56,10 @@ r.ejections, r.backoff = math.max(r.ejections, offered.ejections), math.max(r.ba
 r.ejected_until_ms = left >= ENDLESS_MS and FOREVER_MS or now + left
 r.probe_at_ms = probe and now + offered.probe_in_ms or 0
 r.by, r.reason = by, offered.reason
+local workload = r.workload
+if by_hand then r.workload = '' end
 write_eject_key(r)
 mark_ejected(r)
-log('eject', r, 'offered', by)
+r.workload = workload
+log('eject', r, 'offered', by, '', by_hand and r.reason or '')
 return verdict('ejected', r)

@@ -44,6 +44,7 @@ class Record:
     local_failures: int = 0  # of the current run, those of local origin
     local_reporters: tuple[str, ...] = ()  # who reported these
     probe_at_ms: int = 0  # from when on the endpoint may be probed; 0: it comes back by itself
+    by_hand: bool = False  # a hand has ejected it: the cap does not stop that, nor does it give way
 
     @property
     def begun_ms(self) -> int:
@@ -54,7 +55,7 @@ class Record:
 def settle(record: Record, now_ms: int) -> Record:
     """The record at `now_ms`: an ejection whose time has come is over."""
     if 0 < record.ejected_until_ms <= now_ms:
-        return replace(without_run(record), ejected_until_ms=0, probe_at_ms=0)
+        return replace(without_run(record), ejected_until_ms=0, probe_at_ms=0, by_hand=False)
     return record
 
 
@@ -212,7 +213,7 @@ def accept(record: Record, offered: Record, policy: Policy, active: int, now_ms:
         return record, verdict(ALREADY_EJECTED, record, now_ms)
     if offered.generation <= record.generation or offered.ejected_until_ms <= now_ms:
         return record, verdict(STALE, record, now_ms)
-    if not under_cap(policy, active):
+    if not offered.by_hand and not under_cap(policy, active):
         return record, verdict(OVERFLOW, record, now_ms)
     record = replace(
         offered,
@@ -228,7 +229,11 @@ def giving_way(
 ) -> Sequence[str]:
     """Which endpoints come back so that an older ejection fits under the cap: the youngest, as few as will do; none
     when that is not enough. Two halves of a partition may each have used the cap."""
-    ages = {name: record.begun_ms for name, record in others.items() if record.ejected_until_ms > now_ms}
+    ages = {
+        name: record.begun_ms
+        for name, record in others.items()
+        if record.ejected_until_ms > now_ms and not record.by_hand
+    }
     younger = sorted((name for name in ages if ages[name] > offered.begun_ms), key=lambda name: (ages[name], name))
     excess = active + 1 - min(100, policy.max_ejection_percent) * policy.endpoints // 100
     return younger[-excess:] if 0 < excess <= len(younger) else ()
@@ -236,7 +241,7 @@ def giving_way(
 
 def lift(record: Record, now_ms: int) -> Record:
     """The record with its ejection ended before its time."""
-    return replace(without_run(record), ejected_until_ms=0, probe_at_ms=0, unejected_at_ms=now_ms)
+    return replace(without_run(record), ejected_until_ms=0, probe_at_ms=0, unejected_at_ms=now_ms, by_hand=False)
 
 
 def verdict(outcome: str, record: Record, now_ms: int) -> Verdict:

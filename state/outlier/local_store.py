@@ -12,6 +12,7 @@ from typing import Protocol
 
 from state.outlier.decide import Record, accept, decide, giving_way, identify, judge_probe, lift, settle
 from state.outlier.store import (
+    BY_HAND,
     CONSECUTIVE_5XX,
     EJECTED,
     NO_PROBE,
@@ -24,6 +25,7 @@ from state.outlier.store import (
     Policy,
     Verdict,
     View,
+    is_by_hand,
 )
 
 EPOCH = "local"
@@ -159,6 +161,7 @@ def _record(ejection: Ejection, now_ms: int) -> Record:
         workload=ejection.workload,
         run=ejection.failures,
         probe_at_ms=0 if ejection.probe_in_ms == NO_PROBE else now_ms + ejection.probe_in_ms,
+        by_hand=is_by_hand(ejection.reason),
     )
 
 
@@ -173,6 +176,6 @@ def _ejection(endpoint: str, record: Record, now_ms: int) -> Ejection:
         ejections=record.ejections,
         backoff=record.backoff,
         by="",
-        reason=CONSECUTIVE_5XX,
+        reason=BY_HAND if record.by_hand else CONSECUTIVE_5XX,
         probe_in_ms=max(0, record.probe_at_ms - now_ms) if record.probe_at_ms else NO_PROBE,
     )

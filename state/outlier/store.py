@@ -27,6 +27,12 @@ PROBE_FAILED = "probe_failed"
 BY_HAND = "by_hand"
 BY_RULE = frozenset({CONSECUTIVE_5XX, PROBE_FAILED})  # what the cap is for
 
+
+def is_by_hand(reason: str) -> bool:
+    """Whether a hand gave that reason for an ejection; "": nobody did."""
+    return reason not in ("", *BY_RULE)
+
+
 # A run must be so old before it ejects: about four times the one-way delay to the store, so that a success seen
 # elsewhere, before its worker heard that successes matter now, would have been followed by another that was told.
 MIN_RUN_MS = 2

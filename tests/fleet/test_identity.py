@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from state.server.embedded import Embedded
-from tests.fleet.fleet_rig import CLUSTER, fail_until_out, fleet, key
+from tests.fleet.fleet_rig import CLUSTER, fail_until_out, fleet, key, restarted
 from tests.fleet.test_by_hand import ctl
 from tests.manifests import slice_of
 from tests.rig import stays, wait_until
@@ -45,3 +45,32 @@ def test_S_F9_an_endpoint_that_one_replica_has_lost_sight_of_stays_out_elsewhere
         for each in made.manifests:
             each.put("endpointslice", slice_of(made.members))
         wait_until(lambda: made.agrees(by_hand), 5, "what a hand has ejected is out when it comes back")
+
+
+def test_S_F4_S_F5_what_a_hand_has_ejected_stays_the_hands_when_redis_loses_its_data(
+    valkey: Embedded, tmp_path: Path
+) -> None:
+    with fleet(tmp_path, valkey.url, count=4) as made:
+        chosen = made.members[:3]
+        for each in chosen:
+            assert (
+                ctl("--redis", valkey.url, "eject", CLUSTER, each.address, "--why", "disk full", "--by", "alice")[0]
+                == 0
+            )
+        wait_until(lambda: made.agrees(*chosen), 5, "out by hand, beyond the cap")
+        valkey.process.kill()
+        valkey.process.wait()
+        wait_until(lambda: [made.mode(which) for which in range(2)] == ["local"] * 2, 5, "each by itself")
+        again = restarted(valkey)
+        try:
+            wait_until(lambda: all(made.client.exists(key(each)) for each in chosen), 10, "offered again")
+            assert made.agrees(*chosen)
+            for each in chosen:
+                assert "reason=disk%20full" in made.client.get(key(each))
+                assert "by=alice" in made.client.get(key(each))
+                assert made.client.pttl(key(each)) == -1
+            made.wrote("outlier unejecting", 0, 0)
+            status, text, _ = ctl("--redis", valkey.url, "ejections")
+            assert (status, text.count("disk full  alice  until unejected")) == (0, 3)
+        finally:
+            again.stop()

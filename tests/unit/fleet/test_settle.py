@@ -410,3 +410,28 @@ def test_S_F1_who_is_in_the_cluster_is_told_with_every_look_while_anything_is_ou
             setting.store.views.clear()
             setting.look()
             assert [view and view.replica for view in setting.store.views] == ["a"]
+
+
+def test_S_F5_a_hand_is_offered_with_its_reason_and_its_name_after_lost_data() -> None:
+    with board() as made:
+        setting = Setting(made)
+        by_alice = replace(known(generation=4), by="alice", reason="disk full", failures=0)
+        setting.ejections.confirm(setting.cluster, setting.endpoint, by_alice, setting.now, setting.now)
+        setting.view(version=1, epoch="e2")
+        setting.store.answers = [replace(verdict("ejected", left_ms=29_000), by="alice", reason="disk full")]
+        setting.look()
+        (offered,) = setting.store.offers
+        assert (offered.by, offered.reason, offered.workload) == ("alice", "disk full", "")
+        state = setting.ejections.state(setting.endpoint)
+        assert (state.by, state.reason) == ("alice", "disk full")
+        setting.ejections.lift(setting.cluster, setting.endpoint, "by_hand", setting.now)
+        assert setting.ejections.state(setting.endpoint).reason == ""
+
+
+def test_S_F4_a_hand_needs_no_room_here_either() -> None:
+    with board() as made:
+        setting = Setting(made)
+        setting.own(0, 1000, shared=True)
+        other = setting.cluster.endpoints["10.0.0.1:80"]
+        assert not setting.ejections.has_room(setting.cluster, other, "consecutive_5xx")
+        assert setting.ejections.has_room(setting.cluster, other, "disk full")
