@@ -10,7 +10,7 @@ Successes come only while the endpoint is marked dirty, so healthy traffic costs
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from proxy.fleet.clusters import Cluster, Endpoint, batch_of, cluster_of
 from proxy.fleet.desk import Desk, Links
@@ -43,6 +43,8 @@ WARM_SECONDS = 0.05
 LAST_WARM_SECONDS = 2.0
 # Outcomes that a lock prevented from being counted are told so often at most.
 LOCKED_LOG_MS = 10_000
+# What could not be lifted for a lock is lifted so much later.
+LOCKED_AGAIN_SECONDS = 0.5
 # The answer that completes an ejection waits so long for the other replicas to hear of it too.
 SPREAD_SECONDS = 0.004
 
@@ -121,8 +123,18 @@ class Fleet:
             self._lift(before, gone, REMOVED)
 
     def _lift(self, cluster: Cluster, endpoints: Iterable[Endpoint], reason: str) -> None:
-        for endpoint in endpoints:
-            self._ejections.lift(cluster, endpoint, reason, self._loop.now_ms())
+        left = list(endpoints)
+        try:
+            while left:
+                self._ejections.lift(cluster, left[-1], reason, self._loop.now_ms())
+                left.pop()
+        except ClusterLocked:
+            self._loop.spawn_later(LOCKED_AGAIN_SECONDS, self._lift_again, cluster, left, reason)
+
+    def _lift_again(self, cluster: Cluster, endpoints: Sequence[Endpoint], reason: str) -> None:
+        """What is served again meanwhile is left alone: its row may be another's by now."""
+        now = self.desk.clusters.get(cluster.name)
+        self._lift(cluster, [each for each in endpoints if now is None or each.slot not in now.by_slot], reason)
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
 
@@ -148,10 +160,13 @@ class Fleet:
         try:
             return self._count(name, slot, generation, run, status, request_id)
         except ClusterLocked as error:  # one outcome more or less does not matter, a request that waits does
-            if self._loop.now_ms() >= self._locked_told_ms + LOCKED_LOG_MS:
-                self._locked_told_ms = self._loop.now_ms()
-                log.warning("cluster %s: an outcome is not counted: %s", name, error)
+            self._tell_locked(name, error)
             return None
+
+    def _tell_locked(self, name: str, error: ClusterLocked) -> None:
+        if self._loop.now_ms() >= self._locked_told_ms + LOCKED_LOG_MS:
+            self._locked_told_ms = self._loop.now_ms()
+            log.warning("cluster %s: an outcome is not counted: %s", name, error)
 
     def _count(self, name: str, slot: int, generation: int, run: Run, status: int, request_id: str) -> Pending | None:
         cluster = self.desk.clusters.get(name)
@@ -204,6 +219,12 @@ class Fleet:
 
     def _answer(self, cluster: Cluster, report: Pending, verdict: Verdict, asked_ms: int) -> None:
         """The fleet's verdict on a report, whatever this replica thought."""
+        try:
+            self._take(cluster, report, verdict, asked_ms)
+        except ClusterLocked as error:  # the leader finds it at its next look; other reports do not wait for that
+            self._tell_locked(cluster.name, error)
+
+    def _take(self, cluster: Cluster, report: Pending, verdict: Verdict, asked_ms: int) -> None:
         endpoint, now_ms = report.endpoint, self._loop.now_ms()
         if verdict.outcome in (EJECTED, ALREADY_EJECTED):
             known, certain = known_of(verdict, verdict.version), verdict.outcome == EJECTED

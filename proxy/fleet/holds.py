@@ -18,6 +18,7 @@ from proxy.fleet.clusters import Cluster, Endpoint
 from proxy.fleet.desk import Desk
 from proxy.fleet.ejections import PRIVATELY
 from proxy.fleet.outbox import Pending
+from proxy.scoreboard.clusters import ClusterLocked
 from proxy.scoreboard.views import OutlierState
 from state.outlier.store import CLEAN, CONSECUTIVE_5XX, COUNTED, EJECTED, UNCONFIRMED, Verdict
 
@@ -79,10 +80,14 @@ class Holds:
     def _due(self, hold: Hold) -> None:
         if self._holds.get(hold.endpoint.slot) is not hold:
             return
-        if hold.answer is None:
-            self._stand(hold)
-        else:
-            self._release(hold, hold.answer)
+        try:
+            if hold.answer is None:
+                self._stand(hold)
+            else:
+                self._release(hold, hold.answer)
+        except ClusterLocked:  # out it is meanwhile
+            self._holds[hold.endpoint.slot] = hold
+            self._desk.loop.spawn_later(HOLD_MS / 1000, self._due, hold)
 
     def _stand(self, hold: Hold, reason: str = CONSECUTIVE_5XX) -> None:
         cluster = self._desk.present(hold.cluster, hold.endpoint)

@@ -14,6 +14,7 @@ settled in settle.py (when) and differences.py (what).
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from proxy.fleet.budget import CONNECT_MS
 from proxy.fleet.clusters import Cluster, Endpoint
@@ -21,6 +22,7 @@ from proxy.fleet.desk import Desk
 from proxy.fleet.holds import HOLD_MS
 from proxy.fleet.known import known_of
 from proxy.fleet.settle import Settling
+from proxy.scoreboard.clusters import ClusterLocked
 from state.errors import StoreUnavailable
 from state.outlier.events import Event
 from state.outlier.store import News, SharedStore
@@ -174,7 +176,10 @@ class Leader:
             self._scoreboard.clusters.set_fleet_version(cluster.slot, event.version, epoch)
         endpoint = cluster.endpoints.get(event.endpoint)
         if endpoint is not None and event.workload in ("", endpoint.workload):
-            self._take(cluster, endpoint, event, version)
+            try:
+                self._take(cluster, endpoint, event, version)
+            except ClusterLocked:
+                self._settling.look_at_once(cluster)  # which says so
 
     def _take(self, cluster: Cluster, endpoint: Endpoint, event: Event, version: int) -> None:
         now_ms = self._now_ms()
@@ -226,16 +231,21 @@ class Leader:
         """Milliseconds until there is something to do again."""
         pause = RETURNS_MS
         for cluster in list(self._desk.clusters.values()):
-            over, soonest = self._scoreboard.outlier.returns(cluster.slots)
-            for slot in over:
-                self._ejections.expire(cluster, cluster.by_slot[slot], self._now_ms())
-                self._desk.outbox.resume(cluster)
-                self._settling.ends(cluster, self._now_ms())
-            if soonest >= 0:
-                self._settling.ends(cluster, self._now_ms() + soonest)
-                self._adopt_holds(cluster)
-                pause = min(pause, soonest)
+            with suppress(ClusterLocked):  # the others' time passes too; balancing has taken its endpoints back anyway
+                pause = min(pause, self._pass_time_in(cluster))
         return pause
+
+    def _pass_time_in(self, cluster: Cluster) -> int:
+        over, soonest = self._scoreboard.outlier.returns(cluster.slots)
+        for slot in over:
+            self._ejections.expire(cluster, cluster.by_slot[slot], self._now_ms())
+            self._desk.outbox.resume(cluster)
+            self._settling.ends(cluster, self._now_ms())
+        if soonest < 0:
+            return RETURNS_MS
+        self._settling.ends(cluster, self._now_ms() + soonest)
+        self._adopt_holds(cluster)
+        return soonest
 
     def _adopt_holds(self, cluster: Cluster) -> None:
         """What is still held long after its time was held by a worker that is gone."""

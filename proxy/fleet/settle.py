@@ -15,6 +15,7 @@ from proxy.fleet.desk import Desk
 from proxy.fleet.differences import Differences
 from proxy.fleet.due import Due
 from proxy.fleet.known import merged
+from proxy.scoreboard.clusters import ClusterLocked
 from state.errors import KeysUnusable
 from state.outlier.store import ClusterView, Glance, Store, View
 
@@ -104,6 +105,9 @@ class Settling:
             self._look(cluster)
         except KeysUnusable as error:
             self._leave_alone(cluster, error)
+        except ClusterLocked as error:  # the other clusters go on; this one is looked at again in its time
+            self._looked[cluster.name], self._synced[cluster.name] = self._now_ms(), cluster
+            log.warning("cluster %s: %s", cluster.name, error)
 
     def _look(self, cluster: Cluster) -> None:
         if self._scoreboard.clusters.alone(cluster.slot) and self._has_misfits(cluster):
@@ -123,8 +127,8 @@ class Settling:
             self._sync(cluster)
 
     def _view_if_due(self, cluster: Cluster) -> View | None:
-        due = self._scoreboard.outlier.count_ejected(cluster.slots) or self._now_ms() >= self._views[cluster.name]
-        return self._view(cluster) if due else None
+        out = self._scoreboard.outlier.count_ejected(cluster.slots)
+        return self._view(cluster) if out or self._now_ms() >= self._views.get(cluster.name, 0) else None
 
     def _view(self, cluster: Cluster) -> View:
         """To be told now."""

@@ -10,6 +10,9 @@ cdef extern from * nogil:
     static inline int wp_swap(int32_t *where, int32_t expected, int32_t wanted) {
         return __atomic_compare_exchange_n(where, &expected, wanted, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     }
+    static inline int wp_swap64(int64_t *where, int64_t expected, int64_t wanted) {
+        return __atomic_compare_exchange_n(where, &expected, wanted, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    }
     """
     int32_t wp_add(int32_t* where, int32_t n)
     int64_t wp_add64 "wp_add"(int64_t* where, int64_t n)
@@ -21,3 +24,4 @@ cdef extern from * nogil:
     void wp_storeu "wp_store"(uint32_t* where, uint32_t value)
     void wp_store64 "wp_store"(int64_t* where, int64_t value)
     bint wp_swap(int32_t* where, int32_t expected, int32_t wanted)
+    bint wp_swap64(int64_t* where, int64_t expected, int64_t wanted)

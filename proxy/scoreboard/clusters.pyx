@@ -33,6 +33,7 @@ cdef class Clusters:
             if row.used:
                 continue
             init_mutex(&row.lock)
+            row.holder = 0
             copy_text(row.name, sizeof(row.name), name)
             row.cursor = 0
             row.version = 0
@@ -92,16 +93,18 @@ cdef class Clusters:
 
     def lock(self, int slot) -> None:
         """Takes the cluster's lock; outlier transitions of its endpoints happen under it and never wait for
-        anything. ClusterLocked when another worker does not give it back."""
+        anything. ClusterLocked when another worker does not give it back: after a while, and then at once."""
         cdef ClusterRow* row = self.memory.cluster(slot)
-        cdef int taken = lock_within(&row.lock, LOCK_NS)
+        cdef int taken = lock_within(&row.lock, &row.holder, &self.given_up[slot], LOCK_NS)
         if taken == INHERITED:      # between a change and saying so, perhaps
             wp_move(&row.changes)
         if taken == HELD_BY_ANOTHER:
-            raise ClusterLocked("another worker holds a cluster's lock and does not go on: is it stopped?")
+            raise ClusterLocked(
+                "another worker holds a cluster's lock and does not go on: is it stopped? (process %d)" % row.holder)
 
     def unlock(self, int slot) -> None:
-        unlock(&self.memory.cluster_rows[slot].lock)
+        cdef ClusterRow* row = self.memory.cluster_rows + slot
+        unlock(&row.lock, &row.holder)
 
     def fleet_version(self, int slot) -> tuple:
         """(version, epoch) of the cluster's shared state as last read; epoch "" before that."""

@@ -53,6 +53,7 @@ cdef struct EndpointRow:
 
 cdef struct ClusterRow:
     pthread_mutex_t lock
+    int32_t holder               # process that has the lock, 0: none
     int32_t used
     int32_t cursor               # round robin: 1 + position of the endpoint picked last
     uint32_t changes             # moved on after every change of who of its endpoints is out, or offers itself
@@ -83,13 +84,13 @@ cdef struct WorkerRow:
 
 cdef struct Header:
     uint64_t magic
-    pthread_mutex_t lock         # connections to workers, the lease
+    pthread_mutex_t lock         # connections to workers
+    int32_t holder               # process that has the lock, 0: none
     int32_t draining
     int32_t reconciled
     int32_t shared_state
     int32_t suspects_itself
-    int32_t lease_worker         # 1 + slot of the worker that subscribes and reconciles
-    int64_t lease_until          # ns
+    int64_t lease                # of the worker that subscribes and reconciles: until when (ms), and 1 + its slot
     int64_t mode_since           # CLOCK_MONOTONIC ms; when shared_state changed last
     char mode_reason[192]        # why this replica decides by itself
     int32_t workers_high

@@ -1,5 +1,8 @@
 # Rows of workers; see workers.pyx.
+from libc.stdint cimport int32_t
+
 from proxy.scoreboard.memory cimport Memory
 
 cdef class Workers:
     cdef Memory memory
+    cdef int32_t given_up        # whom this process has waited for in vain

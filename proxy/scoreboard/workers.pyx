@@ -2,10 +2,10 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from proxy.scoreboard.atomics cimport wp_add, wp_add64, wp_load, wp_store, wp_store64
+from proxy.scoreboard.atomics cimport wp_add, wp_add64, wp_load, wp_load64, wp_store, wp_store64, wp_swap64
 from proxy.clock cimport monotonic_ns
-from proxy.scoreboard.layout cimport WORKERS, WorkerRow
-from proxy.scoreboard.mutex cimport lock, unlock
+from proxy.scoreboard.layout cimport WORKERS, Header, WorkerRow
+from proxy.scoreboard.mutex cimport HELD_BY_ANOTHER, lock_within, unlock
 
 from proxy.scoreboard.views import WorkerView
 
@@ -14,7 +14,10 @@ MAX_WORKERS = WORKERS
 FREE, STARTING, READY, DRAINING = range(4)
 
 # A lease not renewed for so long is free: its holder hangs or is gone.
-cdef int64_t LEASE_NS = 3_000_000_000
+cdef int64_t LEASE_MS = 3000
+cdef int64_t HOLDERS = 2 * WORKERS       # a lease is a number: until when (ms) times this, and 1 + the holder's slot
+# Connections are assigned under a lock for microseconds; whoever has it for so long is stopped.
+cdef int64_t LOCK_NS = 1_000_000
 
 
 cdef class Workers:
@@ -43,11 +46,8 @@ cdef class Workers:
             if share[0]:
                 wp_add(&self.memory.endpoint_rows[endpoint].in_flight, -share[0])
                 share[0] = 0
-        lock(&self.memory.header.lock)
-        row.connections = 0
-        if self.memory.header.lease_worker == slot + 1:
-            self.memory.header.lease_worker = 0
-        unlock(&self.memory.header.lock)
+        wp_store(&row.connections, 0)
+        self.drop_lease(slot)
         wp_store(&row.pid, 0)
         wp_store(&row.state, FREE)
 
@@ -75,15 +75,17 @@ cdef class Workers:
 
     def assign_connection(self, int slot) -> int:
         """Which worker shall have a connection that worker `slot` accepted: itself unless another has fewer. Counts it
-        there."""
+        there. While the holder of the lock is stopped, two that choose at once may choose the same."""
         cdef int other, best = slot
         cdef WorkerRow* rows = self.memory.worker_rows
-        lock(&self.memory.header.lock)
+        cdef Header* header = self.memory.header
+        cdef int locked = lock_within(&header.lock, &header.holder, &self.given_up, LOCK_NS)
         for other in range(self.memory.header.workers_high):
             if rows[other].state == READY and wp_load(&rows[other].connections) < wp_load(&rows[best].connections):
                 best = other
         wp_add(&rows[best].connections, 1)
-        unlock(&self.memory.header.lock)
+        if locked != HELD_BY_ANOTHER:
+            unlock(&header.lock, &header.holder)
         if best != slot:
             wp_add64(&rows[slot].handed_over, 1)
         return best
@@ -96,19 +98,19 @@ cdef class Workers:
 
     def take_lease(self, int slot) -> bool:
         """True while worker `slot` is the one that subscribes and reconciles; call at least every second to keep it."""
-        cdef int64_t now = monotonic_ns()
-        cdef bint mine
-        lock(&self.memory.header.lock)
-        mine = self.memory.header.lease_worker in (0, slot + 1) or self.memory.header.lease_until < now
-        if mine:
-            self.memory.header.lease_worker = slot + 1
-            self.memory.header.lease_until = now + LEASE_NS
-        unlock(&self.memory.header.lock)
-        return mine
+        cdef int64_t now_ms = monotonic_ns() // 1_000_000
+        cdef int64_t lease = wp_load64(&self.memory.header.lease)
+        if lease_holder(lease) not in (0, slot + 1) and lease // HOLDERS >= now_ms:
+            return False
+        return wp_swap64(&self.memory.header.lease, lease, (now_ms + LEASE_MS) * HOLDERS + slot + 1)
 
     def drop_lease(self, int slot) -> None:
         """Worker `slot` does not want it any more, if it has it."""
-        lock(&self.memory.header.lock)
-        if self.memory.header.lease_worker == slot + 1:
-            self.memory.header.lease_worker = 0
-        unlock(&self.memory.header.lock)
+        cdef int64_t lease = wp_load64(&self.memory.header.lease)
+        if lease_holder(lease) == slot + 1:
+            wp_swap64(&self.memory.header.lease, lease, 0)
+
+
+cdef inline int lease_holder(int64_t lease) noexcept:
+    """1 + slot of the worker that has it, 0: nobody."""
+    return <int>(lease % HOLDERS)

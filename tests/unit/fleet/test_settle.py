@@ -8,6 +8,7 @@ import pytest
 from proxy.fleet import settle
 from proxy.fleet.clusters import cluster_of
 from proxy.fleet.settle import Settling
+from proxy.scoreboard.clusters import ClusterLocked
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import KeysUnusable, StoreUnavailable
 from state.outlier.store import ClusterView
@@ -435,3 +436,22 @@ def test_S_F4_a_hand_needs_no_room_here_either() -> None:
         other = setting.cluster.endpoints["10.0.0.1:80"]
         assert not setting.ejections.has_room(setting.cluster, other, "consecutive_5xx")
         assert setting.ejections.has_room(setting.cluster, other, "disk full")
+
+
+def test_S_F8_a_cluster_whose_lock_is_not_given_back_costs_the_others_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with board() as made:
+        setting = Setting(made)
+
+        def locked(*_: Any, **__: Any) -> None:
+            raise ClusterLocked("is it stopped?")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(setting.ejections, "expire", locked)
+            setting.view(ejection(FIRST, "pod-0"))
+            setting.look()
+            assert [message for message in caplog.messages if "is it stopped" in message]
+        assert not setting.out
+        setting.look()
+        assert setting.out

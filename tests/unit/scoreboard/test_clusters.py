@@ -62,9 +62,30 @@ def test_a_lock_whose_holder_is_stopped_is_not_waited_for(board: Scoreboard) -> 
     board.clusters.unlock(cluster)
 
 
-def test_a_cluster_can_be_decided_alone(board: Scoreboard) -> None:
-    one, other = board.clusters.add("c"), board.clusters.add("d")
-    assert board.clusters.set_alone(one, True)
-    assert not board.clusters.set_alone(one, True), "one caller did it"
-    assert (board.clusters.alone(one), board.clusters.alone(other)) == (True, False)
-    assert board.clusters.set_alone(one, False)
+def test_S_F8_who_was_waited_for_in_vain_is_not_waited_for_again(board: Scoreboard) -> None:
+    cluster, other = board.clusters.add("c"), board.clusters.add("d")
+    command = [sys.executable, "-c", DIES.replace("SIGKILL", "SIGSTOP"), str(board.fd), str(cluster)]
+    stopped = subprocess.Popen(command, pass_fds=[board.fd])
+    try:
+        os.waitid(os.P_PID, stopped.pid, os.WSTOPPED)
+        with pytest.raises(ClusterLocked, match=f"process {stopped.pid}"):
+            board.clusters.lock(cluster)
+        with within(0.1):  # a tenth of what waiting for it would take
+            for _ in range(50):
+                with pytest.raises(ClusterLocked):
+                    board.clusters.lock(cluster)
+        board.clusters.lock(other)
+        board.clusters.unlock(other)
+    finally:
+        stopped.kill()
+        stopped.wait()
+    board.clusters.lock(cluster)
+    board.clusters.unlock(cluster)
+    next_one = subprocess.Popen(command, pass_fds=[board.fd])
+    try:
+        os.waitid(os.P_PID, next_one.pid, os.WSTOPPED)
+        with within(0.2, at_least=0.015), pytest.raises(ClusterLocked):  # another one: it may go on
+            board.clusters.lock(cluster)
+    finally:
+        next_one.kill()
+        next_one.wait()
