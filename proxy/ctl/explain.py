@@ -106,6 +106,8 @@ def _long(found: ClusterReport, report: EndpointReport) -> Iterator[tuple[str, s
             yield "why", f"{facts.why}, by {facts.by}"
         else:
             yield "run", _run(found, facts)
+        if facts.names:
+            yield "workload", f"replicas do not agree: {', '.join(facts.names)}; failures are counted by address"
         if facts.evidence:
             yield "failures", "the last ones (status@replica/request id): " + " ".join(facts.evidence[-SEEN:])
         elif facts.last_status:

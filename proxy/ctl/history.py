@@ -83,6 +83,10 @@ def sentence(entry: Entry) -> str:
     run = f"{entry.consecutive_5xx} consecutive failures"
     out = "out until unejected" if entry.ejection_time == "forever" else f"out for {entry.ejection_time}"
     match entry.kind:
+        case "eject" if entry.reason:  # a hand's
+            return f"{out} by {entry.by}: {entry.reason}; offered, since Redis had lost it"
+        case "disagree":
+            return f"replicas do not agree whose address it is, counted is the address: {entry.reason}"
         case "eject":
             causes = {
                 "consecutive_5xx": run,

@@ -61,6 +61,7 @@ class Fleet:
         self._ejections = desk.ejections
         self._now_ms = 0  # of the outcome being counted
         self._locked_told_ms = -LOCKED_LOG_MS
+        self._names: dict[tuple[str, str], tuple[str, ...]] = {}  # disagreements that were told
         self._local = LocalStore(ScoreboardRecords(desk.scoreboard, desk.clusters), lambda: self._now_ms)
         self._suspicion = Suspicion(desk.scoreboard, desk.loop)
         self._holds = Holds(desk)
@@ -226,6 +227,7 @@ class Fleet:
 
     def _take(self, cluster: Cluster, report: Pending, verdict: Verdict, asked_ms: int) -> None:
         endpoint, now_ms = report.endpoint, self._loop.now_ms()
+        self._tell_names(cluster, endpoint, verdict.names)
         if verdict.outcome in (EJECTED, ALREADY_EJECTED):
             known, certain = known_of(verdict, verdict.version), verdict.outcome == EJECTED
             # No room: Redis does not know of all that is out here, or not we of what is back. The leader reads it all.
@@ -238,6 +240,21 @@ class Fleet:
             self._ejections.overflow(cluster, endpoint, cluster.policy.consecutive_5xx, now_ms)
         dirty = verdict.failures > 0 or self.desk.outbox.waiting(endpoint)
         self._ejections.learn(cluster, endpoint, verdict.generation, dirty=dirty, asked_ms=asked_ms, now_ms=now_ms)
+
+    def _tell_names(self, cluster: Cluster, endpoint: Endpoint, names: tuple[str, ...]) -> None:
+        """Once for each such disagreement."""
+        if self._names.get((cluster.name, endpoint.address), ()) == names:
+            return
+        self._names.pop((cluster.name, endpoint.address), None)
+        if names:
+            self._names[cluster.name, endpoint.address] = names
+            log.warning(
+                "cluster %s: replicas do not agree whose address %s is (%s): failures are counted by address until "
+                "they do; has one of them kept an old snapshot, for an invalid change?",
+                cluster.name,
+                endpoint.address,
+                ", ".join(names),
+            )
 
     def _lost(self, error: StoreUnavailable, cluster: Cluster | None = None) -> None:
         """Redis does not answer, or its keys of one cluster are of no use: this replica decides by itself from here

@@ -175,7 +175,8 @@ class Leader:
         if event.version > version:
             self._scoreboard.clusters.set_fleet_version(cluster.slot, event.version, epoch)
         endpoint = cluster.endpoints.get(event.endpoint)
-        if endpoint is not None and event.workload in ("", endpoint.workload):
+        if endpoint is not None and (event.kind == "dirty" or event.workload in ("", endpoint.workload)):
+            # dirty by whatever name: a success here shows whether both mean the same
             try:
                 self._take(cluster, endpoint, event, version)
             except ClusterLocked:

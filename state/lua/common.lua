@@ -22,7 +22,7 @@ local NUMBERS = {
   'probe_until_ms',
 }
 local RULES = { consecutive_5xx = true, probe_failed = true } -- reasons that are no hand's
-local WORDS = { 'workload', 'reporters', 'local_reporters', 'evidence', 'by', 'reason', 'prober' }
+local WORDS = { 'workload', 'reporters', 'local_reporters', 'evidence', 'by', 'reason', 'prober', 'names' }
 
 local function number(text)
   return tonumber(text or 0) or 0
@@ -284,19 +284,60 @@ local function load(endpoint, eject_key, hash_key)
   return r
 end
 
--- Another workload has taken the address: what its predecessor did is not its own. An empty name contradicts nobody.
-local function identify(r, workload)
-  if workload == '' or r.workload == workload then return end
-  if r.workload ~= '' then
-    if r.left > 0 then
-      redis.call('DEL', r.eject_key)
-      lifted(r, 'uneject', 'new_workload', workload)
-    end
-    redis.call('DEL', r.hash_key)
-    reset(r, workload)
-  elseif r.left == 0 then  -- an ejection by hand stays one of the address
-    r.workload = workload
+-- What replicas call the workload at an address: this one, `by`, says `workload`; the others what their views say.
+local function names_of(endpoint, workload, by)
+  local names, seen = { workload }, { [workload] = true, [''] = true }
+  for _, view in ipairs(views_but(by)) do
+    local name = view[endpoint] or ''
+    if not seen[name] then names[#names + 1], seen[name] = name, true end
   end
+  table.sort(names)
+  return names
+end
+
+local function replaced_by(r, workload)
+  if r.left > 0 then
+    redis.call('DEL', r.eject_key)
+    lifted(r, 'uneject', 'new_workload', workload)
+  end
+  redis.call('DEL', r.hash_key)
+  reset(r, workload)
+end
+
+-- Replicas go on to differ. Which of them has the old snapshot, nobody can tell: what is counted is the address's.
+local function disputed(r, names, by)
+  local joined, named_before = table.concat(names, ','), r.workload
+  if r.names == joined and r.workload == '' then return end
+  r.workload = ''
+  if r.names ~= joined then
+    r.names = joined
+    log('disagree', r, 'workload', by, '', joined)
+  end
+  save(r)
+  if r.left > 0 and named_before ~= '' then announce('eject', r) end  -- it is out for all of them now
+  if r.failures > 0 then publish('dirty', r, version()) end
+end
+
+-- Another workload has taken the address: what its predecessor did is not its own; but only once no replica is left that
+-- knows the predecessor there. An empty name contradicts nobody.
+local function identify(r, workload, by)
+  if workload == '' or (r.names == '' and r.workload == workload) then return end
+  if r.names == '' and r.workload == '' then
+    if r.left == 0 then r.workload = workload end  -- an ejection by hand stays one of the address
+    return
+  end
+  local names = names_of(r.endpoint, workload, by)
+  if #names > 1 then return disputed(r, names, by) end
+  r.names = ''
+  if r.workload ~= '' and r.workload ~= workload then return replaced_by(r, workload) end
+  if r.left == 0 or RULES[r.reason] then r.workload = workload end
+  save(r)
+end
+
+-- A replica reads the record of what it calls `workload`. That alone starts no dispute, but may end one.
+local function read_by(r, workload, by)
+  if workload == '' or (r.names == '' and (r.workload == workload or r.workload == '')) then return end
+  if #names_of(r.endpoint, workload, by) == 1 then identify(r, workload, by) end
 end
 
 -- How many endpoints of the cluster are ejected. One whose key is gone makes room: everybody hears of it first. One that no
@@ -366,6 +407,6 @@ local function verdict(outcome, r, wait)
   local out = r.left > 0
   return {
     outcome, out and r.consecutive_5xx or r.failures, r.generation, r.ejections, r.backoff,
-    r.left, out and r.ejection_ms or 0, version(), wait or 0, probe_in(r), out and r.by or '', out and r.reason or '',
+    r.left, out and r.ejection_ms or 0, version(), wait or 0, probe_in(r), out and r.by or '', out and r.reason or '', r.names,
   }
 end

@@ -11,7 +11,7 @@ local probe = offered.probe_in_ms >= 0  -- -1: it comes back by itself
 local by_hand = not RULES[offered.reason]
 
 local r = load(ARGV[2], KEYS[4], KEYS[5])
-identify(r, offered.workload)
+identify(r, offered.workload, '')
 if r.left > 0 then return verdict('already_ejected', r) end
 if offered.generation <= r.generation or left <= 0 then return verdict('stale', r) end
 

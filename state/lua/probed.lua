@@ -6,7 +6,7 @@
 local batch, policy = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4])
 
 local r = load(ARGV[2], KEYS[4], KEYS[5])
-identify(r, batch.workload)
+identify(r, batch.workload, batch.by)
 local due = r.left > 0 and r.probe_at_ms > 0 and r.probe_at_ms <= now
 if not due or batch.generation ~= r.generation then return verdict('stale', r) end
 

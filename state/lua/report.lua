@@ -1,14 +1,15 @@
 -- report.lua: count a batch of outcomes of one endpoint and decide. Specification: state/outlier/decide.py `decide`.
 -- KEYS   ejected, log, version, eject key, endpoint hash
 -- ARGV   1 channel  2 endpoint  3 Batch  4 Policy
--- reply  outcome, failures, generation, ejections, backoff, left_ms, ejection_ms, version, wait_ms, probe_in_ms, by, reason
+-- reply  outcome, failures, generation, ejections, backoff, left_ms, ejection_ms, version, wait_ms, probe_in_ms, by, reason,
+--        what replicas call the workload there, separated by commas, while they do not agree
 
 local batch, policy = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4])
 local run, by, generation = batch.run, batch.by, batch.generation
 local threshold, quorum = policy.consecutive_5xx, policy.local_origin_quorum
 
 local r = load(ARGV[2], KEYS[4], KEYS[5])
-identify(r, batch.workload)
+identify(r, batch.workload, by)
 if r.left > 0 then return verdict('already_ejected', r) end
 if generation < r.generation then return verdict('stale', r) end
 

@@ -26,6 +26,7 @@ local ejections, dirty, generations = {}, {}, {}
 for i = 7, #ARGV do
   local at = 6 + (i - 7) * 2
   local r = load(ARGV[i], KEYS[at], KEYS[at + 1])
+  if view then read_by(r, view.workloads[r.endpoint] or '', view.replica) end
   if r.left > 0 then
     ejections[#ejections + 1] = {
       r.endpoint, r.workload, r.left, r.ejection_ms, r.generation, r.consecutive_5xx, r.ejections, r.backoff,

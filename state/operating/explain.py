@@ -43,6 +43,7 @@ class FleetFacts:
     next_ejection_s: float | None
     room: bool  # under the cap, for this endpoint
     entries: tuple[Entry, ...]  # newest first
+    names: tuple[str, ...] = ()  # what replicas call its workload, while they do not agree
     absent: bool = False  # no replica has it in the cluster, so the cap leaves it out
 
 
@@ -151,6 +152,7 @@ def report(seen: Seen, workload: str, policy: Policy | None, ejected: int, entri
         next_ejection_s=_ejection_ms(backoff, policy) / 1000 if policy and backoff else None,
         room=bool(policy and under_cap(policy, ejected - (out and not seen.absent))),
         entries=tuple(entries[:ENTRIES]),
+        names=seen.names("names"),
         absent=seen.absent,
     )
     return EndpointReport(seen.endpoint, workload or seen.workload, facts)

@@ -129,7 +129,7 @@ class RedisStore:
 
 
 def _verdict(reply: list[Any]) -> Verdict:
-    outcome, *numbers, by, reason = reply
+    outcome, *numbers, by, reason, names = reply
     failures, generation, ejections, backoff, left_ms, ejection_ms, version, wait_ms, probe_in_ms = map(int, numbers)
     return Verdict(
         outcome=str(outcome),
@@ -144,6 +144,7 @@ def _verdict(reply: list[Any]) -> Verdict:
         wait_ms=wait_ms,
         probe_in_ms=probe_in_ms,
         reason=text_of(reason),
+        names=tuple(text_of(name) for name in names.split(",") if name),
     )
 
 

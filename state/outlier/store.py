@@ -83,6 +83,7 @@ class Verdict:
     wait_ms: int = 0  # of "too_soon"
     probe_in_ms: int = NO_PROBE  # until the endpoint may be probed, NO_PROBE: it is back when its time is over
     reason: str = ""  # why it is ejected, as an Ejection's; "" when it is not, and from a store that knows one reason
+    names: tuple[str, ...] = ()  # what replicas call the workload, while they do not agree: counted is the address
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Replicas need not agree on which endpoints a cluster has, and whose they are: what the fleet makes of it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from state.server.embedded import Embedded
@@ -74,3 +75,36 @@ def test_S_F4_S_F5_what_a_hand_has_ejected_stays_the_hands_when_redis_loses_its_
             assert (status, text.count("disk full  alice  until unejected")) == (0, 3)
         finally:
             again.stop()
+
+
+@dataclass
+class Renamed:
+    """An endpoint, by the name of the pod that had its address before."""
+
+    name: str
+    ip: str
+    port: int
+
+
+def test_S_F2_replicas_that_name_a_pod_differently_have_one_count(valkey: Embedded, tmp_path: Path) -> None:
+    with fleet(tmp_path, valkey.url, baseEjectionTime="2s") as made:
+        victim, *others = made.members
+        other_name = Renamed("in-ambient-5c4b3a2f1e-zzz99", victim.ip, victim.port)
+        made.manifests[1].put("endpointslice", slice_of([other_name, *others]))
+        wait_until(
+            lambda: other_name.name in str(made.replicas[1].info("/clusters")), 5, "the other name in the second one"
+        )
+        wait_until(lambda: len(set(made.client.hvals(f"waypoint:{{{CLUSTER}}}:replicas"))) == 2, 5, "told")
+        victim.status = 503
+        assert made.in_turn(60).count("503") == 3
+        wait_until(lambda: made.agrees(victim), 2, "out in both")
+        victim.status = 200
+        assert made.told("disagree") == [("workload", victim.address)]
+        said = [each.waypoint.errors().count("do not agree whose address") for each in made.replicas]
+        assert sum(said) >= 1
+        assert max(said) <= 2, "once a worker at most"
+        status, text, _ = ctl("--redis", valkey.url, "explain", CLUSTER, victim.address)
+        assert (status, f"replicas do not agree: {other_name.name}, {victim.name}" in text) == (0, True)
+        wait_until(made.agrees, 5, "back in both")
+        made.wrote("outlier ejecting", 1, 1)
+        made.wrote("outlier unejecting", 1, 1)

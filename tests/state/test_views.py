@@ -13,9 +13,10 @@ WORKLOADS = {A: "pod-a", B: "pod-b", C: "pod-c", D: "pod-d"}
 HELD_MS = 60_000
 
 
-def a_view(replica: str, *endpoints: str, for_ms: int = HELD_MS, **others: str) -> View:
-    workloads = {endpoint: others.get("named", WORKLOADS[endpoint]) for endpoint in endpoints}
-    name = "".join(endpoint[-6] for endpoint in endpoints) + others.get("named", "")
+def a_view(replica: str, *endpoints: str, for_ms: int = HELD_MS, named: str = "") -> View:
+    """`named`: what the workload is called there, if not as usual."""
+    workloads = {endpoint: named or WORKLOADS[endpoint] for endpoint in endpoints}
+    name = "".join(endpoint[-6] for endpoint in endpoints) + named
     return View(replica, name, workloads, for_ms)
 
 
