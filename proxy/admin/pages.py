@@ -1,4 +1,5 @@
-"""A very small HTTP server for readiness and admin pages: one request a connection, a few at a time, none for long.
+"""A very small HTTP server for readiness and admin pages: one request a connection, none for long, and who holds
+connections open keeps nobody out (`guests`).
 
 Not the data path: no keep-alive. Pages are looked at with GET; actions are POSTs of a small JSON object, which no web
 page can send: that needs a content type that browsers ask leave for, and they say where they come from (Origin).
@@ -14,19 +15,29 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import gevent
-from gevent.pool import Pool
 from gevent.server import StreamServer
 
 from proxy import addresses
+from proxy.admin.guests import Guests
+from proxy.admin.hosts import Expects, anyone
 
 log = logging.getLogger("controller")
 
 PATIENCE_S = 2.0
 """How long one request and its answer may take."""
-MAX_CONNECTIONS = 64
+MAX_CONNECTIONS = 256
+BACKLOG = 1024
+"""Connections that wait to be accepted; the kernel takes more of them than we can in one turn."""
 MAX_HEAD = 8192
 MAX_BODY = 8192
 
+UNEXPECTED_HOST = (
+    "this page answers only to the names of loopback and the address it listens on (--admin), so that no web page can "
+    "read it: ask for it by such a name, as http://127.0.0.1:15000"
+)
+
+Fields = Mapping[str, list[str]]
+"""What a request's header says, names in lower case."""
 Answer = tuple[int, str, bytes]
 """Status, content type, body."""
 Page = Callable[[], Answer]
@@ -37,17 +48,20 @@ Action = Callable[[Mapping[str, Any]], Answer]
 
 
 class PageServer:
-    """Serves by path: `pages` and `queries` for GET, `actions` for POST."""
+    """Serves by path: `pages` and `queries` for GET, `actions` for POST; to those whose Host it `expects`."""
 
     def __init__(
         self,
         pages: Mapping[str, Page],
         queries: Mapping[str, Query] | None = None,
         actions: Mapping[str, Action] | None = None,
+        expects: Expects = anyone,
     ) -> None:
         self._pages = pages
         self._queries = queries or {}
         self._actions = actions or {}
+        self._expects = expects
+        self._guests = Guests(MAX_CONNECTIONS)
         self._server: StreamServer | None = None
 
     def start(self, address: str) -> str:
@@ -58,17 +72,17 @@ class PageServer:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(place)
-            listener.listen(128)
+            listener.listen(BACKLOG)
         except OSError:
             listener.close()
             raise
-        self._server = StreamServer(listener, self._serve, spawn=Pool(MAX_CONNECTIONS))
+        self._server = StreamServer(listener, self._serve)
         self._server.start()
         return addresses.join(host, listener.getsockname()[1])
 
-    def _serve(self, sock: socket.socket, _: object) -> None:
+    def _serve(self, sock: socket.socket, peer: tuple[Any, ...]) -> None:
         try:
-            with gevent.Timeout(PATIENCE_S, False):
+            with self._guests.welcome(sock, str(peer[0])), gevent.Timeout(PATIENCE_S, False):
                 head, rest = _read_head(sock)
                 if head:
                     sock.sendall(self._answer(sock, head, rest))
@@ -83,9 +97,12 @@ class PageServer:
         if len(words) != 3 or not words[2].startswith("HTTP/1."):
             return _response(plain(400, "this is not HTTP/1.1"), "GET")
         method, target, _ = words
+        fields = _fields(lines[1:])
         try:
+            if not self._expects(fields.get("host", [])):
+                return _response(plain(403, UNEXPECTED_HOST), method)
             if method == "POST":
-                return _response(self._act(sock, target, _fields(lines[1:]), rest), method)
+                return _response(self._act(sock, target, fields, rest), method)
             return _response(self._show(method, target), method)
         except Exception:  # a page that fails must not take readiness with it
             log.exception("%s failed", target)
@@ -101,14 +118,14 @@ class PageServer:
             return self._queries[path](dict(parse_qsl(query)))
         return plain(404, "no such page; there is " + " ".join([*self._pages, *self._queries]))
 
-    def _act(self, sock: socket.socket, path: str, fields: Mapping[str, str], rest: bytes) -> Answer:
+    def _act(self, sock: socket.socket, path: str, fields: Fields, rest: bytes) -> Answer:
         action = self._actions.get(path)
         if action is None:
             there_is = f"; there is {' '.join(self._actions)}" if self._actions else ""
             return plain(405 if path in {*self._pages, *self._queries} else 404, f"POST is not for {path}{there_is}")
-        if "origin" in fields or fields.get("content-type", "").partition(";")[0].strip() != "application/json":
+        if "origin" in fields or _last(fields, "content-type").partition(";")[0].strip() != "application/json":
             return plain(403, "send content-type: application/json, and not from a web page")
-        length = fields.get("content-length", "")
+        length = _last(fields, "content-length")
         if not (length.isascii() and length.isdigit()) or int(length) > MAX_BODY:
             return plain(413, f"send a content-length of at most {MAX_BODY}")
         order = _object(_read_body(sock, rest, int(length)))
@@ -133,9 +150,15 @@ def _read_body(sock: socket.socket, body: bytes, length: int) -> bytes:
     return body[:length]
 
 
-def _fields(lines: list[str]) -> dict[str, str]:
-    pairs = (line.partition(":") for line in lines)
-    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+def _fields(lines: list[str]) -> Fields:
+    fields: dict[str, list[str]] = {}
+    for name, _, value in (line.partition(":") for line in lines):
+        fields.setdefault(name.strip().lower(), []).append(value.strip())
+    return fields
+
+
+def _last(fields: Fields, name: str) -> str:
+    return fields.get(name, [""])[-1]
 
 
 def _object(body: bytes) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
 from proxy import addresses, log
+from proxy.admin.hosts import only_ours
 from proxy.admin.outlier_pages import OutlierPages
 from proxy.admin.pages import PageServer
 from proxy.admin.statsd import Pusher
@@ -253,7 +254,12 @@ class Controller:
             "status": (self._settings.status, PageServer({"/healthz/ready": lambda: ready(self._readiness)})),
             "admin": (
                 self._settings.admin,
-                PageServer(self._admin.pages, self._outlier_pages.queries, self._outlier_pages.actions),
+                PageServer(
+                    self._admin.pages,
+                    self._outlier_pages.queries,
+                    self._outlier_pages.actions,
+                    only_ours(self._settings.admin),
+                ),
             ),
         }
         for name, (address, server) in servers.items():

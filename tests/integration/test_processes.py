@@ -220,15 +220,6 @@ def test_admin_pages_tell_and_hide(tmp_path: Path, config: tuple[Manifests, int]
         assert "secret" not in json.dumps([info, dump, cluster]) + made.waypoint.errors()
 
 
-def test_a_silent_client_does_not_hold_the_status_port(pair: Replica) -> None:
-    silent = [socket.create_connection(("127.0.0.1", pair.status)) for _ in range(100)]
-    try:
-        wait_until(pair.ready, 12)
-    finally:
-        for each in silent:
-            each.close()
-
-
 def test_numbers_go_to_statsd(tmp_path: Path, config: tuple[Manifests, int]) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
