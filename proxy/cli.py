@@ -39,6 +39,7 @@ Every option is also a key of the file (dashes as underscores) and an environmen
 \b
 Signals: TERM, INT   finish requests in flight and exit (again: at once)
          HUP         read the manifests now, reopen the access log
+         USR1        reopen the access log
          TTIN, TTOU  one worker more, one less
 """
 

@@ -20,7 +20,7 @@ from proxy.arbiter.children import Child, spawn
 from proxy.arbiter.control import Control
 from proxy.arbiter.handover import HandOver
 from proxy.arbiter.hints import redis_cli
-from proxy.arbiter.signals import SignalQueue
+from proxy.arbiter.signals import DEADLY, SignalQueue, ignore_faults, name
 from proxy.ipc.channel import Channel, Message
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.workers import MAX_WORKERS, READY
@@ -30,15 +30,7 @@ from state.server.embedded import Embedded, EmbeddedError
 
 log = logging.getLogger("arbiter")
 
-HANDLED = (
-    signal.SIGTERM,
-    signal.SIGINT,
-    signal.SIGHUP,
-    signal.SIGTTIN,
-    signal.SIGTTOU,
-    signal.SIGUSR2,
-    signal.SIGCHLD,
-)
+HANDLED = DEADLY | {signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD}
 
 ONE_SIGNAL_S = 0.1
 """`timeout` and some supervisors signal the process and its group: two so close together mean one."""
@@ -91,6 +83,7 @@ class Arbiter:
     def run(self) -> int:
         """Serve until told to stop; the exit status."""
         signals = SignalQueue(HANDLED)
+        ignore_faults()
         self._selector.register(signals, selectors.EVENT_READ)
         raise_open_files_limit()
         log.info("waypointd %s starting: replica %s, %d workers", __version__, self._replica, self._settings.workers)
@@ -182,12 +175,14 @@ class Arbiter:
 
     # -- signals ----------------------------------------------------------------------------------------------------
 
-    def _on_signal(self, number: signal.Signals) -> None:
+    def _on_signal(self, number: int) -> None:
         match number:
             case signal.SIGTERM | signal.SIGINT:
                 self._drain(number)
             case signal.SIGHUP:
                 self._reload()
+            case signal.SIGUSR1:
+                self._reopen_logs()
             case signal.SIGTTIN:
                 self._add_worker()
                 self._tell_wanted()
@@ -196,17 +191,19 @@ class Arbiter:
                 self._tell_wanted()
             case signal.SIGUSR2:
                 log.warning("SIGUSR2: replacing the running program is not built in this version")
-            case _:  # SIGCHLD: the loop reaps on every turn
+            case signal.SIGCHLD:  # the loop reaps on every turn
                 pass
+            case _:
+                log.warning("%s ignored: TERM drains and ends, HUP reloads, USR1 reopens the access log", name(number))
 
-    def _drain(self, number: signal.Signals) -> None:
+    def _drain(self, number: int) -> None:
         now = time.monotonic()
         if self._draining:
             if now > self._drain_began + ONE_SIGNAL_S:
-                log.warning("%s again: ending at once", number.name)
+                log.warning("%s again: ending at once", name(number))
                 self._status = 0
             return
-        log.info("%s: draining, %g s at most (once more to end at once)", number.name, self._settings.drain_time)
+        log.info("%s: draining, %g s at most (once more to end at once)", name(number), self._settings.drain_time)
         self._draining, self._drain_began = True, now
         self._scoreboard.draining = True
         self._control.tell({"op": "drain"})
@@ -218,6 +215,13 @@ class Arbiter:
     def _reload(self) -> None:
         log.info("SIGHUP: reloading, reopening logs")
         self._control.tell({"op": "reload"})
+        self._tell_workers_to_reopen()
+
+    def _reopen_logs(self) -> None:
+        log.info("SIGUSR1: reopening logs")
+        self._tell_workers_to_reopen()
+
+    def _tell_workers_to_reopen(self) -> None:
         for worker in self._workers.values():
             worker.signal(signal.SIGHUP)
 

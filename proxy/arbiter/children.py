@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from proxy.arbiter.signals import ignore_until_handled
 from state.server.tether import tethered
 
 PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
@@ -137,10 +138,5 @@ def spawn(module: str, arguments: Sequence[str], fds: Sequence[int] = ()) -> sub
         env=os.environ | {"PYTHONPATH": search_path},
         pass_fds=fds,
         process_group=0,  # Ctrl-C in a terminal is for the arbiter, which then drains the others
-        preexec_fn=tethered(then=_ignore_reloads),  # noqa: PLW1509  the arbiter has one thread
+        preexec_fn=tethered(then=ignore_until_handled),  # noqa: PLW1509  the arbiter has one thread
     )
-
-
-def _ignore_reloads() -> None:
-    """Until the child has a handler, a reload must not kill it."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)

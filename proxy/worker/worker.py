@@ -85,8 +85,10 @@ class Worker:
 
     def run(self) -> None:
         """Serves until drained."""
-        gevent.signal_handler(signal.SIGTERM, self._draining.set)
-        gevent.signal_handler(signal.SIGHUP, self._reopen)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            gevent.signal_handler(number, self._draining.set)
+        for number in (signal.SIGHUP, signal.SIGUSR1):
+            gevent.signal_handler(number, self._reopen)
         ticker = gevent.get_hub().loop.timer(TICK_SECONDS, TICK_SECONDS)
         ticker.start(self._relay.tick)  # in the hub: it resumes greenlets, and must not be left behind by them
         gevent.spawn(self._hear)

@@ -173,7 +173,8 @@ def test_a_pipe_gets_whole_lines_or_none(tmp_path: Path) -> None:
         assert b"/again" in wait_until(lambda: drained(reader), 2, "the log goes on")
 
 
-def test_a_log_file_is_rotated(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1], ids=lambda number: number.name)
+def test_a_log_file_is_rotated(tmp_path: Path, number: signal.Signals) -> None:
     log, rotated = tmp_path / "access.log", tmp_path / "access.log.1"
     with bench(tmp_path, "--access-log", str(log), services={"solo": 1}) as proxy:
         proxy.play("solo", serve_ok)
@@ -183,7 +184,7 @@ def test_a_log_file_is_rotated(tmp_path: Path) -> None:
             log.rename(rotated)
             client.ask("solo", "/between")
             wait_until(lambda: "/between" in rotated.read_text(), 2)
-            os.kill(proxy.waypoint.pid, signal.SIGHUP)
+            os.kill(proxy.waypoint.pid, number)
             wait_until(log.exists, 3, "opened anew")
             client.ask("solo", "/after")
             wait_until(lambda: "/after" in log.read_text(), 2)

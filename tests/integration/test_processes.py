@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from proxy.arbiter.signals import DEADLY, OF_FAULTS
 from tests.manifests import Manifests, gateway
 from tests.patience import within
 from tests.rig import ROOT, Endpoint, Replica, Waypoint, endpoints, free_port, get, manifests_for, replica, wait_until
@@ -113,6 +115,32 @@ def test_nothing_outlives_the_arbiter(pair: Replica) -> None:
     os.kill(pair.waypoint.pid, signal.SIGKILL)
     pair.waypoint.process.wait()
     wait_until(lambda: not any(map(alive, pids)))
+
+
+@pytest.fixture
+def slow(members: list[Endpoint]) -> Iterator[Callable[[], int]]:
+    """Endpoints that take a second, and how many requests they have got."""
+    for member in members:
+        member.delay = 1.0
+    yield lambda: sum(len(member.requests) for member in members)
+    for member in members:
+        member.delay = 0.0
+
+
+def test_N2_no_signal_but_kill_ends_it_or_what_is_in_flight(pair: Replica, slow: Callable[[], int]) -> None:
+    before, asked = children(pair.waypoint.pid), slow()
+    with ThreadPoolExecutor(1) as executor:
+        in_flight = executor.submit(get, pair.port, "/hostname", "in-ambient")
+        wait_until(lambda: slow() > asked)
+        for number in (DEADLY | OF_FAULTS) - {signal.SIGTERM, signal.SIGINT}:
+            for pid in (pair.waypoint.pid, *before["proxy.worker"], *before["proxy.controller"]):
+                os.kill(pid, number)
+        assert in_flight.result()[0] == 200
+    wait_until(lambda: "SIGRTMIN+1 ignored: TERM drains and ends" in pair.waypoint.errors())
+    assert "SIGALRM ignored" in pair.waypoint.errors()
+    assert "SIGUSR1: reopening logs" in pair.waypoint.errors()
+    assert pair.hostname()
+    assert children(pair.waypoint.pid) == before
 
 
 # -- what is refused -------------------------------------------------------------------------------------------------
