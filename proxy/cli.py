@@ -133,6 +133,8 @@ def _check(loaded: Settings) -> int:
     faults += _faults_of_access(loaded)
     if status := _told(result.warnings, faults):
         return status
+    if result.unknown_kinds:
+        print(f"kinds left alone: {', '.join(f'{kind} ({n})' for kind, n in sorted(result.unknown_kinds.items()))}")
     if result.snapshot is None:
         print(f"nothing to serve yet: {result.reason}")
         return 0

@@ -14,7 +14,7 @@ Body = dict[str, object]
 _CORE = ""
 ISTIO_NETWORK = "networking.istio.io"
 _ISTIO_SECURITY = "security.istio.io"
-_GATEWAY_API = "gateway.networking.k8s.io"
+GATEWAY_API = "gateway.networking.k8s.io"
 
 # kind -> (API group, versions that say the same for what is read here).
 KINDS: dict[str, tuple[str, frozenset[str]]] = {
@@ -23,13 +23,21 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
     "Pod": (_CORE, frozenset({"v1"})),
     "Node": (_CORE, frozenset({"v1"})),
     "EndpointSlice": ("discovery.k8s.io", frozenset({"v1"})),
-    "Gateway": (_GATEWAY_API, frozenset({"v1", "v1beta1"})),
-    "GatewayClass": (_GATEWAY_API, frozenset({"v1", "v1beta1"})),
+    "Gateway": (GATEWAY_API, frozenset({"v1", "v1beta1"})),
+    "GatewayClass": (GATEWAY_API, frozenset({"v1", "v1beta1"})),
     "DestinationRule": (ISTIO_NETWORK, frozenset({"v1", "v1beta1", "v1alpha3"})),
     "ServiceEntry": (ISTIO_NETWORK, frozenset({"v1", "v1beta1", "v1alpha3"})),
     "WorkloadEntry": (ISTIO_NETWORK, frozenset({"v1", "v1beta1", "v1alpha3"})),
     "AuthorizationPolicy": (_ISTIO_SECURITY, frozenset({"v1", "v1beta1"})),
     "RequestAuthentication": (_ISTIO_SECURITY, frozenset({"v1", "v1beta1"})),
+}
+# Kinds that attach to what is served and are called by their bare names in messages, whatever their version.
+ATTACHED: dict[str, str] = {
+    **dict.fromkeys(("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute"), GATEWAY_API),
+    **dict.fromkeys(("BackendTLSPolicy", "ListenerSet"), GATEWAY_API),
+    **dict.fromkeys(("VirtualService", "EnvoyFilter"), ISTIO_NETWORK),
+    **dict.fromkeys(("WasmPlugin", "TrafficExtension"), "extensions.istio.io"),
+    "Telemetry": "telemetry.istio.io",
 }
 # Same kind names in other well-known groups: not a slip of the pen, so not worth a warning.
 NAMESAKES = frozenset({(ISTIO_NETWORK, "Gateway"), ("serving.knative.dev", "Service")})

@@ -58,6 +58,10 @@ class Objects:
         found = self._records.of(key)
         return found[0][0] if found else None
 
+    def all(self) -> Iterator[Record]:
+        """All objects."""
+        return (record for kind in self._by_kind for record in self.of(kind))
+
     def of(self, kind: str) -> Iterator[Record]:
         """All objects of a kind."""
         return (record for key in self._by_kind.get(kind, ()) for record, _ in self._records.of(key))

@@ -11,12 +11,14 @@ from typing import NamedTuple
 
 from proxy.mesh.model import printable
 from proxy.mesh.reading.lines import Lines, Path, path_text
-from proxy.mesh.reading.manifests import KINDS, NAMESAKES, Body, Manifest
-from proxy.mesh.reading.metadata import heading, manifest_of, metadata_faults, named
+from proxy.mesh.reading.manifests import ATTACHED, KINDS, NAMESAKES, Body, Manifest
+from proxy.mesh.reading.metadata import DEFAULT_NAMESPACE, heading, manifest_of, metadata_faults, named
 from proxy.mesh.reading.remarks import Key, Remark
 from proxy.mesh.reading.report import Report
 from proxy.mesh.reading.tree import Tree
 
+OTHERS = "*"
+"""Stands for the kinds that are not understood: what their reader returns, if it is anything, is an object too."""
 Reader = Callable[[Manifest, Body, Report], object]
 """Reads one kind: what the rest of the mesh needs of the object, and into the report whatever is wrong with it."""
 
@@ -115,7 +117,7 @@ class _Writer:
         understood = known is not None and (known[0] == group or not api_version)
         key = named(body, kind, understood)
         if known is None or not understood:
-            self._not_understood(lines, group, key)
+            self._not_understood(body, lines, group, key)
             return
         bad = list(metadata_faults(body, kind))
         if api_version and version not in known[1]:
@@ -134,7 +136,7 @@ class _Writer:
         value = reader(manifest, body, report) if reader else manifest
         return Record(manifest.key, manifest.lines.line, value, tuple(report.faults), tuple(report.warnings))
 
-    def _not_understood(self, lines: Lines, group: str, key: Key) -> None:
+    def _not_understood(self, body: Body, lines: Lines, group: str, key: Key) -> None:
         label = f"{key.kind}.{group}" if group else key.kind
         self._unknown.append(printable(label[:150]))
         if key.kind in KINDS and (group, key.kind) not in NAMESAKES:
@@ -142,3 +144,14 @@ class _Writer:
             self._warnings.append(Remark(key, lines.line_of(("apiVersion",)), "apiVersion", text))
         if key.name:
             self._names.append(Name(group, key, lines.line))
+        if OTHERS in self._readers and key.name and key.kind not in KINDS:
+            self._attached(body, lines, group, key)
+
+    def _attached(self, body: Body, lines: Lines, group: str, key: Key) -> None:
+        """An object of a kind that is not understood, if it attaches to something."""
+        own = key.kind if ATTACHED.get(key.kind) == group else printable(f"{key.kind}.{group}"[:150])
+        key = Key(own, key.namespace or DEFAULT_NAMESPACE, key.name)
+        report = Report()
+        value = self._readers[OTHERS](manifest_of(key, body, lines), body, report)
+        if value is not None or report.warnings:
+            self._records.append(Record(key, lines.line, value, (), tuple(report.warnings)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from proxy.mesh.kinds.attachments import Attachment
 from proxy.mesh.kinds.destination_rule import DestinationRule
 from proxy.mesh.kinds.gateways import Gateway
 from proxy.mesh.kinds.guards import Guard
@@ -67,6 +68,7 @@ class Inventory:
         self.entries = Entries()
         self.workload_entries: dict[Key, WorkloadEntry] = {}
         self.service_entries: dict[Key, Manifest] = {}
+        self.attachments: dict[Key, Attachment] = {}
         self.workloads: dict[str, int] = {}
         """How many Pods and WorkloadEntries a namespace has."""
         self.stale: set[str] = set()
@@ -86,8 +88,12 @@ class Inventory:
 
     def apply(self, change: Change) -> None:
         """One object has changed."""
-        if handle := self._apply.get(change.key.kind):
-            old, new = change.old and change.old.value, change.new and change.new.value
+        old, new = change.old and change.old.value, change.new and change.new.value
+        if isinstance(old, Attachment) or isinstance(new, Attachment):
+            self.attachments.pop(change.key, None)
+            if isinstance(new, Attachment):
+                self.attachments[change.key] = new
+        elif handle := self._apply.get(change.key.kind):
             handle(change.key, old, new)
 
     def take_stale(self) -> set[str]:

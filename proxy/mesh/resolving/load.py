@@ -9,14 +9,23 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from proxy.mesh.kinds import destination_rule, gateways, guards, services, slices, workload_entries, workloads
+from proxy.mesh.kinds import (
+    attachments,
+    destination_rule,
+    gateways,
+    guards,
+    services,
+    slices,
+    workload_entries,
+    workloads,
+)
 from proxy.mesh.kinds.gateways import Gateway
 from proxy.mesh.model import Fault, Snapshot
 from proxy.mesh.reading.documents import Documents, Placed
-from proxy.mesh.reading.manifests import KINDS, Document, Manifest
+from proxy.mesh.reading.manifests import Document, Manifest
 from proxy.mesh.reading.objects import Change, Objects
 from proxy.mesh.reading.remarks import Key
-from proxy.mesh.reading.sheets import Reader
+from proxy.mesh.reading.sheets import OTHERS, Reader
 from proxy.mesh.resolving.resolve import Resolver
 
 __all__ = ["Document", "Loaded", "Loader", "load"]
@@ -30,6 +39,7 @@ READERS: Mapping[str, Reader] = {
     "DestinationRule": destination_rule.read,
     "AuthorizationPolicy": guards.read,
     "RequestAuthentication": guards.read,
+    OTHERS: attachments.read,
 }
 
 
@@ -91,8 +101,7 @@ class Loader:
         gateway = self._read_gateway(chosen) if chosen else None
         if gateway is None or gateway != self._gateway:
             self._gateway, self._resolver = gateway, Resolver(gateway, self._last) if gateway else None
-            everything = (record for kind in KINDS for record in self._objects.of(kind))
-            changes = [Change(record.key, None, record) for record in everything] if gateway else []
+            changes = [Change(record.key, None, record) for record in self._objects.all()] if gateway else []
         if not self._resolver:
             return None
         self._last = self._resolver.update(changes)

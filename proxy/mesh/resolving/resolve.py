@@ -15,7 +15,7 @@ from proxy.mesh.model import Cluster, Listener, Snapshot
 from proxy.mesh.reading.objects import Change
 from proxy.mesh.reading.remarks import Remark, suggestion
 from proxy.mesh.reading.report import Report
-from proxy.mesh.resolving import advice
+from proxy.mesh.resolving import advice, unforced
 from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.outcome import Outcome, outcome
 from proxy.mesh.resolving.routes import Table
@@ -76,6 +76,7 @@ class Resolver:
         if any(listener.protocol == HBONE for listener in self._opened):
             with_endpoints = {name for name, count in self._with_endpoints.items() if count}
             advice.unknown_pods(self._inventory, with_endpoints, report)
+        unforced.attached(self._inventory, self._gateway, self._outcomes, report)
         for listener, table in zip(self._opened, self._tables, strict=True):
             for text in table.taken():
                 report.warn(gateway, ("spec", "listeners", listener.index), f"host {text}")

@@ -139,6 +139,17 @@ others = one_of(
     thing("ServiceEntry", "networking.istio.io/v1", "ext", spec={}),
     thing("ServiceEntry", "networking.istio.io/v1", "ext", "far", spec={}),
     thing("ConfigMap", "v1", "settings"),
+    thing("Telemetry", "telemetry.istio.io/v1", "all", "far", spec={}),
+    *(
+        thing("HTTPRoute", "gateway.networking.k8s.io/v1", "route", spec={"parentRefs": [ref]})
+        for ref in (
+            {"group": "", "kind": "Service", "name": "cart"},
+            {"group": "", "kind": "Service", "name": "till", "namespace": "far"},
+            {"name": "wp"},
+        )
+    ),
+    thing("VirtualService", "networking.istio.io/v1", "virtual", spec={"hosts": ["till"]}),
+    thing("VirtualService", "networking.istio.io/v1", "virtual", spec={"hosts": ["*.far.svc.cluster.local"]}),
     thing("GatewayClass", "gateway.networking.k8s.io/v1", "istio-waypoint"),
     thing("GatewayClass", "gateway.networking.k8s.io/v1", "istio-waypoint", labels={"istio.io/waypoint-for": "none"}),
 )
@@ -286,6 +297,8 @@ def guarding(kind: str, name: str, ns: str = "shop") -> Object:
             ),
         ),
         ([], thing("ServiceEntry", "networking.istio.io/v1", "ext", spec={})),
+        ([], thing("VirtualService", "networking.istio.io/v1", "virtual", spec={"hosts": ["cart"]})),
+        ([thing("VirtualService", "networking.istio.io/v1", "virtual", spec={"hosts": ["*"]})], namespace("shop", {})),
     ],
 )
 def test_an_object_that_comes_and_goes(around: list[Object], subject: Object) -> None:

@@ -1,0 +1,62 @@
+"""Objects that attach to what one Gateway serves and are not in force: one warning each, with what to do.
+
+Looked at anew for every snapshot, since any change can bring what they attach to under the Gateway or away from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from proxy.mesh.kinds.attachments import Attachment, Target
+from proxy.mesh.kinds.gateways import Gateway
+from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
+from proxy.mesh.reading.lines import Path
+from proxy.mesh.reading.report import Report
+from proxy.mesh.resolving.inventory import Inventory
+from proxy.mesh.resolving.rules import covers, service_called
+
+_REMEDY = "remove it, or leave what it is for to Istio's own waypoint (label istio.io/use-waypoint)"
+
+
+def attached(inventory: Inventory, gateway: Gateway, served: Collection[str], report: Report) -> None:
+    """`served`: the Services of the Gateway, as "namespace/name"."""
+    namespaces = {each.partition("/")[0] for each in served} | {gateway.manifest.namespace, ROOT_NAMESPACE}
+    for attachment in inventory.attachments.values():
+        namespace = attachment.manifest.namespace
+        if attachment.wide and namespace in namespaces:
+            whole = "the whole mesh" if namespace == ROOT_NAMESPACE else f"all of namespace {namespace}"
+            _warn(attachment, ("spec",), whole, report)
+        elif found := next((each for each in attachment.targets if _names(each, namespace, gateway, served)), None):
+            _warn(attachment, found.path, f"{found.kind} {_id(found)}", report)
+        elif attachment.hosts and (host := _host(attachment, inventory, served)):
+            _warn(attachment, ("spec", "hosts"), f"Service {host}", report)
+
+
+def _warn(attachment: Attachment, path: Path, what: str, report: Report) -> None:
+    text = f"attaches to {what} and is not in force in this version: requests are served as if it were not there; "
+    report.warn(attachment.manifest, path, text + _REMEDY)
+
+
+def _id(target: Target) -> str:
+    return target.name if target.kind == "GatewayClass" else f"{target.namespace}/{target.name}"
+
+
+def _names(target: Target, namespace: str, gateway: Gateway, served: Collection[str]) -> bool:
+    """Whether an object of `namespace` that names the target attaches to what is served."""
+    if target.kind == "Service":
+        return _id(target) in served
+    if target.kind == "Gateway":
+        return _id(target) == gateway.manifest.id
+    return namespace == ROOT_NAMESPACE and target.name == gateway.class_name
+
+
+def _host(attachment: Attachment, inventory: Inventory, served: Collection[str]) -> str:
+    """The first Service that is served and that a VirtualService is for, or ""."""
+    for host in attachment.hosts:
+        if (name := service_called(host)) in served:
+            return name
+        if "*" in host:
+            likely = (each for each in sorted(served) if each in inventory.services)
+            if name := next((each for each in likely if covers(host, inventory.services[each].host)), ""):
+                return name
+    return ""

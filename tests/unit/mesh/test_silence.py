@@ -1,0 +1,111 @@
+"""Nothing is silently ignored: the entries N1, N4 ... and F1 ... of the outside's list, by their names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.mesh.mesh_rig import Object, loaded, namespace, service, shop, thing
+
+GATEWAY_API = "gateway.networking.k8s.io/v1"
+ISTIO = "networking.istio.io/v1"
+TO_SERVICE = {"group": "", "kind": "Service", "name": "cart", "port": 80}
+TO_GATEWAY = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "wp"}
+TO_CLASS = {"group": "gateway.networking.k8s.io", "kind": "GatewayClass", "name": "istio-waypoint"}
+
+
+def attached(kind: str, api: str, ns: str = "shop", **spec: Any) -> Object:
+    return thing(kind, api, "odd", ns, spec=spec)
+
+
+def route(*parents: Object, kind: str = "HTTPRoute", version: str = "v1", ns: str = "shop") -> Object:
+    return attached(kind, f"gateway.networking.k8s.io/{version}", ns, parentRefs=list(parents))
+
+
+@pytest.mark.parametrize(
+    ("subject", "what"),
+    [
+        pytest.param(attached("VirtualService", ISTIO, hosts=["cart"]), "Service shop/cart", id="F1"),
+        pytest.param(route(TO_SERVICE), "Service shop/cart", id="F2-N1"),
+        pytest.param(route(TO_SERVICE, kind="TCPRoute", version="v1alpha2"), "Service shop/cart", id="F5"),
+        pytest.param(
+            attached("WasmPlugin", "extensions.istio.io/v1alpha1", phase="AUTHN", targetRefs=[TO_GATEWAY]),
+            "Gateway shop/wp",
+            id="F7",
+        ),
+        pytest.param(
+            attached("Telemetry", "telemetry.istio.io/v1", targetRefs=[TO_GATEWAY], accessLogging=[{"disabled": True}]),
+            "Gateway shop/wp",
+            id="F8",
+        ),
+        (route(TO_SERVICE, kind="GRPCRoute"), "Service shop/cart"),
+        (route(TO_SERVICE, kind="TLSRoute", version="v1alpha3"), "Service shop/cart"),
+        (route({**TO_SERVICE, "name": "other"}, TO_SERVICE), "Service shop/cart"),
+        (route({**TO_SERVICE, "namespace": "shop"}, ns="far"), "Service shop/cart"),
+        (route({"name": "wp"}), "Gateway shop/wp"),
+        (attached("VirtualService", ISTIO, "far", hosts=["cart.shop.svc.cluster.local"]), "Service shop/cart"),
+        (attached("VirtualService", ISTIO, hosts=["*.shop.svc.cluster.local"]), "Service shop/cart"),
+        (attached("VirtualService", ISTIO, hosts=["*"]), "Service shop/cart"),
+        (attached("VirtualService", ISTIO, hosts=["cart"], gateways=["a/b", "mesh"]), "Service shop/cart"),
+        (attached("EnvoyFilter", "networking.istio.io/v1alpha3", targetRefs=[TO_SERVICE]), "Service shop/cart"),
+        (attached("EnvoyFilter", "networking.istio.io/v1alpha3", configPatches=[]), "all of namespace shop"),
+        (attached("Telemetry", "telemetry.istio.io/v1", "istio-system", tracing=[]), "the whole mesh"),
+        (
+            attached("WasmPlugin", "extensions.istio.io/v1alpha1", "istio-system", targetRefs=[TO_CLASS]),
+            "GatewayClass istio-waypoint",
+        ),
+        (attached("TrafficExtension", "extensions.istio.io/v1alpha1", targetRefs=[TO_SERVICE]), "Service shop/cart"),
+        (attached("BackendTLSPolicy", GATEWAY_API, targetRefs=[TO_SERVICE]), "Service shop/cart"),
+        (attached("ListenerSet", GATEWAY_API, parentRef=TO_GATEWAY), "Gateway shop/wp"),
+        (attached("RateLimitPolicy", "kuadrant.io/v1", targetRef=TO_GATEWAY), "Gateway shop/wp"),
+        (attached("HTTPRoute", "example.org/v1", parentRefs=[TO_SERVICE]), "Service shop/cart"),
+    ],
+)
+def test_what_attaches_to_what_is_served_is_named_once(subject: Object, what: str) -> None:
+    result = loaded(*shop(subject))
+    (said,) = result.warnings
+    name = f"{subject['kind']} {subject['metadata']['namespace']}/odd"
+    assert name in said.replace(".kuadrant.io", "").replace(".example.org", "")
+    assert f"attaches to {what} and is not in force in this version" in said
+    assert "remove it, or leave" in said
+    assert result.snapshot is not None and result.snapshot.warnings == (said,)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        route({**TO_SERVICE, "name": "other"}),
+        route({"name": "ingress", "namespace": "far"}),
+        route(TO_SERVICE, ns="far"),
+        attached("VirtualService", ISTIO, hosts=["cart"], gateways=["far/ingress"]),
+        attached("VirtualService", ISTIO, "far", hosts=["cart"]),
+        attached("VirtualService", ISTIO, hosts=["www.example.org", 7], gateways="x"),
+        attached("EnvoyFilter", "networking.istio.io/v1alpha3", workloadSelector={"labels": {"a": "b"}}),
+        attached("EnvoyFilter", "networking.istio.io/v1alpha3", "far"),
+        attached("WasmPlugin", "extensions.istio.io/v1alpha1", targetRefs=[TO_CLASS]),
+        attached("RateLimitPolicy", "kuadrant.io/v1", targetRef={**TO_GATEWAY, "name": "other"}),
+        attached("VerticalPodAutoscaler", "autoscaling.k8s.io/v1", targetRef={"kind": "Deployment", "name": "cart"}),
+        attached("Odd", "example.org/v1", targetRefs=["cart", {"kind": ["Service"]}, {"kind": "Service", "name": 7}]),
+        {"apiVersion": GATEWAY_API, "kind": "HTTPRoute", "metadata": "odd"},
+    ],
+)
+def test_what_attaches_elsewhere_is_left_alone(subject: Object) -> None:
+    assert loaded(*shop(subject)).warnings == ()
+
+
+def test_what_attaches_to_a_service_of_another_waypoint_is_none_of_our_business() -> None:
+    other = service("till", labels={"istio.io/use-waypoint": "other"})
+    assert loaded(*shop(other, route({**TO_SERVICE, "name": "till"}))).warnings == ()
+
+
+def test_a_route_without_parents_says_so() -> None:
+    (said,) = loaded(*shop(attached("HTTPRoute", GATEWAY_API, parentrefs=[TO_SERVICE]))).warnings
+    assert 'has no parentRefs, so it attaches to nothing (did you mean "parentRefs"?)' in said
+
+
+def test_a_telemetry_for_the_namespace_of_a_service_counts() -> None:
+    far = (namespace("far", {"istio.io/use-waypoint": "wp", "istio.io/use-waypoint-namespace": "shop"}),)
+    telemetry = attached("Telemetry", "telemetry.istio.io/v1", "far")
+    assert not [each for each in loaded(*shop(telemetry)).warnings if "attaches" in each]
+    assert [each for each in loaded(*shop(*far, service(ns="far"), telemetry)).warnings if "attaches" in each]
