@@ -13,8 +13,6 @@ speaks HTTP/2 at all shows only when it answers: one that ends the connection wi
 reached.
 """
 
-import logging
-
 from libc.errno cimport EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, EMFILE, ENFILE, ENOBUFS, ENOMEM, ETIMEDOUT
 from libc.stdint cimport int64_t
 
@@ -27,12 +25,10 @@ from proxy.wire.tcp cimport connect
 from proxy.wire.tls.stream cimport TlsStream, connect_tls
 from proxy.wire.http2.tunnel cimport Tunnel, open_tunnel
 
-from proxy.observe.refusals import Refusals
+from proxy.relay.endpoints.trunk import refusals
 
 cdef extern from "errno.h":
     int ENOKEY
-
-refusals = Refusals(logging.getLogger("worker"), "endpoints")
 
 # How often a tunnel is asked for when connections take no more, or end, just then.
 cdef int ROUNDS = 3

@@ -6,6 +6,8 @@ a trunk is being made, whoever needs one waits for that instead of making anothe
 carries, and over what, is the business of pool.pyx.
 """
 
+import logging
+
 import gevent
 from gevent.event import AsyncResult
 from libc.errno cimport ETIMEDOUT
@@ -17,6 +19,10 @@ from proxy.wire.http2.nghttp2 cimport NGHTTP2_CANCEL
 from proxy.wire.http2.session cimport Session
 from proxy.wire.stream cimport PEER_CLOSED
 
+from proxy.observe.refusals import Refusals
+
+refusals = Refusals(logging.getLogger("worker"), "endpoints")
+
 cdef int64_t SWEEP_NS = 1_000_000_000
 
 
@@ -26,6 +32,8 @@ cdef class Trunk:
     def run(self) -> None:
         try:
             self.session.run()
+            if self.session.fault != NULL:      # many lose by it: they are told who did it, and why
+                refusals.tell("HTTP/2 broken off with", self.session.transport.peer, None, self.session.fault.decode())
         finally:
             self.home.open.remove(self)
             self.home.connections.trunks.discard(self)

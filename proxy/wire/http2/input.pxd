@@ -12,7 +12,7 @@ cdef class Input(Output):
     cdef dict streams               # id -> Http2Stream, those open
     cdef list woken                 # streams on which something has come since the last read
     cdef int pings                  # sent and not answered
-    cdef int prepaid                # what the peer may still waste, and when that was refilled
+    cdef int prepaid                # what a client may still waste, and when that was refilled
     cdef int64_t refilled
     cdef int64_t stall_ns           # for its streams: how long one wait to write may take; 0: for ever
 

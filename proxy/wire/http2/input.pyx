@@ -2,9 +2,11 @@
 """What an HTTP/2 connection receives: bytes from the transport to nghttp2, and what that makes of them to the streams.
 
 nghttp2's callbacks find the object, which moves bytes and takes notes; nothing in them may switch greenlets. Who has to
-know that something has come on a stream is woken afterwards (`wake`). What costs the peer little and us much is counted
+know that something has come on a stream is woken afterwards (`wake`). What costs a client little and us much is counted
 (`charge`), beside the limits nghttp2 has (settings, outbound acks, continuations, header lists): resets, empty frames,
-priorities.
+priorities. Of an endpoint nothing is: our connection to it carries the requests of many clients, who must not pay for
+frames that honest servers send too. RFC 9113 8.1 asks for a RST_STREAM when an upload is answered early. What an endpoint
+has of its own to send is bounded by what it was asked.
 """
 
 import logging
@@ -94,8 +96,10 @@ cdef class Input(Output):
         return self.pull()
 
     cdef bint charge(self) noexcept:
-        """Counts a frame that only costs; False when the peer has sent too many."""
+        """Counts a frame of a client's that only costs; False when it has sent too many."""
         cdef int64_t now
+        if not self.server:
+            return True
         self.prepaid -= 1
         if self.prepaid > 0:
             return True
