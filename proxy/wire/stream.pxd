@@ -14,7 +14,7 @@ cdef enum Io:                   # what reads and writes say besides a count of b
 cdef enum Ending:               # how a stream ended
     CONNECTION_ENDED            # with the connection that it is, or that carried it
     STREAM_RESET                # by itself: the connection goes on
-    NEVER_SPOKE                 # with a connection on which the peer had not said a word
+    NEVER_SPOKE                 # with a connection on which the peer never took the request
 
 cdef enum IdleEvent:            # what a stream that nobody reads has to say
     PEER_CLOSED, PEER_RESET, DATA_WAITS, IDLE_TOO_LONG

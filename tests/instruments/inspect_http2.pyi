@@ -16,6 +16,7 @@ class StreamView:
     events: list[str]
     id: int
     written: int
+    was_ignored: bool
     waiting_bytes: int
     is_alive: bool
     def listen(self) -> None: ...

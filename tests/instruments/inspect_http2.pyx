@@ -90,6 +90,7 @@ cdef class Memory(Stream):
         if self.room is not None:
             length = min(length, max(0, self.room - len(self.output)))
         self.output += data[:length]
+        self.written += length
         return length
 
     cdef int close(self) except -1:
@@ -169,6 +170,10 @@ cdef class StreamView(IdleListener):
     @property
     def written(self):
         return self.stream.written
+
+    @property
+    def was_ignored(self):
+        return self.stream.was_ignored()
 
     @property
     def waiting_bytes(self):

@@ -3,7 +3,7 @@
 import pytest
 from hyperframe.frame import PriorityFrame, RstStreamFrame
 
-from tests.wire.http2_rig import DATA, NO_ERROR, OK, SETTINGS, Server, data, raw, setting
+from tests.wire.http2_rig import DATA, NO_ERROR, OK, REFUSED_STREAM, SETTINGS, Server, data, raw, setting, spin
 
 WASTE = 3000
 KINDS = {
@@ -40,3 +40,40 @@ def test_H2_A_each_answer_early_and_reset_afterwards() -> None:
         assert early.read()[1] == "end"
     server.send(data(1, b"ended", "END_STREAM"))
     assert download.read()[1] == "end" and server.goaway() is None
+
+
+# -- what is concluded of a request whose connection has ended --------------------------------------------------------
+
+
+def test_H2_B_an_endpoint_that_says_nothing_may_have_acted() -> None:
+    """It has read the request, and ends before its first frame."""
+    server = Server(greet=False)
+    stream = server.request()
+    server.connection.transport.end_input()
+    assert stream.fill() == "failed" and not stream.was_ignored
+
+
+def test_H2_B_an_answer_and_then_a_refusal_is_no_refusal() -> None:
+    server = Server()
+    stream = server.request()
+    server.send(server.headers(1, [(":status", "103")]), RstStreamFrame(1, REFUSED_STREAM))
+    assert stream.read()[1] == "failed" and not stream.was_ignored
+
+
+def test_H2_B_what_never_left_us_was_not_acted_on() -> None:
+    server = Server()
+    before = server.request()
+    server.connection.transport.room = len(server.connection.transport.output)
+    stream = server.connection.new_stream()
+    assert stream.put(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n") == "ok"
+    spin()
+    server.connection.transport.end_input()
+    assert before.fill() == stream.fill() == "failed"
+    assert (before.was_ignored, stream.was_ignored) == (False, True)
+
+
+def test_H2_B_nor_is_it_by_a_server_that_answers_the_preface_in_http_1() -> None:
+    server = Server(greet=False)
+    stream = server.request()
+    server.connection.transport.feed(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    assert stream.fill() == "failed" and stream.was_ignored

@@ -9,8 +9,7 @@ The cluster's connect timeout is for all of it together: a deadline. A tunnel as
 already and proves dead, or takes no more, is asked for once more on another: that says nothing about the endpoint.
 
 HTTP/2 to an endpoint (clear text, prior knowledge) is a trunk too, over a TCP connection or a tunnel. Whether the peer
-speaks HTTP/2 at all shows only when it answers: one that ends the connection without ever having sent SETTINGS was not
-reached.
+speaks HTTP/2 at all shows only when it answers: one that answers in HTTP/1 was not reached.
 """
 
 from libc.errno cimport EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, EMFILE, ENFILE, ENOBUFS, ENOMEM, ETIMEDOUT

@@ -10,6 +10,5 @@ cdef class Http2Client(Session):
 
 cdef class HttpClientStream(HttpStream):
     cdef readonly int status    # of the head that comes, or came last
-    cdef int64_t written_before # the request
-    cdef bint body_put
+    cdef int64_t starts_at      # what the connection had sent, and was about to send, before the request
     cdef bint whole             # the answer was read to its end

@@ -1,12 +1,14 @@
 # distutils: libraries = nghttp2
 """The client's side of HTTP/2: an HTTP/1.1 request put on a stream opens it, the answer is read as HTTP/1.1.
 
-`written` counts a request's head as soon as it is in the connection's output. It goes back to what it was if the peer
-did nothing with the request (RFC 9113 8.7: REFUSED_STREAM, or a GOAWAY that leaves the stream out) and none of its body
-was put: such a request may be sent again. A malformed answer is given to the parser of HTTP/1.1 as one.
+`written` counts a request's head as soon as it is in the connection's output. That the peer did nothing with a request
+(`was_ignored`) is concluded from three things only: it says so (RFC 9113 8.7: REFUSED_STREAM, or a GOAWAY that leaves the
+stream out), nothing of the request had left us when the connection ended, or the peer answered our preface in HTTP/1, so
+that it cannot have read what followed. A connection that ends before the peer's SETTINGS says nothing: a server may
+read a request, act on it, and die before its first frame. A malformed answer is given to the parser of HTTP/1.1 as one.
 """
 
-from libc.stdint cimport int32_t, uint32_t
+from libc.stdint cimport int32_t
 from libc.string cimport memcmp, memcpy
 
 from proxy.wire.http.head cimport M_HEAD, MAX_HEAD, Span
@@ -76,19 +78,15 @@ cdef class HttpClientStream(HttpStream):
         if scratch.te_trailers:
             set_field(&fields[count], b"te", 2, b"trailers", 8)
             count += 1
+        self.starts_at = self.session.transport.written + self.session.out.end - self.session.out.start
         id = nghttp2_submit_request(
             self.session.h2, NULL, fields, count, NULL if self.outward.done else &body, <void*>self)
         if id < 0:
             return FAILED
         (<Session>self.session).attach(self, id)
         self.end_wanted = self.end_sent = self.outward.done
-        self.written_before = self.written
         self.written += size
         return size
-
-    cdef int put_body(self, const char* text, Py_ssize_t length) except? RAISED:
-        self.body_put = self.body_put or length > 0
-        return HttpStream.put_body(self, text, length)
 
     # -- the answer ---------------------------------------------------------------------------------------------------
 
@@ -131,19 +129,16 @@ cdef class HttpClientStream(HttpStream):
             self.inward = IN_NOTHING
         return 0
 
-    cdef int on_close(self, uint32_t code) except -1:
-        HttpStream.on_close(self, code)
-        if self.refused and not self.body_put:
-            self.written = self.written_before
-        return 0
-
     cdef int how_it_ended(self) noexcept:
-        if self.session.h2 != NULL:
+        if self.session.h2 != NULL or self.refused:
             return STREAM_RESET
-        return CONNECTION_ENDED if self.session.settled else NEVER_SPOKE
+        return NEVER_SPOKE if not self.session.settled and self.was_ignored() else CONNECTION_ENDED
 
     cdef bint was_ignored(self) noexcept:
-        return self.refused or self.session.h2 == NULL and not self.session.settled
+        if self.status != 0:
+            return False        # whatever it says afterwards
+        return self.refused or self.session.h2 == NULL and (
+            self.session.foreign or self.session.transport.written <= self.starts_at)
 
     cdef str last_word(self):
         return "HTTP/2: " + (self.session.fault.decode() if self.session.fault != NULL else "connection closed")

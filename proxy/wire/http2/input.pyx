@@ -11,6 +11,8 @@ has of its own to send is bounded by what it was asked.
 
 import logging
 
+from libc.string cimport memcmp
+
 from proxy.clock cimport monotonic_ns
 from proxy.wire.http2.frames cimport send_frame
 from proxy.wire.http2.nghttp2 cimport *
@@ -57,6 +59,8 @@ cdef class Input(Output):
         if self.fault != NULL or self.failure is not None:
             transport.start = transport.end     # it is over; nothing more of that is looked at
             return 0
+        if not self.settled and not self.server and transport.end - transport.start > 5:
+            self.foreign = memcmp(transport.buffer + transport.start, b"HTTP/", 5) == 0
         self.busy = True
         n = nghttp2_session_mem_recv(
             self.h2, <const uint8_t*>transport.buffer + transport.start, transport.end - transport.start)
