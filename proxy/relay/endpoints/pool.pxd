@@ -9,6 +9,6 @@ cdef int64_t after(double seconds) noexcept
 cdef Stream reach(
     Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int* error, list reasons)
 cdef Stream open_request(
-    Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, bint* fresh, int* error,
-    list reasons)
+    Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int64_t since, bint* fresh,
+    int* error, list reasons)
 cdef bint own_shortage(int error) noexcept

@@ -104,7 +104,7 @@ cdef Stream reach_by_tunnel(
     cdef int rounds = ROUNDS
     while rounds:
         rounds -= 1
-        session = endpoint.tunnels.get(dialer, deadline)
+        session = endpoint.tunnels.get(dialer, deadline, 0)
         if session is None:
             error[0] = dialer.error
             reasons.extend(dialer.reasons)
@@ -182,22 +182,22 @@ cdef class RequestDialer(Dialer):
 
 
 cdef Stream open_request(
-        Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, bint* fresh, int* error,
-        list reasons):
-    """A stream for one request, which is opened when the request is put; None as with `reach`. `fresh`: the connection
-    was made for it."""
+        Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int64_t since, bint* fresh,
+        int* error, list reasons):
+    """A stream for one request, which is opened when the request is put; None as with `reach`. The connection is none
+    that was begun before `since`. `fresh`: it was made for this."""
     cdef object certificate = context.mesh if endpoint.hbone else None
-    cdef Session session = endpoint.http2.take(certificate)
+    cdef Session session = endpoint.http2.take(certificate, since)
     cdef RequestDialer dialer
     while session is not None and endpoint.hbone and session.transport.leaving():
         session.draining = True
-        session = endpoint.http2.take(certificate)
+        session = endpoint.http2.take(certificate, since)
     if session is None:
         fresh[0] = True
         dialer = RequestDialer()
         dialer.endpoint, dialer.cluster, dialer.context, dialer.client = endpoint, cluster, context, client
         dialer.certificate = certificate
-        session = endpoint.http2.get(dialer, deadline)
+        session = endpoint.http2.get(dialer, deadline, since)
         if session is None:
             error[0] = dialer.error
             reasons.extend(dialer.reasons)

@@ -7,6 +7,7 @@ cdef class Trunk:
     cdef readonly Session session
     cdef Trunks home
     cdef object certificate          # what its TLS was made with
+    cdef int64_t begun               # when it was dialled
     cdef int64_t empty_since         # 0: it carries something
 
     cdef int tidy(self, bint wanted) except -1
@@ -26,10 +27,10 @@ cdef class Trunks:
     cdef int users                   # endpoints of the snapshot that go this way
     cdef uint32_t most_streams       # what the peer said last of one connection; 0: nothing yet
 
-    cdef Session take(self, object certificate)
-    cdef Session get(self, Dialer dialer, int64_t deadline)
+    cdef Session take(self, object certificate, int64_t since)
+    cdef Session get(self, Dialer dialer, int64_t deadline, int64_t since)
     cdef Session make(self, Dialer dialer, double seconds)
-    cdef Session add(self, Session session, object certificate)
+    cdef Session add(self, Session session, object certificate, int64_t begun)
 
 cdef class Connections:
     cdef dict places

@@ -83,21 +83,22 @@ cdef class Trunks:
         self.key = key
         self.open = []
 
-    cdef Session take(self, object certificate):
-        """A session that takes one more stream, the oldest first so that the others run empty; or None."""
+    cdef Session take(self, object certificate, int64_t since):
+        """A session that takes one more stream, the oldest first so that the others run empty; or None. None that was
+        dialled before `since`."""
         cdef Trunk trunk
         for trunk in self.open:
             if trunk.certificate is not certificate:
                 trunk.session.shutdown()
-            elif trunk.session.has_room():
+            elif trunk.begun >= since and trunk.session.has_room():
                 return trunk.session
             elif trunk.session.settled:
                 self.most_streams = trunk.session.most_streams
         return None
 
-    cdef Session get(self, Dialer dialer, int64_t deadline):
+    cdef Session get(self, Dialer dialer, int64_t deadline, int64_t since):
         """As `take`, but made if need be; None if that fails or takes until `deadline`."""
-        cdef Session session = self.take(dialer.certificate)
+        cdef Session session = self.take(dialer.certificate, since)
         cdef double left
         while session is None:
             left = (deadline - monotonic_ns()) / 1e9
@@ -110,27 +111,28 @@ cdef class Trunks:
             if error and error != ETIMEDOUT:        # too slow for one may be in time for another
                 dialer.error, dialer.reasons = error, reasons
                 return None
-            session = self.take(dialer.certificate)
+            session = self.take(dialer.certificate, since)
         return session
 
     cdef Session make(self, Dialer dialer, double seconds):
         """One more; those who come meanwhile wait for what comes of it."""
         cdef Session session = None
         cdef object opening = AsyncResult()
+        cdef int64_t begun = monotonic_ns()
         self.opening = opening
         dialer.error, dialer.reasons = ETIMEDOUT, []
         try:
             session = dialer.dial(seconds)
             if session is not None:
-                self.add(session, dialer.certificate)
+                self.add(session, dialer.certificate, begun)
         finally:
             self.opening = None
             opening.set((0 if session is not None else dialer.error, dialer.reasons))
         return session
 
-    cdef Session add(self, Session session, object certificate):
+    cdef Session add(self, Session session, object certificate, int64_t begun):
         cdef Trunk trunk = Trunk()
-        trunk.session, trunk.home, trunk.certificate = session, self, certificate
+        trunk.session, trunk.home, trunk.certificate, trunk.begun = session, self, certificate, begun
         if self.most_streams:
             session.most_streams = min(self.most_streams, session.most_streams)
         self.open.append(trunk)

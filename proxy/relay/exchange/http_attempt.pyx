@@ -94,13 +94,15 @@ cdef class HttpAttempt(Attempt):
         return True
 
     cdef bint lease_stream(self, bint pooled) except -1:
-        """As `lease`: a stream of HTTP/2, which knows no Upgrade: the request goes without (RFC 9110 7.8 allows it)."""
+        """As `lease`: a stream of HTTP/2, which knows no Upgrade: the request goes without (RFC 9110 7.8 allows it). Not
+        pooled is on a connection that was begun from now on: what took one pooled connection may have taken all."""
         cdef bint fresh = False
+        cdef int64_t since = 0 if pooled else monotonic_ns()
         self.upgrading = False
         self.reasons = []
         self.deadline = after(self.cluster.connect_seconds)
         self.stream = open_request(self.endpoint, self.cluster, self.context, self.request.client, self.deadline,
-                                   &fresh, &self.connect_error, self.reasons)
+                                   since, &fresh, &self.connect_error, self.reasons)
         self.pooled = pooled and not fresh
         return self.stream is not None
 
