@@ -16,13 +16,11 @@ cdef class HttpAttempt(Attempt):
     cdef bint pooled, upgrading
     cdef int64_t sent_at
     cdef int64_t written_before         # on the stream, by others
-    cdef Py_ssize_t body_sent           # of the client's buffer, with the head
 
     cdef bint lease(self, bint pooled) except -1
     cdef bint lease_stream(self, bint pooled) except -1
     cdef int attempt_on(self, bint connected) except -1
     cdef int no_answer(self, int result) except -1
-    cdef int take_back(self) except -1
 
     cdef int send_request(self) except? RAISED
     cdef Py_ssize_t hear_client(self) except? RAISED

@@ -72,6 +72,7 @@ cdef class HttpAttempt(Attempt):
             self.drop_stream()
             self.ending.how = self.attempt_on(self.lease(False))
         if self.ending.how == ANSWERED:
+            self.request.let_go()
             return True
         self.judge()
         return False
@@ -129,11 +130,11 @@ cdef class HttpAttempt(Attempt):
         cdef Request request = self.request
         self.ending.sent = self.stream.written > self.written_before
         self.ending.pooled = self.pooled and self.stream.start == self.stream.end
-        if self.ending.sent and self.stream.was_ignored():
-            self.take_back()
         self.stop_pump()
-        if request.has_body and not self.ending.sent:      # the body is still where it was
-            request.body.start(request.head.framing, request.head.content_length)
+        if self.ending.sent and self.stream.was_ignored() and (request.kept or not request.has_body):
+            self.ending.sent = False
+        if request.has_body and not self.ending.sent:
+            request.rewind()
         if self.client_fault is not None:
             return CLIENT_FAILED
         if request.left:
@@ -153,16 +154,6 @@ cdef class HttpAttempt(Attempt):
             return REFUSED if self.stream.was_ignored() else RESET
         return CLOSED
 
-    cdef int take_back(self) except -1:
-        """The endpoint did nothing with the request: it counts as not sent, if what was sent of its body is still
-        here."""
-        if not self.request.has_body:
-            self.ending.sent = False
-        elif self.pump is None:
-            self.request.client.start -= self.body_sent
-            self.ending.sent = False
-        return 0
-
     # -- sending ------------------------------------------------------------------------------------------------------
 
     cdef int send_request(self) except? RAISED:
@@ -174,16 +165,15 @@ cdef class HttpAttempt(Attempt):
         head_length = write_request(
             self.context.scratch, client.buffer, request.head, self.upgrading, request.own_id)
         if request.has_body:
-            request.body.start(request.head.framing, request.head.content_length)
+            request.begin_body(self.stream.http2)
             used = request.body.take(client.buffer + client.start, client.end - client.start, &forward)
             if used < 0:
                 self.client_fault = faults.BAD_REQUEST
                 return FAILED
-        self.body_sent = used
         result = self.stream.put_two(self.context.scratch, head_length, request.body.out, forward)
         if result < 0 and self.stream.written == self.written_before:
             return result
-        client.start += used
+        request.moved(used)
         if result == 0 and not request.body.done:
             self.pump = gevent.spawn(self.pump_body)
         return result
@@ -207,7 +197,7 @@ cdef class HttpAttempt(Attempt):
                 stream.cancel_read()
                 return
             data = body.out
-            client.start += used        # nothing else touches the client's buffer while there is a pump
+            self.request.moved(used)    # nothing else touches the client's buffer while there is a pump
             got = stream.put(data, forward)
             if got == TIMED_OUT:
                 stream.end_read(TIMED_OUT)

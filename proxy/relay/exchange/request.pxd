@@ -17,11 +17,17 @@ cdef class Request:
     cdef bint has_body, upgrading
     cdef bint repeatable                # sending it twice does what sending it once does
     cdef bint left                      # the client has
+    cdef bint kept                      # what has moved of the body is in the client's buffer still
+    cdef Py_ssize_t head_size           # where the body begins there
     cdef bint half_closed               # it has ended its side, and may yet want an answer
     cdef int64_t started_wall, started
     cdef char[36] own_id                # used when the client sent none
 
     cdef int begin(self, Stream client, Py_ssize_t size) except -1
     cdef int accept(self, RequestIds ids) noexcept
+    cdef int begin_body(self, bint keep) noexcept
+    cdef void moved(self, Py_ssize_t length) noexcept
+    cdef void let_go(self) noexcept
+    cdef int rewind(self) noexcept
     cdef str id(self)
     cdef int end(self) except -1

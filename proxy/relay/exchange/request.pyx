@@ -1,7 +1,8 @@
 """What a client asks for: its connection, the head of its request, and how far its body has come.
 
 The client's read buffer holds the head, pinned, from `begin` to `end`: whoever tries again sends from it, and the log
-reads it.
+reads it. Behind it may be kept what has moved of the body, up to KEPT bytes, until an endpoint answers: an endpoint that
+refuses a request after its body began to move refuses nothing that could not be sent to another.
 """
 
 cimport cython
@@ -15,6 +16,10 @@ from proxy.wire.http.http1 cimport REQUEST_ID
 from proxy.wire.http.names cimport is_text, next_member
 
 
+cdef enum:
+    KEPT = 131072       # what a fresh HTTP/2 connection's first window takes, and what is on its way meanwhile
+
+
 @cython.final
 cdef class Request:
     """Reusable: `begin` makes it the next one. A TCP connection is one without a head."""
@@ -26,7 +31,7 @@ cdef class Request:
     cdef int begin(self, Stream client, Py_ssize_t size) except -1:
         """Moves the head, `size` bytes, to the beginning of the client's buffer and pins it there."""
         self.client = client
-        self.parsed = self.has_body = self.repeatable = self.upgrading = self.left = self.half_closed = False
+        self.parsed = self.has_body = self.repeatable = self.upgrading = self.left = self.half_closed = self.kept = False
         self.started_wall = wall_ns()
         self.started = monotonic_ns()
         self.body.start(NO_BODY, 0)
@@ -34,7 +39,7 @@ cdef class Request:
             memmove(client.buffer, client.buffer + client.start, client.end - client.start)
             client.end -= client.start
             client.start = 0
-        client.pinned = client.start = size
+        client.pinned = client.start = self.head_size = size
         return 0
 
     cdef int accept(self, RequestIds ids) noexcept:
@@ -50,6 +55,38 @@ cdef class Request:
         self.upgrading = head.upgrade and not is_h2c(self.client.buffer, &head.upgrade_to)
         if head.request_id.length == 0:
             ids.make(self.own_id)
+        return 0
+
+    # -- the body -----------------------------------------------------------------------------------------------------
+
+    cdef int begin_body(self, bint keep) noexcept:
+        """It is about to move, from its beginning. `keep`: it may be wanted once more."""
+        self.kept = keep
+        self.body.start(self.head.framing, self.head.content_length)
+        return 0
+
+    cdef void moved(self, Py_ssize_t length) noexcept:
+        """So much of what is here has been taken. What is kept is pinned behind the head."""
+        self.client.start += length
+        if not self.kept:
+            return
+        if self.client.start - self.head_size > KEPT:
+            self.let_go()
+        else:
+            self.client.pinned = self.client.start
+
+    cdef void let_go(self) noexcept:
+        """The endpoint has answered, or too much has moved: nobody will want the body again."""
+        if self.kept:
+            self.kept = False
+            self.client.pinned = self.head_size
+
+    cdef int rewind(self) noexcept:
+        """Back to the beginning of the body, which is all here."""
+        if self.kept:
+            self.client.start = self.head_size
+            self.let_go()
+        self.body.start(self.head.framing, self.head.content_length)
         return 0
 
     cdef str id(self):
