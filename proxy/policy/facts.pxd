@@ -57,7 +57,7 @@ cdef struct RetryRule:
 cdef enum Retry:                 # what follows a failed attempt
     NO                           # it is the kind of failure that nothing follows
     EXHAUSTED                    # another would have, but there were enough, or there is none left
-    ANOTHER                      # one on another endpoint
+    ANOTHER                      # one on another endpoint, or after REFUSED on any that is in
     SAME                         # one on the same, on a fresh connection: this one says nothing about it
 
 cdef struct OutlierRule:

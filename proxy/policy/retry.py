@@ -5,6 +5,9 @@ Istio's default (VirtualService `retries` unset): two retries, each on another e
 endpoint cannot have acted on the request; never for a 5xx it answered itself. A request that was sent in whole or part
 is sent again only if doing so twice is the same as doing it once (RFC 9110, 9.2.2) and no body went with it.
 
+A request that its endpoint refused (RFC 9113 8.7) is tried again also where no other endpoint is: on the same, over
+another connection. A retry somewhere is better than none, and that endpoint is there.
+
 A connection that had waited for a request and ends when it gets one was closed before, most likely: that is no outcome
 and no retry, a fresh connection takes its place.
 """
@@ -19,7 +22,7 @@ def again(rule: shapes.RetryRule, ending: shapes.Ending) -> int:
         return NO
     if ending.pooled:
         return SAME
-    if ending.retries < rule.retries and ending.untried > 0:
+    if ending.retries < rule.retries and (ending.untried > 0 or ending.how == REFUSED):
         return ANOTHER
     return EXHAUSTED if ending.retries > 0 else NO
 

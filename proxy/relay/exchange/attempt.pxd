@@ -19,11 +19,12 @@ cdef class Attempt(IdleListener):
     cdef Ending ending                  # how it ended, and all that is decided by
     cdef object client_fault            # proxy.relay.exchange.faults.Fault of the client's, or None
     cdef bint in_flight
+    cdef bint fresh                     # over a connection that is made for it
     cdef uint32_t generation            # of the endpoint's outlier state when this began
     cdef bytes local                    # our end of the connection, "ip:port"
 
     cdef int forget(self) except -1
-    cdef int begin(self, Cluster cluster, Endpoint endpoint, int retries) except -1
+    cdef int begin(self, Cluster cluster, Endpoint endpoint, int retries, bint fresh) except -1
     cdef bint make(self) except -1
     cdef int end(self) except -1
     cdef bint connect(self) except -1

@@ -40,9 +40,10 @@ cdef class Attempt(IdleListener):
         self.local = None
         return 0
 
-    cdef int begin(self, Cluster cluster, Endpoint endpoint, int retries) except -1:
+    cdef int begin(self, Cluster cluster, Endpoint endpoint, int retries, bint fresh) except -1:
         """It counts as in flight, and carries the generation that its outcome will be held against. There were
-        `retries` before, each on another endpoint."""
+        `retries` before; `fresh`: one of them on this endpoint."""
+        self.fresh = fresh
         self.cluster = cluster
         self.endpoint = endpoint
         self.client_fault = None

@@ -5,7 +5,7 @@ This is the only place that decides whether another endpoint is tried.
 """
 
 from proxy.clock cimport monotonic_ns
-from proxy.policy.facts cimport ANOTHER, EXHAUSTED
+from proxy.policy.facts cimport ANOTHER, EXHAUSTED, REFUSED
 from proxy.policy.retry cimport again
 from proxy.relay.endpoints.cluster cimport Endpoint
 from proxy.scoreboard.buckets cimport bucket_of
@@ -30,7 +30,7 @@ cdef class Exchange:
         cdef Endpoint endpoint = self.cluster.pick(self.tried)
         cdef int ruling
         while endpoint is not None:
-            attempt.begin(self.cluster, endpoint, self.retries)
+            attempt.begin(self.cluster, endpoint, self.retries, self.tried is not None and endpoint in self.tried)
             if attempt.make():
                 self.fault = None
                 return True
@@ -41,6 +41,8 @@ cdef class Exchange:
                 return False
             self.turn_to_another()
             endpoint = self.cluster.pick(self.tried)
+            if endpoint is None and attempt.ending.how == REFUSED:
+                endpoint = self.cluster.pick(None)      # it will do again, over another connection
         if self.fault is None:
             self.fault = faults.NO_HEALTHY_ENDPOINT
         return False

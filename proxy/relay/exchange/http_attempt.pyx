@@ -67,7 +67,7 @@ cdef class HttpAttempt(Attempt):
         """As far as the head of the final response, which is judged when it goes to the client. A pooled connection that
         proves dead is no outcome: a fresh one takes its place."""
         self.upgrading = self.request.upgrading
-        self.ending.how = self.attempt_on(self.lease(True))
+        self.ending.how = self.attempt_on(self.lease(not self.fresh))
         while again(&self.cluster.retry_rule, &self.ending) == SAME:
             self.drop_stream()
             self.ending.how = self.attempt_on(self.lease(False))

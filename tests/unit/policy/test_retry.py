@@ -38,6 +38,12 @@ def test_never_on_an_endpoint_again() -> None:
     assert again(RULE, Ending(NOT_CONNECTED, retries=1, untried=0)) == EXHAUSTED
 
 
+def test_H2_C_unless_it_has_refused_the_request() -> None:
+    rulings = [again(RULE, Ending(REFUSED, retries=retries, untried=-retries)) for retries in range(3)]
+    assert rulings == [ANOTHER, ANOTHER, EXHAUSTED]
+    assert again(RULE, Ending(REFUSED, sent=True, untried=0)) == NO, "what is gone of it is gone"
+
+
 @pytest.mark.parametrize(
     ("sent", "repeatable", "ruling"),
     [(False, False, ANOTHER), (False, True, ANOTHER), (True, True, ANOTHER), (True, False, NO)],
