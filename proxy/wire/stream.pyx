@@ -221,6 +221,10 @@ cdef class Stream:
         """Whether the peer certainly did nothing with what was put."""
         return False
 
+    cdef int64_t unheard_ms(self) noexcept:
+        """How long the peer's host has not acknowledged what was sent to it; 0 if there is nothing of that kind."""
+        return 0
+
     cdef str last_word(self):
         """Why the connection ended, a few words for the log."""
         return "connection closed"

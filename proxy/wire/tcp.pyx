@@ -6,6 +6,7 @@ side and no system call about polling. Reading comes after the wake-up, never be
 """
 
 from libc.errno cimport EAGAIN, ECONNRESET, EINPROGRESS, EINTR, ETIMEDOUT, errno
+from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 from posix.unistd cimport close as close_fd
@@ -59,10 +60,23 @@ cdef extern from "netinet/in.h" nogil:
     int IPPROTO_TCP
 cdef extern from "netinet/tcp.h" nogil:
     int TCP_NODELAY
+    int TCP_KEEPIDLE
+    int TCP_KEEPINTVL
+    int TCP_KEEPCNT
+    int TCP_INFO
+    struct tcp_info:
+        uint32_t tcpi_unacked
+        uint32_t tcpi_last_ack_recv     # ms ago
 cdef extern from "string.h" nogil:
     void* memset(void*, int, size_t)
 
 PyGreenlet_Import()
+
+# A quiet endpoint's host is asked after so many seconds, again every so many, and given up when so many stay unanswered.
+# The kernel asks, and the kernel there answers: no server can mind, whatever it speaks.
+cdef int KEEP_IDLE = 30
+cdef int KEEP_INTERVAL = 10
+cdef int KEEP_COUNT = 3
 
 # Bytes read in a row before other connections get their turn.
 cdef enum:
@@ -159,6 +173,15 @@ cdef class TcpStream(Stream):
     cdef bint alive(self) noexcept:
         cdef char byte
         return recv(self.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 and errno == EAGAIN
+
+    cdef int64_t unheard_ms(self) noexcept:
+        """A host that takes nothing (its window is shut) still acknowledges, so it is heard. TCP_USER_TIMEOUT would end that
+        connection too, which is why it is not used."""
+        cdef tcp_info info
+        cdef socklen_t length = sizeof(info)
+        if self.closed or getsockopt(self.fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0 or info.tcpi_unacked == 0:
+            return 0
+        return info.tcpi_last_ack_recv
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -356,4 +379,7 @@ cdef int connect_stream(
         if error[0]:
             stream.close()
             return FAILED
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &KEEP_IDLE, sizeof(int))
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &KEEP_INTERVAL, sizeof(int))
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &KEEP_COUNT, sizeof(int))
     return set_up(stream, stall_seconds)

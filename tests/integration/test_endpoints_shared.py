@@ -1,14 +1,19 @@
 """Connections to endpoints that many clients share: what one request does to the others on it, and what is said when
 one ends."""
 
+import ctypes
+import socket
+import struct
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from hyperframe.frame import DataFrame, PingFrame, SettingsFrame
 
 from tests.hbone.stream import Stream
 from tests.integration.captured import captured, h2_app, h2_name
-from tests.integration.http_rig import Scripted
+from tests.integration.http_rig import Client, Scripted
 from tests.rig import wait_until
 
 
@@ -40,6 +45,15 @@ def test_H2_A_frames_of_no_use_cut_nobody(tmp_path: Path) -> None:
         assert one.row(one.members[0])["failed"] == 0
 
 
+SO_ATTACH_FILTER = 26
+
+
+def vanish(sock: socket.socket) -> None:
+    """From here on no packet reaches the socket: its host takes nothing and acknowledges nothing."""
+    drop_all = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(drop_all)))
+
+
 def h2_end(stream: Stream) -> None:
     stream.sendall(b"ok")
     stream.finish()
@@ -56,3 +70,39 @@ def test_H2_A_whoever_loses_by_our_ending_a_connection_can_read_why(tmp_path: Pa
         wait_until(lambda: told in one.replica.waypoint.errors())
         member.play(h2_app(h2_name))
         assert one.ask() == "web-0"
+
+
+@pytest.mark.parametrize("hbone", [False, True], ids=["tcp", "hbone"])
+def test_H2_J_a_pod_that_vanished_without_a_word_is_given_up(tmp_path: Path, hbone: bool) -> None:
+    with captured(tmp_path, 1, hbone=hbone, port_name="grpc", handler=h2_app(h2_name)) as one:
+        assert one.ask() == "web-0"
+        vanish(one.connections()[0].sock if hbone else one.members[0].connections[0].sock)
+        with Client(one.replica.port, timeout=60) as client:
+            head, _ = client.ask("web", method="POST", body=b"abc")
+        assert head.status == 503
+        assert one.row(one.members[0])["failed"] == 1
+        told = "nothing is acknowledged any more" if not hbone else "endpoints: HTTP/2 broken off with"
+        assert told in one.replica.waypoint.errors()
+        assert one.ask() == "web-0", "over another connection"
+
+
+def test_H2_J_an_endpoint_that_does_not_read_for_long_is_not_gone(tmp_path: Path) -> None:
+    """Its host acknowledges, with a window that is shut: an upload waits, for as long as a stream may be idle."""
+    size = 30_000_000
+
+    def serve(stream: Stream, endpoint: Scripted) -> None:
+        stream.connection.reads.clear()
+        time.sleep(33)
+        stream.connection.reads.set()
+        got = 0
+        while piece := stream.recv(1 << 20):
+            got += len(piece)
+        stream.connection.respond(stream, [(":status", "200")])
+        stream.sendall(f"{got}".encode())
+        stream.finish()
+
+    with captured(tmp_path, 1, hbone=False, port_name="http2", handler=h2_app(serve, {4: 1 << 30})) as one:
+        with Client(one.replica.port, timeout=90) as client:
+            head, body = client.ask("web", method="POST", body=b"x" * size)
+        assert (head.status, body) == (200, f"{size}".encode())
+        assert one.row(one.members[0])["failed"] == 0

@@ -4,6 +4,9 @@ A worker keeps few to a place: another is opened when those there are full (the 
 more streams: GOAWAY has come, or our certificate was renewed. Such a one carries to their end the streams it has. While
 a trunk is being made, whoever needs one waits for that instead of making another, and shares its failure. What a trunk
 carries, and over what, is the business of pool.pyx.
+
+A pod that vanishes without a word would keep its trunk, and with it its share of the requests, until the kernel gives up
+retransmitting (some 15 minutes): the sweep looks at what TCP knows of the peer. No PING is needed for that.
 """
 
 import logging
@@ -15,7 +18,7 @@ from libc.stdint cimport int64_t
 
 from proxy.clock cimport monotonic_ns
 from proxy.wire.http2.stream cimport Http2Stream
-from proxy.wire.http2.nghttp2 cimport NGHTTP2_CANCEL
+from proxy.wire.http2.nghttp2 cimport NGHTTP2_CANCEL, NGHTTP2_NO_ERROR
 from proxy.wire.http2.session cimport Session
 from proxy.wire.stream cimport PEER_CLOSED
 
@@ -24,6 +27,8 @@ from proxy.observe.refusals import Refusals
 refusals = Refusals(logging.getLogger("worker"), "endpoints")
 
 cdef int64_t SWEEP_NS = 1_000_000_000
+# A connection whose peer's host acknowledges nothing for so long is lost: it vanished, or the way to it did.
+cdef int64_t UNHEARD_MS = 25_000
 
 
 cdef class Trunk:
@@ -41,6 +46,10 @@ cdef class Trunk:
     def sweep(self, int64_t now) -> None:
         """Closes the connection if it carries nothing and nobody will want it, or has not for too long."""
         cdef bint wanted = self.home.users > 0 and not self.session.draining
+        if self.session.h2 != NULL and self.session.transport.unheard_ms() > UNHEARD_MS:
+            self.session.fault, self.session.fault_code = b"nothing is acknowledged any more", NGHTTP2_NO_ERROR
+            self.session.break_off()
+            return
         self.tidy(wanted)
         if self.session.streams or self.session.h2 == NULL:
             self.empty_since = 0
