@@ -71,6 +71,7 @@ cdef class Stream:
     cdef int how_it_ended(self) noexcept
     cdef bint was_ignored(self) noexcept
     cdef int64_t unheard_ms(self) noexcept
+    cdef bint first_loss(self, int who) except -1
     cdef str last_word(self)
 
     cdef int make_room(self, Py_ssize_t wanted) except -1

@@ -225,6 +225,10 @@ cdef class Stream:
         """How long the peer's host has not acknowledged what was sent to it; 0 if there is nothing of that kind."""
         return 0
 
+    cdef bint first_loss(self, int who) except -1:
+        """Whether it is the first that `who` loses with the connection that carried it and others."""
+        return True
+
     cdef str last_word(self):
         """Why the connection ended, a few words for the log."""
         return "connection closed"

@@ -178,3 +178,36 @@ def test_H2_E_a_dead_connection_is_not_replaced_by_another_dead_one(tmp_path: Pa
         ill.extend(one.members[0].connections)
         assert one.asked(2) == ["web-0"] * 2
         assert one.row(one.members[0])["failed"] == 0
+
+
+@HBONE
+def test_H2_K_requests_lost_with_one_connection_are_one_outcome(tmp_path: Path, hbone: bool) -> None:
+    lost = 8
+
+    def serve(stream: Stream, endpoint: Scripted) -> None:
+        whole(stream)
+        time.sleep(60)
+
+    with captured(tmp_path, 1, hbone=hbone, port_name="http2", handler=h2_app(serve)) as one:
+        with ThreadPoolExecutor(lost) as pool:
+            asked = [pool.submit(one.ask, method="POST", body=b"abc") for _ in range(lost)]
+            wait_until(lambda: [len(made.streams) for made in one.members[0].connections] == [lost])
+            (one.connections()[0] if hbone else one.members[0].connections[0]).sock.shutdown(2)
+            assert [each.result() for each in asked] == ["503"] * lost
+        assert one.row(one.members[0])["failed"] == 1
+
+
+def test_H2_K_also_those_that_were_lost_with_one_connection_of_tunnels(tmp_path: Path) -> None:
+    lost = 8
+
+    def serve(peer: Peer) -> None:
+        peer.request()
+        time.sleep(60)
+
+    with captured(tmp_path, 1, handler=serve) as one:
+        with ThreadPoolExecutor(lost) as pool:
+            asked = [pool.submit(one.ask, method="POST", body=b"abc") for _ in range(lost)]
+            wait_until(lambda: len(one.members[0].bodies) == lost)
+            one.connections()[0].sock.shutdown(2)
+            assert [each.result() for each in asked] == ["503"] * lost
+        assert one.row(one.members[0])["failed"] == 1

@@ -10,6 +10,7 @@ from proxy.policy.facts cimport (
     CLOSED,
     CONNECTED,
     EXTERNAL_FAILURE,
+    LOCAL_FAILURE,
     MALFORMED,
     NOT_CONNECTED,
     NOTHING,
@@ -102,6 +103,8 @@ cdef class Attempt(IdleListener):
         if outcome == SUCCESS:
             self.report_success()
             return None
+        if outcome == LOCAL_FAILURE and self.stream is not None and not self.stream.first_loss(self.endpoint.slot):
+            return None         # others on the same connection have told of its end
         return self.report_failure(status_of(&self.ending) if outcome == EXTERNAL_FAILURE else 0)
 
     cdef object report_failure(self, int status):

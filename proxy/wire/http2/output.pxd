@@ -21,6 +21,7 @@ cdef class Output(Consumer):
     cdef object failure             # an exception out of a callback
     cdef const char* fault          # why the connection was broken off, a few words for the log; NULL: it was not
     cdef uint32_t fault_code
+    cdef set losers                 # who has told of the connection's end as a loss
     cdef Buffer out                 # what nghttp2 has made and the transport has not taken
     cdef bint flush_due, sending
 
@@ -30,6 +31,7 @@ cdef class Output(Consumer):
     cdef Py_ssize_t send_with(self, const char* data, Py_ssize_t length) except -1
     cdef bint going_on(self) noexcept
     cdef int break_off(self) except -1
+    cdef bint first_loss(self, int who) except -1
 
     # what streams need of their connection besides
     cdef int touch(self, Stream stream) except -1

@@ -148,6 +148,15 @@ cdef class Output(Consumer):
         self.broken = True
         return self.transport.cancel_read()
 
+    cdef bint first_loss(self, int who) except -1:
+        """The connection has ended, or takes no more: whether this is the first that `who` loses by it."""
+        if self.losers is None:
+            self.losers = set()
+        if not self.transport.first_loss(who) or who in self.losers:
+            return False
+        self.losers.add(who)
+        return True
+
 
 cdef int failed(Output connection) noexcept:
     """An exception must not pass through nghttp2: it is kept, and ends the connection."""

@@ -194,6 +194,11 @@ cdef class Http2Stream(Stream):
     cdef bint leaving(self) noexcept:
         return self.session.draining
 
+    cdef bint first_loss(self, int who) except -1:
+        if self.session is None or self.session.h2 != NULL and not (self.refused and self.session.draining):
+            return True
+        return self.session.first_loss(who)
+
     # -- writing ------------------------------------------------------------------------------------------------------
 
     cdef bint writable(self) noexcept:
