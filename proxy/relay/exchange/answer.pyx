@@ -205,7 +205,8 @@ cdef class Answer:
             return 0
         if grpc:
             self.status = 200       # gRPC's own status says what happened, in the log too (as with Envoy)
-            text = grpc_reply(fault.status, fault.body, not self.keep_alive, self.context.date.line())
+            text = grpc_reply(
+                fault.status, fault.grpc_status, fault.body, not self.keep_alive, self.context.date.line())
         else:
             text = local_reply(fault.status, fault.body, head_only, not self.keep_alive, self.context.date.line())
         if request.client.put(text, len(text)) < 0:

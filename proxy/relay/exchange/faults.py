@@ -29,6 +29,8 @@ class Fault:
     details: bytes
     body: bytes = b""
     transport_failure: bytes = b""
+    grpc_status: int = -1
+    """What a gRPC client is told; -1: what the status stands for."""
 
 
 BAD_REQUEST = Fault(Owner.CLIENT, 400, b"DPE", b"http1.codec_error", b"Bad Request")
@@ -89,6 +91,9 @@ def endpoint_malformed() -> Fault:
 
 # Nothing moved either way for the stream idle timeout.
 ENDPOINT_SILENT = Fault(Owner.ENDPOINT, 504, b"SI", b"stream_idle_timeout", b"stream timeout")
+
+# The time was over that a gRPC client had said it would wait. 4 is DEADLINE_EXCEEDED.
+DEADLINE = Fault(Owner.ENDPOINT, 504, b"UT", b"response_timeout", b"upstream request timeout", grpc_status=4)
 
 # The response's head had gone to the client already: its connection is cut, or it might take the rest for whole.
 RESPONSE_CUT = Fault(Owner.ENDPOINT, 0, b"UC", b"upstream_reset_after_response_started{connection_termination}")

@@ -13,10 +13,12 @@ cdef class HttpAttempt(Attempt):
     cdef Head head                      # of the response
     cdef Body body
     cdef object pump                    # the greenlet that sends the request body, while there is one
+    cdef object timer                   # ends it when the client's patience is over; None: it has not said
     cdef bint pooled, upgrading
     cdef int64_t sent_at
     cdef int64_t written_before         # on the stream, by others
 
+    cdef int keep_time(self) except -1
     cdef bint lease(self, bint pooled) except -1
     cdef bint lease_stream(self, bint pooled) except -1
     cdef int attempt_on(self, bint connected) except -1

@@ -41,6 +41,7 @@ from proxy.wire.stream cimport (
     STREAM_RESET,
     TIMED_OUT,
     Stream,
+    get_hub,
 )
 
 from proxy.relay.exchange import faults
@@ -67,6 +68,8 @@ cdef class HttpAttempt(Attempt):
         """As far as the head of the final response, which is judged when it goes to the client. A pooled connection that
         proves dead is no outcome: a fresh one takes its place."""
         self.upgrading = self.request.upgrading
+        if self.request.patience:
+            self.keep_time()
         self.ending.how = self.attempt_on(self.lease(not self.fresh))
         while again(&self.cluster.retry_rule, &self.ending) == SAME:
             self.drop_stream()
@@ -76,6 +79,27 @@ cdef class HttpAttempt(Attempt):
             return True
         self.judge()
         return False
+
+    cdef int end(self) except -1:
+        if self.timer is not None:
+            self.timer.stop()
+            self.timer.close()
+            self.timer = None
+        return Attempt.end(self)
+
+    cdef int keep_time(self) except -1:
+        """The client has said how long it waits (grpc-timeout), for all attempts and for all of the answer."""
+        cdef int64_t left = self.request.started + self.request.patience - monotonic_ns()
+        self.timer = get_hub().loop.timer(max(left, 0) / 1e9)
+        self.timer.start(self._time_is_up)
+        return 0
+
+    def _time_is_up(self) -> None:
+        """Nobody waits any longer: the endpoint is told so, at once."""
+        if self.client_fault is None:
+            self.client_fault = faults.DEADLINE
+        if self.stream is not None:
+            self.stream.close()
 
     # -- a connection -------------------------------------------------------------------------------------------------
 

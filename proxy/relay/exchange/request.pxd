@@ -21,10 +21,12 @@ cdef class Request:
     cdef Py_ssize_t head_size           # where the body begins there
     cdef bint half_closed               # it has ended its side, and may yet want an answer
     cdef int64_t started_wall, started
+    cdef int64_t patience               # ns from then that the client waits (grpc-timeout); 0: it does not say
     cdef char[36] own_id                # used when the client sent none
 
     cdef int begin(self, Stream client, Py_ssize_t size) except -1
     cdef int accept(self, RequestIds ids) noexcept
+    cdef int64_t grpc_timeout(self) noexcept
     cdef int begin_body(self, bint keep) noexcept
     cdef void moved(self, Py_ssize_t length) noexcept
     cdef void let_go(self) noexcept

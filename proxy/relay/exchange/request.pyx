@@ -6,14 +6,14 @@ refuses a request after its body began to move refuses nothing that could not be
 """
 
 cimport cython
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memmove
 
 from proxy.clock cimport monotonic_ns
 from proxy.relay.context.date cimport wall_ns
-from proxy.wire.http.head cimport M_DELETE, M_GET, M_HEAD, M_OPTIONS, M_PUT, M_TRACE, NO_BODY, Span
+from proxy.wire.http.head cimport M_DELETE, M_GET, M_HEAD, M_OPTIONS, M_PUT, M_TRACE, NO_BODY, Field, Span
 from proxy.wire.http.http1 cimport REQUEST_ID
-from proxy.wire.http.names cimport is_text, next_member
+from proxy.wire.http.names cimport grpc_timeout_of, is_text, next_member, span_of
 
 
 cdef enum:
@@ -53,8 +53,20 @@ cdef class Request:
         self.has_body = not self.body.done
         self.repeatable = not self.has_body and head.method in (M_GET, M_HEAD, M_PUT, M_DELETE, M_OPTIONS, M_TRACE)
         self.upgrading = head.upgrade and not is_h2c(self.client.buffer, &head.upgrade_to)
+        self.patience = self.grpc_timeout() if head.grpc else 0
         if head.request_id.length == 0:
             ids.make(self.own_id)
+        return 0
+
+    cdef int64_t grpc_timeout(self) noexcept:
+        """What its grpc-timeout says."""
+        cdef const char* text = self.client.buffer
+        cdef Field* field
+        cdef int index
+        for index in range(self.head.count):
+            field = &self.head.fields[index]
+            if is_text(text, span_of(field.name, field.name_length), b"grpc-timeout", 12):
+                return grpc_timeout_of(text, span_of(field.value, field.value_length))
         return 0
 
     # -- the body -----------------------------------------------------------------------------------------------------

@@ -202,10 +202,11 @@ cdef enum:
     GRPC_UNKNOWN = 2
 
 
-cdef bytes grpc_reply(int status, bytes body, bint close, const char* date_line):
-    """What `local_reply` would say, as gRPC says it: 200, and trailers alone (Envoy's httpToGrpcStatus)."""
+cdef bytes grpc_reply(int status, int grpc_status, bytes body, bint close, const char* date_line):
+    """What `local_reply` would say, as gRPC says it: 200, and trailers alone. `grpc_status` -1: what the HTTP status stands
+    for (Envoy's httpToGrpcStatus)."""
     lines = [b"HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\n"]
-    lines.append(b"grpc-status: %d\r\n" % GRPC_STATUS_OF.get(status, GRPC_UNKNOWN))
+    lines.append(b"grpc-status: %d\r\n" % (grpc_status if grpc_status >= 0 else GRPC_STATUS_OF.get(status, GRPC_UNKNOWN)))
     if body:
         lines.append(b"grpc-message: %s\r\n" % b"".join(
             b"%c" % octet if 0x20 <= octet < 0x7F and octet != 0x25 else b"%%%02X" % octet for octet in body))

@@ -1,5 +1,5 @@
 # The methods and field names a proxy knows, and the lists they carry (RFC 9110 5.6.1).
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcmp
 
 from proxy.wire.http cimport head
@@ -143,3 +143,28 @@ cdef inline int grpc_status_of(const char* data, head.Span value) noexcept nogil
     if value.length == 1:
         return digits[0] - c"0"
     return (digits[0] - c"0") * 10 + digits[1] - c"0" if is_a(digits[1], DIGIT) else -1
+
+
+cdef inline int64_t grpc_timeout_of(const char* data, head.Span value) noexcept nogil:
+    """The nanoseconds of a grpc-timeout, up to eight digits and a unit; 0 if it is none, or says nothing."""
+    cdef int64_t count = 0
+    cdef uint32_t at
+    cdef char unit
+    if value.length < 2 or value.length > 9:
+        return 0
+    for at in range(value.at, value.at + value.length - 1):
+        if not is_a(data[at], DIGIT):
+            return 0
+        count = count * 10 + data[at] - c"0"
+    unit = data[value.at + value.length - 1]
+    if unit == c"n":
+        return count
+    if unit == c"u":
+        return count * 1_000
+    if unit == c"m":
+        return count * 1_000_000
+    if unit == c"S":
+        return count * 1_000_000_000
+    if unit == c"M":
+        return count * 60 * 1_000_000_000
+    return count * 3_600 * 1_000_000_000 if unit == c"H" and count < 1_000_000 else 0
