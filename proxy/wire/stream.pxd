@@ -14,6 +14,7 @@ cdef enum Io:                   # what reads and writes say besides a count of b
 cdef enum Ending:               # how a stream ended
     CONNECTION_ENDED            # with the connection that it is, or that carried it
     STREAM_RESET                # by itself: the connection goes on
+    PROTOCOL_BROKEN             # with its connection, which we have ended: what the peer sent on it is wrong
     NEVER_SPOKE                 # with a connection on which the peer never took the request
 
 cdef enum IdleEvent:            # what a stream that nobody reads has to say

@@ -65,7 +65,7 @@ def test_H2_A_whoever_loses_by_our_ending_a_connection_can_read_why(tmp_path: Pa
 
     with captured(tmp_path, 1, hbone=False, port_name="http2", handler=h2_app(serve)) as one:
         member = one.members[0]
-        assert one.ask(method="POST") == "503"
+        assert one.ask(method="POST") == "502"
         told = f"endpoints: HTTP/2 broken off with {member.address}: "
         wait_until(lambda: told in one.replica.waypoint.errors())
         member.play(h2_app(h2_name))

@@ -12,7 +12,7 @@ from proxy.policy.facts cimport CUT
 from proxy.wire.http.head cimport BAD, M_HEAD, UNTIL_CLOSE
 from proxy.wire.http.http1 cimport grpc_reply, local_reply, write_chunk_size, write_response
 from proxy.wire.pipe cimport run_pipe
-from proxy.wire.stream cimport FAILED, RAISED, TIMED_OUT, Stream
+from proxy.wire.stream cimport FAILED, PROTOCOL_BROKEN, RAISED, TIMED_OUT, Stream
 
 from proxy.relay.exchange import faults
 
@@ -149,7 +149,10 @@ cdef class Answer:
             self.fault = faults.RESPONSE_STALLED
         if self.fault is not None:
             return 0
-        self.fault = faults.RESPONSE_MALFORMED if result == BAD else faults.RESPONSE_CUT
+        if result == BAD or self.attempt.stream.how_it_ended() == PROTOCOL_BROKEN:
+            self.fault = faults.RESPONSE_MALFORMED
+        else:
+            self.fault = faults.RESPONSE_CUT
         return self.report_broken()
 
     cdef int report_broken(self) except -1:

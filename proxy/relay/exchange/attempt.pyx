@@ -45,6 +45,7 @@ cdef class Attempt(IdleListener):
         """It counts as in flight, and carries the generation that its outcome will be held against. There were
         `retries` before; `fresh`: one of them on this endpoint."""
         self.fresh = fresh
+        self.reasons = None
         self.cluster = cluster
         self.endpoint = endpoint
         self.client_fault = None
@@ -133,5 +134,5 @@ cdef class Attempt(IdleListener):
         if how == RESET or how == REFUSED:
             return faults.endpoint_reset(how == REFUSED, retried, exhausted)
         if how == MALFORMED:
-            return faults.endpoint_malformed()
+            return faults.endpoint_malformed(self.reasons or ())
         return faults.ENDPOINT_SILENT if how == SILENT else self.client_fault

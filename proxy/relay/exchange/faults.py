@@ -78,14 +78,16 @@ def endpoint_reset(refused: bool, retried: bool, exhausted: bool) -> Fault:
     return _reset(b"before", reason, b"URX,UR" if exhausted else b"UR", retried)
 
 
-def endpoint_malformed() -> Fault:
-    """The endpoint answered something that is no HTTP/1.1 response."""
+def endpoint_malformed(reasons: Sequence[str] = ()) -> Fault:
+    """The endpoint answered something that is no HTTP response; `reasons`: what is wrong with it, for the log."""
+    transport = b"|" + reasons[0].replace(" ", "_").encode() if reasons else b""
     return Fault(
         Owner.ENDPOINT,
         502,
         b"UPE",
-        b"upstream_reset_before_response_started{protocol_error}",
+        b"upstream_reset_before_response_started{protocol_error%s}" % transport,
         b"upstream connect error or disconnect/reset before headers. reset reason: protocol error",
+        transport[1:],
     )
 
 

@@ -37,6 +37,7 @@ from proxy.wire.stream cimport (
     FAILED,
     NEVER_SPOKE,
     PEER_CLOSED,
+    PROTOCOL_BROKEN,
     RAISED,
     STREAM_RESET,
     TIMED_OUT,
@@ -170,6 +171,9 @@ cdef class HttpAttempt(Attempt):
         if result == TIMED_OUT:
             self.note_silence()
             return SILENT
+        if self.stream.how_it_ended() == PROTOCOL_BROKEN:
+            self.reasons = [self.stream.last_word()]
+            return MALFORMED
         if self.stream.how_it_ended() == NEVER_SPOKE:
             self.connect_error = ECONNRESET
             self.reasons.append(self.stream.last_word())

@@ -12,10 +12,11 @@ from libc.stdint cimport int32_t
 from libc.string cimport memcmp, memcpy
 
 from proxy.wire.http.head cimport M_HEAD, MAX_HEAD, Span
+from proxy.wire.http.octets cimport is_blank
 from proxy.wire.http2.frames cimport body_of
 from proxy.wire.http2.http_stream cimport IN_BYTES, IN_HEAD, IN_NOTHING, collect_fields, fields, scratch, set_field
 from proxy.wire.http2.nghttp2 cimport *
-from proxy.wire.stream cimport CONNECTION_ENDED, FAILED, NEVER_SPOKE, RAISED, STREAM_RESET
+from proxy.wire.stream cimport CONNECTION_ENDED, FAILED, NEVER_SPOKE, PROTOCOL_BROKEN, RAISED, STREAM_RESET
 
 cdef enum:
     NO_CONTENT = 204
@@ -90,6 +91,14 @@ cdef class HttpClientStream(HttpStream):
 
     # -- the answer ---------------------------------------------------------------------------------------------------
 
+    cdef int on_field(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1:
+        while value_length and is_blank(value[0]):
+            value += 1
+            value_length -= 1
+        while value_length and is_blank(value[value_length - 1]):
+            value_length -= 1
+        return HttpStream.on_field(self, name, name_length, value, value_length)
+
     cdef int head_field(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1:
         cdef char* at
         if name[0] == c":":         # :status, three digits
@@ -132,6 +141,8 @@ cdef class HttpClientStream(HttpStream):
     cdef int how_it_ended(self) noexcept:
         if self.session.h2 != NULL or self.refused:
             return STREAM_RESET
+        if self.session.fault != NULL and self.session.fault_code != NGHTTP2_NO_ERROR and not self.session.foreign:
+            return PROTOCOL_BROKEN
         return NEVER_SPOKE if not self.session.settled and self.was_ignored() else CONNECTION_ENDED
 
     cdef bint was_ignored(self) noexcept:

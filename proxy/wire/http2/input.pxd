@@ -26,3 +26,4 @@ cdef class Input(Output):
 
 cdef nghttp2_session_callbacks* input_callbacks
 cdef nghttp2_option* input_options
+cdef nghttp2_option* client_options

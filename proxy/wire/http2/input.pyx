@@ -11,7 +11,7 @@ has of its own to send is bounded by what it was asked.
 
 import logging
 
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy
 
 from proxy.clock cimport monotonic_ns
 from proxy.wire.http2.frames cimport send_frame
@@ -245,6 +245,23 @@ cdef int on_invalid_header(
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
 
 
+cdef int on_frame_send(nghttp2_session* h2, const nghttp2_frame* frame, void* data) noexcept:
+    """nghttp2 ends a connection whose peer breaks the protocol by itself: its reason is in the GOAWAY."""
+    cdef Input session
+    cdef size_t length
+    if frame.hd.type != NGHTTP2_GOAWAY or frame.goaway.error_code == NGHTTP2_NO_ERROR:
+        return 0
+    session = <Input>data
+    if session.fault == NULL:
+        length = min(frame.goaway.opaque_data_len, sizeof(session.words) - 1)
+        memcpy(session.words, frame.goaway.opaque_data, length)
+        session.words[length] = 0
+        session.fault, session.fault_code = session.words, frame.goaway.error_code
+        if length == 0:
+            session.fault = nghttp2_http2_strerror(frame.goaway.error_code)
+    return 0
+
+
 cdef int on_frame_not_send(nghttp2_session* h2, const nghttp2_frame* frame, int code, void* data) noexcept:
     """A request that cannot be sent any more (a GOAWAY came first) opened no stream that could be closed."""
     cdef Input session = <Input>data
@@ -277,22 +294,27 @@ cdef nghttp2_session_callbacks* make_callbacks() except NULL:
     nghttp2_session_callbacks_set_on_stream_close_callback(made, on_stream_close)
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, on_invalid_frame)
     nghttp2_session_callbacks_set_on_invalid_header_callback(made, on_invalid_header)
+    nghttp2_session_callbacks_set_on_frame_send_callback(made, on_frame_send)
     nghttp2_session_callbacks_set_on_frame_not_send_callback(made, on_frame_not_send)
     nghttp2_session_callbacks_set_send_data_callback(made, send_frame)
     nghttp2_session_callbacks_set_data_source_read_length_callback(made, frame_length)
     return made
 
 
-cdef nghttp2_option* make_options() except NULL:
+cdef nghttp2_option* make_options(bint client) except NULL:
+    """An endpoint's values may have blanks around them, as Go's net/http sends what it is told to: they are taken off, as
+    RFC 9110 5.5 has it of every value, and nobody is refused for them (8.2.1 calls such a message malformed)."""
     cdef nghttp2_option* made = NULL
     if nghttp2_option_new(&made):
         raise MemoryError
     nghttp2_option_set_no_auto_window_update(made, 1)
     nghttp2_option_set_no_closed_streams(made, 1)
     nghttp2_option_set_max_settings(made, PREFACE_MAX_SETTINGS)
+    nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(made, client)
     nghttp2_option_set_max_send_header_block_length(made, 2 * HEADER_LIST)
     return made
 
 
 input_callbacks = make_callbacks()
-input_options = make_options()
+input_options = make_options(False)
+client_options = make_options(True)

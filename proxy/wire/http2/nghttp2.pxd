@@ -18,6 +18,8 @@ cdef extern from "nghttp2/nghttp2.h":
     ctypedef struct nghttp2_goaway:
         int32_t last_stream_id
         uint32_t error_code
+        uint8_t* opaque_data
+        size_t opaque_data_len
     ctypedef struct nghttp2_data:
         size_t padlen
     ctypedef union nghttp2_frame:
@@ -64,6 +66,7 @@ cdef extern from "nghttp2/nghttp2.h":
         NGHTTP2_ERR_DEFERRED, NGHTTP2_ERR_CALLBACK_FAILURE, NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
 
     const char* nghttp2_strerror(int)
+    const char* nghttp2_http2_strerror(uint32_t)
     int nghttp2_session_callbacks_new(nghttp2_session_callbacks**)
     void nghttp2_session_callbacks_set_on_begin_headers_callback(
         nghttp2_session_callbacks*, int (*)(nghttp2_session*, const nghttp2_frame*, void*) noexcept)
@@ -84,6 +87,8 @@ cdef extern from "nghttp2/nghttp2.h":
         nghttp2_session_callbacks*,
         int (*)(nghttp2_session*, const nghttp2_frame*, const uint8_t*, size_t, const uint8_t*, size_t, uint8_t,
                 void*) noexcept)
+    void nghttp2_session_callbacks_set_on_frame_send_callback(
+        nghttp2_session_callbacks*, int (*)(nghttp2_session*, const nghttp2_frame*, void*) noexcept)
     void nghttp2_session_callbacks_set_on_frame_not_send_callback(
         nghttp2_session_callbacks*, int (*)(nghttp2_session*, const nghttp2_frame*, int, void*) noexcept)
     void nghttp2_session_callbacks_set_send_data_callback(
@@ -96,6 +101,7 @@ cdef extern from "nghttp2/nghttp2.h":
     void nghttp2_option_set_no_auto_window_update(nghttp2_option*, int)
     void nghttp2_option_set_no_closed_streams(nghttp2_option*, int)
     void nghttp2_option_set_max_settings(nghttp2_option*, size_t)
+    void nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(nghttp2_option*, int)
     void nghttp2_option_set_max_deflate_dynamic_table_size(nghttp2_option*, size_t)
     void nghttp2_option_set_max_send_header_block_length(nghttp2_option*, size_t)
     int nghttp2_session_server_new2(

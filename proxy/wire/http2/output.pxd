@@ -21,6 +21,7 @@ cdef class Output(Consumer):
     cdef object failure             # an exception out of a callback
     cdef const char* fault          # why the connection was broken off, a few words for the log; NULL: it was not
     cdef uint32_t fault_code
+    cdef char[80] words             # nghttp2's own for it
     cdef set losers                 # who has told of the connection's end as a loss
     cdef Buffer out                 # what nghttp2 has made and the transport has not taken
     cdef bint flush_due, sending

@@ -9,7 +9,7 @@ which something came. What is received is input.pyx, what is sent output.pyx, th
 """
 
 from proxy.clock cimport monotonic_ns
-from proxy.wire.http2.input cimport HEADER_LIST, Input, input_callbacks, input_options
+from proxy.wire.http2.input cimport HEADER_LIST, Input, client_options, input_callbacks, input_options
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.stream cimport CANCELLED, TIMED_OUT, Deadlines, Stream
@@ -33,7 +33,7 @@ cdef class Session(Input):
             nghttp2_session_server_new2(&self.h2, input_callbacks, <void*>self, input_options)
             settings[0].settings_id, settings[0].value = NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, MAX_STREAMS
         else:
-            nghttp2_session_client_new2(&self.h2, input_callbacks, <void*>self, input_options)
+            nghttp2_session_client_new2(&self.h2, input_callbacks, <void*>self, client_options)
             settings[0].settings_id, settings[0].value = NGHTTP2_SETTINGS_ENABLE_PUSH, 0
         if self.h2 == NULL:
             raise MemoryError

@@ -1,0 +1,118 @@
+"""HTTP/2 endpoints that break the protocol, or do not answer in time: what clients, the log and they are told."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from h2.errors import ErrorCodes
+from hyperframe.frame import SettingsFrame
+
+from tests.hbone.stream import Headers, Stream
+from tests.integration.captured import captured, h2_app, h2_name
+from tests.integration.http_rig import Client, Peer, Scripted, unique
+from tests.integration.test_endpoints_http2 import h2_client
+from tests.rig import wait_until
+from tests.wire.http2_rig import DATA, HEADERS, WINDOW_UPDATE, raw
+
+
+def call_headers(path: str, timeout: str) -> Headers:
+    asked = [(":method", "POST"), (":scheme", "http"), (":authority", "web"), (":path", path)]
+    return [*asked, ("content-type", "application/grpc"), ("te", "trailers"), ("grpc-timeout", timeout)]
+
+
+# -- grpc-timeout -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("timeout", ["300m", "300000u"])
+def test_H2_G_a_grpc_deadline_ends_the_call(tmp_path: Path, timeout: str) -> None:
+    def serve(stream: Stream, endpoint: Scripted) -> None:
+        stream.connection.wait_until(lambda _: stream.reset_code is not None, 60)
+
+    with captured(tmp_path, 1, hbone=False, port_name="grpc", handler=h2_app(serve)) as one:
+        with contextlib.closing(h2_client(one)) as client:
+            path = unique()
+            call = client.request(call_headers(path, timeout), end=True)
+            answer = call.answered()
+        assert (answer[":status"], answer["grpc-status"]) == ("200", "4")
+        (stream,) = one.members[0].connections[0].streams.values()
+        wait_until(lambda: stream.reset_code == ErrorCodes.CANCEL)
+        line = one.line(path)
+        assert (line["flags"], line["details"]) == ("UT", "response_timeout")
+        assert one.row(one.members[0])["failed"] == 0
+
+
+def test_H2_G_it_is_for_all_of_the_answer(tmp_path: Path) -> None:
+    def serve(stream: Stream, endpoint: Scripted) -> None:
+        stream.connection.respond(stream, [(":status", "200"), ("content-type", "application/grpc")])
+        stream.sendall(b"\0\0\0\0\0")
+        stream.connection.wait_until(lambda _: stream.reset_code is not None, 60)
+
+    with captured(tmp_path, 1, hbone=False, port_name="grpc", handler=h2_app(serve)) as one:
+        with contextlib.closing(h2_client(one)) as client:
+            call = client.request(call_headers("/x", "500m"), end=True)
+            assert call.answered()[":status"] == "200"
+            assert client.wait_until(lambda _: call.reset_code is not None, 30)
+        (stream,) = one.members[0].connections[0].streams.values()
+        wait_until(lambda: stream.reset_code == ErrorCodes.CANCEL)
+
+
+@pytest.mark.parametrize("timeout", ["x", "0m", "123456789m", "1", "30S"])
+def test_H2_G_what_says_nothing_or_is_not_over_ends_nothing(tmp_path: Path, timeout: str) -> None:
+    app = h2_app(h2_name)
+    with (
+        captured(tmp_path, 1, hbone=False, port_name="grpc", handler=app) as one,
+        contextlib.closing(h2_client(one)) as client,
+    ):
+        call = client.request(call_headers("/x", timeout), end=True)
+        assert call.answered()["x-protocol"] == "h2"
+
+
+# -- what is no HTTP/2 ------------------------------------------------------------------------------------------------
+
+BROKEN = {
+    "HPACK garbage": raw(HEADERS, 5, 1, b"\xff\xff\xff\xff\xff\xff"),
+    "DATA before HEADERS": raw(DATA, 0, 1, b"abc"),
+    "too large a window": raw(WINDOW_UPDATE, 0, 0, b"\x7f\xff\xff\xff") * 2,
+    "a frame on no stream": raw(DATA, 0, 0, b"abc"),
+}
+
+
+@pytest.mark.parametrize("sent", BROKEN)
+def test_H2_F_what_we_end_is_told_as_ours(tmp_path: Path, sent: str) -> None:
+    def serve(stream: Stream, endpoint: Scripted) -> None:
+        stream.connection.raw(BROKEN[sent])
+
+    with captured(tmp_path, 1, hbone=False, port_name="http2", handler=h2_app(serve)) as one:
+        path = unique()
+        assert one.ask(path, method="POST", body=b"abc") == "502"
+        line = one.line(path)
+        assert line["flags"] == "UPE", line
+        assert "{protocol_error" in line["details"], line
+        if sent != "DATA before HEADERS":
+            assert line["transport"].startswith("HTTP/2:_"), line
+            told = f"endpoints: HTTP/2 broken off with {one.members[0].address}: "
+            wait_until(lambda: told in one.replica.waypoint.errors())
+
+
+def test_H2_F_settings_that_may_not_be(tmp_path: Path) -> None:
+    def serve(peer: Peer) -> None:
+        peer.send(SettingsFrame(0, settings={SettingsFrame.MAX_FRAME_SIZE: 1}).serialize())
+        peer.rest()
+
+    with captured(tmp_path, 1, hbone=False, port_name="http2", handler=serve) as one:
+        path = unique()
+        assert one.ask(path, method="POST", body=b"abc") == "502"
+        assert one.line(path)["flags"] == "UPE"
+
+
+def test_H2_H_blanks_around_a_value_are_taken_off(tmp_path: Path) -> None:
+    def serve(stream: Stream, endpoint: Scripted) -> None:
+        stream.connection.raw(raw(HEADERS, 4, stream.number, b"\x88\x00\x03x-a\x0a padded \t \x00\x03x-b\x01 "))
+        stream.connection.raw(raw(DATA, 1, stream.number, b"ok"))
+
+    with captured(tmp_path, 1, hbone=False, port_name="http2", handler=h2_app(serve)) as one:
+        with Client(one.replica.port) as client:
+            head, body = client.ask("web")
+        assert (head.status, body, head["x-a"], head["x-b"]) == (200, b"ok", "padded", "")
+        assert b"x-a: padded\r\n" in head.raw.lower()
+        assert one.row(one.members[0])["failed"] == 0
