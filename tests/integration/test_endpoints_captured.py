@@ -172,6 +172,17 @@ def test_an_endpoint_that_refuses_our_certificate(tmp_path: Path) -> None:
         assert reason.startswith("TLS_error:_it_refused_ours:"), reason
 
 
+def test_H2_I_why_a_door_refuses_us_is_told_every_time(tmp_path: Path) -> None:
+    """Its alert comes after our end of the handshake; whoever writes meanwhile meets a reset, and still reads it."""
+    with captured(tmp_path, 1) as one:
+        one.doors[0].roots = Authority().root
+        one.doors[0].present(one.doors[0].leaf)
+        path = unique()
+        assert [one.ask(f"{path}/{number}") for number in range(40)] == ["503"] * 40
+        told = [one.line(f"{path}/{number}")["transport"] for number in range(40)]
+        assert [each for each in told if not each.startswith("TLS_error:_it_refused_ours:_unknown_CA")] == []
+
+
 def test_without_a_certificate_of_ours_no_endpoint_is_blamed(tmp_path: Path) -> None:
     with captured(tmp_path, 2, own=False) as one:
         path = unique()

@@ -12,11 +12,12 @@ from proxy.clock cimport monotonic_ns
 from proxy.wire.http2.input cimport HEADER_LIST, Input, client_options, input_callbacks, input_options
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http2.stream cimport Http2Stream
-from proxy.wire.stream cimport CANCELLED, TIMED_OUT, Deadlines, Stream
+from proxy.wire.stream cimport CANCELLED, TIMED_OUT, Deadlines, Stream, get_hub
 
 cdef enum:
     UNSETTLED_STREAMS = 100     # of ours before the peer's SETTINGS have come: RFC 9113 6.5.2 recommends no less
     UNANSWERED_PINGS = 2
+    LAST_WORDS_SECONDS = 1      # they are there, if there are any
 
 
 cdef class Session(Input):
@@ -68,8 +69,24 @@ cdef class Session(Input):
                     continue
                 if got <= 0:
                     break
+            self.hear_last()
         finally:
             self.end()
+
+    def hear_last(self) -> None:
+        """What we wrote met a reset: what the peer had said before that (GOAWAY, an alert of TLS) lies in the buffer still,
+        and is why."""
+        cdef Stream transport = self.transport
+        if not self.broken or transport.error == 0 or self.fault != NULL or self.failure is not None:
+            return
+        timer = get_hub().loop.timer(LAST_WORDS_SECONDS)
+        timer.start(transport.time_out)
+        transport.release()
+        while self.fault == NULL and self.failure is None and transport.fill() > 0:
+            self.receive()
+            transport.release()
+        timer.stop()
+        timer.close()
 
     cdef int hear_silence(self) except -1:
         """Nothing has come for as long as patience says: 1 if the peer is asked once more, 0 if it is given up."""
