@@ -37,7 +37,8 @@ Every option is also a key of the file (dashes as underscores) and an environmen
 --access-log is access_log and WAYPOINT_ACCESS_LOG. A flag wins over the environment, that over the file.
 
 \b
-Signals: TERM, INT   finish requests in flight and exit (again: at once)
+Signals: TERM        serve on for --drain-delay, then finish requests in flight and exit (again: at once)
+         INT         the same without the delay: Ctrl-C
          HUP         read the manifests now, reopen the access log
          USR1        reopen the access log
          TTIN, TTOU  one worker more, one less

@@ -224,8 +224,9 @@ class Waypoint:
         return self.process.returncode
 
     def stop(self, seconds: float = 10.0) -> int:
+        """As a person at a terminal does, who does not wait for what is kept open between requests."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(signal.SIGINT)
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -326,7 +327,8 @@ def replica(
     waypoint = Waypoint(
         directory,
         *("-w", str(workers), "--manifests", str(manifests.path), "--bind", bind, "--redis", redis),
-        *("--status", f"127.0.0.1:{status}", "--admin", f"127.0.0.1:{admin}", "--drain-time", "3", *arguments),
+        *("--status", f"127.0.0.1:{status}", "--admin", f"127.0.0.1:{admin}", "--drain-delay", "0"),
+        *("--drain-time", "3", *arguments),
         env={"POD_NAME": name},
     )
     made = Replica(waypoint, port, status, admin)

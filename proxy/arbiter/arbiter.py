@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from proxy.arbiter import listening
 from proxy.arbiter.children import Child, spawn
 from proxy.arbiter.control import Control
+from proxy.arbiter.departure import Departure, Stage
 from proxy.arbiter.handover import HandOver
 from proxy.arbiter.hints import redis_cli
 from proxy.arbiter.signals import DEADLY, SignalQueue, ignore_faults, name
@@ -31,9 +32,6 @@ from state.server.embedded import Embedded, EmbeddedError
 log = logging.getLogger("arbiter")
 
 HANDLED = DEADLY | {signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD}
-
-ONE_SIGNAL_S = 0.1
-"""`timeout` and some supervisors signal the process and its group: two so close together mean one."""
 
 
 class Worker(Child):
@@ -75,8 +73,7 @@ class Arbiter:
         self._companions = list(companions)
         self._store: Embedded | None = None
         self._status: int | None = None  # the exit status, once the end is decided
-        self._draining = False
-        self._drain_began = 0.0
+        self._departure = Departure()
 
     # -- life -------------------------------------------------------------------------------------------------------
 
@@ -117,6 +114,8 @@ class Arbiter:
     def _patience(self) -> float | None:
         """How long nothing is due; None for ever."""
         times = [at for child in self._children() for at in (child.due, child.kill_at) if at is not None]
+        if self._departure.drain_at is not None:
+            times.append(self._departure.drain_at)
         return max(0.0, min(times) - time.monotonic()) if times else None
 
     def _children(self) -> Iterator[Child]:
@@ -124,8 +123,14 @@ class Arbiter:
         yield self._controller
         yield from self._workers.values()
 
+    @property
+    def _draining(self) -> bool:
+        return self._departure.stage is Stage.DRAINING
+
     def _keep_running(self) -> None:
         now = time.monotonic()
+        if self._departure.due(now):
+            self._drain(now)
         for child in list(self._children()):
             if child.kill_if_late(now):
                 log.warning("%s did not finish within --drain-time %g s: killed", child.name, self._settings.drain_time)
@@ -178,7 +183,7 @@ class Arbiter:
     def _on_signal(self, number: int) -> None:
         match number:
             case signal.SIGTERM | signal.SIGINT:
-                self._drain(number)
+                self._depart(number)
             case signal.SIGHUP:
                 self._reload()
             case signal.SIGUSR1:
@@ -196,16 +201,21 @@ class Arbiter:
             case _:
                 log.warning("%s ignored: TERM drains and ends, HUP reloads, USR1 reopens the access log", name(number))
 
-    def _drain(self, number: int) -> None:
-        now = time.monotonic()
-        if self._draining:
-            if now > self._drain_began + ONE_SIGNAL_S:
-                log.warning("%s again: ending at once", name(number))
-                self._status = 0
-            return
-        log.info("%s: draining, %g s at most (once more to end at once)", name(number), self._settings.drain_time)
-        self._draining, self._drain_began = True, now
-        self._scoreboard.draining = True
+    def _depart(self, number: int) -> None:
+        """INT is somebody at a terminal, who does not wait; nor need anybody who never had a listener open."""
+        first, patience = self._departure.stage is Stage.SERVING, self._settings.drain_time
+        delay = self._settings.drain_delay if self._sockets and number != signal.SIGINT else 0.0
+        self._departure.told(time.monotonic(), delay)
+        if self._departure.stage is Stage.ENDED:
+            log.warning("%s again: ending at once", name(number))
+            self._status = 0
+        elif first:
+            plan = f"not ready, serving on for {delay:g} s, then " if delay else ""
+            log.info("%s: %sdraining, %g s at most (once more to end at once)", name(number), plan, patience)
+            self._scoreboard.depart(number == signal.SIGINT)
+
+    def _drain(self, now: float) -> None:
+        """No new connections; workers finish what they have, and go."""
         self._control.tell({"op": "drain"})
         for worker in self._workers.values():
             worker.due = None

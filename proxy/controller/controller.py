@@ -76,6 +76,7 @@ class Controller:
         self._news = Event()
         self._said: Sequence[Line] = ()
         self._answered = False
+        self._draining = False
 
     def run(self) -> None:
         """Until the arbiter is gone."""
@@ -115,6 +116,7 @@ class Controller:
             case "reload":
                 self._reload.set()
             case "drain":
+                self._draining = True
                 self._sockets.close()
             case unknown:
                 logger.error("the arbiter says %r, which means nothing here", unknown)
@@ -172,7 +174,7 @@ class Controller:
         while True:
             self._news.wait()
             self._news.clear()
-            if not self._board.draining:
+            if not self._draining:
                 self._do(desired(self._site, self._reading, self._certified, self._sockets.bound))
 
     def _do(self, wanted: Desired) -> None:
@@ -219,7 +221,7 @@ class Controller:
     def _look_after(self) -> None:
         while True:
             gevent.sleep(POLL_S)
-            if not self._board.draining:
+            if not self._draining:
                 self._sockets.retry()
             now = time.monotonic()
             if reminder := self._certificates.reminder():

@@ -143,7 +143,7 @@ cdef class Relay:
         """
         cdef Py_ssize_t size, got, scanned = 0
         if client.start == client.end:
-            if self.context.drain.begun and not client.http2:
+            if self.context.drain.ending and not client.http2:
                 return END
             client.release()
             client.arm(self.context.timeouts.idle_timeout)

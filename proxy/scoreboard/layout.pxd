@@ -86,7 +86,7 @@ cdef struct Header:
     uint64_t magic
     pthread_mutex_t lock         # connections to workers
     int32_t holder               # process that has the lock, 0: none
-    int32_t draining
+    int32_t draining             # 0: no, 1: the replica is going away, 2: and in haste
     int32_t reconciled
     int32_t shared_state
     int32_t suspects_itself

@@ -39,12 +39,17 @@ cdef class Scoreboard:
 
     @property
     def draining(self) -> bool:
-        """The replica is going away."""
+        """The replica is going away: no new connections are wanted, those there are learn it."""
         return wp_load(&self.memory.header.draining) != 0
 
-    @draining.setter
-    def draining(self, bint value) -> None:
-        wp_store(&self.memory.header.draining, value)
+    @property
+    def in_haste(self) -> bool:
+        """And somebody waits for it to have gone."""
+        return wp_load(&self.memory.header.draining) == 2
+
+    def depart(self, bint in_haste) -> None:
+        """It goes away from now on."""
+        wp_store(&self.memory.header.draining, 2 if in_haste else 1)
 
     @property
     def reconciled(self) -> bool:

@@ -161,8 +161,18 @@ class Settings:
     access_log_format: str = _setting(
         kinds.choice("text", "json"), "text", "text|json", "Istio's text line, or one JSON object a line."
     )
+    drain_delay: float = _setting(
+        kinds.seconds(0),
+        5.0,
+        "SECONDS",
+        "How long to serve on after TERM, new connections too, until clients know; 0 with a preStop hook that waits.",
+        shown_default="5, with --demo 0",
+    )
     drain_time: float = _setting(
-        kinds.seconds(0), 20.0, "SECONDS", "How long requests in flight may take to finish when stopping."
+        kinds.seconds(0),
+        20.0,
+        "SECONDS",
+        "How long requests in flight may take to finish when stopping, after --drain-delay.",
     )
     log_level: str = _setting(
         kinds.choice("debug", "info", "warning", "error", warn="warning"),
@@ -253,6 +263,7 @@ def _settle(values: dict[str, Any], faults: list[str]) -> None:
             faults.append("--demo brings its own manifests: leave out --demo or --manifests")
         values.setdefault("bind", "127.0.0.1")
         values.setdefault("status", "127.0.0.1:15021")
+        values.setdefault("drain_delay", 0.0)
     elif not values.get("manifests"):
         faults.append(
             "nothing to serve: give --manifests PATH (a file or a directory of Kubernetes manifests), or try --demo"

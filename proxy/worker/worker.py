@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import time
 
 import gevent
 from gevent.event import Event
@@ -40,6 +41,9 @@ RECONCILE_SECONDS = 0.25
 TICK_SECONDS = 0.25
 # A draining worker still serves for so long what it accepted last: the first request may be on its way.
 FIRST_REQUEST_SECONDS = 0.25
+# The part of --drain-time for which connections between two requests are kept: whoever asks meanwhile is answered, and
+# told that it was the last time. A FIN may meet a request that is on its way.
+SILENT_PART = 0.75
 # How long to wait for descriptors when a snapshot was lost for want of them.
 LOST_SECONDS = 1.0
 # A pooled connection that is not used for so long is closed (Envoy's idle_timeout).
@@ -82,6 +86,7 @@ class Worker:
         self._routes: dict[str, Routes] = {}
         self._tls: TlsForm | None = None
         self._draining = Event()
+        self._silent_seconds = settings.drain_time * SILENT_PART
 
     def run(self) -> None:
         """Serves until drained."""
@@ -214,7 +219,8 @@ class Worker:
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def _drain(self) -> None:
-        """No new connections; the ones there are finish what they are doing."""
+        """No new connections; the ones there are finish what they are doing, and are told with their next answer."""
+        silent_until = time.monotonic() + self._silent_seconds
         self._board.workers.set_state(self._slot, DRAINING)
         for address, listener in self._listeners.items():
             listener.stop()  # but not forgotten: what was handed to us before we said DRAINING is still served
@@ -222,14 +228,18 @@ class Worker:
         if self._listeners:  # without a snapshot there is no way to serve them: the arbiter passes them on
             self._handed.take_waiting(self._take)
         self._fleet.stop_leading()
-        self._context.drain.shut_down_sessions()
+        self._context.drain.begin()
         self._await_connections(FIRST_REQUEST_SECONDS)
-        self._context.drain.begun = True
         while self._board.workers.row(self._slot).connections > 0:
             self._context.drain.refuse_streams()  # those too that were still shaking hands a moment ago
-            gevent.get_hub().loop.run_callback(self._context.timeouts.idle_timeout.end_all)
+            if self._board.in_haste or time.monotonic() > silent_until:
+                self._end_silent()
             gevent.sleep(0.02)
         self._access_log.flush()
+
+    def _end_silent(self) -> None:
+        self._context.drain.ending = True
+        gevent.get_hub().loop.run_callback(self._context.timeouts.idle_timeout.end_all)
 
     def _await_connections(self, seconds: float) -> None:
         with gevent.Timeout(seconds, False):

@@ -253,7 +253,7 @@ def test_running_out_of_descriptors_is_not_the_endpoints_fault(proxy: Bench) -> 
 
 
 def test_draining(tmp_path: Path) -> None:
-    """Idle connections end at once, requests and tunnels are let finish, the next answer says close, exit is clean."""
+    """Requests and tunnels are let finish, answers say close, idle connections end late, exit is clean."""
     there = threading.Event()
 
     def handler(peer: Peer) -> None:
@@ -276,11 +276,12 @@ def test_draining(tmp_path: Path) -> None:
             busy.request("solo", unique())
             assert there.wait(5)
             proxy.waypoint.process.send_signal(signal.SIGTERM)
-            assert idle.ended()
-            assert other.ended()
             head, body = busy.answer()
             assert (head.get("connection"), body) == ("close", b"ok")
             assert busy.ended()
+            assert other.ask("nowhere")[0].get("connection") == "close"
+            assert other.ended()
+            assert idle.ended()
             tunnel.send("still here")
             tunnel.finish()
             assert tunnel.rest() == b"still here"
@@ -288,8 +289,15 @@ def test_draining(tmp_path: Path) -> None:
 
 
 def test_a_drain_ends_idle_connections_that_have_no_limit(tmp_path: Path) -> None:
-    with bench(tmp_path, "--idle-timeout", "0", services={"solo": 1}) as proxy, proxy.client() as idle:
+    without = ("--idle-timeout", "0", "--drain-time")
+    with bench(tmp_path / "a", *without, "1", services={"solo": 1}) as proxy, proxy.client() as idle:
         assert idle.ask("nowhere")[0].status == 404
         proxy.waypoint.process.send_signal(signal.SIGTERM)
         assert idle.ended()
         assert proxy.waypoint.ended(2) == 0
+    with bench(tmp_path / "in_haste", *without, "60", services={"solo": 1}) as proxy, proxy.client() as idle:
+        assert idle.ask("nowhere")[0].status == 404
+        with within(3, "nobody at a terminal waits for the silent"):
+            proxy.waypoint.process.send_signal(signal.SIGINT)
+            assert idle.ended()
+            assert proxy.waypoint.ended(3) == 0

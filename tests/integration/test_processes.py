@@ -309,7 +309,7 @@ def stand_in(tmp_path: Path, config: tuple[Manifests, int]) -> Iterator[Starts]:
         waypoint = StandIn(
             tmp_path,
             *("manifests", str(manifests.path), "bind", "127.0.0.1", "redis", "redis://127.0.0.1:1"),
-            *("admin", "127.0.0.1:0", "status", f"127.0.0.1:{status}", *arguments),
+            *("admin", "127.0.0.1:0", "status", f"127.0.0.1:{status}", "drain_delay", "0", *arguments),
             env=env,
         )
         waypoint.status, waypoint.port = status, port

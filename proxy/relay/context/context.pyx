@@ -16,7 +16,7 @@ cdef class Context:
         self.log = log
         self.fleet = fleet
         self.timeouts = timeouts
-        self.drain = Drain()
+        self.drain = Drain(scoreboard)
         self.date = Date()
         self.request_ids = RequestIds()
         self.scratch = <char*>malloc(HEAD_ROOM)

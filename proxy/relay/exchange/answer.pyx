@@ -51,7 +51,7 @@ cdef class Answer:
         if self.status == 101:
             self.switch_protocols()
             return self.fault
-        if self.context.drain.begun or request.half_closed and request.client.start == request.client.end \
+        if self.context.drain.saying_close() or request.half_closed and request.client.start == request.client.end \
                 or not request.body.done:
             self.keep_alive = False
         attempt.body.start(attempt.head.framing, attempt.head.content_length)
@@ -202,7 +202,8 @@ cdef class Answer:
         cdef bint head_only = grpc or request.parsed and request.head.method == M_HEAD
         self.fault = fault
         self.status = fault.status
-        if not whole or fault.owner is faults.Owner.CLIENT and fault.status != 404:
+        if not whole or self.context.drain.saying_close() \
+                or fault.owner is faults.Owner.CLIENT and fault.status != 404:
             self.keep_alive = False
         if fault.status == 0:
             return 0

@@ -70,7 +70,7 @@ cdef class HttpExchange(Exchange):
         if result < 0:
             self.fault = NO_REQUEST[result]
             return False
-        self.answer.keep_alive = not request.head.close and not self.context.drain.begun
+        self.answer.keep_alive = not request.head.close and not self.context.drain.saying_close()
         self.cluster = self.route(routes)
         if self.cluster is None:
             self.fault = faults.NO_ROUTE
