@@ -25,7 +25,7 @@ cdef struct View:
 cdef enum How:
     ANSWERED                     # a response head came
     CONNECTED                    # bytes are carried, and there is a connection for them
-    CUT                          # an answer that began well broke off, or its body is malformed
+    CUT                          # an answer that began well broke off
     # nothing was answered, and another endpoint might:
     SHORT_OF                     # nothing was tried, for want of descriptors, memory, ports or certificates of our own
     NOT_CONNECTED                # no connection: refused, too slow, its certificate is another's
@@ -33,7 +33,8 @@ cdef enum How:
     RESET                        # it reset the request's stream, not its connection
     REFUSED                      # ... and did nothing with the request
     # there is no sense in another:
-    MALFORMED                    # what came is no HTTP
+    NOT_HTTP                     # what came is not even the beginning of an answer
+    MALFORMED                    # an answer came, or began to, that is refused
     SILENT                       # nothing came for too long
     ABANDONED                    # the client left
     CLIENT_FAILED                # the client's body stopped, or is none
@@ -44,7 +45,7 @@ cdef struct Ending:
     int grpc                     # the gRPC status in it; -1: none
     bint sent                    # something of the request was
     bint repeatable              # sending the request twice does what sending it once does
-    bint pooled                  # the connection had waited for a request, and nothing came on it
+    bint pooled                  # the connection had waited for a request, and no answer began on it
     bint answered                # the endpoint has answered something else since the request was sent
     bint waits                   # the request is of a kind that waits by nature, or was not all sent
     int retries                  # how many there were before

@@ -3,8 +3,14 @@
 
 Envoy's rules without splitExternalLocalOriginErrors (destination_rule.proto, outlier_detection_impl.cc): every 5xx the
 endpoint answers is a failure, and so is everything that keeps it from answering; any other final status is a success,
-4xx included. An answer that breaks off is a success, then a failure (as with Envoy); a 5xx is one failure already. Ours
-to add: a client that gave up on a silent endpoint (`abandoned`).
+4xx included; what is beyond 599 is a 5xx to whoever knows no better (RFC 9110, 15). An answer that breaks off is a
+success, then a failure (as with Envoy); a 5xx is one failure already. Ours to add: a client that gave up on a silent
+endpoint (`abandoned`).
+
+Not as Envoy: an answer that came and that we refuse says nothing. The endpoint is there and answers, all its clients
+but us may understand it, and a page that we do not take must not take the other pages with it. So it neither counts nor
+ends a run. What is no answer at all is a failure, but for a connection that was used before: there it is what came too
+much behind an earlier answer.
 """
 
 from proxy.policy import shapes
@@ -16,6 +22,8 @@ from proxy.policy.shapes import (
     CUT,
     EXTERNAL_FAILURE,
     LOCAL_FAILURE,
+    MALFORMED,
+    NOT_HTTP,
     NOTHING,
     SHORT_OF,
     SILENT,
@@ -29,7 +37,7 @@ def outcome_of(rule: shapes.OutlierRule, ending: shapes.Ending) -> int:
         return EXTERNAL_FAILURE if fails(status_of(ending)) else SUCCESS
     if ending.how == CONNECTED:
         return SUCCESS
-    if ending.how in (SHORT_OF, CLIENT_FAILED):
+    if ending.how in (SHORT_OF, CLIENT_FAILED, MALFORMED) or (ending.how == NOT_HTTP and ending.pooled):
         return NOTHING
     if ending.how in (ABANDONED, SILENT):
         return judge_silence(rule, ending)
@@ -40,7 +48,7 @@ def outcome_of(rule: shapes.OutlierRule, ending: shapes.Ending) -> int:
 
 def fails(status: int) -> bool:
     """Whether an answer of this status counts as a failure."""
-    return 500 <= status <= 599
+    return status >= 500
 
 
 def judge_silence(rule: shapes.OutlierRule, ending: shapes.Ending) -> int:

@@ -8,16 +8,30 @@ is sent again only if doing so twice is the same as doing it once (RFC 9110, 9.2
 A request that its endpoint refused (RFC 9113 8.7) is tried again also where no other endpoint is: on the same, over
 another connection. A retry somewhere is better than none, and that endpoint is there.
 
-A connection that had waited for a request and ends when it gets one was closed before, most likely: that is no outcome
-and no retry, a fresh connection takes its place.
+A connection that had waited for a request and ends when it gets one was closed before, most likely; one on which
+something comes that is no answer had that on its way before (RFC 9112, 9.2). That is no outcome and no retry, a fresh
+connection takes its place.
 """
 
 from proxy.policy import shapes
-from proxy.policy.shapes import ANOTHER, CLOSED, EXHAUSTED, NO, NOT_CONNECTED, REFUSED, RESET, SAME, SHORT_OF
+from proxy.policy.shapes import (
+    ANOTHER,
+    CLOSED,
+    EXHAUSTED,
+    NO,
+    NOT_CONNECTED,
+    NOT_HTTP,
+    REFUSED,
+    RESET,
+    SAME,
+    SHORT_OF,
+)
 
 
 def again(rule: shapes.RetryRule, ending: shapes.Ending) -> int:
     """What follows an attempt that failed before a response head."""
+    if ending.how == NOT_HTTP:
+        return SAME if ending.pooled and may_repeat(ending) else NO
     if ending.how not in (SHORT_OF, NOT_CONNECTED, CLOSED, RESET, REFUSED) or not may_repeat(ending):
         return NO
     if ending.pooled:

@@ -30,7 +30,7 @@ cdef class Answer:
     cdef int relay_chunks(self) except? RAISED
     cdef int client_lost(self, int result) except? RAISED
     cdef int broke(self, int result) except -1
-    cdef int report_broken(self) except -1
+    cdef int report_broken(self, int how) except -1
     cdef int after(self, bint whole) except -1
     cdef int switch_protocols(self) except -1
     cdef int give(self, object fault) except -1

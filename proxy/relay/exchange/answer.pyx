@@ -8,7 +8,7 @@ be shown to the client by cutting its connection.
 cimport cython
 
 from proxy.clock cimport monotonic_ns
-from proxy.policy.facts cimport CUT
+from proxy.policy.facts cimport CUT, MALFORMED
 from proxy.wire.http.head cimport BAD, M_HEAD, UNTIL_CLOSE
 from proxy.wire.http.http1 cimport grpc_reply, local_reply, write_chunk_size, write_response
 from proxy.wire.pipe cimport run_pipe
@@ -63,7 +63,7 @@ cdef class Answer:
         cdef int result = self.relay_chunks() if attempt.head.framing == UNTIL_CLOSE else self.relay_body()
         if result == BAD and not self.begun:
             attempt.stop_pump()
-            self.report_broken()
+            self.report_broken(MALFORMED)
             return self.give(faults.endpoint_malformed())
         if result < 0:
             self.broke(result)
@@ -149,15 +149,13 @@ cdef class Answer:
             self.fault = faults.RESPONSE_STALLED
         if self.fault is not None:
             return 0
-        if result == BAD or self.attempt.stream.how_it_ended() == PROTOCOL_BROKEN:
-            self.fault = faults.RESPONSE_MALFORMED
-        else:
-            self.fault = faults.RESPONSE_CUT
-        return self.report_broken()
+        broken = result == BAD or self.attempt.stream.how_it_ended() == PROTOCOL_BROKEN
+        self.fault = faults.RESPONSE_MALFORMED if broken else faults.RESPONSE_CUT
+        return self.report_broken(MALFORMED if result == BAD else CUT)
 
-    cdef int report_broken(self) except -1:
+    cdef int report_broken(self, int how) except -1:
         """The answer began well."""
-        self.attempt.ending.how = CUT
+        self.attempt.ending.how = how
         self.attempt.judge()
         return 0
 

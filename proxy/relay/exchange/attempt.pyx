@@ -13,6 +13,7 @@ from proxy.policy.facts cimport (
     LOCAL_FAILURE,
     MALFORMED,
     NOT_CONNECTED,
+    NOT_HTTP,
     NOTHING,
     REFUSED,
     RESET,
@@ -133,6 +134,6 @@ cdef class Attempt(IdleListener):
             return faults.endpoint_closed(retried, exhausted)
         if how == RESET or how == REFUSED:
             return faults.endpoint_reset(how == REFUSED, retried, exhausted)
-        if how == MALFORMED:
+        if how == NOT_HTTP or how == MALFORMED:
             return faults.endpoint_malformed(self.reasons or ())
         return faults.ENDPOINT_SILENT if how == SILENT else self.client_fault

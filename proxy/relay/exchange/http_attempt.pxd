@@ -15,6 +15,7 @@ cdef class HttpAttempt(Attempt):
     cdef object pump                    # the greenlet that sends the request body, while there is one
     cdef object timer                   # ends it when the client's patience is over; None: it has not said
     cdef bint pooled, upgrading
+    cdef int interim                    # how many 1xx heads came
     cdef int64_t sent_at
     cdef int64_t written_before         # on the stream, by others
 
@@ -23,6 +24,7 @@ cdef class HttpAttempt(Attempt):
     cdef bint lease_stream(self, bint pooled) except -1
     cdef int attempt_on(self, bint connected) except -1
     cdef int no_answer(self, int result) except -1
+    cdef int not_http(self) except -1
 
     cdef int send_request(self) except? RAISED
     cdef Py_ssize_t hear_client(self) except? RAISED

@@ -18,6 +18,7 @@ from proxy.policy.facts cimport (
     CLIENT_FAILED,
     CLOSED,
     MALFORMED,
+    NOT_HTTP,
     REFUSED,
     RESET,
     SAME,
@@ -29,7 +30,7 @@ from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 from proxy.relay.endpoints.pool cimport after, open_request
 from proxy.relay.exchange.request cimport Request
 from proxy.scoreboard.atomics cimport wp_load64, wp_store64
-from proxy.wire.http.head cimport BAD, NO_BODY
+from proxy.wire.http.head cimport BAD, NO_BODY, NO_HTTP
 from proxy.wire.http.http1 cimport write_interim, write_request
 from proxy.wire.stream cimport (
     CANCELLED,
@@ -46,6 +47,9 @@ from proxy.wire.stream cimport (
 )
 
 from proxy.relay.exchange import faults
+
+cdef enum:
+    MAX_INTERIM = 256           # 1xx heads of one answer: an endpoint has them for nothing, and a client must read them
 
 # A client that ends its side sooner than this after its request has only half closed; later it has left.
 cdef int64_t HALF_CLOSE_NS = 1_000_000_000
@@ -142,6 +146,7 @@ cdef class HttpAttempt(Attempt):
             return self.not_connected()
         self.local = self.stream.local
         self.written_before = self.stream.written
+        self.interim = 0
         result = self.send_request()
         self.sent_at = monotonic_ns()
         if result == FAILED and self.stream.written > self.written_before and self.client_fault is None:
@@ -154,7 +159,7 @@ cdef class HttpAttempt(Attempt):
         """No response head came: whose doing was it?"""
         cdef Request request = self.request
         self.ending.sent = self.stream.written > self.written_before
-        self.ending.pooled = self.pooled and self.stream.start == self.stream.end
+        self.ending.pooled = self.pooled and self.interim == 0 and self.stream.start == self.stream.end
         self.stop_pump()
         if self.ending.sent and self.stream.was_ignored() and (request.kept or not request.has_body):
             self.ending.sent = False
@@ -166,6 +171,8 @@ cdef class HttpAttempt(Attempt):
             self.note_silence()
             self.client_fault = faults.CLIENT_LEFT
             return ABANDONED
+        if result == NO_HTTP:
+            return self.not_http()
         if result <= BAD:
             return MALFORMED
         if result == TIMED_OUT:
@@ -173,7 +180,8 @@ cdef class HttpAttempt(Attempt):
             return SILENT
         if self.stream.how_it_ended() == PROTOCOL_BROKEN:
             self.reasons = [self.stream.last_word()]
-            return MALFORMED
+            self.ending.pooled = False      # it broke under this request, not before
+            return NOT_HTTP
         if self.stream.how_it_ended() == NEVER_SPOKE:
             self.connect_error = ECONNRESET
             self.reasons.append(self.stream.last_word())
@@ -181,6 +189,12 @@ cdef class HttpAttempt(Attempt):
         if self.stream.how_it_ended() == STREAM_RESET:
             return REFUSED if self.stream.was_ignored() else RESET
         return CLOSED
+
+    cdef int not_http(self) except -1:
+        """What came cannot be the answer. On a connection used before it is what came too much behind an earlier
+        one."""
+        self.ending.pooled = self.pooled and self.interim == 0
+        return NOT_HTTP
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
@@ -293,7 +307,8 @@ cdef class HttpAttempt(Attempt):
                 return size
             if self.head.status == 101:
                 return size if self.upgrading else BAD
-            result = self.relay_interim(size)
+            self.interim += 1
+            result = self.relay_interim(size) if self.interim <= MAX_INTERIM else BAD
             if result < 0:
                 return result
 

@@ -13,6 +13,7 @@ from proxy.policy.shapes import (
     LOCAL_FAILURE,
     MALFORMED,
     NOT_CONNECTED,
+    NOT_HTTP,
     NOTHING,
     REFUSED,
     RESET,
@@ -38,8 +39,8 @@ RULE = OutlierRule(abandoned=1000)
         (500, EXTERNAL_FAILURE),
         (503, EXTERNAL_FAILURE),
         (599, EXTERNAL_FAILURE),
-        (600, SUCCESS),
-        (999, SUCCESS),
+        (600, EXTERNAL_FAILURE),
+        (999, EXTERNAL_FAILURE),
     ],
 )
 def test_what_a_status_says(status: int, outcome: int) -> None:
@@ -64,13 +65,18 @@ def test_what_a_grpc_status_says() -> None:
         (CLOSED, LOCAL_FAILURE),
         (RESET, LOCAL_FAILURE),
         (REFUSED, LOCAL_FAILURE),
-        (MALFORMED, LOCAL_FAILURE),
+        (NOT_HTTP, LOCAL_FAILURE),
+        (MALFORMED, NOTHING),
         (SHORT_OF, NOTHING),
         (CLIENT_FAILED, NOTHING),
     ],
 )
 def test_what_no_answer_says(how: int, outcome: int) -> None:
     assert outlier.outcome_of(RULE, Ending(how)) == outcome
+
+
+def test_H_C_what_a_pooled_connection_had_too_much_says_nothing() -> None:
+    assert outlier.outcome_of(RULE, Ending(NOT_HTTP, pooled=True)) == NOTHING
 
 
 def test_an_answer_that_breaks_off_is_a_failure_once() -> None:

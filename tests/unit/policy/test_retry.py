@@ -12,6 +12,7 @@ from proxy.policy.shapes import (
     MALFORMED,
     NO,
     NOT_CONNECTED,
+    NOT_HTTP,
     REFUSED,
     RESET,
     SAME,
@@ -52,7 +53,7 @@ def test_what_was_sent_is_sent_again_only_if_that_does_nothing_twice(sent: bool,
     assert again(RULE, Ending(CLOSED, sent=sent, repeatable=repeatable, untried=1)) == ruling
 
 
-@pytest.mark.parametrize("how", [MALFORMED, SILENT, ABANDONED, CLIENT_FAILED, CUT])
+@pytest.mark.parametrize("how", [NOT_HTTP, MALFORMED, SILENT, ABANDONED, CLIENT_FAILED, CUT])
 def test_what_is_not_tried_again(how: int) -> None:
     assert again(RULE, Ending(how, repeatable=True, untried=9)) == NO
 
@@ -61,3 +62,8 @@ def test_a_pooled_connection_that_was_dead_is_no_retry() -> None:
     dead = Ending(CLOSED, sent=True, repeatable=True, pooled=True)
     assert again(RetryRule(0), dead) == SAME, "whatever the rule, with no other endpoint"
     assert again(RULE, Ending(CLOSED, sent=True, pooled=True, untried=9)) == NO, "it may have been done"
+
+
+def test_H_C_a_pooled_connection_that_said_what_is_no_answer_is_no_retry_either() -> None:
+    assert again(RetryRule(0), Ending(NOT_HTTP, sent=True, repeatable=True, pooled=True)) == SAME
+    assert again(RULE, Ending(NOT_HTTP, sent=True, pooled=True, untried=9)) == NO, "it may have been done"
