@@ -18,7 +18,8 @@ cdef enum Ending:               # how a stream ended
     NEVER_SPOKE                 # with a connection on which the peer never took the request
 
 cdef enum IdleEvent:            # what a stream that nobody reads has to say
-    PEER_CLOSED, PEER_RESET, DATA_WAITS, IDLE_TOO_LONG
+    PEER_CLOSED, PEER_RESET, DATA_WAITS, IDLE_TOO_LONG,
+    QUIET                       # nothing
 
 cdef class IdleListener:
     cdef int idle_event(self, Stream stream, int event) except -1
@@ -65,7 +66,9 @@ cdef class Stream:
     cdef int close(self) except -1
     cdef int abort(self) except -1
     cdef int watch(self) except -1
+    cdef int look(self) except -1
     cdef bint alive(self) noexcept
+    cdef bint pending(self) noexcept
 
     cdef bint put_away(self) except -1
     cdef bint leaving(self) noexcept

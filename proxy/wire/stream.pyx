@@ -199,8 +199,16 @@ cdef class Stream:
         """Lets `listener` know what happens while nobody reads."""
         raise NotImplementedError
 
+    cdef int look(self) except -1:
+        """An IdleEvent: what has happened on it until now that nobody has read, QUIET: nothing. May let others run."""
+        return QUIET if self.alive() else PEER_CLOSED
+
     cdef bint alive(self) noexcept:
         """Whether the peer has neither closed nor sent anything; a cheap look, not a promise."""
+        return False
+
+    cdef bint pending(self) noexcept:
+        """Whether there is something to read that has not been read from below."""
         return False
 
     # -- what a stream may share with others: its connection ----------------------------------------------------------

@@ -19,6 +19,7 @@ from proxy.wire.stream cimport (
     FAILED,
     PEER_CLOSED,
     PEER_RESET,
+    QUIET,
     RAISED,
     READY,
     TIMED_OUT,
@@ -150,29 +151,34 @@ cdef class TcpStream(Stream):
         return 0
 
     def _readable(self) -> None:
-        cdef ssize_t n
-        cdef char byte
+        cdef int event
         if self.reader is not None:
             self.wake_reader(READY)
             return
         if self.listener is None:
             self.stop_watching()
             return
-        n = recv(self.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT)
+        event = self.look()
+        if event != QUIET:
+            self.stop_watching()
+            self.listener.idle_event(self, event)
+
+    cdef int look(self) except -1:
+        cdef char byte
+        cdef ssize_t n = recv(self.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT)
         if n < 0 and errno == EAGAIN:
-            return
-        self.stop_watching()
-        if n > 0:
-            self.listener.idle_event(self, DATA_WAITS)
-        elif n == 0:
-            self.listener.idle_event(self, PEER_CLOSED)
-        else:
+            return QUIET
+        if n < 0:
             self.error = errno
-            self.listener.idle_event(self, PEER_RESET)
+            return PEER_RESET
+        return DATA_WAITS if n > 0 else PEER_CLOSED
 
     cdef bint alive(self) noexcept:
+        return self.look() == QUIET
+
+    cdef bint pending(self) noexcept:
         cdef char byte
-        return recv(self.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 and errno == EAGAIN
+        return recv(self.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0
 
     cdef int64_t unheard_ms(self) noexcept:
         """A host that takes nothing (its window is shut) still acknowledges, so it is heard. TCP_USER_TIMEOUT would end that

@@ -1,5 +1,5 @@
 # Clusters and endpoints as the request path uses them; theory in cluster.pyx.
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 
 from proxy.policy.facts cimport OutlierRule, RetryRule
 from proxy.relay.context.context cimport Context
@@ -32,12 +32,16 @@ cdef class Endpoint(IdleListener):
     cdef list idle                       # pooled connections, the one used last at the end
     cdef Context context
     cdef Connections connections
+    cdef int64_t unclean_until           # nothing is pooled before: bytes came that nobody had asked for
     cdef readonly bint gone              # the snapshot no longer names it: nothing is pooled any more
 
     cdef bint described_by(self, dict entry) except -1
 
     cdef Stream take(self)
     cdef int give(self, Stream stream) except -1
+    cdef int distrust(self) except -1
+    cdef int note(self, Stream stream, int event) except -1
+    cdef int close_idle(self) except -1
     cdef int retire(self) except -1
 
 cdef class Cluster:

@@ -1,13 +1,26 @@
 """Clusters and endpoints as a worker's request path uses them: what a snapshot says, tied to rows of the scoreboard.
 
 An endpoint keeps the connections to it that wait for the next request: TCP connections or tunnels. They stay registered
-with the event loop, so one that its endpoint closes is dropped at once and the next request does not find it. HTTP/2
-connections are not taken out to be used; they are trunks (trunk.pyx).
+with the event loop, so one that its endpoint closes is dropped at once and the next request does not find it; what has
+come on one that is not yet noticed is looked for before it is used. HTTP/2 connections are not taken out to be used;
+they are trunks (trunk.pyx).
 """
 
+import logging
+
+from libc.stdint cimport int64_t
+
+from proxy.clock cimport monotonic_ns
 from proxy.relay.endpoints.chooser cimport RoundRobin
 from proxy.relay.endpoints.trunk cimport Connections, Trunks
-from proxy.wire.stream cimport Stream
+from proxy.wire.stream cimport DATA_WAITS, QUIET, Stream
+
+from proxy.observe.refusals import Refusals
+
+refusals = Refusals(logging.getLogger("worker"), "endpoints")
+
+cdef int64_t LATE_NS = 1_000_000_000        # bytes that come later than this behind an answer have to do with idling
+cdef int64_t UNCLEAN_NS = 10_000_000_000
 
 cdef dict PROTOCOLS = {"http": HTTP, "http2": HTTP2, "tcp": TCP, "undeclared": UNDECLARED}
 # Istio's default, where no route says otherwise: nothing does yet.
@@ -42,14 +55,19 @@ cdef class Endpoint(IdleListener):
         return self.hbone == (entry["hbone"] and self.context.tunnels) and self.identity == entry["identity"]
 
     cdef Stream take(self):
-        """A pooled connection, or None. The one used last: the others may grow old and go."""
+        """A pooled connection, or None. The one used last: the others may grow old and go. On it nothing has come since:
+        what has is no answer to what will be asked (RFC 9112 9.2)."""
         cdef Stream stream
+        cdef int event
         while self.idle:
             stream = self.idle.pop()
             stream.disarm()
             stream.listener = None
             if not stream.closed and not (self.hbone and stream.leaving()):
-                return stream
+                event = stream.look()
+                if event == QUIET:
+                    return stream
+                self.note(stream, event)
             stream.close()
         return None
 
@@ -57,7 +75,11 @@ cdef class Endpoint(IdleListener):
         """Pools a connection on which everything asked for has been answered."""
         if stream.put_away():
             return 0
+        if stream.start != stream.end:
+            self.distrust()
         if self.gone or stream.closed or stream.start != stream.end or self.hbone and stream.leaving():
+            return stream.close()
+        if self.unclean_until and monotonic_ns() < self.unclean_until:
             return stream.close()
         stream.pinned = 0
         stream.start = stream.end = 0
@@ -71,15 +93,38 @@ cdef class Endpoint(IdleListener):
         """Closed, idle too long, or bytes nobody asked for: in any case the connection is of no more use."""
         if stream in self.idle:
             self.idle.remove(stream)
+        self.note(stream, event)
         return stream.close()
 
-    cdef int retire(self) except -1:
-        """The snapshot no longer names this endpoint; what is under way on it goes on."""
+    cdef int note(self, Stream stream, int event) except -1:
+        """What a pooled connection had to say. A server that tells a client that it waits no longer does so late."""
+        cdef int64_t limit = self.context.timeouts.endpoint_idle_timeout.duration
+        cdef int64_t given = stream.deadline - limit if limit else monotonic_ns()
+        if event == DATA_WAITS and monotonic_ns() - given < LATE_NS:
+            return self.distrust()
+        return 0
+
+    cdef int distrust(self) except -1:
+        """The endpoint says more than it is asked for. What comes behind its answer and before the next request can be
+        seen (`look`); what comes a little later cannot be told from the answer to that. So for a while there is one
+        connection for each request."""
+        cdef int64_t now = monotonic_ns()
+        if now >= self.unclean_until:
+            refusals.tell("no connection used twice to", self.text, None, "bytes nobody asked for, behind an answer")
+        self.unclean_until = now + UNCLEAN_NS
+        return self.close_idle()
+
+    cdef int close_idle(self) except -1:
         cdef Stream stream
-        self.gone = True
         while self.idle:
             stream = self.idle.pop()
             stream.close()
+        return 0
+
+    cdef int retire(self) except -1:
+        """The snapshot no longer names this endpoint; what is under way on it goes on."""
+        self.gone = True
+        self.close_idle()
         if self.hbone:
             self.connections.leave(self.tunnels)
         return self.connections.leave(self.http2)

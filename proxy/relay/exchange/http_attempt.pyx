@@ -114,9 +114,6 @@ cdef class HttpAttempt(Attempt):
         if self.cluster.speaks_http2(self.request.client):
             return self.lease_stream(pooled)
         stream = self.endpoint.take() if pooled else None
-        while stream is not None and not self.request.repeatable and not stream.alive():
-            stream.close()      # a request that cannot be sent twice is worth a look before
-            stream = self.endpoint.take()
         self.pooled = stream is not None
         if stream is None:
             return self.connect()
@@ -194,6 +191,8 @@ cdef class HttpAttempt(Attempt):
         """What came cannot be the answer. On a connection used before it is what came too much behind an earlier
         one."""
         self.ending.pooled = self.pooled and self.interim == 0
+        if self.pooled:
+            self.endpoint.distrust()
         return NOT_HTTP
 
     # -- sending ------------------------------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ cdef class Http2Stream(Stream):
     cdef void count_given(self, Py_ssize_t length) noexcept
     cdef int credit_given(self) except -1
     cdef int tell(self) except -1
+    cdef int state(self) noexcept
     cdef bint writable(self) noexcept
     cdef int send_pieces(self) except? RAISED
     cdef int wait_sent(self) except? RAISED

@@ -8,6 +8,8 @@ output does not allow yet, the writer waits for. The `on_...` methods are called
 notes, and may not switch greenlets. Subclasses give meaning to heads (tunnel.pyx, http_stream.pyx).
 """
 
+import gevent
+
 from libc.errno cimport ECONNRESET
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
@@ -22,6 +24,7 @@ from proxy.wire.stream cimport (
     FAILED,
     PEER_CLOSED,
     PEER_RESET,
+    QUIET,
     RAISED,
     READY,
     TIMED_OUT,
@@ -168,17 +171,28 @@ cdef class Http2Stream(Stream):
 
     cdef int tell(self) except -1:
         """Something has come: wakes the reader, or tells the listener if nobody reads."""
+        cdef int event
         if self.reader is not None:
             return self.end_read(READY)
         if self.listener is None or self.closed:
             return 0
+        event = self.state()
+        return 0 if event == QUIET else self.listener.idle_event(self, event)
+
+    cdef int state(self) noexcept:
         if self.lost:
-            return self.listener.idle_event(self, PEER_RESET)
+            return PEER_RESET
         if self.inbox.end != self.inbox.start:
-            return self.listener.idle_event(self, DATA_WAITS)
-        if self.eof:
-            return self.listener.idle_event(self, PEER_CLOSED)
-        return 0
+            return DATA_WAITS
+        return PEER_CLOSED if self.eof else QUIET
+
+    cdef int look(self) except -1:
+        """What waits on the connection may be this stream's: its reader has its turn first."""
+        cdef Stream transport = self.session.transport
+        if not transport.closed and transport.pending():
+            transport.end_read(READY)
+            gevent.sleep(0)
+        return PEER_CLOSED if self.closed else self.state()
 
     cdef int watch(self) except -1:
         if self.lost or self.eof or self.inbox.end != self.inbox.start:
