@@ -136,12 +136,12 @@ class Head(dict[str, str]):
 class Client(Wire):
     """A raw client."""
 
-    def __init__(self, port: int, timeout: float = 10.0, receive_buffer: int = 0) -> None:
+    def __init__(self, port: int, timeout: float = 10.0, receive_buffer: int = 0, ip: str = "127.0.0.1") -> None:
         sock = socket.socket()
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.settimeout(timeout)
-        sock.connect(("127.0.0.1", port))
+        sock.connect((ip, port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().__init__(sock)
 
