@@ -41,7 +41,6 @@ class HeadView(TypedDict):
     forwarded_for: bytes
     forwarded_proto: bytes
     user_agent: bytes
-    original_path: bytes
     upgrade_to: bytes
 
 class Scanner:

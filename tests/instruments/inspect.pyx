@@ -167,8 +167,8 @@ cdef describe(Head head, bytes data):
         "te_trailers": head.te_trailers, "grpc": head.grpc, "grpc_status": head.grpc_status,
         "own_length": head.own_length, "bare_lf": head.bare_lf, "has_date": head.has_date, "has_server":
         head.has_server, "request_id": text(data, head.request_id), "forwarded_for": text(data, head.forwarded_for),
-        "forwarded_proto": text(data, head.forwarded_proto), "user_agent": text(data, head.user_agent), "original_path":
-        text(data, head.original_path), "upgrade_to": text(data, head.upgrade_to), }
+        "forwarded_proto": text(data, head.forwarded_proto), "user_agent": text(data, head.user_agent),
+        "upgrade_to": text(data, head.upgrade_to), }
 
 
 cdef class BodyReader:

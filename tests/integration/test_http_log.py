@@ -107,7 +107,7 @@ def test_json_is_valid_whatever_a_client_sends(tmp_path: Path) -> None:
             assert entry["host"] == "SOLO"
             assert entry["authority"] == "solo.httpbin.svc.cluster.local:8000"
             assert entry["upstream_cluster"] == CLUSTER
-            assert (entry["response_code"], entry["response_flags"]) == (200, None)
+            assert (entry["response_code"], entry["response_flags"]) == (200, "-")
         assert (entries[-2]["response_flags"], entries[-2]["host"], entries[-2]["upstream_host"]) == (
             "NR",
             "nowhere:81",
@@ -118,6 +118,48 @@ def test_json_is_valid_whatever_a_client_sends(tmp_path: Path) -> None:
             None,
             None,
         )
+
+
+ESCAPED = {
+    b'x" 200 - via_upstream "forged': "x\\x22 200 - via_upstream \\x22forged",
+    b"back\\slash\\x22": "back\\x5Cslash\\x5Cx22",
+    b"tab\tbed": "tab\\x09bed",
+    b"\x9b2J and \xff": "\\x9B2J and \\xFF",
+    "\x9b2J C1 in UTF-8".encode(): "\\xC2\\x9B2J C1 in UTF-8",
+    "\u202egnp.exe".encode(): "\\xE2\\x80\\xAEgnp.exe",
+    "\u2066isolated\u2069".encode(): "\\xE2\\x81\\xA6isolated\\xE2\\x81\\xA9",
+    b"overlong \xc0\xa2": "overlong \\xC0\\xA2",
+    b"cut \xe2\x82": "cut \\xE2\\x82",
+    "Zürich, 東京 🚀".encode(): "Zürich, 東京 🚀",
+}
+
+
+@pytest.mark.parametrize("said", ESCAPED, ids=ascii)
+def test_P8_nothing_a_client_says_forges_the_text_line_or_drives_a_terminal(proxy: Bench, said: bytes) -> None:
+    proxy.play("solo", serve_ok)
+    path = unique()
+    value = said.decode("latin-1")
+    with proxy.client() as client:
+        client.ask("solo", path, f"user-agent: {value}", f"x-forwarded-for: {value}", f"x-request-id: {value}")
+    line = proxy.line(path)
+    assert (line["agent"], line["xff"], line["id"]) == (ESCAPED[said],) * 3
+
+
+def test_P8_the_path_is_escaped_too_and_cut_to_its_bytes(proxy: Bench) -> None:
+    proxy.play("solo", serve_ok)
+    path = unique()
+    with proxy.client() as client:
+        client.ask("solo", path + '"' * 3000)
+    assert proxy.line(path)["path"] == path + "\\x22" * ((2048 - len(path)) // 4)
+
+
+def test_P8_the_path_that_is_logged_is_the_one_asked_for(proxy: Bench) -> None:
+    endpoint = proxy.play("solo", serve_ok)
+    path = unique()
+    with proxy.client() as client:
+        client.ask("solo", path, "x-envoy-original-path: /forged")
+    assert proxy.line(path)["path"] == path
+    assert endpoint.heads[0]["x-envoy-original-path"] == "/forged"
 
 
 @contextlib.contextmanager

@@ -54,7 +54,7 @@ cdef int set_request(Entry* entry, Request request) except -1:
     cdef Head head = request.head
     cdef const char* at = request.client.buffer
     entry.method = text_of(at, &head.method_text)
-    entry.path = text_of(at, &head.original_path if head.original_path.length else &head.path)
+    entry.path = text_of(at, &head.path)  # x-envoy-original-path may be anybody's
     entry.protocol = text(b"HTTP/2", 6) if request.client.http2 else text(b"HTTP/1.1", 8)
     entry.forwarded_for = text_of(at, &head.forwarded_for)
     entry.user_agent = text_of(at, &head.user_agent)

@@ -73,7 +73,7 @@ cdef class Head:
     cdef bint expect_continue, te_trailers, has_date, has_server
     cdef bint grpc                  # content-type application/grpc or application/grpc+*
     cdef int grpc_status            # -1: none, or none that is a number
-    cdef Span request_id, forwarded_for, user_agent, original_path, forwarded_proto, upgrade_to
+    cdef Span request_id, forwarded_for, user_agent, forwarded_proto, upgrade_to
     cdef Span host              # while parsing, with the counts of Host fields and Connection options
     cdef int hosts, options, coding
     cdef bint nominates         # Connection names a field

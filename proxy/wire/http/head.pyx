@@ -61,7 +61,7 @@ cdef class Head:
         self.method = M_OTHER
         self.method_text = self.target = self.authority = self.path = self.reason = self.host = none
         self.request_id = self.forwarded_for = self.user_agent = none
-        self.original_path = self.forwarded_proto = self.upgrade_to = none
+        self.forwarded_proto = self.upgrade_to = none
         self.framing = NO_BODY
         self.content_length = self.grpc_status = -1
         self.absolute_form = self.close = self.keep_alive = self.upgrade = self.nominates = False
@@ -304,7 +304,5 @@ cdef class Head:
             self.forwarded_for = value
         elif kind == X_FORWARDED_PROTO and absent(self.forwarded_proto):
             self.forwarded_proto = value
-        elif kind == X_ENVOY_ORIGINAL_PATH and absent(self.original_path):
-            self.original_path = value
         elif kind == UPGRADE and absent(self.upgrade_to):
             self.upgrade_to = value
