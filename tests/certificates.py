@@ -91,8 +91,12 @@ class Authority:
         kind: str = "ec",
         authority_key: bool = True,
         roots: bytes = b"",
+        authority: bool = False,
+        signs: Sequence[str] = (),
     ) -> Leaf:
-        """A leaf; times are seconds from now. Without `uris` a waypoint's identity; `""` makes one without any."""
+        """A leaf; times are seconds from now; `signs` are usages of a key that no leaf's may have.
+
+        Without `uris` a waypoint's identity; `""` makes one without any."""
         now = datetime.datetime.now(datetime.UTC)
         key = new_key(kind)
         builder = (
@@ -102,8 +106,8 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now + datetime.timedelta(seconds=starts))
             .not_valid_after(now + datetime.timedelta(seconds=lasts))
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+            .add_extension(_usage(signs_certificates=False, also=signs), critical=True)
         )
         names = [x509.UniformResourceIdentifier(uri) for uri in (uris or (WAYPOINT,)) if uri]
         builder = builder.add_extension(
@@ -123,7 +127,7 @@ class Authority:
         return self.pem + self.parent._intermediates() if self.parent else b""
 
 
-def _usage(signs_certificates: bool) -> x509.KeyUsage:
+def _usage(signs_certificates: bool, also: Sequence[str] = ()) -> x509.KeyUsage:
     flags: Mapping[str, bool] = {
         "digital_signature": not signs_certificates,
         "key_encipherment": not signs_certificates,
@@ -135,7 +139,7 @@ def _usage(signs_certificates: bool) -> x509.KeyUsage:
         "encipher_only": False,
         "decipher_only": False,
     }
-    return x509.KeyUsage(**flags)
+    return x509.KeyUsage(**{**flags, **dict.fromkeys(also, True)})
 
 
 def self_signed(uri: str = WAYPOINT) -> Leaf:

@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -26,6 +26,7 @@ CHAIN, KEY, ROOTS = FILES = ("cert-chain.pem", "key.pem", "root-cert.pem")
 HBONE = "HBONE"
 LARGEST_FILE = 1024 * 1024
 
+Extension = TypeVar("Extension", bound=x509.ExtensionType)
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 Contents = Mapping[str, bytes | str]
 """By the names in FILES what is in them; text is why that cannot be read."""
@@ -190,6 +191,7 @@ def _wrong_with(leaf: x509.Certificate, now: float | None) -> Iterator[str]:
     if not _identity(uris):
         have = f"it has {', '.join(uris)}" if uris else "it has no URI"
         yield f"{mesh_tls.NO_IDENTITY} such as spiffe://cluster.local/ns/NAMESPACE/sa/ACCOUNT ({have})"
+    yield from _signs(leaf)
     for name, usage in _NEEDED.items():
         if usages is not None and usage not in usages:
             yield f"its extended key usage lacks {name} authentication"
@@ -202,20 +204,34 @@ def _wrong_with(leaf: x509.Certificate, now: float | None) -> Iterator[str]:
 _NEEDED = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
 
 
-def _uris(leaf: x509.Certificate) -> list[str]:
+def _signs(leaf: x509.Certificate) -> Iterator[str]:
+    """What makes it a CA's, which no SVID of a workload may be (SPIFFE X.509-SVID, 4.1, 4.3, 5.2)."""
+    constraints = _extension(leaf, x509.BasicConstraints)
+    if constraints is not None and constraints.ca:
+        yield "it is a CA's (basic constraints CA:TRUE), not a workload's"
+    usage = _extension(leaf, x509.KeyUsage)
+    if usage is not None and usage.key_cert_sign:
+        yield "its key usage has keyCertSign, which a workload's may not"
+    if usage is not None and usage.crl_sign:
+        yield "its key usage has cRLSign, which a workload's may not"
+
+
+def _extension(leaf: x509.Certificate, kind: type[Extension]) -> Extension | None:
     try:
-        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return leaf.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
-        return []
-    return names.get_values_for_type(x509.UniformResourceIdentifier)
+        return None
+
+
+def _uris(leaf: x509.Certificate) -> list[str]:
+    names = _extension(leaf, x509.SubjectAlternativeName)
+    return [] if names is None else names.get_values_for_type(x509.UniformResourceIdentifier)
 
 
 def _usages(leaf: x509.Certificate) -> set[x509.ObjectIdentifier] | None:
     """What the leaf may be used for; None: anything (RFC 5280, 4.2.1.12)."""
-    try:
-        return set(leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
-    except x509.ExtensionNotFound:
-        return None
+    usages = _extension(leaf, x509.ExtendedKeyUsage)
+    return None if usages is None else set(usages)
 
 
 def _identity(uris: Sequence[str]) -> str | None:

@@ -156,6 +156,37 @@ def test_a_client_is_refused_with_a_reason(client: TlsContext | ssl.SSLContext, 
     assert theirs in mesh_tls.reason_of(result.client)
 
 
+@pytest.mark.parametrize("leaf_of", [CA, Authority(parent=CA)], ids=["root", "intermediate"])
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"authority": True}, "certificate refused: it is a CA's (CA:TRUE), not a workload's"),
+        (
+            {"authority": True, "signs": ["key_cert_sign"]},
+            "certificate refused: it is a CA's (CA:TRUE), not a workload's",
+        ),
+        (
+            {"signs": ["key_cert_sign"]},
+            "certificate refused: its key usage has keyCertSign, which a workload's may not",
+        ),
+        ({"signs": ["crl_sign"]}, "certificate refused: its key usage has cRLSign, which a workload's may not"),
+    ],
+    ids=["CA:TRUE", "CA:TRUE, keyCertSign", "keyCertSign", "cRLSign"],
+)
+def test_P6_who_may_issue_certificates_is_no_workload(leaf_of: Authority, wrong: Any, reason: str) -> None:
+    client = meet(of(OURS).server, of(leaf_of.leaf(CLIENT_POD, **wrong)).client)
+    assert mesh_tls.reason_of(client.server) == reason
+    endpoint = meet(of(leaf_of.leaf(ENDPOINT_POD, **wrong)).server, of(OURS).client)
+    assert mesh_tls.reason_of(endpoint.client) == reason
+
+
+def test_P6_a_leaf_that_says_nothing_of_its_usage_is_a_workloads() -> None:
+    leaf = self_signed(CLIENT_POD)
+    leaf.roots += CA.pem
+    server = CA.leaf(roots=leaf.roots)
+    assert meet(of(server).server, of(leaf).client).server.peer_uris() == [CLIENT_POD]
+
+
 def test_a_self_signed_client_is_refused() -> None:
     leaf = self_signed(CLIENT_POD)
     leaf.roots = CA.pem
@@ -229,6 +260,10 @@ def test_other_errors_say_themselves() -> None:
         ("SPIFFE://cluster.local/ns/httpbin/sa/x",),
         ("spiffe://cluster.local/ns/httpbin/sa/x y",),
         ("spiffe://cluster.local/ns/httpbin/sa/x\n",),
+        ("spiffe://cluster.local/ns/../sa/x",),
+        ("spiffe://cluster.local/ns/httpbin/sa/.",),
+        (f"spiffe://{'a' * 256}/ns/httpbin/sa/x",),
+        (f"spiffe://cluster.local/ns/httpbin/sa/{'x' * 2012}",),
         (CLIENT_POD, WAYPOINT),
     ],
 )

@@ -22,6 +22,18 @@ cdef enum:
     H2_LENGTH = 3
 
 
+cdef enum:                      # verdicts of our own on a certificate, beyond OpenSSL's
+    LEAF_IS_CA = 0x5afe01
+    LEAF_SIGNS_CERTIFICATES
+    LEAF_SIGNS_CRLS
+
+LEAF_REFUSALS = {
+    LEAF_IS_CA: "it is a CA's (CA:TRUE), not a workload's",
+    LEAF_SIGNS_CERTIFICATES: "its key usage has keyCertSign, which a workload's may not",
+    LEAF_SIGNS_CRLS: "its key usage has cRLSign, which a workload's may not",
+}
+
+
 cdef class TlsContext:
     """One role of one certificate. Raises ssl.SSLError for PEM bytes that OpenSSL cannot use."""
 
@@ -133,7 +145,7 @@ cdef int set_rules(SSL_CTX* raw, bint server) except -1:
     SSL_CTX_set_num_tickets(raw, 0)
     SSL_CTX_set_mode(raw, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                      SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN)
-    SSL_CTX_set_verify(raw, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL)
+    SSL_CTX_set_verify(raw, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, see_leaf)
     # A root that is itself issued by another is a root all the same, as for ztunnel. Not X509_V_FLAG_X509_STRICT:
     # ztunnel's test CA, and some real ones, issue leaves without an authority key identifier.
     X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(raw), X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN)
@@ -142,6 +154,29 @@ cdef int set_rules(SSL_CTX* raw, bint server) except -1:
     elif SSL_CTX_set_alpn_protos(raw, H2, H2_LENGTH) != 0:
         raise MemoryError
     return 0
+
+
+cdef int see_leaf(int good, X509_STORE_CTX* chain) noexcept:
+    """A leaf that may issue others is no workload's: SPIFFE X.509-SVID 5.2 has it rejected. Called for every certificate
+    of the chain; of the others OpenSSL knows the rules."""
+    cdef X509* certificate = X509_STORE_CTX_get_current_cert(chain)
+    cdef int wrong
+    if not good or certificate == NULL or X509_STORE_CTX_get_error_depth(chain) != 0:
+        return good
+    wrong = wrong_with_leaf(certificate)
+    if wrong:
+        X509_STORE_CTX_set_error(chain, wrong)
+    return wrong == 0
+
+
+cdef int wrong_with_leaf(X509* leaf) noexcept:
+    cdef uint32_t flags = X509_get_extension_flags(leaf)
+    cdef uint32_t usage = X509_get_key_usage(leaf) if flags & EXFLAG_KUSAGE else 0     # without one, all bits are set
+    if flags & EXFLAG_CA:
+        return LEAF_IS_CA
+    if usage & KU_KEY_CERT_SIGN:
+        return LEAF_SIGNS_CERTIFICATES
+    return LEAF_SIGNS_CRLS if usage & KU_CRL_SIGN else 0
 
 
 cdef int choose_protocol(
@@ -240,9 +275,13 @@ cdef object error_of(SSL* tls, int result, int error_number):
     if reason == SSL_R_CERTIFICATE_VERIFY_FAILED and tls != NULL:
         verdict = SSL_get_verify_result(tls)
         fault = ssl.SSLCertVerificationError(kind, words.decode())
-        fault.verify_code, fault.verify_message = verdict, X509_verify_cert_error_string(verdict).decode()
+        fault.verify_code, fault.verify_message = verdict, refusal_of(verdict)
     fault.reason = words.decode().upper().replace(" ", "_")
     return fault
+
+
+cdef str refusal_of(long verdict):
+    return LEAF_REFUSALS.get(verdict) or X509_verify_cert_error_string(verdict).decode()
 
 
 cdef list peer_uris(SSL* tls):

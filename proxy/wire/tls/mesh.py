@@ -2,8 +2,8 @@
 
 TLS 1.3 with ALPN `h2` and a client certificate, no tickets, no SNI, no name checks: as ztunnel and Istio's Envoy do on
 port 15008 (context.pyx). The identity is the one SPIFFE URI of the peer's certificate, `spiffe://TD/ns/NS/sa/SA`
-(five segments, the SPIFFE X.509-SVID rule of exactly one URI). Knows bytes only: reads no files, opens no sockets, logs
-nothing.
+(five segments, the SPIFFE X.509-SVID rule of exactly one URI), and that certificate none that may issue others. Knows
+bytes only: reads no files, opens no sockets, logs nothing.
 """
 
 import re
@@ -14,7 +14,10 @@ from proxy.wire.tls.context import TlsContext
 
 ALPN = "h2"
 
-_SPIFFE = re.compile(r"spiffe://([A-Za-z0-9._-]+)/ns/([A-Za-z0-9._-]+)/sa/([A-Za-z0-9._-]+)")
+_SEGMENT = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+"  # never . or .. (SPIFFE-ID, 2.2)
+_SPIFFE = re.compile(rf"spiffe://([A-Za-z0-9._-]{{1,255}})/ns/({_SEGMENT})/sa/({_SEGMENT})")
+LONGEST_IDENTITY = 2048
+"""Octets of a SPIFFE ID, and 255 of them for the trust domain (SPIFFE-ID, 2.3)."""
 
 
 class MeshTls:
@@ -58,7 +61,9 @@ def trust_domain_of(identity: str) -> str:
 
 def identity_in(uris: Sequence[str]) -> str | None:
     """The SPIFFE URI of a certificate whose names have these URIs. Two are none: which would it be?"""
-    return uris[0] if len(uris) == 1 and _SPIFFE.fullmatch(uris[0]) else None
+    if len(uris) != 1 or len(uris[0]) > LONGEST_IDENTITY:
+        return None
+    return uris[0] if _SPIFFE.fullmatch(uris[0]) else None
 
 
 def refusal_of_protocol(chosen: str | None) -> str:

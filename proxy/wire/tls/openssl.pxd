@@ -1,5 +1,5 @@
 # What is used of OpenSSL 3 (openssl/ssl.h and its neighbours).
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 cdef extern from "openssl/ssl.h":
     ctypedef struct SSL
@@ -8,6 +8,7 @@ cdef extern from "openssl/ssl.h":
     ctypedef struct BIO
     ctypedef struct BIO_METHOD
     ctypedef struct X509
+    ctypedef struct X509_STORE_CTX
     ctypedef struct X509_STORE
     ctypedef struct X509_VERIFY_PARAM
     ctypedef struct EVP_PKEY
@@ -44,7 +45,7 @@ cdef extern from "openssl/ssl.h":
     long SSL_CTX_set_mode(SSL_CTX*, long)
     long SSL_CTX_set_session_cache_mode(SSL_CTX*, long)
     int SSL_CTX_set_num_tickets(SSL_CTX*, size_t)
-    void SSL_CTX_set_verify(SSL_CTX*, int, void*)
+    void SSL_CTX_set_verify(SSL_CTX*, int, int (*)(int, X509_STORE_CTX*) noexcept)
     X509_VERIFY_PARAM* SSL_CTX_get0_param(SSL_CTX*)
     X509_STORE* SSL_CTX_get_cert_store(const SSL_CTX*)
     int SSL_CTX_use_certificate(SSL_CTX*, X509*)
@@ -115,6 +116,12 @@ cdef extern from "openssl/x509v3.h":
     int X509_STORE_add_cert(X509_STORE*, X509*)
     int X509_VERIFY_PARAM_set_flags(X509_VERIFY_PARAM*, unsigned long)
     const char* X509_verify_cert_error_string(long)
+    X509* X509_STORE_CTX_get_current_cert(const X509_STORE_CTX*)
+    int X509_STORE_CTX_get_error_depth(const X509_STORE_CTX*)
+    void X509_STORE_CTX_set_error(X509_STORE_CTX*, int)
+    uint32_t X509_get_extension_flags(X509*)
+    uint32_t X509_get_key_usage(X509*)
+    uint32_t EXFLAG_CA, EXFLAG_KUSAGE, KU_KEY_CERT_SIGN, KU_CRL_SIGN
     X509* SSL_CTX_get0_certificate(const SSL_CTX*)
     void* X509_get_ext_d2i(const X509*, int, int*, int*)
     int sk_GENERAL_NAME_num(const GENERAL_NAMES*)

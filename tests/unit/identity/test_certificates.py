@@ -100,6 +100,9 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, file: str, content: bytes, p
     [
         (CA.leaf(starts=-7200, lasts=-3600), "expired at 20"),
         (CA.leaf(starts=3600), "not valid before 20"),
+        (CA.leaf(authority=True), "it is a CA's (basic constraints CA:TRUE), not a workload's"),
+        (CA.leaf(signs=["key_cert_sign"]), "its key usage has keyCertSign, which a workload's may not"),
+        (CA.leaf(signs=["crl_sign"]), "its key usage has cRLSign, which a workload's may not"),
         (CA.leaf(usages=[SERVER]), "its extended key usage lacks client authentication"),
         (CA.leaf(usages=[CLIENT]), "its extended key usage lacks server authentication"),
         (
