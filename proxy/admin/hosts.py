@@ -2,11 +2,9 @@
 
 A web page that makes its own name mean 127.0.0.1 (DNS rebinding) lets a browser read what only this machine should see,
 and the browser then says that name: so a page answers to the names of loopback and to the address that it listens on.
-Where that is every address, an address says nothing about names, so any will do. Ports do not matter: they are
-forwarded. A client that names no host (HTTP/1.0) is no browser.
+Ports do not matter: they are forwarded. A client that names no host (HTTP/1.0) is no browser.
 """
 
-import ipaddress
 from collections.abc import Callable, Sequence
 
 from proxy import addresses
@@ -31,10 +29,7 @@ def only_ours(listening: str) -> Expects:
 
 
 def _is_ours(name: str, own: str) -> bool:
-    if name == own or addresses.is_loopback(name) or name.endswith(".localhost"):
-        return True
-    address, listening = _address(name), _address(own)
-    return address is not None and listening is not None and (listening.is_unspecified or address == listening)
+    return name == own or addresses.is_loopback(name) or name.endswith(".localhost")
 
 
 def _name(host: str) -> str:
@@ -43,10 +38,3 @@ def _name(host: str) -> str:
     if bare.startswith("["):
         return bare[1:].partition("]")[0]
     return bare.partition(":")[0].rstrip(".")
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None
