@@ -75,6 +75,8 @@ def main(config: str | None, check: bool, **flags: object) -> None:
         if check:
             sys.exit(_told([], fault.faults))
         _fail(BAD_USAGE, *fault.faults)
+    for text in settings.unknown_in(os.environ):
+        print(f"waypointd: warning: {text}", file=sys.stderr)
     sys.exit(_check(loaded) if check else _run(loaded))
 
 

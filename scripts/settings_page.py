@@ -13,8 +13,9 @@ Written from `proxy/settings/settings.py` by `scripts/settings_page.py`; a test 
 
 Every setting can be given as a flag, as an environment variable (`{ENVIRONMENT_PREFIX}` and the key in capitals) and as
 a key of the YAML file named with `-c` or `{ENVIRONMENT_PREFIX}CONFIG`. A flag wins over the environment, that over the
-file. Everything that is wrong is told at once, and the exit status is 2. Times are seconds, or a number with a unit:
-`500ms`, `20s`, `5m`, `1h`.
+file. Several manifests stand in a variable with `:` between them; a variable that begins so and is no setting is
+warned about. Everything that is wrong is told at once, and the exit status is 2. Times are seconds, or a number with a
+unit: `500ms`, `20s`, `5m`, `1h`.
 
 | key | flag | default | what |
 |---|---|---|---|"""

@@ -6,7 +6,8 @@ each fault with the place it came from. Reads only the file it is told to read; 
 
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -278,8 +279,25 @@ def _of_flags(flags: Mapping[str, object]) -> Source:
 
 
 def _of_environment(environ: Mapping[str, str]) -> Source:
-    names = {key: ENVIRONMENT_PREFIX + key.upper() for key in SETTINGS}
+    names = {key: _variable(key) for key in SETTINGS}
     return {key: (name, environ[name]) for key, name in names.items() if environ.get(name)}
+
+
+def _variable(key: str) -> str:
+    return ENVIRONMENT_PREFIX + key.upper()
+
+
+def unknown_in(environ: Mapping[str, str]) -> list[str]:
+    """What to say of variables that look like ours and are no setting. Those that Kubernetes makes of a Service called
+    waypoint are its own."""
+    names = sorted(name for name in environ if name.startswith(ENVIRONMENT_PREFIX) and not _OF_A_SERVICE.search(name))
+    keys = ((name, name.removeprefix(ENVIRONMENT_PREFIX).lower()) for name in names)
+    return [
+        f"{name}: no such setting{_meant(key, _variable)}" for name, key in keys if key not in {*SETTINGS, "config"}
+    ]
+
+
+_OF_A_SERVICE = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$")
 
 
 def flag_name(key: str) -> str:
@@ -322,6 +340,8 @@ def _of_mapping(path: str, node: yaml.MappingNode, loader: yaml.SafeLoader, faul
     return found
 
 
-def _meant(key: str) -> str:
-    close = difflib.get_close_matches(key.replace("-", "_").lower(), SETTINGS, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; the settings are {', '.join(SETTINGS)}"
+def _meant(key: str, shown: Callable[[str], str] = str) -> str:
+    key = key.replace("-", "_").lower()
+    bare = key.removesuffix("_url").removesuffix("_address")  # what others call redis or admin
+    close = [bare] if bare in SETTINGS else difflib.get_close_matches(key, SETTINGS, n=1)
+    return f"; did you mean {shown(close[0])}?" if close else f"; the settings are {', '.join(map(shown, SETTINGS))}"
