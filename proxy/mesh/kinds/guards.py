@@ -11,11 +11,32 @@ from dataclasses import dataclass
 from proxy.mesh.kinds.gateways import Gateway
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
 from proxy.mesh.kinds.services import Service
-from proxy.mesh.reading.manifests import Body, Manifest
+from proxy.mesh.reading.manifests import GATEWAY_API, ISTIO_NETWORK, Body, Manifest
 from proxy.mesh.reading.records import optional, required, struct
+from proxy.mesh.reading.remarks import shown
 from proxy.mesh.reading.report import Report
-from proxy.mesh.reading.schema import At, filled, items, one_of, spec, text
+from proxy.mesh.reading.schema import (
+    At,
+    absent,
+    at_most_one,
+    boolean,
+    fields,
+    filled,
+    items,
+    labels,
+    one_of,
+    spec,
+    text,
+)
 
+_GROUPS = {
+    "Service": ("", "core"),
+    "Gateway": (GATEWAY_API, ""),
+    "GatewayClass": (GATEWAY_API, ""),
+    "ServiceEntry": (ISTIO_NETWORK, ""),
+    "InferencePool": ("inference.networking.k8s.io", ""),
+}
+"""What a policy may target; the group may be left out."""
 KINDS = ("AuthorizationPolicy", "RequestAuthentication")
 
 
@@ -25,6 +46,8 @@ class Guard:
 
     manifest: Manifest
     targets: frozenset[tuple[str, str]]
+    audits: bool = False
+    """Whether it does nothing but log, so that it closes nothing."""
 
     def closes(self, service: Service, gateway: Gateway) -> bool:
         """Whether the policy stands before `service` as this Gateway serves it."""
@@ -45,9 +68,16 @@ class Guard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ref:
-    kind: str = required(filled)
+    kind: str = required(one_of(*_GROUPS))
     name: str = required(filled)
     namespace: str = optional(text, "")
+    group: str = optional(text, "")
+
+
+def _right_group(at: At, found: _Ref) -> None:
+    if found.group not in _GROUPS[found.kind]:
+        right = _GROUPS[found.kind][0]
+        at.down("group").fault(f"must be {shown(right)} for kind {found.kind}, not {shown(found.group)}")
 
 
 def _own_namespace(at: At, found: _Ref) -> None:
@@ -55,7 +85,7 @@ def _own_namespace(at: At, found: _Ref) -> None:
         at.down("namespace").fault("must be the policy's own namespace")
 
 
-_ref = struct(_Ref, also={"group": text}, rules=(_own_namespace,))
+_ref = struct(_Ref, rules=(_right_group, _own_namespace))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +95,49 @@ class _Spec:
     action: str = optional(one_of("ALLOW", "DENY", "AUDIT", "CUSTOM"), "ALLOW")
 
 
-_spec = struct(_Spec, closed=False)
+_one_way = (at_most_one("selector", "targetRef", "targetRefs"),)
+_selector = fields({"matchLabels": labels})
+_texts = items(text)
+_SOURCES = (
+    *("principals", "requestPrincipals", "namespaces", "serviceAccounts", "ipBlocks", "remoteIpBlocks", "trustDomains"),
+    *("notPrincipals", "notRequestPrincipals", "notNamespaces", "notServiceAccounts", "notIpBlocks"),
+    *("notRemoteIpBlocks", "notTrustDomains"),
+)
+_OPERATIONS = ("hosts", "ports", "methods", "paths", "notHosts", "notPorts", "notMethods", "notPaths")
+_rule = fields(
+    {
+        "from": items(fields({"source": fields(dict.fromkeys(_SOURCES, _texts))})),
+        "to": items(fields({"operation": fields(dict.fromkeys(_OPERATIONS, _texts))})),
+        "when": items(fields({"key": filled, "values": _texts, "notValues": _texts}, ("key",))),
+    }
+)
+_jwt_rule = fields(
+    {
+        **dict.fromkeys(("issuer", "jwksUri", "jwks_uri", "jwks", "outputPayloadToHeader", "timeout"), text),
+        **dict.fromkeys(("audiences", "fromParams", "fromCookies", "spaceDelimitedClaims"), _texts),
+        "fromHeaders": items(fields({"name": filled, "prefix": text}, ("name",))),
+        "outputClaimToHeaders": items(fields({"header": filled, "claim": filled})),
+        "forwardOriginalToken": boolean,
+        "presence": one_of("OPTIONAL", "REQUIRED"),
+    }
+)
+# Rules are not enforced yet, but what is in them is checked: a misspelt field would make a policy mean something else.
+_SPECS = {
+    "AuthorizationPolicy": struct(
+        _Spec,
+        also={"selector": _selector, "rules": items(_rule), "provider": fields({"name": text})},
+        given=_one_way,
+    ),
+    "RequestAuthentication": struct(
+        _Spec, also={"selector": _selector, "jwtRules": items(_jwt_rule), "action": absent}, given=_one_way
+    ),
+}
 
 
 def read(manifest: Manifest, body: Body, report: Report) -> Guard:
     """The policy, of what is read here; its rules are not."""
-    found = spec(manifest, body, report, _spec, required=False)
-    if found is None or found.action == "AUDIT":
+    found = spec(manifest, body, report, _SPECS[manifest.kind], required=False)
+    if found is None:
         return Guard(manifest, frozenset())
     refs = (*found.target_refs, *((found.target_ref,) if found.target_ref else ()))
-    return Guard(manifest, frozenset((ref.kind, ref.name) for ref in refs))
+    return Guard(manifest, frozenset((ref.kind, ref.name) for ref in refs), found.action == "AUDIT")

@@ -90,6 +90,12 @@ def anything(at: At, value: object) -> object:
     return value
 
 
+def absent(at: At, value: object) -> object:
+    """A field that this kind has not, though the record has."""
+    at.fault("is not a known field")
+    return None
+
+
 def boolean(at: At, value: object) -> bool | None:
     if isinstance(value, bool):
         return value

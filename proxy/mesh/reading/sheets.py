@@ -5,6 +5,7 @@ Knows only what all objects share: apiVersion, kind, metadata, `List`. Each kind
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -142,6 +143,9 @@ class _Writer:
         if key.kind in KINDS and (group, key.kind) not in NAMESAKES:
             text = f"ignored: the {key.kind} understood here is of {KINDS[key.kind][0] or 'the core group (v1)'}"
             self._warnings.append(Remark(key, lines.line_of(("apiVersion",)), "apiVersion", text))
+        elif key.kind not in KINDS and (near := _near(key.kind, group)):
+            text = f"ignored: there is no kind {key.kind} (did you mean {near}?)"
+            self._warnings.append(Remark(key, lines.line_of(("kind",)), "kind", text))
         if key.name:
             self._names.append(Name(group, key, lines.line))
         if OTHERS in self._readers and key.name and key.kind not in KINDS:
@@ -155,3 +159,12 @@ class _Writer:
         value = self._readers[OTHERS](manifest_of(key, body, lines), body, report)
         if value is not None or report.warnings:
             self._records.append(Record(key, lines.line, value, (), tuple(report.warnings)))
+
+
+def _near(kind: str, group: str) -> str:
+    """The kind of the same group that was probably meant, or "". Kubernetes' own kinds are less alike than this."""
+    known = {name.lower(): name for name, (of, _) in KINDS.items() if of == group}
+    known |= {name.lower(): name for name, of in ATTACHED.items() if of == group}
+    close = difflib.get_close_matches(kind[:100].lower(), known, n=1, cutoff=0.85)
+    near = known[close[0]] if close else ""
+    return "" if near == kind else near

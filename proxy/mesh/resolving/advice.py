@@ -6,6 +6,10 @@ from collections.abc import Collection
 
 from proxy.mesh.kinds.addresses import CLUSTER_DOMAIN
 from proxy.mesh.kinds.destination_rule import DestinationRule
+from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
+from proxy.mesh.reading.manifests import Manifest
+from proxy.mesh.reading.metadata import DEFAULT_NAMESPACE
+from proxy.mesh.reading.remarks import suggestion
 from proxy.mesh.reading.report import Report
 from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.rules import service_called
@@ -27,6 +31,22 @@ def odd_rules(inventory: Inventory, report: Report) -> None:
             report.warn(rule.manifest, ("spec", "host"), text)
 
 
+def idle_policies(inventory: Inventory, report: Report) -> None:
+    """Policies that target what is not there: whoever wrote them believes something closed that is open."""
+    there: dict[str, Collection[str]] = {"Service": inventory.services, "Gateway": inventory.gateways}
+    for policy in inventory.policies.values():
+        namespace = policy.manifest.namespace
+        for kind, name in sorted(policy.targets):
+            known = there.get(kind)
+            if known is not None and f"{namespace}/{name}" not in known:
+                near = suggestion(name, (each.partition("/")[2] for each in known if each.startswith(f"{namespace}/")))
+                text = f"{kind} {name}{near} is not in namespace {namespace}, so the policy does not apply to it"
+                report.warn(policy.manifest, ("spec", "targetRefs"), text + _left_out(policy.manifest))
+            elif kind == "GatewayClass" and namespace != ROOT_NAMESPACE:
+                text = f"a GatewayClass is targeted from namespace {ROOT_NAMESPACE} only, so the policy does nothing"
+                report.warn(policy.manifest, ("spec", "targetRefs"), text + _left_out(policy.manifest))
+
+
 def idle_entries(inventory: Inventory, report: Report) -> None:
     """WorkloadEntries that are no Service's endpoints."""
     for entry in inventory.workload_entries.values():
@@ -44,11 +64,17 @@ def unknown_pods(inventory: Inventory, with_endpoints: Collection[str], report: 
             report.warn(namespace, ("metadata", "labels", _DATAPLANE), text)
 
 
+def _left_out(manifest: Manifest) -> str:
+    """A hint for objects whose namespace was forgotten."""
+    missing = manifest.namespace == DEFAULT_NAMESPACE
+    return "; if metadata.namespace is missing, give it" if missing else ""
+
+
 def _odd(rule: DestinationRule, services: Collection[str]) -> str:
     if service_called(rule.host) in services or "*" in rule.host:
         return ""
     if rule.host.endswith(f".{CLUSTER_DOMAIN}"):
-        return f"{rule.host} names no Service, so the rule does nothing"
+        return f"{rule.host} names no Service, so the rule does nothing{_left_out(rule.manifest)}"
     full = f"{rule.host.removesuffix('.svc')}.{CLUSTER_DOMAIN}"
     if service_called(full) in services:
         return f"a host with a dot in it is not completed, so the rule does nothing; write {full}"

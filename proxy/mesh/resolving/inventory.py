@@ -37,6 +37,7 @@ class Guards:
     def replace(self, key: Key, old: Guard | None, new: Guard | None) -> None:
         """A policy is another now, has come (`old` is None) or gone."""
         self._of_all.pop(key, None)
+        old, new = (None if guard and guard.audits else guard for guard in (old, new))
         if new and new.closes_all(self._gateway):
             self._of_all[key] = new
         for guard, change in ((old, self._by_service.drop), (new, self._by_service.add)):
@@ -68,6 +69,10 @@ class Inventory:
         self.entries = Entries()
         self.workload_entries: dict[Key, WorkloadEntry] = {}
         self.service_entries: dict[Key, Manifest] = {}
+        self.policies: dict[Key, Guard] = {}
+        """All of them, those that close nothing too."""
+        self.gateways: dict[str, Gateway] = {}
+        """All of them, by "namespace/name"."""
         self.attachments: dict[Key, Attachment] = {}
         self.workloads: dict[str, int] = {}
         """How many Pods and WorkloadEntries a namespace has."""
@@ -77,6 +82,7 @@ class Inventory:
         self._apply: Mapping[str, Callable[[Key, Any, Any], None]] = {
             "Service": self._service,
             "Namespace": self._namespace,
+            "Gateway": self._other_gateway,
             "EndpointSlice": self._slice,
             "Pod": self._pod,
             "WorkloadEntry": self._entry,
@@ -133,6 +139,11 @@ class Inventory:
         if (old.labels if old else {}) != (new.labels if new else {}):
             self.stale.update(id for id, each in self.services.items() if each.manifest.namespace == key.name)
 
+    def _other_gateway(self, key: Key, old: Gateway | None, new: Gateway | None) -> None:
+        self.gateways.pop(key.id, None)
+        if new:
+            self.gateways[key.id] = new
+
     def _slice(self, key: Key, old: Slice | None, new: Slice | None) -> None:
         self.slices.replace(key.namespace, old, new)
         self.stale.update(f"{key.namespace}/{each.service}" for each in (old, new) if each)
@@ -169,6 +180,9 @@ class Inventory:
 
     def _guard(self, key: Key, old: Guard | None, new: Guard | None) -> None:
         self.guards.replace(key, old, new)
+        self.policies.pop(key, None)
+        if new:
+            self.policies[key] = new
         for guard in (old, new):
             if guard:
                 self.stale.update(f"{key.namespace}/{name}" for kind, name in guard.targets if kind == "Service")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from proxy.mesh.kinds import gateways
+from proxy.mesh.kinds import gateways, guards
 from proxy.mesh.kinds.gateways import HBONE, WAYPOINT_FOR, Gateway, GatewayListener
 from proxy.mesh.model import Cluster, Listener, Snapshot
 from proxy.mesh.reading.objects import Change
@@ -77,6 +77,7 @@ class Resolver:
             with_endpoints = {name for name, count in self._with_endpoints.items() if count}
             advice.unknown_pods(self._inventory, with_endpoints, report)
         unforced.attached(self._inventory, self._gateway, self._outcomes, report)
+        unforced.audits(self._inventory, self._gateway, self._outcomes, report)
         for listener, table in zip(self._opened, self._tables, strict=True):
             for text in table.taken():
                 report.warn(gateway, ("spec", "listeners", listener.index), f"host {text}")
@@ -129,6 +130,7 @@ class Resolver:
             (advice.odd_rules, {"DestinationRule", "Service"}),
             (advice.idle_entries, {"WorkloadEntry", "Service"}),
             (advice.unserved_kinds, {"ServiceEntry"}),
+            (advice.idle_policies, {*guards.KINDS, "Service", "Gateway"}),
         ):
             if kinds & concerned:
                 report = Report()

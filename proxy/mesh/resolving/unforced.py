@@ -32,6 +32,15 @@ def attached(inventory: Inventory, gateway: Gateway, served: Collection[str], re
             _warn(attachment, ("spec", "hosts"), f"Service {host}", report)
 
 
+def audits(inventory: Inventory, gateway: Gateway, served: Collection[str], report: Report) -> None:
+    """Policies that do nothing but log."""
+    for policy in inventory.policies.values():
+        ids = (f"{policy.manifest.namespace}/{name}" for kind, name in policy.targets if kind == "Service")
+        if policy.audits and (policy.closes_all(gateway) or any(each in served for each in ids)):
+            text = "AUDIT is not in force in this version: nothing is logged for it; remove it"
+            report.warn(policy.manifest, ("spec", "action"), text)
+
+
 def _warn(attachment: Attachment, path: Path, what: str, report: Report) -> None:
     text = f"attaches to {what} and is not in force in this version: requests are served as if it were not there; "
     report.warn(attachment.manifest, path, text + _REMEDY)

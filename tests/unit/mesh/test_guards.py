@@ -10,7 +10,9 @@ from tests.unit.mesh.mesh_rig import Object, clusters, faults, service, shop, th
 
 
 def policy(target: Any, kind: str = "AuthorizationPolicy", ns: str = "shop", **spec: Any) -> Object:
-    return thing(kind, "security.istio.io/v1", "deny", ns, spec={"targetRefs": [target] if target else [], **spec})
+    return thing(
+        kind, "security.istio.io/v1", "deny", ns, spec={**({"targetRefs": [target]} if target else {}), **spec}
+    )
 
 
 SERVICE_REF = {"kind": "Service", "group": "", "name": "cart"}

@@ -123,14 +123,21 @@ rules = st.builds(
     *(NAMESPACES, one_of(None, ["."], ["*"], ["far"]), one_of(None, "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z")),
     one_of({}, {}, {}, {"workloadSelector": {"matchLabels": {"a": "b"}}}),
 )
+
+
+def policy(kind: str, ns: str, target: Object, action: str) -> Object:
+    more = {"action": action} if kind == "AuthorizationPolicy" else {}
+    return thing(kind, "security.istio.io/v1", "guard", ns, spec={"targetRefs": [target], **more})
+
+
 guards = st.builds(
-    lambda kind, ns, target, action: thing(
-        kind, "security.istio.io/v1", "guard", ns, spec={"targetRefs": [target], "action": action}
-    ),
+    policy,
     *(one_of("AuthorizationPolicy", "RequestAuthentication"), NAMESPACES),
     one_of(
         {"kind": "Service", "name": "cart"},
+        {"kind": "Service", "name": "till"},
         {"kind": "Gateway", "name": "wp"},
+        {"kind": "Gateway", "name": "other"},
         {"kind": "GatewayClass", "name": "istio-waypoint"},
     ),
     one_of("DENY", "AUDIT"),

@@ -109,3 +109,113 @@ def test_a_telemetry_for_the_namespace_of_a_service_counts() -> None:
     telemetry = attached("Telemetry", "telemetry.istio.io/v1", "far")
     assert not [each for each in loaded(*shop(telemetry)).warnings if "attaches" in each]
     assert [each for each in loaded(*shop(*far, service(ns="far"), telemetry)).warnings if "attaches" in each]
+
+
+SECURITY = "security.istio.io/v1"
+
+
+def policy(kind: str = "AuthorizationPolicy", ns: str = "shop", **spec: Any) -> Object:
+    return attached(kind, SECURITY, ns, **spec)
+
+
+@pytest.mark.parametrize(
+    ("subject", "said"),
+    [
+        pytest.param(
+            policy(action="DENY", targetrefs=[TO_SERVICE]),
+            'spec.targetrefs: is not a known field (did you mean "targetRefs"?)',
+            id="F12-N4",
+        ),
+        pytest.param(policy(rules={}, targetRefs=[TO_CLASS]), "spec.rules: must be a list, not a mapping", id="F15"),
+        pytest.param(
+            policy(selector={"matchLabels": {"a": "b"}}, targetRefs=[TO_CLASS]),
+            "cannot be used together with selector",
+            id="F17",
+        ),
+        (policy(targetRef=TO_CLASS, targetRefs=[TO_CLASS]), "cannot be used together with targetRef"),
+        (policy(rule=[]), "spec.rule: is not a known field"),
+        (policy(rules=[{"form": []}]), "spec.rules[0].form: is not a known field"),
+        (policy(rules=[{"from": [{"sources": {}}]}]), "from[0].sources: is not a known field"),
+        (policy(rules=[{"from": [{"source": {"principal": ["a"]}}]}]), "source.principal: is not a known field"),
+        (policy(rules=[{"to": [{"operation": {"path": ["/"]}}]}]), "operation.path: is not a known field"),
+        (policy(rules=[{"when": [{"values": ["a"]}]}]), "when[0].key: is required"),
+        (policy(targetRefs=[{**TO_CLASS, "kind": "Gatewayclass"}]), "spec.targetRefs[0].kind: must be one of Service"),
+        (policy(targetRefs=[{**TO_CLASS, "group": "apps"}]), "spec.targetRefs[0].group: must be"),
+        (policy("RequestAuthentication", jwtrules=[]), "spec.jwtrules: is not a known field"),
+        (policy("RequestAuthentication", jwtRules=[{"jwksUrl": "a"}]), "jwtRules[0].jwksUrl: is not a known field"),
+        (policy("RequestAuthentication", action="DENY"), "spec.action: is not a known field"),
+    ],
+)
+def test_a_misspelt_policy_is_a_fault(subject: Object, said: str) -> None:
+    assert said in "\n".join(map(str, loaded(*shop(subject)).faults))
+
+
+def test_all_that_istio_knows_in_a_policy_is_right() -> None:
+    texts = ["a"]
+    names = ("principals", "requestPrincipals", "namespaces", "ipBlocks", "remoteIpBlocks", "notNamespaces")
+    source = dict.fromkeys(names, texts)
+    operation = dict.fromkeys(("hosts", "ports", "methods", "paths", "notPaths", "notPorts"), texts)
+    rule = {"from": [{"source": source}], "to": [{"operation": operation}], "when": [{"key": "k", "values": texts}]}
+    jwt = {
+        **{"issuer": "a", "audiences": texts, "jwksUri": "https://a", "forwardOriginalToken": True, "timeout": "5s"},
+        "fromHeaders": [{"name": "x", "prefix": "B "}],
+        "outputClaimToHeaders": [{"header": "x", "claim": "sub"}],
+    }
+    custom = policy(action="CUSTOM", provider={"name": "p"}, rules=[rule, {}], targetRefs=[TO_CLASS])
+    of_jwt = policy("RequestAuthentication", jwtRules=[jwt], selector={"matchLabels": {"a": "b"}})
+    result = loaded(*shop(custom, of_jwt))
+    assert result.faults == ()
+
+
+@pytest.mark.parametrize(
+    ("subject", "said"),
+    [
+        pytest.param(
+            policy(targetRefs=[{"kind": "Service", "name": "cort"}]),
+            'Service cort (did you mean "cart"?) is not in namespace shop',
+            id="F14",
+        ),
+        pytest.param(
+            policy(ns="default", targetRefs=[{"kind": "Service", "name": "cart"}]),
+            "Service cart is not in namespace default, so the policy does not apply to it; if metadata.namespace is",
+            id="F18",
+        ),
+        (policy(targetRefs=[{**TO_GATEWAY, "name": "wb"}]), "Gateway wb"),
+        (policy(targetRefs=[TO_CLASS]), "a GatewayClass is targeted from namespace istio-system only"),
+        (policy(action="AUDIT", targetRefs=[TO_GATEWAY]), "spec.action: AUDIT is not in force in this version"),
+        pytest.param(
+            thing("DestinationRules", ISTIO, "r", spec={"host": "cart"}),
+            "kind: ignored: there is no kind DestinationRules (did you mean DestinationRule?)",
+            id="F9-N4",
+        ),
+        (thing("destinationrule", ISTIO, "r"), "did you mean DestinationRule?"),
+        (thing("Services", "v1", "r"), "did you mean Service?"),
+        (thing("EndpointSlices", "discovery.k8s.io/v1", "r"), "did you mean EndpointSlice?"),
+        (thing("AuthorisationPolicy", SECURITY, "r"), "did you mean AuthorizationPolicy?"),
+        (thing("VirtualServices", ISTIO, "r"), "did you mean VirtualService?"),
+        (thing("HttpRoute", GATEWAY_API, "r"), "did you mean HTTPRoute?"),
+        pytest.param(
+            thing("DestinationRule", ISTIO, "r", "default", spec={"host": "cart.default.svc.cluster.local"}),
+            "names no Service, so the rule does nothing; if metadata.namespace is missing, give it",
+            id="F45",
+        ),
+    ],
+)
+def test_what_matches_nothing_says_so(subject: Object, said: str) -> None:
+    (told,) = loaded(*shop(subject)).warnings
+    assert said in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "api"),
+    [
+        *[(kind, "v1") for kind in ("ServiceAccount", "ConfigMap", "Secret", "Endpoints", "PodTemplate", "Event")],
+        *[(kind, "apps/v1") for kind in ("Deployment", "ReplicaSet", "StatefulSet")],
+        *[(kind, ISTIO) for kind in ("WorkloadGroup", "Sidecar", "ProxyConfig", "Gateway")],
+        *[(kind, GATEWAY_API) for kind in ("ReferenceGrant",)],
+        ("PeerAuthentication", SECURITY),
+        ("ServiceImport", "multicluster.x-k8s.io/v1"),
+    ],
+)
+def test_kinds_that_exist_are_no_slip_of_the_pen(kind: str, api: str) -> None:
+    assert loaded(*shop(thing(kind, api, "r"))).warnings == ()
