@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from proxy.mesh.model import Fault
@@ -15,6 +15,7 @@ from proxy.mesh.reading.schema import At, filled, items, labels, matching, one_o
 
 HTTP = "HTTP"
 HBONE = "HBONE"
+_CLASS = "istio-waypoint"
 _PROXY = "istio.io/PROXY"
 SERVED = frozenset({HTTP, HBONE})
 """The protocols of listeners that this version opens."""
@@ -154,6 +155,12 @@ class Gateway:
         """Whether Services are served under their own addresses and names."""
         return self.traffic in ("service", "all")
 
+    @property
+    def looks_like_waypoint(self) -> bool:
+        """Whether it is meant to be one, and not an ingress gateway."""
+        own_words = WAYPOINT_FOR in self.manifest.labels or any(each.protocol == HBONE for each in self.listeners)
+        return self.class_name == _CLASS or own_words
+
 
 def read(manifest: Manifest, body: Body, report: Report) -> Gateway | None:
     """The Gateway as it stands alone, without its class; None if there is something wrong with it."""
@@ -169,8 +176,13 @@ def _listener(found: _Listener, index: int) -> GatewayListener:
     return GatewayListener(found.name, found.port, found.protocol, found.hostname, admission, index)
 
 
-def choose(gateways: Iterable[Site], wanted: str | None) -> tuple[Key | None, str, Fault | None]:
-    """The Gateway to serve; else the reason why there is none, or the fault that leaves it open."""
+def choose(
+    gateways: Iterable[Site], wanted: str | None, read_as: Callable[[Key], object]
+) -> tuple[Key | None, str, Fault | None]:
+    """The Gateway to serve; else the reason why there is none, or the fault that leaves it open.
+
+    Not `wanted`: the only one, or the only one that is no ingress gateway. `read_as`: what was read of a Gateway.
+    """
     if wanted is not None:
         namespace, _, name = wanted.partition("/")
         if not (is_label(namespace) and name):
@@ -181,9 +193,16 @@ def choose(gateways: Iterable[Site], wanted: str | None) -> tuple[Key | None, st
     sites: dict[Key, Site] = {}
     for site in gateways:
         sites.setdefault(site.key, site)
+    waypoints = {key: site for key, site in sites.items() if _may_be_waypoint(read_as(key))}
+    sites = waypoints or sites
     if len(sites) < 2:
         return next(iter(sites), None), "" if sites else "no Gateway", None
     first = next(iter(sites.values()))
     names = ", ".join(f"{site.key.id} ({site.path}:{site.line})" for site in sites.values())
     said = f"there are {len(sites)} Gateways: {names}; choose one with --gateway NAMESPACE/NAME"
     return None, "", Fault(first.path, first.line, first.key.kind, first.key.id, "", said)
+
+
+def _may_be_waypoint(found: object) -> bool:
+    """One that could not be read may be."""
+    return not isinstance(found, Gateway) or found.looks_like_waypoint

@@ -83,7 +83,7 @@ class Loader:
     def loaded(self) -> Loaded:
         """What has come of all objects."""
         objects = self._objects
-        chosen, reason, open_choice = gateways.choose(objects.sites("Gateway"), self._wanted)
+        chosen, reason, open_choice = gateways.choose(objects.sites("Gateway"), self._wanted, self._gateway_called)
         faults, warnings, unknown = objects.faults(), objects.warnings(), objects.unknown_kinds()
         faults += [open_choice] if open_choice else []
         if faults:
@@ -107,10 +107,13 @@ class Loader:
         self._last = self._resolver.update(changes)
         return self._last
 
+    def _gateway_called(self, key: Key) -> object:
+        record = self._objects.get(key)
+        return record.value if record else None
+
     def _read_gateway(self, key: Key) -> Gateway | None:
         """The Gateway with what its class says of it."""
-        record = self._objects.get(key)
-        gateway = record.value if record else None
+        gateway = self._gateway_called(key)
         if not isinstance(gateway, Gateway):
             return None
         found = self._objects.get(Key("GatewayClass", "", gateway.class_name))

@@ -154,6 +154,12 @@ def _advise_on_traffic(gateway: Gateway, report: Report) -> None:
         text = "none leaves everything out, so nothing is served"
     elif gateway.traffic == "workload" and any(listener.protocol == gateways.HTTP for listener in gateway.listeners):
         text = "workload leaves Services out, and HTTP listeners serve nothing else"
+    if not gateway.looks_like_waypoint:
+        said = (
+            f"{gateway.class_name} is not the class of waypoints; if this is an ingress gateway, leave it out or "
+            "choose another with --gateway, else write istio-waypoint"
+        )
+        report.warn(gateway.manifest, ("spec", "gatewayClassName"), said)
     if text:
         report.warn(gateway.manifest, ("metadata", "labels", WAYPOINT_FOR), text)
 

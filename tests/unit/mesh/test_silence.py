@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.unit.mesh.mesh_rig import Object, loaded, namespace, service, shop, thing
+from tests.unit.mesh.mesh_rig import (
+    Object,
+    endpoint_slice,
+    gateway,
+    hbone,
+    listener,
+    loaded,
+    namespace,
+    service,
+    shop,
+    thing,
+)
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 ISTIO = "networking.istio.io/v1"
@@ -219,3 +230,36 @@ def test_what_matches_nothing_says_so(subject: Object, said: str) -> None:
 )
 def test_kinds_that_exist_are_no_slip_of_the_pen(kind: str, api: str) -> None:
     assert loaded(*shop(thing(kind, api, "r"))).warnings == ()
+
+
+def ingress(name: str = "ingress", kind: str = "istio") -> Object:
+    found = gateway(listener(), name=name)
+    found["spec"]["gatewayClassName"] = kind
+    return found
+
+
+@pytest.mark.parametrize("others", [[ingress()], [ingress(), ingress("b", "nginx")]])
+def test_a_gateway_of_another_class_is_not_ours(others: list[Object]) -> None:
+    """N8, F35."""
+    result = loaded(*shop(*others))
+    assert (result.faults, result.warnings) == ((), ())
+    assert result.snapshot is not None and result.snapshot.gateway == "shop/wp"
+
+
+def test_the_only_gateway_is_served_and_said_to_be_no_waypoint() -> None:
+    """N8, F36."""
+    found = ingress("wp")
+    result = loaded(namespace(), found, service(), endpoint_slice())
+    assert result.snapshot is not None and result.snapshot.gateway == "shop/wp"
+    assert "spec.gatewayClassName: istio is not the class of waypoints" in "".join(result.warnings)
+
+
+@pytest.mark.parametrize(
+    "own", [gateway(hbone(), name="b"), gateway(name="b", labels={"istio.io/waypoint-for": "all"}), gateway(name="b")]
+)
+def test_two_waypoints_are_still_a_choice(own: Object) -> None:
+    """N8: a waypoint of one's own class says so by its listener or label."""
+    if "hbone" in str(own).lower() or "labels" in own["metadata"]:
+        own["spec"]["gatewayClassName"] = "mine"
+    (said,) = loaded(*shop(own, ingress())).faults
+    assert "there are 2 Gateways" in str(said) and "ingress" not in str(said)
