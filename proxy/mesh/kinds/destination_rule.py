@@ -8,7 +8,7 @@ networking/v1alpha3/destination_rule.proto.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from proxy.mesh.kinds.addresses import CLUSTER_DOMAIN
@@ -75,6 +75,10 @@ def read(manifest: Manifest, body: Body, report: Report) -> DestinationRule | No
         return None
     path: Path = ("spec", "trafficPolicy")
     policy = found.traffic_policy
+    for each, where in _policies(policy, path):
+        if each.outlier_detection and each.outlier_detection.consecutive_5xx_errors == 0:
+            at = At(manifest, report).down(*where, "outlierDetection", "consecutive5xxErrors")
+            at.warn("0 switches ejection off: no endpoint is ever ejected")
     ports: dict[int, TrafficPolicy] = {}
     for index, entry in enumerate(policy.port_level_settings if policy else ()):
         ports.setdefault(entry.port.number, _policy(entry, (*path, "portLevelSettings", index), notes))
@@ -176,6 +180,14 @@ def _subset_names(at: At, found: _Spec) -> None:
 
 
 _spec = struct(_Spec, rules=(_export_rules, _subset_names))
+
+
+def _policies(policy: TrafficSettings | None, path: Path) -> Iterator[tuple[TrafficSettings | PortSettings, Path]]:
+    """The rule's policy and those of its ports, and where they stand."""
+    if policy:
+        yield policy, path
+        for index, entry in enumerate(policy.port_level_settings):
+            yield entry, (*path, "portLevelSettings", index)
 
 
 def _policy(found: TrafficSettings | PortSettings, path: Path, notes: _Notes) -> TrafficPolicy:

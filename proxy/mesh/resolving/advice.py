@@ -78,4 +78,16 @@ def _odd(rule: DestinationRule, services: Collection[str]) -> str:
     full = f"{rule.host.removesuffix('.svc')}.{CLUSTER_DOMAIN}"
     if service_called(full) in services:
         return f"a host with a dot in it is not completed, so the rule does nothing; write {full}"
-    return ""
+    return _misplaced(rule.host, full, services)
+
+
+def _misplaced(host: str, full: str, services: Collection[str]) -> str:
+    """What is wrong with `cart.default` where there is no such Service; other hosts with dots may be anybody's."""
+    name, _, namespace = service_called(full).partition("/")[::-1]
+    if not name:
+        return ""
+    same = sorted(each for each in services if each.endswith(f"/{name}"))
+    if not (same or host.endswith(".svc") or any(each.startswith(f"{namespace}/") for each in services)):
+        return ""
+    there = [f"{each.partition('/')[2]}.{each.partition('/')[0]}.{CLUSTER_DOMAIN}" for each in same]
+    return f"{host} names no Service, so the rule does nothing" + (f"; write {' or '.join(there[:3])}" if there else "")

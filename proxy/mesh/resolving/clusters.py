@@ -49,6 +49,8 @@ class Clusters:
         for port in service.ports:
             if self._served(service, port, tunnelled):
                 found[port.number] = self._cluster(service, port, members, rule, closed)
+        if rule and "*" not in rule.host:
+            self._check_rule_ports(service, rule)
         if not found:
             text = "has no TCP port" if tunnelled else "has no HTTP port, and HTTP listeners serve no other"
             self._warn(service, ("spec", "ports"), f"{text}, so it is not served")
@@ -85,6 +87,14 @@ class Clusters:
             text = f'no EndpointSlice of it has a port named "{port.name}"'
             text += "" if members.entries else ", so the port has no endpoints"
             self._warn(service, ("spec", "ports", port.index, "name"), text)
+
+    def _check_rule_ports(self, service: Service, rule: DestinationRule) -> None:
+        numbers = [port.number for port in service.ports]
+        for number, policy in rule.ports.items():
+            if number not in numbers:
+                known = ", ".join(map(str, numbers)) or "none"
+                text = f"Service {service.manifest.id} has no port {number}, so this does nothing; it has {known}"
+                self._report.warn(rule.manifest, (*policy.path, "port", "number"), text)
 
     def _governed(self, cluster: Cluster, rule: DestinationRule, port: int) -> Cluster:
         policy = rule.policy_for(port)

@@ -18,6 +18,7 @@ from proxy.mesh.reading.report import Report
 from proxy.mesh.resolving import advice, unforced
 from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.outcome import Outcome, outcome
+from proxy.mesh.resolving.overruled import overruled
 from proxy.mesh.resolving.routes import Table
 
 
@@ -76,6 +77,7 @@ class Resolver:
         if any(listener.protocol == HBONE for listener in self._opened):
             with_endpoints = {name for name, count in self._with_endpoints.items() if count}
             advice.unknown_pods(self._inventory, with_endpoints, report)
+        overruled(self._inventory, self._gateway, self._outcomes, report)
         unforced.attached(self._inventory, self._gateway, self._outcomes, report)
         unforced.audits(self._inventory, self._gateway, self._outcomes, report)
         for listener, table in zip(self._opened, self._tables, strict=True):

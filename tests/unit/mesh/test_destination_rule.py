@@ -261,12 +261,12 @@ def test_a_rule_without_a_spec_and_a_bad_annotation_are_refused() -> None:
         ),
         ({"retryBudget": {"percent": 20}}, ["retryBudget: is not enforced"]),
         (
-            {"portLevelSettings": [{"port": {"number": 9}, LB: {"simple": "RANDOM"}}]},
+            {"portLevelSettings": [{"port": {"number": 80}, LB: {"simple": "RANDOM"}}]},
             ["simple: RANDOM is not enforced"],
         ),
         (
-            {"portLevelSettings": [{"port": {"number": 9}, LB: {}}, {"port": {"number": 9}, LB: {}}]},
-            ["portLevelSettings[1].port: port 9 is given twice; the first settings are used"],
+            {"portLevelSettings": [{"port": {"number": 80}, LB: {}}, {"port": {"number": 80}, LB: {}}]},
+            ["portLevelSettings[1].port: port 80 is given twice; the first settings are used"],
         ),
     ],
 )

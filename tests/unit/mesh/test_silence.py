@@ -14,6 +14,7 @@ from tests.unit.mesh.mesh_rig import (
     listener,
     loaded,
     namespace,
+    rule,
     service,
     shop,
     thing,
@@ -166,13 +167,13 @@ def test_all_that_istio_knows_in_a_policy_is_right() -> None:
     names = ("principals", "requestPrincipals", "namespaces", "ipBlocks", "remoteIpBlocks", "notNamespaces")
     source = dict.fromkeys(names, texts)
     operation = dict.fromkeys(("hosts", "ports", "methods", "paths", "notPaths", "notPorts"), texts)
-    rule = {"from": [{"source": source}], "to": [{"operation": operation}], "when": [{"key": "k", "values": texts}]}
+    one = {"from": [{"source": source}], "to": [{"operation": operation}], "when": [{"key": "k", "values": texts}]}
     jwt = {
         **{"issuer": "a", "audiences": texts, "jwksUri": "https://a", "forwardOriginalToken": True, "timeout": "5s"},
         "fromHeaders": [{"name": "x", "prefix": "B "}],
         "outputClaimToHeaders": [{"header": "x", "claim": "sub"}],
     }
-    custom = policy(action="CUSTOM", provider={"name": "p"}, rules=[rule, {}], targetRefs=[TO_CLASS])
+    custom = policy(action="CUSTOM", provider={"name": "p"}, rules=[one, {}], targetRefs=[TO_CLASS])
     of_jwt = policy("RequestAuthentication", jwtRules=[jwt], selector={"matchLabels": {"a": "b"}})
     result = loaded(*shop(custom, of_jwt))
     assert result.faults == ()
@@ -263,3 +264,74 @@ def test_two_waypoints_are_still_a_choice(own: Object) -> None:
         own["spec"]["gatewayClassName"] = "mine"
     (said,) = loaded(*shop(own, ingress())).faults
     assert "there are 2 Gateways" in str(said) and "ingress" not in str(said)
+
+
+OUTLIER: Object = {"outlierDetection": {"consecutive5xxErrors": 2, "maxEjectionPercent": 100}}
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        pytest.param(
+            [rule(OUTLIER, name="a"), rule({"outlierDetection": {"maxEjectionPercent": 50}}, name="b")],
+            "DestinationRule shop/b: spec.host: is not in force for Service shop/cart: of several for one host the "
+            "oldest counts, else the first by name, which is shop/a; keep one",
+            id="F19-N5",
+        ),
+        pytest.param(
+            [rule({"portLevelSettings": [{"port": {"number": 9999}, **OUTLIER}]})],
+            "portLevelSettings[0].port.number: Service shop/cart has no port 9999, so this does nothing; it has 80",
+            id="F21-N5",
+        ),
+        pytest.param(
+            [rule(OUTLIER, "cart.shop.svc.cluster.local", ns="client")],
+            "is not in force for Service shop/cart: waypoints take rules of the namespaces shop, istio-system only",
+            id="F23-N5",
+        ),
+        pytest.param(
+            [rule(OUTLIER, "cart.default")],
+            "cart.default names no Service, so the rule does nothing; write cart.shop.svc.cluster.local",
+            id="F24-N5",
+        ),
+        pytest.param(
+            [rule({"outlierDetection": {"consecutive5xxErrors": 0}})],
+            "outlierDetection.consecutive5xxErrors: 0 switches ejection off",
+            id="F26-N5",
+        ),
+        (
+            [rule({"portLevelSettings": [{"port": {"number": 80}, "outlierDetection": {"consecutive5xxErrors": 0}}]})],
+            "portLevelSettings[0].outlierDetection.consecutive5xxErrors: 0 switches ejection off",
+        ),
+        ([rule(OUTLIER, "cart.nowhere.svc")], "cart.nowhere.svc names no Service, so the rule does nothing; write"),
+        ([rule(OUTLIER, "nosuch.shop")], "nosuch.shop names no Service, so the rule does nothing"),
+        (
+            [rule(OUTLIER), rule(OUTLIER, "*.shop.svc.cluster.local", "wide")],
+            "DestinationRule shop/wide: spec.host: is not in force for Service shop/cart: shop/rule is, whose host",
+        ),
+        (
+            [rule(OUTLIER), rule(OUTLIER, "cart.shop.svc.cluster.local", "root", "istio-system")],
+            "DestinationRule istio-system/root: spec.host: is not in force for Service shop/cart: shop/rule is",
+        ),
+        (
+            [rule(OUTLIER, "cart.shop.svc.cluster.local", "root", "istio-system", {"exportTo": ["."]})],
+            "is not in force for Service shop/cart: exportTo hides it from the waypoint",
+        ),
+    ],
+)
+def test_a_rule_that_does_nothing_says_so(rules: list[Object], said: str) -> None:
+    (told,) = loaded(*shop(*rules)).warnings
+    assert said in told
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        rule(OUTLIER),
+        rule(OUTLIER, "*.local"),
+        rule(OUTLIER, "www.example.org"),
+        rule(OUTLIER, "reviews.example", "b"),
+        rule({"portLevelSettings": [{"port": {"number": 9999}, **OUTLIER}]}, "*.local"),
+    ],
+)
+def test_a_rule_that_is_in_force_or_for_others_says_nothing(one: Object) -> None:
+    assert loaded(*shop(one)).warnings == ()
