@@ -50,7 +50,9 @@ class Controller:
         self._board = board
         self._restarted = restarted
         self._settings = Settings.from_message(briefing["settings"])
-        self._configuration = Configuration(self._settings.manifests, self._settings.gateway)
+        self._configuration = Configuration(
+            self._settings.manifests, self._settings.gateway, self._settings.vanished_manifests_grace
+        )
         self._certificates = CertificateWatch(
             self._settings.tls_dir, self._settings.trust_domain, self._settings.trust_domain_aliases
         )

@@ -202,6 +202,12 @@ class Settings:
         "SECONDS",
         "How long a port of no declared protocol waits for a client's first bytes before it is taken for TCP.",
     )
+    vanished_manifests_grace: float = _setting(
+        kinds.seconds(0),
+        30.0,
+        "SECONDS",
+        "How long to go on with what there was when the manifests no longer hold the Gateway; HUP believes it at once.",
+    )
     demo: bool = _setting(
         kinds.boolean, False, "", "Start three sample endpoints and a Gateway on 127.0.0.1:8000, and say what to type."
     )

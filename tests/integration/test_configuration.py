@@ -1,5 +1,7 @@
 """Manifests that change under a running replica: in force within 2 s, no request fails, nothing is lost on faults."""
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +117,9 @@ def test_broken_manifests_keep_the_last_good_ones(
 def test_gateway_deleted_and_back(served: tuple[Replica, Manifests, int]) -> None:
     made, manifests, port = served
     manifests.remove("gateway")
+    wait_until(lambda: "is gone from the manifests" in made.waypoint.errors(), SECONDS, "it is told loudly")
+    assert answered(made) == 200 and made.ready(), "N10: nothing is closed yet"
+    os.kill(made.waypoint.pid, signal.SIGHUP)
     wait_until(lambda: answered(made) == 0, SECONDS, "the listener is closed")
     status, reason = made.readiness()
     assert status == 503 and "no Gateway" in reason
