@@ -20,6 +20,7 @@ RETURNS = {
     "expired": "back, its time was over",
     "probe_succeeded": "back, a probe succeeded",
     "removed": "forgotten, it left the cluster",
+    "restored_from_old_data": "back, Redis had got it back with older data",
     "max_ejection_percent": "back, older ejections have used up maxEjectionPercent",
 }
 

@@ -4,7 +4,7 @@ out there                              out here, if it is the same workload's
 out here, not there, ours alone        offered: Redis takes it for the time that is left, or it is lifted
 out here, not there, Redis had it      lifted by a hand: back; offered if Redis has lost its data
 out here, ended there by its clock     kept until our own time (a failover to a clock that is ahead)
-out there, ended here                  over (a clock that is behind)
+out there, ended here                  over (a clock that is behind); withdrawn if Redis has gone back to older data
 """
 
 from collections.abc import Iterator
@@ -164,6 +164,25 @@ class Differences:
         else:
             self._ejections.lift(cluster, endpoint, verdict.outcome, now_ms)
             self._ejections.learn(cluster, endpoint, verdict.generation, dirty=False, asked_ms=asked_ms, now_ms=now_ms)
+
+    # -- over here ----------------------------------------------------------------------------------------------------
+
+    def withdraw(self, cluster: Cluster, view: ClusterView, asked_ms: int) -> bool:
+        """Redis has gone back to older data, with ejections that are over, as this replica knows: they are withdrawn,
+        or who starts now would believe them. Whether there were any. One that began after the last return is new."""
+        over = [each for each in view.ejections if self._is_known_over(cluster, each, asked_ms)]
+        for ejection in over:
+            with self._desk.loop.within(BUDGET_MS):
+                self._store.withdraw(cluster.name, ejection, self._desk.replica)
+        return bool(over)
+
+    def _is_known_over(self, cluster: Cluster, ejection: Ejection, asked_ms: int) -> bool:
+        endpoint = cluster.endpoints.get(ejection.endpoint)
+        if endpoint is None or self._desk.present(cluster, endpoint) is None:
+            return False
+        state, known = self._ejections.state(endpoint), known_of(ejection, 0)
+        over = not state.ejected_until_ms and ejection.generation <= state.generation
+        return over and known.begun_ms(asked_ms) < state.unejected_at_ms
 
     # -- out there ----------------------------------------------------------------------------------------------------
 

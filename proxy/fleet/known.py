@@ -53,5 +53,6 @@ def merged(views: Sequence[ClusterView]) -> ClusterView:
         views[0],
         ejections=tuple(ejection for view in views for ejection in view.ejections),
         dirty={endpoint: failures for view in views for endpoint, failures in view.dirty.items()},
+        gone_back=any(view.gone_back for view in views),
         generations={endpoint: known for view in views for endpoint, known in view.generations.items()},
     )

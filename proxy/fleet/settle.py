@@ -49,6 +49,7 @@ class Settling:
         self._apart: dict[str, dict[str, int]] = {}  # cluster -> endpoint -> generation in which Redis rightly differs
         self._offers: dict[str, int] = {}  # cluster whose data Redis has lost -> when it is offered again
         self._views: dict[str, int] = {}  # cluster -> when its view is to be told again
+        self._gone_back: set[str] = set()  # clusters of which Redis has older data than it had, until that is settled
         self._due = Due()
         self._told: set[str] = set()  # clusters whose unusable keys have been named
 
@@ -73,6 +74,7 @@ class Settling:
                 each.pop(name, None)
             self._differences.forget(name)
             self._told.discard(name)
+            self._gone_back.discard(name)
         self._due.retain(self._desk.clusters)
 
     def due_ms(self, cluster: Cluster, interval_ms: int) -> int:
@@ -193,6 +195,9 @@ class Settling:
         lost = epoch not in ("", view.epoch)
         if lost and not self._is_time_to_offer(cluster.name):
             return
+        if cluster.name in self._gone_back and self._differences.withdraw(cluster, view, asked_ms):
+            asked_ms, view = self._read(cluster, view.version, view.epoch)
+        self._gone_back.discard(cluster.name)
         alone = self.alone_before or self._scoreboard.clusters.alone(cluster.slot)
         if self._differences.settle_missing(cluster, view, asked_ms, lost=lost, alone=alone):
             asked_ms, again = self._read(cluster, view.version, view.epoch)
@@ -221,6 +226,8 @@ class Settling:
         self._looked[cluster.name] = asked_ms
         self._synced[cluster.name] = self._before[cluster.name] = cluster
         found = merged(views)
+        if found.gone_back:
+            self._gone_back.add(cluster.name)
         self._due.read(cluster.name, found, asked_ms)
         return asked_ms, found
 

@@ -6,13 +6,14 @@
 -- reply  version, epoch, time in ms,
 --        ejections: {endpoint, workload, left_ms, ejection_ms, generation, failures, ejections, backoff, probe_in_ms, by,
 --        reason}...,
---        dirty: {endpoint, failures}..., generations: {endpoint, generation}...
+--        dirty: {endpoint, failures}..., generations: {endpoint, generation}..., 1 if it was this call that found older data
 
 redis.call('SET', KEYS[4], ARGV[2], 'NX')
 if ARGV[5] ~= '' then redis.call('SET', KEYS[5], ARGV[5], 'PX', whole(RULE_MS)) end
 -- The same epoch, yet versions that somebody has seen are gone (a failover that lost the last writes): as good as another
 -- server. A new epoch, so that every replica learns of it even when new changes have made up for the lost numbers.
-if redis.call('GET', KEYS[4]) == ARGV[3] and version() < number(ARGV[4]) then redis.call('SET', KEYS[4], ARGV[2]) end
+local gone_back = redis.call('GET', KEYS[4]) == ARGV[3] and version() < number(ARGV[4])
+if gone_back then redis.call('SET', KEYS[4], ARGV[2]) end
 
 local view = ARGV[6] ~= '' and cmsgpack.unpack(ARGV[6])
 if view then
@@ -37,4 +38,4 @@ for i = 7, #ARGV do
   if r.generation > 0 then generations[#generations + 1] = { r.endpoint, r.generation } end
 end
 
-return { version(), redis.call('GET', KEYS[4]), now, ejections, dirty, generations }
+return { version(), redis.call('GET', KEYS[4]), now, ejections, dirty, generations, gone_back and 1 or 0 }

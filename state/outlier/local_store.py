@@ -137,6 +137,9 @@ class LocalStore:
             self._records.save(batch.cluster, batch.endpoint, record)
         return replace(answer, by=batch.by) if answer.outcome == EJECTED else answer
 
+    def withdraw(self, cluster: str, ejection: Ejection, by: str) -> None:
+        """Nothing: it does not go back."""
+
     def misfits(self, cluster: str, endpoints: Sequence[str]) -> list[str]:
         """None: nobody else writes here."""
         return []

@@ -26,9 +26,18 @@ class RedisStore:
     def __init__(self, client: redis.Redis, prefix: str = "waypoint") -> None:
         self._client = client
         self._prefix = prefix
-        self._report, self._sync, self._offer, self._forget, self._claim, self._probed, self._time_left = (
+        (
+            self._report,
+            self._sync,
+            self._offer,
+            self._forget,
+            self._claim,
+            self._probed,
+            self._time_left,
+            self._withdraw,
+        ) = (
             client.register_script(source(name))
-            for name in ("report", "sync", "offer", "forget", "claim_probe", "probed", "time_left")
+            for name in ("report", "sync", "offer", "forget", "claim_probe", "probed", "time_left", "withdraw")
         )
 
     def report(self, batch: Batch, policy: Policy) -> Verdict:
@@ -94,7 +103,7 @@ class RedisStore:
         with unavailable():
             told = packing.view(view, endpoints) if view else b""
             reply = self._sync(keys=names, args=[keys.events, uuid4().hex, epoch, version, rule, told, *endpoints])
-            found, now, time_ms, ejections, dirty, generations = cast(list[Any], reply)
+            found, now, time_ms, ejections, dirty, generations, gone_back = cast(list[Any], reply)
             return ClusterView(
                 version=int(found),
                 epoch=str(now),
@@ -102,6 +111,7 @@ class RedisStore:
                 ejections=tuple(map(_ejection, ejections)),
                 dirty={endpoint: int(failures) for endpoint, failures in dirty},
                 generations={endpoint: int(generation) for endpoint, generation in generations},
+                gone_back=gone_back == 1,
             )
 
     def offer(self, cluster: str, ejection: Ejection, policy: Policy) -> Verdict:
@@ -114,6 +124,11 @@ class RedisStore:
         """Drop what is known of an endpoint that left the cluster; see Store."""
         with unavailable():
             self._on_endpoint(self._forget, cluster, endpoint, [word(workload), word(replica)])
+
+    def withdraw(self, cluster: str, ejection: Ejection, by: str) -> None:
+        """Lift an ejection that older data have brought back; see Store."""
+        with unavailable():
+            self._on_endpoint(self._withdraw, cluster, ejection.endpoint, [ejection.generation, word(by)])
 
     def misfits(self, cluster: str, endpoints: Sequence[str]) -> list[str]:
         """After KeysUnusable: the keys it was about, each with what is wrong."""

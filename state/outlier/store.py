@@ -142,6 +142,7 @@ class ClusterView:
     dirty: dict[str, int]  # endpoint -> failures > 0
     generations: dict[str, int]  # endpoint -> generation, of all endpoints with a record
     time_ms: int = 0  # the store's wall clock; only its changes mean anything
+    gone_back: bool = False  # it was this call that found the store's data older than what the caller knew
 
 
 class News(Protocol):
@@ -199,6 +200,10 @@ class Store(Protocol):
 
         "returned": it is back, for everybody. "ejected": out for longer. "stale": something else has happened since.
         """
+
+    def withdraw(self, cluster: str, ejection: Ejection, by: str) -> None:
+        """The store has gone back to older data, and with them to this ejection, which the caller `by` knows to be
+        over: lift it, unless another one has taken its place."""
 
     def misfits(self, cluster: str, endpoints: Sequence[str]) -> list[str]:
         """After KeysUnusable: the keys it was about, each with what is wrong."""

@@ -1,13 +1,16 @@
 """Replicas need not agree on which endpoints a cluster has, and whose they are: what the fleet makes of it."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from state.server.embedded import Embedded
-from tests.fleet.fleet_rig import CLUSTER, fail_until_out, fleet, key, restarted
+from tests import redis_rig
+from tests.fleet.fleet_rig import CLUSTER, Fleet, ejected, fail_until_out, fleet, key, restarted
 from tests.fleet.test_by_hand import ctl
 from tests.manifests import slice_of
-from tests.rig import stays, wait_until
+from tests.rig import Replica, manifests_for, replica, stays, wait_until
 
 
 def test_S_F1_an_ejection_of_a_pod_that_is_gone_leaves_the_cap_alone(valkey: Embedded, tmp_path: Path) -> None:
@@ -108,3 +111,31 @@ def test_S_F2_replicas_that_name_a_pod_differently_have_one_count(valkey: Embedd
         wait_until(made.agrees, 5, "back in both")
         made.wrote("outlier ejecting", 1, 1)
         made.wrote("outlier unejecting", 1, 1)
+
+
+def test_S_F3_one_mind_after_older_data(tmp_path: Path) -> None:
+    with redis_rig.server(tmp_path / "redis") as server, fleet(tmp_path, server.url) as made:
+        victim = made.members[0]
+        redis = ("--redis", server.url)
+        assert ctl(*redis, "eject", CLUSTER, victim.address, "--by", "alice")[0] == 0
+        wait_until(lambda: made.agrees(victim), 5, "out")
+        made.client.save()
+        assert ctl(*redis, "uneject", CLUSTER, victim.address, "--by", "bob")[0] == 0
+        wait_until(made.agrees, 5, "back")
+        server.kill()
+        wait_until(lambda: [made.mode(which) for which in range(2)] == ["local"] * 2, 5, "each by itself")
+        server.start_again()
+        wait_until(lambda: [made.mode(which) for which in range(2)] == ["shared"] * 2, 10, "a fleet again")
+        wait_until(lambda: not made.client.exists(key(victim)), 5, "withdrawn")
+        wait_until(made.agrees, 5, "in everywhere")
+        assert made.told("uneject") == [("restored_from_old_data", victim.address)]
+        assert ctl(*redis, "ejections")[1] == "nothing is ejected\n"
+        with replica_of(made, tmp_path, server.url) as started:
+            assert not ejected(started)
+
+
+@contextlib.contextmanager
+def replica_of(made: Fleet, path: Path, url: str) -> Iterator[Replica]:
+    """One more, that has known nothing before."""
+    with manifests_for(made.members, interval="1s") as part, replica(path / "c", *part, redis=url, name="c") as started:
+        yield started

@@ -118,6 +118,7 @@ class FakeStore:
         self.batches: list[Batch] = []
         self.offers: list[Ejection] = []
         self.forgotten: list[str] = []
+        self.withdrawn: list[str] = []
         self.answers: list[Verdict | Exception] = []
         self.view = ClusterView(1, "e1", (), {}, {})
         self.claim = Claim(True)
@@ -155,6 +156,11 @@ class FakeStore:
     def forget(self, cluster: str, endpoint: str, workload: str, replica: str) -> None:
         self.forgotten.append(endpoint)
 
+    def withdraw(self, cluster: str, ejection: Ejection, by: str) -> None:
+        self.withdrawn.append(ejection.endpoint)
+        kept = tuple(each for each in self.view.ejections if each.endpoint != ejection.endpoint)
+        self.view = replace(self.view, ejections=kept, version=self.view.version + 1)
+
     def glance(self, cluster: str, endpoints: Any, view: View | None = None) -> Glance:
         self.looks += 1
         self.views.append(view)
@@ -176,6 +182,7 @@ class FakeStore:
             raise self.unusable
         if self.view.epoch == epoch and self.view.version < version:
             self.view = replace(self.view, epoch=f"{epoch}'")
+            return replace(self.view, gone_back=True)
         return self.view
 
     def subscribe(self, clusters: Any) -> Silence:

@@ -455,3 +455,22 @@ def test_S_F8_a_cluster_whose_lock_is_not_given_back_costs_the_others_nothing(
         assert not setting.out
         setting.look()
         assert setting.out
+
+
+def test_S_F3_what_older_data_bring_back_is_withdrawn() -> None:
+    """And nothing that has begun since, such as what a hand has ejected at once."""
+    with board() as made:
+        setting = Setting(made)
+        lifted, new = setting.endpoint, setting.cluster.endpoints["10.0.0.1:80"]
+        for endpoint in (lifted, new):
+            setting.ejections.confirm(
+                setting.cluster, endpoint, known(generation=3, version=8), setting.now, setting.now, certain=True
+            )
+            setting.ejections.lift(setting.cluster, endpoint, "by_hand", setting.now + 10, 9)
+        made.clusters.set_fleet_version(setting.cluster.slot, 9, "e1")
+        setting.loop.pass_time(1000)
+        setting.view(ejection(FIRST, "pod-0", 28_000, 3), ejection("10.0.0.1:80", "pod-1", 30_000, 3), version=8)
+        setting.look(0)
+        assert setting.store.withdrawn == [FIRST]
+        assert not setting.out
+        assert setting.ejections.state(new).ejected_until_ms
