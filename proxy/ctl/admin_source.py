@@ -46,6 +46,10 @@ class AdminSource:
             print(f"waypointctl: {page['fault']}; this is what {page['replica']} itself has out", file=sys.stderr)
         return [Out(**each) for each in page["ejections"]]
 
+    def nothing_here(self) -> str:
+        """A replica knows what it serves."""
+        return ""
+
     def history(self, cluster: str = "", endpoint: str = "", limit: int = 20, since_ms: int = 0) -> list[Entry]:
         """See state.operating.viewer.Viewer."""
         query: dict[str, str | int] = {"cluster": cluster, "endpoint": endpoint, "limit": limit, "since_ms": since_ms}

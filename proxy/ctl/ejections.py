@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import click
 
+from proxy.ctl.common import fail
 from proxy.ctl.source import Place, asked
 from proxy.ctl.words import columns, printable
 from state.operating.sight import Out
@@ -26,6 +27,9 @@ def list_ejections(place: Place, output: str) -> None:
     """
     with asked(place) as source:
         out = source.ejections()
+        nothing = "" if out else source.nothing_here()
+    if nothing:
+        fail(f"{place.where}: {nothing}")
     print(json.dumps([asdict(each) for each in out], indent=2) if output == "json" else table(out))
 
 

@@ -54,7 +54,8 @@ def _paragraph(head: str, rows: Iterator[tuple[str, str]]) -> str:
 def _cluster(found: ClusterReport) -> Iterator[tuple[str, str]]:
     if found.rule:
         age = "" if found.rule_age_s is None else f", told {span(found.rule_age_s)} ago"
-        yield "rule", f"{found.rule} (DestinationRule {found.destination_rule or 'not known'}{age})"
+        nobody = "; in force nowhere: no replica listens" if found.listening == 0 else ""
+        yield "rule", f"{found.rule} (DestinationRule {found.destination_rule or 'not known'}{age}{nobody})"
     elif not found.fault:
         yield "rule", "no replica has told of any for a week: is the cluster served, with outlierDetection?"
     if found.fault:
@@ -128,7 +129,7 @@ def _long(found: ClusterReport, report: EndpointReport) -> Iterator[tuple[str, s
 def _run(found: ClusterReport, facts: FleetFacts) -> str:
     """2 of 3 consecutive failures since 1.2 s, seen by a, b"""
     if not facts.failures:
-        of = f"; {found.threshold} in a row eject" if found.threshold else ""
+        of = f"; {found.threshold} in a row eject" if found.threshold and found.listening != 0 else ""
         return f"no failures since the last success{of}"
     of = f" of {found.threshold}" if found.threshold else ""
     since = "" if facts.run_age_s is None else f" since {span(facts.run_age_s)}"

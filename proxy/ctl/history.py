@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import click
 
+from proxy.ctl.common import fail
 from proxy.ctl.source import Place, Source, asked
 from proxy.ctl.words import columns, moment, printable
 from state.operating.history import Entry
@@ -44,6 +45,9 @@ def tell_history(place: Place, cluster: str, endpoint: str, limit: int, follow: 
     """
     with asked(place) as source:
         entries = source.history(cluster, endpoint, limit)
+        nothing = "" if entries or follow else source.nothing_here()
+        if nothing:
+            fail(f"{place.where}: {nothing}")
         _print(entries, output)
         if not entries and not follow and output == "text":
             print("nothing has happened lately")

@@ -24,12 +24,20 @@ class Place:
     store: FleetStore
     admin: str | None = None
 
+    @property
+    def where(self) -> str:
+        """For messages, without a password."""
+        return masked_url(self.store.access.redis) if self.admin is None else self.admin
+
 
 class Source(Protocol):
     """What can be asked and ordered; see state.operating.viewer and state.operating.operator."""
 
     def ejections(self) -> list[Out]:
         """Everything that is out."""
+
+    def nothing_here(self) -> str:
+        """Why it says nothing that there is nothing: no replica uses that place. "" if one does."""
 
     def history(self, cluster: str = "", endpoint: str = "", limit: int = 20, since_ms: int = 0) -> list[Entry]:
         """What happened, oldest first."""

@@ -13,6 +13,7 @@ import redis
 from state.constants import RULE_MS
 from state.keys import Keys
 from state.operating import explain as explaining
+from state.operating.absence import nothing_of
 from state.operating.history import Entry, entry
 from state.operating.rule import Rule, parse
 from state.operating.sight import Out, Seen
@@ -50,11 +51,17 @@ class Viewer:
         """Everything that is out, over the whole fleet."""
         found: list[Out] = []
         for cluster, endpoints in self.clusters().items():
-            told = self._told(cluster, self._rule(cluster)[0]) if endpoints else {}
+            if not endpoints:
+                continue
+            told = self._told(cluster, self._rule(cluster)[0])
             ejected = [seen for seen in self._see(cluster, sorted(endpoints), told) if seen.ejected]
             keys = self._keys(cluster)
             found += (seen.out(cluster, keys.eject(seen.endpoint), told.get(seen.endpoint, "")) for seen in ejected)
         return found
+
+    def nothing_here(self) -> str:
+        """Why it is no news that nothing is out, or has happened: no replica tells of anything here. "" if one does."""
+        return "" if self.clusters() else nothing_of(self._client, self._prefix)
 
     def history(self, cluster: str = "", endpoint: str = "", limit: int = 20, since_ms: int = 0) -> list[Entry]:
         """The newest entries of one cluster, or of all, oldest first; not those before `since_ms`, on the clock of

@@ -156,8 +156,28 @@ def test_ejections_are_listed(valkey: Embedded) -> None:
     status, text, _ = run("waypointctl", "--redis", valkey.url, "--redis-prefix", "other", "ejections", "-o", "json")
     assert [each["endpoint"] for each in json.loads(text)] == ["10.0.0.3:80"]
     store._client.flushall()
-    assert run("waypointctl", "--redis", valkey.url, "ejections")[1] == "nothing is ejected\n"
+    store.sync("httpbin/other:80", ["10.0.0.2:80"], rule="consecutive_5xx=3")
+    assert run("waypointctl", "--redis", valkey.url, "ejections")[:2] == (0, "nothing is ejected\n")
     store._client.close()
+
+
+def test_S_F14_a_place_that_no_replica_uses_is_no_good_news(valkey: Embedded) -> None:
+    """Nor is it for N9, the store that waypointd keeps by itself, on another port."""
+    assert run("waypointctl", "--redis", valkey.url, "ejections") == (
+        1,
+        "",
+        f"waypointctl: {valkey.url}: no waypoint:* key in database 0, so no replica has told of any cluster; "
+        "has a replica with outlierDetection started there?\n",
+    )
+    for url, prefix in ((f"{valkey.url}/3", "waypoint"), (valkey.url, "mesh-b")):
+        with connect(Access(url), 5) as client:
+            RedisStore(client, prefix).sync("httpbin/other:80", ["10.0.0.2:80"], rule="consecutive_5xx=3")
+    for command in ("ejections", "history"):
+        status, text, errors = run("waypointctl", "--redis", valkey.url, command)
+        assert (status, text) == (1, "")
+        assert "no waypoint:* key in database 0" in errors
+        assert "there is --redis-prefix mesh-b, waypoint:* in database 3 (--redis .../3)" in errors
+    assert run("waypointctl", "--redis", f"{valkey.url}/3", "ejections")[:2] == (0, "nothing is ejected\n")
 
 
 def test_ejections_of_a_cluster_and_behind_a_password(tmp_path: Path) -> None:
@@ -172,6 +192,7 @@ def test_ejections_of_a_cluster_and_behind_a_password(tmp_path: Path) -> None:
         )
     password = tmp_path / "password"
     with redis_rig.server(tmp_path / "server") as made, made.client() as admin:
+        admin.set(Keys("waypoint", "httpbin/a:80").rule, "consecutive_5xx=3")
         admin.execute_command("ACL", "SETUSER", "me", "on", ">s3cret", "~*", "+@read", "+@keyspace")
         password.write_text("s3cret")
         arguments = ["--redis", made.url, "--redis-username", "me", "--redis-password-file", str(password), "ejections"]

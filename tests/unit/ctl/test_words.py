@@ -278,3 +278,9 @@ def test_a_report_survives_json() -> None:
         replace(REPORT, reports=(EndpointReport("e", "w", facts), EndpointReport("f", "", None))), replica, {"e": here}
     )
     assert from_json(as_json(found)) == found
+
+
+def test_N18_a_rule_that_no_replica_has_is_not_in_force() -> None:
+    said = text(replace(REPORT, listening=0), short=False)
+    assert "told 34.0 s ago; in force nowhere: no replica listens)" in said
+    assert "in a row eject" not in said
