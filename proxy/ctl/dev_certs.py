@@ -61,6 +61,8 @@ def dev_certs(directory: Path, trust_domain: str | None, identities: tuple[Ident
             print(f"made {directory}/{identity.directory}/ for {uri}, valid until {end:%Y-%m-%dT%H:%M:%SZ}")
     except DevMeshFault as fault:
         fail(str(fault))
+    except BrokenPipeError:  # whoever read has read enough: click ends quietly
+        raise
     except OSError as fault:
         fail(f"{fault.filename}: {fault.strerror}")
     print("Each can be a --tls-dir. For trying things out only: the CA's key lies beside it.")

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from proxy.identity.certificates import CHAIN, KEY, ROOTS
+from proxy.wire.tls.mesh import trust_domain_of
 
 TRUST_DOMAIN = "cluster.local"
 CA_KEY = "ca-key.pem"
@@ -94,14 +95,21 @@ class DevMesh:
         return str(names[0].value) if names else TRUST_DOMAIN
 
     def issue(self, identity: Identity, trust_domain: str | None = None, seconds: float = LEAF_S) -> datetime:
-        """Write a new leaf and its key where `identity` says, for a --tls-dir; returns its end. Raises OSError.
+        """Write a new leaf and its key where `identity` says, for a --tls-dir; returns its end. Raises OSError, and
+        DevMeshFault where a leaf of another trust domain lies.
 
         Files are replaced one by one, each as a whole: what watches them sees no half of one.
         """
         place = self.directory / identity.directory
+        domain = trust_domain or self.trust_domain
+        if (found := _trust_domain_in(place / CHAIN)) not in ("", domain):
+            raise DevMeshFault(
+                f"{place} has a certificate of the trust domain {found}: for {domain} give another directory, "
+                f"or --trust-domain {found} to renew it, or remove {place}"
+            )
         place.mkdir(parents=True, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
-        leaf = self._leaf(identity.uri(trust_domain or self.trust_domain), key, seconds)
+        leaf = self._leaf(identity.uri(domain), key, seconds)
         _write(place / KEY, _pem_of(key))
         _write(place / CHAIN, leaf.public_bytes(_PEM), 0o644)
         _write(place / ROOTS, self._certificate.public_bytes(_PEM), 0o644)
@@ -132,6 +140,16 @@ def _read_ca(root: Path, key: Path) -> tuple[x509.Certificate, Key]:
     if certificate.not_valid_after_utc < datetime.now(UTC):
         raise DevMeshFault(f"{root} has expired: remove it and {key} for a new CA")
     return certificate, secret
+
+
+def _trust_domain_in(chain: Path) -> str:
+    """That of the leaf in a file of ours; "" when there is none."""
+    try:
+        leaf = x509.load_pem_x509_certificate(chain.read_bytes())
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return trust_domain_of(names.get_values_for_type(x509.UniformResourceIdentifier)[0])
+    except (FileNotFoundError, ValueError, IndexError, x509.ExtensionNotFound):
+        return ""
 
 
 def _new_ca(trust_domain: str) -> tuple[x509.Certificate, Key]:

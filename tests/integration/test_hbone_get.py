@@ -94,6 +94,34 @@ def test_dev_certs_leaves_a_ca_of_others_alone(tmp_path: Path) -> None:
     assert status == 1 and "is not the key of" in errors
 
 
+def test_N20_dev_certs_overwrites_no_certificate_of_another_trust_domain(tmp_path: Path) -> None:
+    run("dev-certs", str(tmp_path))
+    before = usable(tmp_path / "client").serial
+    status, _, errors = run("dev-certs", str(tmp_path), "--trust-domain", "other.example")
+    assert status == 1
+    assert f"{tmp_path}/waypoint has a certificate of the trust domain cluster.local: for other.example give" in errors
+    assert usable(tmp_path / "client").serial == before
+    added = ("dev-certs", str(tmp_path), "--trust-domain", "other.example", "--identity", "guest=shop/web")
+    assert run(*added)[0] == 0
+    assert usable(tmp_path / "guest").identity == "spiffe://other.example/ns/shop/sa/web"
+
+
+def test_N20_a_reader_that_has_read_enough_is_no_fault(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, str(ROOT / "bin" / "waypointctl"), "dev-certs", str(tmp_path)]
+    environ = os.environ | {"PYTHONUNBUFFERED": "1"}
+    made = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=environ, timeout=30, check=False)
+    os.close(writer)
+    assert made.stderr == b""
+
+
+def test_N20_a_path_without_a_slash_is_bad_usage(us: str) -> None:
+    status, _, errors = run("hbone-get", "127.0.0.1:1", "in-ambient.httpbin:8000", "hostname", "--tls-dir", us)
+    assert status == 2
+    assert "'hostname' must begin with a slash: /hostname" in errors
+
+
 # -- hbone-get --------------------------------------------------------------------------------------------------------
 
 

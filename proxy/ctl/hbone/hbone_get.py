@@ -40,6 +40,14 @@ def _data(value: object) -> bytes:
         raise ValueError(f"{text[1:]}: {fault.strerror}") from fault
 
 
+def _request_target(value: object) -> str:
+    """What may stand for the path in a request line. Raises ValueError."""
+    path = str(value)
+    if not path.startswith("/") and path != "*":
+        raise ValueError(f"{path!r} must begin with a slash: /{path}")
+    return path
+
+
 _path = click.Path(path_type=Path)
 _file = click.Path(dir_okay=False, path_type=Path)
 _time = kinds.seconds(0.001)
@@ -55,7 +63,7 @@ _argument, _option = click.argument, click.option
 )
 @_argument("waypoint", metavar="WAYPOINT", callback=checked(_waypoint))
 @_argument("target")
-@_argument("path", default="/")
+@_argument("path", default="/", callback=checked(_request_target))
 @_option("--tls-dir", metavar="DIR", type=_path, envvar="WAYPOINT_TLS_DIR", help=f"Who we are: {', '.join(FILES)}.")
 @_option("--cert", metavar="FILE", type=_file, help="Our certificate and its intermediates, instead.")
 @_option("--key", metavar="FILE", type=_file, help="Its key.")

@@ -63,6 +63,8 @@ def read(text: str) -> Iterator[Tree]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = ", ".join(part for part in (error.problem, error.context) if part)
+        if mark and _begins_with_tab(text, mark.line):
+            said = "a tab: YAML is indented with blanks only"
         deep = "nesting depth" in said  # newer libyaml stops by itself, before we see how deep it is
         yield _broken(mark.line + 1 if mark else 0, _TOO_DEEP if deep else f"not valid YAML: {said}")
     except yaml.reader.ReaderError as error:
@@ -73,6 +75,12 @@ def read(text: str) -> Iterator[Tree]:
     finally:
         if builder is not None:
             builder.close()
+
+
+def _begins_with_tab(text: str, line: int) -> bool:
+    """Whether there is a tab before what the line says."""
+    lines = text.split("\n", line + 1)
+    return len(lines) > line and "\t" in lines[line][: len(lines[line]) - len(lines[line].lstrip())]
 
 
 def _broken(line: int, text: str) -> Tree:

@@ -7,6 +7,7 @@ what is in them is for `load`.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import stat
@@ -166,6 +167,8 @@ def _contents(path: str, descriptor: int, doubted_ns: int | None) -> _File:
     try:
         return _File(path, content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return _File(path, wrong="is UTF-16, as PowerShell's > writes it: save it as UTF-8")
         line = content.count(b"\n", 0, error.start) + 1
         return _File(path, wrong=f"is not UTF-8 (line {line})")
 

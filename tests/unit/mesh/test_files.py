@@ -73,6 +73,7 @@ def test_what_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "dir.yaml").mkdir()
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"a: 1\nb: \xe9\n")
+    (tmp_path / "wide.yaml").write_bytes("a: 1\n".encode("utf-16"))
     (tmp_path / "loop.yaml").symlink_to(tmp_path / "loop.yaml")
     (tmp_path / "good.yaml").write_text("good")
     source = FileSource([str(tmp_path)])
@@ -81,6 +82,7 @@ def test_what_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
         f"{tmp_path}/latin.yaml: is not UTF-8 (line 2)",
         f"{tmp_path}/loop.yaml: cannot be read: Too many levels of symbolic links",
         f"{tmp_path}/pipe.yaml: is not a regular file",
+        f"{tmp_path}/wide.yaml: is UTF-16, as PowerShell's > writes it: save it as UTF-8",
     ]
     assert [document.text for document in source.read()[0]] == ["good"]
     assert not source.changed()

@@ -113,7 +113,9 @@ items:
     [
         ("kind: [a\n", "f.yaml:2: not valid YAML: did not find expected ',' or ']'"),
         ("a: b: c\n", "f.yaml:1: not valid YAML: mapping values are not allowed"),
-        ("\tkind: x\n", "f.yaml:1: not valid YAML: found character that cannot start any token"),
+        ("\tkind: x\n", "f.yaml:1: not valid YAML: a tab: YAML is indented with blanks only"),
+        ("metadata:\n\tname: x\n", "f.yaml:2: not valid YAML: a tab: YAML is indented with blanks only"),
+        ("metadata:\n  a: 1\n  \tname: x\n", "f.yaml:3: not valid YAML: a tab: YAML is indented with blanks only"),
         ("a: \x01\n", "f.yaml:1: not valid YAML: control characters are not allowed"),
         ("just text\n", "f.yaml:1: a Kubernetes object must be a mapping"),
         ("- kind: Service\n", "f.yaml:1: a Kubernetes object must be a mapping"),
