@@ -22,8 +22,16 @@ class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         level = "warn" if record.levelno == logging.WARNING else record.levelname.lower()
-        line = f"[{seconds}.{int(record.msecs):03d}Z] {level} {record.name} {record.getMessage()}"
+        line = f"[{seconds}.{int(record.msecs):03d}Z] {level} {record.name} {shown(record.getMessage())}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def shown(text: str) -> str:
+    """Text that somebody else may have had a hand in, such as a name a peer gave: it ends no line, no terminal acts on
+    it."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def show(text: str) -> None:

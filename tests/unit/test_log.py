@@ -1,10 +1,12 @@
 """The processes' own log: it overwrites nobody, and holds nobody up."""
 
+import logging
 import os
 from pathlib import Path
 
 import pytest
 
+from proxy import log
 from proxy.log import writer
 
 
@@ -29,3 +31,9 @@ def test_a_log_that_nobody_reads_does_not_hold_its_process() -> None:
     assert os.get_blocking(write)  # others share that file description
     os.close(read)
     os.close(write)
+
+
+def test_P8_a_message_ends_no_line_and_drives_no_terminal() -> None:
+    record = logging.LogRecord("worker", logging.WARNING, "", 0, "TLS refused to %s", ("a\n[x] \x9b2J\u202e é",), None)
+    line = log._Formatter().format(record)
+    assert line.endswith(" warn worker TLS refused to a\\n[x] \\x9b2J\\u202e é")
