@@ -138,6 +138,8 @@ def _check(loaded: Settings) -> int:
         return status
     if result.unknown_kinds:
         print(f"kinds left alone: {', '.join(f'{kind} ({n})' for kind, n in sorted(result.unknown_kinds.items()))}")
+    if result.acknowledged:
+        print(f"warnings acknowledged by annotation: {len(result.acknowledged)}")
     if result.snapshot is None:
         print(f"nothing to serve yet: {result.reason}")
         return 0

@@ -16,7 +16,7 @@ from proxy.mesh.kinds.traffic_policy import OutlierSettings, PortSettings, Traff
 from proxy.mesh.model import DEFAULT_ABANDONED_MS, DEFAULT_CONNECT_TIMEOUT_MS, OutlierDetection
 from proxy.mesh.reading.lines import Path
 from proxy.mesh.reading.manifests import Body, Manifest
-from proxy.mesh.reading.metadata import is_label, texts_of
+from proxy.mesh.reading.metadata import ACKNOWLEDGED, is_label, texts_of
 from proxy.mesh.reading.records import optional, required, struct
 from proxy.mesh.reading.remarks import shown
 from proxy.mesh.reading.report import Report
@@ -26,7 +26,8 @@ OURS = "waypointd.io/"
 ABANDONED_ANNOTATION = f"{OURS}abandoned-request-timeout"
 RECOVERY_ANNOTATION = f"{OURS}recovery"
 QUORUM_ANNOTATION = f"{OURS}local-origin-quorum"
-ANNOTATIONS = (ABANDONED_ANNOTATION, RECOVERY_ANNOTATION, QUORUM_ANNOTATION)
+_SETTINGS = (ABANDONED_ANNOTATION, RECOVERY_ANNOTATION, QUORUM_ANNOTATION)
+ANNOTATIONS = (*_SETTINGS, ACKNOWLEDGED)
 RECOVERIES = ("full", "probe")
 _LARGEST_QUORUM = 32
 EVERYWHERE = "*"
@@ -108,7 +109,7 @@ def _annotations(at: At, given: Mapping[str, str]) -> _Notes | None:
     for name in given:
         if name.startswith(OURS) and name not in ANNOTATIONS:
             at.down(name).warn(f"is not known, so it does nothing; there are {', '.join(ANNOTATIONS)}")
-    abandoned, recovery, quorum = map(given.get, ANNOTATIONS)
+    abandoned, recovery, quorum = map(given.get, _SETTINGS)
     abandoned_ms = DEFAULT_ABANDONED_MS
     if abandoned is not None:
         abandoned_ms = 0 if abandoned == "off" else duration(at.down(ABANDONED_ANNOTATION), abandoned) or 0

@@ -13,6 +13,7 @@ from proxy.mesh.reading.manifests import Body, Manifest
 from proxy.mesh.reading.remarks import Key
 
 DEFAULT_NAMESPACE = "default"
+ACKNOWLEDGED = "waypointd.io/acknowledged"
 CLUSTER_SCOPED = frozenset({"Namespace", "Node", "GatewayClass"})
 
 # Their names become part of a host name, so one DNS label is all they may be.
@@ -43,6 +44,11 @@ def texts_of(body: Body, name: str) -> dict[str, str]:
     if not isinstance(value, dict):
         return {}
     return {key: text for key, text in value.items() if isinstance(text, str)}
+
+
+def is_acknowledged(body: Body) -> bool:
+    """Whether somebody has said that the warnings about the object are known."""
+    return texts_of(body, "annotations").get(ACKNOWLEDGED) == "true"
 
 
 def manifest_of(key: Key, body: Body, lines: Lines) -> Manifest:

@@ -37,6 +37,7 @@ class Objects:
         self._spoken: dict[Sheet, None] = {}
         """Those with faults or warnings."""
         self._unknown: dict[Sheet, None] = {}
+        self._acknowledged: dict[Key, int] = {}
         self._before: dict[Key, Record | None] = {}
         """What stood there when `take_changes` was last called, where that may have changed."""
 
@@ -91,6 +92,10 @@ class Objects:
         ]
         return [*written, *self._given_twice(), *checked]
 
+    def acknowledged(self) -> set[tuple[str, str]]:
+        """The objects whose warnings are known to who wrote them, by kind and id, as a fault names them."""
+        return {(key.kind, key.id) for key in self._acknowledged}
+
     def warnings(self) -> list[Fault]:
         """What is odd with objects as such, whatever use is made of them."""
         written = [warning for sheet in self._spoken for warning in self._told(sheet, sheet.warnings)]
@@ -111,6 +116,7 @@ class Objects:
         for record in sheet.records:
             self._note(record.key)
             self._records.add(record.key, (record, sheet))
+            self._count_acknowledged(record, 1)
             self._by_kind.setdefault(record.key.kind, {})[record.key] = None
         for name in sheet.names:
             called = name.group, name.key
@@ -124,6 +130,7 @@ class Objects:
     def _remove(self, sheet: Sheet) -> None:
         for record in sheet.records:
             self._note(record.key)
+            self._count_acknowledged(record, -1)
             if not self._records.drop(record.key, (record, sheet)):
                 del self._by_kind[record.key.kind][record.key]
         for name in sheet.names:
@@ -133,6 +140,12 @@ class Objects:
         self._spoken.pop(sheet, None)
         self._unknown.pop(sheet, None)
         del self._places[sheet]
+
+    def _count_acknowledged(self, record: Record, more: int) -> None:
+        if record.acknowledged:
+            count = self._acknowledged.pop(record.key, 0) + more
+            if count:
+                self._acknowledged[record.key] = count
 
     def _note(self, key: Key) -> None:
         if key not in self._before:

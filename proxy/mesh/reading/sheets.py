@@ -13,8 +13,17 @@ from typing import NamedTuple
 from proxy.mesh.model import printable
 from proxy.mesh.reading.lines import Lines, Path, path_text
 from proxy.mesh.reading.manifests import ATTACHED, KINDS, NAMESAKES, Body, Manifest
-from proxy.mesh.reading.metadata import DEFAULT_NAMESPACE, heading, manifest_of, metadata_faults, named
-from proxy.mesh.reading.remarks import Key, Remark
+from proxy.mesh.reading.metadata import (
+    ACKNOWLEDGED,
+    DEFAULT_NAMESPACE,
+    heading,
+    is_acknowledged,
+    manifest_of,
+    metadata_faults,
+    named,
+    texts_of,
+)
+from proxy.mesh.reading.remarks import Key, Remark, shown
 from proxy.mesh.reading.report import Report
 from proxy.mesh.reading.tree import Tree
 
@@ -33,6 +42,7 @@ class Record:
     value: object
     faults: tuple[Remark, ...] = ()
     warnings: tuple[Remark, ...] = ()
+    acknowledged: bool = False
 
 
 class Name(NamedTuple):
@@ -135,7 +145,7 @@ class _Writer:
         report = Report()
         reader = self._readers.get(manifest.kind)
         value = reader(manifest, body, report) if reader else manifest
-        return Record(manifest.key, manifest.lines.line, value, tuple(report.faults), tuple(report.warnings))
+        return _recorded(manifest, body, value, report)
 
     def _not_understood(self, body: Body, lines: Lines, group: str, key: Key) -> None:
         label = f"{key.kind}.{group}" if group else key.kind
@@ -158,7 +168,15 @@ class _Writer:
         report = Report()
         value = self._readers[OTHERS](manifest_of(key, body, lines), body, report)
         if value is not None or report.warnings:
-            self._records.append(Record(key, lines.line, value, (), tuple(report.warnings)))
+            self._records.append(_recorded(manifest_of(key, body, lines), body, value, report))
+
+
+def _recorded(manifest: Manifest, body: Body, value: object, report: Report) -> Record:
+    given, known = texts_of(body, "annotations").get(ACKNOWLEDGED), is_acknowledged(body)
+    if given is not None and not known:
+        text = f'must be "true", not {shown(given)}, so the warnings about the object are told all the same'
+        report.warn(manifest, ("metadata", "annotations", ACKNOWLEDGED), text)
+    return Record(manifest.key, manifest.lines.line, value, tuple(report.faults), tuple(report.warnings), known)
 
 
 def _near(kind: str, group: str) -> str:

@@ -52,6 +52,8 @@ class Loaded:
     faults: tuple[Fault, ...] = ()
     warnings: tuple[str, ...] = ()
     unknown_kinds: dict[str, int] = field(default_factory=dict)
+    acknowledged: tuple[str, ...] = ()
+    """The warnings about objects whose annotation says that these are known; not among `warnings`."""
 
 
 def load(documents: Iterable[Document], gateway: str | None = None) -> Loaded:
@@ -89,12 +91,20 @@ class Loader:
         if faults:
             told = _sorted(faults)
             many = "1 fault" if len(told) == 1 else f"{len(told)} faults"
-            return Loaded(None, f"the configuration has {many}", told, _texts(warnings), unknown)
+            return Loaded(None, f"the configuration has {many}", told, *self._told(warnings, unknown))
         snapshot = self._resolve(chosen)
         if self._resolver:
             warnings += [remark.at(objects.place(remark.key)) for remark in self._resolver.warnings()]
-        texts = _texts(warnings)
-        return Loaded(snapshot and replace(snapshot, warnings=texts), reason, (), texts, unknown)
+        texts, _, known = self._told(warnings, unknown)
+        return Loaded(snapshot and replace(snapshot, warnings=texts), reason, (), texts, unknown, known)
+
+    def _told(
+        self, warnings: list[Fault], unknown: dict[str, int]
+    ) -> tuple[tuple[str, ...], dict[str, int], tuple[str, ...]]:
+        """The warnings that are told, the kinds left alone, and the warnings that are known."""
+        known = self._objects.acknowledged()
+        open_ones = _texts(each for each in warnings if (each.kind, each.object) not in known)
+        return open_ones, unknown, _texts(each for each in warnings if (each.kind, each.object) in known)
 
     def _resolve(self, chosen: Key | None) -> Snapshot | None:
         changes = self._objects.take_changes()

@@ -49,9 +49,7 @@ def _why(rule: DestinationRule, service: str, found: str, gateway: Gateway, inve
     own, theirs = rule.manifest.namespace, service.partition("/")[0]
     looked_at = dict.fromkeys((gateway.manifest.namespace, theirs, ROOT_NAMESPACE))
     if own not in looked_at:
-        text = (
-            f": waypoints take rules of the namespaces {', '.join(looked_at)} only (own, Service, root)"
-        )
+        text = f": waypoints take rules of the namespaces {', '.join(looked_at)} only (own, Service, root)"
         return f"{text}; move it to one of them"
     other = next((each for each in inventory.governing.values() if each.manifest.id == found), None)
     if other is None:

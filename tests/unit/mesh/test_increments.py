@@ -145,6 +145,7 @@ guards = st.builds(
 others = one_of(
     thing("ServiceEntry", "networking.istio.io/v1", "ext", spec={}),
     thing("ServiceEntry", "networking.istio.io/v1", "ext", "far", spec={}),
+    thing("ServiceEntry", "networking.istio.io/v1", "ext", annotations={"waypointd.io/acknowledged": "true"}, spec={}),
     thing("ConfigMap", "v1", "settings"),
     thing("Telemetry", "telemetry.istio.io/v1", "all", "far", spec={}),
     *(
@@ -304,6 +305,14 @@ def guarding(kind: str, name: str, ns: str = "shop") -> Object:
             ),
         ),
         ([], thing("ServiceEntry", "networking.istio.io/v1", "ext", spec={})),
+        (
+            [],
+            thing(
+                *("ServiceEntry", "networking.istio.io/v1", "ext"),
+                annotations={"waypointd.io/acknowledged": "true"},
+                spec={},
+            ),
+        ),
         ([], thing("VirtualService", "networking.istio.io/v1", "virtual", spec={"hosts": ["cart"]})),
         ([thing("VirtualService", "networking.istio.io/v1", "virtual", spec={"hosts": ["*"]})], namespace("shop", {})),
     ],
