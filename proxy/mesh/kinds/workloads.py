@@ -18,6 +18,7 @@ from proxy.mesh.reading.records import optional, struct
 from proxy.mesh.reading.report import Report
 from proxy.mesh.reading.schema import boolean, matching, spec
 
+DATAPLANE = "istio.io/dataplane-mode"
 REDIRECTION = "ambient.istio.io/redirection"
 TUNNEL = "networking.istio.io/tunnel"
 _MANAGED = "gateway.istio.io/managed"
@@ -44,6 +45,8 @@ class Pod:
     workload: Workload
     ips: tuple[str, ...]
     created: str
+    forgotten: bool = False
+    """Whether it is labelled for the mesh, and nothing says that it was captured."""
 
 
 def speaks_hbone(labels: Mapping[str, str], annotations: Mapping[str, str]) -> bool:
@@ -78,7 +81,8 @@ def read(manifest: Manifest, body: Body, report: Report) -> Pod:
     status = body.get("status")
     # The address of a Pod in its node's network is that of the node, and others have it too.
     shared = found.host_network or not isinstance(status, dict) or status.get("phase") in _FINISHED
-    return Pod(workload, () if shared else _ips(status), manifest.created)
+    forgotten = manifest.labels.get(DATAPLANE) == "ambient" and not hbone
+    return Pod(workload, () if shared else _ips(status), manifest.created, forgotten)
 
 
 def _ips(status: Any) -> tuple[str, ...]:

@@ -14,8 +14,6 @@ from proxy.mesh.reading.report import Report
 from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.rules import service_called
 
-_DATAPLANE = "istio.io/dataplane-mode"
-
 
 def unserved_kinds(inventory: Inventory, report: Report) -> None:
     """Kinds that are read no further."""
@@ -53,15 +51,6 @@ def idle_entries(inventory: Inventory, report: Report) -> None:
         if entry.ip and not inventory.selecting(entry):
             text = "no Service of its namespace selects these labels, so it does nothing"
             report.warn(entry.manifest, ("spec", "labels"), text)
-
-
-def unknown_pods(inventory: Inventory, with_endpoints: Collection[str], report: Report) -> None:
-    """Captured namespaces without the manifests that say which Pods are: all of them would be reached in clear."""
-    for namespace in inventory.namespaces.values():
-        captured = namespace.labels.get(_DATAPLANE) == "ambient"
-        if captured and namespace.name in with_endpoints and not inventory.workloads.get(namespace.name):
-            text = "its Pods are not among the manifests, so its endpoints are reached in plain TCP and not over HBONE"
-            report.warn(namespace, ("metadata", "labels", _DATAPLANE), text)
 
 
 def _left_out(manifest: Manifest) -> str:

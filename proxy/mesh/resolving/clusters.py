@@ -10,11 +10,14 @@ from proxy.mesh.kinds.protocol import Speaks
 from proxy.mesh.kinds.services import Service, ServicePort
 from proxy.mesh.kinds.slices import Slice
 from proxy.mesh.kinds.workload_entries import WorkloadEntry
+from proxy.mesh.kinds.workloads import DATAPLANE, REDIRECTION
 from proxy.mesh.model import Cluster, Endpoint
 from proxy.mesh.reading.lines import Path
 from proxy.mesh.reading.report import Report
 from proxy.mesh.resolving.endpoints import Pods, endpoints, target
 from proxy.mesh.resolving.inventory import Inventory
+
+_LIVE = "kubectl get service,endpointslice,pod -o yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class Clusters:
         rule = self._inventory.rules.select(service.host, service.manifest.namespace)
         closed = self._closed(service)
         members = self._members(service)
+        if tunnelled:
+            self._check_pods(service, members)
         found = {}
         for port in service.ports:
             if self._served(service, port, tunnelled):
@@ -60,8 +65,26 @@ class Clusters:
         inventory = self._inventory
         slices, entries = inventory.slices.of(service), inventory.entries.of(service)
         if not slices and not entries:
-            self._warn(service, (), "has no EndpointSlice, so it has no endpoints")
+            self._warn(service, (), f"has no EndpointSlice, so it has no endpoints; give live objects: {_LIVE}")
         return _Members(service.manifest.namespace, slices, entries, inventory.pods)
+
+    def _check_pods(self, service: Service, members: _Members) -> None:
+        """Say which endpoints look as if they were in the mesh and are reached past it."""
+        captured = self._inventory.labels_of(service.manifest.namespace).get(DATAPLANE) == "ambient"
+        unknown, forgotten = [], []
+        for member in (member for each in members.slices for member in each.members):
+            pod = members.pods.behind(members.namespace, member)
+            if pod is None and (member.pod or captured):
+                unknown.append(member.pod or member.ip)
+            elif pod and pod.forgotten:
+                forgotten.append(pod.workload.name)
+        clear = "so they are reached in plain TCP and not over HBONE"
+        if unknown:
+            text = f"its Pods are not among the manifests ({_named(unknown)}), {clear}; give live objects: {_LIVE}"
+            self._warn(service, (), text)
+        if forgotten:
+            text = f"its Pods are labelled {DATAPLANE}: ambient and lack the annotation {REDIRECTION}: enabled"
+            self._warn(service, (), f"{text} ({_named(forgotten)}), {clear}; give live objects: {_LIVE}")
 
     def _cluster(
         self, service: Service, port: ServicePort, members: _Members, rule: DestinationRule | None, closed: str
@@ -130,6 +153,12 @@ class Clusters:
 
     def _warn(self, service: Service, path: Path, text: str) -> None:
         self._report.warn(service.manifest, path, text)
+
+
+def _named(names: Sequence[str]) -> str:
+    """The first of them, each once."""
+    first, *more = dict.fromkeys(names)
+    return f"{first} and {len(more)} more" if more else first
 
 
 def _counted(size: int) -> str:

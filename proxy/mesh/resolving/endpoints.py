@@ -37,13 +37,17 @@ class Pods:
             for ip in new.ips:
                 self._by_ip.add((namespace, ip), new)
 
+    def behind(self, namespace: str, member: Member) -> Pod | None:
+        """The Pod behind an endpoint, if it is among the manifests."""
+        if pod := self._by_name.get((namespace, member.pod)):
+            return pod
+        same = self._by_ip.of((namespace, member.ip))
+        return max(same, key=lambda pod: (pod.created, pod.workload.name)) if same else None
+
     def workload(self, namespace: str, member: Member) -> Workload:
         """Who is behind an endpoint: the Pod it names, else the one with its address (the newest, where several say
         so), else what the slice calls it."""
-        pod = self._by_name.get((namespace, member.pod))
-        if pod is None:
-            same = self._by_ip.of((namespace, member.ip))
-            pod = max(same, key=lambda pod: (pod.created, pod.workload.name)) if same else None
+        pod = self.behind(namespace, member)
         if pod is None:
             return Workload(member.name)
         known = pod.workload

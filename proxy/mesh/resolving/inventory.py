@@ -74,8 +74,6 @@ class Inventory:
         self.gateways: dict[str, Gateway] = {}
         """All of them, by "namespace/name"."""
         self.attachments: dict[Key, Attachment] = {}
-        self.workloads: dict[str, int] = {}
-        """How many Pods and WorkloadEntries a namespace has."""
         self.stale: set[str] = set()
         """The Services that a change since the last `take_stale` concerns; some of these may not exist."""
         self._selecting: Index[tuple[str, str, str], Service] = Index()
@@ -149,7 +147,6 @@ class Inventory:
         self.stale.update(f"{key.namespace}/{each.service}" for each in (old, new) if each)
 
     def _pod(self, key: Key, old: Pod | None, new: Pod | None) -> None:
-        self._count(key.namespace, old, new)
         if old == new:
             return
         self.pods.replace(key.namespace, old, new)
@@ -159,7 +156,6 @@ class Inventory:
                 self.stale.update(f"{key.namespace}/{name}" for name in names)
 
     def _entry(self, key: Key, old: WorkloadEntry | None, new: WorkloadEntry | None) -> None:
-        self._count(key.namespace, old, new)
         self.entries.replace(old, new)
         self.workload_entries.pop(key, None)
         if new:
@@ -193,7 +189,3 @@ class Inventory:
         self.service_entries.pop(key, None)
         if new:
             self.service_entries[key] = new
-
-    def _count(self, namespace: str, old: object, new: object) -> None:
-        more = (new is not None) - (old is not None)
-        self.workloads[namespace] = self.workloads.get(namespace, 0) + more

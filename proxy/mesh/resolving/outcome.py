@@ -25,10 +25,6 @@ class Outcome:
     claims: Sequence[Claims | None]
     warnings: Sequence[Remark]
 
-    @property
-    def has_endpoints(self) -> bool:
-        return any(cluster.endpoints for cluster in self.clusters.values())
-
 
 def outcome(
     service: Service, gateway: Gateway, opened: Sequence[GatewayListener], inventory: Inventory

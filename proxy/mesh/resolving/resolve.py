@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from proxy.mesh.kinds import gateways, guards
-from proxy.mesh.kinds.gateways import HBONE, WAYPOINT_FOR, Gateway, GatewayListener
+from proxy.mesh.kinds.gateways import WAYPOINT_FOR, Gateway, GatewayListener
 from proxy.mesh.model import Cluster, Listener, Snapshot
 from proxy.mesh.reading.objects import Change
 from proxy.mesh.reading.remarks import Remark, suggestion
@@ -39,8 +39,6 @@ class Resolver:
         self._tables = [Table(listener.services) for listener in self._listeners]
         self._outcomes: dict[str, Outcome] = {}
         self._clusters: dict[str, Cluster] = {}
-        self._with_endpoints: dict[str, int] = {}
-        """How many Services with endpoints a namespace has."""
         self._of_gateway = report.warnings
         self._of_services: dict[str, Outcome] = {}
         """The outcomes that come with warnings."""
@@ -74,9 +72,6 @@ class Resolver:
             report.warnings += self._of_services[service].warnings
         for remarks in self._of_objects.values():
             report.warnings += remarks
-        if any(listener.protocol == HBONE for listener in self._opened):
-            with_endpoints = {name for name, count in self._with_endpoints.items() if count}
-            advice.unknown_pods(self._inventory, with_endpoints, report)
         overruled(self._inventory, self._gateway, self._outcomes, report)
         unforced.attached(self._inventory, self._gateway, self._outcomes, report)
         unforced.audits(self._inventory, self._gateway, self._outcomes, report)
@@ -105,7 +100,6 @@ class Resolver:
         for service, found in news.items():
             before = self._outcomes.pop(service, None)
             self._of_services.pop(service, None)
-            self._count(service, found, before)
             if found:
                 self._outcomes[service] = found
                 added.update(found.clusters)
@@ -119,12 +113,6 @@ class Resolver:
             }
         elif any(self._clusters[name] is not cluster for name, cluster in added.items()):
             self._clusters = self._clusters | added
-
-    def _count(self, service: str, found: Outcome | None, before: Outcome | None) -> None:
-        namespace = service.partition("/")[0]
-        more = bool(found and found.has_endpoints) - bool(before and before.has_endpoints)
-        if more:
-            self._with_endpoints[namespace] = self._with_endpoints.get(namespace, 0) + more
 
     def _advise(self, kinds: set[str]) -> None:
         """Look again at what concerns objects that no Service may have to do with."""

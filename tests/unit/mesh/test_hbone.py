@@ -208,7 +208,7 @@ def test_a_waypoint_for_workloads_serves_nothing_on_http() -> None:
     ],
 )
 def test_what_is_said_of_waypoint_for(traffic: str, said: str) -> None:
-    text = warnings(namespace(), waypoint_for(traffic, hbone()), service(), endpoint_slice())
+    text = warnings(namespace(), waypoint_for(traffic, hbone()), service(), endpoint_slice(member("10.0.0.1")))
     assert text.endswith(f"metadata.labels[istio.io/waypoint-for]: {said}") if said else text == ""
 
 
@@ -216,17 +216,24 @@ def test_what_is_said_of_waypoint_for(traffic: str, said: str) -> None:
 
 
 def test_nothing_is_said_of_what_is_served() -> None:
-    assert warnings(*everything(hbone(), listener())) == ""
+    pods = [pod(f"cart-{last}", f"10.0.0.{last}") for last in (1, 2, 3)]
+    assert warnings(*everything(hbone(), listener()), *pods) == ""
 
 
 def test_captured_pods_that_are_not_among_the_manifests() -> None:
     captured = namespace(labels={USE: "wp", "istio.io/dataplane-mode": "ambient"})
     objects = (captured, gateway(hbone()), service(), endpoint_slice(member("10.0.0.1", "cart-1")))
-    said = "Namespace shop: metadata.labels[istio.io/dataplane-mode]: its Pods are not among the manifests"
+    said = "Service shop/cart: its Pods are not among the manifests (cart-1), so they are reached in plain TCP"
     assert said in warnings(*objects)
+    assert "(10.0.0.1), so they" in warnings(*objects[:3], endpoint_slice(member("10.0.0.1")))
+    assert warnings(*shop()[:1], *objects[1:3], endpoint_slice(member("10.0.0.1"))) == ""
     assert warnings(*objects, pod("cart-1", "10.0.0.1")) == ""
     assert warnings(captured, gateway(), *objects[2:]) == ""
-    assert warnings(*shop()[:1], *objects[1:]) == ""
+    assert said in warnings(*shop()[:1], *objects[1:]), "N6, F29: the guide labels Pods, not the Namespace"
+    labelled = pod("cart-1", "10.0.0.1", labels={"istio.io/dataplane-mode": "ambient"})
+    said = "its Pods are labelled istio.io/dataplane-mode: ambient and lack the annotation ambient.istio.io/redirection"
+    assert said in warnings(*objects, labelled)
+    assert "kubectl get service,endpointslice,pod -o yaml" in warnings(*objects, labelled)
     assert "its Pods" not in warnings(*objects[:3])
 
 

@@ -279,7 +279,11 @@ def guarding(kind: str, name: str, ns: str = "shop") -> Object:
         ([], guarding("Service", "cart")),
         ([], guarding("Gateway", "wp")),
         ([], guarding("GatewayClass", "istio-waypoint", "istio-system")),
-        ([gateway(hbone())], namespace("shop", {USE: "wp", "istio.io/dataplane-mode": "ambient"})),
+        (
+            [gateway(hbone()), endpoint_slice(member("10.0.0.1"))],
+            namespace("shop", {USE: "wp", "istio.io/dataplane-mode": "ambient"}),
+        ),
+        ([gateway(hbone())], pod("cart-1", labels={"istio.io/dataplane-mode": "ambient"})),
         ([], namespace("shop", {USE: "none"})),
         (
             [gateway(listener(**SOME)), service(ns="far"), endpoint_slice(ns="far")],
