@@ -49,6 +49,8 @@ class TrafficPolicy:
     path: Path = ()
     outlier: OutlierDetection | None = None
     connect_timeout_ms: int = DEFAULT_CONNECT_TIMEOUT_MS
+    mesh_tls: bool = False
+    """Whether it asks for the mesh's mutual TLS, which is what HBONE is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +196,9 @@ def _policies(policy: TrafficSettings | None, path: Path) -> Iterator[tuple[Traf
 def _policy(found: TrafficSettings | PortSettings, path: Path, notes: _Notes) -> TrafficPolicy:
     tcp = found.connection_pool.tcp if found.connection_pool else None
     timeout = tcp.connect_timeout if tcp else None
+    mesh_tls = found.tls is not None and found.tls.get("mode") == "ISTIO_MUTUAL"
     outlier = _outlier(found.outlier_detection, notes)
-    return TrafficPolicy(path, outlier, DEFAULT_CONNECT_TIMEOUT_MS if timeout is None else timeout)
+    return TrafficPolicy(path, outlier, DEFAULT_CONNECT_TIMEOUT_MS if timeout is None else timeout, mesh_tls)
 
 
 def _outlier(found: OutlierSettings | None, notes: _Notes) -> OutlierDetection | None:

@@ -244,7 +244,7 @@ _tls_shape = fields(
 def _tls(at: At, value: object) -> Given | None:
     found = _tls_shape(at, value)
     mode = value.get("mode") if isinstance(value, dict) else None
-    if mode in ("SIMPLE", "MUTUAL", "ISTIO_MUTUAL"):
+    if mode in ("SIMPLE", "MUTUAL"):
         at.warn(f"{mode} is not enforced by this version; endpoints are connected to without TLS")
     return found
 
@@ -258,6 +258,7 @@ class _Port:
 class _Policy:
     connection_pool: ConnectionPool | None = optional(_connection_pool, None)
     outlier_detection: OutlierSettings | None = optional(_outlier_detection, None)
+    tls: Given | None = optional(_tls, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,7 +268,7 @@ class PortSettings(_Policy):
     port: _Port = required(struct(_Port))
 
 
-_UNENFORCED = {"loadBalancer": _load_balancer, "tls": _tls}
+_UNENFORCED = {"loadBalancer": _load_balancer}
 _BY_PORT = ("loadBalancer", "connectionPool", "outlierDetection", "tls")
 
 _port_level = struct(PortSettings, also=_UNENFORCED, given=(any_of(*_BY_PORT),))

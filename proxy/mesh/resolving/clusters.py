@@ -129,6 +129,9 @@ class Clusters:
                 f"set maxEjectionPercent to at least {-(-100 // size)}"
             )
             self._report.warn(rule.manifest, (*policy.path, "outlierDetection", "maxEjectionPercent"), text)
+        if policy.mesh_tls and (clear := [each.address for each in cluster.endpoints if not each.hbone]):
+            text = f"ISTIO_MUTUAL is done over HBONE only: endpoints of {cluster.name} are reached without TLS"
+            self._report.warn(rule.manifest, (*policy.path, "tls"), f"{text} ({_named(clear)})")
         return replace(
             cluster,
             connect_timeout_ms=policy.connect_timeout_ms,

@@ -257,7 +257,7 @@ def test_a_rule_without_a_spec_and_a_bad_annotation_are_refused() -> None:
         ({"tls": {"mode": "DISABLE"}}, []),
         (
             {"tls": {"mode": "ISTIO_MUTUAL"}},
-            ["tls: ISTIO_MUTUAL is not enforced by this version; endpoints are connected"],
+            ["tls: ISTIO_MUTUAL is done over HBONE only: endpoints of shop/cart:80 are reached without TLS"],
         ),
         ({"retryBudget": {"percent": 20}}, ["retryBudget: is not enforced"]),
         (

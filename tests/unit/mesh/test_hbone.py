@@ -220,6 +220,17 @@ def test_nothing_is_said_of_what_is_served() -> None:
     assert warnings(*everything(hbone(), listener()), *pods) == ""
 
 
+def test_mutual_tls_is_what_hbone_is() -> None:
+    """N14, F44."""
+    mutual = rule({"tls": {"mode": "ISTIO_MUTUAL"}})
+    objects = (namespace(), gateway(hbone()), service(), endpoint_slice(member("10.0.0.1"), member("10.0.0.2")), mutual)
+    first, second = (
+        pod(f"p-{last}", f"10.0.0.{last}", annotations={"ambient.istio.io/redirection": "enabled"}) for last in (1, 2)
+    )
+    assert warnings(*objects, first, second) == ""
+    assert "endpoints of shop/cart:80 are reached without TLS (10.0.0.2:8080)" in warnings(*objects, first)
+
+
 def test_captured_pods_that_are_not_among_the_manifests() -> None:
     captured = namespace(labels={USE: "wp", "istio.io/dataplane-mode": "ambient"})
     objects = (captured, gateway(hbone()), service(), endpoint_slice(member("10.0.0.1", "cart-1")))
