@@ -19,6 +19,8 @@ _CLASS = "istio-waypoint"
 _PROXY = "istio.io/PROXY"
 SERVED = frozenset({HTTP, HBONE})
 """The protocols of listeners that this version opens."""
+OTHERS = frozenset({"HTTPS", "TLS", "TCP", "UDP", _PROXY})
+"""Those that exist, and are no slip of the pen."""
 WAYPOINT_FOR = "istio.io/waypoint-for"
 TRAFFIC = ("service", "workload", "all", "none")
 

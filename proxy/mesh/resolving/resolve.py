@@ -157,7 +157,8 @@ def _advise_on_traffic(gateway: Gateway, report: Report) -> None:
 def _opens(gateway: Gateway, listener: GatewayListener, report: Report) -> bool:
     where = ("spec", "listeners", listener.index)
     if listener.protocol not in gateways.SERVED:
-        text = f"{listener.protocol} listeners are not built in this version; port {listener.port} is not opened"
+        hint = "" if listener.protocol in gateways.OTHERS else suggestion(listener.protocol, sorted(gateways.SERVED))
+        text = f"{listener.protocol} listeners are not built in this version{hint}; port {listener.port} is not opened"
         report.warn(gateway.manifest, (*where, "protocol"), text)
         return False
     if listener.hostname:

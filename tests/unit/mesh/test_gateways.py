@@ -79,3 +79,13 @@ def test_bad_gateways() -> None:
 def test_listeners_that_share_a_port_and_may() -> None:
     doors = [listener("a", 443, "HTTPS", hostname="a.b"), listener("b", 443, "HTTPS", hostname="b.b")]
     assert faults(namespace(), gateway(*doors, listener("c", 443, "UDP"))) == []
+
+
+@pytest.mark.parametrize(
+    ("protocol", "hint"),
+    [("hbone", ' (did you mean "HBONE"?)'), ("HBON", ' (did you mean "HBONE"?)'), ("http", ' (did you mean "HTTP"?)')],
+)
+def test_a_misspelt_protocol(protocol: str, hint: str) -> None:
+    """F34."""
+    text = warnings(namespace(), gateway(listener(), listener("b", 81, protocol)), service(), endpoint_slice())
+    assert f"{protocol} listeners are not built in this version{hint}; port 81 is not opened" in text
