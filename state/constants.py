@@ -17,3 +17,7 @@ EVIDENCE = 8
 RULE_MS = 604_800_000
 # Who is in a cluster, as replicas say, is kept so long, and longer by each that says so.
 VIEW_KEPT_MS = 86_400_000
+# A run must be as old as two round trips of reports, as measured within the last minute, but need not be older than
+# this.
+LONGEST_MIN_RUN_MS = 40
+PACE_KEPT_MS = 60_000

@@ -65,6 +65,11 @@ class Keys:
         return self._key("rule")
 
     @property
+    def pace(self) -> str:
+        """Milliseconds that reports take, the longest of the last minute; missing where they are quick."""
+        return self._key("pace")
+
+    @property
     def replicas(self) -> str:
         """Hash: which view of the cluster each replica has, and until when that is to be believed."""
         return self._key("replicas")

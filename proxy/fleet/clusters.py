@@ -85,7 +85,16 @@ def view_of(cluster: Cluster, replica: str, for_ms: int) -> View:
 
 
 def batch_of(
-    cluster: Cluster, endpoint: Endpoint, generation: int, run: Run, status: int, by: str, evidence: str = ""
+    cluster: Cluster,
+    endpoint: Endpoint,
+    generation: int,
+    run: Run,
+    status: int,
+    by: str,
+    evidence: str = "",
+    round_trip_ms: int = 0,
 ) -> Batch:
     """What a store is told of outcomes on an endpoint."""
-    return Batch(cluster.name, endpoint.address, endpoint.workload, generation, run, status, by, evidence)
+    return Batch(
+        cluster.name, endpoint.address, endpoint.workload, generation, run, status, by, evidence, round_trip_ms
+    )

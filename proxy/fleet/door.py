@@ -54,7 +54,8 @@ class Fleet:
 
     def __init__(self, desk: Desk, links: Links) -> None:
         self.desk = desk
-        self.reporter = Reporter(desk, links.reports, self._answer, self._lost)
+        self._holds = Holds(desk)
+        self.reporter = Reporter(desk, links.reports, self._answer, self._lost, self._holds.asked_again)
         self._links = links
         self._loop = desk.loop
         self._scoreboard = desk.scoreboard
@@ -64,7 +65,6 @@ class Fleet:
         self._names: dict[tuple[str, str], tuple[str, ...]] = {}  # disagreements that were told
         self._local = LocalStore(ScoreboardRecords(desk.scoreboard, desk.clusters), lambda: self._now_ms)
         self._suspicion = Suspicion(desk.scoreboard, desk.loop)
-        self._holds = Holds(desk)
         self._leader = Leader(desk, links.store, links.problems)
         self._probing = Probing(desk, links.store, lambda: self._leader.leading, self._lost)
 

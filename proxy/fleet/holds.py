@@ -6,6 +6,7 @@ A hold takes the endpoint out at once. Redis then
     says no (the cap, old evidence)       the endpoint is back at once
     has counted fewer failures            perhaps other workers' reports are still on their way: the hold lasts
                                           its time, and then the endpoint is back, with Redis's count
+    says that the run is too young        the hold lasts until it has been asked again, and HOLD_MS more
     has heard it from too few replicas    the replica's decision stands, for itself (local_origin_quorum)
     does not answer within HOLD_MS        the replica's decision stands; a later answer is treated as above
 
@@ -36,6 +37,7 @@ class Hold:
     generation: int
     report: Pending
     answer: Verdict | None = None
+    until_ms: int = 0  # Redis has promised an answer: the patience begins anew
 
 
 class Holds:
@@ -54,7 +56,7 @@ class Holds:
     def answered(self, report: Pending, verdict: Verdict) -> None:
         """Redis has answered a report that is not "ejected"; only the one with the deciding failure says anything."""
         hold = self._holds.get(report.endpoint.slot)
-        if hold is None or hold.report is not report:
+        if hold is None or hold.report not in (report, *report.joined):
             return
         if verdict.outcome == UNCONFIRMED:
             del self._holds[report.endpoint.slot]
@@ -65,6 +67,12 @@ class Holds:
             hold.answer = verdict
             if not self._ejections.state(hold.endpoint).held:  # it stands already: the same patience once more
                 self._desk.loop.spawn_later(HOLD_MS / 1000, self._due, hold)
+
+    def asked_again(self, report: Pending, wait_ms: int) -> None:
+        """The run is too young to say: Redis is to be asked again in that time."""
+        hold = self._holds.get(report.endpoint.slot)
+        if hold is not None and hold.report in (report, *report.joined):
+            hold.until_ms = self._desk.loop.now_ms() + wait_ms + HOLD_MS
 
     def over(self, endpoint: Endpoint) -> None:
         """Whatever was held there, the endpoint's state is Redis's word now."""
@@ -79,6 +87,9 @@ class Holds:
 
     def _due(self, hold: Hold) -> None:
         if self._holds.get(hold.endpoint.slot) is not hold:
+            return
+        if (more_ms := hold.until_ms - self._desk.loop.now_ms()) > 0:
+            self._desk.loop.spawn_later(more_ms / 1000, self._due, hold)
             return
         try:
             if hold.answer is None:

@@ -19,7 +19,7 @@ OVERFLOW_PAUSE_MS = 1000
 LONGEST_REQUEST_ID = 64
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Pending:
     """What is to be reported of one endpoint in one generation."""
 
@@ -32,6 +32,7 @@ class Pending:
     evidence: deque[str] = field(default_factory=lambda: deque(maxlen=EVIDENCE))
     not_before_ms: int = 0
     verdict: Verdict | None = None
+    too_young_ms: int = 0  # Redis has answered that it is to be asked again, so much later
     joined: list["Pending"] = field(default_factory=list)  # entries that became part of this one
 
     @property
@@ -121,12 +122,14 @@ class Outbox:
     def ask_again(self, pending: Pending, wait_ms: int) -> None:
         """The run is too young to eject: whether it still stands when it is old enough, and what comes meanwhile."""
         pending.run, pending.not_before_ms = Run(), self._loop.now_ms() + wait_ms
+        pending.too_young_ms = wait_ms
         pending.evidence.clear()
         later = self._entries.pop(pending.key, None)
         if later is not None:
             pending.run, pending.last_status = later.run, later.last_status or pending.last_status
             pending.evidence.extend(later.evidence)
-            pending.joined.append(later)
+            pending.joined += (later, *later.joined)
+            later.too_young_ms = wait_ms
         self._entries[pending.key] = pending
 
 

@@ -10,6 +10,7 @@ from proxy.fleet.budget import BUDGET_MS, CONNECT_MS
 from proxy.fleet.clusters import Cluster, batch_of
 from proxy.fleet.desk import Desk
 from proxy.fleet.outbox import Pending
+from proxy.fleet.pace import Pace
 from state.errors import KeysUnusable, StoreUnavailable
 from state.outlier.run import Run
 from state.outlier.store import OVERFLOW, TOO_SOON, Batch, Store, Verdict
@@ -18,7 +19,8 @@ from state.outlier.store import OVERFLOW, TOO_SOON, Batch, Store, Verdict
 class Reporter:
     """Sends for one worker.
 
-    `answer(cluster, pending, verdict, asked_ms)` and `lost(error, cluster)` are called in the sending greenlet.
+    `answer(cluster, pending, verdict, asked_ms)`, `lost(error, cluster)` and, when a run is too young to eject,
+    `asked_again(pending, wait_ms)` are called in the sending greenlet.
     A report that fails is not sent again: it may have been counted.
     """
 
@@ -28,12 +30,15 @@ class Reporter:
         store: Store,
         answer: Callable[[Cluster, Pending, Verdict, int], None],
         lost: Callable[[StoreUnavailable, Cluster], None],
+        asked_again: Callable[[Pending, int], None],
     ) -> None:
         self._desk = desk
         self._loop = desk.loop
         self._store = store
         self._answer = answer
         self._lost = lost
+        self._asked_again = asked_again
+        self._pace = Pace()
         self._connected = desk.loop.flag()  # set by `warm`, cleared by a failure
         self._sent_ms = 0  # when the report on its way was sent, 0: there is none
 
@@ -50,15 +55,19 @@ class Reporter:
             self._loop.sleep(0)
         else:
             pending.done.wait(milliseconds / 1000)
+        if pending.verdict is None and pending.too_young_ms:  # Redis has answered: that much later all is known
+            pending.done.wait((pending.too_young_ms + milliseconds) / 1000)
         return pending.verdict
 
     def warm(self) -> bool:
-        """Makes connection and script ready, off every report's way: a report of nothing, which leaves no trace."""
+        """Makes connection and script ready, off every report's way, and sees how long a report takes: reports of
+        nothing, which leave no trace."""
         for cluster in list(self._desk.clusters.values())[:1]:
             nothing = Batch(cluster.name, "-", "", 0, Run(), 0, self._desk.replica)
             try:
                 with self._loop.within(CONNECT_MS, "no connection"):
                     self._store.report(nothing, cluster.policy)
+                    self._timed(nothing, cluster)
             except KeysUnusable:
                 break  # an answer all the same
             except StoreUnavailable as error:
@@ -67,6 +76,13 @@ class Reporter:
                 return False
         self._connected.set()
         return True
+
+    def _timed(self, batch: Batch, cluster: Cluster) -> Verdict:
+        began_ns = self._loop.now_ns()
+        verdict = self._store.report(batch, cluster.policy)
+        ended_ns = self._loop.now_ns()
+        self._pace.note(ended_ns // 1_000_000, (ended_ns - began_ns) // 1000)
+        return verdict
 
     def run(self) -> None:
         """Sends for ever; to be spawned."""
@@ -78,12 +94,13 @@ class Reporter:
         if cluster is None:
             return  # the snapshot has moved on
         told, by = ",".join(pending.evidence), self._desk.replica
-        batch = batch_of(cluster, endpoint, pending.generation, pending.run, pending.last_status, by, told)
         asked_ms = self._sent_ms = self._loop.now_ms()
+        pace_ms = self._pace.round_trip_ms(asked_ms)
+        batch = batch_of(cluster, endpoint, pending.generation, pending.run, pending.last_status, by, told, pace_ms)
         try:
             with self._loop.within(BUDGET_MS):
                 self._connected.wait()
-                verdict = self._store.report(batch, cluster.policy)
+                verdict = self._timed(batch, cluster)
         except StoreUnavailable as error:
             pending.finish(None)
             if not isinstance(error, KeysUnusable):
@@ -94,6 +111,7 @@ class Reporter:
             self._sent_ms = 0
         if verdict.outcome == TOO_SOON:
             self._desk.outbox.ask_again(pending, verdict.wait_ms)
+            self._asked_again(pending, verdict.wait_ms)
             return
         pending.finish(verdict)
         self._desk.outbox.pause(endpoint, verdict.outcome == OVERFLOW)

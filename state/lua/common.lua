@@ -11,6 +11,7 @@ local SLACK_MS = 100             -- TIME and the clock that expires keys may dif
 
 local EJECTED_KEY, LOG_KEY, VERSION_KEY, CHANNEL = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 local CLUSTER_KEYS = string.sub(EJECTED_KEY, 1, -#'ejected' - 1)
+local PACE_KEY = CLUSTER_KEYS .. 'pace' -- milliseconds, see report.lua
 local REPLICAS_KEY = CLUSTER_KEYS .. 'replicas' -- hash replica -> "told=MS for=MS view=NAME"
 
 local time = redis.call('TIME')  -- once: it need not stand still

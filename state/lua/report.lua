@@ -32,6 +32,21 @@ local function count(names)
   return names == '' and 0 or select(2, string.gsub(names, ',', ',')) + 1
 end
 
+-- The longest that reports of this cluster take, as those who reported within the last minute have measured it.
+local function pace()
+  local known, told = number(redis.call('GET', PACE_KEY)), batch.round_trip_ms
+  if 2 * told > policy.min_run_ms and told > known then
+    redis.call('SET', PACE_KEY, whole(told), 'PX', whole(PACE_KEPT_MS))
+  end
+  return math.max(known, told)
+end
+
+local round_trip = policy.min_run_ms > 0 and pace() or 0
+
+local function min_run()
+  return policy.min_run_ms > 0 and math.max(policy.min_run_ms, math.min(2 * round_trip, LONGEST_MIN_RUN_MS)) or 0
+end
+
 -- The run with the failures up to the first success.
 local function join()
   r.failures, r.local_failures = before + run.lead, before_local + run.lead_local
@@ -78,7 +93,7 @@ if crossing == 0 then
   return verdict(crossed_at(true) > 0 and 'unconfirmed' or r.failures > 0 and 'counted' or 'clean', r)
 end
 
-local wait = run.any_success and 0 or r.run_since_ms + policy.min_run_ms - now
+local wait = run.any_success and 0 or r.run_since_ms + min_run() - now
 if wait > 0 then
   keep()
   return verdict('too_soon', r, wait)

@@ -9,7 +9,7 @@ evidence.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from state.constants import MAX_EJECTION_MS, PROBE_AWAITED_MS
+from state.constants import LONGEST_MIN_RUN_MS, MAX_EJECTION_MS, PROBE_AWAITED_MS
 from state.outlier.run import Run
 from state.outlier.store import (
     ALREADY_EJECTED,
@@ -73,9 +73,17 @@ def identify(record: Record, workload: str) -> Record:
 
 
 def decide(
-    record: Record, run: Run, generation: int, policy: Policy, active: int, now_ms: int, by: str = ""
+    record: Record,
+    run: Run,
+    generation: int,
+    policy: Policy,
+    active: int,
+    now_ms: int,
+    by: str = "",
+    round_trip_ms: int = 0,
 ) -> tuple[Record, Verdict]:
-    """Count `run`, made of attempts dispatched in `generation` and reported by `by`, and judge.
+    """Count `run`, made of attempts dispatched in `generation` and reported by `by`, and judge. `round_trip_ms`: the
+    longest that reports take, as far as is known.
 
     `active` is how many endpoints of the cluster are ejected besides this one. The verdict's `version` and `by` are
     left empty for the store to fill.
@@ -94,7 +102,7 @@ def decide(
         unconfirmed = crossed_at(before, run, policy, confirmed=True)
         outcome = UNCONFIRMED if unconfirmed else COUNTED if record.failures else CLEAN
         return record, verdict(outcome, record, now_ms)
-    wait_ms = 0 if run.any_success else joined.run_since_ms + policy.min_run_ms - now_ms
+    wait_ms = 0 if run.any_success else joined.run_since_ms + min_run_ms(policy, round_trip_ms) - now_ms
     if wait_ms > 0:
         return joined, replace(verdict(TOO_SOON, joined, now_ms), wait_ms=wait_ms)
     if not under_cap(policy, active):
@@ -102,6 +110,12 @@ def decide(
         return record, verdict(OVERFLOW, record, now_ms)
     record = eject(before, crossing, policy, now_ms)
     return record, verdict(EJECTED, record, now_ms)
+
+
+def min_run_ms(policy: Policy, round_trip_ms: int) -> int:
+    """How old a run must be: a success somewhere that was not told, since its worker did not know yet that successes
+    matter, has been followed by one that was, if the endpoint goes on to succeed there."""
+    return max(policy.min_run_ms, min(2 * round_trip_ms, LONGEST_MIN_RUN_MS)) if policy.min_run_ms else 0
 
 
 def join(record: Record, run: Run, now_ms: int, by: str) -> Record:

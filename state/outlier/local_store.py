@@ -63,7 +63,9 @@ class LocalStore:
         with self._records.locked(batch.cluster):
             record = self._current(batch.cluster, batch.endpoint, batch.workload, now_ms)
             active = self._records.active(batch.cluster, now_ms)
-            record, answer = decide(record, batch.run, batch.generation, policy, active, now_ms, batch.by)
+            record, answer = decide(
+                record, batch.run, batch.generation, policy, active, now_ms, batch.by, batch.round_trip_ms
+            )
             self._records.save(batch.cluster, batch.endpoint, record)
         return replace(answer, by=batch.by) if answer.outcome == EJECTED else answer
 

@@ -32,6 +32,7 @@ def batch(told: Batch) -> bytes:
             "last_status": told.last_status,
             "by": word(told.by),
             "evidence": told.evidence,
+            "round_trip_ms": told.round_trip_ms,
         }
     )
 

@@ -33,8 +33,8 @@ def is_by_hand(reason: str) -> bool:
     return reason not in ("", *BY_RULE)
 
 
-# A run must be so old before it ejects: about four times the one-way delay to the store, so that a success seen
-# elsewhere, before its worker heard that successes matter now, would have been followed by another that was told.
+# A run must be at least so old before it ejects, and as old as two round trips of reports take: then a success seen
+# elsewhere, before its worker heard that successes matter now, has been followed by another that was told.
 MIN_RUN_MS = 2
 NO_PROBE = -1
 
@@ -48,7 +48,7 @@ class Policy:
     base_ejection_ms: int
     max_ejection_percent: int  # 0..100
     endpoints: int  # how many the cluster has
-    min_run_ms: int = 0  # younger runs wait
+    min_run_ms: int = 0  # younger runs wait, and those younger than two round trips; 0: all is known that counts
     local_origin_quorum: int = 1  # local-origin failures count once so many replicas see them in one run
     probe: bool = False  # an ejection ends with a request that succeeds, not with its time
 
@@ -65,6 +65,7 @@ class Batch:
     last_status: int
     by: str  # who reports
     evidence: str = ""  # the last failures, "status@reporter/request-id", separated by commas
+    round_trip_ms: int = 0  # how long a report of this worker takes, at worst
 
 
 @dataclass(frozen=True, slots=True)

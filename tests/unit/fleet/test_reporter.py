@@ -1,10 +1,13 @@
 """The outbox: order, coalescing, pauses, failures."""
 
+from dataclasses import replace
+
 import gevent
 import pytest
 
 from proxy.fleet.keep import keep_running
 from proxy.fleet.outbox import Pending
+from proxy.fleet.pace import Pace
 from proxy.fleet.reporter import Reporter
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import StoreUnavailable
@@ -19,11 +22,13 @@ class Setting:
         self.store = FakeStore()
         self.answers: list[tuple[str, str]] = []
         self.lost: list[StoreUnavailable] = []
+        self.again: list[int] = []
         self.reporter = Reporter(
             self.desk,
             self.store,
             lambda found, pending, told, asked: self.answers.append((pending.endpoint.address, told.outcome)),
             lambda error, _: self.lost.append(error),
+            lambda pending, wait_ms: self.again.append(wait_ms),
         )
         self.reporter.warm()
         self.store.batches.clear()
@@ -84,7 +89,7 @@ def test_a_lost_store_is_told_and_a_changed_snapshot_drops() -> None:
         setting.add(2)
         setting.run()
         asked = [batch.endpoint for batch in setting.store.batches]
-        assert asked == ["10.0.0.0:80", "-", "10.0.0.1:80"], "the third is of a snapshot that is gone"
+        assert asked == ["10.0.0.0:80", "-", "-", "10.0.0.1:80"], "the third is of a snapshot that is gone"
         assert setting.answers == []
 
 
@@ -99,14 +104,14 @@ def test_reports_wait_for_a_connection_no_longer_than_for_an_answer() -> None:
         assert len(setting.lost) == 1
         assert setting.reporter.warm()
         gevent.sleep(0.01)
-        assert [batch.endpoint for batch in setting.store.batches][1:] == ["-", "10.0.0.0:80"]
+        assert [batch.endpoint for batch in setting.store.batches][1:] == ["-", "-", "10.0.0.0:80"]
         setting.store.answers = [AWAY]
         setting.reporter.warm()
         setting.add(0)
         gevent.sleep(0.07)
         sender.kill()
         assert "no answer within 50 ms" in str(setting.lost[-1])
-        assert len(setting.store.batches) == 4, "it is not sent later"
+        assert len(setting.store.batches) == 5, "it is not sent later"
 
 
 def test_a_report_that_takes_too_long_is_given_up_and_not_sent_again() -> None:
@@ -144,3 +149,44 @@ def test_mistakes_end_nothing(caplog: pytest.LogCaptureFixture) -> None:
     keeper.kill()
     assert len(runs) > 2
     assert "please report" in caplog.text
+
+
+def test_S_F6_each_report_tells_how_long_reports_take() -> None:
+    with board() as made:
+        setting = Setting(made)
+        loop = setting.desk.loop
+        assert isinstance(loop, FakeLoop)
+        setting.store.meanwhile = lambda: loop.pass_time(12)
+        for _ in range(2):
+            setting.add(0)
+            setting.run()
+        loop.pass_time(61_000)
+        setting.add(0)
+        setting.run()
+        assert [batch.round_trip_ms for batch in setting.store.batches] == [0, 12, 0]
+
+
+def test_S_F6_who_waits_for_a_verdict_waits_until_the_run_is_old_enough() -> None:
+    with board() as made:
+        setting = Setting(made)
+        loop = setting.desk.loop
+        assert isinstance(loop, FakeLoop)
+        loop.set_ms = None
+        setting.store.answers = [replace(verdict("too_soon", 3), wait_ms=30), verdict("ejected", left_ms=30_000)]
+        sender = gevent.spawn(setting.reporter.run)
+        found = setting.reporter.wait(setting.add(0), 4)
+        sender.kill()
+        assert found is not None
+        assert (found.outcome, setting.again) == ("ejected", [30])
+
+
+def test_S_F6_the_pace_is_that_of_nearly_every_report() -> None:
+    pace = Pace()
+    assert pace.round_trip_ms(0) == 0
+    for at in range(150):
+        pace.note(at, 800)
+    pace.note(150, 45_000)  # one in a hundred may take longer
+    assert pace.round_trip_ms(151) == 1
+    pace.note(151, 3_100)
+    assert pace.round_trip_ms(152) == 4
+    assert pace.round_trip_ms(152 + 60_000) == 0

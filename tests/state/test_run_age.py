@@ -1,0 +1,47 @@
+"""How old a run must be before it ejects: as old as the network makes it necessary, as measured."""
+
+from dataclasses import replace
+
+import pytest
+
+from state.outlier.store import MIN_RUN_MS, Policy, Verdict
+from tests.state.state_rig import KEYS, SEED, A, Rig, batch
+
+AGED = replace(SEED, min_run_ms=MIN_RUN_MS)
+
+
+def report(rig: Rig, outcomes: str, round_trip_ms: int, policy: Policy = AGED, by: str = "r1") -> Verdict:
+    return rig.store.report(replace(batch(outcomes, A, by=by), round_trip_ms=round_trip_ms), policy)
+
+
+@pytest.mark.parametrize(("round_trip_ms", "age_ms"), [(0, 2), (1, 2), (5, 10), (15, 30), (20, 40), (500, 40)])
+def test_S_F6_a_run_is_two_round_trips_old_before_it_ejects(clocked: Rig, round_trip_ms: int, age_ms: int) -> None:
+    verdict = report(clocked, "FFF", round_trip_ms)
+    assert (verdict.outcome, verdict.wait_ms) == ("too_soon", age_ms)
+    clocked.advance(age_ms - 1)
+    assert report(clocked, "", round_trip_ms).wait_ms == 1
+    clocked.advance(1)
+    assert report(clocked, "", round_trip_ms).outcome == "ejected"
+
+
+def test_S_F6_a_success_told_meanwhile_breaks_it(rig: Rig) -> None:
+    assert report(rig, "FFF", 20).outcome == "too_soon"
+    assert report(rig, "S", 20).outcome == "clean"
+    assert rig.ejected() == frozenset()
+
+
+def test_S_F6_the_slowest_reporter_of_the_last_minute_counts(shared: Rig) -> None:
+    report(shared, "S", 15, by="far")
+    assert 25 < report(shared, "FFF", 1, by="near").wait_ms <= 30
+    assert shared.client is not None
+    assert 0 < int(shared.client.pttl(KEYS.pace)) <= 60_000
+
+
+def test_S_F6_where_reports_are_quick_nothing_is_kept(shared: Rig) -> None:
+    assert report(shared, "FFF", 1).wait_ms <= MIN_RUN_MS
+    assert shared.client is not None
+    assert not shared.client.exists(KEYS.pace)
+
+
+def test_S_F6_who_has_seen_all_that_it_counts_need_not_wait(rig: Rig) -> None:
+    assert report(rig, "FFF", 20, SEED).outcome == "ejected"
