@@ -143,9 +143,21 @@ local function probe_in(r)
   return math.max(0, r.probe_at_ms - now)
 end
 
+-- What only tells of a decision must not undo it: a user who may not run that has decided all the same. (state/server/
+-- preflight.py `missing_right` knows the same signs.)
+local function tell_if_allowed(...)
+  local reply = redis.pcall(...)
+  local fault = type(reply) == 'table' and reply.err and string.lower(reply.err) or ''
+  local refused = false
+  for _, sign in ipairs({ 'noperm', 'no permissions', 'acl failure', "user executing the script can't" }) do
+    refused = refused or string.find(fault, sign, 1, true) ~= nil
+  end
+  if fault ~= '' and not refused then redis.call(...) end  -- fails again, as what it is
+end
+
 -- One line of text; state/outlier/events.py reads it back.
 local function publish(kind, r, at_version, why)
-  redis.call('PUBLISH', CHANNEL, table.concat({
+  tell_if_allowed('PUBLISH', CHANNEL, table.concat({
     kind,
     'endpoint=' .. r.endpoint,
     'workload=' .. r.workload,
@@ -171,7 +183,7 @@ local function log(kind, r, why, by, evidence, reason)
   }
   if evidence and evidence ~= '' then entry[#entry + 1], entry[#entry + 2] = 'evidence', evidence end
   if reason and reason ~= '' and reason ~= 'by_hand' then entry[#entry + 1], entry[#entry + 2] = 'reason', reason end
-  redis.call('XADD', LOG_KEY, 'MAXLEN', '~', whole(LOG_ENTRIES), '*', unpack(entry))
+  tell_if_allowed('XADD', LOG_KEY, 'MAXLEN', '~', whole(LOG_ENTRIES), '*', unpack(entry))
 end
 
 -- Tell everybody of a change that moves the version.

@@ -45,6 +45,8 @@ PROBES = {
 }
 # What is sent by clients themselves.
 DIRECT = ("eval", "evalsha", "script|load", "mget", "subscribe", "unsubscribe", "info")
+TELLING = ("publish", "xadd")
+"""What tells of a decision that holds without it."""
 IN_CLUSTER = ("cluster|slots", "asking")
 WITH_DATABASE = ("select",)
 BY_HAND = ("scan", "ttl", "xrevrange", "pubsub|numsub")
@@ -123,9 +125,15 @@ class Preflight:
         """The permissions that are missing, in one line that gives them."""
         missing = list(dict.fromkeys(self._missing(node)))
         if missing:
+            telling = {f"+{name}" for name in TELLING} | {f"&{self._prefix}:*"}
+            costs = (
+                "others hear of ejections only when they look, or the stream does not tell of them"
+                if telling.issuperset(missing)
+                else "the fleet's ejections are not shared"
+            )
             yield Problem(
                 logging.ERROR,
-                f"user {self._user} lacks rights, and so the fleet's ejections are not shared; give them: "
+                f"user {self._user} lacks rights, and so {costs}; give them: "
                 f"ACL SETUSER {self._user} {' '.join(missing)}",
             )
 

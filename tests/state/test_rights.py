@@ -2,16 +2,18 @@
 
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from state.errors import KeysUnusable
 from state.server.access import Access
 from state.server.preflight import BY_HAND, PROBES, Preflight, acl_line, missing_right, rights
 from state.server.redis_url import parse
 from tests.redis_rig import DEBIAN, VALKEY, binaries, cluster, server
-from tests.state.state_rig import opened, problems, works
+from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, opened, problems, works
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTED = re.findall(r"^    (ACL SETUSER .*)$", (ROOT / "docs" / "redis.md").read_text(), re.MULTILINE)
@@ -85,6 +87,26 @@ def test_every_missing_right_is_named_with_the_line_that_gives_it(tmp_path: Path
             admin.flushall()
 
 
+@pytest.mark.parametrize("name", binaries())
+@pytest.mark.parametrize("right", ["+publish", "&waypoint:*", "+xadd"])
+def test_who_may_not_tell_of_a_decision_has_decided_all_the_same(tmp_path: Path, name: str, right: str) -> None:
+    with server(tmp_path, binaries()[name]) as made, made.client() as admin:
+        grant(admin, " ".join(word for word in DOCUMENTED[0].split() if word != right))
+        access = Access(f"{LOGIN}{made.port}")
+        (told,) = problems(access)
+        assert "others hear of ejections only when they look, or the stream does not tell of them" in told
+        with opened(access) as rig:
+            assert [rig.report("F").outcome for _ in range(3)] == ["counted", "counted", "ejected"]
+            assert rig.ejected() == {A}
+            view = rig.store.sync(CLUSTER, [A])
+            assert (view.version, [each.endpoint for each in view.ejections]) == (1, [A])
+            assert admin.exists(KEYS.log) == (right != "+xadd")
+            admin.set(KEYS.log, "not a stream")
+            if right != "+xadd":
+                with pytest.raises(KeysUnusable):
+                    rig.report("FFF", B, policy=replace(SEED, max_ejection_percent=100))
+
+
 def test_a_problem_is_told_once_and_again_of_another_server(tmp_path: Path) -> None:
     with server(tmp_path, VALKEY) as made:
         access = Access(made.url)
@@ -110,7 +132,7 @@ def test_the_wrong_url_for_a_cluster_or_for_none(tmp_path: Path) -> None:
 
 def test_what_scripts_run_is_probed() -> None:
     lua = "\n".join(path.read_text() for path in (ROOT / "state" / "lua").glob("*.lua"))
-    run = {name.lower() for name in re.findall(r"redis\.p?call\('(\w+)'", lua)}
+    run = {name.lower() for name in re.findall(r"(?:redis\.p?call|tell_if_allowed)\('(\w+)'", lua)}
     assert run == set(PROBES)
 
 
