@@ -1,4 +1,4 @@
-"""The Lua of this package, ready to be sent: each script with the constants and `common.lua` in front of it."""
+"""The Lua of this package, ready to be sent: constants, `common.lua` and `cluster.lua` in front of each script."""
 
 from functools import cache
 from importlib.resources import files
@@ -9,7 +9,7 @@ from state import constants
 @cache
 def source(name: str) -> str:
     """Text of script `name` ("report", "sync", "offer", "forget")."""
-    return "\n".join((_constants(), alone("common"), alone(name)))
+    return "\n".join((_constants(), alone("common"), alone("cluster"), alone(name)))
 
 
 def alone(name: str) -> str:

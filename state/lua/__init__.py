@@ -1,1 +1,1 @@
-"""The scripts that decide inside Redis, one file each; `state.scripts` loads them with `common.lua` in front."""
+"""The scripts that decide inside Redis, one file each; `state.scripts` puts `common.lua` and `cluster.lua` in front."""

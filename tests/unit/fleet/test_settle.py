@@ -5,10 +5,8 @@ from typing import Any
 
 import pytest
 
-from proxy.fleet import settle
 from proxy.fleet.clusters import cluster_of
 from proxy.fleet.settle import Settling
-from proxy.scoreboard.clusters import ClusterLocked
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import KeysUnusable, StoreUnavailable
 from state.outlier.store import ClusterView
@@ -396,81 +394,3 @@ def test_a_lost_store_is_passed_on() -> None:
         with pytest.raises(StoreUnavailable):
             setting.look()
         assert setting.out
-
-
-def test_S_F1_who_is_in_the_cluster_is_told_with_every_look_while_anything_is_out() -> None:
-    with board() as made:
-        setting, views = Setting(made), []
-        setting.look()
-        setting.look(settle.QUIET_VIEW_MS)
-        views += [view and view.for_ms for view in setting.store.views]
-        assert views == [None, settle.VIEW_HOLDS_MS + settle.LOOKS * settle.QUIET_VIEW_MS]
-        setting.own(0, 1000, shared=True)
-        setting.view(ejection(FIRST, "pod-0", 29_000), version=1)
-        for _ in range(2):
-            setting.store.views.clear()
-            setting.look()
-            assert [view and view.replica for view in setting.store.views] == ["a"]
-
-
-def test_S_F5_a_hand_is_offered_with_its_reason_and_its_name_after_lost_data() -> None:
-    with board() as made:
-        setting = Setting(made)
-        by_alice = replace(known(generation=4), by="alice", reason="disk full", failures=0)
-        setting.ejections.confirm(setting.cluster, setting.endpoint, by_alice, setting.now, setting.now)
-        setting.view(version=1, epoch="e2")
-        setting.store.answers = [replace(verdict("ejected", left_ms=29_000), by="alice", reason="disk full")]
-        setting.look()
-        (offered,) = setting.store.offers
-        assert (offered.by, offered.reason, offered.workload) == ("alice", "disk full", "")
-        state = setting.ejections.state(setting.endpoint)
-        assert (state.by, state.reason) == ("alice", "disk full")
-        setting.ejections.lift(setting.cluster, setting.endpoint, "by_hand", setting.now)
-        assert setting.ejections.state(setting.endpoint).reason == ""
-
-
-def test_S_F4_a_hand_needs_no_room_here_either() -> None:
-    with board() as made:
-        setting = Setting(made)
-        setting.own(0, 1000, shared=True)
-        other = setting.cluster.endpoints["10.0.0.1:80"]
-        assert not setting.ejections.has_room(setting.cluster, other, "consecutive_5xx")
-        assert setting.ejections.has_room(setting.cluster, other, "disk full")
-
-
-def test_S_F8_a_cluster_whose_lock_is_not_given_back_costs_the_others_nothing(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    with board() as made:
-        setting = Setting(made)
-
-        def locked(*_: Any, **__: Any) -> None:
-            raise ClusterLocked("is it stopped?")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(setting.ejections, "expire", locked)
-            setting.view(ejection(FIRST, "pod-0"))
-            setting.look()
-            assert [message for message in caplog.messages if "is it stopped" in message]
-        assert not setting.out
-        setting.look()
-        assert setting.out
-
-
-def test_S_F3_what_older_data_bring_back_is_withdrawn() -> None:
-    """And nothing that has begun since, such as what a hand has ejected at once."""
-    with board() as made:
-        setting = Setting(made)
-        lifted, new = setting.endpoint, setting.cluster.endpoints["10.0.0.1:80"]
-        for endpoint in (lifted, new):
-            setting.ejections.confirm(
-                setting.cluster, endpoint, known(generation=3, version=8), setting.now, setting.now, certain=True
-            )
-            setting.ejections.lift(setting.cluster, endpoint, "by_hand", setting.now + 10, 9)
-        made.clusters.set_fleet_version(setting.cluster.slot, 9, "e1")
-        setting.loop.pass_time(1000)
-        setting.view(ejection(FIRST, "pod-0", 28_000, 3), ejection("10.0.0.1:80", "pod-1", 30_000, 3), version=8)
-        setting.look(0)
-        assert setting.store.withdrawn == [FIRST]
-        assert not setting.out
-        assert setting.ejections.state(new).ejected_until_ms

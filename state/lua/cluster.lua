@@ -1,0 +1,174 @@
+-- cluster.lua: put behind common.lua in front of every script. Who has which endpoints and what they are called, the cap,
+-- the backoff.
+-- No KEYS, ARGV or reply of its own: it works with those of common.lua, and with the keys of the cluster's replicas and views.
+
+local REPLICAS_KEY = CLUSTER_KEYS .. 'replicas' -- hash replica -> "told=MS for=MS view=NAME"
+
+-- What replicas say the cluster consists of: endpoint -> workload, one for all that say the same. Only what was told lately
+-- (see `tell`), so that a replica that is gone soon has no say. `but`: leave out this replica's.
+local function views_but(but)
+  local found, seen = {}, {}
+  for replica, text in pairs(pairs_of(redis.call('HGETALL', REPLICAS_KEY))) do
+    local age, view = now - number(named(text, 'told')), named(text, 'view')
+    if replica ~= but and age >= 0 and age < number(named(text, 'for')) and not seen[view] then
+      found[#found + 1], seen[view] = pairs_of(redis.call('HGETALL', CLUSTER_KEYS .. 'view:' .. view)), true
+    end
+  end
+  return found
+end
+
+local function in_one_of(views, endpoint)
+  for _, view in ipairs(views) do
+    if view[endpoint] then return true end
+  end
+  return false
+end
+
+-- A replica says which view of the cluster it has, and for how long that is to be believed.
+local function tell(replica, view, for_ms)
+  redis.call('HSET', REPLICAS_KEY, replica, 'told=' .. whole(now) .. ' for=' .. whole(for_ms) .. ' view=' .. view)
+  redis.call('PEXPIREAT', REPLICAS_KEY, whole(now + VIEW_KEPT_MS))
+  redis.call('PEXPIREAT', CLUSTER_KEYS .. 'view:' .. view, whole(now + VIEW_KEPT_MS))
+end
+
+-- Replicas that have not told anything for long leave no trace.
+local function drop_the_gone()
+  local kept, gone = {}, false
+  for replica, text in pairs(pairs_of(redis.call('HGETALL', REPLICAS_KEY))) do
+    if math.abs(now - number(named(text, 'told'))) > VIEW_KEPT_MS then
+      gone = true
+    else
+      kept[#kept + 1], kept[#kept + 2] = replica, text
+    end
+  end
+  if not gone then return end
+  redis.call('DEL', REPLICAS_KEY)
+  for i = 1, #kept, 2 do redis.call('HSET', REPLICAS_KEY, kept[i], kept[i + 1]) end
+end
+
+-- What replicas call the workload at an address: this one, `by`, says `workload`; the others what their views say.
+local function names_of(endpoint, workload, by)
+  local names, seen = { workload }, { [workload] = true, [''] = true }
+  for _, view in ipairs(views_but(by)) do
+    local name = view[endpoint] or ''
+    if not seen[name] then names[#names + 1], seen[name] = name, true end
+  end
+  table.sort(names)
+  return names
+end
+
+local function replaced_by(r, workload)
+  if r.left > 0 then
+    redis.call('DEL', r.eject_key)
+    lifted(r, 'uneject', 'new_workload', workload)
+  end
+  redis.call('DEL', r.hash_key)
+  reset(r, workload)
+end
+
+-- Replicas go on to differ. Which of them has the old snapshot, nobody can tell: what is counted is the address's.
+local function disputed(r, names, by)
+  local joined, named_before = table.concat(names, ','), r.workload
+  if r.names == joined and r.workload == '' then return end
+  r.workload = ''
+  if r.names ~= joined then
+    r.names = joined
+    log('disagree', r, 'workload', by, '', joined)
+  end
+  save(r)
+  if r.left > 0 and named_before ~= '' then announce('eject', r) end  -- it is out for all of them now
+  if r.failures > 0 then publish('dirty', r, version()) end
+end
+
+-- Another workload has taken the address: what its predecessor did is not its own; but only once no replica is left that
+-- knows the predecessor there. An empty name contradicts nobody.
+local function identify(r, workload, by)
+  if workload == '' or (r.names == '' and r.workload == workload) then return end
+  if r.names == '' and r.workload == '' then
+    if r.left == 0 then r.workload = workload end  -- an ejection by hand stays one of the address
+    return
+  end
+  local names = names_of(r.endpoint, workload, by)
+  if #names > 1 then return disputed(r, names, by) end
+  r.names = ''
+  if r.workload ~= '' and r.workload ~= workload then return replaced_by(r, workload) end
+  if r.left == 0 or RULES[r.reason] then r.workload = workload end
+  save(r)
+end
+
+-- A replica reads the record of what it calls `workload`. That alone starts no dispute, but may end one.
+local function read_by(r, workload, by)
+  if workload == '' or (r.names == '' and (r.workload == workload or r.workload == '')) then return end
+  if #names_of(r.endpoint, workload, by) == 1 then identify(r, workload, by) end
+end
+
+-- How many endpoints of the cluster are ejected. One whose key is gone makes room: everybody hears of it first. One that no
+-- replica has in the cluster any more is out still, should it come back, but no part of what the cap is a share of.
+-- `r` itself is in and so never among them.
+local function count_active(r)
+  local eject_prefix = string.sub(r.eject_key, 1, -#r.endpoint - 1)
+  local hash_prefix = string.sub(r.hash_key, 1, -#r.endpoint - 1)
+  local members, count = redis.call('ZRANGE', EJECTED_KEY, 0, -1), 0
+  local views = #members > 0 and views_but('') or {}
+  for _, member in ipairs(members) do
+    if redis.call('EXISTS', eject_prefix .. member) == 1 then
+      if #views == 0 or in_one_of(views, member) then count = count + 1 end
+    else
+      load(member, eject_prefix .. member, hash_prefix .. member)
+      redis.call('ZREM', EJECTED_KEY, member)  -- its record may be gone too
+    end
+  end
+  return count
+end
+
+local function under_cap(r, policy)
+  return 100 * (count_active(r) + 1) <= math.min(100, policy.max_ejection_percent) * policy.endpoints
+end
+
+-- Count an overflow, and log it unless that was done lately.
+local function overflowed(r, by)
+  r.overflows = r.overflows + 1
+  if now - r.overflow_logged_ms >= OVERFLOW_LOG_MS then
+    r.overflow_logged_ms = now
+    log('overflow', r, 'max_ejection_percent', by, r.evidence)
+  end
+end
+
+-- Envoy's multiplier: one less per healthy interval, one more now, overshooting the maximum by at most one.
+local function next_backoff(r, policy)
+  local healthy = math.floor(math.max(0, now - r.unejected_at_ms) / math.max(1, policy.interval_ms))
+  local backoff = math.max(0, r.backoff - healthy)
+  local base = policy.base_ejection_ms
+  return backoff * base < math.max(MAX_EJECTION_MS, base) + base and backoff + 1 or backoff
+end
+
+-- Out from now on, for a run of so many failures, or (1) a probe that failed.
+local function eject(r, run, policy, reason, by)
+  r.backoff = next_backoff(r, policy)
+  local base = policy.base_ejection_ms
+  r.ejection_ms = math.min(base * r.backoff, math.max(MAX_EJECTION_MS, base))
+  r.probe_at_ms = policy.probe and now + r.ejection_ms or 0
+  r.ejected_until_ms = now + r.ejection_ms + (policy.probe and PROBE_AWAITED_MS or 0)
+  r.generation, r.ejections, r.consecutive_5xx = r.generation + 1, r.ejections + 1, run
+  r.by, r.reason = by, reason
+  write_eject_key(r)
+  mark_ejected(r)
+  log('eject', r, reason, by, r.evidence)
+end
+
+-- Adds the newest failures to those kept, or starts again with them.
+local function keep_evidence(r, more, fresh)
+  if more == '' then return end
+  local all = (fresh or r.evidence == '') and more or r.evidence .. ',' .. more
+  local _, commas = string.gsub(all, ',', '')
+  for _ = EVIDENCE, commas do all = string.sub(all, string.find(all, ',', 1, true) + 1) end
+  r.evidence = all
+end
+
+local function verdict(outcome, r, wait)
+  local out = r.left > 0
+  return {
+    outcome, out and r.consecutive_5xx or r.failures, r.generation, r.ejections, r.backoff,
+    r.left, out and r.ejection_ms or 0, version(), wait or 0, probe_in(r), out and r.by or '', out and r.reason or '', r.names,
+  }
+end
