@@ -18,15 +18,12 @@ from proxy.mesh.resolving.rules import covers, service_called
 
 def overruled(inventory: Inventory, gateway: Gateway, served: Mapping[str, Outcome], report: Report) -> None:
     """`served`: the Services of the Gateway and what has come of them."""
-    wild: set[str] | None = None
-    for rule in inventory.governing.values():
-        if rule.selects_clients or (rule.policy is None and "*" not in rule.host):
+    in_force = {cluster.destination_rule for each in served.values() for cluster in each.clusters.values()}
+    for key, rule in inventory.governing.items():
+        if key.id in in_force or rule.selects_clients or (rule.policy is None and "*" not in rule.host):
             continue
-        if "*" in rule.host:
-            wild = wild if wild is not None else {_in_force(each) for each in served.values()}
-            concerned = next(_covered(rule, inventory, served), "") if rule.manifest.id not in wild else ""
-        else:
-            concerned = service_called(rule.host)
+        wild = "*" in rule.host
+        concerned = next(_covered(rule, inventory, served), "") if wild else service_called(rule.host)
         outcome = served.get(concerned)
         if outcome and outcome.clusters and (found := _in_force(outcome)) != rule.manifest.id:
             text = f"is not in force for Service {concerned}{_why(rule, concerned, found, gateway, inventory)}"
