@@ -63,7 +63,8 @@ cdef class Memory(Stream):
             if self.incoming:
                 data = self.incoming.pop(0)
                 self.make_room(len(data))
-                memcpy(self.buffer + self.end, <const char*>data, len(data))
+                if data:  # without any there may be no buffer yet
+                    memcpy(self.buffer + self.end, <const char*>data, len(data))
                 self.end += len(data)
                 return len(data)
             if self.eof:

@@ -12,7 +12,7 @@ the bytes.
 """
 
 cimport cython
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free
 
@@ -131,14 +131,14 @@ cdef class Body:
         """The line of a size, without zeros before it, or the whole end of a body without trailers: how long it is; 0:
         it is something else, or not all here."""
         cdef Py_ssize_t at = 0
-        cdef int64_t size = 0
+        cdef uint64_t size = 0                          # of one digit too many, too, which is not used
         while at < length and at <= SIZE_DIGITS and is_a(data[at], HEX):
             size = size * 16 + hex_digit(data[at])
             at += 1
         if at == 0 or at > SIZE_DIGITS or length < at + 2 or data[at] != CR or data[at + 1] != LF:
             return 0
         if data[0] != c"0":
-            self.remaining = size
+            self.remaining = <int64_t>size
             self.state = DATA
             return at + 2
         if at > 1 or length < 5 or data[3] != CR or data[4] != LF:

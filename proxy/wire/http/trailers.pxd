@@ -11,6 +11,8 @@ cdef inline bint append(Text* text, const char* data, Py_ssize_t length) noexcep
     """False: there is no memory."""
     cdef Py_ssize_t room = text.room if text.room else 256
     cdef char* grown
+    if length == 0:             # perhaps of nothing: there may be no bytes yet on either side
+        return True
     if text.length + length > text.room:
         while room < text.length + length:
             room *= 2
