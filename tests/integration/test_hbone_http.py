@@ -92,6 +92,15 @@ def test_the_remote_port_is_that_of_the_hbone_connection(proxy: HboneBench) -> N
     assert [proxy.line(path)["remote"].rpartition(":")[2] for path in paths] == [str(remotes[0])] * 2
 
 
+def test_H_I_an_empty_host_is_no_matter_in_a_tunnel(proxy: HboneBench) -> None:
+    """Health checks send it (RFC 9112 3.2); what the tunnel was opened to says where it goes."""
+    endpoint = proxy.play("web", serve_ok)
+    with proxy.client("web") as client:
+        client.send("GET /x HTTP/1.1\r\nhost:\r\n\r\n")
+        assert client.answer()[1] == b"ok"
+    assert endpoint.heads[-1]["host"] == ""
+
+
 def test_a_tunnel_carries_many_requests_and_their_endpoints_take_turns(proxy: HboneBench) -> None:
     proxy.play("trio", serve_name)
     with proxy.client("trio") as client:
