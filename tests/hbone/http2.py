@@ -236,6 +236,13 @@ class Connection:
         table[PingFrame] = lambda frame: acks(frame) if self.answers_pings or "ACK" in frame.flags else ([], [])
         return made
 
+    def hang_up(self) -> None:
+        """Closes the connection once all that was to be sent has gone."""
+        with self.lock:
+            self._changed.wait_for(lambda: self.closed or not self._unsent, 10)
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+
     def _outbox_first(self, data: bytes, *, first: bool = True) -> None:
         self.raw((MAGIC if first and not self._server else b"") + data)
 
@@ -343,5 +350,6 @@ class Connection:
             with self.lock:
                 waiting = self._unsent >= _UNSENT
                 self._unsent -= len(data)
+                self._changed.notify_all()
                 if waiting:
                     self._tell(0)

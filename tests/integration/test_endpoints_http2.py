@@ -231,7 +231,8 @@ def test_a_killed_endpoint_while_requests_run(tmp_path: Path) -> None:
             wait_until(lambda: sum(len(made.streams) for each in one.members for made in each.connections) == 8)
             one.members[0].stop()
             assert [each.result() for each in running] == ["web-1"] * 8
-        assert one.row(one.members[0])["failed"] == 1, "all that were on one connection"
+        failed = one.row(one.members[0])["failed"]
+        assert 1 <= failed <= 4, "once for the connection; those that were sent there again met a closed port"
 
 
 def test_a_stale_connection_is_no_outcome(tmp_path: Path) -> None:

@@ -91,9 +91,7 @@ def test_H2_C_a_first_connection_that_takes_nothing(tmp_path: Path) -> None:
         if len(endpoint.peers) > 1:
             return h2_name(stream, endpoint)
         stream.connection.raw(GoAwayFrame(0, last_stream_id=0).serialize())
-        with stream.connection.lock:
-            stream.connection.closed = True
-            stream.connection._changed.notify_all()
+        stream.connection.hang_up()
         return None
 
     with captured(tmp_path, 1, hbone=False, port_name="http2", handler=h2_app(serve)) as one:
@@ -162,9 +160,7 @@ def test_H2_E_a_dead_connection_is_not_replaced_by_another_dead_one(tmp_path: Pa
 
     def serve(stream: Stream, endpoint: Scripted) -> None:
         if stream.connection in ill:
-            with stream.connection.lock:
-                stream.connection.closed = True
-                stream.connection._changed.notify_all()
+            stream.connection.hang_up()
             return
         if stream.headers[":path"] == "/together":
             wait_until(lambda: len(endpoint.connections) == pooled)
