@@ -274,21 +274,31 @@ cdef char* put_escaped(char* out, Text* text, Py_ssize_t limit) noexcept:
     cdef char* end = out + limit
     if text.length == 0:
         return put_literal(out, b"-")
-    while at < text.length:
+    while at < text.length and out < end:
         c = <unsigned char>text.at[at]
-        length = utf8(<const unsigned char*>text.at + at, text.length - at) if c >= 0x80 else 1
-        if length and c >= 0x20 and c != 0x7f and c != b'"' and c != b"\\":
-            if out + length > end:
-                break
-            memcpy(out, text.at + at, length)
-            out += length
+        length = 1
+        if 0x20 <= c < 0x7f and c != b'"' and c != b"\\":       # nearly always
+            out[0] = <char>c
+            out += 1
         else:
-            if out + 4 > end:
+            length = put_odd(&out, end, <const unsigned char*>text.at + at, text.length - at)
+            if length == 0:
                 break
-            out += snprintf(out, 5, b"\\x%02X", <unsigned>c)
-            length = 1
         at += length
     return out
+
+
+cdef int put_odd(char** out, char* end, const unsigned char* at, Py_ssize_t left) noexcept:
+    """A character that is UTF-8, or one byte escaped: how many bytes it was; 0: there is no room for it."""
+    cdef int length = utf8(at, left) if at[0] >= 0x80 else 0
+    if out[0] + (length or 4) > end:
+        return 0
+    if length:
+        memcpy(out[0], at, length)
+        out[0] += length
+        return length
+    out[0] += snprintf(out[0], 5, b"\\x%02X", <unsigned>at[0])
+    return 1
 
 
 cdef char* put_number(char* out, int64_t value) noexcept:
