@@ -254,7 +254,8 @@ cdef int on_frame_send(nghttp2_session* h2, const nghttp2_frame* frame, void* da
     session = <Input>data
     if session.fault == NULL:
         length = min(frame.goaway.opaque_data_len, sizeof(session.words) - 1)
-        memcpy(session.words, frame.goaway.opaque_data, length)
+        if length > 0:  # else there may be no data at all
+            memcpy(session.words, frame.goaway.opaque_data, length)
         session.words[length] = 0
         session.fault, session.fault_code = session.words, frame.goaway.error_code
         if length == 0:
