@@ -21,6 +21,9 @@ from proxy.mesh.resolving.outcome import Outcome, outcome
 from proxy.mesh.resolving.overruled import overruled
 from proxy.mesh.resolving.routes import Table
 
+OF_ENDPOINTS = frozenset({"EndpointSlice", "Pod", "WorkloadEntry"})
+"""Kinds that change often, and from which nothing follows but where a Service's endpoints are."""
+
 
 class Resolver:
     """The snapshot of one Gateway, kept up with the objects. Another Gateway, or a changed one, needs another, which is
@@ -43,6 +46,7 @@ class Resolver:
         self._of_services: dict[str, Outcome] = {}
         """The outcomes that come with warnings."""
         self._of_objects: dict[str, list[Remark]] = {}
+        self._of_served: list[Remark] = []
 
     def update(self, changes: Sequence[Change]) -> Snapshot:
         """The snapshot after these changes, without its warnings."""
@@ -51,7 +55,10 @@ class Resolver:
             self._inventory.apply(change)
         self._advise(kinds)
         news = {service: self._resolve(service) for service in self._inventory.take_stale()}
+        ruled_anew = any(_rules(self._outcomes.get(service)) != _rules(found) for service, found in news.items())
         self._put(news)
+        if ruled_anew or kinds - OF_ENDPOINTS:
+            self._of_served = self._advise_on_served()
         for index, table in enumerate(self._tables):
             table.replace({service: found.claims[index] if found else None for service, found in news.items()})
         self._listeners = tuple(map(_renewed, self._listeners, self._tables))
@@ -72,9 +79,7 @@ class Resolver:
             report.warnings += self._of_services[service].warnings
         for remarks in self._of_objects.values():
             report.warnings += remarks
-        overruled(self._inventory, self._gateway, self._outcomes, report)
-        unforced.attached(self._inventory, self._gateway, self._outcomes, report)
-        unforced.audits(self._inventory, self._gateway, self._outcomes, report)
+        report.warnings += self._of_served
         for listener, table in zip(self._opened, self._tables, strict=True):
             for text in table.taken():
                 report.warn(gateway, ("spec", "listeners", listener.index), f"host {text}")
@@ -126,6 +131,19 @@ class Resolver:
                 report = Report()
                 about(self._inventory, report)
                 self._of_objects[about.__name__] = report.warnings
+
+    def _advise_on_served(self) -> list[Remark]:
+        """What is meant for a Service that is served, or for the Gateway, and does nothing there."""
+        report = Report()
+        overruled(self._inventory, self._gateway, self._outcomes, report)
+        unforced.attached(self._inventory, self._gateway, self._outcomes, report)
+        unforced.audits(self._inventory, self._gateway, self._outcomes, report)
+        return report.warnings
+
+
+def _rules(found: Outcome | None) -> list[str] | None:
+    """The rule that each cluster of a Service got; None if it is not served."""
+    return [cluster.destination_rule for cluster in found.clusters.values()] if found else None
 
 
 def _renewed(listener: Listener, table: Table) -> Listener:

@@ -1,6 +1,7 @@
 """Objects that attach to what one Gateway serves and are not in force: one warning each, with what to do.
 
-Looked at anew for every snapshot, since any change can bring what they attach to under the Gateway or away from it.
+Looked at anew for every change but those of endpoints: any other can bring what they attach to under the Gateway or
+away from it.
 """
 
 from __future__ import annotations
