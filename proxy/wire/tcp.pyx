@@ -177,8 +177,7 @@ cdef class TcpStream(Stream):
         return self.look() == QUIET
 
     cdef bint pending(self) noexcept:
-        cdef char byte
-        return recv(self.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0
+        return self.look() == DATA_WAITS
 
     cdef int64_t unheard_ms(self) noexcept:
         """A host that takes nothing (its window is shut) still acknowledges, so it is heard. TCP_USER_TIMEOUT would end that
