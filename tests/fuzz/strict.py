@@ -73,6 +73,18 @@ def read_all(data: bytes) -> list[Request]:
     return requests
 
 
+def meant(data: bytes) -> tuple[list[Request], bool]:
+    """What is meant by the letter of the RFC, and whether that is all that there is."""
+    requests = []
+    try:
+        while data:
+            request, data = read(data)
+            requests.append(request)
+    except Rejected:
+        return requests, False
+    return requests, True
+
+
 def _fields(data: bytes) -> tuple[tuple[tuple[bytes, bytes], ...], bytes]:
     fields = []
     at = 0

@@ -34,18 +34,6 @@ def passed_on(data: bytes) -> tuple[list[bytes], str]:
     return texts, ""
 
 
-def meant(data: bytes) -> tuple[list[strict.Request], bool]:
-    """What is meant by the letter of the RFC, and whether that is all that there is."""
-    requests = []
-    try:
-        while data:
-            request, data = strict.read(data)
-            requests.append(request)
-    except strict.Rejected:
-        return requests, False
-    return requests, True
-
-
 def check_one(text: bytes) -> strict.Request:
     """What goes on is one request, with nothing behind it, to the strict reader, to h11 and to llhttp."""
     request, rest = strict.read(text)
@@ -99,7 +87,7 @@ def test_nothing_ambiguous_goes_on(name: str) -> None:
     for text in texts:
         check_framing(text)
     assert len(strict.read_all(b"".join(texts))) == len(texts)
-    intended, whole = meant(data)
+    intended, whole = strict.meant(data)
     assert all(same(request, other) for request, other in zip(requests, intended, strict=False))
     more = requests[len(intended) :]
     assert not (more and whole)
@@ -109,7 +97,9 @@ def test_nothing_ambiguous_goes_on(name: str) -> None:
 def test_what_is_right_by_the_letter_is_taken() -> None:
     """Strictness costs nothing that is valid, but for what is meant to be refused."""
     refused = Counter(
-        why for data in CASES.values() if meant(data)[1] and (why := passed_on(data)[1]) not in ("", "incomplete")
+        why
+        for data in CASES.values()
+        if strict.meant(data)[1] and (why := passed_on(data)[1]) not in ("", "incomplete")
     )
     assert set(refused) <= {
         "target", "host", "connection", "connection names an end-to-end field", "chunk extension",

@@ -1,6 +1,7 @@
 """Requests that an HTTP/2 endpoint refuses or loses: what is sent again, where, and what never is (RFC 9113 8.7)."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -120,8 +121,9 @@ def elsewhere(one: Captured) -> object:
     return [made.streams for made in one.members[1].connections if made.streams]
 
 
-@pytest.mark.parametrize(("moved", "size"), [(0, 60_000), (20_000, 60_000), (90_000, 90_000)])
-def test_H2_D_a_body_that_has_begun_to_move_is_sent_again(tmp_path: Path, moved: int, size: int) -> None:
+def refusing_after(moved: int) -> Callable[[Stream, Scripted], None]:
+    """The first endpoint refuses a request once so much of its body is there; the other says how much it got."""
+
     def serve(stream: Stream, endpoint: Scripted) -> None:
         if endpoint.name == "web-0":
             while stream.received < moved:
@@ -130,23 +132,19 @@ def test_H2_D_a_body_that_has_begun_to_move_is_sent_again(tmp_path: Path, moved:
         else:
             answer(stream, f"{len(whole(stream))}")
 
-    with captured(tmp_path, 2, hbone=False, port_name="http2", handler=h2_app(serve)) as one:
+    return serve
+
+
+@pytest.mark.parametrize(("moved", "size"), [(0, 60_000), (20_000, 60_000), (90_000, 90_000)])
+def test_H2_D_a_body_that_has_begun_to_move_is_sent_again(tmp_path: Path, moved: int, size: int) -> None:
+    with captured(tmp_path, 2, hbone=False, port_name="http2", handler=h2_app(refusing_after(moved))) as one:
         assert [slow_post(one, moved, size) for _ in range(2)] == [f"{size}"] * 2
         assert one.row(one.members[0])["failed"] == 2
 
 
 def test_H2_D_but_not_one_of_which_too_much_has(tmp_path: Path) -> None:
     size = 600_000
-
-    def serve(stream: Stream, endpoint: Scripted) -> None:
-        if endpoint.name == "web-0":
-            while stream.received < size:
-                stream.recv(1 << 18)
-            refuse(stream)
-        else:
-            answer(stream, f"{len(whole(stream))}")
-
-    with captured(tmp_path, 2, hbone=False, port_name="http2", handler=h2_app(serve)) as one:
+    with captured(tmp_path, 2, hbone=False, port_name="http2", handler=h2_app(refusing_after(size))) as one:
         answers = [one.ask(method="POST", body=b"x" * size) for _ in range(2)]
         assert sorted(answers) == ["503", f"{size}"]
 
