@@ -5,15 +5,12 @@ of its own. What is printed are medians of the rounds, in milliseconds of CPU an
 """
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.bench.trees import arguments, measure, trees
+
 SUBJECT = Path(__file__).with_name("subject.py")
 SIZES = ((100, 20), (1000, 20), (3000, 10))
 """Services, and endpoints of each: the scoreboard has room for 32,768 in all."""
@@ -25,39 +22,25 @@ Figures = dict[str, dict[str, float]]
 def main() -> int:
     """Prints a table for each size."""
     options = _arguments()
-    trees = {"this tree": ROOT} | ({"against": options.against} if options.against else {})
+    checkouts = trees(options.against)
     for services, endpoints in SIZES:
         if options.services and services not in options.services:
             continue
-        rounds: dict[str, list[Figures]] = {name: [] for name in trees}
+        rounds: dict[str, list[Figures]] = {name: [] for name in checkouts}
         for _ in range(options.rounds):
-            for name, tree in trees.items():
-                rounds[name].append(_measure(tree, services, endpoints, options.changes))
+            for name, tree in checkouts.items():
+                given = ["--services", str(services), "--endpoints", str(endpoints), "--changes", str(options.changes)]
+                rounds[name].append(measure(SUBJECT, tree, given))
         print(f"\n{services:,} Services of {endpoints} endpoints\n")
         print("\n".join(_table(rounds)), flush=True)
     return 0
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.deltas", description="what a change of the mesh costs")
-    parser.add_argument("--against", type=Path, help="another checkout, compiled")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = arguments("deltas", "what a change of the mesh costs")
     parser.add_argument("--changes", type=int, default=30, help="of each kind in a round")
     parser.add_argument("--services", type=int, nargs="*", help="only these sizes")
     return parser.parse_args()
-
-
-def _measure(tree: Path, services: int, endpoints: int, changes: int) -> Figures:
-    command = [sys.executable, str(SUBJECT), "--services", str(services), "--endpoints", str(endpoints)]
-    done = subprocess.run(
-        [*command, "--changes", str(changes)],
-        env={**os.environ, "PYTHONPATH": str(tree)},
-        cwd=tree,
-        check=True,
-        stdout=subprocess.PIPE,
-    )
-    found: Any = json.loads(done.stdout)
-    return dict(found)
 
 
 def _table(rounds: dict[str, list[Figures]]) -> list[str]:
