@@ -109,6 +109,7 @@ class Fault:
     """Something wrong in the configuration, and where. `line` counts from 1 (0: the file as a whole).
 
     `object` is "namespace/name", or the name alone for what has no namespace. Empty parts are left out of the text.
+    `together`: of several objects it is told once, with the names of all.
     """
 
     path: str
@@ -117,6 +118,7 @@ class Fault:
     object: str
     field: str
     text: str
+    together: bool = False
 
     def __str__(self) -> str:
         where = f"{self.path}:{self.line}" if self.line else self.path

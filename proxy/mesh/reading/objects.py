@@ -113,10 +113,10 @@ class Objects:
         return counts
 
     def _add(self, sheet: Sheet) -> None:
+        self._count_acknowledged(sheet, 1)
         for record in sheet.records:
             self._note(record.key)
             self._records.add(record.key, (record, sheet))
-            self._count_acknowledged(record, 1)
             self._by_kind.setdefault(record.key.kind, {})[record.key] = None
         for name in sheet.names:
             called = name.group, name.key
@@ -128,9 +128,9 @@ class Objects:
             self._unknown[sheet] = None
 
     def _remove(self, sheet: Sheet) -> None:
+        self._count_acknowledged(sheet, -1)
         for record in sheet.records:
             self._note(record.key)
-            self._count_acknowledged(record, -1)
             if not self._records.drop(record.key, (record, sheet)):
                 del self._by_kind[record.key.kind][record.key]
         for name in sheet.names:
@@ -141,11 +141,10 @@ class Objects:
         self._unknown.pop(sheet, None)
         del self._places[sheet]
 
-    def _count_acknowledged(self, record: Record, more: int) -> None:
-        if record.acknowledged:
-            count = self._acknowledged.pop(record.key, 0) + more
-            if count:
-                self._acknowledged[record.key] = count
+    def _count_acknowledged(self, sheet: Sheet, more: int) -> None:
+        for key in (*sheet.acknowledged, *(record.key for record in sheet.records if record.acknowledged)):
+            if count := self._acknowledged.pop(key, 0) + more:
+                self._acknowledged[key] = count
 
     def _note(self, key: Key) -> None:
         if key not in self._before:

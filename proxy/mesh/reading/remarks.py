@@ -45,17 +45,19 @@ class Site(NamedTuple):
 
 
 class Remark(NamedTuple):
-    """Something to say about the object `key`. `line` counts from 1 in its document (0: no line)."""
+    """Something to say about the object `key`. `line` counts from 1 in its document (0: no line). `together` is that of
+    `Fault`."""
 
     key: Key
     line: int
     field: str
     text: str
+    together: bool = False
 
     def at(self, place: Place) -> Fault:
         """As it is told to people."""
         line = self.line + place.before if self.line else 0
-        return Fault(place.path, line, self.key.kind, self.key.id, self.field, self.text)
+        return Fault(place.path, line, self.key.kind, self.key.id, self.field, self.text, self.together)
 
 
 def shown(value: object) -> str:

@@ -20,9 +20,10 @@ class Report:
     def fault(self, manifest: Manifest, path: Path, text: str) -> None:
         self.faults.append(_remark(manifest, path, text))
 
-    def warn(self, manifest: Manifest, path: Path, text: str) -> None:
-        self.warnings.append(_remark(manifest, path, text))
+    def warn(self, manifest: Manifest, path: Path, text: str, together: bool = False) -> None:
+        """`together`: where the same is to be said of several objects, it is said once."""
+        self.warnings.append(_remark(manifest, path, text, together))
 
 
-def _remark(manifest: Manifest, path: Path, text: str) -> Remark:
-    return Remark(manifest.key, manifest.lines.line_of(path), path_text(path), text)
+def _remark(manifest: Manifest, path: Path, text: str, together: bool = False) -> Remark:
+    return Remark(manifest.key, manifest.lines.line_of(path), path_text(path), text, together)

@@ -26,6 +26,7 @@ from proxy.mesh.reading.metadata import (
 from proxy.mesh.reading.remarks import Key, Remark, shown
 from proxy.mesh.reading.report import Report
 from proxy.mesh.reading.tree import Tree
+from proxy.mesh.reading.unknown import unknown_fields
 
 OTHERS = "*"
 """Stands for the kinds that are not understood: what their reader returns, if it is anything, is an object too."""
@@ -62,6 +63,7 @@ class Sheet:
     warnings: tuple[Remark, ...]
     names: tuple[Name, ...]
     unknown_kinds: tuple[str, ...]
+    acknowledged: tuple[Key, ...] = ()  # of the objects about which there are warnings here
     broken: bool = False  # there is something wrong with the text itself
 
 
@@ -85,11 +87,17 @@ class _Writer:
         self._warnings: list[Remark] = []
         self._names: list[Name] = []
         self._unknown: list[str] = []
+        self._acknowledged: list[Key] = []
 
     def sheet(self, broken: bool) -> Sheet:
         return Sheet(
-            *(tuple(self._records), tuple(self._faults), tuple(self._warnings)),
-            *(tuple(self._names), tuple(self._unknown), broken),
+            records=tuple(self._records),
+            faults=tuple(self._faults),
+            warnings=tuple(self._warnings),
+            names=tuple(self._names),
+            unknown_kinds=tuple(self._unknown),
+            acknowledged=tuple(self._acknowledged),
+            broken=broken,
         )
 
     def fault(self, key: Key, line: int, field: Path, text: str) -> None:
@@ -145,11 +153,14 @@ class _Writer:
         report = Report()
         reader = self._readers.get(manifest.kind)
         value = reader(manifest, body, report) if reader else manifest
+        unknown_fields(manifest, body, report)
         return _recorded(manifest, body, value, report)
 
     def _not_understood(self, body: Body, lines: Lines, group: str, key: Key) -> None:
         label = f"{key.kind}.{group}" if group else key.kind
         self._unknown.append(printable(label[:150]))
+        if is_acknowledged(body):
+            self._acknowledged.append(key)
         if key.kind in KINDS and (group, key.kind) not in NAMESAKES:
             text = f"ignored: the {key.kind} understood here is of {KINDS[key.kind][0] or 'the core group (v1)'}"
             self._warnings.append(Remark(key, lines.line_of(("apiVersion",)), "apiVersion", text))

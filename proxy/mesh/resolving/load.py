@@ -27,6 +27,7 @@ from proxy.mesh.reading.objects import Change, Objects
 from proxy.mesh.reading.remarks import Key
 from proxy.mesh.reading.sheets import OTHERS, Reader
 from proxy.mesh.resolving.resolve import Resolver
+from proxy.mesh.resolving.telling import in_order, told
 
 __all__ = ["Document", "Loaded", "Loader", "load"]
 
@@ -89,9 +90,9 @@ class Loader:
         faults, warnings, unknown = objects.faults(), objects.warnings(), objects.unknown_kinds()
         faults += [open_choice] if open_choice else []
         if faults:
-            told = _sorted(faults)
-            many = "1 fault" if len(told) == 1 else f"{len(told)} faults"
-            return Loaded(None, f"the configuration has {many}", told, *self._told(warnings, unknown))
+            found = in_order(faults)
+            many = "1 fault" if len(found) == 1 else f"{len(found)} faults"
+            return Loaded(None, f"the configuration has {many}", found, *self._told(warnings, unknown))
         snapshot = self._resolve(chosen)
         if self._resolver:
             warnings += [remark.at(objects.place(remark.key)) for remark in self._resolver.warnings()]
@@ -103,8 +104,9 @@ class Loader:
     ) -> tuple[tuple[str, ...], dict[str, int], tuple[str, ...]]:
         """The warnings that are told, the kinds left alone, and the warnings that are known."""
         known = self._objects.acknowledged()
-        open_ones = _texts(each for each in warnings if (each.kind, each.object) not in known)
-        return open_ones, unknown, _texts(each for each in warnings if (each.kind, each.object) in known)
+        open_ones = told(each for each in warnings if (each.kind, each.object) not in known)
+        quiet = in_order(each for each in warnings if (each.kind, each.object) in known)
+        return open_ones, unknown, tuple(map(str, quiet))
 
     def _resolve(self, chosen: Key | None) -> Snapshot | None:
         changes = self._objects.take_changes()
@@ -129,11 +131,3 @@ class Loader:
         found = self._objects.get(Key("GatewayClass", "", gateway.class_name))
         class_labels = found.value.labels if found and isinstance(found.value, Manifest) else {}
         return replace(gateway, traffic=gateway.traffic or class_labels.get(gateways.WAYPOINT_FOR) or "service")
-
-
-def _sorted(faults: Iterable[Fault]) -> tuple[Fault, ...]:
-    return tuple(sorted(dict.fromkeys(faults), key=lambda fault: (fault.path, fault.line)))
-
-
-def _texts(warnings: Iterable[Fault]) -> tuple[str, ...]:
-    return tuple(str(warning) for warning in _sorted(warnings))
