@@ -44,6 +44,8 @@ class Service:
     addresses: tuple[str, ...]
     external: bool
     selector: Mapping[str, str]
+    unaddressed: bool = False
+    """Whether it has no cluster IP, not even "None": a Service as it is written, before a cluster has it."""
 
     @property
     def host(self) -> str:
@@ -63,6 +65,7 @@ def read(manifest: Manifest, body: Body, report: Report) -> Service | None:
         tuple(dict.fromkeys(ip_address(address).compressed for address in own if address not in ("", "None"))),
         found.type == "ExternalName",
         found.selector,
+        not (found.type == "ExternalName" or found.cluster_ip or found.cluster_ips),
     )
 
 

@@ -1,4 +1,4 @@
-"""EndpointSlices: what is wrong with one, and what it says of the endpoints of a Service."""
+"""EndpointSlices: what is wrong with one, and what it says of the endpoints of a Service. Endpoints are not read."""
 
 from __future__ import annotations
 
@@ -54,6 +54,11 @@ def read(manifest: Manifest, body: Body, report: Report) -> Slice | None:
     ports = {port.name: port.port for port in found.ports if port.protocol == "TCP"}
     members = tuple(map(_member, found.endpoints)) if family != "FQDN" else ()
     return Slice(manifest.name, service, ports, members)
+
+
+def read_legacy(manifest: Manifest, body: Body, report: Report) -> str:
+    """Of Endpoints, which EndpointSlices have taken the place of: that there are some, which is their name."""
+    return manifest.name
 
 
 def _address_of(family: int) -> Check[str]:

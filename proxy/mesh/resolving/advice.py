@@ -17,9 +17,8 @@ from proxy.mesh.resolving.rules import service_called
 
 def unserved_kinds(inventory: Inventory, report: Report) -> None:
     """Kinds that are read no further."""
-    if found := inventory.service_entries:
-        text = f"is not served by this version (nor are {len(found) - 1} others)"
-        report.warn(found[min(found)], (), text)
+    for entry in inventory.service_entries.values():
+        report.warn(entry, (), "is not served by this version", together=True)
 
 
 def odd_rules(inventory: Inventory, report: Report) -> None:

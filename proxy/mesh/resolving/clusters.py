@@ -32,6 +32,11 @@ class _Members:
     def endpoints(self, port: ServicePort) -> tuple[Endpoint, ...]:
         return endpoints(self.namespace, self.slices, self.entries, port, self.pods)
 
+    def count(self, port: ServicePort) -> int:
+        """How many there are, ready or not."""
+        in_slices = sum(len(each.members) for each in self.slices if target(each, port) is not None)
+        return in_slices + sum(each.endpoint(port) is not None for each in self.entries)
+
 
 class Clusters:
     """Builds the clusters of one Service, and reports what a user should know about each."""
@@ -50,6 +55,9 @@ class Clusters:
         members = self._members(service)
         if tunnelled:
             self._check_pods(service, members)
+            if service.unaddressed and self._inventory.gateway.serves_services:
+                text = "has no clusterIP, the address by which a ztunnel asks for it: such requests get 404"
+                self._warn(service, ("spec", "clusterIP"), f"{text}; give live objects: {_LIVE}", together=True)
         found = {}
         for port in service.ports:
             if self._served(service, port, tunnelled):
@@ -65,7 +73,11 @@ class Clusters:
         inventory = self._inventory
         slices, entries = inventory.slices.of(service), inventory.entries.of(service)
         if not slices and not entries:
-            self._warn(service, (), f"has no EndpointSlice, so it has no endpoints; give live objects: {_LIVE}")
+            legacy = " (Endpoints are not read)" if service.manifest.id in inventory.legacy_endpoints else ""
+            text = f"has no EndpointSlice{legacy}, so it has no endpoints; give live objects: {_LIVE}"
+            self._warn(service, (), text, together=True)
+        elif not entries and not any(each.members for each in slices):
+            self._warn(service, (), "has no endpoints: there are none in its EndpointSlices", together=True)
         return _Members(service.manifest.namespace, slices, entries, inventory.pods)
 
     def _check_pods(self, service: Service, members: _Members) -> None:
@@ -110,6 +122,9 @@ class Clusters:
             text = f'no EndpointSlice of it has a port named "{port.name}"'
             text += "" if members.entries else ", so the port has no endpoints"
             self._warn(service, ("spec", "ports", port.index, "name"), text)
+        elif (total := members.count(port)) and not members.endpoints(port):
+            text = f"has no endpoints: {_counted(total)} found, none of them ready"
+            self._warn(service, ("spec", "ports", port.index), text, together=True)
 
     def _check_rule_ports(self, service: Service, rule: DestinationRule) -> None:
         numbers = [port.number for port in service.ports]
@@ -154,8 +169,8 @@ class Clusters:
             self._report.warn(guard.manifest, ("spec",), text)
         return guards[0].reason if guards else ""
 
-    def _warn(self, service: Service, path: Path, text: str) -> None:
-        self._report.warn(service.manifest, path, text)
+    def _warn(self, service: Service, path: Path, text: str, together: bool = False) -> None:
+        self._report.warn(service.manifest, path, text, together)
 
 
 def _named(names: Sequence[str]) -> str:

@@ -56,7 +56,7 @@ class Inventory:
     """The objects, looked up by what they have to do with each other."""
 
     def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+        self.gateway = gateway
         self.services: dict[str, Service] = {}
         """By "namespace/name"."""
         self.namespaces: dict[str, Manifest] = {}
@@ -65,6 +65,8 @@ class Inventory:
         """All rules, those that are for sidecars too."""
         self.guards = Guards(gateway)
         self.slices = Slices()
+        self.legacy_endpoints: set[str] = set()
+        """The Services that Endpoints are for, by "namespace/name"."""
         self.pods = Pods()
         self.entries = Entries()
         self.workload_entries: dict[Key, WorkloadEntry] = {}
@@ -82,6 +84,7 @@ class Inventory:
             "Namespace": self._namespace,
             "Gateway": self._other_gateway,
             "EndpointSlice": self._slice,
+            "Endpoints": self._legacy,
             "Pod": self._pod,
             "WorkloadEntry": self._entry,
             "DestinationRule": self._rule,
@@ -146,6 +149,13 @@ class Inventory:
         self.slices.replace(key.namespace, old, new)
         self.stale.update(f"{key.namespace}/{each.service}" for each in (old, new) if each)
 
+    def _legacy(self, key: Key, old: str | None, new: str | None) -> None:
+        self.legacy_endpoints.discard(key.id)
+        if new:
+            self.legacy_endpoints.add(key.id)
+        if (old is None) != (new is None):
+            self.stale.add(key.id)
+
     def _pod(self, key: Key, old: Pod | None, new: Pod | None) -> None:
         if old == new:
             return
@@ -182,7 +192,7 @@ class Inventory:
         for guard in (old, new):
             if guard:
                 self.stale.update(f"{key.namespace}/{name}" for kind, name in guard.targets if kind == "Service")
-                if guard.closes_all(self._gateway):
+                if guard.closes_all(self.gateway):
                     self.stale.update(self.services)
 
     def _service_entry(self, key: Key, old: Manifest | None, new: Manifest | None) -> None:

@@ -34,6 +34,7 @@ __all__ = ["Document", "Loaded", "Loader", "load"]
 READERS: Mapping[str, Reader] = {
     "Service": services.read,
     "EndpointSlice": slices.read,
+    "Endpoints": slices.read_legacy,
     "Pod": workloads.read,
     "WorkloadEntry": workload_entries.read,
     "Gateway": gateways.read,

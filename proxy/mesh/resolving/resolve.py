@@ -20,8 +20,9 @@ from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.outcome import Outcome, outcome
 from proxy.mesh.resolving.overruled import overruled
 from proxy.mesh.resolving.routes import Table
+from proxy.mesh.resolving.unbound import misnamed, unbound
 
-OF_ENDPOINTS = frozenset({"EndpointSlice", "Pod", "WorkloadEntry"})
+OF_ENDPOINTS = frozenset({"EndpointSlice", "Endpoints", "Pod", "WorkloadEntry"})
 """Kinds that change often, and from which nothing follows but where a Service's endpoints are."""
 
 
@@ -69,11 +70,7 @@ class Resolver:
         report = Report()
         gateway = self._gateway.manifest
         if not self._outcomes:
-            text = (
-                "no Service is bound to this Gateway: label a Service, or its Namespace, "
-                f"istio.io/use-waypoint: {gateway.name}"
-            )
-            report.warn(gateway, (), text)
+            report.warn(gateway, (), unbound(self._inventory))
         report.warnings += self._of_gateway
         for service in sorted(self._of_services):
             report.warnings += self._of_services[service].warnings
@@ -126,6 +123,7 @@ class Resolver:
             (advice.idle_entries, {"WorkloadEntry", "Service"}),
             (advice.unserved_kinds, {"ServiceEntry"}),
             (advice.idle_policies, {*guards.KINDS, "Service", "Gateway"}),
+            (misnamed, {"Service", "Namespace", "Gateway"}),
         ):
             if kinds & concerned:
                 report = Report()

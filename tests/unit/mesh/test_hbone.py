@@ -214,16 +214,20 @@ def test_what_is_said_of_waypoint_for(traffic: str, said: str) -> None:
 
 # What is said
 
+HEADLESS = {"clusterIP": "None"}
+
 
 def test_nothing_is_said_of_what_is_served() -> None:
     pods = [pod(f"cart-{last}", f"10.0.0.{last}") for last in (1, 2, 3)]
-    assert warnings(*everything(hbone(), listener()), *pods) == ""
+    given = namespace(), gateway(hbone(), listener()), service(ports=PORTS, spec=HEADLESS), endpoint_slice(ports=SLICED)
+    assert warnings(*given, *pods) == ""
 
 
 def test_mutual_tls_is_what_hbone_is() -> None:
     """N14, F44."""
     mutual = rule({"tls": {"mode": "ISTIO_MUTUAL"}})
-    objects = (namespace(), gateway(hbone()), service(), endpoint_slice(member("10.0.0.1"), member("10.0.0.2")), mutual)
+    members = member("10.0.0.1"), member("10.0.0.2")
+    objects = (namespace(), gateway(hbone()), service(spec=HEADLESS), endpoint_slice(*members), mutual)
     first, second = (
         pod(f"p-{last}", f"10.0.0.{last}", annotations={"ambient.istio.io/redirection": "enabled"}) for last in (1, 2)
     )
@@ -233,7 +237,7 @@ def test_mutual_tls_is_what_hbone_is() -> None:
 
 def test_captured_pods_that_are_not_among_the_manifests() -> None:
     captured = namespace(labels={USE: "wp", "istio.io/dataplane-mode": "ambient"})
-    objects = (captured, gateway(hbone()), service(), endpoint_slice(member("10.0.0.1", "cart-1")))
+    objects = (captured, gateway(hbone()), service(spec=HEADLESS), endpoint_slice(member("10.0.0.1", "cart-1")))
     said = "Service shop/cart: its Pods are not among the manifests (cart-1), so they are reached in plain TCP"
     assert said in warnings(*objects)
     assert "(10.0.0.1), so they" in warnings(*objects[:3], endpoint_slice(member("10.0.0.1")))

@@ -1,0 +1,54 @@
+"""Services that no waypoint among the manifests serves, as it seems against somebody's will."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+from proxy.mesh.kinds.services import Service
+from proxy.mesh.reading.report import Report
+from proxy.mesh.resolving.binding import USE_WAYPOINT, waypoint_of
+from proxy.mesh.resolving.inventory import Inventory
+
+_MOST_NAMED = 3
+_CLOSE = 0.8
+
+
+def unbound(inventory: Inventory) -> str:
+    """Why the Gateway serves no Service: what to do, and what was found instead."""
+    name = inventory.gateway.manifest.name
+    text = f"no Service is bound to this Gateway: label a Service, or its Namespace, {USE_WAYPOINT}: {name}"
+    return "; ".join([text, *_instead(inventory)])
+
+
+def misnamed(inventory: Inventory, report: Report) -> None:
+    """Services whose waypoint is not among the manifests, and is called almost as this one."""
+    own = inventory.gateway.manifest.id
+    for service in inventory.services.values():
+        found = _waypoint(service, inventory)
+        if found in ("", own) or found in inventory.gateways or not difflib.get_close_matches(found, [own], 1, _CLOSE):
+            continue
+        where = ("metadata", "labels", USE_WAYPOINT) if USE_WAYPOINT in service.manifest.labels else ()
+        text = f"waypoint {found} is not among the manifests (did you mean {own}?), so the Service is not served"
+        report.warn(service.manifest, where, text, together=True)
+
+
+def _waypoint(service: Service, inventory: Inventory) -> str:
+    return waypoint_of(service, inventory.labels_of(service.manifest.namespace))
+
+
+def _instead(inventory: Inventory) -> Iterator[str]:
+    if not inventory.services:
+        yield "there is no Service among the manifests"
+        return
+    others = {name: found for name, each in inventory.services.items() if (found := _waypoint(each, inventory))}
+    if others:
+        yield _some([f"Service {name} names waypoint {found}" for name, found in sorted(others.items())])
+    unlabelled = {each.manifest.namespace for name, each in inventory.services.items() if name not in others}
+    if missing := sorted(unlabelled - inventory.namespaces.keys()):
+        yield f"{_some([f'Namespace {name}' for name in missing])} not among the manifests, so its labels are not known"
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
