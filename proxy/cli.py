@@ -8,9 +8,9 @@ import importlib.util
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -21,13 +21,17 @@ from proxy.settings.settings import SETTINGS, Settings, SettingsFault
 from proxy.version import __version__
 from state.server import access
 
+if TYPE_CHECKING:
+    from proxy.mesh.resolving.load import Loaded
+
 CONFIGURATION_FAULT = 1
 BAD_USAGE = 2
 
 EXAMPLES = """\b
 Examples:
   waypointd --demo                            try it: sample endpoints, nothing else needed
-  waypointd --manifests manifests/ --check    what is wrong with my manifests?
+  waypointd --manifests manifests/ --check    what is wrong with my manifests? (-v: and which rule is in force where)
+  kubectl get gateway,service,endpointslice,pod,destinationrule,ns -A -o yaml | waypointd --check --manifests -
   waypointd -w 4 --manifests manifests/ --redis redis://redis:6379/0
   waypointd --manifests manifests/ --tls-dir /etc/certs    the Gateway has an HBONE listener
   waypointd -c /etc/waypointd.yaml            the same, from a file
@@ -65,10 +69,17 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--check", is_flag=True, help="Check settings and manifests, say everything that is wrong, start nothing."
 )
+@click.option("-v", "--verbose", is_flag=True, help="With --check: each cluster, its rule and how it is reached.")
+@click.argument("more", nargs=-1, metavar="")
 @click.version_option(__version__, prog_name="waypointd", message="%(prog)s %(version)s")
-def main(config: str | None, check: bool, **flags: object) -> None:
+def main(config: str | None, check: bool, verbose: bool, more: tuple[str, ...], **flags: Any) -> None:
     """A waypoint proxy for Istio's ambient mesh. Endpoints that fail are ejected by the whole fleet at once."""
     _open_standard_streams()
+    if more and not flags["manifests"]:
+        _fail(BAD_USAGE, f"unexpected argument {more[0]}: manifests are given as --manifests {more[0]}")
+    if verbose and not check:
+        _fail(BAD_USAGE, "--verbose goes with --check")
+    flags["manifests"] += more  # the shell made several of --manifests manifests/*.yaml
     try:
         loaded = settings.load(flags, os.environ, config)
     except SettingsFault as fault:
@@ -77,7 +88,7 @@ def main(config: str | None, check: bool, **flags: object) -> None:
         _fail(BAD_USAGE, *fault.faults)
     for text in settings.unknown_in(os.environ):
         print(f"waypointd: warning: {text}", file=sys.stderr)
-    sys.exit(_check(loaded) if check else _run(loaded))
+    sys.exit(_check(loaded, verbose) if check else _run(loaded))
 
 
 def _open_standard_streams() -> None:
@@ -98,6 +109,7 @@ def _fail(status: int, *lines: str) -> NoReturn:
 def _run(loaded: Settings) -> int:
     _see_that_built()
     _see_that_log_opens(loaded.access_log)
+    _see_that_manifests_stay(loaded.manifests)
     if faults := _faults_of_access(loaded):
         _fail(CONFIGURATION_FAULT, *faults)
     from proxy.arbiter.arbiter import Arbiter  # needs what is compiled
@@ -119,9 +131,9 @@ def _run(loaded: Settings) -> int:
         demo.end()
 
 
-def _check(loaded: Settings) -> int:
+def _check(loaded: Settings, verbose: bool) -> int:
     """`--check`: one line for each warning and fault, and what would be served."""
-    from proxy.mesh.resolving.load import load
+    from proxy.mesh.resolving.load import Loader
     from proxy.mesh.sources.files import FileSource
 
     manifests = loaded.manifests
@@ -129,25 +141,40 @@ def _check(loaded: Settings) -> int:
         from proxy.demo.demo import shipped_manifests
 
         manifests = (str(shipped_manifests()),)
-    documents, unreadable = FileSource(manifests).read()
-    result = load(documents, loaded.gateway)
+    source, loader = FileSource(manifests, once=True), Loader(loaded.gateway)
+    documents, unreadable = source.read()
+    result = loader.load(documents)
     listeners = result.snapshot.listeners if result.snapshot else ()
     faults = [*map(str, (*unreadable, *result.faults)), *_faults_of_certificates(listeners, loaded.tls_dir)]
-    faults += _faults_of_access(loaded)
-    if status := _told(result.warnings, faults):
-        return status
+    faults += [*_faults_of_access(loaded), *_gateway_missing(loaded, result, loader.gateways())]
+    status = _told((*source.notes, *result.warnings), faults)
+    if not status:
+        print("\n".join(_summary(result)))
+    if verbose and result.snapshot:
+        print("\n".join(loader.explained(bool(loaded.tls_dir or loaded.demo))))
+    return status
+
+
+def _gateway_missing(loaded: Settings, result: "Loaded", known: Sequence[str]) -> list[str]:
+    """The fault that the Gateway asked for is not among the manifests. (A replica waits for it.)"""
+    if not loaded.gateway or result.snapshot or result.faults:
+        return []
+    there = f"there {'is' if len(known) == 1 else 'are'} {', '.join(known)}" if known else "there is none at all"
+    return [f"--gateway: {result.reason} among the manifests; {there}"]
+
+
+def _summary(result: "Loaded") -> Iterator[str]:
     if result.unknown_kinds:
-        print(f"kinds left alone: {', '.join(f'{kind} ({n})' for kind, n in sorted(result.unknown_kinds.items()))}")
+        yield f"kinds left alone: {', '.join(f'{kind} ({n})' for kind, n in sorted(result.unknown_kinds.items()))}"
     if result.acknowledged:
-        print(f"warnings acknowledged by annotation: {len(result.acknowledged)}")
+        yield f"warnings acknowledged by annotation: {len(result.acknowledged)}"
     if result.snapshot is None:
-        print(f"nothing to serve yet: {result.reason}")
-        return 0
+        yield f"nothing to serve yet: {result.reason}"
+        return
     endpoints = sum(len(cluster.endpoints) for cluster in result.snapshot.clusters.values())
     ports = ", ".join(f"{each.port} ({each.protocol})" for each in result.snapshot.listeners) or "none"
     clusters = len(result.snapshot.clusters)
-    print(f"Gateway {result.snapshot.gateway}: ports {ports}; {clusters} clusters, {endpoints} endpoints")
-    return 0
+    yield f"Gateway {result.snapshot.gateway}: ports {ports}; {clusters} clusters, {endpoints} endpoints"
 
 
 def _faults_of_certificates(listeners: Sequence[Listener], directory: str | None) -> Sequence[str]:
@@ -196,3 +223,10 @@ def _see_that_log_opens(path: str) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC, 0o644))
     except OSError as fault:
         _fail(CONFIGURATION_FAULT, f"--access-log {path}: {fault.strerror}: give a file that can be written, or -")
+
+
+def _see_that_manifests_stay(manifests: Sequence[str]) -> None:
+    from proxy.mesh.sources.paths import unrepeatable
+
+    if faults := unrepeatable(manifests):
+        _fail(BAD_USAGE, *faults)

@@ -49,7 +49,7 @@ class Configuration:
         loaded = self._loader.load(documents)
         self._read_at = time.time()
         self._faults, self._refused = tuple(str(fault) for fault in (*unreadable, *loaded.faults)), ""
-        self.warnings = loaded.warnings
+        self.warnings = (*self._source.notes, *loaded.warnings)
         if self._faults or told_to or not self._vanished(loaded):
             self._vanished_at = None
         elif self._vanished_at is None:

@@ -100,6 +100,14 @@ class Loader:
         texts, _, known = self._told(warnings, unknown)
         return Loaded(snapshot and replace(snapshot, warnings=texts), reason, (), texts, unknown, known)
 
+    def gateways(self) -> list[str]:
+        """All Gateways there are, as "namespace/name"."""
+        return [site.key.id for site in self._objects.sites("Gateway")]
+
+    def explained(self, has_identity: bool) -> list[str]:
+        """What was loaded last, cluster by cluster, for people: `explained.explained`."""
+        return self._resolver.explained(self._objects.place, has_identity) if self._resolver and self._last else []
+
     def _told(
         self, warnings: list[Fault], unknown: dict[str, int]
     ) -> tuple[tuple[str, ...], dict[str, int], tuple[str, ...]]:

@@ -7,15 +7,16 @@ next snapshot has the same objects for everything that is the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from proxy.mesh.kinds import gateways, guards
 from proxy.mesh.kinds.gateways import WAYPOINT_FOR, Gateway, GatewayListener
 from proxy.mesh.model import Cluster, Listener, Snapshot
 from proxy.mesh.reading.objects import Change
-from proxy.mesh.reading.remarks import Remark, suggestion
+from proxy.mesh.reading.remarks import Key, Place, Remark, suggestion
 from proxy.mesh.reading.report import Report
 from proxy.mesh.resolving import advice, unforced
+from proxy.mesh.resolving.explained import explained
 from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.outcome import Outcome, outcome
 from proxy.mesh.resolving.overruled import overruled
@@ -64,6 +65,10 @@ class Resolver:
             table.replace({service: found.claims[index] if found else None for service, found in news.items()})
         self._listeners = tuple(map(_renewed, self._listeners, self._tables))
         return Snapshot(self._gateway.manifest.id, self._listeners, self._clusters)
+
+    def explained(self, place: Callable[[Key], Place], has_identity: bool) -> list[str]:
+        """The clusters of the last `update`, for people; `place` is where an object stands."""
+        return list(explained(self._inventory, self._clusters, place, has_identity))
 
     def warnings(self) -> list[Remark]:
         """What is odd with the snapshot of the last `update`."""

@@ -3,6 +3,8 @@
 Files are polled: a ConfigMap volume swaps a symlink, editors replace files, and a poll sees both. While nothing changes
 a poll costs one stat for each file; when one changes, it is read and the others are not. Only files are touched here;
 what is in them is for `load`.
+
+Standard input and pipes say what they have to say once, so they are for those who read once.
 """
 
 from __future__ import annotations
@@ -11,15 +13,18 @@ import codecs
 import errno
 import os
 import stat
+import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from proxy.mesh.model import Fault
 from proxy.mesh.reading.manifests import Document
+from proxy.mesh.sources.paths import STANDARD_INPUT, is_stream, listed, matching, missing, normal, odd_in
 
-SUFFIXES = (".yaml", ".yml", ".json")
+_SHOWN_INPUT = "standard input"
 LARGEST_FILE = 64 * 1024 * 1024
+_TOO_LARGE = f"is larger than {LARGEST_FILE // 1024 // 1024} MiB"
 
 # A file written this recently may be written again within one tick of its time stamp, and look the same to stat.
 _SETTLING_NS = 2_000_000_000
@@ -29,14 +34,19 @@ _Stat = tuple[int, int, int, int]
 
 
 class FileSource:
-    """Reads `paths` (files, or directories: their *.yaml, *.yml and *.json, not recursive, no dot names).
+    """Reads `paths`: files, directories (their *.yaml, *.yml and *.json, not recursive, no dot names), and patterns
+    (`manifests/*.yaml`), for what they match when they are looked at.
 
-    `clock_ns` is the wall clock that file times are compared with.
+    `clock_ns` is the wall clock that file times are compared with. `once`: pipes and standard input (`-`) are read too,
+    to their end, for a single call of `read`.
     """
 
-    def __init__(self, paths: Sequence[str], clock_ns: Callable[[], int] = time.time_ns) -> None:
-        self._paths = tuple(dict.fromkeys(os.path.normpath(path) for path in paths))
+    def __init__(self, paths: Sequence[str], clock_ns: Callable[[], int] = time.time_ns, *, once: bool = False) -> None:
+        self._paths = tuple(dict.fromkeys(normal(path) for path in paths))
         self._clock_ns = clock_ns
+        self._once = once
+        self.notes: tuple[str, ...] = ()
+        """What is odd about the directories: that nothing in them is read, say."""
         self._started = False
         self._seen: dict[str, _Stat | None] = {}
         self._contents: _Contents = [], []
@@ -54,8 +64,9 @@ class FileSource:
         read = self._read(self._seen)
         self._contents, self._settled = (read, list(faults)), self._old_enough()
         if not self._started:
-            faults.extend(_fault(path, "no such file or directory") for path in self._paths if not os.path.exists(path))
+            faults.extend(_fault(path, text) for path in self._paths if (text := missing(path)))
         self._started = True
+        self.notes = tuple(str(_fault(*note)) for path in self._paths if os.path.isdir(path) for note in odd_in(path))
         documents = tuple(Document(each.path, each.text) for each in read if each.text is not None)
         faults.extend(_fault(each.path, each.wrong) for each in read if each.wrong)
         return documents, tuple(faults)
@@ -77,7 +88,8 @@ class FileSource:
         faults: list[Fault] = []
         for path in self._paths:
             try:
-                files.update(dict.fromkeys(_listed(path) if os.path.isdir(path) else (path,)))
+                for each in matching(path):
+                    files.update(dict.fromkeys(listed(each) if os.path.isdir(each) else (each,)))
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -87,13 +99,14 @@ class FileSource:
     def _read(self, signature: dict[str, _Stat | None]) -> list[_File]:
         """What is in the files; of each its stat is from before it is read."""
         now = self._clock_ns()
+        once = self._paths if self._once else ()
         # `>file` empties a file before anything is written to it: an empty file that new is not yet believed.
         doubted_ns = now - _EMPTY_BELIEVED_NS if self._started else None
         before, self._known = self._known, {}
         found = []
         for path, stat_ in signature.items():
             known = before.get(path)
-            file = known[1] if known and known[0] == stat_ else _read(path, doubted_ns)
+            file = known[1] if known and known[0] == stat_ else _read(path, doubted_ns, path in once)
             if stat_ and stat_[0] < now - _SETTLING_NS and file.text is not None:
                 self._known[path] = stat_, file
             if file.text is not None or file.wrong:
@@ -120,12 +133,6 @@ class _File:
 _Contents = tuple[list[_File], list[Fault]]
 
 
-def _listed(directory: str) -> Iterator[str]:
-    for name in sorted(os.listdir(directory)):
-        if not name.startswith(".") and name.endswith(SUFFIXES):
-            yield os.path.join(directory, name)
-
-
 def _stat(path: str) -> _Stat | None:
     try:
         found = os.stat(path)
@@ -135,7 +142,9 @@ def _stat(path: str) -> _Stat | None:
     return max(found.st_mtime_ns, found.st_ctime_ns), found.st_size, found.st_ino, found.st_mode
 
 
-def _read(path: str, doubted_ns: int | None) -> _File:
+def _read(path: str, doubted_ns: int | None, once: bool) -> _File:
+    if once and (path == STANDARD_INPUT or is_stream(path)):
+        return _stream(path)
     try:
         # Opening a named pipe would wait for its writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -157,13 +166,28 @@ def _contents(path: str, descriptor: int, doubted_ns: int | None) -> _File:
     if not stat.S_ISREG(before.st_mode):
         return _File(path, wrong="is not a regular file")
     if before.st_size > LARGEST_FILE:
-        return _File(path, wrong=f"is larger than {LARGEST_FILE // 1024 // 1024} MiB")
+        return _File(path, wrong=_TOO_LARGE)
     with os.fdopen(descriptor, "rb", closefd=False) as file:
         content = file.read(LARGEST_FILE + 1)
     after = os.fstat(descriptor)
     torn = (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns) or len(content) != after.st_size
     if torn or (not content and doubted_ns is not None and after.st_mtime_ns > doubted_ns):
         return _File(path, wrong="is being written; it is read again shortly")
+    return _decoded(path, content)
+
+
+def _stream(path: str) -> _File:
+    """All that a pipe or standard input has to say, which may take a while."""
+    shown = _SHOWN_INPUT if path == STANDARD_INPUT else path
+    try:
+        with sys.stdin.buffer if path == STANDARD_INPUT else open(path, "rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        return _File(shown, wrong=f"cannot be read: {error.strerror}")
+    return _decoded(shown, content) if len(content) <= LARGEST_FILE else _File(shown, wrong=_TOO_LARGE)
+
+
+def _decoded(path: str, content: bytes) -> _File:
     try:
         return _File(path, content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

@@ -234,3 +234,39 @@ def test_a_directory_that_goes_and_comes_back(tmp_path: Path) -> None:
     (tmp_path / "away").rename(folder)
     assert source.changed()
     assert texts(source) == {"a.yaml": "a"}
+
+
+def test_a_pattern_is_matched_at_every_reading(tmp_path: Path) -> None:
+    """N11."""
+    (tmp_path / "a.yaml").write_text("a")
+    (tmp_path / "b.txt").write_text("b")
+    source = FileSource([f"{tmp_path}/*.yaml"])
+    assert texts(source) == {"a.yaml": "a"}
+    (tmp_path / "c.yaml").write_text("c")
+    assert source.changed()
+    assert texts(source) == {"a.yaml": "a", "c.yaml": "c"}
+    assert told(FileSource([f"{tmp_path}/*.json"])) == [f"{tmp_path}/*.json: matches no file"]
+
+
+def test_a_file_that_is_called_like_a_pattern_is_that_file(tmp_path: Path) -> None:
+    (tmp_path / "[a].yaml").write_text("itself")
+    (tmp_path / "a.yaml").write_text("a")
+    assert texts(FileSource([f"{tmp_path}/[a].yaml"])) == {"[a].yaml": "itself"}
+
+
+def test_a_pipe_is_read_only_where_one_reading_is_all_there_is(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a")
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert told(FileSource([str(tmp_path)], once=True)) == [f"{tmp_path}/pipe.yaml: is not a regular file"]
+    assert told(FileSource([f"{tmp_path}/pipe.yaml"])) == [f"{tmp_path}/pipe.yaml: is not a regular file"]
+
+
+def test_a_directory_of_which_nothing_is_read_is_noted_while_that_is_so(tmp_path: Path) -> None:
+    source = FileSource([str(tmp_path)])
+    source.read()
+    (note,) = source.notes
+    assert note.startswith(f"{tmp_path}: no manifest is read from it") and note.endswith("(it is empty)")
+    (tmp_path / "a.yaml").write_text("a")
+    assert source.changed()
+    source.read()
+    assert source.notes == ()
