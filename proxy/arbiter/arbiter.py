@@ -21,7 +21,7 @@ from proxy.arbiter.control import Control
 from proxy.arbiter.departure import Departure, Stage
 from proxy.arbiter.handover import HandOver
 from proxy.arbiter.hints import redis_cli
-from proxy.arbiter.signals import DEADLY, SignalQueue, ignore_faults, name
+from proxy.arbiter.signals import DEADLY, SignalQueue, ignore_faults, ignore_internal, name
 from proxy.ipc.channel import Channel, Message
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.workers import MAX_WORKERS, READY
@@ -81,6 +81,7 @@ class Arbiter:
         """Serve until told to stop; the exit status."""
         signals = SignalQueue(HANDLED)
         ignore_faults()
+        ignore_internal()
         self._selector.register(signals, selectors.EVENT_READ)
         raise_open_files_limit()
         log.info("waypointd %s starting: replica %s, %d workers", __version__, self._replica, self._settings.workers)

@@ -5,9 +5,11 @@ have a log opened anew, or the wrong number: so here none does, but KILL. Those 
 raises (SEGV and its like) are ignored only when somebody sends them: at a fault the kernel ends it all the same.
 """
 
+import ctypes
 import faulthandler
 import os
 import signal
+import sys
 from collections.abc import Iterable
 
 HARMLESS = {
@@ -20,6 +22,12 @@ OF_WRITING = {signal.SIGPIPE, signal.SIGXFSZ}
 """Python ignores these: the write that raises them fails as well, and says why."""
 DEADLY: frozenset[int] = frozenset(signal.valid_signals()) - HARMLESS - OF_FAULTS - OF_WRITING - {signal.SIGKILL}
 """What ends a process that does not handle it, and can be handled."""
+INTERNAL: frozenset[int] = frozenset(range(1, 65)) - frozenset(signal.valid_signals())
+"""What the C library keeps for its threads and does not let us handle. Until it first uses them they end a process."""
+# The number of rt_sigaction; machines of 64 bits.
+_RT_SIGACTION = {"x86_64": 13, "aarch64": 134, "riscv64": 134, "s390x": 174, "ppc64le": 173}
+_SIGSET_BYTES = 8
+_libc = ctypes.CDLL(None)
 
 
 class SignalQueue:
@@ -55,11 +63,23 @@ def ignore_faults() -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
+def ignore_internal() -> None:
+    """Ignore INTERNAL, until the C library comes to use them: its handlers take no notice of who else sends them.
+
+    Asked of the kernel itself. On machines whose number for that is not known here nothing is done.
+    """
+    call = _RT_SIGACTION.get(os.uname().machine) if sys.maxsize > 2**32 else None
+    ignore = (ctypes.c_ulong * 8)(signal.SIG_IGN)  # struct sigaction of the kernel: the handler, all else 0
+    for number in INTERNAL if call else ():
+        _libc.syscall(call, number, ignore, None, _SIGSET_BYTES)
+
+
 def ignore_until_handled() -> None:
     """For a child that is about to begin: what it handles later must not end it before. TERM may: it serves nobody."""
     for number in DEADLY - {signal.SIGTERM}:
         signal.signal(number, signal.SIG_IGN)
     ignore_faults()
+    ignore_internal()
 
 
 def name(number: int) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.arbiter.signals import DEADLY, OF_FAULTS
+from proxy.arbiter.signals import DEADLY, INTERNAL, OF_FAULTS, OF_WRITING
 from tests.manifests import Manifests, gateway
 from tests.patience import within
 from tests.rig import ROOT, Endpoint, Replica, Waypoint, endpoints, free_port, get, manifests_for, replica, wait_until
@@ -132,7 +132,9 @@ def test_N2_no_signal_but_kill_ends_it_or_what_is_in_flight(pair: Replica, slow:
     with ThreadPoolExecutor(1) as executor:
         in_flight = executor.submit(get, pair.port, "/hostname", "in-ambient")
         wait_until(lambda: slow() > asked)
-        for number in (DEADLY | OF_FAULTS) - {signal.SIGTERM, signal.SIGINT}:
+        sent = (DEADLY | OF_FAULTS | OF_WRITING | INTERNAL) - {signal.SIGTERM, signal.SIGINT}
+        assert len(sent) > 50, "all but those that end, stop, go on, or do nothing"
+        for number in sorted(sent):
             for pid in (pair.waypoint.pid, *before["proxy.worker"], *before["proxy.controller"]):
                 os.kill(pid, number)
         assert in_flight.result()[0] == 200

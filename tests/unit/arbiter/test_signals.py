@@ -5,13 +5,14 @@ import subprocess
 import sys
 
 from proxy.arbiter import arbiter
-from proxy.arbiter.signals import DEADLY, HARMLESS, OF_FAULTS, OF_WRITING, ignore_until_handled, name
+from proxy.arbiter.signals import DEADLY, HARMLESS, INTERNAL, OF_FAULTS, OF_WRITING, ignore_until_handled, name
 
 EVERY = set(signal.valid_signals())
 
 
 def test_N2_every_signal_but_kill_is_known() -> None:
     assert EVERY - {signal.SIGKILL} == DEADLY | HARMLESS | OF_FAULTS | OF_WRITING
+    assert set(range(1, 65)) == EVERY | INTERNAL
     assert DEADLY < arbiter.HANDLED
     assert {signal.SIGUSR1, signal.SIGALRM, signal.SIGQUIT, signal.SIGABRT, signal.SIGRTMIN, signal.SIGRTMAX} < DEADLY
 
@@ -45,6 +46,25 @@ assert queue.take() == []
 
 def test_N2_what_is_queued_does_nothing_else_and_comes_as_its_number() -> None:
     assert subprocess.run([sys.executable, "-c", QUEUE], check=False).returncode == 0
+
+
+INTERNALS = """
+import os, signal, threading
+from proxy.arbiter.signals import INTERNAL, ignore_internal, ignore_until_handled
+def see():
+    for number in INTERNAL:
+        os.kill(os.getpid(), number)
+ignore_internal()
+see()
+threading.Thread(target=see).start()
+ignore_until_handled()  # glibc may have handlers by now, which exec takes away
+os.execvp("sh", ["sh", "-c", "".join(f"kill -{number} $$; " for number in INTERNAL)])
+"""
+
+
+def test_N2_what_the_c_library_keeps_for_itself_ends_neither_us_nor_a_child() -> None:
+    assert INTERNAL, "of glibc 32 and 33, of musl 34 too"
+    assert subprocess.run([sys.executable, "-c", INTERNALS], check=False).returncode == 0
 
 
 def test_signals_have_names() -> None:
