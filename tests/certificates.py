@@ -93,8 +93,9 @@ class Authority:
         roots: bytes = b"",
         authority: bool = False,
         signs: Sequence[str] = (),
+        lacks: Sequence[str] = (),
     ) -> Leaf:
-        """A leaf; times are seconds from now; `signs` are usages of a key that no leaf's may have.
+        """A leaf; times are seconds from now; `signs` are key usages that no leaf's may have, `lacks` such as it has.
 
         Without `uris` a waypoint's identity; `""` makes one without any."""
         now = datetime.datetime.now(datetime.UTC)
@@ -107,7 +108,7 @@ class Authority:
             .not_valid_before(now + datetime.timedelta(seconds=starts))
             .not_valid_after(now + datetime.timedelta(seconds=lasts))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-            .add_extension(_usage(signs_certificates=False, also=signs), critical=True)
+            .add_extension(_usage(signs_certificates=False, also=signs, but=lacks), critical=True)
         )
         names = [x509.UniformResourceIdentifier(uri) for uri in (uris or (WAYPOINT,)) if uri]
         builder = builder.add_extension(
@@ -127,7 +128,7 @@ class Authority:
         return self.pem + self.parent._intermediates() if self.parent else b""
 
 
-def _usage(signs_certificates: bool, also: Sequence[str] = ()) -> x509.KeyUsage:
+def _usage(signs_certificates: bool, also: Sequence[str] = (), but: Sequence[str] = ()) -> x509.KeyUsage:
     flags: Mapping[str, bool] = {
         "digital_signature": not signs_certificates,
         "key_encipherment": not signs_certificates,
@@ -139,7 +140,7 @@ def _usage(signs_certificates: bool, also: Sequence[str] = ()) -> x509.KeyUsage:
         "encipher_only": False,
         "decipher_only": False,
     }
-    return x509.KeyUsage(**{**flags, **dict.fromkeys(also, True)})
+    return x509.KeyUsage(**{**flags, **dict.fromkeys(also, True), **dict.fromkeys(but, False)})
 
 
 def self_signed(uri: str = WAYPOINT) -> Leaf:

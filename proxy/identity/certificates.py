@@ -205,7 +205,7 @@ _NEEDED = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsage
 
 
 def _signs(leaf: x509.Certificate) -> Iterator[str]:
-    """What makes it a CA's, which no SVID of a workload may be (SPIFFE X.509-SVID, 4.1, 4.3, 5.2)."""
+    """What makes it a CA's, which no SVID of a workload may be (SPIFFE X.509-SVID, 4.1, 4.3, 5.2), or of no use."""
     constraints = _extension(leaf, x509.BasicConstraints)
     if constraints is not None and constraints.ca:
         yield "it is a CA's (basic constraints CA:TRUE), not a workload's"
@@ -214,6 +214,8 @@ def _signs(leaf: x509.Certificate) -> Iterator[str]:
         yield "its key usage has keyCertSign, which a workload's may not"
     if usage is not None and usage.crl_sign:
         yield "its key usage has cRLSign, which a workload's may not"
+    if usage is not None and not usage.digital_signature:
+        yield "its key usage lacks digitalSignature, which TLS 1.3 signs with"
 
 
 def _extension(leaf: x509.Certificate, kind: type[Extension]) -> Extension | None:

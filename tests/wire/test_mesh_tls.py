@@ -180,6 +180,14 @@ def test_P6_who_may_issue_certificates_is_no_workload(leaf_of: Authority, wrong:
     assert mesh_tls.reason_of(endpoint.client) == reason
 
 
+def test_P6_a_leaf_that_may_sign_nothing_is_refused() -> None:
+    """RFC 8446, 4.4.2.2; OpenSSL sees to it for clients only."""
+    client = meet(of(OURS).server, of(CA.leaf(CLIENT_POD, lacks=["digital_signature"])).client)
+    assert mesh_tls.reason_of(client.server) == "certificate refused: unsuitable certificate purpose"
+    endpoint = meet(of(CA.leaf(ENDPOINT_POD, lacks=["digital_signature"])).server, of(OURS).client)
+    assert mesh_tls.reason_of(endpoint.client) == "certificate refused: its key usage lacks digitalSignature"
+
+
 def test_P6_a_leaf_that_says_nothing_of_its_usage_is_a_workloads() -> None:
     leaf = self_signed(CLIENT_POD)
     leaf.roots += CA.pem

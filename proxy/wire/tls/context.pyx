@@ -26,11 +26,13 @@ cdef enum:                      # verdicts of our own on a certificate, beyond O
     LEAF_IS_CA = 0x5afe01
     LEAF_SIGNS_CERTIFICATES
     LEAF_SIGNS_CRLS
+    LEAF_SIGNS_NOTHING
 
 LEAF_REFUSALS = {
     LEAF_IS_CA: "it is a CA's (CA:TRUE), not a workload's",
     LEAF_SIGNS_CERTIFICATES: "its key usage has keyCertSign, which a workload's may not",
     LEAF_SIGNS_CRLS: "its key usage has cRLSign, which a workload's may not",
+    LEAF_SIGNS_NOTHING: "its key usage lacks digitalSignature",
 }
 
 
@@ -157,8 +159,9 @@ cdef int set_rules(SSL_CTX* raw, bint server) except -1:
 
 
 cdef int see_leaf(int good, X509_STORE_CTX* chain) noexcept:
-    """A leaf that may issue others is no workload's: SPIFFE X.509-SVID 5.2 has it rejected. Called for every certificate
-    of the chain; of the others OpenSSL knows the rules."""
+    """A leaf that may issue others is no workload's: SPIFFE X.509-SVID 5.2 has it rejected; one that may sign nothing is of
+    no use in a handshake (4.3, RFC 8446 4.4.2.2). Called for every certificate of the chain; of the others OpenSSL knows
+    the rules."""
     cdef X509* certificate = X509_STORE_CTX_get_current_cert(chain)
     cdef int wrong
     if not good or certificate == NULL or X509_STORE_CTX_get_error_depth(chain) != 0:
@@ -171,12 +174,16 @@ cdef int see_leaf(int good, X509_STORE_CTX* chain) noexcept:
 
 cdef int wrong_with_leaf(X509* leaf) noexcept:
     cdef uint32_t flags = X509_get_extension_flags(leaf)
-    cdef uint32_t usage = X509_get_key_usage(leaf) if flags & EXFLAG_KUSAGE else 0     # without one, all bits are set
+    cdef uint32_t usage = (
+        X509_get_key_usage(leaf) if flags & EXFLAG_KUSAGE else KU_DIGITAL_SIGNATURE     # says nothing: not that either
+    )
     if flags & EXFLAG_CA:
         return LEAF_IS_CA
     if usage & KU_KEY_CERT_SIGN:
         return LEAF_SIGNS_CERTIFICATES
-    return LEAF_SIGNS_CRLS if usage & KU_CRL_SIGN else 0
+    if usage & KU_CRL_SIGN:
+        return LEAF_SIGNS_CRLS
+    return 0 if usage & KU_DIGITAL_SIGNATURE else LEAF_SIGNS_NOTHING
 
 
 cdef int choose_protocol(

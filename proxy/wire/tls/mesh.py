@@ -15,7 +15,8 @@ from proxy.wire.tls.context import TlsContext
 ALPN = "h2"
 
 _SEGMENT = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+"  # never . or .. (SPIFFE-ID, 2.2)
-_SPIFFE = re.compile(rf"spiffe://([A-Za-z0-9._-]{{1,255}})/ns/({_SEGMENT})/sa/({_SEGMENT})")
+_TRUST_DOMAIN = r"[a-z0-9._-]{1,255}"  # in small letters (2.1)
+_SPIFFE = re.compile(rf"spiffe://({_TRUST_DOMAIN})/ns/({_SEGMENT})/sa/({_SEGMENT})")
 LONGEST_IDENTITY = 2048
 """Octets of a SPIFFE ID, and 255 of them for the trust domain (SPIFFE-ID, 2.3)."""
 
@@ -55,15 +56,13 @@ NO_IDENTITY = "certificate has no SPIFFE URI"
 
 def trust_domain_of(identity: str) -> str:
     """The trust domain of a SPIFFE URI; "" if it is none."""
-    found = _SPIFFE.fullmatch(identity)
+    found = _SPIFFE.fullmatch(identity) if len(identity) <= LONGEST_IDENTITY else None
     return found[1] if found else ""
 
 
 def identity_in(uris: Sequence[str]) -> str | None:
     """The SPIFFE URI of a certificate whose names have these URIs. Two are none: which would it be?"""
-    if len(uris) != 1 or len(uris[0]) > LONGEST_IDENTITY:
-        return None
-    return uris[0] if _SPIFFE.fullmatch(uris[0]) else None
+    return uris[0] if len(uris) == 1 and trust_domain_of(uris[0]) else None
 
 
 def refusal_of_protocol(chosen: str | None) -> str:

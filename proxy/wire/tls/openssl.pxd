@@ -121,7 +121,7 @@ cdef extern from "openssl/x509v3.h":
     void X509_STORE_CTX_set_error(X509_STORE_CTX*, int)
     uint32_t X509_get_extension_flags(X509*)
     uint32_t X509_get_key_usage(X509*)
-    uint32_t EXFLAG_CA, EXFLAG_KUSAGE, KU_KEY_CERT_SIGN, KU_CRL_SIGN
+    uint32_t EXFLAG_CA, EXFLAG_KUSAGE, KU_KEY_CERT_SIGN, KU_CRL_SIGN, KU_DIGITAL_SIGNATURE
     X509* SSL_CTX_get0_certificate(const SSL_CTX*)
     void* X509_get_ext_d2i(const X509*, int, int*, int*)
     int sk_GENERAL_NAME_num(const GENERAL_NAMES*)

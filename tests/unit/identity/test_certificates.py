@@ -103,6 +103,8 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, file: str, content: bytes, p
         (CA.leaf(authority=True), "it is a CA's (basic constraints CA:TRUE), not a workload's"),
         (CA.leaf(signs=["key_cert_sign"]), "its key usage has keyCertSign, which a workload's may not"),
         (CA.leaf(signs=["crl_sign"]), "its key usage has cRLSign, which a workload's may not"),
+        (CA.leaf(lacks=["digital_signature"]), "its key usage lacks digitalSignature, which TLS 1.3 signs with"),
+        (CA.leaf("spiffe://Cluster.local/ns/a/sa/b"), "(it has spiffe://Cluster.local/ns/a/sa/b)"),
         (CA.leaf(usages=[SERVER]), "its extended key usage lacks client authentication"),
         (CA.leaf(usages=[CLIENT]), "its extended key usage lacks server authentication"),
         (
