@@ -47,7 +47,8 @@ def _ordering(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.pass_obj
 def eject(place: Place, cluster: str, endpoint: str, why: str, by: str, ejection_ms: int | None) -> None:
-    """Take ENDPOINT (IP:PORT) of CLUSTER (NAMESPACE/SERVICE:PORT) out of balancing, in every replica, at once.
+    """Take ENDPOINT of CLUSTER (NAMESPACE/SERVICE:PORT) out of balancing, in every replica, at once. ENDPOINT is
+    IP:PORT, or the name of its Pod.
 
     maxEjectionPercent does not stop a hand. One that is out already is out for the new time. It is the address that is
     out, whatever workload has it; should the endpoint leave the cluster (or not be ready), that is forgotten.
@@ -66,7 +67,7 @@ def eject(place: Place, cluster: str, endpoint: str, why: str, by: str, ejection
 @_ordering
 @click.pass_obj
 def uneject(place: Place, cluster: str, endpoint: str, why: str, by: str) -> None:
-    """Put ENDPOINT (IP:PORT) of CLUSTER (NAMESPACE/SERVICE:PORT) back, in every replica, at once.
+    """Put ENDPOINT (IP:PORT, or a Pod) of CLUSTER (NAMESPACE/SERVICE:PORT) back, in every replica, at once.
 
     \b
     Examples:

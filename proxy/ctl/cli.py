@@ -16,7 +16,34 @@ from proxy.version import __version__
 from state.server.access import Access
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+class _Group(click.Group):
+    """Its own options may stand behind the command too, where most people write them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, self._own_first(ctx, args))
+
+    def _own_first(self, ctx: click.Context, args: list[str]) -> list[str]:
+        named = {name for each in self.params for name in each.opts if name.startswith("--") and not _is_flag(each)}
+        own, others, left = [], [], iter(args)
+        for argument in left:
+            if argument == "--":
+                others += [argument, *left]
+            elif argument.partition("=")[0] not in named:
+                others.append(argument)
+            elif "=" in argument:
+                own.append(argument)
+            else:
+                if (value := next(left, None)) is None:
+                    raise click.BadOptionUsage(argument, f"Option {argument!r} requires an argument.", ctx)
+                own += [argument, value]
+        return [*own, *others]
+
+
+def _is_flag(parameter: click.Parameter) -> bool:
+    return isinstance(parameter, click.Option) and parameter.is_flag
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @fleet_options
 @click.option(
     "--admin",

@@ -21,7 +21,8 @@ SEEN = 6  # failures shown
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print it.")
 @click.pass_obj
 def tell_why(place: Place, cluster: str, endpoint: str, output: str) -> None:
-    """Say why ENDPOINT of CLUSTER is ejected, or is not; without ENDPOINT, each of the cluster's in short.
+    """Say why ENDPOINT (IP:PORT, or the name of its Pod) of CLUSTER is ejected, or is not; without it, each of the
+    cluster's in short.
 
     Redis tells what the fleet knows. With --admin the replica adds what it sees itself: whether it decides by itself
     at the moment, suspects its own network, or has endpoints out that only it cannot reach.

@@ -28,7 +28,7 @@ RETURNS = {
 
 @click.command("history")
 @click.argument("cluster", default="")
-@click.option("--endpoint", default="", metavar="IP:PORT", help="Only this endpoint.")
+@click.option("--endpoint", default="", metavar="ENDPOINT", help="Only this one: IP:PORT, or its workload.")
 @click.option("-n", "limit", type=click.IntRange(1, MOST), default=20, show_default=True, help="So many of the newest.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens, until interrupted.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="json: one object a line.")

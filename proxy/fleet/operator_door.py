@@ -28,7 +28,7 @@ from state.operating.explain import (
 from state.operating.operator import Operator, Order
 from state.operating.rule import parse
 from state.operating.sight import Out
-from state.operating.viewer import Refused
+from state.operating.viewer import Refused, address_of
 from state.outlier.store import CONSECUTIVE_5XX, is_by_hand
 from state.server.access import Access
 from state.server.connect import connect
@@ -121,6 +121,7 @@ class OperatorDoor:
 
     def _explain_alone(self, name: str, address: str, fault: str) -> ClusterReport:
         cluster = self._clusters().get(name)
+        address = address_of(address, self._directory().get(name, {}))
         if cluster is None or address not in ("", *cluster.endpoints):
             there_is = ", ".join(cluster.endpoints if cluster else self._clusters())
             raise Refused(f"unknown {'endpoint' if cluster else 'cluster'}; there is: {there_is or 'none'}")

@@ -4,7 +4,7 @@ By scripts, as the fleet's own changes are: counted, published, and written into
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import redis
@@ -13,7 +13,7 @@ from state.constants import ENDLESS_MS
 from state.keys import word
 from state.operating import explain
 from state.operating.rule import Rule
-from state.operating.viewer import Directory, Refused, Viewer
+from state.operating.viewer import Directory, Refused, Viewer, address_of
 from state.outlier.store import BY_HAND
 from state.scripts import source
 from state.server.failures import unavailable
@@ -64,26 +64,28 @@ class Operator(Viewer):
 
     def eject(self, order: Order) -> Done:
         """Take an endpoint out, whatever the cap says; one that is out already gets the new time."""
-        rule, workload = self._target(order)
+        order, rule, workload = self._target(order)
         arguments: list[str | int] = [word(workload), word(order.by), word(order.why) or BY_HAND, order.ejection_ms]
         was_out, active = self._by_hand(self._eject, order, arguments)
         return Done(order.cluster, order.endpoint, "changed" if was_out else "ejected", _warning(int(active), rule))
 
     def uneject(self, order: Order) -> Done:
         """Put an endpoint back."""
-        _, workload = self._target(order)
+        order, _, workload = self._target(order)
         if not self._by_hand(self._uneject, order, [word(workload), word(order.by), word(order.why)]):
             out = [each.endpoint for each in self.ejections() if each.cluster == order.cluster]
             raise Refused(f"{order.endpoint} of {order.cluster} is not ejected; what is: {', '.join(out) or 'nothing'}")
         return Done(order.cluster, order.endpoint, "unejected")
 
-    def _target(self, order: Order) -> tuple[Rule, str]:
-        """See that there is such an endpoint; the rule of its cluster, and its workload if that is known."""
+    def _target(self, order: Order) -> tuple[Order, Rule, str]:
+        """See that there is such an endpoint; the order with its address, the rule of its cluster, and its workload if
+        that is known."""
         more = self._known(order.cluster)
         rule, _ = self._rule(order.cluster)
         told = self._told(order.cluster, rule)
+        order = replace(order, endpoint=address_of(order.endpoint, told))
         self._check(order.cluster, order.endpoint, told, self._members(order.cluster, told, more))
-        return rule, told.get(order.endpoint, "")
+        return order, rule, told.get(order.endpoint, "")
 
     def _by_hand(self, script: Any, order: Order, arguments: list[str | int]) -> Any:
         keys = self._keys(order.cluster)

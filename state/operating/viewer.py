@@ -78,7 +78,7 @@ class Viewer:
         more = self._known(cluster)
         rule, age_s = self._rule(cluster)
         told = self._told(cluster, rule)
-        members = self._members(cluster, told, more)
+        members, endpoint = self._members(cluster, told, more), address_of(endpoint, told)
         if endpoint:
             self._check(cluster, endpoint, told, members)
         names = list({*members, *([endpoint] if endpoint else [])})
@@ -118,7 +118,7 @@ class Viewer:
             there_is = f"there is: {', '.join(clusters)}" if clusters else "no replica has told of any"
             raise Refused(
                 f"unknown cluster {cluster!r}; {there_is}. A cluster is a Service and its port, NAMESPACE/NAME:PORT, "
-                "with outlierDetection"
+                "with outlierDetection: without, nothing of it is shared, and no hand can eject"
             )
         return clusters[cluster]
 
@@ -183,8 +183,16 @@ class Viewer:
             return sum(int(node.pubsub_numsub(self._keys(cluster).events)[0][1]) for node in nodes)
 
 
+def address_of(endpoint: str, told: Mapping[str, str]) -> str:
+    """The address of an endpoint that may be called by its workload; `told` has the cluster's. Raises Refused."""
+    found = [address for address, workload in told.items() if workload == endpoint and endpoint not in told]
+    if len(found) > 1:
+        raise Refused(f"{endpoint} has several addresses, say which: {', '.join(found)}")
+    return found[0] if endpoint and found else endpoint
+
+
 def _of(endpoint: str, entries: Sequence[Entry]) -> list[Entry]:
-    return [each for each in entries if each.endpoint == endpoint]
+    return [each for each in entries if endpoint in (each.endpoint, each.workload)]
 
 
 def _fields(flat: Sequence[str]) -> dict[str, str]:

@@ -140,6 +140,28 @@ def test_another_package_of_our_name_is_refused(tmp_path: Path, program: str) ->
     assert f"{tmp_path / 'proxy'} is another package called 'proxy'" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--redis", "URL", "ejections", "-o", "json"],
+        ["ejections", "-o", "json", "--redis", "URL"],
+        ["ejections", "--redis=URL", "-o", "json"],
+    ],
+)
+def test_N17_options_may_stand_behind_the_command(arguments: list[str]) -> None:
+    given = [each.replace("URL", "redis://127.0.0.1:1") for each in arguments]
+    status, _, errors = run("waypointctl", *given)
+    assert status == 1
+    assert errors.startswith("waypointctl: redis://127.0.0.1:1: ")
+
+
+def test_N17_what_is_not_the_programs_own_is_left_to_the_command() -> None:
+    status, _, errors = run("waypointctl", "ejections", "--admin")
+    assert status == 2 and "Option '--admin' requires an argument" in errors
+    status, _, errors = run("waypointctl", "ejections", "--nothing", "x")
+    assert status == 2 and "No such option" in errors
+
+
 def test_ejections_are_listed(valkey: Embedded) -> None:
     store = RedisStore(connect(Access(valkey.url), 5))
     batch = Batch("httpbin/in-ambient:8000", "10.0.0.1:8080", "pod-1", 0, Run.of_failures(3), 503, "replica-1")

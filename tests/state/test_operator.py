@@ -107,6 +107,25 @@ def test_what_is_not_there_is_refused_with_what_is(shared: Rig) -> None:
             replace(order(), **wrong)
 
 
+def test_N17_an_endpoint_may_be_called_by_its_workload(shared: Rig) -> None:
+    made = operator(shared)
+    workload = "pod-b"
+    assert made.eject(order(workload)).endpoint == B
+    assert shared.ejected() == {B}
+    assert [each.endpoint for each in made.explain(CLUSTER, workload).reports] == [B]
+    assert [each.endpoint for each in made.history(CLUSTER, workload)] == [B]
+    assert made.uneject(order(workload)).endpoint == B
+    with pytest.raises(Refused, match="unknown endpoint 'pod-nowhere'"):
+        made.eject(order("pod-nowhere"))
+
+
+def test_N17_a_workload_with_several_addresses_is_a_question(shared: Rig) -> None:
+    made = operator(shared, told=False)
+    shared.store.sync(CLUSTER, [A, B], rule=RULE.replace("pod-b", "pod-a"))
+    with pytest.raises(Refused, match=f"pod-a has several addresses, say which: {A}, {B}"):
+        made.eject(order("pod-a"))
+
+
 def test_a_cluster_known_by_a_hand_s_key_only(shared: Rig) -> None:
     made = operator(shared, told=False)
     assert shared.client is not None
