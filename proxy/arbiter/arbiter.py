@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from proxy.arbiter import listening
-from proxy.arbiter.children import Child, spawn
+from proxy.arbiter.children import Child, of_leaving, spawn
 from proxy.arbiter.control import Control
 from proxy.arbiter.departure import Departure, Stage
 from proxy.arbiter.handover import HandOver
@@ -149,9 +149,7 @@ class Arbiter:
             log.error("%s", told)
         else:
             child.due = None
-            # SIGTERM is how it was told to leave: it came before the child had begun to serve.
-            as_told = "exited with status 0" in told or "killed by SIGTERM" in told
-            log.log(logging.INFO if as_told else logging.ERROR, "%s", told.partition(";")[0])
+            log.log(*of_leaving(told))
         if isinstance(child, Worker):
             self._bury(child, wanted)
         elif child is self._controller:
@@ -189,12 +187,9 @@ class Arbiter:
                 self._reload()
             case signal.SIGUSR1:
                 self._reopen_logs()
-            case signal.SIGTTIN:
-                self._add_worker()
-                self._tell_wanted()
-            case signal.SIGTTOU:
-                self._remove_worker()
-                self._tell_wanted()
+            case signal.SIGTTIN | signal.SIGTTOU:
+                (self._add_worker if number == signal.SIGTTIN else self._remove_worker)()
+                self._tell_wanted(number)
             case signal.SIGUSR2:
                 log.warning("SIGUSR2: replacing the running program is not built in this version")
             case signal.SIGCHLD:  # the loop reaps on every turn
@@ -320,8 +315,10 @@ class Arbiter:
             if worker.channel:
                 self._control.tell({"op": "worker", "slot": worker.slot}, [worker.channel.fileno()])
 
-    def _tell_wanted(self) -> None:
+    def _tell_wanted(self, told_by: int | None = None) -> None:
         staying = sum(not worker.leaving for worker in self._workers.values())
+        if told_by is not None:
+            log.info("%s: workers from now on: %d", name(told_by), staying)
         self._control.tell({"op": "wanted", "workers": max(staying, 1) if self._workers else self._settings.workers})
 
     def _first_message(self) -> Message:

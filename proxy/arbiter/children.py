@@ -3,6 +3,7 @@
 Children never outlive the arbiter, whatever kills it: the kernel signals them (state/server/tether.py). No gevent here.
 """
 
+import logging
 import os
 import signal
 import subprocess
@@ -127,6 +128,15 @@ def how_it_ended(status: int) -> str:
         return f"was killed by {signal.Signals(-status).name}"
     except ValueError:
         return f"was killed by signal {-status}"
+
+
+def of_leaving(told: str) -> tuple[int, str]:
+    """How what happened to a child that was to leave is logged, at which level."""
+    text = told.partition(";")[0]
+    # SIGTERM is how it was told to leave: it came before the child had begun to serve.
+    text = text.replace("was killed by SIGTERM", "left as it was told, before it served")
+    as_told = "exited with status 0" in text or "left as it was told" in text
+    return logging.INFO if as_told else logging.ERROR, text
 
 
 def spawn(module: str, arguments: Sequence[str], fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:

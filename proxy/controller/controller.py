@@ -167,6 +167,7 @@ class Controller:
             valid=found.is_read,
             model=found.snapshot,
             reason=found.reason,
+            mended=bool(self._reading.faults and not found.faults),
             faults=found.faults,
             warnings=found.warnings,
         )

@@ -34,6 +34,7 @@ class Reading:
     valid: bool = False  # there has been a good one: without a Gateway, `model` may be None all the same
     model: Snapshot | None = None  # the last good one
     reason: str = ""  # why there is none
+    mended: bool = False  # the one before had faults, and this one has none
     faults: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -124,6 +125,8 @@ def _lines_of(reading: Reading, site: Site) -> Iterator[Line]:
         if reading.in_force:
             yield Line(logging.ERROR, f"keeping snapshot {reading.in_force} until that is mended", reading.number)
         return
+    if reading.mended:
+        yield Line(logging.INFO, "the manifests are right again, and in force", reading.number)
     if reading.reason:
         yield Line(logging.WARNING, f"not ready: {reading.reason}", reading.number)
     if reading.model and not site.tls_dir and (captured := _captured(reading.model)):

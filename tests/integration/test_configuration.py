@@ -112,6 +112,7 @@ def test_broken_manifests_keep_the_last_good_ones(
     (manifests.path / "broken.json").unlink()
     manifests.put("rule", rule())
     wait_until(lambda: set(made.hostnames(4)) == names(members[:1]), SECONDS, "the mended ones")
+    wait_until(lambda: "the manifests are right again, and in force" in made.waypoint.errors(), SECONDS, "N19")
 
 
 def test_gateway_deleted_and_back(served: tuple[Replica, Manifests, int]) -> None:

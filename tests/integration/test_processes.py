@@ -151,6 +151,7 @@ def test_N2_no_signal_but_kill_ends_it_or_what_is_in_flight(pair: Replica, slow:
 def test_the_last_worker_stays_and_usr2_is_not_built(pair: Replica) -> None:
     os.kill(pair.waypoint.pid, signal.SIGTTOU)
     wait_until(lambda: len(pair.worker_pids()) == 1 and pair.ready())
+    assert "SIGTTOU: workers from now on: 1" in pair.waypoint.errors(), "N19"
     os.kill(pair.waypoint.pid, signal.SIGTTOU)
     wait_until(lambda: "not stopping the last worker" in pair.waypoint.errors())
     os.kill(pair.waypoint.pid, signal.SIGUSR2)

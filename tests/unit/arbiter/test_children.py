@@ -1,5 +1,6 @@
 """Children: back-off, what is told about their end, patience."""
 
+import logging
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.arbiter.children import Backoff, Child, Rest, how_it_ended
+from proxy.arbiter.children import Backoff, Child, Rest, how_it_ended, of_leaving
 from proxy.arbiter.handover import HandOver
 from proxy.arbiter.signals import SignalQueue
 
@@ -89,6 +90,32 @@ def test_one_that_is_not_there_needs_no_patience() -> None:
 )
 def test_ends_in_words(status: int, told: str) -> None:
     assert how_it_ended(status) == told
+
+
+@pytest.mark.parametrize(
+    ("told", "level", "said"),
+    [
+        (
+            "worker 1 (pid 7) exited with status 0 after 2.0 s; starting it again",
+            logging.INFO,
+            "exited with status 0",
+        ),
+        (
+            "worker 1 (pid 7) was killed by SIGTERM after 0.1 s; starting it again",
+            logging.INFO,
+            "left as it was told",
+        ),
+        (
+            "worker 1 (pid 7) was killed by SIGKILL after 2.0 s; starting it again",
+            logging.ERROR,
+            "killed by SIGKILL",
+        ),
+    ],
+)
+def test_N19_one_that_leaves_as_it_was_told_is_not_said_to_be_killed(told: str, level: int, said: str) -> None:
+    found, text = of_leaving(told)
+    assert found == level
+    assert said in text and "again" not in text and "SIGTERM" not in text
 
 
 def test_signals_are_queued() -> None:

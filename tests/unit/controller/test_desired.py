@@ -109,6 +109,11 @@ def test_faults_leave_the_last_good_configuration_in_force() -> None:
     assert want(broken, bound(), CERTIFIED, MESH).sockets == {WEB}, "a renewal goes on meanwhile"
 
 
+def test_N19_that_it_is_mended_is_said_whether_anything_has_changed_or_not() -> None:
+    mended = replace(GOOD, number=3, in_force=7, mended=True)
+    assert want(mended).lines == (Line(logging.INFO, "the manifests are right again, and in force", 3),)
+
+
 def test_the_arbiter_hears_of_the_first_reading() -> None:
     first = replace(GOOD, starting=True)
     assert want(first).answer == "loaded"
