@@ -5,6 +5,8 @@ import ipaddress
 
 def split(text: str) -> tuple[str, int]:
     """`127.0.0.1:8000` or `[::1]:8000` as host and port. Raises ValueError saying what is expected."""
+    if "://" in text:
+        raise ValueError(f"{text!r} must be HOST:PORT, without {text.partition('://')[0]}:// and what follows the port")
     host, colon, port = text.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]

@@ -110,7 +110,7 @@ ROOMS: Mapping[str, Room] = {
     "proxy.demo": Room("proxy.addresses proxy.log proxy.identity proxy.arbiter", WAITING, "--demo"),
     # -- what people type
     "proxy.ctl": Room(
-        "proxy.settings proxy.identity proxy.mesh.reading state.errors state.server state.operating",
+        "proxy.settings proxy.identity state.errors state.server state.operating",
         WAITING,
         "waypointctl's commands",
     ),

@@ -134,8 +134,8 @@ def of_leaving(told: str) -> tuple[int, str]:
     """How what happened to a child that was to leave is logged, at which level."""
     text = told.partition(";")[0]
     # SIGTERM is how it was told to leave: it came before the child had begun to serve.
-    text = text.replace("was killed by SIGTERM", "left as it was told, before it served")
-    as_told = "exited with status 0" in text or "left as it was told" in text
+    text = text.replace("was killed by SIGTERM", "left before it served, as it was told,")
+    as_told = "exited with status 0" in text or "left before it served" in text
     return logging.INFO if as_told else logging.ERROR, text
 
 

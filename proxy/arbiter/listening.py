@@ -35,6 +35,8 @@ def listen(address: str) -> socket.socket:
 
 def explain(fault: OSError) -> str:
     """Why a socket could not be opened, and what to do about it."""
+    if isinstance(fault, socket.gaierror):
+        return "no address is known by this name: give --bind an address of this machine, not the name of an interface"
     reason = os.strerror(fault.errno) if fault.errno and fault.errno > 0 else str(fault)
     remedy = _REMEDIES.get(fault.errno or 0, "")
     return f"{reason} ({remedy})" if remedy else reason

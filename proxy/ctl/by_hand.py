@@ -11,8 +11,14 @@ import click
 from proxy.ctl.common import checked
 from proxy.ctl.source import Place, asked
 from proxy.ctl.words import span
-from proxy.mesh.reading.duration import milliseconds
+from proxy.settings import kinds
 from state.operating.operator import Done, Order
+
+
+def _in_milliseconds(value: object) -> int:
+    seconds = kinds.seconds(0.001)(value)
+    assert isinstance(seconds, float)
+    return round(1000 * seconds)
 
 
 def _user() -> str:
@@ -42,8 +48,8 @@ def _ordering(command: Callable[..., Any]) -> Callable[..., Any]:
     "--for",
     "ejection_ms",
     metavar="TIME",
-    callback=checked(milliseconds),
-    help="How long: 45s, 10m, 1h30m. Without it: until it is unejected.",
+    callback=checked(_in_milliseconds),
+    help="How long: 45s, 10m, 1h30m, 90. Without it: until it is unejected.",
 )
 @click.pass_obj
 def eject(place: Place, cluster: str, endpoint: str, why: str, by: str, ejection_ms: int | None) -> None:

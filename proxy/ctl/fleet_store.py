@@ -13,6 +13,7 @@ from proxy.settings.kinds import masked_url
 from proxy.settings.settings import ENVIRONMENT_PREFIX, SETTINGS, flag_name
 from state.server.access import Access, faults, file_faults
 from state.server.connect import connect
+from state.server.preflight import remedy_of
 
 EMBEDDED_URL = "redis://127.0.0.1:6379"
 TIMEOUT_S = 5.0
@@ -39,7 +40,12 @@ class FleetStore:
             with connect(access, TIMEOUT_S) as client:
                 yield client
         except (redis.RedisError, OSError) as fault:
-            fail(f"{masked_url(access.redis)}: {fault}; is that where the fleet keeps its ejections (--redis)?")
+            fail(f"{masked_url(access.redis)}: {fault}; {self.remedy(fault)}")
+
+    def remedy(self, fault: Exception) -> str:
+        """What to look at when Redis does not do what it should."""
+        tls = self.access.redis != "embedded" and self.access.url.tls
+        return remedy_of(fault, tls) or "is that where the fleet keeps its ejections (--redis)?"
 
 
 def fleet_options(command: Callable[..., Any]) -> Callable[..., Any]:

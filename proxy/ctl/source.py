@@ -64,6 +64,4 @@ def asked(place: Place) -> Iterator[Source]:
     except Refused as fault:
         fail(str(fault))
     except StoreUnavailable as fault:
-        where = "" if place.admin is not None else f"{masked_url(place.store.access.redis)}: "
-        remedy = "" if place.admin is not None else "; is that where the fleet keeps its ejections (--redis)?"
-        fail(f"{where}{fault}{remedy}")
+        fail(str(fault) if place.admin is not None else f"{place.where}: {fault}; {place.store.remedy(fault)}")

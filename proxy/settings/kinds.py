@@ -12,7 +12,9 @@ from state.server import redis_url as urls
 Kind = Callable[[object], object]
 
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|)")
+_NUMBER = r"\d+(?:\.\d+)?"
+_PART = re.compile(rf"({_NUMBER})(ms|s|m|h|)")
+_DURATION = re.compile(rf"{_NUMBER}|(?:{_NUMBER}(?:ms|s|m|h)){{1,4}}")
 _DNS_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 
 
@@ -51,11 +53,11 @@ def integer(low: int, high: int) -> Kind:
 
 
 def seconds(low: float, high: float = math.inf) -> Kind:
-    """A number of seconds, or a number with a unit: 500ms, 20s, 5m, 1h."""
+    """A number of seconds, or numbers with units: 500ms, 20s, 5m, 1h30m."""
 
     def parse(value: object) -> float:
-        found = None if isinstance(value, bool) else _DURATION.fullmatch(str(value))
-        result = float(found[1]) * _UNITS[found[2]] if found else -1.0
+        good = not isinstance(value, bool) and _DURATION.fullmatch(str(value))
+        result = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(str(value))) if good else -1.0
         if not low <= result <= high:
             bounds = f"at least {low:g} s" if high == math.inf else f"from {low:g} to {high:g} s"
             raise ValueError(f"{value!r} must be a time {bounds}, such as 20, 20s or 500ms")

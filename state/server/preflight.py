@@ -88,7 +88,7 @@ class Preflight:
         try:
             found = list(self._look())
         except (redis.RedisError, OSError) as error:
-            found = list(_refusal(error, self._user))
+            found = list(_refusal(error, self._user, self._url.tls))
         new = [problem for problem in found if problem.text not in self._told]
         self._told.update(problem.text for problem in new)
         return new
@@ -238,17 +238,30 @@ _REMEDIES = (
     ("CERTIFICATE_VERIFY_FAILED", "give the certificate of who signed the server's with --redis-ca"),
     ("CERTIFICATE_REQUIRED", "it asks for our certificate: give --redis-cert and --redis-key"),
     ("without any password configured", "it has no password: leave ours out, or set one there"),
+    ("unknown command 'SENTINEL'", "it is no Sentinel: write --redis redis://HOST:PORT"),
+    ("DB index is out of range", "it has not so many databases: write --redis redis://HOST:PORT/0"),
 )
+_WITHOUT_TLS = "Timeout connecting to server", "WRONG_VERSION_NUMBER", "wrong version number", "RECORD_LAYER_FAILURE"
+_WITH_TLS = "Connection closed by server", "Connection reset by peer"
 
 
-def _refusal(error: Exception, user: str) -> Iterator[Problem]:
-    """Why we are not let in, if that is it; a server that is only away is told of elsewhere."""
+def remedy_of(error: Exception, tls: bool) -> str:
+    """What to do about an error, if it says enough of what is wrong, else "". `tls`: it was spoken to in TLS."""
     text = str(error)
     for sign, remedy in _REMEDIES:
         if sign in text:
-            yield Problem(logging.ERROR, f"Redis ({text}): {remedy}")
-            return
-    if isinstance(error, MasterNotFoundError):
+            return remedy
+    if tls and any(sign in text for sign in _WITHOUT_TLS):
+        return "if it speaks no TLS there, write redis:// for rediss://"
+    return "if it speaks TLS there, write rediss://" if not tls and any(sign in text for sign in _WITH_TLS) else ""
+
+
+def _refusal(error: Exception, user: str, tls: bool) -> Iterator[Problem]:
+    """Why we are not let in, if that is it; a server that is only away is told of elsewhere."""
+    text = str(error)
+    if remedy := remedy_of(error, tls):
+        yield Problem(logging.ERROR, f"Redis ({text}): {remedy}")
+    elif isinstance(error, MasterNotFoundError):
         login = "uthentication" in text
         remedy = (
             "log in to them with --redis-sentinel-username and --redis-sentinel-password-file"

@@ -103,7 +103,7 @@ def test_ends_in_words(status: int, told: str) -> None:
         (
             "worker 1 (pid 7) was killed by SIGTERM after 0.1 s; starting it again",
             logging.INFO,
-            "left as it was told",
+            "left before it served",
         ),
         (
             "worker 1 (pid 7) was killed by SIGKILL after 2.0 s; starting it again",

@@ -84,6 +84,8 @@ def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
         ("drain_time", "500ms", 0.5),
         ("drain_time", "1.5", 1.5),
         ("idle_timeout", "1h", 3600.0),
+        ("idle_timeout", "1h30m", 5400.0),  # N16: as DestinationRules have it
+        ("idle_timeout", "1m1s500ms", 61.5),
         ("bind", "::1", "::1"),
         ("bind", "[::1]", "::1"),
         ("status", "[::]:15021", "[::]:15021"),
@@ -118,6 +120,9 @@ def test_values(key: str, value: Any, parsed: Any) -> None:
         ("bind", "127.0.0.1:8000", "without a port"),
         ("status", "15021", "not HOST:PORT"),
         ("status", "::1:15021", "brackets"),
+        ("status", "https://127.0.0.1:15021", "must be HOST:PORT, without https://"),
+        ("drain_time", "1h30", "such as 20, 20s or 500ms"),
+        ("drain_time", "h", "such as 20, 20s or 500ms"),
         ("status", "127.0.0.1:70000", "0 to 65535"),
         ("admin", "0.0.0.0:15000", "loopback"),
         ("statsd", "127.0.0.1:0", "may not be 0"),
