@@ -14,15 +14,16 @@ Written from `proxy/settings/settings.py` by `scripts/settings_page.py`; a test 
 Every setting can be given as a flag, as an environment variable (`{ENVIRONMENT_PREFIX}` and the key in capitals) and as
 a key of the YAML file named with `-c` or `{ENVIRONMENT_PREFIX}CONFIG`. A flag wins over the environment, that over the
 file. Several manifests stand in a variable with `:` between them; a variable that begins so and is no setting is
-warned about. Everything that is wrong is told at once, and the exit status is 2. Times are seconds, or a number with a
-unit: `500ms`, `20s`, `5m`, `1h`.
+warned about. Everything that is wrong is told at once, and the exit status is 2. Times are seconds, or numbers with
+units: `500ms`, `20s`, `5m`, `1h30m`. (In Kubernetes objects they are Istio's, always with a unit.)
 
 | key | flag | default | what |
 |---|---|---|---|"""
 
 TAIL = """
 Not settings: `-c FILE`, `--check` (say everything that is wrong with settings and manifests, start nothing; exit status
-0 or 1), `--version`, `--help`."""
+0 or 1), `-v` with it (each cluster, its rule and how it is reached), `--version`, `--help`. Paths that follow
+`--manifests PATH` are manifests too: the shell makes such of `manifests/*.yaml`."""
 
 
 def page() -> str:

@@ -158,6 +158,8 @@ class Arbiter:
     def _start_child(self, child: Child) -> None:
         if fault := child.start(time.monotonic()):
             log.error("%s", fault)
+        elif child.starts > 1:
+            log.info("%s runs again: pid %d", child.name, child.pid)
 
     def _end(self) -> None:
         """Nothing may remain: stop the controller, then whatever is left."""

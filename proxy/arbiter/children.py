@@ -65,6 +65,8 @@ class Child:
         self._start = start
         self._backoff = backoff or Backoff()
         self._started = 0.0
+        self.starts = 0
+        """How often it has been started."""
 
     @property
     def pid(self) -> int:
@@ -81,6 +83,7 @@ class Child:
             wait = self._backoff.died(0.0)
             self.due = now + wait
             return f"{self.name} cannot be started: {fault}; trying again in {wait:g} s"
+        self.starts += 1
         return ""
 
     def reap(self, now: float) -> str:

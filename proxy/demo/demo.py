@@ -90,7 +90,7 @@ def guide(listener: str, mesh: str, redis: str, manifests: Path, endpoints: Sequ
         f"curl http://{listener}/hostname": "the three endpoints take turns",
         f"kill -USR1 {pid}": "this endpoint answers 503 from now on: ejected after 3",
         f"kill -USR2 {pid}": "and is well again",
-        f"kill -9 {pid}": f"gone, back in {RESTART_S:g} s: no client sees an error",
+        f"kill -9 {pid}": f"gone, back in {RESTART_S:g} s (another pid): no client sees an error",
         f"kill -STOP {pid}": "hangs: ejected after 3 curl --max-time 2 (-CONT ends it)",
         redis_cli(redis, "waypoint"): "",
         waypointctl(redis, "ejections"): "what is out, why, and how long still",

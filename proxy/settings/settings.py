@@ -73,7 +73,7 @@ class Settings:
         kinds.paths,
         (),
         "PATH",
-        "A file or directory of Kubernetes manifests; may be given several times.",
+        "A file, directory or pattern of Kubernetes manifests; may be given several times. For --check also pipes, -.",
         repeatable=True,
     )
     gateway: str | None = _setting(

@@ -70,6 +70,8 @@ def test_a_killed_worker_is_replaced_and_the_other_serves_meanwhile(pair: Replic
     wait_until(lambda: len(pair.worker_pids()) == 2 and victim["pid"] not in pair.worker_pids() and pair.ready())
     assert pair.info()["workers"][0]["slot"] == victim["slot"]
     assert f"worker {victim['slot']} (pid {victim['pid']}) was killed by SIGKILL" in pair.waypoint.errors()
+    again = pair.info()["workers"][0]["pid"]
+    assert f"worker {victim['slot']} runs again: pid {again}" in pair.waypoint.errors(), "N24: of sample endpoints too"
 
 
 def test_a_killed_controller_is_replaced_and_continues_where_it_was(

@@ -70,6 +70,7 @@ def test_a_dangling_symlink_is_an_absent_file(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
+    """F43, N15: UTF-16 is said to be that."""
     (tmp_path / "dir.yaml").mkdir()
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"a: 1\nb: \xe9\n")

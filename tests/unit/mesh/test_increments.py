@@ -71,12 +71,13 @@ PORTS = one_of(
     [{"name": "udp", "port": 53, "protocol": "UDP"}],
 )
 services = st.builds(
-    lambda name, ns, ports, labels, selector, ips, kind: service(
-        name, ns, ports, {"selector": selector, "externalIPs": ips, "type": kind}, labels=labels
+    lambda name, ns, ports, labels, selector, ips, kind, more: service(
+        name, ns, ports, {"selector": selector, "externalIPs": ips, "type": kind, **more}, labels=labels
     ),
     *(NAMES, NAMESPACES, PORTS, one_of({}, {}, {USE: "none"}, {USE: "wp", USE_NS: "shop"}), APPS),
     one_of([], ["192.0.2.1"], ["192.0.2.1", "fd00::1"]),
     one_of("ClusterIP", "ClusterIP", "ClusterIP", "ClusterIP", "ExternalName"),
+    one_of({}, {}, {"clusterIP": "None"}, {"apProtocol": "http"}),
 )
 members = st.builds(
     member,
@@ -147,6 +148,10 @@ others = one_of(
     thing("ServiceEntry", "networking.istio.io/v1", "ext", "far", spec={}),
     thing("ServiceEntry", "networking.istio.io/v1", "ext", annotations={"waypointd.io/acknowledged": "true"}, spec={}),
     thing("ConfigMap", "v1", "settings"),
+    thing("DestinationRules", "networking.istio.io/v1", "odd"),
+    thing("DestinationRules", "networking.istio.io/v1", "odd", annotations={"waypointd.io/acknowledged": "true"}),
+    thing("Endpoints", "v1", "cart"),
+    thing("Endpoints", "v1", "till", "far", subset=[]),
     thing("Telemetry", "telemetry.istio.io/v1", "all", "far", spec={}),
     *(
         thing("HTTPRoute", "gateway.networking.k8s.io/v1", "route", spec={"parentRefs": [ref]})

@@ -113,7 +113,7 @@ items:
     [
         ("kind: [a\n", "f.yaml:2: not valid YAML: did not find expected ',' or ']'"),
         ("a: b: c\n", "f.yaml:1: not valid YAML: mapping values are not allowed"),
-        ("\tkind: x\n", "f.yaml:1: not valid YAML: a tab: YAML is indented with blanks only"),
+        pytest.param("\tkind: x\n", "f.yaml:1: not valid YAML: a tab: YAML is indented with blanks only", id="F41-N15"),
         ("metadata:\n\tname: x\n", "f.yaml:2: not valid YAML: a tab: YAML is indented with blanks only"),
         ("metadata:\n  a: 1\n  \tname: x\n", "f.yaml:3: not valid YAML: a tab: YAML is indented with blanks only"),
         ("a: \x01\n", "f.yaml:1: not valid YAML: control characters are not allowed"),
