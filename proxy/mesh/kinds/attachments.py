@@ -52,6 +52,11 @@ def read(manifest: Manifest, body: Body, report: Report) -> Attachment | None:
     if not isinstance(spec, dict):
         spec = {}
     if manifest.kind == "VirtualService":
+        # Without any it may be another's delegate.
+        if not spec.get("hosts") and (
+            near := next((each for name in spec if (each := suggestion(name, ("hosts",)))), "")
+        ):
+            report.warn(manifest, ("spec",), f"has no hosts, so it is for nothing{near}")
         return Attachment(manifest, hosts=tuple(_hosts(manifest, spec)))
     targets = tuple(_targets(manifest, spec))
     if not targets and manifest.kind in _ROUTES:

@@ -72,8 +72,8 @@ def shown(value: object) -> str:
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 4] + '..."'
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """` (did you mean "interval"?)`, or "" if nothing known is close to `name`."""
+def suggestion(name: str, known: Iterable[str], closeness: float = 0.6) -> str:
+    """` (did you mean "interval"?)`, or "" if nothing known is close to `name`; 1.0 is the same."""
     by_lower = {candidate.lower(): candidate for candidate in known}
-    close = difflib.get_close_matches(name[:100].lower(), by_lower, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name[:100].lower(), by_lower, n=1, cutoff=closeness)
     return f' (did you mean "{by_lower[close[0]]}"?)' if close else ""

@@ -23,13 +23,16 @@ def unbound(inventory: Inventory) -> str:
 
 def misnamed(inventory: Inventory, report: Report) -> None:
     """Services whose waypoint is not among the manifests, and is called almost as this one."""
-    own = inventory.gateway.manifest.id
+    own = inventory.gateway.manifest
     for service in inventory.services.values():
         found = _waypoint(service, inventory)
-        if found in ("", own) or found in inventory.gateways or not difflib.get_close_matches(found, [own], 1, _CLOSE):
+        namespace, _, name = found.partition("/")
+        if found in ("", own.id) or found in inventory.gateways or namespace != own.namespace:
+            continue
+        if not difflib.get_close_matches(name, [own.name], 1, _CLOSE):
             continue
         where = ("metadata", "labels", USE_WAYPOINT) if USE_WAYPOINT in service.manifest.labels else ()
-        text = f"waypoint {found} is not among the manifests (did you mean {own}?), so the Service is not served"
+        text = f"waypoint {found} is not among the manifests (did you mean {own.id}?), so the Service is not served"
         report.warn(service.manifest, where, text, together=True)
 
 

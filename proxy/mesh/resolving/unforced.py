@@ -12,10 +12,12 @@ from proxy.mesh.kinds.attachments import Attachment, Target
 from proxy.mesh.kinds.gateways import Gateway
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
 from proxy.mesh.reading.lines import Path
+from proxy.mesh.reading.remarks import suggestion
 from proxy.mesh.reading.report import Report
 from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.rules import covers, service_called
 
+_CLOSE = 0.85
 _REMEDY = "remove it, or leave what it is for to Istio's own waypoint (label istio.io/use-waypoint)"
 
 
@@ -31,6 +33,8 @@ def attached(inventory: Inventory, gateway: Gateway, served: Collection[str], re
             _warn(attachment, found.path, f"{found.kind} {_id(found)}", report)
         elif attachment.hosts and (host := _host(attachment, inventory, served)):
             _warn(attachment, ("spec", "hosts"), f"Service {host}", report)
+        else:
+            _ask_whether_misspelt(attachment, inventory, served, report)
 
 
 def audits(inventory: Inventory, gateway: Gateway, served: Collection[str], report: Report) -> None:
@@ -40,6 +44,22 @@ def audits(inventory: Inventory, gateway: Gateway, served: Collection[str], repo
         if policy.audits and (policy.closes_all(gateway) or any(each in served for each in ids)):
             text = "AUDIT is not in force in this version: nothing is logged for it; remove it"
             report.warn(policy.manifest, ("spec", "action"), text)
+
+
+def _ask_whether_misspelt(
+    attachment: Attachment, inventory: Inventory, served: Collection[str], report: Report
+) -> None:
+    """A Service that is not there, and is called almost as one that is served. (Others may be anybody's.)"""
+    named = [(each.path, _id(each)) for each in attachment.targets if each.kind == "Service"]
+    hosts: Path = ("spec", "hosts")
+    named += [(hosts, service_called(host)) for host in attachment.hosts]
+    for path, name in named:
+        namespace, _, short = name.partition("/")
+        if name and name not in inventory.services:
+            likely = (each.partition("/")[2] for each in served if each.startswith(f"{namespace}/"))
+            if hint := suggestion(short, likely, closeness=_CLOSE):
+                report.warn(attachment.manifest, path, f"there is no Service {name}{hint}, so it attaches to nothing")
+                return
 
 
 def _warn(attachment: Attachment, path: Path, what: str, report: Report) -> None:

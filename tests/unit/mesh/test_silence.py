@@ -93,6 +93,7 @@ def test_what_attaches_to_what_is_served_is_named_once(subject: Object, what: st
         attached("VirtualService", ISTIO, hosts=["cart"], gateways=["far/ingress"]),
         attached("VirtualService", ISTIO, "far", hosts=["cart"]),
         attached("VirtualService", ISTIO, hosts=["www.example.org", 7], gateways="x"),
+        attached("VirtualService", ISTIO, http=[]),  # a delegate
         attached("EnvoyFilter", "networking.istio.io/v1alpha3", workloadSelector={"labels": {"a": "b"}}),
         attached("EnvoyFilter", "networking.istio.io/v1alpha3", "far"),
         attached("WasmPlugin", "extensions.istio.io/v1alpha1", targetRefs=[TO_CLASS]),
@@ -114,6 +115,26 @@ def test_what_attaches_to_a_service_of_another_waypoint_is_none_of_our_business(
 def test_a_route_without_parents_says_so() -> None:
     (said,) = loaded(*shop(attached("HTTPRoute", GATEWAY_API, parentrefs=[TO_SERVICE]))).warnings
     assert 'has no parentRefs, so it attaches to nothing (did you mean "parentRefs"?)' in said
+
+
+@pytest.mark.parametrize(
+    ("subject", "said"),
+    [
+        (route({**TO_SERVICE, "name": "carts"}), 'spec.parentRefs[0]: there is no Service shop/carts (did you mean '),
+        (attached("VirtualService", ISTIO, hosts=["cartt"]), "spec.hosts: there is no Service shop/cartt (did you "),
+        (attached("VirtualService", ISTIO, host=["cart"]), 'has no hosts, so it is for nothing (did you mean "hosts"'),
+        (
+            attached("EnvoyFilter", "networking.istio.io/v1alpha3", targetRefs=[{**TO_SERVICE, "name": "cartz"}]),
+            "targetRefs[0]: there is no Service shop/cartz (did you mean",
+        ),
+    ],
+)  # fmt: skip
+def test_what_names_almost_a_service_that_is_served_is_asked_about(subject: Object, said: str) -> None:
+    """F14's kind."""
+    (told,) = loaded(*shop(subject)).warnings
+    assert said in told
+    spec: Object = {key: [{**TO_SERVICE, "name": "quite-another"}] for key in subject["spec"] if key.endswith("Refs")}
+    assert loaded(*shop({**subject, "spec": spec or {"hosts": ["quite-another"]}})).warnings == ()
 
 
 def test_a_telemetry_for_the_namespace_of_a_service_counts() -> None:
