@@ -88,6 +88,51 @@ def test_a_directory_of_which_nothing_is_read_says_so(tmp_path: Path) -> None:
     assert f"warning: {tmp_path}/b.YAML: is not read: its name has to end in .yaml, in small letters" in text
 
 
+DEPLOYED = "\n---\n".join(path.read_text() for path in sorted((ROOT / "deploy/kubernetes/manifests").glob("*.yaml")))
+READY = "conditions: {ready: true}"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("certs")
+    command = [sys.executable, str(ROOT / "bin" / "waypointctl"), "dev-certs", str(directory)]
+    subprocess.run([*command, "--identity", "httpbin/httpbin-waypoint"], check=True, capture_output=True, timeout=60)
+    return directory / "httpbin" / "httpbin-waypoint"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        pytest.param("", "", "", id="as it stands"),
+        pytest.param("  clusterIP: 10.96.45.123\n", "", "spec.clusterIP: has no clusterIP", id="F28"),
+        pytest.param(READY, "conditions: {ready: false}", "3 endpoints found, none of them ready", id="F31"),
+        pytest.param("endpoints:", "endpoint:", 'endpoint: is not a known field (did you mean "endpoints"?)', id="F32"),
+        pytest.param(
+            "use-waypoint: httpbin-waypoint",
+            "use-waypoint: waypoint",
+            "Service httpbin/in-ambient names waypoint httpbin/waypoint",
+            id="F38",
+        ),
+        pytest.param("kind: Namespace", "kind: ConfigMap", "Namespace httpbin not among the manifests", id="F39"),
+        pytest.param(
+            "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata:\n  name: in-ambient-x7k2p",
+            "apiVersion: v1\nkind: Endpoints\nmetadata:\n  name: in-ambient",
+            "has no EndpointSlice (Endpoints are not read)",
+            id="F40",
+        ),
+        pytest.param("  serviceAccountName:", "  serviceAccountNam:", '(did you mean "serviceAccountName"?)', id="N22"),
+    ],
+)
+def test_the_deployed_manifests_with_one_change(certificates: Path, old: str, new: str, said: str) -> None:
+    assert old in DEPLOYED
+    status, text, errors = shell(
+        f"waypointd --check --tls-dir {certificates} --manifests -", DEPLOYED.replace(old, new) if old else DEPLOYED
+    )
+    assert (status, errors) == (0, "")
+    warnings = [line for line in text.splitlines() if line.startswith("warning: ")]
+    assert any(said in each for each in warnings) if said else warnings == []
+
+
 def test_verbose_says_which_rule_is_in_force_and_how_endpoints_are_reached() -> None:
     status, text, errors = shell("waypointd --check -v --manifests conf/demo")
     assert (status, errors) == (0, "")
