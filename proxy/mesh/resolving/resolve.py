@@ -21,7 +21,7 @@ from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.outcome import Outcome, outcome
 from proxy.mesh.resolving.overruled import overruled
 from proxy.mesh.resolving.routes import Table
-from proxy.mesh.resolving.unbound import misnamed, unbound
+from proxy.mesh.resolving.unbound import Misnamed, unbound
 
 OF_ENDPOINTS = frozenset({"EndpointSlice", "Endpoints", "Pod", "WorkloadEntry"})
 """Kinds that change often, and from which nothing follows but where a Service's endpoints are."""
@@ -36,6 +36,7 @@ class Resolver:
         self._before = before.clusters if before else {}
         self._gateway = gateway
         self._inventory = Inventory(gateway)
+        self._misnamed = Misnamed(self._inventory)
         _advise_on_traffic(gateway, report)
         self._opened = [listener for listener in gateway.listeners if _opens(gateway, listener, report)]
         known = {(each.name, each.port, each.protocol): each for each in (before.listeners if before else ())}
@@ -59,6 +60,7 @@ class Resolver:
         news = {service: self._resolve(service) for service in self._inventory.take_stale()}
         ruled_anew = any(_rules(self._outcomes.get(service)) != _rules(found) for service, found in news.items())
         self._put(news)
+        self._misnamed.look_at(self._inventory.services if "Gateway" in kinds else news)
         if ruled_anew or kinds - OF_ENDPOINTS:
             self._of_served = self._advise_on_served()
         for index, table in enumerate(self._tables):
@@ -82,6 +84,7 @@ class Resolver:
         for remarks in self._of_objects.values():
             report.warnings += remarks
         report.warnings += self._of_served
+        self._misnamed.tell(report)
         for listener, table in zip(self._opened, self._tables, strict=True):
             for text in table.taken():
                 report.warn(gateway, ("spec", "listeners", listener.index), f"host {text}")
@@ -128,7 +131,6 @@ class Resolver:
             (advice.idle_entries, {"WorkloadEntry", "Service"}),
             (advice.unserved_kinds, {"ServiceEntry"}),
             (advice.idle_policies, {*guards.KINDS, "Service", "Gateway"}),
-            (misnamed, {"Service", "Namespace", "Gateway"}),
         ):
             if kinds & concerned:
                 report = Report()

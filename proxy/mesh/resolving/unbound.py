@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from proxy.mesh.kinds.services import Service
 from proxy.mesh.reading.report import Report
@@ -21,19 +21,36 @@ def unbound(inventory: Inventory) -> str:
     return "; ".join([text, *_instead(inventory)])
 
 
-def misnamed(inventory: Inventory, report: Report) -> None:
-    """Services whose waypoint is not among the manifests, and is called almost as this one."""
-    own = inventory.gateway.manifest
-    for service in inventory.services.values():
-        found = _waypoint(service, inventory)
+class Misnamed:
+    """Services whose waypoint is not among the manifests, and is called almost as this one: kept up with changes."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._found: dict[str, tuple[Service, str]] = {}
+
+    def look_at(self, names: Iterable[str]) -> None:
+        """These Services, by "namespace/name", have changed, have come or gone, or what their Namespaces say."""
+        for name in names:
+            self._found.pop(name, None)
+            service = self._inventory.services.get(name)
+            if service and (waypoint := self._almost(service)):
+                self._found[name] = service, waypoint
+
+    def tell(self, report: Report) -> None:
+        """A warning for each."""
+        for _, (service, waypoint) in sorted(self._found.items()):
+            own = self._inventory.gateway.manifest.id
+            where = ("metadata", "labels", USE_WAYPOINT) if USE_WAYPOINT in service.manifest.labels else ()
+            text = f"waypoint {waypoint} is not among the manifests (did you mean {own}?), so the Service is not served"
+            report.warn(service.manifest, where, text, together=True)
+
+    def _almost(self, service: Service) -> str:
+        """The waypoint that the Service names, if it seems to mean this one."""
+        own, found = self._inventory.gateway.manifest, _waypoint(service, self._inventory)
         namespace, _, name = found.partition("/")
-        if found in ("", own.id) or found in inventory.gateways or namespace != own.namespace:
-            continue
-        if not difflib.get_close_matches(name, [own.name], 1, _CLOSE):
-            continue
-        where = ("metadata", "labels", USE_WAYPOINT) if USE_WAYPOINT in service.manifest.labels else ()
-        text = f"waypoint {found} is not among the manifests (did you mean {own.id}?), so the Service is not served"
-        report.warn(service.manifest, where, text, together=True)
+        if found == own.id or namespace != own.namespace or found in self._inventory.gateways:
+            return ""
+        return found if difflib.get_close_matches(name, [own.name], 1, _CLOSE) else ""
 
 
 def _waypoint(service: Service, inventory: Inventory) -> str:
