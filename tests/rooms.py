@@ -86,7 +86,7 @@ ROOMS: Mapping[str, Room] = {
         purpose="connections, and who serves them",
     ),
     "proxy.fleet": Room(
-        "state proxy.addresses proxy.ipc.snapshot proxy.scoreboard proxy.observe",
+        "state proxy.addresses proxy.policy proxy.ipc.snapshot proxy.scoreboard proxy.observe",
         purpose="the data path's door to the store",
     ),
     "proxy.admin": Room("proxy.addresses proxy.scoreboard proxy.fleet", purpose="what the controller shows and pushes"),

@@ -10,7 +10,7 @@ import click
 
 from proxy.ctl.common import checked
 from proxy.ctl.source import Place, asked
-from proxy.ctl.words import span
+from proxy.ctl.words import printable, span
 from proxy.settings import kinds
 from state.operating.operator import Done, Order
 
@@ -86,6 +86,6 @@ def uneject(place: Place, cluster: str, endpoint: str, why: str, by: str) -> Non
 
 def _tell(done: Done, what: str) -> None:
     before = " (it was out before)" if done.changed == "changed" else ""
-    print(f"{done.endpoint} of {done.cluster} {what}{before}")
+    print(printable(f"{done.endpoint} of {done.cluster} {what}{before}"))
     if done.warning:
-        print(f"waypointctl: warning: {done.warning}", file=sys.stderr)
+        print(printable(f"waypointctl: warning: {done.warning}"), file=sys.stderr)

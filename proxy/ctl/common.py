@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 import click
 
+from proxy.ctl.words import printable
 from proxy.settings.kinds import Kind
 
 
@@ -22,6 +23,7 @@ def checked(kind: Kind) -> Callable[[click.Context, click.Parameter, Any], Any]:
 
 
 def fail(text: str, status: int = 1) -> NoReturn:
-    """Say why on standard error and exit."""
-    print(f"waypointctl: {text}", file=sys.stderr)
+    """Say why on standard error and exit. Lines are our own, but names in them may be anybody's."""
+    for line in f"waypointctl: {text}".split("\n"):
+        print(printable(line), file=sys.stderr)
     sys.exit(status)

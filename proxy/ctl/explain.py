@@ -111,7 +111,7 @@ def _long(found: ClusterReport, report: EndpointReport) -> Iterator[tuple[str, s
         if facts.names:
             yield "workload", f"replicas do not agree: {', '.join(facts.names)}; failures are counted by address"
         if facts.evidence:
-            yield "failures", "the last ones (status@replica/request id): " + " ".join(facts.evidence[-SEEN:])
+            yield "failures", "the last ones (cause@replica/request id): " + " ".join(facts.evidence[-SEEN:])
         elif facts.last_status:
             yield "failures", f"last status {facts.last_status}"
         if found.threshold:

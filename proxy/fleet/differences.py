@@ -152,6 +152,7 @@ class Differences:
             by=state.by or self._desk.replica,
             reason=state.reason or CONSECUTIVE_5XX,
             probe_in_ms=max(0, state.probe_at_ms - asked_ms) if state.probe_at_ms else NO_PROBE,
+            cause="" if state.shared else self._ejections.cause(endpoint, state),
         )
         with self._desk.loop.within(BUDGET_MS):
             verdict = self._store.offer(cluster.name, offered, cluster.policy)

@@ -20,6 +20,7 @@ from proxy.fleet.keep import keep_running
 from proxy.fleet.known import known_of
 from proxy.fleet.leader import Leader
 from proxy.fleet.outbox import Pending
+from proxy.fleet.outcome import SUCCEEDED, Outcome, failed
 from proxy.fleet.probing import Probing
 from proxy.fleet.records import ScoreboardRecords
 from proxy.fleet.reporter import Reporter
@@ -29,7 +30,6 @@ from proxy.ipc.snapshot import ClusterForm
 from proxy.scoreboard.clusters import ClusterLocked
 from state.errors import KeysUnusable, StoreUnavailable
 from state.outlier.local_store import LocalStore
-from state.outlier.run import FAILURE, LOCAL_FAILURE, SUCCESS, Run
 from state.outlier.store import ALREADY_EJECTED, CONSECUTIVE_5XX, EJECTED, OVERFLOW, Verdict
 
 log = logging.getLogger(__name__)
@@ -139,14 +139,24 @@ class Fleet:
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
 
-    def attempt_failed(self, name: str, slot: int, generation: int, status: int, request_id: str) -> Pending | None:
+    def attempt_failed(
+        self,
+        name: str,
+        slot: int,
+        generation: int,
+        status: int,
+        request_id: str,
+        cause: int = 0,
+        spoke: bool = False,
+    ) -> Pending | None:
         """An attempt on a cluster's endpoint in `slot`, dispatched in `generation`, failed: `status`, or 0
-        without an answer. The report that it is part of, if there is one, for `before_answer`."""
-        return self._outcome(name, slot, generation, FAILURE if status else LOCAL_FAILURE, status, request_id)
+        without an answer, then for the `cause` (a number of policy/facts.pxd; 0: not known), of which its side `spoke`
+        itself or not. The report that it is part of, if there is one, for `before_answer`."""
+        return self._outcome(name, slot, generation, failed(status, request_id, cause, spoke))
 
     def attempt_succeeded(self, name: str, slot: int, generation: int) -> None:
         """An attempt on a dirty endpoint was answered well."""
-        self._outcome(name, slot, generation, SUCCESS, 0, "")
+        self._outcome(name, slot, generation, SUCCEEDED)
 
     def before_answer(self, report: Pending | None) -> None:
         """To be called between `attempt_failed` and the answer to the client, with what it gave; waits a few
@@ -157,9 +167,9 @@ class Fleet:
         if verdict is not None and verdict.outcome == EJECTED:
             self._loop.sleep(SPREAD_SECONDS)
 
-    def _outcome(self, name: str, slot: int, generation: int, run: Run, status: int, request_id: str) -> Pending | None:
+    def _outcome(self, name: str, slot: int, generation: int, outcome: Outcome) -> Pending | None:
         try:
-            return self._count(name, slot, generation, run, status, request_id)
+            return self._count(name, slot, generation, outcome)
         except ClusterLocked as error:  # one outcome more or less does not matter, a request that waits does
             self._tell_locked(name, error)
             return None
@@ -169,7 +179,7 @@ class Fleet:
             self._locked_told_ms = self._loop.now_ms()
             log.warning("cluster %s: an outcome is not counted: %s", name, error)
 
-    def _count(self, name: str, slot: int, generation: int, run: Run, status: int, request_id: str) -> Pending | None:
+    def _count(self, name: str, slot: int, generation: int, outcome: Outcome) -> Pending | None:
         cluster = self.desk.clusters.get(name)
         endpoint = cluster.by_slot.get(slot) if cluster else None
         if cluster is None or endpoint is None:
@@ -180,16 +190,19 @@ class Fleet:
         if before.generation != generation:
             return None  # old evidence: an ejection has used it up
         if before.ejected_until_ms:
-            self._probing.tried(cluster, endpoint, generation, run, status, request_id)
+            self._probing.tried(cluster, endpoint, generation, outcome)
             return None
-        private = bool(run.local) and not self._may_tell(cluster, endpoint)
+        private = bool(outcome.run.local) and not self._may_tell(cluster, endpoint, outcome)
+        self._ejections.note(endpoint, outcome)
         verdict = self._local.report(
-            batch_of(cluster, endpoint, generation, run, status, self.desk.replica), cluster.own_policy
+            batch_of(cluster, endpoint, generation, outcome.run, outcome.status, self.desk.replica), cluster.own_policy
         )
         if not self._ejections.shared(cluster):
             self._decide_alone(cluster, endpoint, verdict, private)
         elif not private:
-            report = self.desk.outbox.add(cluster, endpoint, generation, run, status, request_id)
+            report = self.desk.outbox.add(
+                cluster, endpoint, generation, outcome.run, outcome.status, outcome.request_id, outcome.cause
+            )
             if verdict.outcome == EJECTED:
                 self._hold(Hold(cluster, endpoint, before, verdict.generation, report))
             return report
@@ -197,11 +210,11 @@ class Fleet:
             self._ejections.stand(cluster, endpoint, verdict.generation, PRIVATELY)
         return None
 
-    def _may_tell(self, cluster: Cluster, endpoint: Endpoint) -> bool:
+    def _may_tell(self, cluster: Cluster, endpoint: Endpoint, outcome: Outcome) -> bool:
         """A failure of local origin: whether it is the fleet's business. Without a fleet, no other replica confirms
-        it."""
+        it. Where the other side has spoken, there is nothing to suspect ourselves of."""
         confirmable = self._ejections.shared(cluster) or cluster.policy.local_origin_quorum <= 1
-        return self._suspicion.cleared(endpoint) and confirmable
+        return (not outcome.blames_us or self._suspicion.cleared(endpoint, outcome.cause)) and confirmable
 
     def _hold(self, hold: Hold) -> None:
         if self.desk.outbox.paused(hold.endpoint):  # the fleet knows better about the cap

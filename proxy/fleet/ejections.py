@@ -13,9 +13,11 @@ from contextlib import contextmanager
 
 from proxy.fleet.clusters import Cluster, Endpoint
 from proxy.fleet.known import Known
+from proxy.fleet.outcome import Outcome
 from proxy.fleet.standing import Move, Standing, after, standing
 from proxy.observe import outlier_log
 from proxy.observe.outlier_log import Line
+from proxy.policy.causes import words_of
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
 from state import durations
@@ -57,6 +59,17 @@ class Ejections:
         """Whether there is a fleet that decides about this cluster at the moment."""
         return self._scoreboard.shared_state and not self._scoreboard.clusters.alone(cluster.slot)
 
+    def note(self, endpoint: Endpoint, outcome: Outcome) -> None:
+        """A counted failure's cause, for the line of the ejection that may come of it."""
+        if outcome.spoke:
+            self._scoreboard.endpoints.note_heard(endpoint.slot)
+        if outcome.run.lead:
+            self._scoreboard.endpoints.note_cause(endpoint.slot, outcome.cause)
+
+    def cause(self, endpoint: Endpoint, state: OutlierState) -> str:
+        """Why it failed, as far as this replica has seen it, in the run that led to this ejection of its own."""
+        return words_of(self._scoreboard.endpoints.causes(endpoint.slot, state.run))
+
     # -- out ----------------------------------------------------------------------------------------------------------
 
     def stand(self, cluster: Cluster, endpoint: Endpoint, generation: int, reason: str = CONSECUTIVE_5XX) -> None:
@@ -69,7 +82,8 @@ class Ejections:
                 return
             self._scoreboard.outlier.set_state(endpoint.slot, to.on(row))
         if not standing(row).logged:
-            self._log_ejection(cluster, endpoint, row.run, row.ejection_ms, self._replica, reason)
+            told = (row.run, row.ejection_ms, self._replica, reason, self.cause(endpoint, row))
+            self._log_ejection(cluster, endpoint, *told)
 
     def confirm(
         self,
@@ -119,7 +133,8 @@ class Ejections:
             )
         again = known.reason == PROBE_FAILED and known.generation > state.generation
         if again or not (out and standing(state).logged):
-            self._log_ejection(cluster, endpoint, known.failures, known.ejection_ms, known.by, known.reason)
+            told = (known.failures, known.ejection_ms, known.by, known.reason, known.cause)
+            self._log_ejection(cluster, endpoint, *told)
 
     def has_room(self, cluster: Cluster, endpoint: Endpoint, reason: str) -> bool:
         """Whether this replica's own view of the cap lets the endpoint be out for that reason. It may be out
@@ -228,12 +243,14 @@ class Ejections:
         )
 
     def _log_ejection(
-        self, cluster: Cluster, endpoint: Endpoint, failures: int, ejection_ms: int, by: str, reason: str
+        self, cluster: Cluster, endpoint: Endpoint, failures: int, ejection_ms: int, by: str, reason: str, cause: str
     ) -> None:
         self._scoreboard.clusters.count(self._worker, cluster.slot, ejections=1)
         lasting = durations.written(ejection_ms)
         self._log(
-            outlier_log.ejecting(endpoint.address, endpoint.workload, failures, lasting, cluster.name, by, reason)
+            outlier_log.ejecting(
+                endpoint.address, endpoint.workload, failures, lasting, cluster.name, by, reason, cause
+            )
         )
 
     def _log_return(self, cluster: Cluster, endpoint: Endpoint, reason: str) -> None:

@@ -21,6 +21,7 @@ class Known:
     by: str
     reason: str
     version: int
+    cause: str = ""  # why attempts failed: words separated by commas
 
     def probe_at_ms(self, asked_ms: int) -> int:
         """From when on it may be probed, as it was told at `asked_ms`; 0: it comes back by itself."""
@@ -44,6 +45,7 @@ def known_of(told: Verdict | Event | Ejection, version: int, otherwise: str = CO
         by=told.by,
         reason=told.reason or otherwise,
         version=version,
+        cause=told.cause,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from proxy.fleet.clusters import Cluster, Endpoint
 from proxy.fleet.loop import Flag, Loop
+from proxy.policy.causes import word_of
 from state.constants import EVIDENCE
 from state.keys import word
 from state.outlier.run import Run
@@ -58,7 +59,14 @@ class Outbox:
         self._work = loop.flag()
 
     def add(
-        self, cluster: Cluster, endpoint: Endpoint, generation: int, run: Run, status: int, request_id: str = ""
+        self,
+        cluster: Cluster,
+        endpoint: Endpoint,
+        generation: int,
+        run: Run,
+        status: int,
+        request_id: str = "",
+        cause: int = 0,
     ) -> Pending:
         """One more outcome, that of the request; only notes it. The entry that it is part of."""
         pending = self._entries.get((endpoint.slot, generation))
@@ -69,7 +77,7 @@ class Outbox:
         pending.run = pending.run.combine(run)
         pending.last_status = status or pending.last_status
         if run.lead:
-            pending.evidence.append(evidence(status, self._by, request_id))
+            pending.evidence.append(evidence(cause or status, self._by, request_id))
         self._work.set()
         return pending
 
@@ -133,6 +141,6 @@ class Outbox:
         self._entries[pending.key] = pending
 
 
-def evidence(status: int, by: str, request_id: str) -> str:
-    """One failure as people read it: `503@waypoint-1/4f9c...`; a comma would end it."""
-    return f"{status}@{word(by)}/{word(request_id[:LONGEST_REQUEST_ID])}".replace(",", "%2C")
+def evidence(cause: int, by: str, request_id: str) -> str:
+    """One failure as people read it: `503@waypoint-1/4f9c...`, `refused@...`; a comma would end it."""
+    return f"{word_of(cause)}@{word(by)}/{word(request_id[:LONGEST_REQUEST_ID])}".replace(",", "%2C")

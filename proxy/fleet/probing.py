@@ -8,7 +8,8 @@ success brings it back for all; a failure ejects it for longer; silence, or no r
     offered     the claim is ours; no request has come yet. Withdrawn after LEASE_MS: another replica's turn
     taken       a request is on its way; the claim is renewed, for PATIENCE_MS at most
 
-While Redis is away each replica claims from itself.
+While Redis is away each replica claims from itself. One that suspects its own network (suspicion.py) claims nothing,
+and what it could not reach is nobody's news.
 """
 
 from collections.abc import Callable
@@ -19,10 +20,10 @@ from proxy.fleet.clusters import Cluster, Endpoint, batch_of
 from proxy.fleet.desk import Desk
 from proxy.fleet.known import known_of
 from proxy.fleet.outbox import evidence
+from proxy.fleet.outcome import Outcome
 from proxy.fleet.records import ScoreboardRecords
 from state.errors import StoreUnavailable
 from state.outlier.local_store import LocalStore
-from state.outlier.run import Run
 from state.outlier.store import EJECTED, PROBE_FAILED, RETURNED, Batch, Claim, Store, Verdict
 
 # A claim holds so long in Redis; it is renewed a little sooner.
@@ -102,6 +103,9 @@ class Probing:
         self._take_turn(cluster, endpoint, turn)
 
     def _take_turn(self, cluster: Cluster, endpoint: Endpoint, turn: Turn) -> None:
+        if self._has_no_say(cluster):
+            turn.granted_ms, turn.next_ms = 0, self._now_ms() + LEASE_MS
+            return
         claim = self._claim(cluster, endpoint)
         now_ms = self._now_ms()
         if self._desk.present(cluster, endpoint) is None:
@@ -114,6 +118,10 @@ class Probing:
         if not self._probes.pending(endpoint.slot):
             self._probes.offer(endpoint.slot)
 
+    def _has_no_say(self, cluster: Cluster) -> bool:
+        """This replica suspects its own network: the others had better try."""
+        return self._desk.scoreboard.suspects_itself and self._ejections.shared(cluster)
+
     def _claim(self, cluster: Cluster, endpoint: Endpoint) -> Claim:
         if self._ejections.shared(cluster):
             try:
@@ -125,14 +133,14 @@ class Probing:
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
 
-    def tried(
-        self, cluster: Cluster, endpoint: Endpoint, generation: int, run: Run, status: int, request_id: str
-    ) -> None:
+    def tried(self, cluster: Cluster, endpoint: Endpoint, generation: int, outcome: Outcome) -> None:
         """An attempt on an endpoint that is out has an outcome; nothing but the one that was offered can be meant."""
-        if not self._probes.end(endpoint.slot):
+        if not self._probes.end(endpoint.slot) or (outcome.blames_us and self._has_no_say(cluster)):
             return
-        told = evidence(status, self._desk.replica, request_id) if run.lead else ""
-        batch = batch_of(cluster, endpoint, generation, run, status, self._desk.replica, told)
+        run, by = outcome.run, self._desk.replica
+        self._ejections.note(endpoint, outcome)
+        told = evidence(outcome.cause, by, outcome.request_id) if run.lead else ""
+        batch = batch_of(cluster, endpoint, generation, run, outcome.status, by, told)
         self._desk.loop.spawn(self._tell, cluster, endpoint, batch)
 
     def _tell(self, cluster: Cluster, endpoint: Endpoint, batch: Batch) -> None:

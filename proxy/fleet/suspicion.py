@@ -2,13 +2,16 @@
 
 A replica that sees failures of local origin (refused, broken, silent) on many of the endpoints it has to do with more
 probably has lost its own network, or its certificate, than found them all dead. It goes on deciding by itself and tells
-nobody, until it reaches them again.
+nobody, until it reaches them again. Where an endpoint's side has spoken (proxy/policy/cause.py says when) its network
+is not to blame, and that counts as contact.
 """
 
 import logging
+from collections import Counter
 
 from proxy.fleet.clusters import Endpoint
 from proxy.fleet.loop import Loop
+from proxy.policy.causes import word_of
 from proxy.scoreboard.scoreboard import Scoreboard
 
 log = logging.getLogger(__name__)
@@ -33,9 +36,9 @@ class Suspicion:
         self._loop = loop
         self._next_look_ns = 0
 
-    def cleared(self, endpoint: Endpoint) -> bool:
+    def cleared(self, endpoint: Endpoint, cause: int = 0) -> bool:
         """The endpoint has failed without an answer; whether the fleet is to be told."""
-        another = self._scoreboard.endpoints.note_local_failure(endpoint.slot, WINDOW_MS)
+        another = self._scoreboard.endpoints.note_local_failure(endpoint.slot, WINDOW_MS, cause)
         return not self.look(at_once=another)
 
     def look(self, *, at_once: bool = False) -> bool:
@@ -52,7 +55,13 @@ class Suspicion:
 
     def _tell(self, value: bool, contacted: int, unreachable: int) -> None:
         seen = f"{unreachable} of {contacted} endpoints failed without an answer in the last {WINDOW_MS // 1000} s"
+        seen += self._causes()
         if value:
             log.warning("%s: this replica suspects its own network, and keeps to itself what it cannot reach", seen)
         else:
             log.info("%s: this replica trusts its own network again", seen)
+
+    def _causes(self) -> str:
+        """(2 refused, 1 tls)"""
+        found = Counter(word_of(cause) for cause in self._scoreboard.endpoints.unreachable(WINDOW_MS) if cause)
+        return f" ({', '.join(f'{count} {word}' for word, count in found.most_common())})" if found else ""

@@ -16,6 +16,7 @@ cdef struct Entry:
     Text forwarded_for, user_agent, request_id, host, authority
     Text endpoint, cluster, endpoint_local, local, peer
     Text identity                  # the client's, by its certificate
+    Text failed_attempts           # "refused@10.10.0.16:8080,..."
     bint raw                       # no request: a tunnel's or a connection's bytes
 
 cdef class AccessLog:

@@ -208,6 +208,7 @@ cdef class AccessLog:
         out = put_json(out, b"downstream_local_address", &e.local, 64)
         out = put_json(out, b"downstream_remote_address", &e.peer, 64)
         out = put_json(out, b"downstream_peer_uri_san", &e.identity, 256)
+        out = put_json(out, b"upstream_failed_attempts", &e.failed_attempts, 200)
         out = put_literal(out, b',"requested_server_name":null,"route_name":')
         return put_literal(out, b"null}" if e.raw else b'"default"}')
 

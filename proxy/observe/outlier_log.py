@@ -31,9 +31,10 @@ REASONS = {
 
 
 def ejecting(
-    endpoint: str, workload: str, failures: int, ejection_time: str, cluster: str, by: str, reason: str
+    endpoint: str, workload: str, failures: int, ejection_time: str, cluster: str, by: str, reason: str, cause: str = ""
 ) -> Notice:
-    """An endpoint is out."""
+    """An endpoint is out. `cause`: why its attempts failed, words separated by commas; "" when that is not known."""
+    causes = (("cause", cause),) if cause else ()
     return Notice(
         "warn",
         f"ejecting endpoint due to {REASONS.get(reason, reason).replace('=', '?')}",  # a hand's words are no fields
@@ -44,6 +45,7 @@ def ejecting(
             ("ejection_time", ejection_time),
             ("cluster", cluster),
             ("by", by or "-"),
+            *causes,
         ),
     )
 
@@ -83,9 +85,11 @@ def stamp(now: datetime | None = None) -> str:
 
 
 def text_line(notice: Notice, when: str) -> bytes:
-    """The line as text; names of workloads are quoted."""
+    """The line as text; names of workloads are quoted. Causes that are all 5xx are said already, as in the guide."""
     fields = " ".join(
-        f'{name}="{_word(value)}"' if name == "workload" else f"{name}={_word(value)}" for name, value in notice.fields
+        f'{name}="{_word(value)}"' if name == "workload" else f"{name}={_word(value)}"
+        for name, value in notice.fields
+        if name != "cause" or not str(value).replace(",", "").isdigit()
     )
     text = "".join(character if character.isprintable() else "?" for character in notice.text)
     return f"[{when}] {notice.level} waypoint outlier {text} {fields}".encode()

@@ -51,6 +51,7 @@ cdef struct Ending:
     int retries                  # how many there were before
     int untried                  # endpoints of the cluster that had no attempt
     int64_t waited               # ns since the request was sent
+    int trouble                  # NOT_CONNECTED, CLOSED, CUT: what the connection has to say of it, a Cause
 
 cdef struct RetryRule:
     int retries                  # at most
@@ -69,3 +70,20 @@ cdef enum Outcome:               # what an attempt says about its endpoint
     SUCCESS
     EXTERNAL_FAILURE             # the endpoint's own answer: counts, whoever saw it
     LOCAL_FAILURE                # seen from here only: refused, broken, silent
+
+cdef enum Cause:                 # why an attempt failed; a status of HTTP is its own number. Words: causes.py
+    UNKNOWN
+    TUNNEL_STATUS = 1000         # and the status that the CONNECT was answered with
+    GRPC_STATUS = 2000           # and the gRPC status of a response head
+    CONNECTION_REFUSED = 3000    # nobody listens, or somebody on the way says so
+    UNREACHABLE                  # no way there, or none that is allowed
+    CONNECT_TIMEOUT              # no connection, TLS and tunnel within connectTimeout
+    TLS_FAILED                   # no TLS that both sides accept
+    TUNNEL_RESET                 # the pod's ztunnel ended the tunnel, its connection goes on
+    CONNECTION_RESET             # the connection ended before, or in, the answer
+    STREAM_ENDED                 # the same of a request's HTTP/2 stream, its connection goes on
+    NO_PROTOCOL                  # what came is nothing that we speak
+    BAD_ANSWER                   # an answer that is refused
+    UNANSWERED                   # nothing came for too long
+    LEFT_WAITING                 # the client gave up waiting
+    SHORTAGE                     # of our own: nothing was tried

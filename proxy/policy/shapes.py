@@ -21,6 +21,12 @@ NO, EXHAUSTED, ANOTHER, SAME = range(4)
 # what an attempt says about its endpoint
 NOTHING, SUCCESS, EXTERNAL_FAILURE, LOCAL_FAILURE = range(4)
 
+# why it failed; a status of HTTP is its own number
+UNKNOWN, TUNNEL_STATUS, GRPC_STATUS = 0, 1000, 2000
+CONNECTION_REFUSED, UNREACHABLE, CONNECT_TIMEOUT, TLS_FAILED = range(3000, 3004)
+TUNNEL_RESET, CONNECTION_RESET, STREAM_ENDED, NO_PROTOCOL = range(3004, 3008)
+BAD_ANSWER, UNANSWERED, LEFT_WAITING, SHORTAGE = range(3008, 3012)
+
 
 @dataclass
 class Facts:
@@ -56,6 +62,7 @@ class Ending:
     retries: int = 0
     untried: int = 0
     waited: int = 0
+    trouble: int = 0
 
 
 @dataclass

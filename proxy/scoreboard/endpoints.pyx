@@ -1,11 +1,11 @@
 """Endpoints on the scoreboard: their slots, what each looks like now, and how many of them this replica reaches."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t
 from libc.string cimport memset
 
 from proxy.scoreboard.atomics cimport wp_load, wp_load64, wp_store, wp_store64
 from proxy.clock cimport monotonic_ns
-from proxy.scoreboard.layout cimport ENDPOINTS, HELD, LOGGED, PRIVATE, EndpointRow
+from proxy.scoreboard.layout cimport ENDPOINTS, HELD, KEPT_CAUSES, LOGGED, PRIVATE, EndpointRow
 from proxy.scoreboard.memory cimport copy_text
 
 from proxy.scoreboard.views import EndpointView
@@ -66,15 +66,47 @@ cdef class Endpoints:
             row.ejection_ms, bool(row.flags & PRIVATE),
             max(0, (row.probe_at - monotonic_ns()) // 1_000_000) if row.probe_at else -1)
 
+    # -- why it failed --------------------------------------------------------------------------------------------------
+
+    def note_cause(self, int slot, int cause) -> None:
+        """A failure of the endpoint is counted. Two workers at once may take each other's place: people read this."""
+        cdef EndpointRow* row = self.memory.endpoint(slot)
+        row.causes[row.caused % KEPT_CAUSES] = <uint16_t>cause
+        row.caused += 1
+
+    def causes(self, int slot, int count) -> list:
+        """Of the last `count` failures, as far as they are kept, the oldest first."""
+        cdef EndpointRow* row = self.memory.endpoint(slot)
+        cdef uint32_t caused = row.caused
+        cdef uint32_t kept = min(<uint32_t>max(count, 0), caused, <uint32_t>KEPT_CAUSES)
+        return [row.causes[at % KEPT_CAUSES] for at in range(caused - kept, caused)]
+
     # -- this replica's own network -----------------------------------------------------------------------------------
 
-    def note_local_failure(self, int slot, int64_t window_ms) -> bool:
+    def note_local_failure(self, int slot, int64_t window_ms, int cause=0) -> bool:
         """An attempt on the endpoint failed before it answered anything; True if none had within the window."""
         cdef EndpointRow* row = self.memory.endpoint(slot)
         cdef int64_t now = monotonic_ns()
         cdef int64_t before = wp_load64(&row.local_failed)
+        wp_store(&row.local_cause, cause)
         wp_store64(&row.local_failed, now)
         return before == 0 or before < now - window_ms * 1_000_000
+
+    def note_heard(self, int slot) -> None:
+        """The endpoint's side was reached, and said that there is no answer."""
+        wp_store64(&self.memory.endpoint(slot).heard, monotonic_ns())
+
+    def unreachable(self, int64_t window_ms) -> list:
+        """The causes, one for each endpoint that lately failed without an answer."""
+        cdef int64_t since = monotonic_ns() - window_ms * 1_000_000
+        cdef EndpointRow* row
+        cdef int slot
+        found = []
+        for slot in range(wp_load(&self.memory.header.endpoints_high)):
+            row = self.memory.endpoint_rows + slot
+            if wp_load(&row.used) and wp_load64(&row.local_failed) > since:
+                found.append(wp_load(&row.local_cause))
+        return found
 
     def reach(self, int64_t window_ms) -> tuple:
         """(endpoints this replica had to do with lately, those among them that failed without an answer) as counts."""
@@ -87,5 +119,5 @@ cdef class Endpoints:
                 continue
             failed = wp_load64(&row.local_failed) > since
             unreachable += failed
-            contacted += failed or wp_load64(&row.answered) > since
+            contacted += failed or wp_load64(&row.answered) > since or wp_load64(&row.heard) > since
         return contacted, unreachable

@@ -1,5 +1,5 @@
 # Rows of the memory that all processes of one replica share. Theory and rules: __init__.py.
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 from proxy.scoreboard.mutex cimport pthread_mutex_t
 
@@ -9,6 +9,7 @@ cdef enum:
     ENDPOINTS = 32768
     CLASSES = 6          # no answer, 1xx .. 5xx
     BUCKET_COUNT = 20
+    KEPT_CAUSES = 8      # of an endpoint's failures: as many as there is evidence of in the store
 
 cdef enum:
     NO_PROBE, PROBE_OFFERED, PROBE_TAKEN
@@ -43,6 +44,10 @@ cdef struct EndpointRow:
     int64_t overflow_noted       # CLOCK_MONOTONIC ms; when an overflow was last logged
     int64_t probe_at             # CLOCK_MONOTONIC ns; from when on it may be probed, 0: it comes back by itself
     int64_t local_failed         # ns; its last failure of local origin
+    int64_t heard                # ns; when its side last said that there is no answer
+    int32_t local_cause          # of local_failed, a Cause of policy/facts.pxd
+    uint32_t caused              # failures of it that were counted
+    uint16_t causes[KEPT_CAUSES] # why, of the last ones: the latest stands at caused - 1, round and round
     int64_t dirtied              # CLOCK_MONOTONIC ns; when it was last said that somebody counts its failures
     uint32_t flags               # HELD, LOGGED, SHARED, PRIVATE
     int32_t cluster

@@ -16,6 +16,8 @@ cdef enum Ending:               # how a stream ended
     STREAM_RESET                # by itself: the connection goes on
     PROTOCOL_BROKEN             # with its connection, which we have ended: what the peer sent on it is wrong
     NEVER_SPOKE                 # with a connection on which the peer never took the request
+    SPOKE_OTHERWISE             # ... for it answered in another protocol
+    TUNNEL_ENDED                # with the tunnel that it is, or that carried it: the connection under that goes on
 
 cdef enum IdleEvent:            # what a stream that nobody reads has to say
     PEER_CLOSED, PEER_RESET, DATA_WAITS, IDLE_TOO_LONG,

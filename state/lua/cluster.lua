@@ -170,5 +170,6 @@ local function verdict(outcome, r, wait)
   return {
     outcome, out and r.consecutive_5xx or r.failures, r.generation, r.ejections, r.backoff,
     r.left, out and r.ejection_ms or 0, version(), wait or 0, probe_in(r), out and r.by or '', out and r.reason or '', r.names,
+    out and cause_of(r) or '',
   }
 end

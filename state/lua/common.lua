@@ -113,6 +113,15 @@ local function tell_if_allowed(...)
   if fault ~= '' and not refused then redis.call(...) end  -- fails again, as what it is
 end
 
+-- Why it is out: the words in front of the evidence, each once (`refused`, `503,refused`). A hand needs no evidence.
+local function cause_of(r)
+  local words, seen = {}, { ['0'] = true } -- "no answer", as older versions write
+  for word in string.gmatch(RULES[r.reason] and r.evidence or '', '([%w_]+)@[^,]*') do
+    if not seen[word] then words[#words + 1], seen[word] = word, true end
+  end
+  return table.concat(words, ',')
+end
+
 -- One line of text; state/outlier/events.py reads it back.
 local function publish(kind, r, at_version, why)
   tell_if_allowed('PUBLISH', CHANNEL, table.concat({
@@ -129,6 +138,7 @@ local function publish(kind, r, at_version, why)
     'probe_in_ms=' .. whole(probe_in(r)),
     'by=' .. r.by,
     'reason=' .. (why or r.reason),
+    'cause=' .. (kind == 'eject' and cause_of(r) or ''),
   }, ' '))
 end
 
@@ -161,11 +171,12 @@ local function mark_ejected(r)
 end
 
 local function eject_key_text(r)
+  local cause = cause_of(r)
   return table.concat({
     'reason=' .. r.reason, 'consecutive_5xx=' .. whole(r.consecutive_5xx), 'ejections=' .. whole(r.ejections),
     'backoff=' .. whole(r.backoff), 'ejection_time=' .. seconds(r.ejection_ms), 'workload=' .. r.workload,
     'generation=' .. whole(r.generation), 'by=' .. r.by,
-  }, ' ') .. (r.probe_at_ms > 0 and ' recovery=probe' or '')
+  }, ' ') .. (cause ~= '' and ' cause=' .. cause or '') .. (r.probe_at_ms > 0 and ' recovery=probe' or '')
 end
 
 -- Absolute expiry, so that the key and r.ejected_until_ms end in the same millisecond.

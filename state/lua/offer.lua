@@ -56,10 +56,11 @@ r.ejections, r.backoff = math.max(r.ejections, offered.ejections), math.max(r.ba
 r.ejected_until_ms = left >= ENDLESS_MS and FOREVER_MS or now + left
 r.probe_at_ms = probe and now + offered.probe_in_ms or 0
 r.by, r.reason = by, offered.reason
+r.evidence = string.gsub(offered.cause or '', '[%w_]+', function(word) return word .. '@' .. by .. '/-' end)
 local workload = r.workload
 if by_hand then r.workload = '' end
 write_eject_key(r)
 mark_ejected(r)
 r.workload = workload
-log('eject', r, 'offered', by, '', by_hand and r.reason or '')
+log('eject', r, 'offered', by, r.evidence, by_hand and r.reason or '')
 return verdict('ejected', r)

@@ -2,7 +2,7 @@
 -- KEYS   ejected, log, version, eject key, endpoint hash
 -- ARGV   1 channel  2 endpoint  3 Batch  4 Policy
 -- reply  outcome, failures, generation, ejections, backoff, left_ms, ejection_ms, version, wait_ms, probe_in_ms, by, reason,
---        what replicas call the workload there, separated by commas, while they do not agree
+--        what replicas call the workload there, separated by commas, while they do not agree, why attempts failed if it is out
 
 local batch, policy = cmsgpack.unpack(ARGV[3]), cmsgpack.unpack(ARGV[4])
 local run, by, generation = batch.run, batch.by, batch.generation

@@ -5,7 +5,7 @@
 --        follow, in the order of their keys. A cluster that is read in parts is told of when all of it is there
 -- reply  version, epoch, time in ms,
 --        ejections: {endpoint, workload, left_ms, ejection_ms, generation, failures, ejections, backoff, probe_in_ms, by,
---        reason}...,
+--        reason, cause}...,
 --        dirty: {endpoint, failures}..., generations: {endpoint, generation}..., 1 if it was this call that found older data
 
 redis.call('SET', KEYS[4], ARGV[2], 'NX')
@@ -31,7 +31,7 @@ for i = 7, #ARGV do
   if r.left > 0 then
     ejections[#ejections + 1] = {
       r.endpoint, r.workload, r.left, r.ejection_ms, r.generation, r.consecutive_5xx, r.ejections, r.backoff,
-      probe_in(r), r.by, r.reason,
+      probe_in(r), r.by, r.reason, cause_of(r),
     }
   end
   if r.failures > 0 then dirty[#dirty + 1] = { r.endpoint, r.failures } end

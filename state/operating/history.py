@@ -25,7 +25,7 @@ class Entry:
     backoff: int
     ejection_time: str  # "30s", "forever"
     generation: int
-    evidence: tuple[str, ...]  # the last failures, "status@replica/request-id"
+    evidence: tuple[str, ...]  # the last failures, "cause@replica/request-id"
 
     @property
     def place(self) -> tuple[int, int]:

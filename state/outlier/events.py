@@ -30,6 +30,7 @@ class Event:
     probe_in_ms: int  # as Verdict's
     by: str  # who ejected it
     reason: str  # of the ejection; of "uneject" why: "by_hand", "probe_succeeded", "new_workload", "removed"
+    cause: str = ""  # of an ejection by the rule, as Verdict's; versions before this field told none
 
 
 def parse(cluster: str, line: str) -> Event | None:
@@ -53,6 +54,7 @@ def parse(cluster: str, line: str) -> Event | None:
                 probe_in_ms=int(fields["probe_in_ms"]),
                 by=text_of(fields["by"]),
                 reason=text_of(fields["reason"]),
+                cause=text_of(fields.get("cause", "")),
             )
             if kind in KINDS
             else None

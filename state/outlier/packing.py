@@ -57,6 +57,7 @@ def ejection(out: Ejection) -> bytes:
             "by": word(out.by),
             "reason": word(out.reason),
             "probe_in_ms": out.probe_in_ms,
+            "cause": word(out.cause),
         }
     )
 

@@ -144,7 +144,7 @@ class RedisStore:
 
 
 def _verdict(reply: list[Any]) -> Verdict:
-    outcome, *numbers, by, reason, names = reply
+    outcome, *numbers, by, reason, names, cause = reply
     failures, generation, ejections, backoff, left_ms, ejection_ms, version, wait_ms, probe_in_ms = map(int, numbers)
     return Verdict(
         outcome=str(outcome),
@@ -160,11 +160,12 @@ def _verdict(reply: list[Any]) -> Verdict:
         probe_in_ms=probe_in_ms,
         reason=text_of(reason),
         names=tuple(text_of(name) for name in names.split(",") if name),
+        cause=text_of(cause),
     )
 
 
 def _ejection(row: list[Any]) -> Ejection:
-    endpoint, workload, *numbers, by, reason = row
+    endpoint, workload, *numbers, by, reason, cause = row
     left_ms, ejection_ms, generation, failures, ejections, backoff, probe_in_ms = map(int, numbers)
     return Ejection(
         endpoint=str(endpoint),
@@ -178,4 +179,5 @@ def _ejection(row: list[Any]) -> Ejection:
         by=text_of(by),
         reason=text_of(reason),
         probe_in_ms=probe_in_ms,
+        cause=text_of(cause),
     )

@@ -64,7 +64,7 @@ class Batch:
     run: Run
     last_status: int
     by: str  # who reports
-    evidence: str = ""  # the last failures, "status@reporter/request-id", separated by commas
+    evidence: str = ""  # the last failures, "cause@reporter/request-id", separated by commas
     round_trip_ms: int = 0  # how long a report of this worker takes, at worst
 
 
@@ -85,6 +85,7 @@ class Verdict:
     probe_in_ms: int = NO_PROBE  # until the endpoint may be probed, NO_PROBE: it is back when its time is over
     reason: str = ""  # why it is ejected, as an Ejection's; "" when it is not, and from a store that knows one reason
     names: tuple[str, ...] = ()  # what replicas call the workload, while they do not agree: counted is the address
+    cause: str = ""  # of an ejection by the rule: why attempts failed, in words; "" when that is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class Ejection:
     by: str
     reason: str  # "consecutive_5xx", "probe_failed", "by_hand", or what the hand that set it wrote
     probe_in_ms: int = NO_PROBE
+    cause: str = ""  # why attempts failed: `refused`, `503,tunnel_503`; "" when not known
 
 
 @dataclass(frozen=True, slots=True)

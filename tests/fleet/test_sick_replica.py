@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from redis import Redis
 
 from state.server.embedded import Embedded
@@ -95,3 +96,51 @@ def test_a_quorum_protects_even_one_endpoint(valkey: Embedded, tmp_path: Path) -
         wait_until(lambda: ejected(two) == {victim.address}, 2, "the second one to see it confirms it")
         assert len(keys(client)) == 1
         wait_until(lambda: two.waypoint.lines("due to consecutive 5xx"), 1, "for all")
+
+
+@pytest.mark.parametrize("status", [401, 503])
+def test_Z4_what_ztunnels_answer_is_no_doubt_about_our_own_network(
+    valkey: Embedded, tmp_path: Path, status: int
+) -> None:
+    """All apps are dead behind living ztunnels, or a policy denies all of them: the outage the one count is for."""
+    with (
+        Redis.from_url(valkey.url, decode_responses=True) as client,
+        endpoints(3) as members,
+        doors(tmp_path, members, valkey.url) as (made, one, other),
+    ):
+        assert sorted(one.hostnames(3)) == sorted(other.hostnames(3))
+        for member, door in zip(members, made, strict=True):
+            if status == 401:
+                door.answer = status
+                door.drop()
+            else:
+                member.kill()
+        answers = one.hostnames(8)
+        assert set(answers) == {"503"}
+        wait_until(lambda: len(keys(client)) == 3, 3, "all are out, for the fleet")
+        wait_until(lambda: len(ejected(other)) == 3, 3, "which the other knows without having asked one")
+        assert all(f" cause=tunnel_{status}" in client.get(key) for key in keys(client))
+        assert "suspects its own network" not in one.waypoint.errors()
+        for each in (one, other):
+            wait_until(lambda each=each: len(each.waypoint.ejections()) == 3, 3, "three lines")
+            assert all("due to consecutive 5xx " in line for line in each.waypoint.ejections())
+            assert all(f" cause=tunnel_{status}" in line for line in each.waypoint.ejections())
+
+
+@contextlib.contextmanager
+def doors(path: Path, members: list[Endpoint], redis: str) -> Iterator[tuple[list[Destination], Replica, Replica]]:
+    """Two replicas before captured endpoints, all of one mesh; every endpoint may be out."""
+    ca = Authority()
+    tls = install(path / "tls", ca.leaf("httpbin-waypoint"), ca.root)
+    with contextlib.ExitStack() as stack:
+        made = [stack.enter_context(Destination(each.ip, ca.leaf("in-ambient"), ca.root)) for each in members]
+        replicas: list[Replica] = []
+        for name in "ab":
+            manifests, port = stack.enter_context(manifests_for(members, interval="1s", maxEjectionPercent=100))
+            for each in members:
+                manifests.put(f"pod-{each.name}", pod(each.name, each.ip, captured=True))
+            options = ("--tls-dir", str(tls))
+            replicas.append(
+                stack.enter_context(replica(path / name, manifests, port, *options, redis=redis, name=name))
+            )
+        yield made, replicas[0], replicas[1]

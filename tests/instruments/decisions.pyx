@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free, malloc
 
-from proxy.policy cimport outlier, retry, route
+from proxy.policy cimport cause, outlier, retry, route
 from proxy.policy.balance cimport round_robin as balance
 from proxy.policy.facts cimport Ending, Facts, OutlierRule, RetryRule, View
 
@@ -47,12 +47,22 @@ def status_of(ending) -> int:
     return outlier.status_of(&end)
 
 
+def cause_of(ending) -> int:
+    cdef Ending end = ending_of(ending)
+    return cause.cause_of(&end)
+
+
+def spoke(int why) -> bool:
+    return cause.spoke(why)
+
+
 cdef Ending ending_of(ending):
     cdef Ending made
     made.how, made.status, made.grpc = ending.how, ending.status, ending.grpc
     made.sent, made.repeatable, made.pooled = ending.sent, ending.repeatable, ending.pooled
     made.answered, made.waits = ending.answered, ending.waits
     made.retries, made.untried, made.waited = ending.retries, ending.untried, ending.waited
+    made.trouble = ending.trouble
     return made
 
 

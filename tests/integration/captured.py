@@ -146,11 +146,12 @@ def captured(
     port_name: str = "http",
     connect_timeout: str = "2s",
     own: bool | None = True,
+    more: tuple[str, ...] = (),
     **changes: Any,
 ) -> Iterator[Captured]:
     """`leaf`: what the pods' ztunnels present. Without `doors` nothing is on their port 15008; without `hbone` the pods
-    are not captured; without `own` the replica has no certificate, with None it is not told of any.
-    `changes` are of the outlierDetection."""
+    are not captured; without `own` the replica has no certificate, with None it is not told of any. `more` are its
+    options, `changes` are of the outlierDetection."""
     with contextlib.ExitStack() as stack:
         prefix, listener = stack.enter_context(network()), free_port()
         port = free_port(f"{prefix}.1")
@@ -176,6 +177,6 @@ def captured(
                 made.append(stack.enter_context(ztunnel))
         for file in tls.iterdir() if own is False else ():
             file.unlink()
-        options = () if own is None else ("--tls-dir", str(tls))
+        options = (*(() if own is None else ("--tls-dir", str(tls))), *more)
         running = stack.enter_context(replica(directory, manifests, listener, *options, workers=workers))
         yield Captured(running, manifests, tls, members, made, port_name)

@@ -156,6 +156,10 @@ def test_connections_take_turns_and_go_round_a_dead_endpoint(proxy: HboneBench) 
     try:
         assert victim.name.encode() not in [name() for _ in range(9)], "no client sees it"
         wait_until(lambda: proxy.ejected("trio") == [victim.address], 2, "ejected")
+        (line,) = wait_until(
+            lambda: proxy.waypoint.lines(f"ejecting endpoint due to consecutive 5xx endpoint={victim.address}"), 2
+        )
+        assert line.endswith(" cause=tunnel_503"), "Z5"
     finally:
         victim.start()
 

@@ -12,3 +12,4 @@ cdef Stream open_request(
     Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int64_t since, bint* fresh,
     int* error, list reasons)
 cdef bint own_shortage(int error) noexcept
+cdef int cause_of_error(int error) noexcept

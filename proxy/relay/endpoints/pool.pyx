@@ -17,7 +17,18 @@ from libc.stdint cimport int64_t
 
 from proxy.relay.endpoints.trunk cimport Dialer
 from proxy.clock cimport monotonic_ns
+from proxy.policy.facts cimport (
+    CONNECT_TIMEOUT,
+    CONNECTION_REFUSED,
+    CONNECTION_RESET,
+    NO_PROTOCOL,
+    TLS_FAILED,
+    TUNNEL_RESET,
+    TUNNEL_STATUS,
+    UNREACHABLE,
+)
 from proxy.wire.http2.client cimport Http2Client
+from proxy.wire.http2.nghttp2 cimport NGHTTP2_NO_ERROR
 from proxy.wire.http2.session cimport ENDPOINT_WINDOW, TRUNK_WINDOW, Session
 from proxy.wire.stream cimport FAILED, TIMED_OUT
 from proxy.wire.tcp cimport connect
@@ -37,8 +48,8 @@ cdef Stream reach(
         Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int* error, list reasons):
     """A fresh byte stream to the endpoint for what `client` wants, by the deadline.
 
-    None if it cannot be reached: the errno is in `error` (ETIMEDOUT: too slow; ENOKEY: we have no certificate), and what
-    else there is to say, as text for the log, in `reasons`, which faults.connect_failed takes.
+    None if it cannot be reached: the errno is in `error` (ETIMEDOUT: too slow; ENOKEY: we have no certificate), or what
+    says more, a Cause, and then as text for the log in `reasons`, which faults.connect_failed takes.
     """
     if endpoint.hbone:
         return reach_by_tunnel(endpoint, cluster, context, client, deadline, error, reasons)
@@ -59,6 +70,17 @@ cdef bint own_shortage(int error) noexcept:
     """Whether a connection was not even tried, for want of descriptors, memory, ports or certificates of our own: that
     says nothing about the endpoint."""
     return error in (EMFILE, ENFILE, ENOMEM, ENOBUFS, EADDRNOTAVAIL, ENOKEY)
+
+
+cdef int cause_of_error(int error) noexcept:
+    """The Cause that `reach` means."""
+    if error >= TUNNEL_STATUS:
+        return error
+    if error == ETIMEDOUT:
+        return CONNECT_TIMEOUT
+    if error == ECONNREFUSED:
+        return CONNECTION_REFUSED
+    return CONNECTION_RESET if error == ECONNRESET else UNREACHABLE
 
 
 # -- tunnels ----------------------------------------------------------------------------------------------------------
@@ -85,7 +107,9 @@ cdef class HboneDialer(Dialer):
         stream = connect_tls(self.endpoint.hbone_address, self.certificate, self.endpoint.identity, seconds,
                              self.context.timeouts.stream_idle_seconds, &self.error, reasons)
         if stream is None:
-            self.reasons = ["TLS_error: " + reasons[0]] if reasons else []
+            if reasons:
+                self.reasons = ["TLS_error: " + reasons[0]]
+                self.error = self.error if self.error == ETIMEDOUT else TLS_FAILED
             return None
         session = Session()
         session.transport = stream
@@ -136,17 +160,22 @@ cdef bint may_ask_again(Session session, Tunnel tunnel, int status) except -1:
 
 
 cdef int explain(Session session, Tunnel tunnel, int status, list reasons) except -1:
-    """Why there is no tunnel: an errno, and what the log says. A connection that ended before the peer's first frame is
+    """Why there is no tunnel: an errno or a Cause, and what the log says. A connection that ended before the peer's first frame is
     one whose TLS handshake the peer did not like: in TLS 1.3 that comes after our end of it."""
     if status > 0:
         reasons.append("tunnel_response:%d" % status)
-        return ECONNREFUSED
+        return TUNNEL_STATUS + status
     if status == TIMED_OUT:
         return ETIMEDOUT
     if session.h2 == NULL and not session.settled:
         reasons.append("TLS_error: " + ((<TlsStream>session.transport).reason or "connection closed"))
-    elif tunnel is not None and session.h2 != NULL:
+        return TLS_FAILED
+    if tunnel is not None and session.h2 != NULL:
         reasons.append("tunnel_reset:%d" % tunnel.reset_code)
+        return TUNNEL_RESET
+    if session.fault != NULL and session.fault_code != NGHTTP2_NO_ERROR:
+        reasons.append("HTTP/2: " + session.fault.decode())
+        return NO_PROTOCOL
     return ECONNRESET
 
 

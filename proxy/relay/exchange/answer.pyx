@@ -156,6 +156,7 @@ cdef class Answer:
     cdef int report_broken(self, int how) except -1:
         """The answer began well."""
         self.attempt.ending.how = how
+        self.attempt.note_loss()
         self.attempt.judge()
         return 0
 

@@ -14,7 +14,7 @@ cdef class Attempt(IdleListener):
     cdef Endpoint endpoint
     cdef Stream stream                  # to the endpoint
     cdef int64_t deadline               # by when there must be a connection
-    cdef int connect_error              # the errno, if there is none ...
+    cdef int connect_error              # the errno or Cause, if there is none ...
     cdef list reasons                   # ... and what else there is to say
     cdef Ending ending                  # how it ended, and all that is decided by
     cdef object client_fault            # proxy.relay.exchange.faults.Fault of the client's, or None
@@ -31,6 +31,8 @@ cdef class Attempt(IdleListener):
     cdef int not_connected(self) noexcept
     cdef int drop_stream(self) except -1
     cdef object judge(self)
+    cdef void note_loss(self) noexcept
+    cdef int note_failure(self, int outcome) except -1
     cdef object report_failure(self, int status)
     cdef int report_success(self) except -1
     cdef object fault(self, bint exhausted)

@@ -6,12 +6,18 @@ An attempt knows the request it is for and nothing of other attempts: whether an
 
 from libc.string cimport memset
 
+from proxy.policy.cause cimport cause_of, spoke
 from proxy.policy.facts cimport (
+    ABANDONED,
+    ANSWERED,
+    CLIENT_FAILED,
     CLOSED,
     CONNECTED,
+    CONNECTION_RESET,
     EXTERNAL_FAILURE,
     LOCAL_FAILURE,
     MALFORMED,
+    NO_PROTOCOL,
     NOT_CONNECTED,
     NOT_HTTP,
     NOTHING,
@@ -19,12 +25,16 @@ from proxy.policy.facts cimport (
     RESET,
     SHORT_OF,
     SILENT,
+    STREAM_ENDED,
     SUCCESS,
+    TUNNEL_RESET,
 )
 from proxy.policy.outlier cimport outcome_of, status_of
-from proxy.relay.endpoints.pool cimport after, own_shortage, reach
+from proxy.relay.endpoints.pool cimport after, cause_of_error, own_shortage, reach
 from proxy.scoreboard.atomics cimport wp_add64, wp_loadu
+from proxy.wire.stream cimport PROTOCOL_BROKEN, STREAM_RESET, TUNNEL_ENDED
 
+from proxy.policy.causes import word_of
 from proxy.relay.exchange import faults
 
 
@@ -87,7 +97,18 @@ cdef class Attempt(IdleListener):
 
     cdef int not_connected(self) noexcept:
         """How it ended: why is in `connect_error` and `reasons`."""
+        self.ending.trouble = cause_of_error(self.connect_error)
         return SHORT_OF if own_shortage(self.connect_error) else NOT_CONNECTED
+
+    cdef void note_loss(self) noexcept:
+        """The stream has ended before its time: what ended with it is why."""
+        cdef int how = self.stream.how_it_ended()
+        if how == STREAM_RESET:
+            self.ending.trouble = STREAM_ENDED
+        elif how == TUNNEL_ENDED:
+            self.ending.trouble = TUNNEL_RESET
+        else:
+            self.ending.trouble = NO_PROTOCOL if how == PROTOCOL_BROKEN else CONNECTION_RESET
 
     cdef int drop_stream(self) except -1:
         if self.stream is not None:
@@ -100,22 +121,31 @@ cdef class Attempt(IdleListener):
     cdef object judge(self):
         """What it says about its endpoint is told; of a failure, what the fleet is told (None: nothing)."""
         cdef int outcome = outcome_of(&self.cluster.outlier_rule, &self.ending)
-        if outcome == NOTHING:
-            return None
         if outcome == SUCCESS:
             self.report_success()
+            return None
+        self.note_failure(outcome)
+        if outcome == NOTHING:
             return None
         if outcome == LOCAL_FAILURE and self.stream is not None and not self.stream.first_loss(self.endpoint.slot):
             return None         # others on the same connection have told of its end
         return self.report_failure(status_of(&self.ending) if outcome == EXTERNAL_FAILURE else 0)
 
+    cdef int note_failure(self, int outcome) except -1:
+        """For the log, whatever becomes of the request: where it failed and why. An answer speaks for itself."""
+        cdef int how = self.ending.how
+        if how != ANSWERED and how != CLIENT_FAILED and not (how == ABANDONED and outcome == NOTHING):
+            self.request.failures.append(f"{word_of(cause_of(&self.ending))}@{self.endpoint.name}")
+        return 0
+
     cdef object report_failure(self, int status):
         """`status` is the endpoint's answer, 0 if there was none."""
+        cdef int cause = cause_of(&self.ending)
         wp_add64(&self.endpoint.row.failed, 1)
         if not self.cluster.outlier_on:
             return None
         return self.context.fleet.attempt_failed(
-            self.cluster.name, self.endpoint.slot, self.generation, status, self.request.id())
+            self.cluster.name, self.endpoint.slot, self.generation, status, self.request.id(), cause, spoke(cause))
 
     cdef int report_success(self) except -1:
         """Only worth telling while somebody counts failures of this endpoint."""

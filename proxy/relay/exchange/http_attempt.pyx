@@ -9,15 +9,15 @@ Numbers that are returned are sizes, or negative: an Io of the stream that was w
 import gevent
 
 cimport cython
-from libc.errno cimport ECONNRESET
-
 from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport (
     ABANDONED,
     ANSWERED,
     CLIENT_FAILED,
     CLOSED,
+    CONNECTION_RESET,
     MALFORMED,
+    NO_PROTOCOL,
     NOT_HTTP,
     REFUSED,
     RESET,
@@ -40,6 +40,7 @@ from proxy.wire.stream cimport (
     PEER_CLOSED,
     PROTOCOL_BROKEN,
     RAISED,
+    SPOKE_OTHERWISE,
     STREAM_RESET,
     TIMED_OUT,
     Stream,
@@ -155,6 +156,7 @@ cdef class HttpAttempt(Attempt):
     cdef int no_answer(self, int result) except -1:
         """No response head came: whose doing was it?"""
         cdef Request request = self.request
+        cdef int ended
         self.ending.sent = self.stream.written > self.written_before
         self.ending.pooled = self.pooled and self.interim == 0 and self.stream.start == self.stream.end
         self.stop_pump()
@@ -175,16 +177,18 @@ cdef class HttpAttempt(Attempt):
         if result == TIMED_OUT:
             self.note_silence()
             return SILENT
-        if self.stream.how_it_ended() == PROTOCOL_BROKEN:
+        ended = self.stream.how_it_ended()
+        if ended == PROTOCOL_BROKEN:
             self.reasons = [self.stream.last_word()]
             self.ending.pooled = False      # it broke under this request, not before
             return NOT_HTTP
-        if self.stream.how_it_ended() == NEVER_SPOKE:
-            self.connect_error = ECONNRESET
+        if ended == NEVER_SPOKE or ended == SPOKE_OTHERWISE:
+            self.connect_error = NO_PROTOCOL if ended == SPOKE_OTHERWISE else CONNECTION_RESET
             self.reasons.append(self.stream.last_word())
             return self.not_connected()
-        if self.stream.how_it_ended() == STREAM_RESET:
+        if ended == STREAM_RESET:
             return REFUSED if self.stream.was_ignored() else RESET
+        self.note_loss()
         return CLOSED
 
     cdef int not_http(self) except -1:

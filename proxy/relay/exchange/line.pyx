@@ -46,7 +46,16 @@ cdef int log_line(Exchange exchange, Answer answer, int64_t bytes_sent, int64_t 
     set_client(&entry, request.client)
     if exchange.fault is not None:
         set_fault(&entry, exchange.fault)
+    if request.failures:
+        return add_with_failures(exchange.context.log, &entry, request)
     return exchange.context.log.add(&entry)
+
+
+cdef int add_with_failures(AccessLog log, Entry* entry, Request request) except -1:
+    """Adds the line of a request of which attempts failed."""
+    cdef bytes failures = ",".join(request.failures).encode()
+    entry.failed_attempts = text(failures, len(failures))
+    return log.add(entry)
 
 
 cdef int set_request(Entry* entry, Request request) except -1:

@@ -20,6 +20,7 @@ cdef class Request:
     cdef bint kept                      # what has moved of the body is in the client's buffer still
     cdef Py_ssize_t head_size           # where the body begins there
     cdef bint half_closed               # it has ended its side, and may yet want an answer
+    cdef readonly list failures         # of attempts without an answer, or with half of one: "refused@10.10.0.16:8080"
     cdef int64_t started_wall, started
     cdef int64_t patience               # ns from then that the client waits (grpc-timeout); 0: it does not say
     cdef char[36] own_id                # used when the client sent none

@@ -27,6 +27,7 @@ cdef class Request:
     def __cinit__(self):
         self.head = Head()
         self.body = Body()
+        self.failures = []
 
     cdef int begin(self, Stream client, Py_ssize_t size) except -1:
         """Moves the head, `size` bytes, to the beginning of the client's buffer and pins it there."""
@@ -34,6 +35,8 @@ cdef class Request:
         self.parsed = self.has_body = self.repeatable = self.upgrading = self.left = self.half_closed = self.kept = False
         self.started_wall = wall_ns()
         self.started = monotonic_ns()
+        if self.failures:
+            self.failures.clear()
         self.body.start(NO_BODY, 0)
         if client.start:
             memmove(client.buffer, client.buffer + client.start, client.end - client.start)

@@ -16,7 +16,7 @@ from proxy.wire.http.octets cimport is_blank
 from proxy.wire.http2.frames cimport body_of
 from proxy.wire.http2.http_stream cimport IN_BYTES, IN_HEAD, IN_NOTHING, collect_fields, fields, scratch, set_field
 from proxy.wire.http2.nghttp2 cimport *
-from proxy.wire.stream cimport CONNECTION_ENDED, FAILED, NEVER_SPOKE, PROTOCOL_BROKEN, RAISED, STREAM_RESET
+from proxy.wire.stream cimport FAILED, NEVER_SPOKE, PROTOCOL_BROKEN, RAISED, SPOKE_OTHERWISE, STREAM_RESET
 
 cdef enum:
     NO_CONTENT = 204
@@ -143,7 +143,9 @@ cdef class HttpClientStream(HttpStream):
             return STREAM_RESET
         if self.session.fault != NULL and self.session.fault_code != NGHTTP2_NO_ERROR and not self.session.foreign:
             return PROTOCOL_BROKEN
-        return NEVER_SPOKE if not self.session.settled and self.was_ignored() else CONNECTION_ENDED
+        if not self.session.settled and self.was_ignored():
+            return SPOKE_OTHERWISE if self.session.foreign else NEVER_SPOKE
+        return self.session.transport.how_it_ended()
 
     cdef bint was_ignored(self) noexcept:
         if self.status != 0:

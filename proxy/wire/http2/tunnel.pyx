@@ -13,7 +13,7 @@ from proxy.wire.http2.frames cimport body_of
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.http2.session cimport Session
-from proxy.wire.stream cimport FAILED, RAISED, READY, TIMED_OUT, get_hub
+from proxy.wire.stream cimport CONNECTION_ENDED, FAILED, RAISED, READY, TIMED_OUT, TUNNEL_ENDED, get_hub
 
 cdef enum:
     MAX_NOTE = 1024                 # of `forwarded` and `baggage`; longer ones are not kept
@@ -52,6 +52,9 @@ cdef class Tunnel(Http2Stream):
     cdef bint reads_as_broken(self, uint32_t code) noexcept:
         """A ztunnel that has lost interest resets like this, and takes it for an end itself."""
         return code != NGHTTP2_NO_ERROR and code != NGHTTP2_CANCEL
+
+    cdef int how_it_ended(self) noexcept:
+        return CONNECTION_ENDED if self.session.h2 == NULL else TUNNEL_ENDED
 
     cdef int respond(self, int status) except -1:
         """The server's answer: 200 opens the tunnel, any other ends it. May be called while nghttp2 is at work."""

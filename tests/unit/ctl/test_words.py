@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from proxy.ctl.common import fail
 from proxy.ctl.ejections import left, table
 from proxy.ctl.explain import text
 from proxy.ctl.history import followed, lines, sentence
@@ -224,7 +225,7 @@ def test_an_explanation_of_what_takes_traffic() -> None:
         "2 replicas listen; 1 of 3 ejected",
         "10.0.0.1:80 (pod-1) takes traffic",
         "run       2 of 3 consecutive failures since 1.2 s, seen by a, b",
-        "failures  the last ones (status@replica/request id): 503@a/x 0@b/y",
+        "failures  the last ones (cause@replica/request id): 503@a/x 0@b/y",
         "= 67 % > 50 %",
         "ejected 1 time so far; an ejection now would last 60 s (baseEjectionTime 30 s x 2, at most 300 s or the base)",
         "full, when the time is over",
@@ -284,3 +285,26 @@ def test_N18_a_rule_that_no_replica_has_is_not_in_force() -> None:
     said = text(replace(REPORT, listening=0), short=False)
     assert "told 34.0 s ago; in force nowhere: no replica listens)" in said
     assert "in a row eject" not in said
+
+
+HOSTILE = "refused@a/\x1b]0;owned\x07\r\n2026 eject\u202e\x9b2J"
+
+
+def test_Z5_no_id_drives_a_terminal_or_writes_a_line() -> None:
+    """Request ids come from clients, and a hand may have written anything into Redis."""
+    made = entry("c/s:80", "1795417008089-0", FIELDS | {"evidence": HOSTILE, "by": HOSTILE, "ejection_time": HOSTILE})
+    facts = replace(FACTS, evidence=(HOSTILE,), reporters=(HOSTILE,), entries=(made,), names=(HOSTILE,))
+    report = replace(REPORT, cluster=HOSTILE, reports=(EndpointReport(HOSTILE, HOSTILE, facts),))
+    (history,) = lines([made])
+    out = replace(OUT, endpoint=HOSTILE, by=HOSTILE, why=HOSTILE)
+    for shown in (history, text(report, short=False), text(report, short=True), table([out])):
+        assert "refused@a/?]0;owned???2026 eject??2J" in shown
+        assert all(line.isprintable() for line in shown.split("\n"))
+    assert len(text(report, short=False).split("\n")) == len(text(REPORT, short=False).split("\n")) + 2
+
+
+def test_Z5_a_name_in_an_error_does_neither(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        fail(f"unknown cluster; there is: {HOSTILE}")
+    told = capsys.readouterr().err
+    assert told.startswith("waypointctl: unknown cluster; there is: refused@a/?]0;owned??\n2026 eject??2J"), told

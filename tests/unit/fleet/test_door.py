@@ -10,7 +10,22 @@ from proxy.fleet import wiring
 from proxy.fleet.door import Fleet
 from proxy.fleet.outbox import Pending
 from proxy.observe.outlier_log import Notice
+from proxy.policy.causes import word_of
+from proxy.policy.shapes import (
+    CONNECT_TIMEOUT,
+    CONNECTION_REFUSED,
+    CONNECTION_RESET,
+    LEFT_WAITING,
+    NO_PROTOCOL,
+    STREAM_ENDED,
+    TLS_FAILED,
+    TUNNEL_RESET,
+    TUNNEL_STATUS,
+    UNANSWERED,
+    UNREACHABLE,
+)
 from proxy.scoreboard.scoreboard import Scoreboard
+from tests.instruments import decisions
 from tests.unit.fleet.fleet_fakes import AWAY, NAME, FakeLoop, FakeStore, board, body, links_of, verdict
 
 
@@ -18,6 +33,7 @@ class Setting:
     def __init__(self, made: Scoreboard) -> None:
         self.store, self.board, self.body = FakeStore(), made, body(made)
         self.lines: list[str] = []
+        self.fields: list[dict[str, str | int]] = []
         desk = wiring.desk(made, 0, "a", FakeLoop(), self._line)
         self.fleet = Fleet(desk, links_of(self.store))
         self.fleet.apply(True, [self.body], [])
@@ -30,6 +46,7 @@ class Setting:
 
     def _line(self, notice: Notice) -> None:
         self.lines.append(notice.text)
+        self.fields.append(dict(notice.fields))
 
     @property
     def generation(self) -> int:
@@ -217,3 +234,51 @@ def test_nothing_is_waited_for_when_there_is_nobody_to_ask(setting: Setting) -> 
     setting.board.shared_state = False
     assert setting.fail() is None
     setting.fleet.before_answer(None)
+
+
+@pytest.mark.parametrize(
+    ("cause", "spoke"),
+    [
+        (TUNNEL_STATUS + 503, True),
+        (TUNNEL_STATUS + 401, True),
+        (TUNNEL_RESET, True),
+        (STREAM_ENDED, True),
+        (NO_PROTOCOL, True),
+        (CONNECTION_REFUSED, False),
+        (UNREACHABLE, False),
+        (CONNECT_TIMEOUT, False),
+        (TLS_FAILED, False),
+        (CONNECTION_RESET, False),
+        (UNANSWERED, False),
+        (LEFT_WAITING, False),
+    ],
+)
+def test_Z4_a_replica_suspects_itself_only_where_nobody_has_spoken(setting: Setting, cause: int, spoke: bool) -> None:
+    assert decisions.spoke(cause) is spoke
+    slots = [each["slot"] for each in setting.body["endpoints"]]
+    for slot in slots:
+        setting.fleet.attempt_failed(NAME, slot, 0, 0, "id", cause, spoke)
+    gevent.sleep(0.01)
+    told = [batch.evidence for batch in setting.store.batches]
+    assert setting.board.suspects_itself is not spoke
+    assert told == [f"{word_of(cause)}@a/id"] * (3 if spoke else 2), "the third is when it begins to doubt"
+    assert all(batch.run.lead_local == 1 for batch in setting.store.batches), "a quorum counts it as before"
+
+
+def test_Z4_where_somebody_spoke_our_network_has_been(setting: Setting) -> None:
+    """Contact is what a share of is unreachable, and a ztunnel's answer is contact."""
+    body_of_more = body(setting.board, 7, setting.board.clusters.slots()[NAME])
+    setting.fleet.apply(True, [body_of_more], [])
+    slots = [each["slot"] for each in body_of_more["endpoints"]]
+    for slot in slots[:4]:
+        setting.fleet.attempt_failed(NAME, slot, 0, 0, "id", TUNNEL_STATUS + 503, True)
+    for slot in slots[4:]:
+        setting.fleet.attempt_failed(NAME, slot, 0, 0, "id", CONNECTION_REFUSED, False)
+    assert not setting.board.suspects_itself, "3 of 7 are not half"
+
+
+def test_Z5_the_line_says_why_whoever_decided(setting: Setting) -> None:
+    setting.board.shared_state = False
+    for cause in (TUNNEL_STATUS + 503, CONNECTION_REFUSED, TUNNEL_STATUS + 503):
+        setting.fleet.attempt_failed(NAME, setting.slot, 0, 0, "id", cause, True)
+    assert setting.fields[-1]["cause"] == "tunnel_503,refused"

@@ -7,10 +7,11 @@ import pytest
 
 from proxy.fleet.clusters import Cluster
 from proxy.fleet.known import Known
+from proxy.fleet.outcome import SUCCEEDED, failed
 from proxy.fleet.probing import LEASE_MS, PATIENCE_MS, RENEW_MS, Probing
+from proxy.policy.shapes import CONNECTION_REFUSED, TUNNEL_STATUS
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import StoreUnavailable
-from state.outlier.run import FAILURE, SUCCESS
 from state.outlier.store import Claim
 from tests.unit.fleet.fleet_fakes import AWAY, FakeLoop, FakeStore, a_cluster, board, desk_of, known, verdict
 
@@ -48,7 +49,8 @@ class Setting:
         return self.board.probes.take(self.endpoint.slot)
 
     def tried(self, success: bool) -> None:
-        self.probing.tried(self.cluster, self.endpoint, 1, SUCCESS if success else FAILURE, 503, "id")
+        outcome = SUCCEEDED if success else failed(503, "id", 0, False)
+        self.probing.tried(self.cluster, self.endpoint, 1, outcome)
         gevent.sleep(0)
 
     @property
@@ -146,7 +148,7 @@ def test_redis_goes_meanwhile(setting: Setting) -> None:
     assert state.probe_at_ms - setting.now_ms == 2 * BASE
     setting.later(2 * BASE)
     assert setting.taken(), "its own turn now"
-    setting.probing.tried(setting.cluster, setting.endpoint, 2, SUCCESS, 0, "")
+    setting.probing.tried(setting.cluster, setting.endpoint, 2, SUCCEEDED)
     gevent.sleep(0)
     assert not setting.out
 
@@ -163,3 +165,27 @@ def test_news_of_an_ejection_that_ends_by_itself(setting: Setting) -> None:
     setting.ejections.confirm(setting.cluster, setting.endpoint, changed, setting.now_ms, setting.now_ms)
     assert not setting.board.probes.pending(setting.endpoint.slot)
     assert setting.board.probes.awaited(setting.cluster.slots) == []
+
+
+def test_Z4_who_suspects_his_own_network_does_not_try_for_the_fleet(setting: Setting) -> None:
+    setting.later(BASE)
+    assert setting.taken()
+    setting.board.suspect_itself(True)
+    setting.probing.tried(setting.cluster, setting.endpoint, 1, failed(0, "id", CONNECTION_REFUSED, False))
+    gevent.sleep(0)
+    assert setting.store.batches == [], "that it is not reached from here is no news"
+    setting.later(RENEW_MS)
+    assert (setting.store.claims, setting.taken()) == (1, False), "another one's turn"
+    setting.board.suspect_itself(False)
+    setting.later(LEASE_MS)
+    assert (setting.store.claims, setting.taken()) == (2, True)
+
+
+def test_Z4_what_a_ztunnel_said_of_a_probe_is_told_all_the_same(setting: Setting) -> None:
+    setting.later(BASE)
+    assert setting.taken()
+    setting.board.suspect_itself(True)
+    setting.store.answers = [verdict("ejected", 1, 2, 60_000, 2)]
+    setting.probing.tried(setting.cluster, setting.endpoint, 1, failed(0, "id", TUNNEL_STATUS + 503, True))
+    gevent.sleep(0)
+    assert [batch.evidence for batch in setting.store.batches] == ["tunnel_503@a/id"]

@@ -6,6 +6,7 @@ import pytest
 
 from proxy.fleet import suspicion
 from proxy.fleet.suspicion import Suspicion, suspicious
+from proxy.policy.shapes import CONNECTION_REFUSED, TLS_FAILED
 from tests.unit.fleet.fleet_fakes import FakeLoop, a_cluster, board
 
 
@@ -33,7 +34,11 @@ def test_it_is_told_once_when_it_begins_and_ends(
     with board() as made:
         endpoints = list(a_cluster(made, 5).endpoints.values())
         workers = [Suspicion(made, FakeLoop()), Suspicion(made, FakeLoop())]
-        cleared = [workers[number % 2].cleared(endpoint) for number, endpoint in enumerate(endpoints[:3])]
+        causes = (CONNECTION_REFUSED, TLS_FAILED, CONNECTION_REFUSED)
+        cleared = [
+            workers[number % 2].cleared(endpoint, cause)
+            for number, (endpoint, cause) in enumerate(zip(endpoints, causes, strict=False))
+        ]
         assert cleared == [True, True, False]
         assert made.suspects_itself
         monkeypatch.setattr(suspicion, "WINDOW_MS", 0)
@@ -41,4 +46,4 @@ def test_it_is_told_once_when_it_begins_and_ends(
             assert not one.look(at_once=True)
     told = [record.message for record in caplog.records]
     assert [("suspects" in line, "trusts" in line) for line in told] == [(True, False), (False, True)]
-    assert told[0].startswith("3 of 3 endpoints")
+    assert told[0].startswith("3 of 3 endpoints failed without an answer in the last 60 s (2 refused, 1 tls): ")

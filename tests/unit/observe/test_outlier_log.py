@@ -11,8 +11,9 @@ WHEN = lines.stamp(datetime(2025, 3, 11, 19, 45, 12, 235999, tzinfo=UTC))
 POD = "in-ambient-7d8f9b6c54-abc12"
 
 
-def test_the_guides_line() -> None:
-    event = lines.ejecting("10.10.0.16:8080", POD, 3, "30s", "httpbin/in-ambient:8000", "a", "consecutive_5xx")
+@pytest.mark.parametrize("cause", ["", "503", "503,500"])
+def test_the_guides_line(cause: str) -> None:
+    event = lines.ejecting("10.10.0.16:8080", POD, 3, "30s", "httpbin/in-ambient:8000", "a", "consecutive_5xx", cause)
     assert lines.text_line(event, WHEN) == (
         b"[2025-03-11T19:45:12.235Z] warn waypoint outlier ejecting endpoint due to consecutive 5xx "
         b'endpoint=10.10.0.16:8080 workload="in-ambient-7d8f9b6c54-abc12" consecutive_5xx=3 ejection_time=30s '
@@ -50,3 +51,21 @@ def test_a_hand_s_words_are_not_taken_for_fields() -> None:
     event = lines.ejecting("1:2", "pod", 0, "0s", "c", "alice", "disk full endpoint=9:9")
     line = lines.text_line(event, WHEN).decode()
     assert "due to disk full endpoint?9:9 endpoint=1:2 " in line
+
+
+@pytest.mark.parametrize("cause", ["refused", "503,tunnel_503", "grpc_14"])
+def test_Z5_a_cause_that_is_no_status_is_told(cause: str) -> None:
+    event = lines.ejecting("e:1", POD, 3, "30s", "c", "a", "consecutive_5xx", cause)
+    assert lines.text_line(event, WHEN).decode().endswith(f" cluster=c by=a cause={cause}")
+    assert json.loads(lines.json_line(event, WHEN))["cause"] == cause
+
+
+def test_Z5_a_status_is_told_in_json() -> None:
+    event = lines.ejecting("e:1", POD, 3, "30s", "c", "a", "consecutive_5xx", "503")
+    assert json.loads(lines.json_line(event, WHEN))["cause"] == "503"
+
+
+def test_Z5_who_writes_into_the_store_writes_no_other_field() -> None:
+    event = lines.ejecting("e:1", POD, 3, "30s", "c", "a", "consecutive_5xx", "x by=eve\x1b[2J\n")
+    (told,) = lines.text_line(event, WHEN).decode().splitlines()
+    assert told.endswith(" cause=x?by=eve?[2J?")

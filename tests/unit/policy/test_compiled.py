@@ -8,9 +8,10 @@ from tests.instruments import decisions
 from tests.unit.policy.interpreted import interpreted
 
 BOOLS = st.booleans()
+CAUSES = st.integers(0, 3020)
 ENDINGS = st.builds(
     Ending,
-    how=st.integers(0, 11),
+    how=st.integers(0, 12),
     status=st.integers(100, 999),
     grpc=st.integers(-1, 20),
     sent=BOOLS,
@@ -21,8 +22,9 @@ ENDINGS = st.builds(
     retries=st.integers(0, 4),
     untried=st.integers(0, 3),
     waited=st.integers(0, 2**62),
+    trouble=CAUSES,
 )
-outlier, retry, route = interpreted("outlier"), interpreted("retry"), interpreted("route")
+outlier, retry, route, cause = map(interpreted, ("outlier", "retry", "route", "cause"))
 round_robin = interpreted("balance.round_robin").round_robin
 
 
@@ -58,3 +60,9 @@ def test_retry(rule: RetryRule, ending: Ending) -> None:
 def test_outlier(rule: OutlierRule, ending: Ending) -> None:
     assert decisions.outcome_of(rule, ending) == outlier.outcome_of(rule, ending)
     assert decisions.status_of(ending) == outlier.status_of(ending)
+
+
+@given(ENDINGS, CAUSES)
+def test_cause(ending: Ending, why: int) -> None:
+    assert decisions.cause_of(ending) == cause.cause_of(ending)
+    assert decisions.spoke(why) == cause.spoke(why)

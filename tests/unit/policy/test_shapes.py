@@ -29,6 +29,9 @@ def test_field_for_field() -> None:
 
 
 def test_number_for_number() -> None:
-    enumerated = [re.findall(r"\w+", " ".join(lines)) for lines in declarations("enum").values()]
-    c = {name: number for names in enumerated for number, name in enumerate(names)}
+    c: dict[str, int] = {}
+    for lines in declarations("enum").values():
+        number = -1
+        for name, given in re.findall(r"(\w+)(?: = (\d+))?", " ".join(lines)):
+            number = c[name] = int(given or number + 1)
     assert c == {name: value for name, value in vars(shapes).items() if isinstance(value, int)}
