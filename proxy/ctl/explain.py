@@ -9,6 +9,7 @@ from proxy.ctl.history import sentence
 from proxy.ctl.source import Place, asked
 from proxy.ctl.words import columns, moment, number, printable, span
 from state.operating.explain import ClusterReport, EndpointReport, FleetFacts, HereFacts, as_json, cap
+from state.operating.history import shown
 
 # Longer is no time that somebody has set.
 ENDLESS_S = 315_360_000
@@ -111,7 +112,7 @@ def _long(found: ClusterReport, report: EndpointReport) -> Iterator[tuple[str, s
         if facts.names:
             yield "workload", f"replicas do not agree: {', '.join(facts.names)}; failures are counted by address"
         if facts.evidence:
-            yield "failures", "the last ones (cause@replica/request id): " + " ".join(facts.evidence[-SEEN:])
+            yield "failures", "the last ones (cause@replica/request id): " + shown(facts.evidence[-SEEN:])
         elif facts.last_status:
             yield "failures", f"last status {facts.last_status}"
         if found.threshold:
@@ -160,11 +161,12 @@ def _here(here: HereFacts | None) -> Iterator[tuple[str, str]]:
     """What the replica that was asked sees otherwise."""
     if here is None:
         return
+    why = f": {here.cause}" if here.cause else ""
     if here.private:
-        yield "here", "ejected for this replica only, which cannot reach it (unreachable_from_here)"
+        yield "here", f"ejected for this replica only, which cannot reach it (unreachable_from_here){why}"
     elif here.only_here:
-        yield "here", "ejected by this replica's own decision, which the fleet does not know (yet)"
+        yield "here", f"ejected by this replica's own decision, which the fleet does not know (yet){why}"
     elif here.ejected:
         yield "here", "ejected in this replica too" if here.left_s is None else f"ejected, {span(here.left_s)} left"
     if here.failures:
-        yield "here", f"{number(here.failures, 'failure')} in a row seen by this replica"
+        yield "here", f"{number(here.failures, 'failure')} in a row seen by this replica{why}"

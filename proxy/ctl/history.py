@@ -10,7 +10,7 @@ import click
 from proxy.ctl.common import fail
 from proxy.ctl.source import Place, Source, asked
 from proxy.ctl.words import columns, moment, printable
-from state.operating.history import Entry
+from state.operating.history import Entry, shown
 
 FOLLOW_S = 0.5
 # Entries of several streams are not written in the order of their times to the millisecond.
@@ -113,4 +113,4 @@ def sentence(entry: Entry) -> str:
 
 
 def _failures(entry: Entry) -> str:
-    return f": {' '.join(entry.evidence)}" if entry.evidence else ""
+    return f": {shown(entry.evidence)}" if entry.evidence else ""

@@ -125,7 +125,8 @@ class Differences:
         known = view.dirty.get(endpoint.address, 0)
         missing = state.failures - known if unknown else 0
         if missing > 0:  # the run goes on where this replica's own count has got to
-            self._desk.outbox.add(cluster, endpoint, generation, Run.of_failures(missing), 0)
+            cause = self._ejections.latest_cause(endpoint)
+            self._desk.outbox.add(cluster, endpoint, generation, Run.of_failures(missing), 0, cause=cause)
         dirty = known > 0 or missing > 0 or self._desk.outbox.waiting(endpoint)
         self._ejections.learn(cluster, endpoint, generation, dirty=dirty, asked_ms=asked_ms, now_ms=self._now_ms())
 

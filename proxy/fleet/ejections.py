@@ -70,6 +70,10 @@ class Ejections:
         """Why it failed, as far as this replica has seen it, in the run that led to this ejection of its own."""
         return words_of(self._scoreboard.endpoints.causes(endpoint.slot, state.run))
 
+    def latest_cause(self, endpoint: Endpoint) -> int:
+        """Of the last failure that this replica has counted."""
+        return sum(self._scoreboard.endpoints.causes(endpoint.slot, 1))
+
     # -- out ----------------------------------------------------------------------------------------------------------
 
     def stand(self, cluster: Cluster, endpoint: Endpoint, generation: int, reason: str = CONSECUTIVE_5XX) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from proxy.fleet.clusters import Cluster, Endpoint, cluster_of
 from proxy.fleet.ejections import PRIVATELY
 from proxy.ipc.snapshot import ClusterForm
+from proxy.policy.causes import words_of
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
 from state.constants import ENDLESS_MS
@@ -134,6 +135,7 @@ class OperatorDoor:
     def _here(self, endpoint: Endpoint) -> HereFacts:
         state, now_ms = self._scoreboard.outlier.state(endpoint.slot), time.monotonic_ns() // 1_000_000
         left_ms = max(0, state.ejected_until_ms - now_ms)
+        own = state.run if left_ms and not state.shared else state.failures
         return HereFacts(
             ejected=left_ms > 0,
             left_s=left_ms / 1000 if left_ms < ENDLESS_MS else None,
@@ -141,6 +143,7 @@ class OperatorDoor:
             private=left_ms > 0 and state.private,
             failures=state.failures,
             generation=state.generation,
+            cause=words_of(self._scoreboard.endpoints.causes(endpoint.slot, own)),
         )
 
     def _itself(self, cluster: Cluster | None) -> Replica:

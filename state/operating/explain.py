@@ -57,6 +57,7 @@ class HereFacts:
     private: bool  # and will not be told: the replica does not trust its own network, or is alone to see the failures
     failures: int
     generation: int
+    cause: str = ""  # of these failures, or of those that led to its own ejection: words, separated by commas
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """What happened, as scripts wrote it into a cluster's stream (`log` in common.lua), read back. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from state.keys import text_of
+from state.keys import text_of, word
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,11 @@ def entry(cluster: str, id: str, fields: Mapping[str, str]) -> Entry:
 def evidence_of(text: str) -> tuple[str, ...]:
     """Failures as they are kept, separated by commas."""
     return tuple(text_of(each) for each in text.split(",") if each)
+
+
+def shown(evidence: Sequence[str]) -> str:
+    """Failures side by side. A request id is a client's: each stays one word, or it could tell of others."""
+    return " ".join(map(word, evidence))
 
 
 def _number(text: str) -> int:

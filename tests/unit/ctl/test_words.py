@@ -265,6 +265,9 @@ def test_what_a_replica_adds() -> None:
     assert "its rule: its own" in said
     assert "takes traffic, but not of this replica" in said
     assert "ejected for this replica only, which cannot reach it (unreachable_from_here)" in said
+    unreached = replace(here, cause="refused,tls")
+    said = text(with_replica(REPORT, replica, {"10.0.0.1:80": unreached}), short=False)
+    assert "which cannot reach it (unreachable_from_here): refused,tls" in said, "Z5"
     alone = with_replica(
         replace(REPORT, fault="gone", listening=None, reports=(EndpointReport("e", "", None),)), replica, {}
     )
@@ -308,3 +311,10 @@ def test_Z5_a_name_in_an_error_does_neither(capsys: pytest.CaptureFixture[str]) 
         fail(f"unknown cluster; there is: {HOSTILE}")
     told = capsys.readouterr().err
     assert told.startswith("waypointctl: unknown cluster; there is: refused@a/?]0;owned??\n2026 eject??2J"), told
+
+
+def test_Z5_a_request_id_tells_of_no_other_failure() -> None:
+    made = entry("c/s:80", "1795417008089-0", FIELDS | {"evidence": "503@a/x%20refused@b/y%1B[2J,0@b/z"})
+    assert sentence(made).endswith(": 503@a/x%20refused@b/y%1B[2J 0@b/z")
+    report = replace(REPORT, reports=(EndpointReport("e", "", replace(FACTS, evidence=made.evidence)),))
+    assert "(cause@replica/request id): 503@a/x%20refused@b/y%1B[2J 0@b/z" in text(report, short=False)
