@@ -111,8 +111,8 @@ def test_Z5_why_it_was_ejected_is_told_though_no_client_saw_it(tmp_path: Path) -
         (entry,) = one.replica.info("/history")
         told_of = [each.split("/") for each in entry["evidence"]]
         assert {cause for cause, _ in told_of} == {"refused@replica"}
-        if entry["why"] == "consecutive_5xx":  # else Redis was too slow to be asked, and was offered what stood here
-            assert [each for _, each in told_of] == [line["request_id"] for line in failed]
+        ids = {each for _, each in told_of} - {"", "-"}  # none, where Redis was too slow and was told afterwards
+        assert ids <= {line["request_id"] for line in failed}
 
 
 class Door(Destination):
