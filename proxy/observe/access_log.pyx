@@ -10,9 +10,10 @@ import os
 import stat
 
 from libc.errno cimport EINTR, errno
+from libc.stdint cimport uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, strlen
 from libc.time cimport gmtime_r, strftime, time_t, tm
 from posix.unistd cimport write
 
@@ -248,11 +249,9 @@ cdef int lines_in(const char* data, Py_ssize_t length) noexcept:
 
 
 cdef inline char* put_literal(char* out, const char* text) noexcept:
-    while text[0]:
-        out[0] = text[0]
-        out += 1
-        text += 1
-    return out
+    cdef size_t length = strlen(text)       # known to the compiler, as the text is
+    memcpy(out, text, length)
+    return out + length
 
 
 cdef inline char* put_text(char* out, Text* text, Py_ssize_t limit) noexcept:
@@ -269,16 +268,17 @@ cdef inline char* put_text(char* out, Text* text, Py_ssize_t limit) noexcept:
 cdef char* put_escaped(char* out, Text* text, Py_ssize_t limit) noexcept:
     """What somebody else wrote, in at most `limit` bytes: it cannot end its field or its line, and no terminal acts on
     it. Quotes, backslashes, and what is neither printable ASCII nor UTF-8 are written as \\xNN, as nginx does."""
-    cdef Py_ssize_t at = 0
+    cdef Py_ssize_t at = copy_plain(out, text, limit)
     cdef int length
     cdef unsigned char c
     cdef char* end = out + limit
     if text.length == 0:
         return put_literal(out, b"-")
+    out += at
     while at < text.length and out < end:
         c = <unsigned char>text.at[at]
         length = 1
-        if 0x20 <= c < 0x7f and c != b'"' and c != b"\\":       # nearly always
+        if 0x20 <= c < 0x7f and c != b'"' and c != b"\\":
             out[0] = <char>c
             out += 1
         else:
@@ -287,6 +287,29 @@ cdef char* put_escaped(char* out, Text* text, Py_ssize_t limit) noexcept:
                 break
         at += length
     return out
+
+
+cdef inline Py_ssize_t copy_plain(char* out, Text* text, Py_ssize_t limit) noexcept:
+    """Copies what is nothing but plain text at the beginning, nearly always all of it, eight octets at a time; how many
+    octets that were. The last eight overlap those before."""
+    cdef Py_ssize_t at = 0
+    cdef Py_ssize_t length = min(text.length, limit)
+    cdef uint64_t word
+    while at < length and length >= 8:
+        at = min(at, length - 8)
+        memcpy(&word, text.at + at, 8)
+        if has_odd(word):
+            break
+        memcpy(out + at, &word, 8)
+        at += 8
+    return at
+
+
+cdef inline bint has_odd(uint64_t word) noexcept:
+    """Whether any of the eight octets is a control, a quote, a backslash, or not ASCII."""
+    cdef uint64_t ones = <uint64_t>0x0101010101010101
+    cdef uint64_t quote = word ^ (ones * c'"'), backslash = word ^ (ones * c"\\"), deleted = word ^ (ones * 0x7f)
+    return ((word | (word - ones * 0x20) | (quote - ones) | (backslash - ones) | (deleted - ones)) & (ones * 0x80)) != 0
 
 
 cdef int put_odd(char** out, char* end, const unsigned char* at, Py_ssize_t left) noexcept:
@@ -306,8 +329,8 @@ cdef char* put_number(char* out, int64_t value) noexcept:
     """Decimal digits; "-" for a number below zero, which here means there is none."""
     cdef char digits[24]
     cdef int n = 0
-    if value < 0:
-        out[0] = b"-"
+    if value < 10:
+        out[0] = b"-" if value < 0 else c"0" + <char>value
         return out + 1
     while True:
         digits[n] = c"0" + <char>(value % 10)

@@ -145,6 +145,16 @@ def test_P8_nothing_a_client_says_forges_the_text_line_or_drives_a_terminal(prox
     assert (line["agent"], line["xff"], line["id"]) == (ESCAPED[said],) * 3
 
 
+def test_P8_an_odd_octet_is_escaped_wherever_it_stands(proxy: Bench) -> None:
+    """Octets are looked at eight at a time: here is one at each place of values that are shorter and longer than that."""
+    proxy.play("solo", serve_ok)
+    with proxy.client() as client:
+        for before, behind in [(at, length - at) for length in (0, 3, 6, 7, 8, 9, 17) for at in range(length + 1)]:
+            path = unique()
+            client.ask("solo", path, f"user-agent: {'x' * before}\"{'y' * behind}")
+            assert proxy.line(path)["agent"] == f"{'x' * before}\\x22{'y' * behind}"
+
+
 def test_P8_the_path_is_escaped_too_and_cut_to_its_bytes(proxy: Bench) -> None:
     proxy.play("solo", serve_ok)
     path = unique()
