@@ -13,7 +13,7 @@ from proxy.wire.http.head cimport (
     UNTIL_CLOSE,
 )
 from proxy.wire.http.names cimport is_text, next_member
-from proxy.wire.http.octets cimport CR, DIGIT, SP, is_a
+from proxy.wire.http.octets cimport CR, DIGIT, SP, is_a, skip
 
 cdef enum:
     LENGTH_DIGITS = 18          # a Content-Length that fits an int64 whatever its digits are
@@ -26,6 +26,8 @@ cdef int read_content_length(Head head, const char* data, Span value) noexcept n
     cdef Span one = value
     if not head.lenient:
         return head.bad(b"content-length twice") if head.content_length != -1 else read_length(head, data, value)
+    if skip(data, at, DIGIT) == end:        # nearly always
+        return read_length(head, data, value)
     if not next_member(data, &at, end, &one):
         return head.bad(b"content-length")
     while read_length(head, data, one) == 0:
