@@ -16,7 +16,7 @@ raises in ordinary life: they return one of the `Io` codes, because broken conne
 from libc.stdint cimport INT64_MAX
 from libc.string cimport memmove
 
-from proxy.clock cimport monotonic_ns
+from proxy.clock cimport COARSE_NS, coarse_ns, monotonic_ns
 from proxy.wire.buffers cimport free_buffer, more_room
 from proxy.wire.greenlets cimport PyGreenlet_GetCurrent, PyGreenlet_Import, PyGreenlet_Switch, greenlet
 
@@ -99,7 +99,7 @@ cdef class Deadlines:
         self.duration = <int64_t>(seconds * 1e9)
 
     cdef int add(self, Stream stream) except -1:
-        stream.deadline = monotonic_ns() + self.duration
+        stream.deadline = coarse_ns() + COARSE_NS + self.duration       # never too early
         stream.deadlines = self
         stream.before = self.last
         stream.after = None

@@ -16,7 +16,7 @@ cdef class HttpAttempt(Attempt):
     cdef object timer                   # ends it when the client's patience is over; None: it has not said
     cdef bint pooled, upgrading
     cdef int interim                    # how many 1xx heads came
-    cdef int64_t sent_at
+    cdef int64_t sent_at                # by the coarse clock, as what it is held against
     cdef int64_t written_before         # on the stream, by others
 
     cdef int keep_time(self) except -1

@@ -9,7 +9,7 @@ Numbers that are returned are sizes, or negative: an Io of the stream that was w
 import gevent
 
 cimport cython
-from proxy.clock cimport monotonic_ns
+from proxy.clock cimport coarse_ns, monotonic_ns
 from proxy.policy.facts cimport (
     ABANDONED,
     ANSWERED,
@@ -146,7 +146,7 @@ cdef class HttpAttempt(Attempt):
         self.written_before = self.stream.written
         self.interim = 0
         result = self.send_request()
-        self.sent_at = monotonic_ns()
+        self.sent_at = coarse_ns()
         if result == FAILED and self.stream.written > self.written_before and self.client_fault is None:
             result = 0      # it stopped listening; it may have said why
         if result == 0:
@@ -248,7 +248,7 @@ cdef class HttpAttempt(Attempt):
                 stream.end_read(TIMED_OUT)
             if got < 0:
                 return      # the endpoint takes no more; what it has to say about that is read elsewhere
-        self.sent_at = monotonic_ns()
+        self.sent_at = coarse_ns()
         client.watch()
 
     cdef Py_ssize_t hear_client(self) except? RAISED:
@@ -300,7 +300,7 @@ cdef class HttpAttempt(Attempt):
             size = self.await_head()
             if size <= 0:
                 return size
-            wp_store64(&self.endpoint.row.answered, monotonic_ns())
+            wp_store64(&self.endpoint.row.answered, coarse_ns())
             self.head.both_framings = self.stream.http2
             result = self.head.parse_response(
                 self.stream.buffer + self.stream.start, size, self.request.head.method)
