@@ -69,6 +69,7 @@ cdef class Stream:
     cdef int abort(self) except -1
     cdef int watch(self) except -1
     cdef int look(self) except -1
+    cdef bint was_quiet(self) except -1
     cdef bint alive(self) noexcept
     cdef bint pending(self) noexcept
 
@@ -91,5 +92,6 @@ cdef class Stream:
 
 cdef object get_hub()
 cdef greenlet current()
+cdef int64_t polls() except -1
 cdef int run_soon(object callback) except -1
 cdef int wake_soon(greenlet sleeper) except -1

@@ -27,6 +27,8 @@ import gevent
 PyGreenlet_Import()
 
 cdef object _hub = None
+cdef object _check = None           # runs after each poll
+cdef int64_t _polls = 0
 cdef object _run_callback = None
 cdef list _sleepers = None          # to be woken; None: none, and nothing is scheduled
 
@@ -41,6 +43,21 @@ cdef object get_hub():
 
 cdef greenlet current():
     return PyGreenlet_GetCurrent()
+
+
+cdef int64_t polls() except -1:
+    """How often the event loop has asked the kernel what is there: who finds another number than before knows that it
+    has meanwhile."""
+    global _check
+    if _check is None:
+        _check = get_hub().loop.check(ref=False)
+        _check.start(count_poll)
+    return _polls
+
+
+def count_poll() -> None:
+    global _polls
+    _polls += 1
 
 
 cdef int run_soon(object callback) except -1:
@@ -202,6 +219,11 @@ cdef class Stream:
     cdef int look(self) except -1:
         """An IdleEvent: what has happened on it until now that nobody has read, QUIET: nothing. May let others run."""
         return QUIET if self.alive() else PEER_CLOSED
+
+    cdef bint was_quiet(self) except -1:
+        """Whether nothing had happened on it that nobody has read when the event loop last polled, nor before since it is
+        watched. False: that is not known, or not free."""
+        return False
 
     cdef bint alive(self) noexcept:
         """Whether the peer has neither closed nor sent anything; a cheap look, not a promise."""

@@ -173,6 +173,9 @@ cdef class TcpStream(Stream):
             return PEER_RESET
         return DATA_WAITS if n > 0 else PEER_CLOSED
 
+    cdef bint was_quiet(self) except -1:
+        return self.watching and not self.watcher.pending
+
     cdef bint alive(self) noexcept:
         return self.look() == QUIET
 

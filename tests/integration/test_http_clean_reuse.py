@@ -98,6 +98,20 @@ def test_H_C_a_second_answer_right_behind_the_first(one: Captured, ask: object, 
     assert answers.count(b"ok") >= TRIES - 1, answers
 
 
+@pytest.mark.parametrize("pause", [None, 0, 0.002])
+def test_H_C_a_pipelined_request_is_not_answered_by_a_second_answer(one: Captured, pause: float | None) -> None:
+    """It takes the connection that the one before has just given back: the event loop need not have polled between."""
+    one.members[0].play(saying(OK, EVIL, pause))
+    answers = []
+    with Client(one.replica.port) as client:
+        for _ in range(TRIES):
+            client.request("web", "/a")
+            client.request("web", "/b")
+            assert client.answer()[1] == b"ok"
+            answers.append(client.answer()[1])
+    assert answers.count(b"ok") >= TRIES - 1, answers
+
+
 @ASKING
 @pytest.mark.parametrize("pause", [None, 0, 0.002])
 def test_H_C_the_body_of_an_answer_to_HEAD(one: Captured, ask: object, pause: float | None) -> None:

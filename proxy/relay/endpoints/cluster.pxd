@@ -29,7 +29,9 @@ cdef class Endpoint(IdleListener):
     cdef readonly int slot
     cdef EndpointRow* row
     cdef int32_t* share                  # this worker's part of row.in_flight
-    cdef list idle                       # pooled connections, the one used last at the end
+    cdef list idle                       # pooled connections, the one used last at the end ...
+    cdef list given                      # ... and those on which the event loop has not polled since
+    cdef int64_t turn                    # how often it had when the last of them was given
     cdef Context context
     cdef Connections connections
     cdef int64_t unclean_until           # nothing is pooled before: bytes came that nobody had asked for
@@ -37,6 +39,7 @@ cdef class Endpoint(IdleListener):
 
     cdef bint described_by(self, dict entry) except -1
 
+    cdef int keep_turn(self) except -1
     cdef Stream take(self)
     cdef int give(self, Stream stream) except -1
     cdef int distrust(self) except -1
