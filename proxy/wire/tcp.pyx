@@ -82,6 +82,8 @@ cdef int KEEP_COUNT = 3
 # Bytes read in a row before other connections get their turn.
 cdef enum:
     BURST = 262144
+    JOINED = 4096
+cdef char joined[JOINED]            # two pieces that are sent as one; free again at once
 cdef int READ = 1
 cdef int WRITE = 2
 
@@ -225,24 +227,12 @@ cdef class TcpStream(Stream):
 
     cdef int put_two(
             self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? RAISED:
-        cdef iovec[2] parts
-        cdef msghdr message
         cdef ssize_t n
         cdef int result
         cdef char* copy
         if self.closed:
             return FAILED
-        if length:
-            memset(&message, 0, sizeof(message))
-            parts[0].iov_base = <void*>volatile_head
-            parts[0].iov_len = head_length
-            parts[1].iov_base = <void*>data
-            parts[1].iov_len = length
-            message.msg_iov = parts
-            message.msg_iovlen = 2
-            n = sendmsg(self.fd, &message, MSG_NOSIGNAL)
-        else:
-            n = send(self.fd, volatile_head, head_length, MSG_NOSIGNAL)
+        n = send_both(self.fd, volatile_head, head_length, data, length)
         if n < 0:
             if errno != EAGAIN and errno != EINTR:
                 self.error = errno
@@ -330,6 +320,27 @@ cdef class TcpStream(Stream):
             now.l_onoff, now.l_linger = 1, 0
             setsockopt(self.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now))
         return self.close()
+
+
+cdef ssize_t send_both(
+        int fd, const char* first, Py_ssize_t first_length, const char* second, Py_ssize_t length) noexcept:
+    """Sends two pieces in one go. To copy little costs the processor less than the kernel's reading of a list."""
+    cdef iovec[2] parts
+    cdef msghdr message
+    if length == 0:
+        return send(fd, first, first_length, MSG_NOSIGNAL)
+    if first_length + length <= JOINED:
+        memcpy(joined, first, first_length)
+        memcpy(joined + first_length, second, length)
+        return send(fd, joined, first_length + length, MSG_NOSIGNAL)
+    memset(&message, 0, sizeof(message))
+    parts[0].iov_base = <void*>first
+    parts[0].iov_len = first_length
+    parts[1].iov_base = <void*>second
+    parts[1].iov_len = length
+    message.msg_iov = parts
+    message.msg_iovlen = 2
+    return sendmsg(fd, &message, MSG_NOSIGNAL)
 
 
 cdef TcpStream adopt(int fd, double stall_seconds):
