@@ -31,6 +31,7 @@ cdef class Body:
     cdef Py_ssize_t take_line(self, const char* data, Py_ssize_t length) noexcept nogil
     cdef Py_ssize_t anew(
         self, const char* data, Py_ssize_t at, Py_ssize_t length, Py_ssize_t* forward) noexcept nogil
+    cdef Py_ssize_t take_text(self, const char* data, Py_ssize_t length) noexcept nogil
     cdef void frame(self, int before, char octet) noexcept nogil
     cdef void add(self, Text* text, const char* data, Py_ssize_t length) noexcept nogil
     cdef Py_ssize_t take_data(self, Py_ssize_t length) noexcept nogil

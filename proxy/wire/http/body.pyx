@@ -171,6 +171,11 @@ cdef class Body:
                     break
                 self.add(&self.own, data + at, size)
                 at += self.take_data(size)
+                continue
+            size = self.take_text(data + at, length - at)
+            if size:
+                self.add(&self.trailers, data + at, size)
+                at += size
             else:
                 before = self.state
                 self.state = self.step(data[at])
@@ -180,6 +185,16 @@ cdef class Body:
             return BAD
         self.out = self.own.at
         forward[0] = self.own.length
+        return at
+
+    cdef inline Py_ssize_t take_text(self, const char* data, Py_ssize_t length) noexcept nogil:
+        """How many octets at hand are no more than the rest of a trailer's name, or of its value."""
+        cdef int kind = TOKEN if self.state == NAME else VALUE if self.state == FIELD_VALUE else 0
+        cdef Py_ssize_t at = 0
+        length = min(length, MAX_HEAD - self.trailer_bytes)
+        while at < length and is_a(data[at], kind):
+            at += 1
+        self.trailer_bytes += at
         return at
 
     cdef inline void frame(self, int before, char octet) noexcept nogil:
