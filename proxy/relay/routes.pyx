@@ -7,6 +7,8 @@ The table leads to names, and the worker's clusters by name are what they are no
 table, and a Service whose names change no other's.
 """
 
+from libc.string cimport memcmp
+
 from proxy.relay.endpoints.addresses cimport Addresses
 from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 
@@ -21,6 +23,7 @@ cdef class Routes:
         self.table = {}
         self.reached = {}
         self.pinned = {}
+        self.latest = b""
 
     def apply(self, dict services, list removed) -> None:
         """Takes over the Services that changed and forgets those removed.
@@ -43,6 +46,12 @@ cdef class Routes:
             self.reached.pop(cluster, None)
             for name in names:
                 self.table.pop(name, None)
+
+    cdef bytes host(self, const char* text, Py_ssize_t length):
+        """A Host as an object. The one asked for last is asked for again more often than not, and knows its hash."""
+        if len(self.latest) != length or memcmp(<const char*>self.latest, text, length) != 0:
+            self.latest = text[:length]
+        return self.latest
 
     cdef Cluster of_host(self, bytes host):
         name = self.table.get(host)

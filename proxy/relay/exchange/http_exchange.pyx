@@ -89,7 +89,7 @@ cdef class HttpExchange(Exchange):
         if place == BY_TARGET:
             return routes.of_target(client.target)
         if place == BY_HOST:
-            return routes.of_host(client.buffer[host.at:host.at + host.length])
+            return routes.of_host(routes.host(client.buffer + host.at, host.length))
         return None
 
     cdef int conclude(self) except -1:
