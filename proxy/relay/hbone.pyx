@@ -9,8 +9,6 @@ listeners, anything else by exchange/tcp_exchange.pyx.
 
 import logging
 
-import gevent
-
 from proxy.relay.endpoints.cluster cimport TCP, UNDECLARED, Cluster
 from proxy.relay.context.context cimport Context
 from proxy.relay.context.date cimport wall_ns
@@ -21,7 +19,7 @@ from proxy.relay.relay cimport Listener, Relay
 from proxy.wire.http.authority cimport is_authority
 from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.http2.session cimport CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW, Session
-from proxy.wire.stream cimport run_soon
+from proxy.wire.stream cimport run_soon, spawn
 from proxy.wire.tls.stream cimport TlsStream, accept_tls
 from proxy.wire.http2.tunnel cimport Tunnel
 
@@ -39,7 +37,7 @@ cdef class HboneListener(Listener):
         self.refusals = Refusals(log, "listener " + address)
 
     def take(self, int fd) -> None:
-        gevent.spawn(self.serve, fd)
+        spawn(self.serve, (fd,))
 
     def serve(self, int fd) -> None:
         """Serves one HBONE connection to its end."""
@@ -93,7 +91,7 @@ cdef class HboneConnection(Session):
         if fault is None:
             tunnel.respond(200)
             self.take_on()
-            gevent.spawn(self.serve_tunnel, tunnel)
+            spawn(self.serve_tunnel, (tunnel,))
             return 0
         tunnel.respond(fault.status)
         log_refused(self.relay.context.log, tunnel, tunnel.method or b"", fault.status, fault, wall_ns())

@@ -16,7 +16,7 @@ from proxy.relay.routes cimport Routes
 from proxy.wire.http.head cimport INCOMPLETE, Head
 from proxy.wire.http2.preface cimport is_preface
 from proxy.wire.http2.server cimport serve_http2
-from proxy.wire.stream cimport END, RAISED, TIMED_OUT, get_hub
+from proxy.wire.stream cimport END, RAISED, TIMED_OUT, get_hub, spawn
 from proxy.wire.tcp cimport TcpStream, accept_one, adopt
 
 # Connections taken in one go before others get their turn.
@@ -234,7 +234,7 @@ cdef class Listener:
 
     def take(self, int fd) -> None:
         """Serves a connection that is counted as this worker's."""
-        gevent.spawn(self.relay.serve, fd, self)
+        spawn(self.relay.serve, (fd, self))
 
     def rest(self) -> None:
         """Out of descriptors or memory: accepting again at once would only spin."""

@@ -94,4 +94,5 @@ cdef object get_hub()
 cdef greenlet current()
 cdef int64_t polls() except -1
 cdef int run_soon(object callback) except -1
+cdef int spawn(object function, tuple arguments) except -1
 cdef int wake_soon(greenlet sleeper) except -1
