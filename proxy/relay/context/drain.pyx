@@ -1,19 +1,18 @@
 """A worker's way out: what is under way is finished, and clients are told to go elsewhere with what comes next."""
 
-from proxy.scoreboard.atomics cimport wp_load
+cimport cython
+
 from proxy.wire.http2.session cimport Session
 
 
+@cython.final
 cdef class Drain:
     """Whether the worker drains, and whom it has to tell."""
 
     def __init__(self, Scoreboard board):
         self.board = board
+        self.draining = &board.memory.header.draining
         self.sessions = set()
-
-    cdef bint saying_close(self) noexcept:
-        """Whether an answer is the last one on its connection (RFC 9112 9.6): the worker drains, or the replica will."""
-        return self.begun or wp_load(&self.board.memory.header.draining) != 0
 
     def begin(self) -> None:
         """Tells every HTTP/2 client, those too that are still shaking hands, to open its next stream elsewhere."""
