@@ -265,20 +265,29 @@ cdef inline char* put_text(char* out, Text* text, Py_ssize_t limit) noexcept:
     return out + length
 
 
+cdef inline bint is_plain(unsigned char c) noexcept:
+    return 0x20 <= c < 0x7f and c != b'"' and c != b"\\"
+
+
 cdef char* put_escaped(char* out, Text* text, Py_ssize_t limit) noexcept:
     """What somebody else wrote, in at most `limit` bytes: it cannot end its field or its line, and no terminal acts on
     it. Quotes, backslashes, and what is neither printable ASCII nor UTF-8 are written as \\xNN, as nginx does."""
     cdef Py_ssize_t at = copy_plain(out, text, limit)
-    cdef int length
-    cdef unsigned char c
-    cdef char* end = out + limit
     if text.length == 0:
         return put_literal(out, b"-")
-    out += at
+    if at == text.length:
+        return out + at
+    return put_rest(out + at, out + limit, text, at)
+
+
+cdef char* put_rest(char* out, char* end, Text* text, Py_ssize_t at) noexcept:
+    """The text from `at` on, one octet or character after the other."""
+    cdef int length
+    cdef unsigned char c
     while at < text.length and out < end:
         c = <unsigned char>text.at[at]
         length = 1
-        if 0x20 <= c < 0x7f and c != b'"' and c != b"\\":
+        if is_plain(c):
             out[0] = <char>c
             out += 1
         else:
@@ -302,6 +311,9 @@ cdef inline Py_ssize_t copy_plain(char* out, Text* text, Py_ssize_t limit) noexc
             break
         memcpy(out + at, &word, 8)
         at += 8
+    while at < length < 8 and is_plain(text.at[at]):
+        out[at] = text.at[at]
+        at += 1
     return at
 
 

@@ -146,12 +146,12 @@ def test_P8_nothing_a_client_says_forges_the_text_line_or_drives_a_terminal(prox
 
 
 def test_P8_an_odd_octet_is_escaped_wherever_it_stands(proxy: Bench) -> None:
-    """Octets are looked at eight at a time: here is one at each place of values that are shorter and longer than that."""
+    """Octets are looked at eight at a time: here is one at each place of shorter and longer values."""
     proxy.play("solo", serve_ok)
     with proxy.client() as client:
         for before, behind in [(at, length - at) for length in (0, 3, 6, 7, 8, 9, 17) for at in range(length + 1)]:
             path = unique()
-            client.ask("solo", path, f"user-agent: {'x' * before}\"{'y' * behind}")
+            client.ask("solo", path, f'user-agent: {"x" * before}"{"y" * behind}')
             assert proxy.line(path)["agent"] == f"{'x' * before}\\x22{'y' * behind}"
 
 
