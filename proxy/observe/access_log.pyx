@@ -10,13 +10,13 @@ import os
 import stat
 
 from libc.errno cimport EINTR, errno
-from libc.stdint cimport uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, strlen
 from libc.time cimport gmtime_r, strftime, time_t, tm
 from posix.unistd cimport write
 
+from proxy.observe.plain cimport copy_plain, is_plain
 from proxy.wire.stream cimport run_soon
 
 cdef extern from "sys/socket.h" nogil:
@@ -265,14 +265,10 @@ cdef inline char* put_text(char* out, Text* text, Py_ssize_t limit) noexcept:
     return out + length
 
 
-cdef inline bint is_plain(unsigned char c) noexcept:
-    return 0x20 <= c < 0x7f and c != b'"' and c != b"\\"
-
-
 cdef char* put_escaped(char* out, Text* text, Py_ssize_t limit) noexcept:
     """What somebody else wrote, in at most `limit` bytes: it cannot end its field or its line, and no terminal acts on
     it. Quotes, backslashes, and what is neither printable ASCII nor UTF-8 are written as \\xNN, as nginx does."""
-    cdef Py_ssize_t at = copy_plain(out, text, limit)
+    cdef Py_ssize_t at = copy_plain(out, text.at, min(text.length, limit))
     if text.length == 0:
         return put_literal(out, b"-")
     if at == text.length:
@@ -296,32 +292,6 @@ cdef char* put_rest(char* out, char* end, Text* text, Py_ssize_t at) noexcept:
                 break
         at += length
     return out
-
-
-cdef inline Py_ssize_t copy_plain(char* out, Text* text, Py_ssize_t limit) noexcept:
-    """Copies what is nothing but plain text at the beginning, nearly always all of it, eight octets at a time; how many
-    octets that were. The last eight overlap those before."""
-    cdef Py_ssize_t at = 0
-    cdef Py_ssize_t length = min(text.length, limit)
-    cdef uint64_t word
-    while at < length and length >= 8:
-        at = min(at, length - 8)
-        memcpy(&word, text.at + at, 8)
-        if has_odd(word):
-            break
-        memcpy(out + at, &word, 8)
-        at += 8
-    while at < length < 8 and is_plain(text.at[at]):
-        out[at] = text.at[at]
-        at += 1
-    return at
-
-
-cdef inline bint has_odd(uint64_t word) noexcept:
-    """Whether any of the eight octets is a control, a quote, a backslash, or not ASCII."""
-    cdef uint64_t ones = <uint64_t>0x0101010101010101
-    cdef uint64_t quote = word ^ (ones * c'"'), backslash = word ^ (ones * c"\\"), deleted = word ^ (ones * 0x7f)
-    return ((word | (word - ones * 0x20) | (quote - ones) | (backslash - ones) | (deleted - ones)) & (ones * 0x80)) != 0
 
 
 cdef int put_odd(char** out, char* end, const unsigned char* at, Py_ssize_t left) noexcept:
