@@ -84,8 +84,7 @@ cdef enum:
     BURST = 262144
     JOINED = 4096
 cdef char joined[JOINED]            # two pieces that are sent as one; free again at once
-cdef int READ = 1
-cdef int WRITE = 2
+cdef int READ = 1, WRITE = 2
 
 
 cdef class TcpStream(Stream):
@@ -334,12 +333,9 @@ cdef ssize_t send_both(
         memcpy(joined + first_length, second, length)
         return send(fd, joined, first_length + length, MSG_NOSIGNAL)
     memset(&message, 0, sizeof(message))
-    parts[0].iov_base = <void*>first
-    parts[0].iov_len = first_length
-    parts[1].iov_base = <void*>second
-    parts[1].iov_len = length
-    message.msg_iov = parts
-    message.msg_iovlen = 2
+    parts[0].iov_base, parts[0].iov_len = <void*>first, first_length
+    parts[1].iov_base, parts[1].iov_len = <void*>second, length
+    message.msg_iov, message.msg_iovlen = parts, 2
     return sendmsg(fd, &message, MSG_NOSIGNAL)
 
 
