@@ -110,7 +110,7 @@ def _run(loaded: Settings) -> int:
     _see_that_built()
     _see_that_log_opens(loaded.access_log)
     _see_that_manifests_stay(loaded.manifests)
-    if faults := _faults_of_access(loaded):
+    if faults := [*_faults_of_access(loaded), *_faults_of_cluster(loaded)]:
         _fail(CONFIGURATION_FAULT, *faults)
     from proxy.arbiter.arbiter import Arbiter  # needs what is compiled
 
@@ -190,6 +190,19 @@ def _faults_of_certificates(listeners: Sequence[Listener], directory: str | None
 def _faults_of_access(loaded: Settings) -> list[str]:
     """What is wrong with the files for Redis."""
     return [f"{settings.flag_name(name)} {text}" for name, text in access.file_faults(loaded.access())]
+
+
+def _faults_of_cluster(loaded: Settings) -> list[str]:
+    """Why the API server cannot even be asked."""
+    from proxy.kubernetes.api.faults import AccessFault
+    from proxy.kubernetes.api.find import find
+
+    try:
+        if loaded.source == "kubernetes":
+            find(loaded.kubeconfig or "", loaded.context or "", os.environ).context()
+    except AccessFault as fault:
+        return [str(fault)]
+    return []
 
 
 def _told(warnings: Sequence[str], faults: Sequence[str]) -> int:

@@ -53,6 +53,12 @@ ROOMS: Mapping[str, Room] = {
         "proxy.addresses proxy.mesh.model proxy.mesh.reading proxy.mesh.kinds", PURE, "objects to one snapshot"
     ),
     "proxy.mesh.sources": Room("proxy.mesh.model proxy.mesh.reading", WAITING, "where manifests come from"),
+    # -- the cluster
+    "proxy.kubernetes": Room("", WAITING, "the Kubernetes API"),
+    "proxy.kubernetes.api": Room("proxy.version", WAITING, "requests, and watches that are never lost"),
+    "proxy.kubernetes.source": Room(
+        "proxy.mesh.kinds proxy.kubernetes.api", WAITING, "what one Gateway needs of a cluster"
+    ),
     # -- bytes
     "proxy.scoreboard": Room("proxy.clock", WAITING, "memory that the processes of a replica share"),
     "proxy.wire": Room("proxy.clock", purpose="streams over sockets"),
@@ -99,7 +105,8 @@ ROOMS: Mapping[str, Room] = {
     "proxy.controller": Room(
         "proxy.version proxy.addresses proxy.log proxy.ipc proxy.ipc.snapshot proxy.settings proxy.scoreboard"
         " proxy.identity"
-        " proxy.mesh.model proxy.mesh.resolving proxy.mesh.sources proxy.fleet proxy.admin",
+        " proxy.mesh.model proxy.mesh.resolving proxy.mesh.sources proxy.kubernetes.api proxy.kubernetes.source"
+        " proxy.fleet proxy.admin",
         purpose="the process that knows",
     ),
     "proxy.arbiter": Room(
@@ -120,7 +127,7 @@ ROOMS: Mapping[str, Room] = {
     "proxy.ctl.cli": Room("proxy.ctl proxy.ctl.hbone proxy.version state.server", WAITING, "waypointctl"),
     "proxy.cli": Room(
         "proxy.version proxy.log proxy.settings proxy.identity proxy.mesh.model proxy.mesh.resolving"
-        " proxy.mesh.sources proxy.arbiter proxy.demo state.server",
+        " proxy.mesh.sources proxy.kubernetes.api proxy.arbiter proxy.demo state.server",
         WAITING,
         "waypointd",
     ),

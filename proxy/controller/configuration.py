@@ -1,21 +1,36 @@
 """The configuration as it was read last: the snapshot in use, and what was wrong with a newer one.
 
-Keeps the last good one, and for a while the last one at all: manifests that are gone all at once are more often a copy
-in progress or a lost volume than somebody's wish. Reads files through `proxy.mesh.sources`; what is in them is the
-business of `proxy.mesh`.
+Keeps the last good one. Files that no longer hold the Gateway are for a while not believed, since that is more often a
+copy in progress or a lost volume than somebody's wish; a Gateway that was deleted in a cluster was meant. Reads files
+through `proxy.mesh.sources`, a cluster through `proxy.kubernetes.source`; what is in them is the business of
+`proxy.mesh`.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, Protocol
 
 from proxy.mesh.model import Snapshot
+from proxy.mesh.resolving.live import Live
 from proxy.mesh.resolving.load import Loaded, Loader
 from proxy.mesh.sources.files import FileSource
 
 
+class Cluster(Protocol):
+    """Where objects come one by one (`KubernetesSource`)."""
+
+    synced: bool
+
+    @property
+    def reason(self) -> str: ...
+
+    def troubles(self) -> list[str]: ...
+
+    def take(self) -> Iterable[tuple[Hashable, dict[str, Any] | None]]: ...
+
+
 class Configuration:
-    """What `--manifests` hold. `faults` are of the newest reading, `snapshot` is the last good one."""
+    """What `--manifests` and `cluster` hold. `faults` are of the newest reading, `snapshot` is the last good one."""
 
     def __init__(
         self,
@@ -23,6 +38,7 @@ class Configuration:
         gateway: str | None,
         grace_s: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
+        cluster: Cluster | None = None,
     ) -> None:
         self._grace_s = grace_s
         self._clock = clock
@@ -30,7 +46,11 @@ class Configuration:
         """Since when the manifests hold no Gateway, though there was one."""
         self._source = FileSource(paths)
         self._loader = Loader(gateway)
+        self._cluster = cluster
+        self._live = Live(self._loader, "kubernetes")
         self._read_at = 0.0
+        self.file_readings = 0
+        """How often the files were read, or it was asked for."""
         self.is_read = False
         """Whether there ever was a valid reading."""
         self.snapshot: Snapshot | None = None
@@ -41,15 +61,21 @@ class Configuration:
         self.warnings: tuple[str, ...] = ()
 
     def refresh(self, told_to: bool) -> bool:
-        """Look at the files; True when there was something new in them, or when `told_to` read them anyway (and believe
-        what they say)."""
-        if self._read_at and not told_to and not self._is_overdue() and not self._source.changed():
+        """Look at the files and at what the cluster has told; True when there was something new, or when `told_to` read
+        the files anyway (and believe what they say)."""
+        news = self._take_from_cluster()
+        if self._cluster and not self._cluster.synced:
+            self.reason = self._cluster.reason
             return False
+        anew = not self._read_at or told_to or self._is_overdue() or self._source.changed()
+        if not (anew or news):
+            return False
+        self.file_readings += anew
         documents, unreadable = self._source.read()
         loaded = self._loader.load(documents)
         self._read_at = time.time()
         self._faults, self._refused = tuple(str(fault) for fault in (*unreadable, *loaded.faults)), ""
-        self.warnings = (*self._source.notes, *loaded.warnings)
+        self.warnings = (*self._source.notes, *loaded.warnings, *self._live.refused())
         if self._faults or told_to or not self._vanished(loaded):
             self._vanished_at = None
         elif self._vanished_at is None:
@@ -61,9 +87,19 @@ class Configuration:
             self.snapshot, self.reason, self.is_read = loaded.snapshot, loaded.reason, True
         return True
 
+    def _take_from_cluster(self) -> bool:
+        news = False
+        for id, body in self._cluster.take() if self._cluster else ():
+            news = True
+            if body is None:
+                self._live.drop(id)
+            else:
+                self._live.put(id, body)
+        return news
+
     def _vanished(self, loaded: Loaded) -> bool:
         """Whether there was a Gateway and is none any more."""
-        return self.snapshot is not None and loaded.snapshot is None
+        return self.snapshot is not None and loaded.snapshot is None and self._cluster is None
 
     def _is_overdue(self) -> bool:
         """Whether what has vanished has been gone for long enough to be believed."""
@@ -80,6 +116,13 @@ class Configuration:
     def faults(self) -> tuple[str, ...]:
         """What is wrong with the newest reading."""
         return self._faults or ((self._refused,) if self._refused else ())
+
+    def of_cluster(self) -> dict[str, Any] | None:
+        """How well the cluster is known, for people; None without one."""
+        if self._cluster is None:
+            return None
+        known = {"synced": self._cluster.synced, "reason": self._cluster.reason, "troubles": self._cluster.troubles()}
+        return known | {"refused": self._live.refused()}
 
     def refuse(self, fault: str) -> bool:
         """The snapshot is right by itself, but cannot be served here; "" when it can. True: that is new."""

@@ -19,8 +19,10 @@ from proxy.admin.hosts import only_ours
 from proxy.admin.outlier_pages import OutlierPages
 from proxy.admin.pages import PageServer
 from proxy.admin.statsd import Pusher
+from proxy.controller.cluster import cluster_of
 from proxy.controller.configuration import Configuration
 from proxy.controller.desired import Certified, Desired, Line, Publication, Reading, Site, desired
+from proxy.controller.gather import Gather
 from proxy.controller.keeping import Keeping
 from proxy.controller.pages import Admin, ready
 from proxy.controller.readiness import Readiness
@@ -50,8 +52,13 @@ class Controller:
         self._board = board
         self._restarted = restarted
         self._settings = Settings.from_message(briefing["settings"])
+        self._gather = Gather()
+        self._cluster = cluster_of(self._settings, self._gather.news)
         self._configuration = Configuration(
-            self._settings.manifests, self._settings.gateway, self._settings.vanished_manifests_grace
+            self._settings.manifests,
+            self._settings.gateway,
+            self._settings.vanished_manifests_grace,
+            cluster=self._cluster,
         )
         self._certificates = CertificateWatch(
             self._settings.tls_dir, self._settings.trust_domain, self._settings.trust_domain_aliases
@@ -71,7 +78,8 @@ class Controller:
             briefing["started"],
         )
         self._outlier_pages = OutlierPages(door)
-        self._reload = Event()
+        self._told_to = False
+        self._look = Event()
         # What is known, and news of it; what follows is asked of `desired`.
         self._site = Site(self._settings.bind, self._settings.tls_dir)
         self._reading, self._certified = Reading(), Certified()
@@ -83,9 +91,11 @@ class Controller:
     def run(self) -> None:
         """Until the arbiter is gone."""
         self._start_page_servers()
-        greenlets = [
-            gevent.spawn(task) for task in (self._follow_files, self._follow_news, self._look_after, self._announce)
-        ]
+        tasks = [self._follow_sources, self._follow_news, self._look_after, self._announce]
+        if self._cluster:
+            tasks.append(self._follow_cluster)
+            self._cluster.start()
+        greenlets = [gevent.spawn(task) for task in tasks]
         if self._settings.statsd:
             greenlets.append(gevent.spawn(self._push_statsd, *addresses.split(self._settings.statsd)))
         for greenlet in greenlets:
@@ -116,7 +126,8 @@ class Controller:
             case "kept":
                 self._restore(read_body(fds[0]))
             case "reload":
-                self._reload.set()
+                self._told_to = True
+                self._look.set()
             case "drain":
                 self._draining = True
                 self._sockets.close()
@@ -137,13 +148,18 @@ class Controller:
 
     # -- configuration ----------------------------------------------------------------------------------------------
 
-    def _follow_files(self) -> None:
-        """Read manifests and certificates whenever there is something new in them."""
+    def _follow_cluster(self) -> None:
+        while True:
+            self._gather.wait()
+            self._look.set()
+
+    def _follow_sources(self) -> None:
+        """Read manifests, what the cluster has told and certificates whenever there is something new in them."""
         if self._restarted and not self._snapshots.number:
             self._snapshots.begin_after(max((row.snapshot for row in self._board.workers.rows()), default=0))
         while True:
-            told_to = self._reload.is_set()
-            self._reload.clear()
+            told_to, self._told_to = self._told_to, False
+            self._look.clear()
             # In a thread: many manifests take seconds to parse, and probes want answers meanwhile.
             pool = gevent.get_hub().threadpool
             certified = pool.apply(self._certificates.refresh)
@@ -155,13 +171,14 @@ class Controller:
                 for level, text in self._certificates.news():
                     logger.log(level, "%s", text)
                 self._news.set()
-            self._reload.wait(POLL_S)
+            self._look.wait(POLL_S)
 
     def _read(self) -> Reading:
         """What came of it. A copy: the next one is made in a thread."""
         found, number = self._configuration, self._reading.number + 1
         return Reading(
             number=number,
+            spoken=found.file_readings,
             starting=number == 1 and not self._restarted,
             in_force=self._snapshots.number,
             valid=found.is_read,

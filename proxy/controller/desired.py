@@ -29,6 +29,7 @@ class Reading:
     """What came of reading the manifests, for the `number`-th time."""
 
     number: int = 0
+    spoken: int = 0  # counts those whose lines are said again: a cluster's changes are too many for that
     starting: bool = False  # it is the first of a replica that is just starting, and will stop if there is a fault
     in_force: int = 0  # the snapshot that workers had when it was read
     valid: bool = False  # there has been a good one: without a Gateway, `model` may be None all the same
@@ -118,20 +119,20 @@ def _publication(
 
 def _lines_of(reading: Reading, site: Site) -> Iterator[Line]:
     for warning in reading.warnings:
-        yield Line(logging.WARNING, warning, reading.number)
+        yield Line(logging.WARNING, warning, reading.spoken)
     for fault in reading.faults:
-        yield Line(logging.ERROR, fault, reading.number)
+        yield Line(logging.ERROR, fault, reading.spoken)
     if reading.faults:
         if reading.in_force:
-            yield Line(logging.ERROR, f"keeping snapshot {reading.in_force} until that is mended", reading.number)
+            yield Line(logging.ERROR, f"keeping snapshot {reading.in_force} until that is mended", reading.spoken)
         return
     if reading.mended:
         yield Line(logging.INFO, "the manifests are right again, and in force", reading.number)
     if reading.reason:
-        yield Line(logging.WARNING, f"not ready: {reading.reason}", reading.number)
+        yield Line(logging.WARNING, f"not ready: {reading.reason}", reading.spoken)
     if reading.model and not site.tls_dir and (captured := _captured(reading.model)):
         text = f"{captured} captured endpoints are reached in clear text, not over HBONE: that needs --tls-dir"
-        yield Line(logging.WARNING, text, reading.number)
+        yield Line(logging.WARNING, text, reading.spoken)
 
 
 def _captured(model: Snapshot) -> int:

@@ -95,6 +95,7 @@ class Admin:
             {
                 "settings": self._settings.shown(),
                 "warnings": self._configuration.warnings,
+                "kubernetes": self._configuration.of_cluster(),
                 "snapshot": {
                     "number": self._snapshots.number,
                     "gateway": newest.gateway if newest else "",

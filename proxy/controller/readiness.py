@@ -42,7 +42,7 @@ class Readiness:
             return ""  # a later broken file changes nothing: the last good snapshot serves
         if self._configuration.faults:
             return f"configuration invalid: {self._configuration.faults[0]}"
-        return self._configuration.reason if self._configuration.is_read else "the configuration is being read"
+        return self._configuration.reason or ("" if self._configuration.is_read else "the configuration is being read")
 
     def _sockets_reason(self) -> str:
         for address, error in self._sockets.errors.items():

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import yaml
 
-from proxy.settings import cpus, kinds
+from proxy.settings import cpus, inside, kinds
 from proxy.settings.kinds import Kind, NotBuilt
 from state.server.access import Access
 from state.server.access import faults as faults_of_access
@@ -69,6 +69,13 @@ class Settings:
         short="-w",
         shown_default="the CPUs this process may use",
     )
+    source: str = _setting(
+        kinds.choice("files", "kubernetes", api="kubernetes"),
+        "files",
+        "files|kubernetes",
+        "Where objects come from: --manifests, or the Kubernetes API (and --manifests beside it, if given).",
+        shown_default="kubernetes inside a cluster or with --kubeconfig, else files",
+    )
     manifests: tuple[str, ...] = _setting(
         kinds.paths,
         (),
@@ -77,7 +84,25 @@ class Settings:
         repeatable=True,
     )
     gateway: str | None = _setting(
-        kinds.namespaced_name, None, "NS/NAME", "The Gateway to serve; needed only if the manifests have several."
+        kinds.namespaced_name,
+        None,
+        "NS/NAME",
+        "The Gateway to serve; needed with --source kubernetes, or if the manifests have several.",
+        shown_default="the one that this Pod was deployed for",
+    )
+    kubeconfig: str | None = _setting(
+        kinds.path,
+        None,
+        "FILE",
+        "How to reach the Kubernetes API from outside a cluster; implies --source kubernetes.",
+        shown_default="$KUBECONFIG or ~/.kube/config; inside a cluster the Pod's ServiceAccount",
+    )
+    context: str | None = _setting(
+        kinds.text,
+        None,
+        "NAME",
+        "The context of the kubeconfig; implies --source kubernetes.",
+        shown_default="its current-context",
     )
     redis: str = _setting(
         kinds.redis_url,
@@ -254,13 +279,13 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], path: str | No
             except (ValueError, NotBuilt) as fault:
                 faults.append(f"{origin}: {fault}")
     if not faults:
-        _settle(values, faults)
+        _settle(values, faults, environ)
     if faults:
         raise SettingsFault(faults)
     return Settings(**values)
 
 
-def _settle(values: dict[str, Any], faults: list[str]) -> None:
+def _settle(values: dict[str, Any], faults: list[str], environ: Mapping[str, str]) -> None:
     """Rules between settings, once each is right by itself."""
     values["given"] = tuple(sorted(values))
     access = Access(**{"redis": "embedded"} | {name: values[name] for name in Access.__slots__ if name in values})
@@ -271,9 +296,25 @@ def _settle(values: dict[str, Any], faults: list[str]) -> None:
         values.setdefault("bind", "127.0.0.1")
         values.setdefault("status", "127.0.0.1:15021")
         values.setdefault("drain_delay", 0.0)
+    else:
+        _settle_source(values, faults, environ)
+
+
+def _settle_source(values: dict[str, Any], faults: list[str], environ: Mapping[str, str]) -> None:
+    outside = "kubeconfig" in values or "context" in values
+    if outside and values.get("source") == "files":
+        faults.append("--kubeconfig and --context are for --source kubernetes: leave them out, or --source files")
+    if outside or ("manifests" not in values and inside.in_cluster(environ)):
+        values.setdefault("source", "kubernetes")
+    if values.get("source") == "kubernetes":
+        if "gateway" not in values and (own := inside.own_gateway(environ)):
+            values["gateway"] = own
+        if "gateway" not in values:
+            faults.append("--source kubernetes: say which Gateway to serve with --gateway NAMESPACE/NAME")
     elif not values.get("manifests"):
         faults.append(
-            "nothing to serve: give --manifests PATH (a file or a directory of Kubernetes manifests), or try --demo"
+            "nothing to serve: give --manifests PATH (a file or a directory of Kubernetes manifests), "
+            "--kubeconfig FILE for those of a cluster, or try --demo"
         )
 
 

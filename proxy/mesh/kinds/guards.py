@@ -38,6 +38,8 @@ _GROUPS = {
 }
 """What a policy may target; the group may be left out."""
 KINDS = ("AuthorizationPolicy", "RequestAuthentication")
+EVERY = "*"
+"""In the place of a Service's name: every one of the policy's namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +50,32 @@ class Guard:
     targets: frozenset[tuple[str, str]]
     audits: bool = False
     """Whether it does nothing but log, so that it closes nothing."""
+    unread: bool = False
+    """Whether nobody knows what it says: then it closes whatever it could be meant for."""
+
+    def unreadable(self) -> Guard:
+        """The same, of which nothing can be believed."""
+        return Guard(self.manifest, frozenset({("Service", EVERY)}), unread=True)
 
     def closes(self, service: Service, gateway: Gateway) -> bool:
         """Whether the policy stands before `service` as this Gateway serves it."""
         same = self.manifest.namespace == service.manifest.namespace
-        return (same and ("Service", service.manifest.name) in self.targets) or self.closes_all(gateway)
+        names = (service.manifest.name, EVERY)
+        return (same and any(("Service", each) in self.targets for each in names)) or self.closes_all(gateway)
 
     def closes_all(self, gateway: Gateway) -> bool:
         """Whether it stands before everything that this Gateway serves."""
         namespace = self.manifest.namespace
+        if self.unread:
+            return namespace in (gateway.manifest.namespace, ROOT_NAMESPACE)
         return (namespace == gateway.manifest.namespace and ("Gateway", gateway.manifest.name) in self.targets) or (
             namespace == ROOT_NAMESPACE and ("GatewayClass", gateway.class_name) in self.targets
         )
 
     @property
     def reason(self) -> str:
+        if self.unread:
+            return f"{self.manifest.kind} {self.manifest.id} cannot be read, so what it may guard is closed"
         return f"{self.manifest.kind} {self.manifest.id} is not enforced by this version, so what it guards is closed"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from proxy.mesh.kinds.attachments import Attachment
 from proxy.mesh.kinds.destination_rule import DestinationRule
 from proxy.mesh.kinds.gateways import Gateway
-from proxy.mesh.kinds.guards import Guard
+from proxy.mesh.kinds.guards import EVERY, Guard
 from proxy.mesh.kinds.services import Service
 from proxy.mesh.kinds.slices import Slice
 from proxy.mesh.kinds.workload_entries import WorkloadEntry
@@ -48,7 +48,9 @@ class Guards:
 
     def of(self, service: Service) -> list[Guard]:
         """Those that stand before a Service, by kind and name."""
-        found = (*self._by_service.of((service.manifest.namespace, service.manifest.name)), *self._of_all.values())
+        namespace, name = service.manifest.namespace, service.manifest.name
+        own = (*self._by_service.of((namespace, name)), *self._by_service.of((namespace, EVERY)))
+        found = (*own, *self._of_all.values())
         return sorted({guard.manifest.key: guard for guard in found}.values(), key=lambda guard: guard.manifest.key)
 
 
@@ -192,6 +194,8 @@ class Inventory:
         for guard in (old, new):
             if guard:
                 self.stale.update(f"{key.namespace}/{name}" for kind, name in guard.targets if kind == "Service")
+                if guard.unread:
+                    self.stale.update(id for id in self.services if id.startswith(f"{key.namespace}/"))
                 if guard.closes_all(self.gateway):
                     self.stale.update(self.services)
 

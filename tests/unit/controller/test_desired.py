@@ -16,7 +16,7 @@ HBONE = Listener("mesh", 15008, "HBONE", {"ns/a": {"a": ("a:80",)}})
 WEB, TUNNELS = "127.0.0.1:80", "127.0.0.1:15008"
 MODEL = Snapshot("ns/wp", (HTTP,), of(A, B))
 BOTH = replace(MODEL, listeners=(HTTP, HBONE))
-GOOD = Reading(number=1, valid=True, model=MODEL)
+GOOD = Reading(number=1, spoken=1, valid=True, model=MODEL)
 NOTHING = Bound(frozenset(), frozenset(), frozenset())
 CERTIFIED = Certified(TLS)
 
@@ -72,7 +72,7 @@ def test_listeners_are_where_the_settings_say(bind: str) -> None:
 
 
 def test_without_a_gateway_nothing_is_served_and_that_is_in_force() -> None:
-    found = want(Reading(number=1, valid=True, reason="no Gateway"), bound(WEB))
+    found = want(Reading(number=1, spoken=1, valid=True, reason="no Gateway"), bound(WEB))
     assert found.sockets == set()
     assert (published(found), found.publish and found.publish.clusters) == (set(), {})
     assert found.lines == (Line(logging.WARNING, "not ready: no Gateway", 1),)
@@ -98,7 +98,7 @@ def test_problems_with_newer_certificates_take_nothing_out_of_service() -> None:
 
 
 def test_faults_leave_the_last_good_configuration_in_force() -> None:
-    broken = replace(GOOD, number=2, in_force=7, faults=("a.yaml:3: wrong",), warnings=("odd",))
+    broken = replace(GOOD, number=2, spoken=2, in_force=7, faults=("a.yaml:3: wrong",), warnings=("odd",))
     found = want(broken, bound(WEB))
     assert (found.sockets, published(found)) == ({WEB}, {WEB})
     assert found.lines == (
@@ -123,8 +123,9 @@ def test_the_arbiter_hears_of_the_first_reading() -> None:
 
 def test_a_reading_says_again_what_the_one_before_said_and_nothing_else_does() -> None:
     reading = replace(GOOD, warnings=("odd",))
-    again = replace(reading, number=2)
+    again = replace(reading, number=2, spoken=2)
     assert set(want(reading).lines).isdisjoint(want(again).lines)
+    assert want(replace(reading, number=2)).lines == want(reading).lines, "a change in a cluster says nothing again"
     assert want(reading).lines == want(reading, bound(WEB), CERTIFIED).lines
 
 

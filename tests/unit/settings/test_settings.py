@@ -52,7 +52,7 @@ def test_a_flag_wins_over_the_environment_over_the_file(tmp_path: Path) -> None:
 def test_every_setting_has_a_flag_an_environment_variable_and_a_key_in_the_example_file(key: str) -> None:
     example = (ROOT / "conf" / "waypointd.yaml").read_text()
     assert f"\n# {key}: " in example
-    if key not in ("access_log", "manifests"):  # any text will do for these
+    if key not in ("access_log", "manifests", "context"):  # any text will do for these
         with pytest.raises(SettingsFault, match=f"WAYPOINT_{key.upper()}: "):
             load(BASE, {f"WAYPOINT_{key.upper()}": "\0"}, None)
 
@@ -65,6 +65,8 @@ def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
         "workers",
         "manifests",
         "gateway",
+        "kubeconfig",
+        "context",
         "tls_dir",
         "trust_domain",
         "trust_domain_aliases",

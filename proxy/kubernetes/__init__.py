@@ -1,0 +1,1 @@
+"""The Kubernetes API: how to speak to it (`api`), and what a waypoint wants to know of it (`source`)."""

@@ -1,0 +1,38 @@
+"""The resources that a waypoint reads."""
+
+from __future__ import annotations
+
+from proxy.kubernetes.api.resources import Resource
+
+_GATEWAY_API = "gateway.networking.k8s.io"
+_NETWORK = "networking.istio.io"
+_SECURITY = "security.istio.io"
+
+GATEWAYS = Resource(_GATEWAY_API, "v1", "gateways", "Gateway")
+GATEWAY_CLASSES = Resource(_GATEWAY_API, "v1", "gatewayclasses", "GatewayClass", namespaced=False)
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+SERVICES = Resource("", "v1", "services", "Service")
+
+OF_POLICY = (
+    Resource(_SECURITY, "v1", "authorizationpolicies", "AuthorizationPolicy"),
+    Resource(_SECURITY, "v1", "requestauthentications", "RequestAuthentication"),
+)
+OF_ROOT = (Resource(_NETWORK, "v1", "destinationrules", "DestinationRule"), *OF_POLICY)
+"""What is read in Istio's root namespace, where it concerns every namespace."""
+OF_SERVED = (
+    Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"),
+    Resource("", "v1", "pods", "Pod"),
+    *OF_ROOT,
+    Resource(_NETWORK, "v1", "serviceentries", "ServiceEntry"),
+    Resource(_NETWORK, "v1", "workloadentries", "WorkloadEntry"),
+)
+"""What is read in every namespace that has a Service of ours, beside the Services."""
+ADVISED = (
+    Resource(_GATEWAY_API, "v1", "httproutes", "HTTPRoute"),
+    Resource(_GATEWAY_API, "v1", "grpcroutes", "GRPCRoute"),
+    Resource(_NETWORK, "v1", "virtualservices", "VirtualService"),
+    Resource(_NETWORK, "v1alpha3", "envoyfilters", "EnvoyFilter"),
+    Resource("extensions.istio.io", "v1alpha1", "wasmplugins", "WasmPlugin"),
+    Resource("telemetry.istio.io", "v1", "telemetries", "Telemetry"),
+)
+"""What is read only to say that it is not in force: without the right to, nothing is said."""

@@ -1,0 +1,110 @@
+"""Which watches a Gateway needs, out of what is known so far. Pure.
+
+Only what is served is watched, so that memory grows with that and not with the cluster. Objects that bind to us from
+other namespaces are found by their labels: an object that stops matching arrives as deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from proxy.kubernetes.api.resources import Watched
+from proxy.kubernetes.source import kinds
+from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
+
+USE = "istio.io/use-waypoint"
+USE_NAMESPACE = "istio.io/use-waypoint-namespace"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What decides it. `elsewhere`: other namespaces that are bound to the Gateway, or hold a Service that is.
+
+    `invites`: whether a listener takes Services of other namespaces.
+    """
+
+    namespace: str
+    name: str
+    root_namespace: str = ROOT_NAMESPACE
+    class_name: str = ""
+    invites: bool = False
+    elsewhere: frozenset[str] = frozenset()
+
+
+def wanted(known: Known) -> frozenset[Watched]:
+    """Every watch there should be."""
+    return frozenset(_wanted(known))
+
+
+def invites(gateway: dict[str, Any]) -> bool:
+    """Whether a listener of a Gateway, as the API gives it, takes Services of other namespaces."""
+    spec = gateway.get("spec")
+    listeners = spec.get("listeners") if isinstance(spec, dict) else None
+    return any(_scope(each) in ("All", "Selector") for each in listeners or () if isinstance(each, dict))
+
+
+class Learned:
+    """Keeps `known` up with the objects that pass."""
+
+    def __init__(self, known: Known) -> None:
+        self.known = known
+        self._found: dict[Watched, set[tuple[str, str]]] = {}
+        """By the watches that look for what is bound to us: (namespace, name)."""
+
+    def put(self, watched: Watched, namespace: str, name: str, body: dict[str, Any]) -> bool:
+        """An object came or changed. Whether that changes what is wanted."""
+        if watched.resource == kinds.GATEWAYS:
+            spec = body.get("spec")
+            class_name = spec.get("gatewayClassName") if isinstance(spec, dict) else ""
+            return self._now(class_name=str(class_name or ""), invites=invites(body))
+        if watched.labels:
+            self._found.setdefault(watched, set()).add((namespace, name))
+        return self._now()
+
+    def drop(self, watched: Watched, namespace: str, name: str) -> bool:
+        """An object is gone."""
+        if watched.resource == kinds.GATEWAYS:
+            return self._now(class_name="", invites=False)
+        self._found.get(watched, set()).discard((namespace, name))
+        return self._now()
+
+    def forget(self, watched: Watched) -> None:
+        """A watch has ended."""
+        self._found.pop(watched, None)
+
+    def _now(self, **changed: Any) -> bool:
+        before = self.known
+        # A Namespace is bound by its own label, a Service's by that of the Service.
+        found = {namespace or name for each in self._found.values() for namespace, name in each}
+        self.known = replace(before, elsewhere=frozenset(found - {before.namespace}), **changed)
+        return self.known != before
+
+
+def _wanted(known: Known) -> Iterator[Watched]:
+    yield Watched(kinds.GATEWAYS, known.namespace, fields=f"metadata.name={known.name}")
+    if known.class_name:
+        yield Watched(kinds.GATEWAY_CLASSES, fields=f"metadata.name={known.class_name}", optional=True)
+    yield Watched(kinds.NAMESPACES, fields=f"metadata.name={known.namespace}")
+    yield from _of_namespaces((known.namespace, *(known.elsewhere if known.invites else ())))
+    if known.root_namespace not in (known.namespace, *known.elsewhere):
+        yield from (Watched(each, known.root_namespace) for each in kinds.OF_ROOT)
+    if known.invites:
+        labels = f"{USE}={known.name},{USE_NAMESPACE}={known.namespace}"
+        yield Watched(kinds.NAMESPACES, labels=labels)
+        yield Watched(kinds.SERVICES, labels=labels)
+
+
+def _of_namespaces(namespaces: Iterable[str]) -> Iterator[Watched]:
+    for namespace in namespaces:
+        yield Watched(kinds.SERVICES, namespace)
+        yield from (Watched(each, namespace) for each in kinds.OF_SERVED)
+        yield from (Watched(each, namespace, optional=True) for each in kinds.ADVISED)
+
+
+def _scope(listener: dict[str, Any]) -> object:
+    for step in ("allowedRoutes", "namespaces"):
+        found = listener.get(step)
+        listener = found if isinstance(found, dict) else {}
+    return listener.get("from")

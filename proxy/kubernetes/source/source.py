@@ -1,0 +1,206 @@
+"""The objects of a cluster that one Gateway needs, kept up with by watches that come and go with what is served.
+
+    for change in source.take(): ...     what has changed, once everything that belongs to it has been told
+
+Each watch waits in a thread of its own, which is a greenlet where the process has been patched (`proxy.ipc.patch`).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from proxy.kubernetes.api.client import Client, Object
+from proxy.kubernetes.api.faults import ApiFault
+from proxy.kubernetes.api.reflector import Reflector
+from proxy.kubernetes.api.resources import Watched
+from proxy.kubernetes.source.plan import Known, Learned, wanted
+
+logger = logging.getLogger("kubernetes")
+
+
+class Id(NamedTuple):
+    """An object: its resource's full name, its namespace ("" for none) and its own name."""
+
+    resource: str
+    namespace: str
+    name: str
+
+
+class Change(NamedTuple):
+    """An object as it is now; `body` None: it is gone."""
+
+    id: Id
+    body: Object | None
+
+
+class KubernetesSource:
+    """Everything that the Gateway of `known` needs. `news` is called when `take` has something new, from any thread."""
+
+    def __init__(self, client: Client, known: Known, news: Callable[[], None]) -> None:
+        self._client = client
+        self._news = news
+        self._learned = Learned(known)
+        self._essential = frozenset({"", known.namespace, known.root_namespace})
+        """Namespaces without which nothing is served; the services of another one wait for that one alone."""
+        self._lock = threading.RLock()
+        self._running: dict[Watched, Reflector] = {}
+        self._unsynced: set[Watched] = set()
+        self._troubles: dict[Watched, ApiFault] = {}
+        self._holders: dict[Id, set[Watched]] = {}
+        """Which watches deliver an object: a Service may be found by its namespace and by its label."""
+        self._waiting: dict[str, list[Change]] = {}
+        """Changes by namespace, until everything of the namespace has been told."""
+        self._ready: deque[Change] = deque()
+        self.synced = False
+        """Whether everything that is essential was known at some moment."""
+
+    def start(self) -> None:
+        """Begin to watch."""
+        with self._lock:
+            self._follow_plan()
+
+    def stop(self) -> None:
+        """End every watch."""
+        with self._lock:
+            for reflector in self._running.values():
+                reflector.stop()
+            self._running.clear()
+
+    def take(self) -> Iterator[Change]:
+        """What has changed since the last call, in order; nothing before `synced`."""
+        while self.synced and self._ready:
+            yield self._ready.popleft()
+
+    @property
+    def reason(self) -> str:
+        """Why not everything is known yet, in one line; "" when it is."""
+        with self._lock:
+            waiting = sorted(self._waited_for())
+            told = [_told(each, self._troubles[each]) for each in waiting if each in self._troubles]
+        if told:
+            return f"kubernetes: {told[0]}"
+        return f"kubernetes: {waiting[0]} are being listed" if waiting else ""
+
+    def troubles(self) -> list[str]:
+        """Of what we know nothing, or something that may be old, and why."""
+        with self._lock:
+            return [_told(each, fault) for each, fault in sorted(self._troubles.items(), key=lambda pair: pair[0])]
+
+    # -- what reflectors tell (api.reflector.Sink) ------------------------------------------------------------------
+
+    def put(self, watched: Watched, namespace: str, name: str, body: Object) -> None:
+        id = Id(watched.resource.full_name, namespace, name)
+        with self._lock:
+            if watched not in self._running:
+                return  # it was ended meanwhile
+            self._holders.setdefault(id, set()).add(watched)
+            if self._learned.put(watched, namespace, name, body):
+                self._follow_plan()
+            self._tell(Change(id, body))
+
+    def drop(self, watched: Watched, namespace: str, name: str) -> None:
+        with self._lock:
+            if watched not in self._running:
+                return
+            self._drop(watched, Id(watched.resource.full_name, namespace, name))
+            if self._learned.drop(watched, namespace, name):
+                self._follow_plan()
+
+    def listed(self, watched: Watched) -> None:
+        with self._lock:
+            if watched in self._running:
+                self._settle(watched)
+
+    def troubled(self, watched: Watched, fault: ApiFault) -> None:
+        with self._lock:
+            before = self._troubles.get(watched)
+            self._troubles[watched] = fault
+            if str(before) != str(fault):
+                logger.log(logging.INFO if watched.optional else logging.WARNING, "%s", _told(watched, fault))
+            if watched.optional:
+                self._settle(watched)
+            else:
+                self._see_whether_synced()
+
+    def well(self, watched: Watched) -> None:
+        with self._lock:
+            if self._troubles.pop(watched, None):
+                logger.info("%s: followed again", watched)
+
+    # -- what is told when ------------------------------------------------------------------------------------------
+
+    def _settle(self, watched: Watched) -> None:
+        """All that there is of a watch has been told."""
+        self._unsynced.discard(watched)
+        self._release(watched.namespace)
+        self._see_whether_synced()
+
+    def _see_whether_synced(self) -> None:
+        if not self.synced and not self._waited_for():
+            self.synced = True
+            self._news()
+
+    def _waited_for(self) -> set[Watched]:
+        """What there is still to be told of. For a namespace that is not essential, and of which the server does not
+        tell, nobody waits: what is in it is not served."""
+        return {each for each in self._unsynced if each.namespace in self._essential or each not in self._troubles}
+
+    def _tell(self, change: Change) -> None:
+        if self._is_open(change.id.namespace):
+            self._ready.append(change)
+            if self.synced:
+                self._news()
+        else:
+            self._waiting.setdefault(change.id.namespace, []).append(change)
+
+    def _is_open(self, namespace: str) -> bool:
+        return not any(each.namespace == namespace for each in self._unsynced)
+
+    def _release(self, namespace: str) -> None:
+        if self._is_open(namespace) and (changes := self._waiting.pop(namespace, None)):
+            self._ready.extend(changes)
+            if self.synced:
+                self._news()
+
+    # -- which watches there are ------------------------------------------------------------------------------------
+
+    def _follow_plan(self) -> None:
+        needed = wanted(self._learned.known)
+        for watched in self._running.keys() - needed:
+            self._end(watched)
+        for watched in sorted(needed - self._running.keys()):
+            self._begin(watched)
+
+    def _begin(self, watched: Watched) -> None:
+        reflector = Reflector(self._client, watched, self)
+        self._running[watched] = reflector
+        self._unsynced.add(watched)
+        threading.Thread(target=reflector.run, name=f"watch {watched}", daemon=True).start()
+
+    def _end(self, watched: Watched) -> None:
+        self._running.pop(watched).stop()
+        self._unsynced.discard(watched)
+        self._troubles.pop(watched, None)
+        self._learned.forget(watched)
+        for id in [id for id, holders in self._holders.items() if watched in holders]:
+            self._drop(watched, id)
+        self._release(watched.namespace)
+
+    def _drop(self, watched: Watched, id: Id) -> None:
+        """A watch no longer delivers an object; when none does, it is gone."""
+        holders = self._holders.get(id, set())
+        holders.discard(watched)
+        if not holders and self._holders.pop(id, None) is not None:
+            self._tell(Change(id, None))
+
+
+def _told(watched: Watched, fault: ApiFault) -> str:
+    if fault.forbidden:
+        return f"{watched}: {fault}; it takes the rule {watched.rule}"
+    if fault.not_found:
+        return f"{watched}: the cluster has no such resource, so there are none"
+    return f"{watched}: {fault}"

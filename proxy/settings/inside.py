@@ -1,0 +1,34 @@
+"""What a Pod is told of itself: whether it stands in a cluster, and which Gateway it was made for."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+LABELS = Path("/etc/istio/pod/labels")
+"""Where istiod's template for waypoints mounts the Pod's labels (downward API), a `key="value"` on each line."""
+GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
+
+_LABEL = re.compile(r'([^=]+)=("(?:[^"\\]|\\.)*")')
+
+
+def in_cluster(environ: Mapping[str, str], token: Path = TOKEN) -> bool:
+    """Whether the API server can be reached as this Pod's ServiceAccount."""
+    return bool(environ.get("KUBERNETES_SERVICE_HOST")) and token.exists()
+
+
+def own_gateway(environ: Mapping[str, str], labels: Path = LABELS) -> str | None:
+    """The Gateway whose Deployment this Pod belongs to, `namespace/name`; None where nothing says so."""
+    namespace = environ.get("POD_NAMESPACE")
+    try:
+        name = read_labels(labels.read_text()).get(GATEWAY_NAME)
+    except (OSError, UnicodeDecodeError):
+        name = None
+    return f"{namespace}/{name}" if namespace and name else None
+
+
+def read_labels(text: str) -> dict[str, str]:
+    """The labels that a file of the downward API holds; values are quoted as Go quotes them."""
+    found = (_LABEL.fullmatch(line) for line in text.splitlines())
+    return {each[1]: json.loads(each[2]) for each in found if each}
