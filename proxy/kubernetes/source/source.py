@@ -117,6 +117,8 @@ class KubernetesSource:
 
     def troubled(self, watched: Watched, fault: ApiFault) -> None:
         with self._lock:
+            if watched not in self._running:
+                return
             before = self._troubles.get(watched)
             self._troubles[watched] = fault
             if str(before) != str(fault):
