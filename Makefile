@@ -7,12 +7,13 @@ export VENV PYTHON
 IN := $(VENV)/bin
 QUICK := -m "not slow" -n $(JOBS) --dist loadfile
 
-.PHONY: help demo test test-slow check coverage sanitize wheel other-release lock build bench bench-fleet soak clean
+.PHONY: help demo test test-slow test-cluster check coverage sanitize wheel other-release lock build bench bench-fleet soak clean
 
 help:
 	@echo "make demo       build, start a waypoint with three sample endpoints, say what to type next"
 	@echo "make test       build, run every test but the slow ones (TESTS=tests/wire: only those)"
 	@echo "make test-slow  run the slow ones (the guide with its own 30 s)"
+	@echo "make test-cluster  in a real Kubernetes cluster with istiod, which is built first (20 minutes, once; root)"
 	@echo "make check      formatting, lint, types, who imports whom, links of the documents"
 	@echo "make coverage   the tests again, and which lines of .py they reach"
 	@echo "make sanitize   the compiled part under the address and undefined-behaviour sanitizers"
@@ -36,6 +37,10 @@ test:
 test-slow:
 	@scripts/prepare test wheel
 	@$(IN)/python -m pytest -m slow
+
+test-cluster:
+	@scripts/prepare test cluster
+	@scripts/cluster $(IN)/python -m pytest $(or $(TESTS),tests/cluster)
 
 check:
 	@scripts/prepare check

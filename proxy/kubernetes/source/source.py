@@ -119,10 +119,8 @@ class KubernetesSource:
         with self._lock:
             if watched not in self._running:
                 return
-            before = self._troubles.get(watched)
+            self._say(watched, fault)
             self._troubles[watched] = fault
-            if str(before) != str(fault):
-                logger.log(logging.INFO if watched.optional else logging.WARNING, "%s", _told(watched, fault))
             if watched.optional:
                 self._settle(watched)
             else:
@@ -130,8 +128,19 @@ class KubernetesSource:
 
     def well(self, watched: Watched) -> None:
         with self._lock:
-            if self._troubles.pop(watched, None):
+            before = self._troubles.pop(watched, None)
+            if before and _is_about(before):
                 logger.info("%s: followed again", watched)
+            elif before and not any(not _is_about(each) for each in self._troubles.values()):
+                logger.info("%s: followed again", self._client.server)
+
+    def _say(self, watched: Watched, fault: ApiFault) -> None:
+        """Once: of a watch what is wrong with it alone, of the server what is wrong with all of them."""
+        if _is_about(fault):
+            if str(self._troubles.get(watched)) != str(fault):
+                logger.log(logging.INFO if watched.optional else logging.WARNING, "%s", _told(watched, fault))
+        elif all(map(_is_about, self._troubles.values())):
+            logger.warning("%s: going on with what is known: %s", self._client.server, fault)
 
     # -- what is told when ------------------------------------------------------------------------------------------
 
@@ -198,6 +207,11 @@ class KubernetesSource:
         holders.discard(watched)
         if not holders and self._holders.pop(id, None) is not None:
             self._tell(Change(id, None))
+
+
+def _is_about(fault: ApiFault) -> bool:
+    """Whether a fault is about the one watch, and not about the server, or who we are to it."""
+    return fault.forbidden or fault.not_found
 
 
 def _told(watched: Watched, fault: ApiFault) -> str:

@@ -15,7 +15,8 @@ from proxy.mesh.reading.schema import At, filled, items, labels, matching, one_o
 
 HTTP = "HTTP"
 HBONE = "HBONE"
-_CLASS = "istio-waypoint"
+CLASSES = frozenset({"istio-waypoint", "waypointd"})
+"""The classes of waypoints: Istio's, and the one that our own chart brings."""
 _PROXY = "istio.io/PROXY"
 SERVED = frozenset({HTTP, HBONE})
 """The protocols of listeners that this version opens."""
@@ -161,7 +162,7 @@ class Gateway:
     def looks_like_waypoint(self) -> bool:
         """Whether it is meant to be one, and not an ingress gateway."""
         own_words = WAYPOINT_FOR in self.manifest.labels or any(each.protocol == HBONE for each in self.listeners)
-        return self.class_name == _CLASS or own_words
+        return self.class_name in CLASSES or own_words
 
 
 def read(manifest: Manifest, body: Body, report: Report) -> Gateway | None:
