@@ -33,6 +33,7 @@ CLUSTER_BINDINGS = Resource(
 )
 MANAGER = "tests"
 GATEWAY = "way"
+CLASS = "waypointd"
 
 
 class Api:
@@ -109,7 +110,7 @@ class Shop:
     def put_gateway(self, scope: str = "Same") -> None:
         listener = {"name": "http", "port": self.port, "protocol": "HTTP"}
         listeners = [listener | {"allowedRoutes": {"namespaces": {"from": scope}}}]
-        spec = {"gatewayClassName": "waypointd", "listeners": listeners}
+        spec = {"gatewayClassName": CLASS, "listeners": listeners}
         self.api.put(kinds.GATEWAYS, GATEWAY, self.namespace, spec=spec)
 
     def put_service(self, name: str, namespace: str = "", labels: Mapping[str, str] | None = None) -> None:
@@ -134,8 +135,9 @@ class Shop:
         """A ServiceAccount with exactly the rights of a waypoint, and the kubeconfig of its token."""
         self.api.put(ACCOUNTS, "way", self.namespace)
         self.grant_role()
-        names = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]}
-        self.api.put(CLUSTER_ROLES, self.namespace, rules=[names | {"resourceNames": [self.namespace]}])
+        named = {kinds.NAMESPACES: self.namespace, kinds.GATEWAY_CLASSES: CLASS}
+        rules = [rule | {"resourceNames": [named[each]]} for each in named for rule in _rules([each])]
+        self.api.put(CLUSTER_ROLES, self.namespace, rules=rules)
         self._bind(CLUSTER_BINDINGS, CLUSTER_ROLES, self.namespace, "")
         self.api.put(kinds.NAMESPACES, "istio-system")
         self.api.put(ROLES, self.namespace, "istio-system", rules=_rules(kinds.OF_ROOT))

@@ -140,7 +140,7 @@ class KubernetesSource:
             if str(self._troubles.get(watched)) != str(fault):
                 logger.log(logging.INFO if watched.optional else logging.WARNING, "%s", _told(watched, fault))
         elif all(map(_is_about, self._troubles.values())):
-            logger.warning("%s: going on with what is known: %s", self._client.server, fault)
+            logger.warning("%s; going on with what is known", fault)
 
     # -- what is told when ------------------------------------------------------------------------------------------
 

@@ -341,10 +341,11 @@ class Cluster:
             pid = int((self.folder / f"{name}.pid").read_text())
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            threads = len(os.listdir(f"/proc/{pid}/task"))  # the last one to end gives the ports back
         except (OSError, ValueError):
             return None
         own = name.encode() in words[0] or not words[0]  # just after its start a process has no words yet
-        return pid if state != "Z" and own else None
+        return pid if own and (state != "Z" or threads > 1) else None
 
     def get(self, path: str) -> bytes:
         """GET from the API server as admin."""
