@@ -278,7 +278,7 @@ class Controller:
                 self._settings.admin,
                 PageServer(
                     self._admin.pages,
-                    self._outlier_pages.queries,
+                    {**self._admin.queries, **self._outlier_pages.queries},
                     self._outlier_pages.actions,
                     only_ours(self._settings.admin),
                 ),

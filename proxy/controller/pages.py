@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from proxy import addresses
-from proxy.admin.pages import Answer, Page, as_json, plain
+from proxy.admin.pages import Answer, Page, Query, as_json, plain
 from proxy.controller.configuration import Configuration
 from proxy.controller.readiness import Readiness
 from proxy.controller.snapshots import Snapshots
@@ -29,7 +29,7 @@ _STATES = {STARTING: "starting", READY: "ready", DRAINING: "draining"}
 
 
 class Admin:
-    """`pages` for the admin server."""
+    """`pages` and `queries` for the admin server."""
 
     def __init__(
         self,
@@ -51,9 +51,9 @@ class Admin:
         self.pages: Mapping[str, Page] = {
             "/server_info": self._server_info,
             "/config_dump": self._config_dump,
-            "/clusters": self._clusters,
             "/certs": lambda: as_json(self._certificates.shown()),
         }
+        self.queries: Mapping[str, Query] = {"/clusters": self._clusters}
 
     def _server_info(self) -> Answer:
         reason = self._readiness.reason()
@@ -105,8 +105,12 @@ class Admin:
             }
         )
 
-    def _clusters(self) -> Answer:
-        return as_json([self._cluster(cluster) for cluster in self._snapshots.clusters.values()])
+    def _clusters(self, asked: Mapping[str, str]) -> Answer:
+        """All, or the one asked for (`?name=httpbin/in-ambient:8000`): of thousands the page is long."""
+        clusters = self._snapshots.clusters
+        if name := asked.get("name"):
+            clusters = {name: clusters[name]} if name in clusters else {}
+        return as_json([self._cluster(cluster) for cluster in clusters.values()])
 
     def _cluster(self, cluster: ClusterForm) -> dict[str, Any]:
         counters = self._board.clusters.counters(cluster["slot"])._asdict()

@@ -193,6 +193,11 @@ class Shop:
             waypoint.stop()
 
 
+def cluster_of(replica: Replica, name: str) -> Any:
+    """One cluster, or None."""
+    return next(iter(replica.info(f"/clusters?name={name}")), None)
+
+
 def clusters(replica: Replica) -> dict[str, Any]:
     """What is in force, by the name of the cluster without its namespace."""
     found = replica.info("/clusters")
