@@ -22,7 +22,7 @@ from proxy.version import __version__
 from state.server import access
 
 if TYPE_CHECKING:
-    from proxy.mesh.resolving.load import Loaded
+    from proxy.mesh.resolving.load import Loaded, Loader
 
 CONFIGURATION_FAULT = 1
 BAD_USAGE = 2
@@ -142,10 +142,12 @@ def _check(loaded: Settings, verbose: bool) -> int:
 
         manifests = (str(shipped_manifests()),)
     source, loader = FileSource(manifests, once=True), Loader(loaded.gateway)
+    missing = _read_cluster(loaded, loader)
     documents, unreadable = source.read()
     result = loader.load(documents)
     listeners = result.snapshot.listeners if result.snapshot else ()
-    faults = [*map(str, (*unreadable, *result.faults)), *_faults_of_certificates(listeners, loaded.tls_dir)]
+    faults = [*missing, *map(str, (*unreadable, *result.faults))]
+    faults += _faults_of_certificates(listeners, loaded.tls_dir)
     faults += [*_faults_of_access(loaded), *_gateway_missing(loaded, result, loader.gateways())]
     status = _told((*source.notes, *result.warnings), faults)
     if not status:
@@ -155,12 +157,36 @@ def _check(loaded: Settings, verbose: bool) -> int:
     return status
 
 
+def _read_cluster(loaded: Settings, loader: "Loader") -> list[str]:
+    """Give the loader what the cluster has; why that is not all of it, or not right."""
+    if loaded.source != "kubernetes" or _faults_of_cluster(loaded):
+        return _faults_of_cluster(loaded)
+    from proxy.kubernetes.api.client import Client
+    from proxy.kubernetes.api.faults import ApiFault
+    from proxy.kubernetes.api.find import find
+    from proxy.kubernetes.source.once import everything
+    from proxy.kubernetes.source.plan import Known
+    from proxy.mesh.resolving.live import Live
+
+    live = Live(loader, "kubernetes")
+    namespace, _, name = (loaded.gateway or "").partition("/")
+    try:
+        client = Client(find(loaded.kubeconfig or "", loaded.context or "", os.environ))
+        for id, body in everything(client, Known(namespace, name)):
+            if body is not None:
+                live.put(id, body)
+    except ApiFault as fault:
+        return [str(fault)]
+    return live.refused()
+
+
 def _gateway_missing(loaded: Settings, result: "Loaded", known: Sequence[str]) -> list[str]:
     """The fault that the Gateway asked for is not among the manifests. (A replica waits for it.)"""
     if not loaded.gateway or result.snapshot or result.faults:
         return []
     there = f"there {'is' if len(known) == 1 else 'are'} {', '.join(known)}" if known else "there is none at all"
-    return [f"--gateway: {result.reason} among the manifests; {there}"]
+    where = "in the cluster" if loaded.source == "kubernetes" else "among the manifests"
+    return [f"--gateway: {result.reason} {where}; {there}"]
 
 
 def _summary(result: "Loaded") -> Iterator[str]:

@@ -127,7 +127,7 @@ ROOMS: Mapping[str, Room] = {
     "proxy.ctl.cli": Room("proxy.ctl proxy.ctl.hbone proxy.version state.server", WAITING, "waypointctl"),
     "proxy.cli": Room(
         "proxy.version proxy.log proxy.settings proxy.identity proxy.mesh.model proxy.mesh.resolving"
-        " proxy.mesh.sources proxy.kubernetes.api proxy.arbiter proxy.demo state.server",
+        " proxy.mesh.sources proxy.kubernetes.api proxy.kubernetes.source proxy.arbiter proxy.demo state.server",
         WAITING,
         "waypointd",
     ),

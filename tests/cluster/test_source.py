@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import subprocess
+import sys
 
 import pytest
 
 from proxy.kubernetes.source import kinds
 from tests.cluster.api_rig import GATEWAY, RULES, Shop, clusters, in_force_everywhere
-from tests.rig import Replica, get, wait_until
+from tests.rig import ROOT, Replica, get, wait_until
 
 pytestmark = pytest.mark.api
 
@@ -72,6 +74,21 @@ def test_what_is_bound_from_another_namespace(shop: Shop) -> None:
             assert status(replica, f"pay.{shop.namespace}") == 200
     finally:
         api.delete(kinds.NAMESPACES, other)
+
+
+def test_check_asks_the_cluster(shop: Shop) -> None:
+    """`--check` against the API: what would be served, or which Gateway there is not."""
+    program = [sys.executable, str(ROOT / "bin" / "waypointd"), "--check"]
+
+    def check(gateway: str) -> subprocess.CompletedProcess[str]:
+        command = [*program, "--kubeconfig", str(shop.api.cluster.kubeconfig), "--gateway", gateway]
+        return subprocess.run(command, check=False, capture_output=True, text=True)
+
+    found = check(f"{shop.namespace}/{GATEWAY}")
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert f"Gateway {shop.namespace}/{GATEWAY}: ports {shop.port} (HTTP); 1 clusters, 3 endpoints" in found.stdout
+    missing = check(f"{shop.namespace}/other")
+    assert missing.returncode == 1 and "in the cluster" in missing.stdout
 
 
 def test_a_bad_object_keeps_its_last_good_version(shop: Shop) -> None:
