@@ -215,6 +215,9 @@ cdef class Connection:
     def shutdown(self):
         self.session.shutdown()
 
+    def refuse_new(self):
+        self.session.refuse_new()
+
     def new_stream(self):
         """Client role."""
         return view((<Http2Client>self.session).new_stream())

@@ -1,6 +1,7 @@
 # What an HTTP/2 connection receives; theory in input.pyx.
 from libc.stdint cimport int32_t, int64_t
 
+from proxy.wire.http2.closed cimport Closed
 from proxy.wire.http2.nghttp2 cimport nghttp2_option, nghttp2_session_callbacks
 from proxy.wire.http2.output cimport Output
 from proxy.wire.http2.stream cimport Http2Stream
@@ -14,6 +15,8 @@ cdef class Input(Output):
     cdef int pings                  # sent and not answered
     cdef int prepaid                # what a client may still waste, and when that was refilled
     cdef int64_t refilled
+    cdef Closed closed              # of a client's streams, what is to be known when they are
+    cdef int32_t stream_window      # what a stream may have on its way at first
     cdef int64_t stall_ns           # for its streams: how long one wait to write may take; 0: for ever
 
     # for subclasses: the server's side of a stream's life
@@ -21,6 +24,11 @@ cdef class Input(Output):
     cdef int serve(self, Http2Stream stream) except -1
 
     cdef int receive(self) except -1
+    cdef ssize_t feed(self, const char* data, Py_ssize_t length) except? -1
+    cdef ssize_t feed_looking(self, const char* data, Py_ssize_t length) except? -1
+    cdef int look_up(self) except -1
+    cdef int hear_late(self) except -1
+    cdef void note_end(self, int32_t id) noexcept
     cdef int attach(self, Http2Stream stream, int32_t id) except -1
     cdef bint charge(self) noexcept
 

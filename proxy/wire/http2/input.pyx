@@ -4,7 +4,8 @@
 nghttp2's callbacks find the object, which moves bytes and takes notes; nothing in them may switch greenlets. Who has to
 know that something has come on a stream is woken afterwards (`wake`). What costs a client little and us much is counted
 (`charge`), beside the limits nghttp2 has (settings, outbound acks, continuations, header lists): resets, empty frames,
-priorities. Of an endpoint nothing is: our connection to it carries the requests of many clients, who must not pay for
+priorities. Frames on a client's streams that are closed already are told from those that were only on their way (closed.pyx);
+an endpoint's are passed over, as RFC 9113 5.1 allows. Of what an endpoint sends nothing is counted: our connection to it carries the requests of many clients, who must not pay for
 frames that honest servers send too. RFC 9113 8.1 asks for a RST_STREAM when an upload is answered early. What an endpoint
 has of its own to send is bounded by what it was asked.
 """
@@ -14,6 +15,17 @@ import logging
 from libc.string cimport memcmp, memcpy
 
 from proxy.clock cimport monotonic_ns
+from proxy.wire.http2.closed cimport (
+    FRAME_HEAD,
+    Late,
+    costs_nothing,
+    excuse,
+    expect_preface,
+    find_doubtful,
+    is_headers,
+    is_open,
+    judge,
+)
 from proxy.wire.http2.frames cimport send_frame
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http2.output cimport FRAME, Output, failed
@@ -36,6 +48,7 @@ cdef class Input(Output):
         self.streams = {}
         self.woken = []
         self.prepaid = WASTE
+        expect_preface(&self.closed)
 
     # -- for subclasses -----------------------------------------------------------------------------------------------
 
@@ -61,10 +74,10 @@ cdef class Input(Output):
             return 0
         if not self.settled and not self.server and transport.end - transport.start > 5:
             self.foreign = memcmp(transport.buffer + transport.start, b"HTTP/", 5) == 0
-        self.busy = True
-        n = nghttp2_session_mem_recv(
-            self.h2, <const uint8_t*>transport.buffer + transport.start, transport.end - transport.start)
-        self.busy = False
+        if self.server:
+            n = self.feed_looking(transport.buffer + transport.start, transport.end - transport.start)
+        else:
+            n = self.feed(transport.buffer + transport.start, transport.end - transport.start)
         transport.start = transport.end
         self.pings = 0
         if n < 0 and self.fault == NULL:
@@ -72,6 +85,59 @@ cdef class Input(Output):
         if self.failure is not None:
             log.error("an HTTP/2 callback failed", exc_info=self.failure)
         return 0
+
+    cdef ssize_t feed(self, const char* data, Py_ssize_t length) except? -1:
+        cdef ssize_t n
+        self.busy = True
+        n = nghttp2_session_mem_recv(self.h2, <const uint8_t*>data, length)
+        self.busy = False
+        return n
+
+    cdef ssize_t feed_looking(self, const char* data, Py_ssize_t length) except? -1:
+        """What a client has sent, as far as the frames of which nghttp2 cannot tell whether they may be."""
+        cdef Py_ssize_t at = 0, fed = 0, upto
+        cdef ssize_t n = 0
+        cdef bint found = True
+        while found and n >= 0 and self.fault == NULL:
+            found = find_doubtful(&self.closed, data, length, &at)
+            upto = max(at - FRAME_HEAD, fed) if found else length
+            if upto > fed:
+                n = self.feed(data + fed, upto - fed)
+                fed = upto
+            if found and n >= 0 and self.fault == NULL:
+                self.look_up()
+        return n
+
+    cdef int look_up(self) except -1:
+        """A frame comes on a stream that may be closed."""
+        if nghttp2_session_get_stream_remote_close(self.h2, self.closed.id) >= 0:
+            is_open(&self.closed)
+            return 0
+        self.pull()     # a reset, or the end of the connection, that nghttp2 has not made a frame of yet
+        return self.hear_late() if self.fault == NULL else 0
+
+    cdef int hear_late(self) except -1:
+        """A frame on a stream that is closed: DATA are an error of the stream, HEADERS of the connection, as what they do to
+        the compression of later ones shows that the peers do not agree on what is open (RFC 9113 5.1, 5.1.1)."""
+        cdef Late late = judge(&self.closed)
+        if late == Late.BEYOND_ITS_WINDOW:
+            self.fault, self.fault_code = b"more DATA on closed streams than had room", NGHTTP2_FLOW_CONTROL_ERROR
+        elif late == Late.ON_ITS_WAY:
+            if costs_nothing(&self.closed):
+                self.charge()
+        elif late == Late.ON_A_SKIPPED_ID:
+            self.fault, self.fault_code = b"a stream opened below a newer one", NGHTTP2_PROTOCOL_ERROR
+        elif is_headers(&self.closed):
+            self.fault, self.fault_code = b"HEADERS on a closed stream", NGHTTP2_STREAM_CLOSED
+        elif self.charge():
+            nghttp2_submit_rst_stream(self.h2, NGHTTP2_FLAG_NONE, self.closed.id, NGHTTP2_STREAM_CLOSED)
+        return 0
+
+    cdef void note_end(self, int32_t id) noexcept:
+        """A stream is ended by us. If its client had not ended it, more of it may be on its way."""
+        if self.server:
+            excuse(&self.closed, id, max(
+                self.stream_window, nghttp2_session_get_stream_effective_local_window_size(self.h2, id)))
 
     cdef int wake(self) except -1:
         """Lets those run, soon, on whose streams something has come."""
@@ -220,6 +286,8 @@ cdef int on_stream_close(nghttp2_session* h2, int32_t id, uint32_t code, void* d
     cdef Http2Stream stream
     try:
         stream = session.streams.pop(id, None)
+        if (stream is None or not stream.eof) and nghttp2_session_get_stream_remote_close(h2, id) == 0:
+            session.note_end(id)
         if stream is not None:
             stream.on_close(code)
         return 0
@@ -233,6 +301,8 @@ cdef int on_invalid_frame(nghttp2_session* h2, const nghttp2_frame* frame, int c
     try:
         if stream != NULL:
             (<Http2Stream>stream).on_malformed()
+        elif code == NGHTTP2_ERR_REFUSED_STREAM:    # more of them than the SETTINGS allow that it may not have read yet
+            session.note_end(frame.hd.stream_id)
         return 0 if session.charge() else NGHTTP2_ERR_CALLBACK_FAILURE
     except BaseException:
         return failed(session)

@@ -57,13 +57,14 @@ cdef extern from "nghttp2/nghttp2.h":
         NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, NGHTTP2_SETTINGS_MAX_FRAME_SIZE, NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE
     enum:
         NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_FLOW_CONTROL_ERROR
-        NGHTTP2_REFUSED_STREAM, NGHTTP2_CANCEL, NGHTTP2_CONNECT_ERROR, NGHTTP2_ENHANCE_YOUR_CALM
+        NGHTTP2_STREAM_CLOSED, NGHTTP2_REFUSED_STREAM, NGHTTP2_CANCEL, NGHTTP2_CONNECT_ERROR, NGHTTP2_ENHANCE_YOUR_CALM
     enum:
         NGHTTP2_DATA_FLAG_NONE, NGHTTP2_DATA_FLAG_EOF, NGHTTP2_DATA_FLAG_NO_END_STREAM, NGHTTP2_DATA_FLAG_NO_COPY
     enum:
         NGHTTP2_NV_FLAG_NONE, NGHTTP2_NV_FLAG_NO_INDEX, NGHTTP2_NV_FLAG_NO_COPY_NAME, NGHTTP2_NV_FLAG_NO_COPY_VALUE
     enum:
-        NGHTTP2_ERR_DEFERRED, NGHTTP2_ERR_CALLBACK_FAILURE, NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
+        NGHTTP2_ERR_DEFERRED, NGHTTP2_ERR_CALLBACK_FAILURE, NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE,
+        NGHTTP2_ERR_REFUSED_STREAM
 
     const char* nghttp2_strerror(int)
     const char* nghttp2_http2_strerror(uint32_t)
@@ -121,6 +122,8 @@ cdef extern from "nghttp2/nghttp2.h":
     uint32_t nghttp2_session_get_remote_settings(nghttp2_session*, int)
     int32_t nghttp2_session_get_last_proc_stream_id(nghttp2_session*)
     size_t nghttp2_session_get_outbound_queue_size(nghttp2_session*)
+    int nghttp2_session_get_stream_remote_close(nghttp2_session*, int32_t)
+    int32_t nghttp2_session_get_stream_effective_local_window_size(nghttp2_session*, int32_t)
     void* nghttp2_session_get_stream_user_data(nghttp2_session*, int32_t)
     int nghttp2_session_set_stream_user_data(nghttp2_session*, int32_t, void*)
     int nghttp2_submit_settings(nghttp2_session*, uint8_t, const nghttp2_settings_entry*, size_t)

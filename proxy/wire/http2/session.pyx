@@ -9,6 +9,7 @@ which something came. What is received is input.pyx, what is sent output.pyx, th
 """
 
 from proxy.clock cimport monotonic_ns
+from proxy.wire.http2.closed cimport excuse_all
 from proxy.wire.http2.input cimport HEADER_LIST, Input, client_options, input_callbacks, input_options
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http2.stream cimport Http2Stream
@@ -29,6 +30,7 @@ cdef class Session(Input):
     cdef int open(self, int32_t stream_window, int32_t connection_window) except -1:
         """Makes the session and its first frames."""
         cdef nghttp2_settings_entry[4] settings
+        self.stream_window = stream_window
         if self.server:
             self.idle_since = monotonic_ns()
             nghttp2_session_server_new2(&self.h2, input_callbacks, <void*>self, input_options)
@@ -132,6 +134,7 @@ cdef class Session(Input):
         """The second GOAWAY of a graceful shutdown: what was opened until now is served, and nothing after it."""
         if self.h2 != NULL and not self.refusing:
             self.refusing = True
+            excuse_all(&self.closed)
             nghttp2_submit_goaway(self.h2, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(self.h2),
                                   NGHTTP2_NO_ERROR, NULL, 0)
             self.pull()
