@@ -4,117 +4,20 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent import futures
 from typing import Any
 
 import pytest
 
 from tests.hbone.joined import Forwarder
+from tests.integration.grpc_rig import Echo, RpcError, Status, Stub, served
 from tests.integration.hbone_rig import HboneBench, Served, hbone_bench, outlier_rule
-from tests.integration.http_rig import Scripted
 from tests.rig import wait_until
 
-os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # replicas are started by fork and exec
-os.environ["GRPC_VERBOSITY"] = "NONE"
-import grpc
-
-OPTIONS = [
-    ("grpc.max_receive_message_length", 64 << 20),
-    ("grpc.max_send_message_length", 64 << 20),
-    ("grpc.use_local_subchannel_pool", 1),
-    ("grpc.enable_http_proxy", 0),
-]
 SERVED = [
     Served("echo", port=5000, port_name="grpc"),
     Served("echoplain", port=5000, port_name="grpc", hbone=False),
     Served("trio", port=5000, port_name="grpc", count=3, hbone=False, rule=outlier_rule("trio")),
 ]
-
-
-class Echo(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no types
-    """Methods on bytes, called /test.Echo/<name>."""
-
-    def __init__(self) -> None:
-        self.cancelled = threading.Event()
-        self.began = threading.Event()
-        self.deadlines: list[float] = []
-        self.say = b""
-        """What `unary` answers; empty: what it was asked."""
-        self.available = True
-
-    def service(self, details: Any) -> Any:
-        name = details.method.rpartition("/")[2]
-        kinds = {
-            "Unary": grpc.unary_unary_rpc_method_handler,
-            "Fail": grpc.unary_unary_rpc_method_handler,
-            "Hang": grpc.unary_unary_rpc_method_handler,
-            "Gather": grpc.stream_unary_rpc_method_handler,
-            "Spread": grpc.unary_stream_rpc_method_handler,
-            "Talk": grpc.stream_stream_rpc_method_handler,
-        }
-        return kinds[name](getattr(self, name.lower())) if name in kinds else None
-
-    def unary(self, request: bytes, context: Any) -> bytes:
-        if not self.available:  # a status in the response head counts, one in trailers does not
-            context.abort(grpc.StatusCode.UNAVAILABLE, "no")
-        context.set_trailing_metadata((("x-trailer", "end"), ("x-some-bin", b"\x00\xff")))
-        context.send_initial_metadata((("x-peer", dict(context.invocation_metadata()).get("x-mine", "")),))
-        return self.say or request
-
-    def fail(self, request: bytes, context: Any) -> bytes:
-        context.abort(grpc.StatusCode(*_code(int(request))), f"code {int(request)}, as asked\n")
-        raise AssertionError
-
-    def hang(self, _request: bytes, context: Any) -> bytes:
-        self.began.set()
-        self.deadlines.append(context.time_remaining() or 0.0)
-        context.add_callback(self.cancelled.set)
-        self.cancelled.wait(10)
-        return b""
-
-    def gather(self, requests: Iterator[bytes], _context: Any) -> bytes:
-        return b"".join(requests)
-
-    def spread(self, request: bytes, _context: Any) -> Iterator[bytes]:
-        for number in range(int(request)):
-            yield b"%d" % number
-
-    def talk(self, requests: Iterator[bytes], _context: Any) -> Iterator[bytes]:
-        for request in requests:
-            yield request[::-1]
-
-
-def _code(number: int) -> tuple[Any]:
-    return (next(code.value for code in grpc.StatusCode if code.value[0] == number),)
-
-
-@contextlib.contextmanager
-def served(endpoint: Scripted, workers: int = 32) -> Iterator[Echo]:
-    """A grpcio server in the place of a scripted endpoint."""
-    endpoint.stop()
-    handler = Echo()
-    pool = futures.ThreadPoolExecutor(workers)
-    server = grpc.server(pool, handlers=[handler], options=OPTIONS)
-    assert server.add_insecure_port(endpoint.address) == endpoint.port
-    server.start()
-    yield handler
-    handler.cancelled.set()
-    server.stop(0).wait()
-    pool.shutdown()
-
-
-class Stub:
-    """Calls the methods of `Echo`; messages are bytes."""
-
-    def __init__(self, port: int, authority: str = "") -> None:
-        options = [*OPTIONS, *([("grpc.default_authority", authority)] if authority else [])]
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=options)
-        self.unary = self.channel.unary_unary("/test.Echo/Unary")
-        self.fail = self.channel.unary_unary("/test.Echo/Fail")
-        self.hang = self.channel.unary_unary("/test.Echo/Hang")
-        self.gather = self.channel.stream_unary("/test.Echo/Gather")
-        self.spread = self.channel.unary_stream("/test.Echo/Spread")
-        self.talk = self.channel.stream_stream("/test.Echo/Talk")
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +63,7 @@ def test_unary(way: Way) -> None:
     assert dict(call.initial_metadata())["x-peer"] == "me"
     assert dict(call.trailing_metadata())["x-trailer"] == "end"
     assert dict(call.trailing_metadata())["x-some-bin"] == b"\x00\xff"
-    assert call.code() is grpc.StatusCode.OK
+    assert call.code() is Status.OK
     assert [stub.unary(b"%d" % i, timeout=5) for i in range(50)] == [b"%d" % i for i in range(50)]
 
 
@@ -193,7 +96,7 @@ def test_both_ways_in_turn(way: Way) -> None:
 @pytest.mark.parametrize("code", [1, 3, 5, 7, 13, 14, 16])
 def test_errors_by_trailers(way: Way, code: int) -> None:
     stub, _ = way
-    with pytest.raises(grpc.RpcError) as failed:
+    with pytest.raises(RpcError) as failed:
         stub.fail(b"%d" % code, timeout=5)
     assert failed.value.code().value[0] == code
     assert failed.value.details() == f"code {code}, as asked\n"
@@ -201,17 +104,17 @@ def test_errors_by_trailers(way: Way, code: int) -> None:
 
 def test_an_unknown_method(way: Way) -> None:
     stub, _ = way
-    with pytest.raises(grpc.RpcError) as failed:
+    with pytest.raises(RpcError) as failed:
         stub.channel.unary_unary("/test.Echo/Nothing")(b"", timeout=5)
-    assert failed.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert failed.value.code() is Status.UNIMPLEMENTED
 
 
 def test_a_deadline_reaches_the_app_and_ends_the_call(way: Way) -> None:
     stub, app = way
     app.deadlines.clear()
-    with pytest.raises(grpc.RpcError) as failed:
+    with pytest.raises(RpcError) as failed:
         stub.hang(b"", timeout=0.4)
-    assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert failed.value.code() is Status.DEADLINE_EXCEEDED
     assert 0 < app.deadlines[0] < 0.45  # the app counts from when it looks, and rounds
     assert app.cancelled.wait(2)
 
@@ -271,7 +174,7 @@ def fresh(proxy: HboneBench, name: str, count: int, call: Callable[[Stub], Any])
             stub = Stub(forwarder.port)
             try:
                 results.append(call(stub))
-            except grpc.RpcError as error:
+            except RpcError as error:
                 results.append(error.code())
             stub.channel.close()
     return results
@@ -296,9 +199,9 @@ def test_calls_take_turns_and_unavailable_ejects(tmp_path: Any) -> None:
             for _ in range(20):
                 try:
                     codes.append(stub.unary(b"", timeout=5))
-                except grpc.RpcError as error:
+                except RpcError as error:
                     codes.append(error.code())
             stub.channel.close()
-        assert codes.count(grpc.StatusCode.UNAVAILABLE) == 3
+        assert codes.count(Status.UNAVAILABLE) == 3
         wait_until(lambda: proxy.ejected("trio") == [members[0].address], 2, "ejected")
         wait_until(lambda: proxy.waypoint.lines('"POST /test.Echo/Unary HTTP/2" 200'), 3, "a line")
