@@ -72,7 +72,7 @@ ROOMS: Mapping[str, Room] = {
     "proxy.ipc": Room("", purpose="what processes say to each other"),
     # -- a request from accept to log line
     "proxy.relay.context": Room(
-        "proxy.scoreboard proxy.wire proxy.wire.http proxy.wire.http2 proxy.wire.tls proxy.observe",
+        "proxy.clock proxy.scoreboard proxy.wire proxy.wire.http proxy.wire.http2 proxy.wire.tls proxy.observe",
         purpose="what all exchanges of a worker share",
     ),
     "proxy.relay.endpoints": Room(

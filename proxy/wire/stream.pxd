@@ -11,10 +11,14 @@ cdef enum Io:                   # what reads and writes say besides a count of b
     CANCELLED = -3              # somebody called cancel_read
     RAISED = -100               # a Python exception is set. Between this and those are the Results of http/head.pxd
 
+cdef enum:
+    UNHEARD_MS = 25000          # a peer whose host acknowledges nothing for so long is lost: it, or the way to it, has gone
+
 cdef enum Ending:               # how a stream ended
     CONNECTION_ENDED            # with the connection that it is, or that carried it
     STREAM_RESET                # by itself: the connection goes on
     PROTOCOL_BROKEN             # with its connection, which we have ended: what the peer sent on it is wrong
+    HEAD_BROKEN                 # ... and that was the head of this one's answer
     NEVER_SPOKE                 # with a connection on which the peer never took the request
     SPOKE_OTHERWISE             # ... for it answered in another protocol
     TUNNEL_ENDED                # with the tunnel that it is, or that carried it: the connection under that goes on
@@ -35,6 +39,7 @@ cdef class Deadlines:
     cdef int add(self, Stream stream) except -1
     cdef int remove(self, Stream stream) except -1
     cdef int expire(self, int64_t now) except -1
+    cdef int end_unheard(self, int64_t now) except -1
 
 cdef class Stream:
     cdef char* buffer

@@ -173,6 +173,19 @@ cdef class Deadlines:
             stream = self.first
         return 0
 
+    cdef int end_unheard(self, int64_t now) except -1:
+        """Ends with FAILED the waits for peers whose hosts acknowledge nothing any more: they vanished, or the way to them
+        did, and the kernel would go on for a quarter of an hour. Only who waits as long is looked at."""
+        cdef Stream stream = self.first
+        cdef Stream following
+        while stream is not None and now - stream.deadline + self.duration > <int64_t>UNHEARD_MS * 1_000_000:
+            following = stream.after
+            if stream.reader is not None and stream.unheard_ms() > UNHEARD_MS:
+                self.remove(stream)
+                stream.end_read(FAILED)
+            stream = following
+        return 0
+
     def tick(self) -> None:
         """Times out what is due now."""
         if self.duration:

@@ -56,6 +56,24 @@ def test_H2_G_it_is_for_all_of_the_answer(tmp_path: Path) -> None:
         wait_until(lambda: stream.reset_code == ErrorCodes.CANCEL)
 
 
+def test_H2_G_it_ends_the_wait_for_a_connection_and_what_that_says_counts(tmp_path: Path) -> None:
+    """The call is over in time; that there was no connection within the connect timeout is still told of the endpoint,
+    or a pod that is gone would keep the calls of whoever waits less than that."""
+    with captured(tmp_path, 1, port_name="grpc", handler=h2_app(h2_name), connect_timeout="3s") as one:
+        one.doors[0].hold.clear()
+        with contextlib.closing(h2_client(one)) as client:
+            path = unique()
+            call = client.request(call_headers(path, "200m"), end=True)
+            answer = call.answered()
+            assert (answer[":status"], answer["grpc-status"]) == ("200", "4")
+            assert one.row(one.members[0])["failed"] == 0, "not yet"
+            line = one.line(path)
+            assert (line["flags"], line["details"]) == ("UT", "response_timeout")
+            wait_until(lambda: one.row(one.members[0])["failed"] == 1, 10)
+            one.doors[0].hold.set()
+            assert client.request(call_headers("/again", "20S"), end=True).answered()[":status"] == "200"
+
+
 @pytest.mark.parametrize("timeout", ["x", "0m", "123456789m", "1", "30S"])
 def test_H2_G_what_says_nothing_or_is_not_over_ends_nothing(tmp_path: Path, timeout: str) -> None:
     app = h2_app(h2_name)

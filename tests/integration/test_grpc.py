@@ -58,23 +58,23 @@ Way = tuple[Stub, Echo]
 
 def test_unary(way: Way) -> None:
     stub, _ = way
-    answer, call = stub.unary.with_call(b"abc", metadata=(("x-mine", "me"),), timeout=5)
+    answer, call = stub.unary.with_call(b"abc", metadata=(("x-mine", "me"),), timeout=20)
     assert answer == b"abc"
     assert dict(call.initial_metadata())["x-peer"] == "me"
     assert dict(call.trailing_metadata())["x-trailer"] == "end"
     assert dict(call.trailing_metadata())["x-some-bin"] == b"\x00\xff"
     assert call.code() is Status.OK
-    assert [stub.unary(b"%d" % i, timeout=5) for i in range(50)] == [b"%d" % i for i in range(50)]
+    assert [stub.unary(b"%d" % i, timeout=20) for i in range(50)] == [b"%d" % i for i in range(50)]
 
 
 def test_client_streaming(way: Way) -> None:
     stub, _ = way
-    assert stub.gather(iter(b"%03d" % i for i in range(500)), timeout=10) == b"".join(b"%03d" % i for i in range(500))
+    assert stub.gather(iter(b"%03d" % i for i in range(500)), timeout=30) == b"".join(b"%03d" % i for i in range(500))
 
 
 def test_server_streaming(way: Way) -> None:
     stub, _ = way
-    assert [int(each) for each in stub.spread(b"500", timeout=10)] == list(range(500))
+    assert [int(each) for each in stub.spread(b"500", timeout=30)] == list(range(500))
 
 
 def test_both_ways_in_turn(way: Way) -> None:
@@ -85,9 +85,9 @@ def test_both_ways_in_turn(way: Way) -> None:
     def talk() -> Iterator[bytes]:
         for number in range(50):
             yield b"%04d" % number
-            assert said.acquire(timeout=5)
+            assert said.acquire(timeout=20)
 
-    for number, answer in enumerate(stub.talk(talk(), timeout=10)):
+    for number, answer in enumerate(stub.talk(talk(), timeout=30)):
         assert answer == (b"%04d" % number)[::-1]
         said.release()
     assert number == 49
@@ -97,7 +97,7 @@ def test_both_ways_in_turn(way: Way) -> None:
 def test_errors_by_trailers(way: Way, code: int) -> None:
     stub, _ = way
     with pytest.raises(RpcError) as failed:
-        stub.fail(b"%d" % code, timeout=5)
+        stub.fail(b"%d" % code, timeout=20)
     assert failed.value.code().value[0] == code
     assert failed.value.details() == f"code {code}, as asked\n"
 
@@ -105,7 +105,7 @@ def test_errors_by_trailers(way: Way, code: int) -> None:
 def test_an_unknown_method(way: Way) -> None:
     stub, _ = way
     with pytest.raises(RpcError) as failed:
-        stub.channel.unary_unary("/test.Echo/Nothing")(b"", timeout=5)
+        stub.channel.unary_unary("/test.Echo/Nothing")(b"", timeout=20)
     assert failed.value.code() is Status.UNIMPLEMENTED
 
 
@@ -113,19 +113,19 @@ def test_a_deadline_reaches_the_app_and_ends_the_call(way: Way) -> None:
     stub, app = way
     app.deadlines.clear()
     with pytest.raises(RpcError) as failed:
-        stub.hang(b"", timeout=0.4)
+        stub.hang(b"", timeout=1.5)
     assert failed.value.code() is Status.DEADLINE_EXCEEDED
-    assert 0 < app.deadlines[0] < 0.45  # the app counts from when it looks, and rounds
-    assert app.cancelled.wait(2)
+    assert 0 < app.deadlines[0] < 1.55  # the app counts from when it looks, and rounds
+    assert app.cancelled.wait(10)
 
 
 def test_a_cancelled_call_is_cancelled_at_the_app(way: Way) -> None:
     stub, app = way
     call = stub.hang.future(b"")
-    assert app.began.wait(3)
+    assert app.began.wait(10)
     call.cancel()
-    assert app.cancelled.wait(3), "the app hears of it"
-    assert stub.unary(b"next", timeout=3) == b"next"
+    assert app.cancelled.wait(10), "the app hears of it"
+    assert stub.unary(b"next", timeout=20) == b"next"
 
 
 def test_messages_of_32_mib(way: Way) -> None:
@@ -187,7 +187,7 @@ def test_calls_take_turns_and_unavailable_ejects(tmp_path: Any) -> None:
         handlers = [stack.enter_context(served(member, 4)) for member in members]
         for number, handler in enumerate(handlers):
             handler.say = b"%d" % number
-        assert fresh(proxy, "trio", 6, lambda stub: stub.unary(b"", timeout=5)) in (
+        assert fresh(proxy, "trio", 6, lambda stub: stub.unary(b"", timeout=20)) in (
             [b"0", b"1", b"2"] * 2,
             [b"1", b"2", b"0"] * 2,
             [b"2", b"0", b"1"] * 2,
@@ -198,7 +198,7 @@ def test_calls_take_turns_and_unavailable_ejects(tmp_path: Any) -> None:
             codes = []
             for _ in range(20):
                 try:
-                    codes.append(stub.unary(b"", timeout=5))
+                    codes.append(stub.unary(b"", timeout=20))
                 except RpcError as error:
                     codes.append(error.code())
             stub.channel.close()

@@ -378,8 +378,7 @@ def test_a_stopped_worker_holds_up_nobody(
         body["spec"]["listeners"][0]["name"] = f"http-{number}"
         manifests.put("gateway", body)
         os.kill(waypoint.pid, signal.SIGHUP)
-        time.sleep(0.1)
-    wait_until(lambda: "snapshot 5" in waypoint.errors() or "snapshot 6" in waypoint.errors())
+        wait_until(lambda told=f"snapshot {number + 2}:": told in waypoint.errors(), 10)
     wait_until(lambda: probe(waypoint.status)[1].startswith("not ready: worker 0 has snapshot 1"), 5)
     os.kill(first, signal.SIGCONT)
     wait_until(lambda: probe(waypoint.status)[0] == 200)

@@ -1,4 +1,6 @@
 # How long the data path waits; see timeouts.pyx.
+from libc.stdint cimport int64_t
+
 from proxy.wire.stream cimport Deadlines
 
 cdef class Timeouts:
@@ -12,5 +14,7 @@ cdef class Timeouts:
     cdef readonly Deadlines ping_interval               # silence on an HTTP/2 connection
     cdef readonly double handshake_seconds              # request_headers_timeout, for TLS
     cdef readonly double stream_idle_seconds            # stream_idle_timeout, for one wait to write; 0: for ever
+    cdef int64_t looked                                 # when it was looked for peers that are lost
 
     cdef int tick(self) except -1
+    cdef int look_for_the_lost(self, int64_t now) except -1

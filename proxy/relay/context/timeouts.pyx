@@ -1,10 +1,14 @@
 """How long the data path waits for clients and endpoints: the settings of these names, and what is not for settings."""
 
+from proxy.clock cimport monotonic_ns
+
 # How long an unwanted body is read and thrown away so that the client gets to see our answer.
 cdef double LINGER_SECONDS = 2.0
 # How long an HTTP/2 connection is silent before it is asked whether it is alive (ztunnel: 10 s, given up after 20).
 cdef double PING_SECONDS = 10.0
 cdef double FOREVER = 1e8
+# How often it is looked whether those who are waited for are there at all.
+cdef int64_t LOOK_NS = 1_000_000_000
 
 
 cdef class Timeouts:
@@ -33,4 +37,13 @@ cdef class Timeouts:
         self.endpoint_idle_timeout.tick()
         self.ping_interval.tick()
         self.protocol_detection_timeout.tick()
+        self.look_for_the_lost(monotonic_ns())
+        return 0
+
+    cdef int look_for_the_lost(self, int64_t now) except -1:
+        """Requests and connections whose peers vanished without a word; HTTP/2 connections to endpoints are trunk.pyx's."""
+        if now - self.looked >= LOOK_NS:
+            self.looked = now
+            self.stream_idle_timeout.end_unheard(now)
+            self.tunnel_idle_timeout.end_unheard(now)
         return 0

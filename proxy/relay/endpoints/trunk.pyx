@@ -20,15 +20,13 @@ from proxy.clock cimport monotonic_ns
 from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.http2.nghttp2 cimport NGHTTP2_CANCEL, NGHTTP2_NO_ERROR
 from proxy.wire.http2.session cimport Session
-from proxy.wire.stream cimport PEER_CLOSED
+from proxy.wire.stream cimport PEER_CLOSED, UNHEARD_MS
 
 from proxy.observe.refusals import Refusals
 
 refusals = Refusals(logging.getLogger("worker"), "endpoints")
 
 cdef int64_t SWEEP_NS = 1_000_000_000
-# A connection whose peer's host acknowledges nothing for so long is lost: it vanished, or the way to it did.
-cdef int64_t UNHEARD_MS = 25_000
 
 
 cdef class Trunk:

@@ -12,7 +12,7 @@ from proxy.policy.facts cimport CUT, MALFORMED
 from proxy.wire.http.head cimport BAD, M_HEAD, UNTIL_CLOSE
 from proxy.wire.http.http1 cimport grpc_reply, local_reply, write_chunk_size, write_response
 from proxy.wire.pipe cimport run_pipe
-from proxy.wire.stream cimport FAILED, PROTOCOL_BROKEN, RAISED, TIMED_OUT, Stream
+from proxy.wire.stream cimport FAILED, HEAD_BROKEN, PROTOCOL_BROKEN, RAISED, TIMED_OUT, Stream
 
 from proxy.relay.exchange import faults
 
@@ -149,7 +149,7 @@ cdef class Answer:
             self.fault = faults.RESPONSE_STALLED
         if self.fault is not None:
             return 0
-        broken = result == BAD or self.attempt.stream.how_it_ended() == PROTOCOL_BROKEN
+        broken = result == BAD or self.attempt.stream.how_it_ended() in (PROTOCOL_BROKEN, HEAD_BROKEN)
         self.fault = faults.RESPONSE_MALFORMED if broken else faults.RESPONSE_CUT
         return self.report_broken(MALFORMED if result == BAD else CUT)
 

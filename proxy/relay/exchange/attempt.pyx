@@ -32,7 +32,7 @@ from proxy.policy.facts cimport (
 from proxy.policy.outlier cimport outcome_of, status_of
 from proxy.relay.endpoints.pool cimport after, cause_of_error, own_shortage, reach
 from proxy.scoreboard.atomics cimport wp_add64, wp_loadu
-from proxy.wire.stream cimport PROTOCOL_BROKEN, STREAM_RESET, TUNNEL_ENDED
+from proxy.wire.stream cimport HEAD_BROKEN, PROTOCOL_BROKEN, STREAM_RESET, TUNNEL_ENDED
 
 from proxy.policy.causes import word_of
 from proxy.relay.exchange import faults
@@ -108,7 +108,7 @@ cdef class Attempt(IdleListener):
         elif how == TUNNEL_ENDED:
             self.ending.trouble = TUNNEL_RESET
         else:
-            self.ending.trouble = NO_PROTOCOL if how == PROTOCOL_BROKEN else CONNECTION_RESET
+            self.ending.trouble = NO_PROTOCOL if how in (PROTOCOL_BROKEN, HEAD_BROKEN) else CONNECTION_RESET
 
     cdef int drop_stream(self) except -1:
         if self.stream is not None:

@@ -2,26 +2,23 @@
 cimport cython
 from libc.stdint cimport int64_t
 
-from proxy.relay.exchange.attempt cimport Attempt
+from proxy.relay.exchange.lease cimport Lease
 from proxy.wire.http.body cimport Body
 from proxy.wire.http.head cimport Head
 from proxy.wire.stream cimport RAISED
 
 
 @cython.final
-cdef class HttpAttempt(Attempt):
+cdef class HttpAttempt(Lease):
     cdef Head head                      # of the response
     cdef Body body
     cdef object pump                    # the greenlet that sends the request body, while there is one
     cdef object timer                   # ends it when the client's patience is over; None: it has not said
-    cdef bint pooled, upgrading
     cdef int interim                    # how many 1xx heads came
     cdef int64_t sent_at                # by the coarse clock, as what it is held against
     cdef int64_t written_before         # on the stream, by others
 
     cdef int keep_time(self) except -1
-    cdef bint lease(self, bint pooled) except -1
-    cdef bint lease_stream(self, bint pooled) except -1
     cdef int attempt_on(self, bint connected) except -1
     cdef int no_answer(self, int result) except -1
     cdef int not_http(self) except -1

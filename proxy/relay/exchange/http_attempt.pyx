@@ -27,7 +27,7 @@ from proxy.policy.facts cimport (
 from proxy.policy.retry cimport again
 from proxy.relay.context.context cimport Context
 from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
-from proxy.relay.endpoints.pool cimport after, open_request
+from proxy.relay.exchange.lease cimport Lease
 from proxy.relay.exchange.request cimport Request
 from proxy.scoreboard.atomics cimport wp_load64, wp_store64
 from proxy.wire.http.head cimport BAD, NO_BODY, NO_HTTP
@@ -36,6 +36,7 @@ from proxy.wire.stream cimport (
     CANCELLED,
     DATA_WAITS,
     FAILED,
+    HEAD_BROKEN,
     NEVER_SPOKE,
     PEER_CLOSED,
     PROTOCOL_BROKEN,
@@ -57,18 +58,18 @@ cdef int64_t HALF_CLOSE_NS = 1_000_000_000
 
 
 @cython.final
-cdef class HttpAttempt(Attempt):
+cdef class HttpAttempt(Lease):
     """Listens to the client from when the request is sent until the exchange has settled."""
 
     def __init__(self, Context context, Request request):
-        Attempt.__init__(self, context, request)
+        Lease.__init__(self, context, request)
         self.head = Head(lenient=True)
         self.body = Body(lenient=True)
 
     cdef int forget(self) except -1:
         self.pump = None
         self.body.start(NO_BODY, 0)
-        return Attempt.forget(self)
+        return Lease.forget(self)
 
     cdef bint make(self) except -1:
         """As far as the head of the final response, which is judged when it goes to the client. A pooled connection that
@@ -76,10 +77,10 @@ cdef class HttpAttempt(Attempt):
         self.upgrading = self.request.upgrading
         if self.request.patience:
             self.keep_time()
-        self.ending.how = self.attempt_on(self.lease(not self.fresh))
+        self.ending.how = self.attempt_on(self.lease_in_time(not self.fresh))
         while again(&self.cluster.retry_rule, &self.ending) == SAME:
             self.drop_stream()
-            self.ending.how = self.attempt_on(self.lease(False))
+            self.ending.how = self.attempt_on(self.lease_in_time(False))
         if self.ending.how == ANSWERED:
             self.request.let_go()
             return True
@@ -91,7 +92,7 @@ cdef class HttpAttempt(Attempt):
             self.timer.stop()
             self.timer.close()
             self.timer = None
-        return Attempt.end(self)
+        return Lease.end(self)
 
     cdef int keep_time(self) except -1:
         """The client has said how long it waits (grpc-timeout), for all attempts and for all of the answer."""
@@ -107,33 +108,6 @@ cdef class HttpAttempt(Attempt):
         if self.stream is not None:
             self.stream.close()
 
-    # -- a connection -------------------------------------------------------------------------------------------------
-
-    cdef bint lease(self, bint pooled) except -1:
-        """A connection to the endpoint, pooled if there is one and it is wanted. False: it cannot be reached."""
-        cdef Stream stream
-        if self.cluster.speaks_http2(self.request.client):
-            return self.lease_stream(pooled)
-        stream = self.endpoint.take() if pooled else None
-        self.pooled = stream is not None
-        if stream is None:
-            return self.connect()
-        self.stream = stream
-        return True
-
-    cdef bint lease_stream(self, bint pooled) except -1:
-        """As `lease`: a stream of HTTP/2, which knows no Upgrade: the request goes without (RFC 9110 7.8 allows it). Not
-        pooled is on a connection that was begun from now on: what took one pooled connection may have taken all."""
-        cdef bint fresh = False
-        cdef int64_t since = 0 if pooled else monotonic_ns()
-        self.upgrading = False
-        self.reasons = []
-        self.deadline = after(self.cluster.connect_seconds)
-        self.stream = open_request(self.endpoint, self.cluster, self.context, self.request.client, self.deadline,
-                                   since, &fresh, &self.connect_error, self.reasons)
-        self.pooled = pooled and not fresh
-        return self.stream is not None
-
     # -- the attempt on it --------------------------------------------------------------------------------------------
 
     cdef int attempt_on(self, bint connected) except -1:
@@ -141,7 +115,7 @@ cdef class HttpAttempt(Attempt):
         cdef int result
         self.ending.pooled = False
         if not connected:
-            return self.not_connected()
+            return self.not_connected() if self.client_fault is None else CLIENT_FAILED
         self.local = self.stream.local
         self.written_before = self.stream.written
         self.interim = 0
@@ -178,6 +152,9 @@ cdef class HttpAttempt(Attempt):
             self.note_silence()
             return SILENT
         ended = self.stream.how_it_ended()
+        if ended == HEAD_BROKEN:
+            self.reasons = [self.stream.last_word()]
+            return MALFORMED
         if ended == PROTOCOL_BROKEN:
             self.reasons = [self.stream.last_word()]
             self.ending.pooled = False      # it broke under this request, not before

@@ -107,6 +107,8 @@ cdef class Request:
     cdef str id(self):
         """Its x-request-id, '' for what is no request."""
         cdef Span* given = &self.head.request_id
+        if self.known_as is not None:
+            return self.known_as
         if not self.parsed:
             return ""
         if given.length == 0:

@@ -16,7 +16,16 @@ from proxy.wire.http.octets cimport is_blank
 from proxy.wire.http2.frames cimport body_of
 from proxy.wire.http2.http_stream cimport IN_BYTES, IN_HEAD, IN_NOTHING, collect_fields, fields, scratch, set_field
 from proxy.wire.http2.nghttp2 cimport *
-from proxy.wire.stream cimport FAILED, NEVER_SPOKE, PROTOCOL_BROKEN, RAISED, SPOKE_OTHERWISE, STREAM_RESET
+from proxy.wire.stream cimport (
+    CONNECTION_ENDED,
+    FAILED,
+    HEAD_BROKEN,
+    NEVER_SPOKE,
+    PROTOCOL_BROKEN,
+    RAISED,
+    SPOKE_OTHERWISE,
+    STREAM_RESET,
+)
 
 cdef enum:
     NO_CONTENT = 204
@@ -142,6 +151,8 @@ cdef class HttpClientStream(HttpStream):
         if self.session.h2 != NULL or self.refused:
             return STREAM_RESET
         if self.session.fault != NULL and self.session.fault_code != NGHTTP2_NO_ERROR and not self.session.foreign:
+            if self.session.heading != 0:
+                return HEAD_BROKEN if self.session.heading == self.id else CONNECTION_ENDED
             return PROTOCOL_BROKEN
         if not self.session.settled and self.was_ignored():
             return SPOKE_OTHERWISE if self.session.foreign else NEVER_SPOKE

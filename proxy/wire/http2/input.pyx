@@ -200,6 +200,7 @@ cdef class Input(Output):
 cdef int on_begin_headers(nghttp2_session* h2, const nghttp2_frame* frame, void* data) noexcept:
     cdef Input session = <Input>data
     cdef Http2Stream stream
+    session.heading = frame.hd.stream_id
     if frame.hd.type != NGHTTP2_HEADERS or frame.headers.cat != NGHTTP2_HCAT_REQUEST:
         return 0
     try:
@@ -226,6 +227,7 @@ cdef int on_header(
         stream.field_bytes += name_length + value_length
         if stream.field_bytes > MAX_FIELD_BYTES:        # a few bytes in HPACK may stand for thousands
             (<Input>data).charge()
+            (<Input>data).heading = 0
             return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
         stream.on_field(<const char*>name, name_length, <const char*>value, value_length)
         return 0
@@ -237,6 +239,7 @@ cdef int on_frame_recv(nghttp2_session* h2, const nghttp2_frame* frame, void* da
     cdef Input session = <Input>data
     cdef void* stream
     cdef bint last = frame.hd.flags & NGHTTP2_FLAG_END_STREAM
+    session.heading = 0
     try:
         if frame.hd.type == NGHTTP2_DATA or frame.hd.type == NGHTTP2_HEADERS:
             stream = nghttp2_session_get_stream_user_data(h2, frame.hd.stream_id)
@@ -298,6 +301,7 @@ cdef int on_stream_close(nghttp2_session* h2, int32_t id, uint32_t code, void* d
 cdef int on_invalid_frame(nghttp2_session* h2, const nghttp2_frame* frame, int code, void* data) noexcept:
     cdef Input session = <Input>data
     cdef void* stream = nghttp2_session_get_stream_user_data(h2, frame.hd.stream_id)
+    session.heading = 0
     try:
         if stream != NULL:
             (<Http2Stream>stream).on_malformed()
@@ -312,6 +316,7 @@ cdef int on_invalid_header(
         nghttp2_session* h2, const nghttp2_frame* frame, const uint8_t* name, size_t name_length, const uint8_t* value,
         size_t value_length, uint8_t flags, void* data) noexcept:
     """A field with an illegal name or value makes its message malformed (RFC 9113 8.2.1); nghttp2 would drop it."""
+    (<Input>data).heading = 0
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
 
 

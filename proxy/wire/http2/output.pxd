@@ -1,5 +1,5 @@
 # What an HTTP/2 connection sends; theory in output.pyx.
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int32_t, uint32_t
 
 from proxy.wire.buffers cimport Buffer
 from proxy.wire.http2.nghttp2 cimport nghttp2_session
@@ -21,6 +21,7 @@ cdef class Output(Consumer):
     cdef object failure             # an exception out of a callback
     cdef const char* fault          # why the connection was broken off, a few words for the log; NULL: it was not
     cdef uint32_t fault_code
+    cdef int32_t heading            # the stream whose head is coming, if one is: the one that breaks it, if it is broken
     cdef char[80] words             # nghttp2's own for it
     cdef set losers                 # who has told of the connection's end as a loss
     cdef Buffer out                 # what nghttp2 has made and the transport has not taken

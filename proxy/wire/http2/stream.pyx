@@ -211,6 +211,8 @@ cdef class Http2Stream(Stream):
     cdef bint first_loss(self, int who) except -1:
         if self.session is None or self.session.h2 != NULL and not (self.refused and self.session.draining):
             return True
+        if self.session.fault_code != NGHTTP2_NO_ERROR and self.session.heading not in (0, self.id):
+            return False        # another's answer has ended the connection
         return self.session.first_loss(who)
 
     # -- writing ------------------------------------------------------------------------------------------------------
