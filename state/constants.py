@@ -19,5 +19,5 @@ RULE_MS = 604_800_000
 VIEW_KEPT_MS = 86_400_000
 # A run must be as old as two round trips of reports, as measured within the last minute, but need not be older than
 # this.
-LONGEST_MIN_RUN_MS = 40
+LONGEST_MIN_RUN_MS = 100
 PACE_KEPT_MS = 60_000

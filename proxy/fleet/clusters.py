@@ -92,9 +92,6 @@ def batch_of(
     status: int,
     by: str,
     evidence: str = "",
-    round_trip_ms: int = 0,
 ) -> Batch:
     """What a store is told of outcomes on an endpoint."""
-    return Batch(
-        cluster.name, endpoint.address, endpoint.workload, generation, run, status, by, evidence, round_trip_ms
-    )
+    return Batch(cluster.name, endpoint.address, endpoint.workload, generation, run, status, by, evidence)

@@ -1,12 +1,13 @@
 """What all that one worker does for the fleet's state works with, made once (wiring.py) and handed to each part."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proxy.fleet.clusters import Cluster, Endpoint
 from proxy.fleet.ejections import Ejections
 from proxy.fleet.loop import Loop
 from proxy.fleet.outbox import Outbox
+from proxy.fleet.pace import Pace
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.outlier.store import SharedStore, Store
 from state.server.preflight import Problem
@@ -23,6 +24,7 @@ class Desk:
     clusters: dict[str, Cluster]
     ejections: Ejections
     outbox: Outbox
+    pace: Pace = field(default_factory=Pace)
 
     def present(self, cluster: Cluster, endpoint: Endpoint) -> Cluster | None:
         """The cluster as it is now, if the endpoint is still in it.

@@ -93,7 +93,14 @@ class Fleet:
                 due_ms = now_ms + int(1000 * pause * (1 + self._loop.chance()) / 2)  # workers and replicas apart
             if self._scoreboard.suspects_itself:
                 self._suspicion.look()
-            self._loop.sleep(WARM_SECONDS)
+            self._sleep_and_measure()
+
+    def _sleep_and_measure(self) -> None:
+        """How late this wakes up is how late this worker is with everything."""
+        due_ns = self._loop.now_ns() + int(1e9 * WARM_SECONDS)
+        self._loop.sleep(WARM_SECONDS)
+        now_ns = self._loop.now_ns()
+        self.desk.pace.note_late(now_ns // 1_000_000, max(0, now_ns - due_ns) // 1000)
 
     def stop_leading(self) -> None:
         """The worker is going away: another one leads from now on."""

@@ -88,7 +88,7 @@ class Holds:
     def _due(self, hold: Hold) -> None:
         if self._holds.get(hold.endpoint.slot) is not hold:
             return
-        if (more_ms := hold.until_ms - self._desk.loop.now_ms()) > 0:
+        if (more_ms := self._patience_until_ms(hold) - self._desk.loop.now_ms()) > 0:
             self._desk.loop.spawn_later(more_ms / 1000, self._due, hold)
             return
         try:
@@ -99,6 +99,10 @@ class Holds:
         except ClusterLocked:  # out it is meanwhile
             self._holds[hold.endpoint.slot] = hold
             self._desk.loop.spawn_later(HOLD_MS / 1000, self._due, hold)
+
+    def _patience_until_ms(self, hold: Hold) -> int:
+        """Redis is given its time from when it was asked: the report may have had to wait for the one before it."""
+        return max(hold.until_ms, hold.report.sent_ms + HOLD_MS if hold.answer is None else 0)
 
     def _stand(self, hold: Hold, reason: str = CONSECUTIVE_5XX) -> None:
         cluster = self._desk.present(hold.cluster, hold.endpoint)

@@ -23,8 +23,10 @@ from proxy.fleet.holds import HOLD_MS
 from proxy.fleet.known import known_of
 from proxy.fleet.settle import Settling
 from proxy.scoreboard.clusters import ClusterLocked
+from state.constants import LONGEST_MIN_RUN_MS
 from state.errors import StoreUnavailable
 from state.outlier.events import Event
+from state.outlier.run import SUCCESS
 from state.outlier.store import News, SharedStore
 from state.server.preflight import Problem
 
@@ -36,6 +38,8 @@ TURN_MS = 500
 EJECTED_INTERVAL_MS = 1000
 # A message is not older than this when a worker handles it, unless that was busy for longer.
 LATE_MS = 500
+# It is handled so long after it has come, as long as nothing is wrong.
+HANDLED_US = 500
 # Returns are looked for so often; those already known of at their time.
 RETURNS_MS = 250
 # A worker looks so often whether the lease is free.
@@ -186,6 +190,8 @@ class Leader:
         now_ms = self._now_ms()
         if event.kind in ("dirty", "clean"):
             dirty = event.kind == "dirty" or self._desk.outbox.waiting(endpoint)
+            if event.kind == "dirty":
+                self._tell_success(cluster, endpoint, event)
             asked_ms = now_ms - LATE_MS
             self._ejections.learn(cluster, endpoint, event.generation, dirty=dirty, asked_ms=asked_ms, now_ms=now_ms)
         elif event.version <= version:
@@ -200,6 +206,14 @@ class Leader:
         else:
             self._ejections.lift(cluster, endpoint, event.reason or "lifted", now_ms, event.version)
             self._desk.outbox.resume(cluster)
+
+    def _tell_success(self, cluster: Cluster, endpoint: Endpoint, event: Event) -> None:
+        """A run has begun somewhere. One success or more here since, before this was known, ends it."""
+        state, age_us = self._ejections.state(endpoint), event.age_us + self._desk.pace.one_way_us() + HANDLED_US
+        if state.generation != event.generation or not self._ejections.shared(cluster):
+            return
+        if self._scoreboard.outlier.succeeded_untold(endpoint.slot, self._desk.loop.now_ns() - 1000 * age_us):
+            self._desk.outbox.add(cluster, endpoint, event.generation, SUCCESS, 0)
 
     # -- the reconcile ------------------------------------------------------------------------------------------------
 
@@ -252,5 +266,5 @@ class Leader:
         """What is still held long after its time was held by a worker that is gone."""
         for slot in self._scoreboard.outlier.undecided(cluster.slots):
             state = self._ejections.state(cluster.by_slot[slot])
-            if state.held and self._now_ms() - state.begun_ms > 3 * HOLD_MS:
+            if state.held and self._now_ms() - state.begun_ms > LONGEST_MIN_RUN_MS + 3 * HOLD_MS:
                 self._ejections.stand(cluster, cluster.by_slot[slot], state.generation)

@@ -31,6 +31,8 @@ class Pending:
     run: Run = field(default_factory=Run)
     last_status: int = 0
     evidence: deque[str] = field(default_factory=lambda: deque(maxlen=EVIDENCE))
+    begun_ns: int = 0  # when the first failure of the run at its end happened, 0: it has none
+    sent_ms: int = 0  # 0: not yet
     not_before_ms: int = 0
     verdict: Verdict | None = None
     too_young_ms: int = 0  # Redis has answered that it is to be asked again, so much later
@@ -40,6 +42,15 @@ class Pending:
     def key(self) -> tuple[int, int]:
         """What there is one entry of."""
         return self.endpoint.slot, self.generation
+
+    def include(self, run: Run, now_ns: int) -> None:
+        """One more outcome, now."""
+        self.run = self.run.combine(run)
+        self.begun_ns = self.begun_ns or now_ns if run.trail else 0
+
+    def age_us(self, now_ns: int) -> int:
+        """How long ago the run began, in microseconds."""
+        return (now_ns - self.begun_ns) // 1000 if self.begun_ns else 0
 
     def finish(self, verdict: Verdict | None) -> None:
         """The answer has come, or (None) will not: whoever waits for it goes on."""
@@ -67,14 +78,16 @@ class Outbox:
         status: int,
         request_id: str = "",
         cause: int = 0,
+        since_ms: int = 0,
     ) -> Pending:
-        """One more outcome, that of the request; only notes it. The entry that it is part of."""
+        """One more outcome, that of the request, or failures `since_ms`; only notes it. The entry that it is part
+        of."""
         pending = self._entries.get((endpoint.slot, generation))
         if pending is None:
             until = self._paused.get(endpoint.slot, 0)
             pending = Pending(cluster, endpoint, generation, self._loop.flag(), not_before_ms=until)
             self._entries[pending.key] = pending
-        pending.run = pending.run.combine(run)
+        pending.include(run, since_ms * 1_000_000 or self._loop.now_ns())
         pending.last_status = status or pending.last_status
         if run.lead:
             pending.evidence.append(evidence(cause or status, self._by, request_id))
@@ -129,12 +142,13 @@ class Outbox:
 
     def ask_again(self, pending: Pending, wait_ms: int) -> None:
         """The run is too young to eject: whether it still stands when it is old enough, and what comes meanwhile."""
-        pending.run, pending.not_before_ms = Run(), self._loop.now_ms() + wait_ms
-        pending.too_young_ms = wait_ms
+        pending.run, pending.begun_ns = Run(), 0
+        pending.not_before_ms, pending.too_young_ms = self._loop.now_ms() + wait_ms, wait_ms
         pending.evidence.clear()
         later = self._entries.pop(pending.key, None)
         if later is not None:
-            pending.run, pending.last_status = later.run, later.last_status or pending.last_status
+            pending.run, pending.begun_ns = later.run, later.begun_ns
+            pending.last_status = later.last_status or pending.last_status
             pending.evidence.extend(later.evidence)
             pending.joined += (later, *later.joined)
             later.too_young_ms = wait_ms

@@ -5,12 +5,12 @@ later.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from proxy.fleet.budget import BUDGET_MS, CONNECT_MS
 from proxy.fleet.clusters import Cluster, batch_of
 from proxy.fleet.desk import Desk
 from proxy.fleet.outbox import Pending
-from proxy.fleet.pace import Pace
 from state.errors import KeysUnusable, StoreUnavailable
 from state.outlier.run import Run
 from state.outlier.store import OVERFLOW, TOO_SOON, Batch, Store, Verdict
@@ -38,7 +38,7 @@ class Reporter:
         self._answer = answer
         self._lost = lost
         self._asked_again = asked_again
-        self._pace = Pace()
+        self._pace = desk.pace
         self._connected = desk.loop.flag()  # set by `warm`, cleared by a failure
         self._sent_ms = 0  # when the report on its way was sent, 0: there is none
 
@@ -95,8 +95,12 @@ class Reporter:
             return  # the snapshot has moved on
         told, by = ",".join(pending.evidence), self._desk.replica
         asked_ms = self._sent_ms = self._loop.now_ms()
-        pace_ms = self._pace.round_trip_ms(asked_ms)
-        batch = batch_of(cluster, endpoint, pending.generation, pending.run, pending.last_status, by, told, pace_ms)
+        pending.sent_ms = asked_ms
+        batch = replace(
+            batch_of(cluster, endpoint, pending.generation, pending.run, pending.last_status, by, told),
+            round_trip_ms=self._pace.round_trip_ms(asked_ms),
+            age_us=pending.age_us(self._loop.now_ns()) + self._pace.one_way_us(),
+        )
         try:
             with self._loop.within(BUDGET_MS):
                 self._connected.wait()

@@ -30,7 +30,7 @@ cdef struct EndpointRow:
     int64_t failed               # attempts that were failures
     uint32_t dirty               # a run of failures may be open somewhere in the fleet: successes must be reported
     int32_t used
-    int64_t since                # when the slot was given out
+    int64_t succeeded            # when an attempt on it succeeded last, CLOCK_MONOTONIC ns; only under a rule
     int32_t probe                # NO_PROBE, PROBE_OFFERED, PROBE_TAKEN: one request may, or does, try it while it is out
     int32_t pad
     # outlier state, under the cluster's lock
@@ -49,6 +49,7 @@ cdef struct EndpointRow:
     uint32_t caused              # failures of it that were counted
     uint16_t causes[KEPT_CAUSES] # why, of the last ones: the latest stands at caused - 1, round and round
     int64_t dirtied              # CLOCK_MONOTONIC ns; when it was last said that somebody counts its failures
+    int64_t since                # when the slot was given out
     uint32_t flags               # HELD, LOGGED, SHARED, PRIVATE
     int32_t cluster
     char address[64]

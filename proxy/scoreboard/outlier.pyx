@@ -3,7 +3,7 @@ it without: who is out, who is back."""
 
 from libc.stdint cimport INT32_MAX, int64_t, uint32_t
 
-from proxy.scoreboard.atomics cimport wp_load64, wp_move, wp_store, wp_store64, wp_storeu
+from proxy.scoreboard.atomics cimport wp_load64, wp_loadu, wp_move, wp_store, wp_store64, wp_storeu
 from proxy.clock cimport monotonic_ns
 from proxy.scoreboard.layout cimport HELD, LOGGED, NO_PROBE, PRIVATE, SHARED, EndpointRow
 from proxy.scoreboard.memory cimport copy_text
@@ -64,6 +64,19 @@ cdef class Outlier:
         """Whether the endpoint is dirty, and was said to be in or after that millisecond (CLOCK_MONOTONIC)."""
         cdef EndpointRow* row = self.memory.endpoint(slot)
         return row.dirty != 0 and row.dirtied >= since_ms * 1_000_000
+
+    def note_success(self, int slot) -> bool:
+        """What an attempt on the endpoint does that succeeded (relay/exchange/attempt.pyx): whether it is to be told."""
+        cdef EndpointRow* row = self.memory.endpoint(slot)
+        wp_store64(&row.succeeded, monotonic_ns())
+        return wp_loadu(&row.dirty) != 0
+
+    def succeeded_untold(self, int slot, int64_t since_ns) -> bool:
+        """Whether an attempt on the endpoint succeeded since then (CLOCK_MONOTONIC), when nobody knew yet that this
+        matters. To be asked before `mark_dirty`, which makes it known."""
+        cdef EndpointRow* row = self.memory.endpoint(slot)
+        cdef int64_t succeeded = wp_load64(&row.succeeded)
+        return 0 < succeeded >= since_ns and not (row.dirty and succeeded >= row.dirtied)
 
     def note_overflow(self, int slot, int64_t now_ms, int64_t every_ms) -> bool:
         """True if the endpoint's overflow was not noted within `every_ms`; notes it. Under the cluster's lock."""

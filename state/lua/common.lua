@@ -139,6 +139,7 @@ local function publish(kind, r, at_version, why)
     'by=' .. r.by,
     'reason=' .. (why or r.reason),
     'cause=' .. (kind == 'eject' and cause_of(r) or ''),
+    'age_us=' .. whole(kind == 'dirty' and r.run_since_ms > 0 and (now - r.run_since_ms) * 1000 + (r.age_us or 0) or 0),
   }, ' '))
 end
 

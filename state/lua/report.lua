@@ -14,10 +14,19 @@ if r.left > 0 then return verdict('already_ejected', r) end
 if generation < r.generation then return verdict('stale', r) end
 
 local was_dirty = r.failures > 0
+r.age_us = batch.age_us or 0  -- of a run that begins with it; told, not kept
 local adopted = generation > r.generation
 if adopted then  -- an ejection this server does not know of has used up the evidence
   r.generation = generation
   without_run(r)
+end
+if policy.min_run_ms > 0 and run.any_success then  -- whatever stood before it was too young to be sure of
+  without_run(r)
+  local external = run.trail - run.trail_local
+  run = {
+    lead = run.trail, trail = run.trail, best = run.trail, any_success = false,
+    lead_local = run.trail_local, trail_local = run.trail_local, best_external = external,
+  }
 end
 local before, before_local = r.failures, r.local_failures
 

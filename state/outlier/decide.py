@@ -95,6 +95,8 @@ def decide(
         return record, verdict(STALE, record, now_ms)
     if generation > record.generation:  # the record's store has lost that ejection, and the evidence was used up by it
         record = replace(without_run(record), generation=generation)
+    if policy.min_run_ms and run.any_success:  # whatever stood before it was too young to be sure of
+        record, run = without_run(record), run.after_success()
     before, joined = record, join(record, run, now_ms, by)
     crossing = crossed_at(before, run, policy, confirmed=confirmed(joined, policy))
     if not crossing:

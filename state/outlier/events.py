@@ -31,6 +31,7 @@ class Event:
     by: str  # who ejected it
     reason: str  # of the ejection; of "uneject" why: "by_hand", "probe_succeeded", "new_workload", "removed"
     cause: str = ""  # of an ejection by the rule, as Verdict's; versions before this field told none
+    age_us: int = 0  # of "dirty": how long before this was published the run's first failure happened
 
 
 def parse(cluster: str, line: str) -> Event | None:
@@ -55,6 +56,7 @@ def parse(cluster: str, line: str) -> Event | None:
                 by=text_of(fields["by"]),
                 reason=text_of(fields["reason"]),
                 cause=text_of(fields.get("cause", "")),
+                age_us=int(fields.get("age_us", 0)),
             )
             if kind in KINDS
             else None

@@ -33,6 +33,7 @@ def batch(told: Batch) -> bytes:
             "by": word(told.by),
             "evidence": told.evidence,
             "round_trip_ms": told.round_trip_ms,
+            "age_us": told.age_us,
         }
     )
 

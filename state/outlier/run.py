@@ -41,6 +41,17 @@ class Run:
         """Failures of local origin at either end, so in a run that may go on."""
         return self.lead_local + (self.trail_local if self.any_success else 0)
 
+    def after_success(self) -> "Run":
+        """What came after the last success."""
+        return Run(
+            lead=self.trail,
+            trail=self.trail,
+            best=self.trail,
+            lead_local=self.trail_local,
+            trail_local=self.trail_local,
+            best_external=self.trail - self.trail_local,
+        )
+
     def combine(self, later: "Run") -> "Run":
         """This run followed by `later`."""
         joined_external = self.trail - self.trail_local + later.lead - later.lead_local

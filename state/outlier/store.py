@@ -66,6 +66,7 @@ class Batch:
     by: str  # who reports
     evidence: str = ""  # the last failures, "cause@reporter/request-id", separated by commas
     round_trip_ms: int = 0  # how long a report of this worker takes, at worst
+    age_us: int = 0  # how long ago the run at the end of it began, when the store reads this
 
 
 @dataclass(frozen=True, slots=True)

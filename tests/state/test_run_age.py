@@ -1,11 +1,12 @@
 """How old a run must be before it ejects: as old as the network makes it necessary, as measured."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from state.outlier.store import MIN_RUN_MS, Policy, Verdict
-from tests.state.state_rig import KEYS, SEED, A, Rig, batch
+from tests.state.state_rig import CLUSTER, KEYS, SEED, A, Rig, batch
 
 AGED = replace(SEED, min_run_ms=MIN_RUN_MS)
 
@@ -14,7 +15,7 @@ def report(rig: Rig, outcomes: str, round_trip_ms: int, policy: Policy = AGED, b
     return rig.store.report(replace(batch(outcomes, A, by=by), round_trip_ms=round_trip_ms), policy)
 
 
-@pytest.mark.parametrize(("round_trip_ms", "age_ms"), [(0, 2), (1, 2), (5, 10), (15, 30), (20, 40), (500, 40)])
+@pytest.mark.parametrize(("round_trip_ms", "age_ms"), [(0, 2), (1, 2), (5, 10), (15, 30), (20, 40), (500, 100)])
 def test_S_F6_a_run_is_two_round_trips_old_before_it_ejects(clocked: Rig, round_trip_ms: int, age_ms: int) -> None:
     verdict = report(clocked, "FFF", round_trip_ms)
     assert (verdict.outcome, verdict.wait_ms) == ("too_soon", age_ms)
@@ -28,6 +29,27 @@ def test_S_F6_a_success_told_meanwhile_breaks_it(rig: Rig) -> None:
     assert report(rig, "FFF", 20).outcome == "too_soon"
     assert report(rig, "S", 20).outcome == "clean"
     assert rig.ejected() == frozenset()
+
+
+def test_S_F6_what_a_success_has_ended_ejects_nobody_however_it_was_told(rig: Rig) -> None:
+    """One worker's failures are in a row in its report; another's successes may lie between them, and be on their
+    way."""
+    assert report(rig, "FFFS", 1).outcome == "clean"
+    assert report(rig, "FFSFF", 1).failures == 2
+    assert report(rig, "SFFF", 1).outcome == "too_soon"
+    assert report(rig, "S", 1).outcome == "clean"
+    assert rig.ejected() == frozenset()
+
+
+def test_S_F6_the_fleet_hears_how_long_ago_a_run_began(shared: Rig) -> None:
+    store: Any = shared.store
+    news = store.subscribe([CLUSTER])
+    store.report(replace(batch("F", A), age_us=1_500), AGED)
+    event = None
+    while event is None:
+        event = news.next(1)
+    assert (event.kind, event.age_us) == ("dirty", 1_500)
+    news.close()
 
 
 def test_S_F6_the_slowest_reporter_of_the_last_minute_counts(shared: Rig) -> None:

@@ -31,7 +31,8 @@ from proxy.policy.facts cimport (
 )
 from proxy.policy.outlier cimport outcome_of, status_of
 from proxy.relay.endpoints.pool cimport after, cause_of_error, own_shortage, reach
-from proxy.scoreboard.atomics cimport wp_add64, wp_loadu
+from proxy.clock cimport monotonic_ns
+from proxy.scoreboard.atomics cimport wp_add64, wp_loadu, wp_store64
 from proxy.wire.stream cimport HEAD_BROKEN, PROTOCOL_BROKEN, STREAM_RESET, TUNNEL_ENDED
 
 from proxy.policy.causes import word_of
@@ -148,8 +149,12 @@ cdef class Attempt(IdleListener):
             self.cluster.name, self.endpoint.slot, self.generation, status, self.request.id(), cause, spoke(cause))
 
     cdef int report_success(self) except -1:
-        """Only worth telling while somebody counts failures of this endpoint."""
-        if self.cluster.outlier_on and wp_loadu(&self.endpoint.row.dirty):
+        """Only worth telling while somebody counts failures of this endpoint; should it turn out that somebody did
+        already, it is told afterwards (fleet/leader.py): noted first, then looked, as that is done the other way round."""
+        if not self.cluster.outlier_on:
+            return 0
+        wp_store64(&self.endpoint.row.succeeded, monotonic_ns())
+        if wp_loadu(&self.endpoint.row.dirty):
             self.context.fleet.attempt_succeeded(self.cluster.name, self.endpoint.slot, self.generation)
         return 0
 

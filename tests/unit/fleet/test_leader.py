@@ -7,9 +7,11 @@ import gevent
 import pytest
 
 from proxy.fleet import leader as module
+from proxy.fleet.clusters import Cluster
 from proxy.fleet.leader import Leader
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import StoreUnavailable
+from state.outlier.events import parse
 from tests.unit.fleet.fleet_fakes import FakeLoop, FakeStore, a_cluster, board, desk_of
 
 
@@ -78,3 +80,42 @@ def test_the_lease_is_kept_while_redis_is_left_alone(monkeypatch: pytest.MonkeyP
                 gevent.sleep(0.05)
         assert leader.leading, "nobody else takes over in the middle of a pause"
         running.kill()
+
+
+def heard(made: Scoreboard, cluster: Cluster, age_us: int, generation: int = 0) -> list[bool]:
+    """What a worker has to report when it hears that a run of the first endpoint has begun `age_us` before: whether it
+    succeeded."""
+    desk, _ = desk_of(made, cluster, FakeLoop())
+    made.shared_state = True
+    endpoint = cluster.endpoints["10.0.0.0:80"]
+    line = f"dirty endpoint={endpoint.address} workload=pod-0 version=0 generation={generation} failures=1 left_ms=0 "
+    line += f"ejection_ms=0 ejections=0 backoff=0 probe_in_ms=-1 by= reason= age_us={age_us}"
+    event = parse(cluster.name, line)
+    assert event is not None
+    Leader(desk, FakeStore(), list)._apply_event(event)
+    assert made.outlier.state(endpoint.slot).dirty
+    return [pending.run.any_success for pending in desk.outbox._entries.values()]
+
+
+HOUR_US = 3_600_000_000
+
+
+@pytest.mark.parametrize(("age_us", "generation", "told"), [(HOUR_US, 0, [True]), (0, 0, []), (HOUR_US, 1, [])])
+def test_S_F6_a_success_since_a_run_began_is_told_when_that_is_heard(
+    age_us: int, generation: int, told: list[bool]
+) -> None:
+    with board() as made:
+        cluster = a_cluster(made)
+        assert heard(made, cluster, HOUR_US) == [], "there was none"
+        cluster = a_cluster(made)
+        assert not made.outlier.note_success(cluster.slots[0]), "nobody counts failures yet"
+        gevent.sleep(0.01)
+        assert heard(made, cluster, age_us, generation) == told
+
+
+def test_S_F6_a_success_that_was_told_already_is_not_told_again() -> None:
+    with board() as made:
+        cluster = a_cluster(made)
+        made.outlier.mark_dirty(cluster.slots[0])
+        assert made.outlier.note_success(cluster.slots[0])
+        assert heard(made, cluster, HOUR_US) == []

@@ -163,7 +163,22 @@ def test_S_F6_each_report_tells_how_long_reports_take() -> None:
         loop.pass_time(61_000)
         setting.add(0)
         setting.run()
-        assert [batch.round_trip_ms for batch in setting.store.batches] == [0, 12, 0]
+        assert [batch.round_trip_ms for batch in setting.store.batches] == [0, 24, 24], "twice, while few are known"
+
+
+def test_S_F6_each_report_tells_how_long_ago_its_run_began() -> None:
+    with board() as made:
+        setting = Setting(made)
+        loop = setting.desk.loop
+        assert isinstance(loop, FakeLoop)
+        for run in (FAILURE, SUCCESS, FAILURE, FAILURE):
+            setting.add(0, run)
+            loop.pass_time(10)
+        setting.run()
+        setting.add(0, SUCCESS)
+        loop.pass_time(10)
+        setting.run()
+        assert [batch.age_us for batch in setting.store.batches] == [20_000, 0]
 
 
 def test_S_F6_who_waits_for_a_verdict_waits_until_the_run_is_old_enough() -> None:
@@ -189,4 +204,22 @@ def test_S_F6_the_pace_is_that_of_nearly_every_report() -> None:
     assert pace.round_trip_ms(151) == 1
     pace.note(151, 3_100)
     assert pace.round_trip_ms(152) == 4
-    assert pace.round_trip_ms(152 + 60_000) == 0
+
+
+def test_S_F6_a_pace_of_which_little_is_known_is_taken_to_be_slower() -> None:
+    pace = Pace()
+    for _ in range(7):
+        pace.note(0, 3_000)
+    assert pace.round_trip_ms(0) == 6
+    pace.note(0, 3_000)
+    assert pace.round_trip_ms(120_000) == 3, "nor is it forgotten in a quiet time"
+    assert pace.one_way_us() == 1_500
+
+
+def test_S_F6_a_worker_that_is_late_itself_has_slow_news() -> None:
+    pace = Pace()
+    for _ in range(100):
+        pace.note(0, 1_000)
+    for at, late_us in ((0, 2_000), (1_000, 9_000), (2_000, 500)):
+        pace.note_late(at, late_us)
+    assert [pace.round_trip_ms(at) for at in (2_000, 11_000, 11_001, 12_001)] == [10, 10, 2, 1]
