@@ -70,6 +70,11 @@ class Keys:
         return self._key("pace")
 
     @property
+    def full(self) -> str:
+        """Milliseconds since 1970: when there is, or was, room under the cap again after an overflow."""
+        return self._key("full")
+
+    @property
     def replicas(self) -> str:
         """Hash: which view of the cluster each replica has, and until when that is to be believed."""
         return self._key("replicas")

@@ -10,6 +10,7 @@ out there, ended here                  over (a clock that is behind); withdrawn 
 from collections.abc import Iterator
 from typing import Any
 
+from proxy.fleet import silence
 from proxy.fleet.budget import BUDGET_MS
 from proxy.fleet.clusters import Cluster, Endpoint
 from proxy.fleet.desk import Desk
@@ -115,7 +116,7 @@ class Differences:
             self._kept[endpoint.slot] = state.generation
         elif self._kept.get(endpoint.slot) != state.generation:
             self._ejections.lift(cluster, endpoint, "by_hand", now_ms)
-            self._desk.outbox.resume(cluster)
+            silence.look_again(self._desk, cluster)
         return None
 
     def _learn(

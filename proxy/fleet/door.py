@@ -12,6 +12,7 @@ Successes come only while the endpoint is marked dirty, so healthy traffic costs
 import logging
 from collections.abc import Iterable, Sequence
 
+from proxy.fleet import silence
 from proxy.fleet.clusters import Cluster, Endpoint, batch_of, cluster_of
 from proxy.fleet.desk import Desk, Links
 from proxy.fleet.ejections import PRIVATELY, REMOVED, RULE_DELETED
@@ -28,6 +29,7 @@ from proxy.fleet.suspicion import Suspicion
 from proxy.fleet.watch import watch_primary
 from proxy.ipc.snapshot import ClusterForm
 from proxy.scoreboard.clusters import ClusterLocked
+from proxy.scoreboard.views import OutlierState
 from state.errors import KeysUnusable, StoreUnavailable
 from state.outlier.local_store import LocalStore
 from state.outlier.store import ALREADY_EJECTED, CONSECUTIVE_5XX, EJECTED, OVERFLOW, Verdict
@@ -125,7 +127,7 @@ class Fleet:
     def _replace(self, cluster: Cluster) -> None:
         before = self.desk.clusters.get(cluster.name)
         self.desk.clusters[cluster.name] = cluster
-        self.desk.outbox.resume(cluster)
+        silence.look_again(self.desk, cluster)
         if before is not None:
             gone = [endpoint for slot, endpoint in before.by_slot.items() if slot not in cluster.by_slot]
             self._lift(before, gone, REMOVED)
@@ -201,17 +203,20 @@ class Fleet:
             return None
         private = bool(outcome.run.local) and not self._may_tell(cluster, endpoint, outcome)
         self._ejections.note(endpoint, outcome)
+        silent = silence.is_kept(self.desk, cluster)
         verdict = self._local.report(
             batch_of(cluster, endpoint, generation, outcome.run, outcome.status, self.desk.replica), cluster.own_policy
         )
         if not self._ejections.shared(cluster):
             self._decide_alone(cluster, endpoint, verdict, private)
+        elif silent and not private:
+            self._keep_in(cluster, endpoint, before, verdict)
         elif not private:
             report = self.desk.outbox.add(
                 cluster, endpoint, generation, outcome.run, outcome.status, outcome.request_id, outcome.cause
             )
             if verdict.outcome == EJECTED:
-                self._hold(Hold(cluster, endpoint, before, verdict.generation, report))
+                self._holds.begin(Hold(cluster, endpoint, before, verdict.generation, report))
             return report
         elif verdict.outcome == EJECTED:
             self._ejections.stand(cluster, endpoint, verdict.generation, PRIVATELY)
@@ -223,11 +228,13 @@ class Fleet:
         confirmable = self._ejections.shared(cluster) or cluster.policy.local_origin_quorum <= 1
         return (not outcome.blames_us or self._suspicion.cleared(endpoint, outcome.cause)) and confirmable
 
-    def _hold(self, hold: Hold) -> None:
-        if self.desk.outbox.paused(hold.endpoint):  # the fleet knows better about the cap
-            self._ejections.release(hold.cluster, hold.endpoint, hold.before, hold.generation, self._now_ms)
-        else:
-            self._holds.begin(hold)
+    def _keep_in(self, cluster: Cluster, endpoint: Endpoint, before: OutlierState, verdict: Verdict) -> None:
+        """The fleet has no room, whatever this replica's own view of the cap is."""
+        if verdict.outcome == EJECTED:
+            before = before._replace(failures=0)
+            self._ejections.release(cluster, endpoint, before, verdict.generation, self._now_ms)
+        if verdict.outcome in (EJECTED, OVERFLOW):
+            self._ejections.overflow(cluster, endpoint, cluster.policy.consecutive_5xx, self._now_ms)
 
     def _decide_alone(self, cluster: Cluster, endpoint: Endpoint, verdict: Verdict, private: bool) -> None:
         """There is no fleet at the moment: what this replica's workers have counted together is what holds."""
@@ -258,6 +265,8 @@ class Fleet:
         self._holds.answered(report, verdict)
         if verdict.outcome == OVERFLOW:
             self._ejections.overflow(cluster, endpoint, cluster.policy.consecutive_5xx, now_ms)
+            silence.begin(self.desk, cluster)
+            return
         dirty = verdict.failures > 0 or self.desk.outbox.waiting(endpoint)
         self._ejections.learn(cluster, endpoint, verdict.generation, dirty=dirty, asked_ms=asked_ms, now_ms=now_ms)
 

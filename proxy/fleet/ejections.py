@@ -217,6 +217,14 @@ class Ejections:
                 endpoint.slot, state._replace(generation=generation, failures=failures, dirty=dirty)
             )
 
+    def start_again(self, cluster: Cluster) -> None:
+        """No failure of any of its endpoints has been counted."""
+        with self._locked(cluster):
+            for slot in cluster.slots:
+                state = self._scoreboard.outlier.state(slot)
+                if state.failures and not state.ejected_until_ms:
+                    self._scoreboard.outlier.set_state(slot, state._replace(failures=0, dirty=False))
+
     def forget_version(self, cluster: Cluster, endpoint: Endpoint, version: int) -> None:
         """The fleet's versions count from the beginning again: nothing known is newer than what comes now."""
         with self._locked(cluster):

@@ -16,6 +16,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from proxy.fleet import silence
 from proxy.fleet.budget import CONNECT_MS
 from proxy.fleet.clusters import Cluster, Endpoint
 from proxy.fleet.desk import Desk
@@ -179,7 +180,7 @@ class Leader:
         if event.version > version:
             self._scoreboard.clusters.set_fleet_version(cluster.slot, event.version, epoch)
         endpoint = cluster.endpoints.get(event.endpoint)
-        if endpoint is not None and (event.kind == "dirty" or event.workload in ("", endpoint.workload)):
+        if endpoint is not None and (event.kind in ("dirty", "full") or event.workload in ("", endpoint.workload)):
             # dirty by whatever name: a success here shows whether both mean the same
             try:
                 self._take(cluster, endpoint, event, version)
@@ -194,6 +195,8 @@ class Leader:
                 self._tell_success(cluster, endpoint, event)
             asked_ms = now_ms - LATE_MS
             self._ejections.learn(cluster, endpoint, event.generation, dirty=dirty, asked_ms=asked_ms, now_ms=now_ms)
+        elif event.kind == "full":
+            silence.begin(self._desk, cluster)
         elif event.version <= version:
             return  # from before the last look
         elif event.kind == "eject" and not self._ejections.has_room(cluster, endpoint, event.reason):
@@ -205,7 +208,7 @@ class Leader:
             self._ejections.confirm(cluster, endpoint, known_of(event, event.version), now_ms, now_ms)
         else:
             self._ejections.lift(cluster, endpoint, event.reason or "lifted", now_ms, event.version)
-            self._desk.outbox.resume(cluster)
+            silence.look_again(self._desk, cluster)
 
     def _tell_success(self, cluster: Cluster, endpoint: Endpoint, event: Event) -> None:
         """A run has begun somewhere. One success or more here since, before this was known, ends it."""
@@ -254,7 +257,7 @@ class Leader:
         over, soonest = self._scoreboard.outlier.returns(cluster.slots)
         for slot in over:
             self._ejections.expire(cluster, cluster.by_slot[slot], self._now_ms())
-            self._desk.outbox.resume(cluster)
+            silence.look_again(self._desk, cluster)
             self._settling.ends(cluster, self._now_ms())
         if soonest < 0:
             return RETURNS_MS

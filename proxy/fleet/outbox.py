@@ -15,8 +15,6 @@ from state.keys import word
 from state.outlier.run import Run
 from state.outlier.store import Verdict
 
-# An endpoint that only the cap keeps in fails for as long as it likes; it is asked about once a second.
-OVERFLOW_PAUSE_MS = 1000
 LONGEST_REQUEST_ID = 64
 
 
@@ -66,7 +64,6 @@ class Outbox:
         self._loop = loop
         self._by = by
         self._entries: OrderedDict[tuple[int, int], Pending] = OrderedDict()
-        self._paused: dict[int, int] = {}  # endpoint's slot -> until when
         self._work = loop.flag()
 
     def add(
@@ -84,8 +81,7 @@ class Outbox:
         of."""
         pending = self._entries.get((endpoint.slot, generation))
         if pending is None:
-            until = self._paused.get(endpoint.slot, 0)
-            pending = Pending(cluster, endpoint, generation, self._loop.flag(), not_before_ms=until)
+            pending = Pending(cluster, endpoint, generation, self._loop.flag())
             self._entries[pending.key] = pending
         pending.include(run, since_ms * 1_000_000 or self._loop.now_ns())
         pending.last_status = status or pending.last_status
@@ -98,36 +94,15 @@ class Outbox:
         """Something about the endpoint is not sent yet."""
         return any(slot == endpoint.slot for slot, _ in self._entries)
 
-    def paused(self, endpoint: Endpoint) -> bool:
-        """The fleet has just said that the cap keeps this endpoint in."""
-        return self._paused.get(endpoint.slot, 0) > self._loop.now_ms()
-
-    def pause(self, endpoint: Endpoint, value: bool) -> None:
-        """The fleet says so now, or (False) no longer."""
-        if value:
-            self._paused[endpoint.slot] = self._loop.now_ms() + OVERFLOW_PAUSE_MS
-        else:
-            self._paused.pop(endpoint.slot, None)
-
     def clear(self) -> None:
         """Forgets what was not sent: it is the replica's own affair now."""
         self._entries.clear()
-        self._paused.clear()
 
     def clear_cluster(self, cluster: Cluster) -> None:
         """The same for one cluster."""
         for key, pending in list(self._entries.items()):
             if pending.cluster.name == cluster.name:
                 del self._entries[key]
-
-    def resume(self, cluster: Cluster) -> None:
-        """Something came back in the cluster, or its rule changed: there may be room under the cap again."""
-        for slot in cluster.slots:
-            self._paused.pop(slot, None)
-        for pending in self._entries.values():
-            if pending.cluster.name == cluster.name:
-                pending.not_before_ms = 0
-        self._work.set()
 
     def next(self) -> Pending:
         """Takes the first entry that is due out; waits until there is one."""

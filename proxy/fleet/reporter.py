@@ -7,13 +7,14 @@ later.
 from collections.abc import Callable
 from dataclasses import replace
 
+from proxy.fleet import silence
 from proxy.fleet.budget import BUDGET_MS, CONNECT_MS
 from proxy.fleet.clusters import Cluster, batch_of
 from proxy.fleet.desk import Desk
 from proxy.fleet.outbox import Pending
 from state.errors import KeysUnusable, StoreUnavailable
 from state.outlier.run import Run
-from state.outlier.store import OVERFLOW, TOO_SOON, Batch, Store, Verdict
+from state.outlier.store import TOO_SOON, Batch, Store, Verdict
 
 
 class Reporter:
@@ -91,8 +92,9 @@ class Reporter:
 
     def _send(self, pending: Pending) -> None:
         cluster, endpoint = self._desk.present(pending.cluster, pending.endpoint), pending.endpoint
-        if cluster is None:
-            return  # the snapshot has moved on
+        if cluster is None or silence.is_kept(self._desk, cluster):
+            pending.finish(None)  # the snapshot has moved on, or nothing can come of it
+            return
         told, by = ",".join(pending.evidence), self._desk.replica
         asked_ms = self._sent_ms = self._loop.now_ms()
         pending.sent_ms = asked_ms
@@ -118,7 +120,6 @@ class Reporter:
             self._asked_again(pending, verdict.wait_ms)
             return
         pending.finish(verdict)
-        self._desk.outbox.pause(endpoint, verdict.outcome == OVERFLOW)
         now = self._desk.present(cluster, endpoint)
         if now is not None:
             self._answer(now, pending, verdict, asked_ms)

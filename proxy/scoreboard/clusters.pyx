@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
-from proxy.scoreboard.atomics cimport wp_load, wp_move, wp_store, wp_swap
+from proxy.scoreboard.atomics cimport wp_load, wp_load64, wp_move, wp_store, wp_store64, wp_swap
 from proxy.scoreboard.layout cimport BUCKET_COUNT, CLASSES, CLUSTERS, ClusterRow, Counters
 from proxy.scoreboard.memory cimport copy_text
 from proxy.scoreboard.mutex cimport HELD_BY_ANOTHER, INHERITED, init_mutex, lock_within, unlock
@@ -39,6 +39,7 @@ cdef class Clusters:
             row.version = 0
             row.epoch[0] = 0
             row.alone = 0
+            row.full = 0
             for worker in range(self.memory.header.workers_high):
                 memset(self.memory.counters_of(worker, slot), 0, sizeof(Counters))
             row.used = 1
@@ -123,3 +124,11 @@ cdef class Clusters:
     def set_alone(self, int slot, bint value) -> bool:
         """True for the one caller of all workers that changed it."""
         return wp_swap(&self.memory.cluster(slot).alone, not value, value)
+
+    def full(self, int slot) -> int:
+        """Until when (CLOCK_MONOTONIC, milliseconds) the fleet's word is to be believed that the cap leaves no room; 0: it
+        has not said so, or there was room since."""
+        return wp_load64(&self.memory.cluster(slot).full)
+
+    def set_full(self, int slot, int64_t until_ms) -> None:
+        wp_store64(&self.memory.cluster(slot).full, until_ms)

@@ -64,6 +64,7 @@ cdef struct ClusterRow:
     int32_t cursor               # round robin: 1 + position of the endpoint picked last
     uint32_t changes             # moved on after every change of who of its endpoints is out, or offers itself
     int32_t alone                # its keys in the store are of no use: this replica decides by itself
+    int64_t full                 # CLOCK_MONOTONIC ms until when the fleet's word holds that no more may be out; 0: there is room
     int64_t version              # of the fleet's state, as last read
     char epoch[40]
     char name[240]

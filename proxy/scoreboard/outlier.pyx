@@ -97,6 +97,17 @@ cdef class Outlier:
             total += wp_load64(&self.memory.endpoint(slot).ejected_until) > now
         return total
 
+    def count_shared(self, object slots) -> int:
+        """How many of these endpoints are out now as Redis knows."""
+        cdef int64_t now = monotonic_ns()
+        cdef EndpointRow* row
+        cdef int slot
+        cdef int total = 0
+        for slot in slots:
+            row = self.memory.endpoint(slot)
+            total += wp_load64(&row.ejected_until) > now and row.flags & SHARED != 0
+        return total
+
     def undecided(self, object slots) -> list:
         """Those of these endpoints that are out now without Redis knowing of it, though it should."""
         cdef int64_t now = monotonic_ns()

@@ -125,8 +125,26 @@ local function under_cap(r, policy)
   return 100 * (count_active(r) + 1) <= math.min(100, policy.max_ejection_percent) * policy.endpoints
 end
 
+-- No more may be out until the first of those that are comes back. All are told once, and report nothing until then.
+local function full(r)
+  local known = number(redis.call('GET', FULL_KEY))
+  local soonest = redis.call('ZRANGE', EJECTED_KEY, 0, 0, 'WITHSCORES')
+  local until_ms = math.max(now, math.min(number(soonest[2] or now), now + VIEW_KEPT_MS))
+  redis.call('SET', FULL_KEY, whole(until_ms), 'PX', whole(until_ms - now + IDLE_MS))
+  if known <= now then publish('full', r, version()) end
+end
+
+-- Whether the record's run began when there was no room: what came before there was does not make a run with what came after,
+-- since nobody told of successes in between.
+local function began_when_full(r)
+  if r.run_since_ms == 0 then return false end
+  local room_ms = number(redis.call('GET', FULL_KEY))
+  return room_ms <= now and r.run_since_ms < room_ms - SLACK_MS
+end
+
 -- Count an overflow, and log it unless that was done lately.
 local function overflowed(r, by)
+  full(r)
   r.overflows = r.overflows + 1
   if now - r.overflow_logged_ms >= OVERFLOW_LOG_MS then
     r.overflow_logged_ms = now

@@ -14,6 +14,8 @@ local EJECTED_KEY, LOG_KEY, VERSION_KEY, CHANNEL = KEYS[1], KEYS[2], KEYS[3], AR
 local CLUSTER_KEYS = string.sub(EJECTED_KEY, 1, -#'ejected' - 1)
 local PACE_KEY = CLUSTER_KEYS .. 'pace' -- milliseconds, see report.lua
 
+local FULL_KEY = CLUSTER_KEYS .. 'full' -- milliseconds: when there was, or will be, room under the cap again, see cluster.lua
+
 local time = redis.call('TIME')  -- once: it need not stand still
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
@@ -204,6 +206,7 @@ end
 -- Back before its time.
 local function lifted(r, kind, why, by, reason)
   mark_unejected(r)
+  if number(redis.call('GET', FULL_KEY)) > now then redis.call('SET', FULL_KEY, whole(now), 'PX', whole(IDLE_MS)) end
   r.unejected_at_ms = now
   save(r)
   announce('uneject', r, kind == 'by_hand' and 'by_hand' or why)

@@ -13,6 +13,7 @@ identify(r, batch.workload, by)
 if r.left > 0 then return verdict('already_ejected', r) end
 if generation < r.generation then return verdict('stale', r) end
 
+if policy.min_run_ms > 0 and began_when_full(r) then without_run(r) end
 local was_dirty = r.failures > 0
 r.age_us = batch.age_us or 0  -- of a run that begins with it; told, not kept
 local adopted = generation > r.generation

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from state.keys import text_of
 
-KINDS = frozenset({"eject", "uneject", "dirty", "clean"})
+KINDS = frozenset({"eject", "uneject", "dirty", "clean", "full"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,9 @@ class Event:
     """A change of one endpoint that the whole fleet is told of."""
 
     cluster: str
-    kind: str  # "eject", "uneject", "dirty" (its successes matter now), "clean" (they no longer do)
+    kind: (
+        str  # "eject", "uneject", "dirty" (its successes matter now), "clean" (they do no longer), "full" (the cap is)
+    )
     endpoint: str
     workload: str  # "" when not known, as for an ejection by hand
     version: int

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from state.outlier.store import MIN_RUN_MS, Policy, Verdict
-from tests.state.state_rig import CLUSTER, KEYS, SEED, A, Rig, batch
+from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, C, Rig, batch
 
 AGED = replace(SEED, min_run_ms=MIN_RUN_MS)
 
@@ -67,3 +67,41 @@ def test_S_F6_where_reports_are_quick_nothing_is_kept(shared: Rig) -> None:
 
 def test_S_F6_who_has_seen_all_that_it_counts_need_not_wait(rig: Rig) -> None:
     assert report(rig, "FFF", 20, SEED).outcome == "ejected"
+
+
+def test_a_run_that_began_while_the_cap_was_full_is_dropped_when_there_is_room(shared: Rig) -> None:
+    """Nobody tells of successes meanwhile."""
+    aged, client = replace(SEED, min_run_ms=1), shared.client
+    assert client is not None
+
+    def age(outcomes: str, endpoint: str) -> str:
+        shared.store.report(batch(outcomes, endpoint), aged)
+        shared.advance(3)
+        return shared.store.report(batch("", endpoint), aged).outcome
+
+    assert age("FFF", A) == "ejected"
+    assert age("FFF", B) == "overflow"
+    assert client.exists(KEYS.full)
+    assert shared.store.report(batch("FF", C), aged).failures == 2
+    shared.advance(150)
+    client.delete(KEYS.eject(A))
+    shared.store.sync(CLUSTER, [A])
+    shared.advance(3)
+    assert shared.store.report(batch("F", C), aged).failures == 1
+    assert shared.store.report(batch("F", B), aged).failures == 1
+    assert shared.store.report(batch("F", C), aged).failures == 2
+    age("F", C)
+    assert shared.ejected() == {C}
+
+
+def test_that_there_is_no_room_is_told_once(shared: Rig) -> None:
+    store: Any = shared.store
+    shared.report("FFF", A)
+    news = store.subscribe([CLUSTER])
+    for _ in range(2):
+        shared.report("FFF", B)
+    heard = []
+    while (event := news.next(0.3)) is not None:
+        heard.append((event.kind, event.endpoint))
+    assert heard == [("full", B)]
+    news.close()

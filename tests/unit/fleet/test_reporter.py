@@ -1,10 +1,11 @@
-"""The outbox: order, coalescing, pauses, failures."""
+"""The outbox: order, coalescing, silence, failures."""
 
 from dataclasses import replace
 
 import gevent
 import pytest
 
+from proxy.fleet import silence
 from proxy.fleet.keep import keep_running
 from proxy.fleet.outbox import Pending
 from proxy.fleet.pace import Pace
@@ -59,20 +60,18 @@ def test_outcomes_meanwhile_are_one_report_in_order() -> None:
         ]
 
 
-def test_an_overflow_pauses_until_something_returns() -> None:
+def test_while_the_cap_is_full_what_is_in_the_outbox_is_dropped() -> None:
     with board() as made:
         setting = Setting(made)
-        setting.store.answers = [verdict("overflow")]
+        made.shared_state = True
+        silence.begin(setting.desk, setting.cluster)
+        report = setting.add(0)
+        setting.run()
+        assert (report.done.is_set(), setting.store.batches) == (True, []), "nobody waits for it"
+        silence.look_again(setting.desk, setting.cluster)
         setting.add(0)
         setting.run()
-        setting.add(0)
-        setting.add(1)
-        setting.run()
-        assert [b.endpoint[:8] for b in setting.store.batches] == ["10.0.0.0", "10.0.0.1"]
-        assert setting.desk.outbox.paused(setting.cluster.endpoints["10.0.0.0:80"])
-        setting.desk.outbox.resume(setting.cluster)
-        setting.run()
-        assert len(setting.store.batches) == 3
+        assert len(setting.store.batches) == 1
 
 
 def test_a_lost_store_is_told_and_a_changed_snapshot_drops() -> None:
