@@ -384,7 +384,7 @@ class Arbiter:
             else:
                 self._store = Embedded.start()
                 self._redis = self._store.url
-                hint = redis_cli(self._redis, self._settings.redis_prefix)
+                hint = redis_cli(self._redis, self._settings.keys_prefix)
                 log.info("embedded Valkey on port %d; look into it with: %s", self._store.port, hint)
         except EmbeddedError as fault:
             raise RuntimeError(str(fault)) from fault

@@ -73,7 +73,7 @@ class Controller:
             self._settings, briefing, board, self._snapshots, self._configuration, self._certificates, self._readiness
         )
         door = OperatorDoor(
-            *(board, briefing["replica"], self._settings.access(briefing["redis"]), self._settings.redis_prefix),
+            *(board, briefing["replica"], self._settings.access(briefing["redis"]), self._settings.keys_prefix),
             lambda: self._snapshots.clusters,
             briefing["started"],
         )

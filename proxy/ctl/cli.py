@@ -4,11 +4,12 @@ from typing import Any
 
 import click
 
+from proxy.ctl.adopt_keys import adopt_keys
 from proxy.ctl.by_hand import eject, uneject
 from proxy.ctl.dev_certs import dev_certs
 from proxy.ctl.ejections import list_ejections
 from proxy.ctl.explain import tell_why
-from proxy.ctl.fleet_store import FleetStore, fleet_options
+from proxy.ctl.fleet_store import FleetStore, fleet_options, keys_prefix
 from proxy.ctl.hbone.hbone_get import hbone_get
 from proxy.ctl.history import tell_history
 from proxy.ctl.source import Place
@@ -52,7 +53,7 @@ def _is_flag(parameter: click.Parameter) -> bool:
 )
 @click.version_option(__version__, prog_name="waypointctl", message="%(prog)s %(version)s")
 @click.pass_context
-def main(context: click.Context, /, admin: str | None, redis_prefix: str, **access: str) -> None:
+def main(context: click.Context, /, admin: str | None, redis_prefix: str, mesh_id: str | None, **access: str) -> None:
     """Look at a fleet of waypointd, and at a mesh that does not work.
 
     \b
@@ -67,10 +68,10 @@ def main(context: click.Context, /, admin: str | None, redis_prefix: str, **acce
       waypointctl dev-certs certs
       waypointctl hbone-get 127.0.0.1:15008 in-ambient.httpbin:8000 /hostname --tls-dir certs/client
     """
-    context.obj = Place(FleetStore(Access(**access), redis_prefix), admin)
+    context.obj = Place(FleetStore(Access(**access), keys_prefix(context, redis_prefix, mesh_id)), admin)
 
 
-for _command in (list_ejections, eject, uneject, tell_history, tell_why, dev_certs, hbone_get):
+for _command in (list_ejections, eject, uneject, adopt_keys, tell_history, tell_why, dev_certs, hbone_get):
     main.add_command(_command)
 
 LATER = {

@@ -1,5 +1,6 @@
 """Where waypointctl finds what the fleet keeps: options as waypointd's, and a client of it."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -7,9 +8,11 @@ from typing import Any
 
 import click
 import redis
+from click.core import ParameterSource
 
 from proxy.ctl.common import checked, fail
 from proxy.settings.kinds import masked_url
+from proxy.settings.mesh_id import of_this_mesh, told_by_istio
 from proxy.settings.settings import ENVIRONMENT_PREFIX, SETTINGS, flag_name
 from state.server.access import Access, faults, file_faults
 from state.server.connect import connect
@@ -17,7 +20,7 @@ from state.server.preflight import remedy_of
 
 EMBEDDED_URL = "redis://127.0.0.1:6379"
 TIMEOUT_S = 5.0
-_NAMES = (*Access.__slots__, "redis_prefix")
+_NAMES = (*Access.__slots__, "redis_prefix", "mesh_id")
 _HELP = {"redis": "Where the fleet keeps its ejections, as in waypointd's --redis."}
 _DEFAULTS = {"redis": EMBEDDED_URL, "redis_prefix": "waypoint"}
 
@@ -46,6 +49,13 @@ class FleetStore:
         """What to look at when Redis does not do what it should."""
         tls = self.access.redis != "embedded" and self.access.url.tls
         return remedy_of(fault, tls) or "is that where the fleet keeps its ejections (--redis)?"
+
+
+def keys_prefix(context: click.Context, redis_prefix: str, mesh_id: str | None) -> str:
+    """The first part of the keys, as waypointd makes it of the same options in the same pod."""
+    if context.get_parameter_source("redis_prefix") is ParameterSource.DEFAULT:
+        mesh_id = mesh_id or told_by_istio(os.environ)
+    return of_this_mesh(redis_prefix, mesh_id)
 
 
 def fleet_options(command: Callable[..., Any]) -> Callable[..., Any]:

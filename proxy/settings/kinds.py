@@ -157,6 +157,13 @@ def key_prefix(value: object) -> str:
     return text(value)
 
 
+def mesh_id(value: object) -> str:
+    """What tells two meshes in one Redis apart: a part of every key, so as `key_prefix`, and no colon."""
+    if not re.fullmatch(r"[A-Za-z0-9_./-]{1,64}", text(value)):
+        raise ValueError(f"{value!r} must be 1 to 64 letters, digits or any of _ . / -")
+    return text(value)
+
+
 def redis_url(value: object) -> str:
     """`embedded` or the URL of a Redis."""
     url = text(value)

@@ -16,6 +16,7 @@ import yaml
 
 from proxy.settings import cpus, inside, kinds
 from proxy.settings.kinds import Kind, NotBuilt
+from proxy.settings.mesh_id import of_this_mesh, told_by_istio
 from state.server.access import Access
 from state.server.access import faults as faults_of_access
 
@@ -167,6 +168,13 @@ class Settings:
     redis_prefix: str = _setting(
         kinds.key_prefix, "waypoint", "TEXT", "First part of every Redis key; keeps two meshes apart."
     )
+    mesh_id: str | None = _setting(
+        kinds.mesh_id,
+        None,
+        "TEXT",
+        "Which mesh this is, where several share a Redis: follows the prefix in every key.",
+        shown_default="what Istio tells its pods (ISTIO_META_MESH_ID/ISTIO_META_CLUSTER_ID), unless a prefix is given",
+    )
     admin: str = _setting(
         kinds.loopback_port,
         "127.0.0.1:15000",
@@ -256,6 +264,11 @@ class Settings:
         values = {name: getattr(self, name) for name in Access.__slots__}
         return Access(**values | ({"redis": redis} if redis else {}))
 
+    @property
+    def keys_prefix(self) -> str:
+        """The first part of every Redis key, with the mesh's id."""
+        return of_this_mesh(self.redis_prefix, self.mesh_id)
+
     def shown(self) -> dict[str, Any]:
         """As `as_message`, fit for the admin pages: passwords hidden."""
         return self.as_message() | {"redis": kinds.masked_url(self.redis)}
@@ -280,6 +293,8 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], path: str | No
                 faults.append(f"{origin}: {fault}")
     if not faults:
         _settle(values, faults, environ)
+        if "redis_prefix" not in values:
+            values.setdefault("mesh_id", told_by_istio(environ))
     if faults:
         raise SettingsFault(faults)
     return Settings(**values)

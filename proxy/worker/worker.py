@@ -68,7 +68,7 @@ class Worker:
             slot,
             message["replica"],
             settings.access(message["redis"]),
-            settings.redis_prefix,
+            settings.keys_prefix,
             lambda event: self._access_log.line(line(event, outlier_log.stamp())),
         )
         timeouts = Timeouts(

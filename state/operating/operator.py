@@ -88,7 +88,7 @@ class Operator(Viewer):
         return order, rule, told.get(order.endpoint, "")
 
     def _by_hand(self, script: Any, order: Order, arguments: list[str | int]) -> Any:
-        keys = self._keys(order.cluster)
+        keys = self.keys(order.cluster)
         names = [keys.ejected, keys.log, keys.version, keys.eject(order.endpoint), keys.endpoint(order.endpoint)]
         with unavailable():
             return script(keys=names, args=[keys.events, order.endpoint, *arguments])

@@ -55,7 +55,7 @@ class Viewer:
                 continue
             told = self._told(cluster, self._rule(cluster)[0])
             ejected = [seen for seen in self._see(cluster, sorted(endpoints), told) if seen.ejected]
-            keys = self._keys(cluster)
+            keys = self.keys(cluster)
             found += (seen.out(cluster, keys.eject(seen.endpoint), told.get(seen.endpoint, "")) for seen in ejected)
         return found
 
@@ -111,7 +111,7 @@ class Viewer:
     def _known(self, cluster: str) -> set[str]:
         """The cluster's endpoints as far as they have been found, if there is such a cluster."""
         with unavailable():
-            if cluster and not self._directory and self._client.exists(self._keys(cluster).rule):
+            if cluster and not self._directory and self._client.exists(self.keys(cluster).rule):
                 return set()  # the usual case; its rule names them, and nothing need be searched
         clusters = self.clusters()
         if cluster not in clusters:
@@ -122,12 +122,13 @@ class Viewer:
             )
         return clusters[cluster]
 
-    def _keys(self, cluster: str) -> Keys:
+    def keys(self, cluster: str) -> Keys:
+        """Where in Redis that cluster's state is."""
         return Keys(self._prefix, cluster)
 
     def _rule(self, cluster: str) -> tuple[Rule, float | None]:
         """The rule that replicas tell of, and how long ago one did."""
-        key = self._keys(cluster).rule
+        key = self.keys(cluster).rule
         with unavailable():
             text, left_s = cast(str | None, self._client.get(key)), self._client.ttl(key)
         return parse(text or ""), float(RULE_MS // 1000 - left_s) if text and left_s >= 0 else None
@@ -139,13 +140,13 @@ class Viewer:
     def _members(self, cluster: str, told: Mapping[str, str], more: Iterable[str]) -> list[str]:
         """All endpoints that anything is known of: those told of, in their order, then others."""
         with unavailable():
-            indexed = cast(list[str], self._client.zrange(self._keys(cluster).ejected, 0, -1))
+            indexed = cast(list[str], self._client.zrange(self.keys(cluster).ejected, 0, -1))
         return [*told, *sorted({*indexed, *more} - set(told))]
 
     def _check(self, cluster: str, endpoint: str, told: Mapping[str, str], members: Sequence[str]) -> None:
         """See that there may be such an endpoint."""
         with unavailable():
-            if endpoint in members or self._client.exists(self._keys(cluster).eject(endpoint)):
+            if endpoint in members or self._client.exists(self.keys(cluster).eject(endpoint)):
                 return
         if told or not _ADDRESS.fullmatch(endpoint):
             there_is = f"there is: {', '.join(members)}" if members else "it is IP:PORT"
@@ -156,7 +157,7 @@ class Viewer:
     def _see(self, cluster: str, endpoints: Sequence[str], told: Mapping[str, str]) -> list[Seen]:
         """`told` has those that the cluster consisted of when it was told of last; what replicas say now goes before
         it."""
-        keys = self._keys(cluster)
+        keys = self.keys(cluster)
         names = [keys.ejected, keys.log, keys.version]
         for endpoint in endpoints:
             names += [keys.eject(endpoint), keys.endpoint(endpoint)]
@@ -170,7 +171,7 @@ class Viewer:
     def _entries(self, cluster: str, endpoint: str, count: int, since_ms: int = 0) -> list[Entry]:
         """Newest first."""
         with unavailable():
-            rows = self._client.xrevrange(self._keys(cluster).log, "+", str(since_ms), count)
+            rows = self._client.xrevrange(self.keys(cluster).log, "+", str(since_ms), count)
             entries = [entry(cluster, id, fields) for id, fields in cast(list[Any], rows)]
         return _of(endpoint, entries) if endpoint else entries
 
@@ -180,7 +181,7 @@ class Viewer:
         primaries = getattr(self._client, "primaries", None)
         with unavailable():
             nodes = primaries() if primaries else [self._client]
-            return sum(int(node.pubsub_numsub(self._keys(cluster).events)[0][1]) for node in nodes)
+            return sum(int(node.pubsub_numsub(self.keys(cluster).events)[0][1]) for node in nodes)
 
 
 def address_of(endpoint: str, told: Mapping[str, str]) -> str:

@@ -254,3 +254,17 @@ def test_closed_streams_are_nobody_elses(tmp_path: Path) -> None:
     code = "from proxy import cli; import os; cli._open_standard_streams(); os.write(2, b'x'); os.write(1, b'x')"
     command = f'{sys.executable} -c "{code}" <&- >&- 2>&-'
     assert subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, check=False).returncode == 0
+
+
+def test_keys_from_before_a_mesh_had_an_id_are_taken_over(valkey: Embedded) -> None:
+    redis = ("--redis", valkey.url)
+    with connect(Access(valkey.url), 5) as client:
+        client.set(Keys("waypoint", "httpbin/other:80").eject("10.0.0.2:80"), "reason=maintenance by=alice")
+    status, text, errors = run("waypointctl", *redis, "--mesh-id", "east", "ejections")
+    assert (status, "there is" in errors) == (1, False), "no replica has told of the rule: nobody's keys"
+    status, text, _ = run("waypointctl", *redis, "--mesh-id", "east", "adopt-keys")
+    assert (status, text.split()) == (0, ["httpbin/other:80", "10.0.0.2:80", "taken", "over"])
+    status, text, _ = run("waypointctl", *redis, "--mesh-id", "east", "ejections")
+    assert (status, text.split()[-6:-3]) == (0, ["10.0.0.2:80", "-", "maintenance"])
+    status, _, errors = run("waypointctl", *redis, "adopt-keys")
+    assert (status, "both are waypoint" in errors) == (2, True)

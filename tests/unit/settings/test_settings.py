@@ -70,6 +70,7 @@ def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
         "tls_dir",
         "trust_domain",
         "trust_domain_aliases",
+        "mesh_id",
         "metrics",
         "statsd",
         *(key for key in SETTINGS if key.startswith("redis_") and key != "redis_prefix"),
@@ -139,6 +140,7 @@ def test_values(key: str, value: Any, parsed: Any) -> None:
         ("redis", "unix://run/redis.sock", "three slashes"),
         ("redis", "redis://:a/b@h", "number from 0 to 65535"),
         ("redis_prefix", "way{point}", "letters, digits"),
+        ("mesh_id", "a:b", "letters, digits"),
         ("trust_domain", "Cluster.local", "must be a trust domain, such as cluster.local"),
         ("trust_domain", "spiffe://cluster.local", "must be a trust domain"),
         ("trust_domain_aliases", "a,,b", "must be a text that is not empty"),
@@ -226,3 +228,21 @@ def test_N25_what_kubernetes_makes_of_a_service_called_waypoint_is_not_told() ->
 
 def test_N25_several_manifests_in_the_environment_have_a_colon_between_them() -> None:
     assert load({}, {"WAYPOINT_MANIFESTS": "one:two"}, None).manifests == ("one", "two")
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "prefix"),
+    [
+        ({}, {}, "waypoint"),
+        ({"mesh_id": "east"}, {}, "waypoint:east"),
+        ({}, {"ISTIO_META_CLUSTER_ID": "east"}, "waypoint:east"),
+        ({}, {"ISTIO_META_MESH_ID": "m.local", "ISTIO_META_CLUSTER_ID": "e:a{t}"}, "waypoint:m.local/e-a-t-"),
+        ({"mesh_id": "west"}, {"ISTIO_META_CLUSTER_ID": "east"}, "waypoint:west"),
+        ({"redis_prefix": "mine"}, {"ISTIO_META_CLUSTER_ID": "east"}, "mine"),
+        ({"redis_prefix": "mine", "mesh_id": "west"}, {}, "mine:west"),
+    ],
+)
+def test_the_meshes_that_share_a_redis_are_told_apart(
+    flags: dict[str, object], environ: dict[str, str], prefix: str
+) -> None:
+    assert load({**BASE, **flags}, environ, None).keys_prefix == prefix
