@@ -7,3 +7,7 @@ class StoreUnavailable(Exception):
 
 class KeysUnusable(StoreUnavailable):
     """The store is well, but keys of this cluster hold what this program has not written; others are not concerned."""
+
+
+class NotAllowed(StoreUnavailable):
+    """The store answers, but its user lacks a right that decisions need; the text names it."""

@@ -19,7 +19,7 @@ from proxy.fleet.ejections import PRIVATELY, REMOVED, RULE_DELETED
 from proxy.fleet.holds import Hold, Holds
 from proxy.fleet.keep import keep_running
 from proxy.fleet.known import known_of
-from proxy.fleet.leader import Leader
+from proxy.fleet.leader import Leader, unanswered
 from proxy.fleet.outbox import Pending
 from proxy.fleet.outcome import SUCCEEDED, Outcome, failed
 from proxy.fleet.probing import Probing
@@ -294,7 +294,7 @@ class Fleet:
             self._holds.stand(cluster.name)
             return
         if self._scoreboard.leave_shared_state(str(error)):
-            log.warning("Redis does not answer (%s): this replica decides by itself until it does", error)
+            log.warning("%s: this replica decides by itself until it does", unanswered(error))
         self.desk.outbox.clear()
         self._holds.stand()
         self._leader.wake()

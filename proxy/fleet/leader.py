@@ -25,7 +25,7 @@ from proxy.fleet.known import known_of
 from proxy.fleet.settle import Settling
 from proxy.scoreboard.clusters import ClusterLocked
 from state.constants import LONGEST_MIN_RUN_MS
-from state.errors import StoreUnavailable
+from state.errors import NotAllowed, StoreUnavailable
 from state.outlier.events import Event
 from state.outlier.run import SUCCESS
 from state.outlier.store import News, SharedStore
@@ -50,6 +50,11 @@ FIRST_PAUSE_SECONDS = 0.1
 LAST_PAUSE_SECONDS = 0.5
 SICK_PAUSE_SECONDS = 5.0
 HEALTHY_MS = 10_000
+
+
+def unanswered(error: StoreUnavailable) -> str:
+    """What is the matter with Redis, for the log."""
+    return f"Redis does not {'let us' if isinstance(error, NotAllowed) else 'answer'} ({error})"
 
 
 class Leader:
@@ -125,7 +130,7 @@ class Leader:
         if at_start:
             self._scoreboard.note_mode(str(error))
         if self._scoreboard.leave_shared_state(str(error)) or at_start:
-            log.warning("Redis does not answer (%s): this replica decides by itself until it does", error)
+            log.warning("%s: this replica decides by itself until it does", unanswered(error))
         elif kind not in self._told:
             log.info("Redis still does not answer (%s)", error)
         self._told.add(kind)
@@ -135,8 +140,11 @@ class Leader:
 
         Connecting may take its time; then Redis must be prompt, or it is not relied upon.
         """
-        for problem in self._problems():
-            log.log(problem.level, "%s", problem.text)
+        problems = self._problems()
+        for problem in problems:
+            log.log(logging.DEBUG if problem.told else problem.level, "%s", problem.text)
+        if unfit := [problem.text for problem in problems if problem.unfit]:
+            raise NotAllowed(unfit[0])
         if not self._my_turn():
             return  # that took so long that another worker leads
         subscription = self._store.subscribe(list(self._desk.clusters))

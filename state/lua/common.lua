@@ -182,8 +182,21 @@ local function eject_key_text(r)
   }, ' ') .. (cause ~= '' and ' cause=' .. cause or '') .. (r.probe_at_ms > 0 and ' recovery=probe' or '')
 end
 
+-- Half a decision is worse than none, so what a user may not do is found out before. (Servers older than 7.0 do not say.)
+local function needs_all(r)
+  for _, attempt in ipairs({
+    { 'SET', r.eject_key, '' }, { 'ZADD', EJECTED_KEY, '0', r.endpoint }, { 'HSET', r.hash_key, 'by', '' },
+    { 'PEXPIREAT', r.hash_key, '0' }, { 'INCR', VERSION_KEY },
+  }) do
+    if redis.acl_check_cmd and not redis.acl_check_cmd(unpack(attempt)) then
+      error("NOPERM no permissions to run the '" .. string.lower(attempt[1]) .. "' command, or on its key")
+    end
+  end
+end
+
 -- Absolute expiry, so that the key and r.ejected_until_ms end in the same millisecond.
 local function write_eject_key(r)
+  needs_all(r)
   if r.ejected_until_ms >= FOREVER_MS then
     redis.call('SET', r.eject_key, eject_key_text(r))
   else

@@ -7,7 +7,7 @@ itself. So each problem is a line for the log, with what to do about it.
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import redis
@@ -18,6 +18,7 @@ from state.keys import Keys
 from state.scripts import alone
 from state.server.access import Access
 from state.server.cluster_client import ClusterClient
+from state.server.failures import missing_right
 from state.server.redis_url import CLUSTER, RedisUrl
 
 OLDEST = (6, 2)
@@ -47,6 +48,8 @@ PROBES = {
 DIRECT = ("eval", "evalsha", "script|load", "mget", "subscribe", "unsubscribe", "info")
 TELLING = ("publish", "xadd")
 """What tells of a decision that holds without it."""
+SPARE = (*TELLING, "type", "info", "unsubscribe", "asking")
+"""Without which decisions are right all the same: they serve those who look, or a slot that moves."""
 IN_CLUSTER = ("cluster|slots", "asking")
 WITH_DATABASE = ("select",)
 BY_HAND = ("scan", "ttl", "xrevrange", "pubsub|numsub")
@@ -59,6 +62,8 @@ class Problem:
 
     level: int
     text: str
+    unfit: bool = False  # ejections cannot be shared while this is so
+    told: bool = False
 
 
 def rights(url: RedisUrl) -> tuple[str, ...]:
@@ -73,7 +78,8 @@ def acl_line(user: str, prefix: str, commands: tuple[str, ...]) -> str:
 
 
 class Preflight:
-    """The check for one client. `problems` may be called as often as one likes: it tells of each thing once."""
+    """The check for one client. `problems` may be called as often as one likes: it tells of each thing once, and again,
+    as told, of what stands in the way of sharing anything."""
 
     def __init__(self, client: redis.Redis, access: Access, prefix: str) -> None:
         self._client = client
@@ -84,14 +90,14 @@ class Preflight:
         self._told: set[str] = set()
 
     def problems(self) -> list[Problem]:
-        """What is wrong, and has not been told since something else was; nothing if Redis is away."""
+        """What is wrong, and has not been told since another server answered; nothing if Redis is away."""
         try:
             found = list(self._look())
         except (redis.RedisError, OSError) as error:
             found = list(_refusal(error, self._user, self._url.tls))
-        new = [problem for problem in found if problem.text not in self._told]
-        self._told.update(problem.text for problem in new)
-        return new
+        told = self._told.copy()
+        self._told.update(problem.text for problem in found)
+        return [replace(each, told=each.text in told) for each in found if each.unfit or each.text not in told]
 
     def _look(self) -> Iterator[Problem]:
         client = self._client
@@ -102,8 +108,8 @@ class Preflight:
             identity = str(info.get("run_id", _name(node))), str(info.get("role"))
             if identity not in self._seen:
                 self._told.clear()
-                for problem in self._examine(node, info):
-                    yield Problem(problem.level, f"Redis at {_name(node)}: {problem.text}")
+            for problem in self._examine(node, info):
+                yield replace(problem, text=f"Redis at {_name(node)}: {problem.text}")
             seen.add(identity)
         self._seen = seen
 
@@ -123,21 +129,22 @@ class Preflight:
 
     def _rights(self, node: Any) -> Iterator[Problem]:
         """The permissions that are missing, in one line that gives them."""
-        missing = list(dict.fromkeys(self._missing(node)))
-        if missing:
-            telling = {f"+{name}" for name in TELLING} | {f"&{self._prefix}:*"}
-            costs = (
-                "others hear of ejections only when they look, or the stream does not tell of them"
-                if telling.issuperset(missing)
-                else "the fleet's ejections are not shared"
-            )
-            yield Problem(
-                logging.ERROR,
-                f"user {self._user} lacks rights, and so {costs}; give them: "
-                f"ACL SETUSER {self._user} {' '.join(missing)}",
-            )
+        missing: dict[str, bool] = {}
+        for right, needed in self._missing(node):
+            missing[right] = needed or missing.get(right, False)
+        if not missing:
+            return
+        unfit = any(missing.values())
+        costs = (
+            "the fleet's ejections are not shared: each replica decides by itself"
+            if unfit
+            else "others hear of ejections only when they look, or the stream does not tell of them"
+        )
+        remedy = f"ACL SETUSER {self._user} {' '.join(missing)}"
+        yield Problem(logging.ERROR, f"user {self._user} lacks rights, and so {costs}; give them: {remedy}", unfit)
 
-    def _missing(self, node: Any) -> Iterator[str]:
+    def _missing(self, node: Any) -> Iterator[tuple[str, bool]]:
+        """Rights, and whether decisions need them."""
         keys = Keys(self._prefix, "preflight")
         for name, attempt in _attempts(node, keys, self._url):
             try:
@@ -149,10 +156,11 @@ class Preflight:
                 for probed, text in zip(PROBES, replies, strict=True):
                     yield from self._grant(text, probed)
 
-    def _grant(self, error: str, name: str) -> Iterator[str]:
+    def _grant(self, error: str, name: str) -> Iterator[tuple[str, bool]]:
         kind = missing_right(error)
         if kind:
-            yield {"key": f"~{self._prefix}:*", "channel": f"&{self._prefix}:*"}.get(kind, f"+{name}")
+            right = {"key": f"~{self._prefix}:*", "channel": f"&{self._prefix}:*"}.get(kind, f"+{name}")
+            yield right, name not in SPARE
 
 
 def _attempts(node: Any, keys: Keys, url: RedisUrl) -> Iterator[tuple[str, Callable[[], Any]]]:
@@ -174,20 +182,6 @@ def _listen(node: Any, command: str, channel: str) -> None:
     with node.pubsub() as pubsub:
         pubsub.execute_command(command, channel)
         pubsub.connection.read_response()
-
-
-def missing_right(error: str) -> str:
-    """Which kind of right an error says is missing: "command", "key", "channel"; "" if it says something else.
-
-    As the servers put it, in and outside of scripts: NOPERM (7.0), "ACL failure in script" (7.0), "The user executing
-    the script can't ..." (6.2).
-    """
-    text = error.lower()
-    if not any(sign in text for sign in ("noperm", "no permissions", "acl failure", "user executing the script can't")):
-        return ""
-    if " run " in text:
-        return "command"
-    return "channel" if "channel" in text else "key"
 
 
 def about_server(info: dict[str, Any], url: RedisUrl) -> Iterator[Problem]:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from state.errors import KeysUnusable
+from state.errors import KeysUnusable, NotAllowed
 from state.server.access import Access
 from state.server.preflight import BY_HAND, PROBES, Preflight, acl_line, missing_right, rights
 from state.server.redis_url import parse
 from tests.redis_rig import DEBIAN, VALKEY, binaries, cluster, server
-from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, opened, problems, works
+from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, an_ejection, opened, problems, works
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTED = re.findall(r"^    (ACL SETUSER .*)$", (ROOT / "docs" / "redis.md").read_text(), re.MULTILINE)
@@ -88,7 +88,7 @@ def test_every_missing_right_is_named_with_the_line_that_gives_it(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", binaries())
-@pytest.mark.parametrize("right", ["+publish", "&waypoint:*", "+xadd"])
+@pytest.mark.parametrize("right", ["+publish", "+xadd"])
 def test_who_may_not_tell_of_a_decision_has_decided_all_the_same(tmp_path: Path, name: str, right: str) -> None:
     with server(tmp_path, binaries()[name]) as made, made.client() as admin:
         grant(admin, " ".join(word for word in DOCUMENTED[0].split() if word != right))
@@ -105,6 +105,37 @@ def test_who_may_not_tell_of_a_decision_has_decided_all_the_same(tmp_path: Path,
             if right != "+xadd":
                 with pytest.raises(KeysUnusable):
                     rig.report("FFF", B, policy=replace(SEED, max_ejection_percent=100))
+
+
+@pytest.mark.parametrize("name", binaries())
+@pytest.mark.parametrize("right", ["+get", "+set", "+hset", "+zadd", "+incr", "+pexpireat", "+evalsha", "&waypoint:*"])
+def test_a_right_that_a_decision_needs_is_missed_before_it(tmp_path: Path, name: str, right: str) -> None:
+    with server(tmp_path, binaries()[name]) as made, made.client() as admin:
+        grant(admin, " ".join(word for word in DOCUMENTED[0].split() if word != right))
+        access = Access(f"{LOGIN}{made.port}")
+        with opened(access) as rig:
+            preflight = Preflight(rig.client, access, "waypoint")  # type: ignore[arg-type]
+            for told in (False, True):
+                (found,) = [each for each in preflight.problems() if each.level == logging.ERROR]
+                assert (found.unfit, found.told) == (True, told)
+                assert found.text.endswith(f"each replica decides by itself; give them: ACL SETUSER waypoint {right}")
+            grant(admin, DOCUMENTED[0])
+            assert preflight.problems() == [], "as soon as it is given"
+
+
+@pytest.mark.parametrize("name", [name for name in binaries() if "6.2" not in name])
+@pytest.mark.parametrize("right", ["set", "zadd", "incr"])
+def test_a_right_that_is_taken_away_leaves_no_half_decision(tmp_path: Path, name: str, right: str) -> None:
+    with server(tmp_path, binaries()[name]) as made, made.client() as admin:
+        grant(admin, DOCUMENTED[0])
+        with opened(Access(f"{LOGIN}{made.port}")) as rig:
+            rig.report("FF")
+            admin.execute_command("ACL", "SETUSER", "waypoint", f"-{right}")
+            with pytest.raises(NotAllowed, match=right):
+                rig.report("F")
+            with pytest.raises(NotAllowed, match=right):
+                rig.store.offer(CLUSTER, an_ejection(), SEED)
+        assert (admin.exists(KEYS.eject(A)), admin.zcard(KEYS.ejected), admin.exists(KEYS.version)) == (0, 0, 0)
 
 
 def test_a_problem_is_told_once_and_again_of_another_server(tmp_path: Path) -> None:
