@@ -1,6 +1,7 @@
 """`waypointctl history`: what happened to endpoints, when, why and by whom, out of the fleet's streams."""
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -10,7 +11,9 @@ import click
 from proxy.ctl.common import fail
 from proxy.ctl.source import Place, Source, asked
 from proxy.ctl.words import columns, moment, printable
+from state.errors import StoreUnavailable
 from state.operating.history import Entry, shown
+from state.operating.viewer import Refused
 
 FOLLOW_S = 0.5
 # Entries of several streams are not written in the order of their times to the millisecond.
@@ -57,13 +60,21 @@ def tell_history(place: Place, cluster: str, endpoint: str, limit: int, follow: 
 
 
 def followed(source: Source, cluster: str, endpoint: str, entries: list[Entry]) -> Iterator[Entry]:
-    """What comes after these, for ever."""
+    """What comes after these, for ever; also when what is followed goes away, and comes back."""
     newest = max((entry.time_ms for entry in entries), default=0)
     seen = {(entry.cluster, entry.id) for entry in entries}
     older = newest  # what is not among the entries and not newer either was not asked for
+    away = False
     while True:
         time.sleep(FOLLOW_S)
-        more = source.history(cluster, endpoint, MOST, max(1, older, newest - OVERLAP_MS))
+        try:
+            more = source.history(cluster, endpoint, MOST, max(1, older, newest - OVERLAP_MS))
+        except (StoreUnavailable, Refused) as fault:  # it restarts, or has come back empty: no replica has told yet
+            if not away:
+                print(f"waypointctl: {fault}; goes on when it can", file=sys.stderr, flush=True)
+            away = True
+            continue
+        away = False
         yield from (entry for entry in more if (entry.cluster, entry.id) not in seen)
         newest = max(newest, *(entry.time_ms for entry in more), 0)
         seen = {(entry.cluster, entry.id) for entry in more}
@@ -90,6 +101,8 @@ def sentence(entry: Entry) -> str:
     match entry.kind:
         case "eject" if entry.reason:  # a hand's
             return f"{out} by {entry.by}: {entry.reason}; offered, since Redis had lost it"
+        case "rule_deleted":
+            return f"{entry.by} has no outlierDetection there any more: ejections end in every replica that has none"
         case "disagree":
             return f"replicas do not agree whose address it is, counted is the address: {entry.reason}"
         case "eject":

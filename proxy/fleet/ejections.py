@@ -9,7 +9,7 @@ held against the very generation they were dispatched in (door.py), so what matt
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from proxy.fleet.clusters import Cluster, Endpoint
 from proxy.fleet.known import Known
@@ -34,6 +34,27 @@ PRIVATELY = "unreachable_from_here"
 RULE_DELETED, REMOVED = "rule_deleted", "removed"
 
 
+@contextmanager
+def locked(scoreboard: Scoreboard, cluster: Cluster) -> Iterator[None]:
+    """Holds the cluster's lock against all other processes of the replica. Raises ClusterLocked."""
+    scoreboard.clusters.lock(cluster.slot)
+    try:
+        yield
+    finally:
+        scoreboard.clusters.unlock(cluster.slot)
+
+
+def put_back(scoreboard: Scoreboard, endpoint: Endpoint, now_ms: int, *, shared: bool) -> bool:
+    """Ends an ejection of this replica's own, or (`shared`) whosever, under the lock; False: there is none. A worker
+    finds it over, and says so in the log. Should Redis tell of the same ejection later, it is believed."""
+    state = scoreboard.outlier.state(endpoint.slot)
+    if state.ejected_until_ms <= now_ms or (state.shared and not shared):
+        return False
+    over = state._replace(ejected_until_ms=now_ms, unejected_at_ms=now_ms, ejection_ms=0, probe_at_ms=0)
+    scoreboard.outlier.set_state(endpoint.slot, over)
+    return True
+
+
 class Ejections:
     """Writes the scoreboard and the log for one worker. `now_ms` is CLOCK_MONOTONIC in milliseconds."""
 
@@ -43,13 +64,8 @@ class Ejections:
         self._replica = replica
         self._log = log
 
-    @contextmanager
-    def _locked(self, cluster: Cluster) -> Iterator[None]:
-        self._scoreboard.clusters.lock(cluster.slot)
-        try:
-            yield
-        finally:
-            self._scoreboard.clusters.unlock(cluster.slot)
+    def _locked(self, cluster: Cluster) -> AbstractContextManager[None]:
+        return locked(self._scoreboard, cluster)
 
     def state(self, endpoint: Endpoint) -> OutlierState:
         """What the scoreboard says now."""

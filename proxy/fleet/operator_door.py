@@ -4,15 +4,17 @@ Values are lists and dictionaries, fit for JSON. While Redis is away looking goe
 nothing is changed.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
 from proxy.fleet.clusters import Cluster, Endpoint, cluster_of
-from proxy.fleet.ejections import PRIVATELY
+from proxy.fleet.ejections import PRIVATELY, locked, put_back
 from proxy.ipc.snapshot import ClusterForm
 from proxy.policy.causes import words_of
+from proxy.scoreboard.clusters import ClusterLocked
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
 from state.constants import ENDLESS_MS
@@ -26,7 +28,7 @@ from state.operating.explain import (
     cluster_report,
     with_replica,
 )
-from state.operating.operator import Operator, Order
+from state.operating.operator import Done, Operator, Order
 from state.operating.rule import parse
 from state.operating.sight import Out
 from state.operating.viewer import Refused, address_of
@@ -35,6 +37,8 @@ from state.server.access import Access
 from state.server.connect import connect
 
 __all__ = ["OperatorDoor", "Refused", "StoreUnavailable"]
+
+log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 0.5
 
@@ -164,8 +168,36 @@ class OperatorDoor:
         return asdict(self._operator.eject(_order(order)))
 
     def uneject(self, order: Mapping[str, Any]) -> dict[str, Any]:
-        """Put an endpoint back: cluster, endpoint, by, why."""
-        return asdict(self._operator.uneject(_order(order)))
+        """Put an endpoint back: cluster, endpoint, by, why. What is out here alone, or while Redis is away, is put back
+        here; should the fleet have it out, until Redis answers."""
+        asked = _order(order)
+        try:
+            return asdict(self._operator.uneject(asked))
+        except Refused:
+            if not self._put_back(asked, shared=False):
+                raise
+            return asdict(Done(asked.cluster, asked.endpoint, "unejected", "it was out for this replica alone"))
+        except StoreUnavailable as error:
+            if not self._put_back(asked, shared=True):
+                raise
+            warning = f"for this replica alone, and until Redis has an ejection to tell of: {error}"
+            return asdict(Done(asked.cluster, asked.endpoint, "unejected", warning))
+
+    def _put_back(self, order: Order, *, shared: bool) -> bool:
+        """Whether the endpoint was out here, for this replica alone or (`shared`) for whomever."""
+        cluster = self._clusters().get(order.cluster)
+        endpoint = cluster.endpoints.get(order.endpoint) if cluster else None
+        if cluster is None or endpoint is None:
+            return False
+        try:
+            with locked(self._scoreboard, cluster):
+                now_ms = time.monotonic_ns() // 1_000_000
+                back = put_back(self._scoreboard, endpoint, now_ms, shared=shared)
+        except ClusterLocked as error:
+            raise StoreUnavailable(str(error)) from error
+        if back:
+            log.info("cluster %s: %s is put back here by %s: %s", cluster.name, endpoint.address, order.by, order.why)
+        return back
 
 
 def _why(state: OutlierState) -> str:

@@ -7,6 +7,7 @@ that has not got so far.
 """
 
 import logging
+from contextlib import suppress
 from typing import Any
 
 from proxy.fleet.budget import BUDGET_MS
@@ -60,7 +61,7 @@ class Settling:
         self._synced.clear()
 
     def retain(self) -> None:
-        """Forgets clusters that are gone."""
+        """Forgets clusters that are gone, or have no rule any more, and tells so."""
         by_cluster: tuple[dict[str, Any], ...] = (
             self._synced,
             self._before,
@@ -70,6 +71,8 @@ class Settling:
             self._views,
         )
         for name in self._before.keys() - self._desk.clusters.keys():
+            with suppress(KeysUnusable), self._desk.loop.within(BUDGET_MS):  # it has no stream
+                self._store.rule_deleted(name, self._desk.replica)
             for each in by_cluster:
                 each.pop(name, None)
             self._differences.forget(name)

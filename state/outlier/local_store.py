@@ -142,6 +142,9 @@ class LocalStore:
     def withdraw(self, cluster: str, ejection: Ejection, by: str) -> None:
         """Nothing: it does not go back."""
 
+    def rule_deleted(self, cluster: str, by: str) -> None:
+        """Nothing: it has no stream."""
+
     def misfits(self, cluster: str, endpoints: Sequence[str]) -> list[str]:
         """None: nobody else writes here."""
         return []

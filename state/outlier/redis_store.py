@@ -19,6 +19,18 @@ from state.outlier.subscription import Subscription
 from state.scripts import source
 from state.server.failures import unavailable
 
+_SCRIPTS = (
+    "report",
+    "sync",
+    "offer",
+    "forget",
+    "claim_probe",
+    "probed",
+    "time_left",
+    "withdraw",
+    "rule_deleted",
+)
+
 
 class RedisStore:
     """A `Store` shared by all replicas that use the same server and prefix. `client` must decode responses."""
@@ -26,37 +38,25 @@ class RedisStore:
     def __init__(self, client: redis.Redis, prefix: str = "waypoint") -> None:
         self._client = client
         self._prefix = prefix
-        (
-            self._report,
-            self._sync,
-            self._offer,
-            self._forget,
-            self._claim,
-            self._probed,
-            self._time_left,
-            self._withdraw,
-        ) = (
-            client.register_script(source(name))
-            for name in ("report", "sync", "offer", "forget", "claim_probe", "probed", "time_left", "withdraw")
-        )
+        self._scripts = {name: client.register_script(source(name)) for name in _SCRIPTS}
 
     def report(self, batch: Batch, policy: Policy) -> Verdict:
         """Count a batch and decide."""
         with unavailable():
             arguments = [packing.batch(batch), packing.policy(policy)]
-            return _verdict(self._on_endpoint(self._report, batch.cluster, batch.endpoint, arguments))
+            return _verdict(self._on_endpoint(self._scripts["report"], batch.cluster, batch.endpoint, arguments))
 
     def claim_probe(self, cluster: str, endpoint: str, by: str, lease_ms: int) -> Claim:
         """Ask to probe an ejected endpoint; see Store."""
         with unavailable():
-            granted, wait_ms = self._on_endpoint(self._claim, cluster, endpoint, [word(by), lease_ms])
+            granted, wait_ms = self._on_endpoint(self._scripts["claim_probe"], cluster, endpoint, [word(by), lease_ms])
             return Claim(granted == 1, int(wait_ms))
 
     def probed(self, batch: Batch, policy: Policy) -> Verdict:
         """Tell what the probe said; see Store."""
         with unavailable():
             arguments = [packing.batch(batch), packing.policy(policy)]
-            return _verdict(self._on_endpoint(self._probed, batch.cluster, batch.endpoint, arguments))
+            return _verdict(self._on_endpoint(self._scripts["probed"], batch.cluster, batch.endpoint, arguments))
 
     def _on_endpoint(self, script: Any, cluster: str, endpoint: str, arguments: Sequence[str | int | bytes]) -> Any:
         keys = Keys(self._prefix, cluster)
@@ -79,7 +79,7 @@ class RedisStore:
             return {}
         names = [keys.ejected, keys.log, keys.version, *map(keys.eject, ejected)]
         told = (word(view.replica), view.name, view.for_ms) if view else ("", "", 0)
-        reply = cast(list[int], self._time_left(keys=names, args=[keys.events, *told]))
+        reply = cast(list[int], self._scripts["time_left"](keys=names, args=[keys.events, *told]))
         lefts = {
             name: min(left, ENDLESS_MS) if left != -1 else ENDLESS_MS for name, left in zip(ejected, reply, strict=True)
         }
@@ -102,7 +102,9 @@ class RedisStore:
             names += [keys.eject(endpoint), keys.endpoint(endpoint)]
         with unavailable():
             told = packing.view(view, endpoints) if view else b""
-            reply = self._sync(keys=names, args=[keys.events, uuid4().hex, epoch, version, rule, told, *endpoints])
+            reply = self._scripts["sync"](
+                keys=names, args=[keys.events, uuid4().hex, epoch, version, rule, told, *endpoints]
+            )
             found, now, time_ms, ejections, dirty, generations, gone_back = cast(list[Any], reply)
             return ClusterView(
                 version=int(found),
@@ -118,17 +120,25 @@ class RedisStore:
         """Offer an ejection decided elsewhere; see Store."""
         arguments = [packing.ejection(ejection), packing.policy(policy)]
         with unavailable():
-            return _verdict(self._on_endpoint(self._offer, cluster, ejection.endpoint, arguments))
+            return _verdict(self._on_endpoint(self._scripts["offer"], cluster, ejection.endpoint, arguments))
 
     def forget(self, cluster: str, endpoint: str, workload: str, replica: str) -> None:
         """Drop what is known of an endpoint that left the cluster; see Store."""
         with unavailable():
-            self._on_endpoint(self._forget, cluster, endpoint, [word(workload), word(replica)])
+            self._on_endpoint(self._scripts["forget"], cluster, endpoint, [word(workload), word(replica)])
+
+    def rule_deleted(self, cluster: str, by: str) -> None:
+        """Tell it in the stream; see Store."""
+        keys = Keys(self._prefix, cluster)
+        with unavailable():
+            self._scripts["rule_deleted"](
+                keys=[keys.ejected, keys.log, keys.version, keys.rule], args=[keys.events, word(by)]
+            )
 
     def withdraw(self, cluster: str, ejection: Ejection, by: str) -> None:
         """Lift an ejection that older data have brought back; see Store."""
         with unavailable():
-            self._on_endpoint(self._withdraw, cluster, ejection.endpoint, [ejection.generation, word(by)])
+            self._on_endpoint(self._scripts["withdraw"], cluster, ejection.endpoint, [ejection.generation, word(by)])
 
     def misfits(self, cluster: str, endpoints: Sequence[str]) -> list[str]:
         """After KeysUnusable: the keys it was about, each with what is wrong."""

@@ -212,6 +212,9 @@ class Store(Protocol):
     def misfits(self, cluster: str, endpoints: Sequence[str]) -> list[str]:
         """After KeysUnusable: the keys it was about, each with what is wrong."""
 
+    def rule_deleted(self, cluster: str, by: str) -> None:
+        """Replica `by` has no rule for the cluster any more; told in the stream by the first that says so."""
+
     def forget(self, cluster: str, endpoint: str, workload: str, replica: str) -> None:
         """The endpoint left the cluster in this replica, which tells its view anew next: drop its record, unless
         another replica still has it, another workload has taken the address, or a hand has ejected it."""

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from state.server.access import Access
 from state.server.connect import connect
 from state.server.embedded import Embedded
+from tests.fleet.redis_relay import relays
 from tests.manifests import Manifests
 from tests.rig import Background, Endpoint, Replica, free_port, manifests_for, replica, wait_until
 from tests.rig import endpoints as endpoints_of
@@ -77,6 +80,21 @@ class Fleet:
 
     def in_turn(self, count: int) -> list[str]:
         return [self.replicas[i % len(self.replicas)].hostname() for i in range(count)]
+
+
+ROUND_TRIPS_MS = [0, pytest.param(1, marks=pytest.mark.slow), 5, pytest.param(20, marks=pytest.mark.slow)]
+"""How far away Redis is; the quick tests have two of them."""
+at_any_distance = pytest.mark.parametrize("round_trip_ms", ROUND_TRIPS_MS)
+
+
+@contextlib.contextmanager
+def far_fleet(path: Path, url: str, round_trip_ms: float, replicas: int = 2, **options: Any) -> Iterator[Fleet]:
+    """A fleet whose replicas are so far away from the server; the test itself is near."""
+    with relays(int(url.rpartition(":")[2]), replicas) as ways:
+        for way in ways:
+            way.delay = round_trip_ms / 2000
+        with fleet(path, url, replicas=replicas, through=[way.url for way in ways], **options) as made:
+            yield made
 
 
 def ejected(one: Replica) -> set[str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from state.server.embedded import Embedded
-from tests.fleet.fleet_rig import CLUSTER, Fleet, fail_until_out, fleet, key
+from tests import redis_rig
+from tests.fleet.fleet_rig import CLUSTER, Fleet, fail_until_out, fleet, key, restarted
 from tests.patience import within
 from tests.rig import ROOT, Replica, wait_until
 
@@ -135,8 +136,30 @@ def test_without_redis_a_replica_tells_what_it_knows(valkey: Embedded, tmp_path:
         status, _, errors = ctl("--admin", admin(one), "eject", CLUSTER, victim.address)
         assert status == 1 and "Connection" in errors
         assert post(one, "/eject", {"cluster": CLUSTER, "endpoint": victim.address, "by": "x"})[0] == 503
-        assert post(one, "/uneject", {"cluster": CLUSTER, "endpoint": victim.address, "by": "x"})[0] == 503
+        assert post(one, "/uneject", {"cluster": CLUSTER, "endpoint": made.members[1].address, "by": "x"})[0] == 503
         assert ctl("--redis", valkey.url, "ejections")[0] == 1
+        status, text, errors = ctl("--admin", admin(one), "uneject", CLUSTER, victim.address, "--by", "alice")
+        assert (status, "is back" in text, "for this replica alone" in errors) == (0, True, True)
+        assert not made.out(0)
+        assert "abc12" in one.hostnames(6)
+        made.wrote("outlier unejecting", 1)
+        assert "is put back here by alice" in one.waypoint.errors()
+
+
+def test_what_is_put_back_while_redis_is_away_is_the_fleets_again_when_it_answers(tmp_path: Path) -> None:
+    with redis_rig.server(tmp_path / "redis") as server, fleet(tmp_path, server.url, replicas=1) as made:
+        victim, one = made.members[0], made.replicas[0]
+        assert fail_until_out(made, victim) == 3
+        wait_until(lambda: made.client.exists(key(victim)), 2, "Redis knows")
+        made.client.save()
+        server.kill()
+        wait_until(lambda: made.mode(0) == "local", 5, "by itself")
+        assert made.out(0) == {victim.address}
+        assert ctl("--admin", admin(one), "uneject", CLUSTER, victim.address, "--by", "alice")[0] == 0
+        assert not made.out(0)
+        server.start_again()
+        wait_until(lambda: made.mode(0) == "shared", 10, "a fleet again")
+        wait_until(lambda: made.agrees(victim), 5, "Redis tells of it")
 
 
 def post(one: Replica, path: str, body: Any, method: str = "POST", **headers: str) -> tuple[int, str]:
@@ -233,4 +256,13 @@ def test_history_follows(valkey: Embedded, tmp_path: Path) -> None:
             assert "out for 30s after 3 consecutive failures, by a (ejections=1" in following.stdout.readline()
             ctl("--redis", valkey.url, "uneject", CLUSTER, victim.address, "--by", "bob", "--why", "all well")
             assert following.stdout.readline().rstrip().endswith("put back by bob: all well")
+            valkey.process.kill()
+            valkey.process.wait()
+            assert following.stderr is not None
+            assert "goes on when it can" in following.stderr.readline()
+            again = restarted(valkey)
+            wait_until(lambda: made.mode(0) == "shared", 10, "a fleet again")
+            ctl("--redis", valkey.url, "eject", CLUSTER, victim.address, "--by", "carol", "--why", "once more")
+            assert following.stdout.readline().rstrip().endswith("out until unejected by carol: once more")
+            again.stop()
             following.terminate()

@@ -10,18 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from state.server.embedded import Embedded
-from tests.fleet.fleet_rig import CLUSTER, Fleet, Load, Process, fail_until_out, fleet
-from tests.fleet.redis_relay import Relay, relays
+from tests.fleet.fleet_rig import CLUSTER, Fleet, Load, Process, at_any_distance, fail_until_out, far_fleet, fleet
 from tests.fleet.test_by_hand import ctl
 from tests.rig import free_port, wait_until
 
 REPLICAS = 3
 RATE = 200.0
-# The quick tests have two of the four round trips.
-ROUND_TRIPS_MS = [0, pytest.param(1, marks=pytest.mark.slow), 5, pytest.param(20, marks=pytest.mark.slow)]
 
 _EVERY_THIRD = """
 import asyncio, sys
@@ -59,11 +54,6 @@ def every_third() -> Iterator[EveryThird]:
         made.stop()
 
 
-def through(made: Relay, round_trip_ms: float) -> str:
-    made.delay = round_trip_ms / 2000
-    return made.url
-
-
 @dataclass
 class Seen:
     """What came of such an endpoint under a load on all replicas."""
@@ -75,17 +65,16 @@ class Seen:
     own: list[str]  # why, by such a replica
 
 
-def flap(path: Path, url: str, port: int, round_trip_ms: float, seconds: float, workers: int = 1) -> Seen:
+def flap(path: Path, url: str, round_trip_ms: float, seconds: float, workers: int = 1) -> Seen:
     with (
         every_third() as member,
-        relays(port, REPLICAS) as ways,
-        fleet(
+        far_fleet(
             path,
             url,
+            round_trip_ms,
             members=[member],
             replicas=REPLICAS,
             workers=workers,
-            through=[through(way, round_trip_ms) for way in ways],
             maxEjectionPercent=100,
             baseEjectionTime="100ms",
         ) as made,
@@ -103,11 +92,11 @@ def flap(path: Path, url: str, port: int, round_trip_ms: float, seconds: float, 
         return Seen(statuses.total(), statuses[503], [why for why in reasons if why != "offered"], alone, own)
 
 
-@pytest.mark.parametrize("round_trip_ms", ROUND_TRIPS_MS)
+@at_any_distance
 def test_S_F6_who_never_fails_twice_running_is_never_ejected(
     valkey: Embedded, tmp_path: Path, round_trip_ms: int
 ) -> None:
-    seen = flap(tmp_path, valkey.url, valkey.port, round_trip_ms, 4)
+    seen = flap(tmp_path, valkey.url, round_trip_ms, 4)
     assert seen.failures > 50
     assert not seen.ejections, seen
     assert seen.alone or not seen.own, seen

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from state.operating.operator import Operator, Order
-from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, C, Rig, an_ejection, batch
+from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, C, Rig, an_ejection, batch, log_of
 
 QUICK = replace(SEED, base_ejection_ms=50)
 QUICK_PROBE = replace(QUICK, probe=True)
@@ -137,3 +137,10 @@ def test_a_hand_s_words_are_kept(shared: Rig) -> None:
     assert shared.client is not None
     (told,) = Operator(shared.client, directory=lambda: {CLUSTER: {}}).history()
     assert (told.reason, told.ejection_time) == ("maintenance", "5s") or told.ejection_time.startswith("4.9")
+
+
+def test_that_a_rule_is_deleted_is_told_once(shared: Rig) -> None:
+    shared.store.sync(CLUSTER, [A], rule="consecutive_5xx=3")
+    for by in ("r1", "r2"):
+        shared.store.rule_deleted(CLUSTER, by)
+    assert [(each["kind"], each["endpoint"], each["by"]) for each in log_of(shared)] == [("rule_deleted", "-", "r1")]

@@ -10,7 +10,8 @@ import pytest
 
 from state.errors import KeysUnusable, NotAllowed
 from state.server.access import Access
-from state.server.preflight import BY_HAND, PROBES, Preflight, acl_line, missing_right, rights
+from state.server.failures import missing_right
+from state.server.preflight import BY_HAND, PROBES, Preflight, acl_line, rights
 from state.server.redis_url import parse
 from tests.redis_rig import DEBIAN, VALKEY, binaries, cluster, server
 from tests.state.state_rig import CLUSTER, KEYS, SEED, A, B, an_ejection, opened, problems, works

@@ -10,6 +10,7 @@ from proxy.ctl.ejections import left, table
 from proxy.ctl.explain import text
 from proxy.ctl.history import followed, lines, sentence
 from proxy.ctl.words import columns, moment, number, span
+from state.errors import StoreUnavailable
 from state.operating.explain import (
     ClusterReport,
     EndpointReport,
@@ -25,6 +26,7 @@ from state.operating.explain import (
 from state.operating.history import Entry, entry
 from state.operating.rule import parse
 from state.operating.sight import Out
+from state.operating.viewer import Refused
 from state.outlier.store import Policy
 
 OUT = Out("c/s:80", "10.0.0.1:80", "pod-1", "consecutive_5xx=3", "a", 12.34, "key")
@@ -216,6 +218,25 @@ def test_what_is_followed_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     source: Any = Source()
     following = followed(source, "", "", every[1:2])
     assert [next(following) for _ in range(4)] == every[2:]
+
+
+def test_what_is_followed_may_go_away_and_come_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("proxy.ctl.history.FOLLOW_S", 0)
+    found = entry("c/s:80", "1795417008089-0", FIELDS)
+
+    faults = [StoreUnavailable("redis: away"), StoreUnavailable("redis: away"), Refused("unknown cluster")]
+
+    class Source:
+        def history(self, *asked: object) -> list[Entry]:
+            if faults:
+                raise faults.pop(0)
+            return [found]
+
+    source: Any = Source()
+    assert next(followed(source, "", "", [])) == found
+    assert capsys.readouterr().err == "waypointctl: redis: away; goes on when it can\n"
 
 
 def test_an_explanation_of_what_takes_traffic() -> None:

@@ -119,6 +119,7 @@ class FakeStore:
         self.offers: list[Ejection] = []
         self.forgotten: list[str] = []
         self.withdrawn: list[str] = []
+        self.without_rule: list[str] = []
         self.answers: list[Verdict | Exception] = []
         self.view = ClusterView(1, "e1", (), {}, {})
         self.claim = Claim(True)
@@ -155,6 +156,9 @@ class FakeStore:
 
     def forget(self, cluster: str, endpoint: str, workload: str, replica: str) -> None:
         self.forgotten.append(endpoint)
+
+    def rule_deleted(self, cluster: str, by: str) -> None:
+        self.without_rule.append(cluster)
 
     def withdraw(self, cluster: str, ejection: Ejection, by: str) -> None:
         self.withdrawn.append(ejection.endpoint)
