@@ -37,8 +37,9 @@ from state.outlier.store import ALREADY_EJECTED, CONSECUTIVE_5XX, EJECTED, OVERF
 log = logging.getLogger(__name__)
 
 # A failure's answer to the client waits so long for the fleet's verdict, so that what the client does next, anywhere in
-# the fleet, finds it. A few round trips to a Redis that is near; one that is slow costs nobody more than this.
-VERDICT_MS = 4
+# the fleet, finds it: as long as nearly every report takes, and at least some round trips to a Redis that is near. One
+# that is slow costs nobody more than the second.
+VERDICT_MS, LONGEST_VERDICT_MS = 4, 40
 # It is noticed so soon that Redis is there, or is not: less than the leader's shortest pause between the two.
 # A connection that cannot be made is tried again ever more seldom.
 WARM_SECONDS = 0.05
@@ -172,7 +173,8 @@ class Fleet:
         milliseconds at most."""
         if report is None:
             return
-        verdict = self.reporter.wait(report, VERDICT_MS)
+        usual_ms = self.desk.pace.round_trip_ms(self._loop.now_ms())
+        verdict = self.reporter.wait(report, min(max(VERDICT_MS, usual_ms), LONGEST_VERDICT_MS))
         if verdict is not None and verdict.outcome == EJECTED:
             self._loop.sleep(SPREAD_SECONDS)
 

@@ -24,7 +24,8 @@ def only_good(load: Load, failures: int = 0) -> None:
 
 
 def away_lines(made: Fleet) -> int:
-    return made.replicas[0].waypoint.errors().count("Redis does not answer")
+    text = made.replicas[0].waypoint.errors()
+    return text.count("Redis does not answer") + text.count("Redis does not let us")
 
 
 def cluster_of(one: Replica) -> dict[str, Any]:
