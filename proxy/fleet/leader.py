@@ -219,11 +219,12 @@ class Leader:
             silence.look_again(self._desk, cluster)
 
     def _tell_success(self, cluster: Cluster, endpoint: Endpoint, event: Event) -> None:
-        """A run has begun somewhere. One success or more here since, before this was known, ends it."""
-        state, age_us = self._ejections.state(endpoint), event.age_us + self._desk.pace.one_way_us() + HANDLED_US
-        if state.generation != event.generation or not self._ejections.shared(cluster):
+        """A run has begun somewhere. A success here since then ends it, if it was not told, or too early to end it."""
+        if self._ejections.state(endpoint).generation != event.generation or not self._ejections.shared(cluster):
             return
-        if self._scoreboard.outlier.succeeded_untold(endpoint.slot, self._desk.loop.now_ns() - 1000 * age_us):
+        counted_ns = self._desk.loop.now_ns() - 1000 * (self._desk.pace.one_way_us() + HANDLED_US)
+        began_ns = counted_ns - 1000 * event.age_us
+        if self._scoreboard.outlier.succeeded_untold(endpoint.slot, began_ns, counted_ns):
             self._desk.outbox.add(cluster, endpoint, event.generation, SUCCESS, 0)
 
     # -- the reconcile ------------------------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 # A sync reads so many endpoints at a time: about 10 ms of Redis's.
 SYNC_ENDPOINTS = 500
+# A look asks twice while anything is out, or a view is to be told.
+LOOK_TRIPS = 2
 # After lost data every replica of the fleet has the same to offer: who begins is left to chance, within this time.
 OFFER_WITHIN_MS = 500
 # Who is in the cluster, as this replica has it, is told at every look while anything is out, else more seldom, and is
@@ -125,7 +127,7 @@ class Settling:
             self._sync(cluster)
             return
         asked_ms = self._now_ms()
-        with self._desk.loop.within(BUDGET_MS):
+        with self._desk.loop.within(LOOK_TRIPS * BUDGET_MS):
             glance = self._store.glance(cluster.name, list(cluster.endpoints), self._view_if_due(cluster))
         self._looked[cluster.name] = asked_ms
         if self._differs(cluster, glance, asked_ms):

@@ -71,12 +71,13 @@ cdef class Outlier:
         wp_store64(&row.succeeded, monotonic_ns())
         return wp_loadu(&row.dirty) != 0
 
-    def succeeded_untold(self, int slot, int64_t since_ns) -> bool:
-        """Whether an attempt on the endpoint succeeded since then (CLOCK_MONOTONIC), when nobody knew yet that this
-        matters. To be asked before `mark_dirty`, which makes it known."""
+    def succeeded_untold(self, int slot, int64_t since_ns, int64_t counted_ns) -> bool:
+        """Whether an attempt on the endpoint succeeded since then (CLOCK_MONOTONIC), and Redis was not told, or before it
+        had counted what happened then. To be asked before `mark_dirty`."""
         cdef EndpointRow* row = self.memory.endpoint(slot)
         cdef int64_t succeeded = wp_load64(&row.succeeded)
-        return 0 < succeeded >= since_ns and not (row.dirty and succeeded >= row.dirtied)
+        cdef bint told = row.dirty and succeeded >= row.dirtied and succeeded >= counted_ns
+        return 0 < succeeded >= since_ns and not told
 
     def note_overflow(self, int slot, int64_t now_ms, int64_t every_ms) -> bool:
         """True if the endpoint's overflow was not noted within `every_ms`; notes it. Under the cluster's lock."""

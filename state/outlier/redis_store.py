@@ -5,6 +5,7 @@ a server can fail into StoreUnavailable, once, here. It never retries and never 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, cast
 from uuid import uuid4
 
@@ -146,11 +147,22 @@ class RedisStore:
             return misfits(self._client, Keys(self._prefix, cluster), endpoints)
 
     def subscribe(self, clusters: Sequence[str]) -> Subscription:
-        """Hear of changes in `clusters`; to miss none, `sync` after this returns."""
+        """Hear of changes in `clusters`; to miss none, `sync` after this returns. A server that has just been started
+        has no scripts: they are loaded at once, or each would cost its first caller three round trips."""
+        self._load_scripts()
         with unavailable():
             subscription = Subscription(self._client.pubsub(), self._prefix)  # type: ignore[no-untyped-call]
         subscription.update(clusters)
         return subscription
+
+    def _load_scripts(self) -> None:
+        """Whoever runs one that is missing loads it, as in a Cluster, where each node would have to be asked."""
+        if hasattr(self._client, "primaries"):
+            return
+        with suppress(redis.RedisError, OSError), self._client.pipeline(transaction=False) as loading:
+            for name in _SCRIPTS:
+                loading.script_load(source(name))
+            loading.execute()
 
 
 def _verdict(reply: list[Any]) -> Verdict:

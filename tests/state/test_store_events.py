@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import redis
@@ -65,6 +66,7 @@ def test_new_workloads_removals_and_overflows_are_told(shared: Rig) -> None:
     shared.store.forget(CLUSTER, A, "pod-b", "r1")
     assert [(event.kind, event.endpoint, event.workload, event.reason) for event in drain(subscription)] == [
         ("dirty", B, "pod-a", ""),
+        ("full", B, "pod-a", ""),
         ("clean", B, "pod-a", ""),
         ("uneject", A, "pod-a", "new_workload"),
         ("eject", A, "pod-b", "consecutive_5xx"),
@@ -150,3 +152,12 @@ def test_a_silent_subscription_is_asked_and_given_up(monkeypatch: pytest.MonkeyP
         with within(1.5), pytest.raises(StoreUnavailable, match="nothing comes"):
             while True:
                 subscription.next(0.05)
+
+
+def test_whoever_listens_has_loaded_all_scripts(shared: Rig) -> None:
+    """A server that was restarted has none, and each would take three round trips when it is needed first."""
+    assert shared.client is not None
+    shared.client.script_flush()
+    store: Any = shared.store
+    store.subscribe([CLUSTER]).close()
+    assert all(shared.client.script_exists(*[script.sha for script in store._scripts.values()]))
