@@ -214,15 +214,21 @@ class Fleet:
         elif silent and not private:
             self._keep_in(cluster, endpoint, before, verdict)
         elif not private:
-            report = self.desk.outbox.add(
-                cluster, endpoint, generation, outcome.run, outcome.status, outcome.request_id, outcome.cause
-            )
-            if verdict.outcome == EJECTED:
-                self._holds.begin(Hold(cluster, endpoint, before, verdict.generation, report))
-            return report
+            return self._report(cluster, endpoint, before, outcome, verdict)
         elif verdict.outcome == EJECTED:
             self._ejections.stand(cluster, endpoint, verdict.generation, PRIVATELY)
         return None
+
+    def _report(
+        self, cluster: Cluster, endpoint: Endpoint, before: OutlierState, outcome: Outcome, verdict: Verdict
+    ) -> Pending:
+        """Redis is told; should this replica's own count have reached the threshold, the endpoint is out meanwhile."""
+        report = self.desk.outbox.add(
+            cluster, endpoint, before.generation, outcome.run, outcome.status, outcome.request_id, outcome.cause
+        )
+        if verdict.outcome == EJECTED:
+            self._holds.begin(Hold(cluster, endpoint, before, verdict.generation, report))
+        return report
 
     def _may_tell(self, cluster: Cluster, endpoint: Endpoint, outcome: Outcome) -> bool:
         """A failure of local origin: whether it is the fleet's business. Without a fleet, no other replica confirms

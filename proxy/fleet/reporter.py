@@ -95,14 +95,8 @@ class Reporter:
         if cluster is None or silence.is_kept(self._desk, cluster):
             pending.finish(None)  # the snapshot has moved on, or nothing can come of it
             return
-        told, by = ",".join(pending.evidence), self._desk.replica
-        asked_ms = self._sent_ms = self._loop.now_ms()
-        pending.sent_ms = asked_ms
-        batch = replace(
-            batch_of(cluster, endpoint, pending.generation, pending.run, pending.last_status, by, told),
-            round_trip_ms=self._pace.round_trip_ms(asked_ms),
-            age_us=pending.age_us(self._loop.now_ns()) + self._pace.one_way_us(),
-        )
+        asked_ms = self._sent_ms = pending.sent_ms = self._loop.now_ms()
+        batch = self._batch(cluster, pending)
         try:
             with self._loop.within(BUDGET_MS):
                 self._connected.wait()
@@ -124,3 +118,11 @@ class Reporter:
         if now is not None:
             self._answer(now, pending, verdict, asked_ms)
         self._loop.sleep(0)
+
+    def _batch(self, cluster: Cluster, pending: Pending) -> Batch:
+        told, by = ",".join(pending.evidence), self._desk.replica
+        return replace(
+            batch_of(cluster, pending.endpoint, pending.generation, pending.run, pending.last_status, by, told),
+            round_trip_ms=self._pace.round_trip_ms(pending.sent_ms),
+            age_us=pending.age_us(self._loop.now_ns()) + self._pace.one_way_us(),
+        )
