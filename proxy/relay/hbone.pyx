@@ -18,7 +18,7 @@ from proxy.relay.exchange.tcp_exchange cimport TcpExchange
 from proxy.relay.relay cimport Listener, Relay
 from proxy.wire.http.authority cimport is_authority
 from proxy.wire.http2.stream cimport Http2Stream
-from proxy.wire.http2.session cimport CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW, Session
+from proxy.wire.http2.session cimport MAX_STREAMS, Session
 from proxy.wire.stream cimport run_soon, spawn
 from proxy.wire.tls.stream cimport TlsStream, accept_tls
 from proxy.wire.http2.tunnel cimport Tunnel
@@ -78,11 +78,12 @@ cdef class HboneConnection(Session):
         self.patience = context.timeouts.ping_interval
         self.stall_ns = client.stall_ns
         self.idle_ns = context.timeouts.idle_timeout.duration
-        self.open(STREAM_WINDOW, CONNECTION_WINDOW)
+        self.open()
         if context.drain.begun:
             self.shutdown()
 
     cdef Http2Stream make_stream(self):
+        self.look_whether_crowded()
         return Tunnel() if self.running < 2 * MAX_STREAMS else None
 
     cdef int serve(self, Http2Stream stream) except -1:

@@ -9,7 +9,7 @@ from libc.string cimport memcpy
 from proxy.wire.http2.http_stream cimport HttpStream
 from proxy.wire.http2.client cimport Http2Client
 from proxy.wire.http2.server cimport Http2Server, StreamServer
-from proxy.wire.http2.session cimport CONNECTION_WINDOW, STREAM_WINDOW, Session
+from proxy.wire.http2.session cimport Session
 from proxy.wire.stream cimport (
     CANCELLED,
     DATA_WAITS,
@@ -248,7 +248,7 @@ cdef class Connection:
 cdef Connection connection(Session session, Memory transport):
     cdef Connection made = Connection()
     made.transport, made.session = transport, session
-    session.open(STREAM_WINDOW, CONNECTION_WINDOW)
+    session.open()
     made.greenlet = gevent.spawn(session.run)
     return made
 

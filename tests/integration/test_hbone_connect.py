@@ -279,7 +279,7 @@ def test_settings_are_as_ztunnel_needs_them(proxy: HboneBench) -> None:
     connection = proxy.ztunnel.connect()
     assert connection.wait_until(lambda one: 3 in one.peer_settings, 2)
     assert connection.peer_settings[3] >= 100
-    assert connection.peer_settings[4] >= 4 << 20
+    assert connection.peer_settings[4] >= 256 << 10
     window = connection.h2.outbound_flow_control_window
     assert window >= 16 << 20 and window > connection.peer_settings[4], "one stream cannot take it all"
     connection.close()

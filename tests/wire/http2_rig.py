@@ -124,12 +124,13 @@ def _text(field: HeaderTuple | NeverIndexedHeaderTuple) -> tuple[str, str]:
 
 class Client(Peer):
     """A client, and the session that serves it. Each request is kept as text in `requests`, with how it ended, and
-    answered by `answer`; None: the test does that, with the one in `streams`."""
+    answered by `answer`; None: the test does that, with the one in `streams`. Bodies are read unless `reads` is off."""
 
     def __init__(self, whole: bool = True, greet: bool = True, stall_seconds: float = 0) -> None:
         self.requests: list[tuple[bytes, str]] = []
         self.streams: list[StreamView] = []
         self.held = Event()
+        self.reads = True
         self.answer: bytes | None = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
         super().__init__(inspect_http2.server(PythonServer(self._serve, stall_seconds)), whole)
         if greet:
@@ -138,7 +139,9 @@ class Client(Peer):
     def _serve(self, stream: StreamView) -> None:
         self.streams.append(stream)
         head = stream.take()
-        if b"\r\ntransfer-encoding:" in head or b"\r\ncontent-length:" in head:
+        if not self.reads:
+            body, end = b"", "unread"
+        elif b"\r\ntransfer-encoding:" in head or b"\r\ncontent-length:" in head:
             body, end = stream.read()
         else:
             body, end = stream.take(), "end"

@@ -50,7 +50,7 @@ def test_what_we_say_first(client: Client) -> None:
     assert isinstance(first, SettingsFrame) and "ACK" not in first.flags
     assert first.settings == {
         SettingsFrame.MAX_CONCURRENT_STREAMS: 1000,
-        SettingsFrame.INITIAL_WINDOW_SIZE: 4194304,
+        SettingsFrame.INITIAL_WINDOW_SIZE: 262144,
         SettingsFrame.MAX_HEADER_LIST_SIZE: 61440,
     }
     assert isinstance(second, WindowUpdateFrame) and second.stream_id == 0
@@ -63,7 +63,7 @@ def test_what_we_say_first_to_endpoints() -> None:
     assert bytes(server.connection.transport.output[:24]) == PREFACE
     first = server.frames[0]
     assert isinstance(first, SettingsFrame) and first.settings[SettingsFrame.ENABLE_PUSH] == 0
-    assert first.settings[SettingsFrame.INITIAL_WINDOW_SIZE] == 4194304
+    assert first.settings[SettingsFrame.INITIAL_WINDOW_SIZE] == 262144
 
 
 @pytest.mark.parametrize("whole", [True, False])

@@ -117,7 +117,8 @@ def test_one_stream_without_a_window_holds_up_no_other(client: Client) -> None:
 def test_the_window_of_the_connection_is_shared(client: Client) -> None:
     client.answer = answer_of(65000)
     client.send(client.get(1), client.get(3))
-    assert len(client.data(1)) + len(client.data(3)) == 65535
+    assert 65535 * 7 // 8 <= len(client.data(1)) + len(client.data(3)) <= 65535
+    assert client.data(1) and client.data(3)
     client.send(window(0, 100_000))
     assert client.ended(1) and client.ended(3)
 
@@ -156,14 +157,14 @@ def test_more_than_our_window_is_an_error() -> None:
     client.answer = None
     client.send(client.get(1), client.headers(3, POST))
     sent = 0
-    for _ in range(4194304 // 16384):
+    for _ in range(262144 // 16384):
         client.connection.transport.feed(data(5 if sent < 0 else 3, b"x" * 16384).serialize())
         sent += 16384
     client.look()
     assert client.goaway() is None and client.reset(3) is None
     unread = Client()
     unread.connection.transport.feed(unread.headers(1, [*GET]).serialize())
-    for _ in range(4194304 // 16384 + 1):
+    for _ in range(262144 // 16384 + 1):
         unread.connection.transport.feed(data(1, b"x" * 16384).serialize())
     unread.look()
     assert FLOW_CONTROL_ERROR in (unread.goaway(), unread.reset(1))

@@ -29,7 +29,7 @@ from proxy.policy.facts cimport (
 )
 from proxy.wire.http2.client cimport Http2Client
 from proxy.wire.http2.nghttp2 cimport NGHTTP2_NO_ERROR
-from proxy.wire.http2.session cimport ENDPOINT_WINDOW, TRUNK_WINDOW, Session
+from proxy.wire.http2.session cimport Session
 from proxy.wire.stream cimport FAILED, TIMED_OUT
 from proxy.wire.tcp cimport connect
 from proxy.wire.tls.stream cimport TlsStream, connect_tls
@@ -115,7 +115,7 @@ cdef class HboneDialer(Dialer):
         session.transport = stream
         session.patience = self.context.timeouts.ping_interval
         session.stall_ns = self.context.timeouts.stream_idle_timeout.duration
-        session.open(ENDPOINT_WINDOW, TRUNK_WINDOW)
+        session.open()
         return session
 
 
@@ -206,7 +206,7 @@ cdef class RequestDialer(Dialer):
             return None
         # No PINGs: gRPC servers take them for an attack and end the connection ("too many pings"). Envoy sends none.
         session = Http2Client(stream, None, self.context.timeouts.stream_idle_timeout.duration)
-        session.open(ENDPOINT_WINDOW, TRUNK_WINDOW)
+        session.open()
         return session
 
 

@@ -1,7 +1,8 @@
 """Trunks: HTTP/2 connections of ours that many greenlets share, a stream each.
 
-A worker keeps few to a place: another is opened when those there are full (the peer's MAX_CONCURRENT_STREAMS) or take no
-more streams: GOAWAY has come, or our certificate was renewed. Such a one carries to their end the streams it has. While
+A worker keeps few to a place: another is opened when those there are full (the peer's MAX_CONCURRENT_STREAMS, or its
+window is taken by streams that nobody reads there) or take no more streams: GOAWAY has come, or our certificate was
+renewed. Such a one carries to their end the streams it has. While
 a trunk is being made, whoever needs one waits for that instead of making another, and shares its failure. What a trunk
 carries, and over what, is the business of pool.pyx.
 
@@ -17,6 +18,7 @@ from libc.errno cimport ETIMEDOUT
 from libc.stdint cimport int64_t
 
 from proxy.clock cimport monotonic_ns
+from proxy.wire.http2.flow cimport crowded
 from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.http2.nghttp2 cimport NGHTTP2_CANCEL, NGHTTP2_NO_ERROR
 from proxy.wire.http2.session cimport Session
@@ -26,7 +28,12 @@ from proxy.observe.refusals import Refusals
 
 refusals = Refusals(logging.getLogger("worker"), "endpoints")
 
+cdef enum:
+    MOST_CROWDED = 8        # connections to a place that are given up to those who do not read; then all share them
+
 cdef int64_t SWEEP_NS = 1_000_000_000
+# A connection has been crowded for so long before another is opened: one upload may use all of a window for a moment.
+cdef int64_t CROWDED_NS = 250_000_000
 
 
 cdef class Trunk:
@@ -92,16 +99,22 @@ cdef class Trunks:
 
     cdef Session take(self, object certificate, int64_t since):
         """A session that takes one more stream, the oldest first so that the others run empty; or None. None that was
-        dialled before `since`."""
+        dialled before `since`, nor a crowded one while there are few of those."""
         cdef Trunk trunk
+        cdef Session roomiest = None
+        cdef int crowds = 0
         for trunk in self.open:
             if trunk.certificate is not certificate:
                 trunk.session.shutdown()
             elif trunk.begun >= since and trunk.session.has_room():
-                return trunk.session
+                if not crowded(trunk.session, CROWDED_NS):
+                    return trunk.session
+                crowds += 1
+                if roomiest is None or trunk.session.left() > roomiest.left():
+                    roomiest = trunk.session
             elif trunk.session.settled:
                 self.most_streams = trunk.session.most_streams
-        return None
+        return roomiest if crowds >= MOST_CROWDED else None
 
     cdef Session get(self, Dialer dialer, int64_t deadline, int64_t since):
         """As `take`, but made if need be; None if that fails or takes until `deadline`."""

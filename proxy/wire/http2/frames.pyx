@@ -5,10 +5,12 @@ nghttp2 asks how much the next frame of a stream holds (`read_pieces`) and has i
 (`send_frame`). Both move bytes and take notes, and may not switch greenlets.
 """
 
+from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from proxy.wire.buffers cimport reserve
 from proxy.wire.http2.nghttp2 cimport *
+from proxy.wire.http2.flow cimport LEAST, room_of
 from proxy.wire.http2.output cimport RECORD, Output, failed
 from proxy.wire.http2.stream cimport Http2Stream
 
@@ -29,20 +31,38 @@ cdef ssize_t read_pieces(
         void* data) noexcept:
     """How much the next DATA frame holds; send_frame copies it."""
     cdef Http2Stream stream = <Http2Stream>source.ptr
+    cdef Output connection = <Output>data
     cdef Py_ssize_t left = stream.first_left + stream.second_left
+    cdef int64_t room = left
+    if left:
+        room = room_of(connection, stream)
+        if room < min(left, LEAST):
+            return hold(connection, stream)
     if left == 0 and not stream.end_wanted:
         stream.deferred = True
         return NGHTTP2_ERR_DEFERRED
     flags[0] |= NGHTTP2_DATA_FLAG_NO_COPY
-    if left <= <Py_ssize_t>length and stream.end_wanted:
+    if left <= min(<Py_ssize_t>length, room) and stream.end_wanted:
         flags[0] |= NGHTTP2_DATA_FLAG_EOF
         stream.end_sent = True
         try:
             if stream.on_finish():
                 flags[0] |= NGHTTP2_DATA_FLAG_NO_END_STREAM
         except BaseException:
-            return failed(<Output>data)
-    return min(left, <Py_ssize_t>length)
+            return failed(connection)
+    return min(min(left, room), <Py_ssize_t>length)
+
+
+cdef ssize_t hold(Output connection, Http2Stream stream) noexcept:
+    """The stream has used its share: it goes on when the peer has taken something."""
+    try:
+        stream.deferred = True
+        if not stream.held:
+            stream.held = True
+            connection.held.append(stream)
+        return NGHTTP2_ERR_DEFERRED
+    except BaseException:
+        return failed(connection)
 
 
 cdef int send_frame(
@@ -70,6 +90,7 @@ cdef int send_frame(
             left -= copied
         add_piece(connection, &stream.second, &stream.second_left, left)
         stream.written += length
+        stream.unacked += length
         if stream.writer is not None and not stream.first_left and not stream.second_left:
             stream.wake_writer(0)
     except BaseException:

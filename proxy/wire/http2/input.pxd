@@ -10,13 +10,11 @@ cdef enum:
     HEADER_LIST = 61440             # as for HTTP/1.1 heads
 
 cdef class Input(Output):
-    cdef dict streams               # id -> Http2Stream, those open
     cdef list woken                 # streams on which something has come since the last read
     cdef int pings                  # sent and not answered
     cdef int prepaid                # what a client may still waste, and when that was refilled
     cdef int64_t refilled
     cdef Closed closed              # of a client's streams, what is to be known when they are
-    cdef int32_t stream_window      # what a stream may have on its way at first
     cdef int64_t stall_ns           # for its streams: how long one wait to write may take; 0: for ever
 
     # for subclasses: the server's side of a stream's life

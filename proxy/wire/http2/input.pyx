@@ -26,6 +26,7 @@ from proxy.wire.http2.closed cimport (
     is_open,
     judge,
 )
+from proxy.wire.http2.flow cimport FIRST_WINDOW, LEAST, arrived, connection_grew, room_of, stream_grew, was_read
 from proxy.wire.http2.frames cimport send_frame
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http2.output cimport FRAME, Output, failed
@@ -47,6 +48,8 @@ cdef class Input(Output):
     def __cinit__(self):
         self.streams = {}
         self.woken = []
+        self.held = []
+        self.window = 65535         # until the peer says otherwise (RFC 9113 6.9.2)
         self.prepaid = WASTE
         expect_preface(&self.closed)
 
@@ -137,7 +140,7 @@ cdef class Input(Output):
         """A stream is ended by us. If its client had not ended it, more of it may be on its way."""
         if self.server:
             excuse(&self.closed, id, max(
-                self.stream_window, nghttp2_session_get_stream_effective_local_window_size(self.h2, id)))
+                FIRST_WINDOW, nghttp2_session_get_stream_effective_local_window_size(self.h2, id)))
 
     cdef int wake(self) except -1:
         """Lets those run, soon, on whose streams something has come."""
@@ -156,14 +159,27 @@ cdef class Input(Output):
         return 0
 
     cdef int credit(self, Stream stream, Py_ssize_t length) except -1:
-        """The peer may send so much more: of this stream if it is still open, and of all."""
-        cdef Http2Stream mine = <Http2Stream>stream
+        """The peer may send so much more of this stream, if it is still open."""
         if self.h2 == NULL or length == 0:
             return 0
-        nghttp2_session_consume_connection(self.h2, length)
-        if mine.live and not mine.eof:
-            nghttp2_session_consume_stream(self.h2, mine.id, length)
+        was_read(self, <Http2Stream>stream, length)
         return self.pull()
+
+    cdef int thaw_held(self) except -1:
+        cdef Http2Stream stream
+        cdef list held = self.held
+        self.held = []
+        self.thaw = False
+        for stream in held:
+            if stream.live and stream.deferred and room_of(self, stream) < min(
+                    stream.first_left + stream.second_left, LEAST):
+                self.held.append(stream)
+                continue
+            stream.held = False
+            if stream.live and stream.deferred:
+                stream.deferred = False
+                nghttp2_session_resume_data(self.h2, stream.id)
+        return 0
 
     cdef bint charge(self) noexcept:
         """Counts a frame of a client's that only costs; False when it has sent too many."""
@@ -190,6 +206,7 @@ cdef class Input(Output):
         stream.local, stream.peer = self.transport.local, self.transport.peer
         stream.identity, stream.target = self.transport.identity, self.transport.target
         stream.stall_ns = self.stall_ns
+        stream.window = FIRST_WINDOW
         self.streams[id] = stream
         return 0
 
@@ -253,11 +270,25 @@ cdef int on_frame_recv(nghttp2_session* h2, const nghttp2_frame* frame, void* da
             if session.settled:
                 session.charge()
             session.settled = True
+            session.thaw = len(session.held) > 0
+        elif frame.hd.type == NGHTTP2_WINDOW_UPDATE:
+            windows_grew(session, frame)
         elif frame.hd.type == NGHTTP2_GOAWAY:
             session.draining = True
         return 0 if session.fault == NULL else NGHTTP2_ERR_CALLBACK_FAILURE
     except BaseException:
         return failed(session)
+
+
+cdef int windows_grew(Input session, const nghttp2_frame* frame) except -1:
+    cdef void* stream
+    if frame.hd.stream_id == 0:
+        connection_grew(session)
+        return 0
+    stream = nghttp2_session_get_stream_user_data(session.h2, frame.hd.stream_id)
+    if stream != NULL:
+        stream_grew(session, <Http2Stream>stream, frame.window_update.window_size_increment)
+    return 0
 
 
 cdef int heard(Input session, Http2Stream stream, const nghttp2_frame* frame, bint last) except -1:
@@ -278,6 +309,7 @@ cdef int on_data_chunk(
         if stream == NULL:
             nghttp2_session_consume_connection(h2, length)
         else:
+            arrived(<Input>data, length)
             (<Http2Stream>stream).on_data(<const char*>chunk, length)
         return 0
     except BaseException:
@@ -292,6 +324,8 @@ cdef int on_stream_close(nghttp2_session* h2, int32_t id, uint32_t code, void* d
         if (stream is None or not stream.eof) and nghttp2_session_get_stream_remote_close(h2, id) == 0:
             session.note_end(id)
         if stream is not None:
+            session.grown -= stream.window - FIRST_WINDOW
+            session.thaw = session.thaw or len(session.held) > 0
             stream.on_close(code)
         return 0
     except BaseException:

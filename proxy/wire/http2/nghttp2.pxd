@@ -20,6 +20,8 @@ cdef extern from "nghttp2/nghttp2.h":
         uint32_t error_code
         uint8_t* opaque_data
         size_t opaque_data_len
+    ctypedef struct nghttp2_window_update:
+        int32_t window_size_increment
     ctypedef struct nghttp2_data:
         size_t padlen
     ctypedef union nghttp2_frame:
@@ -27,6 +29,7 @@ cdef extern from "nghttp2/nghttp2.h":
         nghttp2_data data
         nghttp2_headers headers
         nghttp2_goaway goaway
+        nghttp2_window_update window_update
     ctypedef struct nghttp2_nv:
         uint8_t* name
         uint8_t* value
@@ -115,6 +118,8 @@ cdef extern from "nghttp2/nghttp2.h":
     int nghttp2_session_want_read(nghttp2_session*)
     int nghttp2_session_want_write(nghttp2_session*)
     int nghttp2_session_set_local_window_size(nghttp2_session*, uint8_t, int32_t, int32_t)
+    int32_t nghttp2_session_get_remote_window_size(nghttp2_session*)
+    int32_t nghttp2_session_get_stream_remote_window_size(nghttp2_session*, int32_t)
     int nghttp2_session_consume_connection(nghttp2_session*, size_t)
     int nghttp2_session_consume_stream(nghttp2_session*, int32_t, size_t)
     int nghttp2_session_resume_data(nghttp2_session*, int32_t)

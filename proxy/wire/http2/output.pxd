@@ -1,5 +1,5 @@
 # What an HTTP/2 connection sends; theory in output.pyx.
-from libc.stdint cimport int32_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from proxy.wire.buffers cimport Buffer
 from proxy.wire.http2.nghttp2 cimport nghttp2_session
@@ -24,12 +24,24 @@ cdef class Output(Consumer):
     cdef int32_t heading            # the stream whose head is coming, if one is: the one that breaks it, if it is broken
     cdef char[80] words             # nghttp2's own for it
     cdef set losers                 # who has told of the connection's end as a loss
+    cdef dict streams               # id -> Http2Stream, those open
+    # the peer's windows (flow.pyx)
+    cdef int64_t window             # the most there was of the connection's
+    cdef int64_t tight_since        # when its last quarter was begun; 0: it is not
+    cdef list held                  # streams that have used their share
+    cdef bint thaw                  # some of them may go on
+    # ours
+    cdef int64_t unread             # bytes held for readers
+    cdef int64_t owed               # ... of which the connection's window has not been given back
+    cdef int64_t grown              # by how much streams' windows are larger than at first
     cdef Buffer out                 # what nghttp2 has made and the transport has not taken
     cdef bint flush_due, sending
+    cdef int64_t stuck_since        # when the transport last took something, while it does not take all; else 0
 
     cdef int pull(self) except -1
     cdef int make(self) except -1
     cdef bint send(self) except -1
+    cdef int wait_to_send(self) except -1
     cdef Py_ssize_t send_with(self, const char* data, Py_ssize_t length) except -1
     cdef bint going_on(self) noexcept
     cdef int break_off(self) except -1
@@ -38,6 +50,7 @@ cdef class Output(Consumer):
     # what streams need of their connection besides
     cdef int touch(self, Stream stream) except -1
     cdef int credit(self, Stream stream, Py_ssize_t length) except -1
+    cdef int thaw_held(self) except -1
     cdef int wake(self) except -1
 
 cdef int failed(Output connection) noexcept

@@ -13,6 +13,7 @@ import sys
 import gevent
 from libc.string cimport memcpy
 
+from proxy.clock cimport monotonic_ns
 from proxy.wire.buffers cimport Buffer, drop, reserve
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.stream cimport run_soon
@@ -35,6 +36,10 @@ cdef class Output(Consumer):
 
     cdef int credit(self, Stream stream, Py_ssize_t length) except -1:
         """The peer may send so much more."""
+        raise NotImplementedError
+
+    cdef int thaw_held(self) except -1:
+        """Streams that had used their share go on, if they may now."""
         raise NotImplementedError
 
     cdef int wake(self) except -1:
@@ -61,10 +66,14 @@ cdef class Output(Consumer):
         cdef const uint8_t* frame
         cdef ssize_t n
         while self.out.end - self.out.start < OUTPUT:
+            if self.thaw:
+                self.thaw_held()
             self.busy = True
             n = nghttp2_session_mem_send(self.h2, &frame)
             self.busy = False
             if n <= 0:
+                if n == 0 and self.thaw:
+                    continue
                 if n < 0:
                     self.fault, self.fault_code = nghttp2_strerror(<int>n), NGHTTP2_PROTOCOL_ERROR
                     self.break_off()
@@ -88,8 +97,7 @@ cdef class Output(Consumer):
             return False
         self.out.start += taken
         if taken != length:
-            self.sending = True
-            gevent.spawn(self.send_rest)
+            self.wait_to_send()
         return taken == length
 
     cdef Py_ssize_t send_with(self, const char* data, Py_ssize_t length) except -1:
@@ -101,8 +109,7 @@ cdef class Output(Consumer):
             return 0
         self.out.start += min(taken, due)
         if taken != due + length:
-            self.sending = True
-            gevent.spawn(self.send_rest)
+            self.wait_to_send()
         return max(taken - due, 0)
 
     def flush(self) -> None:
@@ -116,6 +123,12 @@ cdef class Output(Consumer):
             drop(&self.out)
             self.look_whether_over()
 
+    cdef int wait_to_send(self) except -1:
+        self.sending = True
+        self.stuck_since = monotonic_ns()
+        gevent.spawn(self.send_rest)
+        return 0
+
     def send_rest(self) -> None:
         """Sends until the output is empty, waiting for the transport."""
         cdef Buffer chunk
@@ -126,9 +139,11 @@ cdef class Output(Consumer):
             drop(&self.out)
             result = self.transport.put(chunk.bytes + chunk.start, chunk.end - chunk.start)
             drop(&chunk)
+            self.stuck_since = monotonic_ns()
             self.pull()
             self.wake()
         self.sending = False
+        self.stuck_since = 0
         if result < 0:
             self.break_off()
         else:

@@ -20,7 +20,7 @@ from proxy.wire.http2.frames cimport body_of
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http.octets cimport TARGET, is_a
 from proxy.wire.http2.stream cimport Http2Stream
-from proxy.wire.http2.session cimport CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW
+from proxy.wire.http2.session cimport MAX_STREAMS
 from proxy.wire.stream cimport CANCELLED, FAILED, PEER_RESET, RAISED, READY, get_hub, run_soon, wake_soon
 
 PyGreenlet_Import()
@@ -280,7 +280,7 @@ cdef int serve_http2(Stream transport, StreamServer handler) except -1:
     cdef Http2Server session = Http2Server(transport, handler)
     handler.sessions.add(session)
     try:
-        session.open(STREAM_WINDOW, CONNECTION_WINDOW)
+        session.open()
         if handler.leaving():
             session.shutdown()
         session.run()

@@ -5,10 +5,6 @@ from proxy.wire.http2.input cimport Input
 from proxy.wire.stream cimport Deadlines
 
 cdef enum:
-    STREAM_WINDOW = 4194304         # what a peer may send before it was read: of a stream, ...
-    CONNECTION_WINDOW = 16777216    # ... and of all streams of a connection together (ztunnel's own sizes)
-    ENDPOINT_WINDOW = 1048576       # The same for connections to endpoints, which many clients share: those who do not
-    TRUNK_WINDOW = 268435456        # ... read must not use up what there is for all. A ztunnel takes 200 streams
     MAX_STREAMS = 1000              # concurrent streams a peer may open; ztunnel plans with 100
 
 cdef class Session(Input):
@@ -19,8 +15,10 @@ cdef class Session(Input):
     cdef int64_t idle_since         # the server's side: when the last of them ended; 0: there are some
     cdef int64_t idle_ns            # ... and how long that may be; 0: for ever
 
-    cdef int open(self, int32_t stream_window, int32_t connection_window) except -1
+    cdef int open(self) except -1
     cdef bint has_room(self) noexcept
+    cdef int32_t left(self) noexcept
+    cdef int look_whether_crowded(self) except -1
     cdef int hear_silence(self) except -1
     cdef void take_on(self) noexcept
     cdef void let_off(self) noexcept

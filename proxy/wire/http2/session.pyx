@@ -8,8 +8,11 @@ which something came. What is received is input.pyx, what is sent output.pyx, th
 * A graceful end is two GOAWAYs (6.8): `shutdown` asks for no more streams, `refuse_new` takes no more.
 """
 
+from libc.stdint cimport int32_t
+
 from proxy.clock cimport monotonic_ns
 from proxy.wire.http2.closed cimport excuse_all
+from proxy.wire.http2.flow cimport CONNECTION_WINDOW, FIRST_WINDOW, STILL_NS, crowded
 from proxy.wire.http2.input cimport HEADER_LIST, Input, client_options, input_callbacks, input_options
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http2.stream cimport Http2Stream
@@ -27,10 +30,9 @@ cdef class Session(Input):
     def __cinit__(self):
         self.most_streams = UNSETTLED_STREAMS
 
-    cdef int open(self, int32_t stream_window, int32_t connection_window) except -1:
+    cdef int open(self) except -1:
         """Makes the session and its first frames."""
         cdef nghttp2_settings_entry[4] settings
-        self.stream_window = stream_window
         if self.server:
             self.idle_since = monotonic_ns()
             nghttp2_session_server_new2(&self.h2, input_callbacks, <void*>self, input_options)
@@ -40,10 +42,10 @@ cdef class Session(Input):
             settings[0].settings_id, settings[0].value = NGHTTP2_SETTINGS_ENABLE_PUSH, 0
         if self.h2 == NULL:
             raise MemoryError
-        settings[1].settings_id, settings[1].value = NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, stream_window
+        settings[1].settings_id, settings[1].value = NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, FIRST_WINDOW
         settings[2].settings_id, settings[2].value = NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEADER_LIST
         nghttp2_submit_settings(self.h2, NGHTTP2_FLAG_NONE, settings, 3)
-        nghttp2_session_set_local_window_size(self.h2, NGHTTP2_FLAG_NONE, 0, connection_window)
+        nghttp2_session_set_local_window_size(self.h2, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW)
         return self.pull()
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -100,6 +102,13 @@ cdef class Session(Input):
         self.leave_if_idle()
         self.pull()
         return 1
+
+    cdef int look_whether_crowded(self) except -1:
+        """The server's side, when a stream is opened: streams that nobody reads have taken the connection for a while, so
+        the next are better off on another one, and the client is told so. Those that come are served."""
+        if (self.tight_since or self.stuck_since) and not self.draining and crowded(self, STILL_NS):
+            return self.shutdown()
+        return 0
 
     cdef void take_on(self) noexcept:
         """One more stream of the peer's is served."""
@@ -169,3 +178,7 @@ cdef class Session(Input):
                 nghttp2_session_get_remote_settings(self.h2, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS),
                 <uint32_t>MAX_STREAMS)
         return <uint32_t>len(self.streams) < self.most_streams
+
+    cdef int32_t left(self) noexcept:
+        """How much of the peer's window for the connection is left."""
+        return nghttp2_session_get_remote_window_size(self.h2) if self.h2 != NULL else 0

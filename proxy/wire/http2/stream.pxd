@@ -22,12 +22,17 @@ cdef class Http2Stream(Stream):
     cdef Buffer inbox
     cdef Py_ssize_t inbox_framing   # of it, what did not come in DATA frames: the peer is not credited for it
     cdef Py_ssize_t fresh           # put into `buffer` while the reader waited
+    cdef int64_t window             # how much the peer may send before it is read, ...
+    cdef int64_t taken              # ... and how much was read since that was last enlarged
     cdef int64_t given              # DATA bytes in `buffer` that the peer was not credited for
     # to be sent: two pieces, then the end
     cdef const char* first
     cdef const char* second
     cdef Py_ssize_t first_left, second_left
     cdef bint end_wanted, end_sent, deferred
+    cdef bint held                  # deferred because it had used its share
+    cdef int64_t unacked            # sent, and not known to have been taken by a reader there
+    cdef int64_t moved_at           # when some of it was; 0: never yet
     cdef greenlet writer
     cdef int writer_result
 

@@ -1,0 +1,105 @@
+# distutils: libraries = nghttp2
+"""How much of a connection one stream of it may take, so that those nobody reads leave the others at speed (RFC 9113
+5.2: how windows are used is left to the ends).
+
+Sending. What the peer's readers have not taken, its windows hold: `unacked` of a stream, `window - left` of all. Nobody
+can know which of its streams are read before it acknowledges (WINDOW_UPDATE), which receivers do late: when a third or
+half of a window was read. So a stream may use all of its window until the last eighth of the connection's is begun;
+that is dealt out in shares of a thirty-second of what is left, so that something is left for whoever comes. A stream of
+which something was acknowledged within the last second is read: it may have three quarters. With a ztunnel's windows, 4
+MiB and 16 MiB, four streams that nobody reads take 14 MiB; sixteen of them leave 1.4 MiB, ninety-nine 100 KiB. Long
+before, when three quarters are taken, the connection is `tight`; if it stays so, new streams are better off on another
+(`crowded`). A stream that has a connection for itself is not bounded.
+
+Receiving. What comes is credited to the connection as it comes, so that no stream can hold another's. What is held for
+readers is bounded by the streams' windows: FIRST_WINDOW each, doubled for those whose readers keep up, within bounds for
+each and for all. Where even so more is held than ..._UNREAD, the connection is credited only for what is read: hundreds
+of streams that nobody reads do stop their own connection.
+"""
+
+from proxy.clock cimport monotonic_ns
+from proxy.wire.http2.nghttp2 cimport *
+
+cdef int64_t STILL_NS = 1_000_000_000
+
+
+cdef int64_t share_of(int64_t left, int64_t most, int64_t unacked, bint moving) noexcept nogil:
+    """How many bytes more a stream may send that has `unacked` on its way, on a connection with a window of `most`, of
+    which `left` are left."""
+    cdef int64_t others_leave = left + unacked
+    if left - most // 8 >= LEAST:
+        return left - most // 8
+    if moving:
+        return others_leave - others_leave // 4 - unacked
+    return max(others_leave // 32, LEAST) - unacked
+
+
+cdef int64_t room_of(Output connection, Http2Stream stream) noexcept:
+    """How much the stream may send now, as far as its share goes. Notes when the connection became tight."""
+    cdef int64_t left = nghttp2_session_get_remote_window_size(connection.h2)
+    cdef int64_t now
+    if left > connection.window // 4 or len(connection.streams) == 1:
+        return left
+    now = monotonic_ns()
+    if connection.tight_since == 0:
+        connection.tight_since = now
+    return share_of(left, connection.window, stream.unacked, now - stream.moved_at < STILL_NS)
+
+
+cdef void stream_grew(Output connection, Http2Stream stream, int32_t increment) noexcept:
+    """The peer takes so much more on the stream."""
+    if stream.unacked:
+        stream.moved_at = monotonic_ns()
+        stream.unacked = max(stream.unacked - increment, 0)
+    connection.thaw = connection.thaw or len(connection.held) > 0
+
+
+cdef void connection_grew(Output connection) noexcept:
+    """The peer takes more on all streams together."""
+    cdef int64_t left = nghttp2_session_get_remote_window_size(connection.h2)
+    connection.window = max(connection.window, left)
+    if left > connection.window // 4:
+        connection.tight_since = 0
+    connection.thaw = connection.thaw or len(connection.held) > 0
+
+
+cdef bint crowded(Output connection, int64_t for_ns) noexcept:
+    """Whether for so long its window was used up but for a quarter, or its transport has taken nothing: by streams
+    that nobody reads."""
+    cdef int64_t since = connection.tight_since or connection.stuck_since
+    return since != 0 and monotonic_ns() - since > for_ns
+
+
+cdef int arrived(Output connection, int64_t length) noexcept:
+    """So much has come for readers."""
+    connection.unread += length
+    if connection.unread > (CLIENT_UNREAD if connection.server else ENDPOINT_UNREAD):
+        connection.owed += length
+        return 0
+    return nghttp2_session_consume_connection(connection.h2, length)
+
+
+cdef int was_read(Output connection, Http2Stream stream, int64_t length) noexcept:
+    """So much has been taken, or will never be; its reader asks for more."""
+    cdef int64_t due = min(connection.owed, length)
+    connection.unread -= length
+    if due:
+        connection.owed -= due
+        nghttp2_session_consume_connection(connection.h2, due)
+    if stream.live and not stream.eof:
+        nghttp2_session_consume_stream(connection.h2, stream.id, length)
+        stream.taken += length
+        if stream.taken >= 2 * stream.window:
+            enlarge(connection, stream)
+    return 0
+
+
+cdef void enlarge(Output connection, Http2Stream stream) noexcept:
+    """The reader has taken its window twice over: it is doubled, within bounds."""
+    stream.taken = 0
+    if stream.window >= (CLIENT_WINDOW if connection.server else ENDPOINT_WINDOW) or \
+            connection.grown + stream.window > (CLIENT_GROWTH if connection.server else ENDPOINT_GROWTH):
+        return
+    connection.grown += stream.window
+    stream.window *= 2
+    nghttp2_session_set_local_window_size(connection.h2, NGHTTP2_FLAG_NONE, stream.id, <int32_t>stream.window)

@@ -1,0 +1,149 @@
+"""How streams share their connection's window (flow.pyx): those nobody reads leave room for the others."""
+
+import gevent
+import pytest
+from hyperframe.frame import SettingsFrame, WindowUpdateFrame
+
+from tests.instruments.inspect_http2 import StreamView
+from tests.wire.http2_rig import GET, OK, PREFACE, Client, Server, data, raw, spin, window
+
+MIB = 1 << 20
+BIG = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (8 * MIB) + b"x" * (8 * MIB)
+
+
+def small(size: int) -> bytes:
+    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + b"y" * size
+
+
+def ztunnel() -> Client:
+    """A client with a ztunnel's windows."""
+    client = Client(greet=False)
+    client.send(
+        PREFACE,
+        SettingsFrame(0, {SettingsFrame.INITIAL_WINDOW_SIZE: 4 * MIB}),
+        window(0, 16 * MIB - 65535),
+        raw(4, 1, 0),
+    )
+    return client
+
+
+def stalled(client: Client, count: int) -> list[int]:
+    """So many answers that nobody reads."""
+    client.answer = BIG
+    streams = list(range(1, 2 * count, 2))
+    for stream in streams:
+        client.send(client.get(stream))
+    return streams
+
+
+def received(client: Client, stream: int) -> int:
+    return len(client.data(stream))
+
+
+@pytest.mark.parametrize(("count", "left"), [(1, 4 * MIB), (4, 60_000), (16, 40_000), (99, 3_000)])
+def test_Z1_b_answers_that_nobody_reads_leave_room_for_others(count: int, left: int) -> None:
+    client = ztunnel()
+    taken = [received(client, stream) for stream in stalled(client, count)]
+    assert sum(taken) < 16 * MIB and max(taken) <= 4 * MIB
+    client.answer = small(left)
+    client.send(client.get(1001))
+    assert client.ended(1001)
+
+
+def test_Z1_b_an_answer_that_is_read_goes_on_beside_those_that_are_not() -> None:
+    """It acknowledges as late as a ztunnel: a third of its window, of the connection's a third of what is left."""
+    client = ztunnel()
+    stalled(client, 3)
+    client.send(client.get(1001))
+    read = acked = 0
+    while not client.ended(1001):
+        got = received(client, 1001)
+        assert got > read, f"it stands at {got}"
+        read = got
+        if read - acked > 4 * MIB // 3:
+            client.send(window(1001, read - acked), window(0, read - acked))
+            acked = read
+    assert received(client, 1001) == 8 * MIB
+
+
+def test_Z1_b_one_answer_alone_has_all_of_the_window() -> None:
+    client = Client(greet=False)
+    client.send(PREFACE, SettingsFrame(0, {SettingsFrame.INITIAL_WINDOW_SIZE: 4 * MIB}), raw(4, 1, 0))
+    client.answer = BIG
+    client.send(client.get(1))
+    assert received(client, 1) == 65535
+
+
+def test_Z1_b_streams_that_wait_go_on_when_others_have_ended() -> None:
+    client = Client()
+    client.answer = small(65_000)
+    client.send(client.get(1), client.get(3))
+    assert 0 < received(client, 3) < 65_000 and not client.ended(1)
+    client.send(window(0, 8_000))
+    client.send(window(0, 100_000))
+    assert client.ended(1) and client.ended(3)
+
+
+def test_Z1_b_a_stream_left_alone_has_the_rest() -> None:
+    client = Client()
+    client.answer = small(65_000)
+    client.send(client.get(1), client.get(3))
+    before = received(client, 3)
+    client.send(raw(3, 0, 1, (8).to_bytes(4, "big")))
+    assert received(client, 1) + received(client, 3) == 65535 and received(client, 3) > before
+
+
+def test_Z1_a_requests_that_nobody_reads_leave_the_connection_s_window_open() -> None:
+    client = ztunnel()
+    client.answer, client.reads = None, False
+    sent = 0
+    for stream in range(1, 199, 2):
+        client.send(client.headers(stream, GET))
+        for _ in range(16):
+            client.connection.transport.feed(data(stream, b"x" * 16384).serialize())
+            sent += 16384
+        spin()
+    client.look()
+    credit = sum(frame.window_increment for frame in client.of(WindowUpdateFrame, 0))
+    assert not client.of(WindowUpdateFrame, 1), "nothing of these was read"
+    assert 65535 + credit - sent >= 8 * MIB, "what is left of the connection's"
+    assert client.goaway() is None
+
+
+def test_Z1_a_more_than_64_mib_are_not_held() -> None:
+    client = ztunnel()
+    client.answer, client.reads = None, False
+    left = 16 * MIB
+    for stream in range(1, 2000, 2):
+        if left < 262144:
+            break
+        client.send(client.headers(stream, GET))
+        for _ in range(16):
+            client.connection.transport.feed(data(stream, b"x" * 16384).serialize())
+        client.look()
+        credit = sum(frame.window_increment for frame in client.of(WindowUpdateFrame, 0))
+        left = 65535 + credit - 262144 * (stream // 2 + 1)
+    assert 64 * MIB <= 262144 * (stream // 2) <= 80 * MIB
+
+
+def enlarged(server: Server, streams: list[StreamView], size: int) -> int:
+    """So much of each is sent, and read: by how much more than that was credited."""
+    for index, stream in enumerate(streams):
+        number = 2 * index + 1
+        server.send(server.headers(number, OK))
+        for _ in range(size // 16384):
+            server.send(data(number, b"x" * 16384))
+            gevent.spawn(stream.fill).join()
+            stream.take()
+    server.look()
+    credit = sum(frame.window_increment for frame in server.of(WindowUpdateFrame) if frame.stream_id)
+    return credit - size * len(streams)
+
+
+def test_a_stream_that_is_read_gets_a_larger_window_within_bounds() -> None:
+    server = Server()
+    streams = [server.request(), server.request()]
+    more = enlarged(server, streams, 4 * MIB)
+    assert 2 * (MIB - 262144 - MIB // 2) <= more <= 2 * (MIB - 262144)
+    server.send(server.headers(5, OK))
+    assert not server.of(WindowUpdateFrame, 5)
