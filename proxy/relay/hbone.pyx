@@ -91,12 +91,14 @@ cdef class HboneConnection(Session):
         cdef object fault = self.answer(tunnel)
         if fault is None:
             tunnel.respond(200)
-            self.take_on()
-            spawn(self.serve_tunnel, (tunnel,))
-            return 0
+            return self.serve_in_turn(tunnel)
         tunnel.respond(fault.status)
         log_refused(self.relay.context.log, tunnel, tunnel.method or b"", fault.status, fault, wall_ns())
         return run_soon(tunnel.let_go)
+
+    cdef int begin_stream(self, Http2Stream stream) except -1:
+        spawn(self.serve_tunnel, (stream,))
+        return 0
 
     cdef object answer(self, Tunnel tunnel):
         """None grants the tunnel; a fault says why not, and is told by its status alone."""
@@ -129,4 +131,4 @@ cdef class HboneConnection(Session):
                 TcpExchange(self.relay.context).carry(tunnel, cluster)
         finally:
             tunnel.close()
-            self.let_off()
+            self.let_off(tunnel)

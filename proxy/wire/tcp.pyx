@@ -61,6 +61,7 @@ cdef extern from "netinet/in.h" nogil:
     int IPPROTO_TCP
 cdef extern from "netinet/tcp.h" nogil:
     int TCP_NODELAY
+    int TCP_NOTSENT_LOWAT
     int TCP_KEEPIDLE
     int TCP_KEEPINTVL
     int TCP_KEEPCNT
@@ -79,6 +80,8 @@ cdef int KEEP_IDLE = 30
 cdef int KEEP_INTERVAL = 10
 cdef int KEEP_COUNT = 3
 
+# What the kernel holds for a peer besides what is on its way to it: who does not read costs no more than that.
+cdef int UNSENT = 262144
 # Bytes read in a row before other connections get their turn.
 cdef enum:
     BURST = 262144
@@ -356,6 +359,7 @@ cdef int set_up(TcpStream stream, double stall_seconds) except -1:
     stream.stall_ns = <int64_t>(stall_seconds * 1e9)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on))
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &UNSENT, sizeof(int))
     stream.local = address_text(&raw) if getsockname(fd, <sockaddr*>&raw, &length) == 0 else b"-"
     length = sizeof(raw)
     stream.peer = address_text(&raw) if getpeername(fd, <sockaddr*>&raw, &length) == 0 else b"-"

@@ -1,6 +1,7 @@
 """An HTTP/2 peer of single frames for tests of the sessions in memory: what it sends need not make sense."""
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import gevent
@@ -38,6 +39,14 @@ def spin(turns: int = 12) -> None:
     """Lets everything happen that needs no time."""
     for _ in range(turns):
         gevent.sleep(0)
+
+
+def comes(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """The condition comes true, while time passes."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        gevent.sleep(0.01)
 
 
 def raw(kind: int, flags: int, stream: int, payload: bytes = b"", length: int | None = None) -> bytes:

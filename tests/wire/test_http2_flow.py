@@ -2,10 +2,22 @@
 
 import gevent
 import pytest
-from hyperframe.frame import SettingsFrame, WindowUpdateFrame
+from hyperframe.frame import RstStreamFrame, SettingsFrame, WindowUpdateFrame
 
 from tests.instruments.inspect_http2 import StreamView
-from tests.wire.http2_rig import GET, OK, PREFACE, Client, Server, data, raw, spin, window
+from tests.wire.http2_rig import (
+    GET,
+    OK,
+    PREFACE,
+    REFUSED_STREAM,
+    Client,
+    Server,
+    comes,
+    data,
+    raw,
+    spin,
+    window,
+)
 
 MIB = 1 << 20
 BIG = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (8 * MIB) + b"x" * (8 * MIB)
@@ -147,3 +159,78 @@ def test_a_stream_that_is_read_gets_a_larger_window_within_bounds() -> None:
     assert 2 * (MIB - 262144 - MIB // 2) <= more <= 2 * (MIB - 262144)
     server.send(server.headers(5, OK))
     assert not server.of(WindowUpdateFrame, 5)
+
+
+# -- requests of clients that read nothing ----------------------------------------------------------------------------
+
+
+def narrow(client: Client, size: int) -> None:
+    client.send(SettingsFrame(0, {SettingsFrame.INITIAL_WINDOW_SIZE: size}))
+
+
+@pytest.mark.parametrize("size", [0, 16383])
+def test_P2_two_requests_without_a_window_are_served_at_a_time(size: int) -> None:
+    client = Client()
+    narrow(client, size)
+    client.answer = None
+    client.send(*(client.get(stream) for stream in range(1, 11, 2)))
+    assert len(client.streams) == 2
+    client.send(window(7, 16384))
+    assert len(client.streams) == 3, "it can take an answer now"
+    client.held.set()
+    comes(lambda: len(client.streams) == 5 and client.connection.running == 0)
+
+
+def test_P2_requests_wait_for_the_window_of_the_settings() -> None:
+    client = Client()
+    narrow(client, 0)
+    client.answer = None
+    client.send(*(client.get(stream) for stream in range(1, 101, 2)))
+    assert len(client.streams) == 2
+    narrow(client, 65535)
+    assert len(client.streams) == 50
+    client.held.set()
+
+
+def test_P2_requests_that_wait_and_are_reset_are_forgotten() -> None:
+    client = Client()
+    narrow(client, 0)
+    client.answer = None
+    client.send(*(client.get(stream) for stream in range(1, 101, 2)))
+    client.send(*(RstStreamFrame(stream, 8) for stream in range(5, 101, 2)))
+    assert client.connection.running == 2 and client.connection.streams == 2
+    client.send(RstStreamFrame(1, 8))
+    client.held.set()
+    comes(lambda: client.connection.running == 0)
+    assert len(client.streams) == 2
+
+
+def test_P2_requests_that_wait_too_long_were_not_acted_on() -> None:
+    client = Client(stall_seconds=0.1)
+    narrow(client, 0)
+    client.answer = None
+    client.send(*(client.get(stream) for stream in range(1, 7, 2)))
+    gevent.sleep(0.25)
+    client.look()
+    assert client.reset(5) == REFUSED_STREAM
+    assert client.reset(1) is None, "these are served"
+
+
+def test_P2_a_hundred_answers_that_wait_for_a_client_are_enough() -> None:
+    """Also of requests that come all at once; two more are served at a time."""
+    client = Client()
+    client.answer = small(70_000)
+    client.send(*(client.get(stream) for stream in range(1, 601, 2)))
+    gevent.sleep(0.3)
+    assert len(client.streams) == 102
+    client.send(window(0, 1 << 30), *(window(stream, 70_000) for stream in range(1, 601, 2)))
+    comes(lambda: len(client.streams) == 300 and client.connection.running == 0)
+
+
+def test_many_requests_at_once_that_are_not_answered_are_all_begun() -> None:
+    """In lots: those that take long do not keep others from being served."""
+    client = Client()
+    client.answer = None
+    client.send(*(client.get(stream) for stream in range(1, 801, 2)))
+    comes(lambda: len(client.streams) == 400)
+    client.held.set()

@@ -10,6 +10,7 @@ from hyperframe.frame import (
 
 from tests.wire.http2_rig import (
     CANCEL,
+    Client,
     FLOW_CONTROL_ERROR,
     GET,
     NO_ERROR,
@@ -18,10 +19,9 @@ from tests.wire.http2_rig import (
     PROTOCOL_ERROR,
     REFUSED_STREAM,
     SETTINGS,
-    Client,
+    comes,
     data,
     raw,
-    spin,
     window,
 )
 
@@ -70,6 +70,7 @@ def test_no_more_greenlets_than_streams_we_allow() -> None:
     client.answer = None
     for stream in range(1, 1001, 2):
         client.send(client.get(stream))
+    comes(lambda: len(client.streams) == 500)
     client.send(*(RstStreamFrame(stream, CANCEL) for stream in range(1, 1001, 2)))
     assert client.connection.running == 500 and client.connection.streams == 0
     for stream in range(1001, 2101, 2):
@@ -77,8 +78,7 @@ def test_no_more_greenlets_than_streams_we_allow() -> None:
     assert client.connection.running == 1000
     assert client.reset(2003) == REFUSED_STREAM and client.reset(1999) is None
     client.held.set()
-    spin()
-    assert client.connection.running == 0
+    comes(lambda: client.connection.running == 0)
     client.answer = b"HTTP/1.1 204 No Content\r\n\r\n"
     client.send(client.get(3001))
     assert client.ended(3001)

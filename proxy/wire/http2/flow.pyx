@@ -19,6 +19,7 @@ of streams that nobody reads do stop their own connection.
 
 from proxy.clock cimport monotonic_ns
 from proxy.wire.http2.nghttp2 cimport *
+from proxy.wire.http2.output cimport may_go_on
 
 cdef int64_t STILL_NS = 1_000_000_000
 
@@ -51,7 +52,7 @@ cdef void stream_grew(Output connection, Http2Stream stream, int32_t increment) 
     if stream.unacked:
         stream.moved_at = monotonic_ns()
         stream.unacked = max(stream.unacked - increment, 0)
-    connection.thaw = connection.thaw or len(connection.held) > 0
+    may_go_on(connection)
 
 
 cdef void connection_grew(Output connection) noexcept:
@@ -60,7 +61,7 @@ cdef void connection_grew(Output connection) noexcept:
     connection.window = max(connection.window, left)
     if left > connection.window // 4:
         connection.tight_since = 0
-    connection.thaw = connection.thaw or len(connection.held) > 0
+    may_go_on(connection)
 
 
 cdef bint crowded(Output connection, int64_t for_ns) noexcept:

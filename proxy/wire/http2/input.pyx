@@ -29,7 +29,7 @@ from proxy.wire.http2.closed cimport (
 from proxy.wire.http2.flow cimport FIRST_WINDOW, LEAST, arrived, connection_grew, room_of, stream_grew, was_read
 from proxy.wire.http2.frames cimport send_frame
 from proxy.wire.http2.nghttp2 cimport *
-from proxy.wire.http2.output cimport FRAME, Output, failed
+from proxy.wire.http2.output cimport FRAME, Output, failed, may_go_on
 from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.stream cimport Stream
 
@@ -49,6 +49,7 @@ cdef class Input(Output):
         self.streams = {}
         self.woken = []
         self.held = []
+        self.queue = []
         self.window = 65535         # until the peer says otherwise (RFC 9113 6.9.2)
         self.prepaid = WASTE
         expect_preface(&self.closed)
@@ -165,7 +166,7 @@ cdef class Input(Output):
         was_read(self, <Http2Stream>stream, length)
         return self.pull()
 
-    cdef int thaw_held(self) except -1:
+    cdef int go_on(self) except -1:
         cdef Http2Stream stream
         cdef list held = self.held
         self.held = []
@@ -270,7 +271,7 @@ cdef int on_frame_recv(nghttp2_session* h2, const nghttp2_frame* frame, void* da
             if session.settled:
                 session.charge()
             session.settled = True
-            session.thaw = len(session.held) > 0
+            may_go_on(session)
         elif frame.hd.type == NGHTTP2_WINDOW_UPDATE:
             windows_grew(session, frame)
         elif frame.hd.type == NGHTTP2_GOAWAY:
@@ -325,7 +326,7 @@ cdef int on_stream_close(nghttp2_session* h2, int32_t id, uint32_t code, void* d
             session.note_end(id)
         if stream is not None:
             session.grown -= stream.window - FIRST_WINDOW
-            session.thaw = session.thaw or len(session.held) > 0
+            may_go_on(session)
             stream.on_close(code)
         return 0
     except BaseException:

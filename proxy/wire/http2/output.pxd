@@ -29,7 +29,11 @@ cdef class Output(Consumer):
     cdef int64_t window             # the most there was of the connection's
     cdef int64_t tight_since        # when its last quarter was begun; 0: it is not
     cdef list held                  # streams that have used their share
+    cdef list queue                 # streams of a client's that are not served yet: it reads nothing
     cdef bint thaw                  # some of them may go on
+    cdef int waiting                # writers that wait for the peer to read
+    cdef int young                  # streams served since `epoch` began of which it is not known whether they will
+    cdef int epoch
     # ours
     cdef int64_t unread             # bytes held for readers
     cdef int64_t owed               # ... of which the connection's window has not been given back
@@ -50,7 +54,8 @@ cdef class Output(Consumer):
     # what streams need of their connection besides
     cdef int touch(self, Stream stream) except -1
     cdef int credit(self, Stream stream, Py_ssize_t length) except -1
-    cdef int thaw_held(self) except -1
+    cdef int go_on(self) except -1
     cdef int wake(self) except -1
 
+cdef void may_go_on(Output connection) noexcept
 cdef int failed(Output connection) noexcept

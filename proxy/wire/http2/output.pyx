@@ -38,8 +38,8 @@ cdef class Output(Consumer):
         """The peer may send so much more."""
         raise NotImplementedError
 
-    cdef int thaw_held(self) except -1:
-        """Streams that had used their share go on, if they may now."""
+    cdef int go_on(self) except -1:
+        """Streams that wait for the peer to read go on, if they may now."""
         raise NotImplementedError
 
     cdef int wake(self) except -1:
@@ -67,7 +67,7 @@ cdef class Output(Consumer):
         cdef ssize_t n
         while self.out.end - self.out.start < OUTPUT:
             if self.thaw:
-                self.thaw_held()
+                self.go_on()
             self.busy = True
             n = nghttp2_session_mem_send(self.h2, &frame)
             self.busy = False
@@ -171,6 +171,11 @@ cdef class Output(Consumer):
             return False
         self.losers.add(who)
         return True
+
+
+cdef void may_go_on(Output connection) noexcept:
+    """Something has changed for streams that wait for the peer to read: they are looked at before the next frames."""
+    connection.thaw = len(connection.held) > 0 or len(connection.queue) > 0
 
 
 cdef int failed(Output connection) noexcept:

@@ -85,7 +85,7 @@ cdef int serve_one(HttpServerStream stream) except -1:
         get_hub().handle_error(stream, *sys.exc_info())     # without a context the hub would end the process
     finally:
         stream.close()
-        session.let_off()
+        session.let_off(stream)
     return 0
 
 
@@ -107,7 +107,9 @@ cdef class Http2Server(Session):
     cdef int serve(self, Http2Stream stream) except -1:
         if (<HttpServerStream>stream).malformed:
             return 0
-        self.take_on()
+        return self.serve_in_turn(stream)
+
+    cdef int begin_stream(self, Http2Stream stream) except -1:
         return serve_soon(stream)
 
 

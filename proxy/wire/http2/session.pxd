@@ -2,6 +2,7 @@
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from proxy.wire.http2.input cimport Input
+from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.stream cimport Deadlines
 
 cdef enum:
@@ -11,8 +12,11 @@ cdef class Session(Input):
     cdef bint refusing              # GOAWAY was sent, and was final
     cdef uint32_t most_streams      # of ours at a time, as far as is known
     cdef Deadlines patience         # how long the peer may be silent before it is pinged; None: no pings
+    cdef int narrow                 # of these, begun though their client could not take an answer
     cdef int running                # streams of the peer's that are served, or wait for it
     cdef int64_t idle_since         # the server's side: when the last of them ended; 0: there are some
+    cdef object timer               # while streams wait to be served
+    cdef object pace                # ... for others that have only begun
     cdef int64_t idle_ns            # ... and how long that may be; 0: for ever
 
     cdef int open(self) except -1
@@ -21,7 +25,13 @@ cdef class Session(Input):
     cdef int look_whether_crowded(self) except -1
     cdef int hear_silence(self) except -1
     cdef void take_on(self) noexcept
-    cdef void let_off(self) noexcept
+    cdef int let_off(self, Http2Stream stream) except -1
+    cdef int serve_in_turn(self, Http2Stream stream) except -1
+    cdef int begin_stream(self, Http2Stream stream) except -1
+    cdef bint may_begin(self, Http2Stream stream) noexcept
+    cdef int advance(self) except -1
+    cdef int stop_timers(self) except -1
+    cdef int take_breath(self) except -1
     cdef int leave_if_idle(self) except -1
     cdef int shutdown(self) except -1
     cdef int end(self) except -1

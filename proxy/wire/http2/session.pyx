@@ -15,6 +15,7 @@ from proxy.wire.http2.closed cimport excuse_all
 from proxy.wire.http2.flow cimport CONNECTION_WINDOW, FIRST_WINDOW, STILL_NS, crowded
 from proxy.wire.http2.input cimport HEADER_LIST, Input, client_options, input_callbacks, input_options
 from proxy.wire.http2.nghttp2 cimport *
+from proxy.wire.http2.output cimport may_go_on
 from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.stream cimport CANCELLED, TIMED_OUT, Deadlines, Stream, get_hub
 
@@ -22,6 +23,11 @@ cdef enum:
     UNSETTLED_STREAMS = 100     # of ours before the peer's SETTINGS have come: RFC 9113 6.5.2 recommends no less
     UNANSWERED_PINGS = 2
     LAST_WORDS_SECONDS = 1      # they are there, if there are any
+    NARROW = 16384              # a window below this takes no answer worth asking for
+    NARROW_STREAMS = 2          # streams of a connection that are served all the same
+    UNREAD_ANSWERS = 100        # answers that wait for one client before its further requests wait too
+
+cdef double LOT_SECONDS = 0.05
 
 
 cdef class Session(Input):
@@ -29,6 +35,7 @@ cdef class Session(Input):
 
     def __cinit__(self):
         self.most_streams = UNSETTLED_STREAMS
+        self.epoch = 1
 
     cdef int open(self) except -1:
         """Makes the session and its first frames."""
@@ -115,11 +122,101 @@ cdef class Session(Input):
         self.running += 1
         self.idle_since = 0
 
-    cdef void let_off(self) noexcept:
+    cdef int let_off(self, Http2Stream stream) except -1:
         """One less."""
         self.running -= 1
         if self.running == 0:
             self.idle_since = monotonic_ns()
+        if stream.narrow:
+            stream.narrow = False
+            self.narrow -= 1
+        stream.grow_up()
+        may_go_on(self)
+        return self.pull() if self.queue else 0
+
+    # -- clients that read nothing ------------------------------------------------------------------------------------
+
+    cdef int begin_stream(self, Http2Stream stream) except -1:
+        """Has the stream served, soon. May not switch."""
+        return 0
+
+    cdef int serve_in_turn(self, Http2Stream stream) except -1:
+        """Has it served as soon as its client may be expected to read the answer."""
+        self.take_on()
+        if self.may_begin(stream):
+            return self.begin_stream(stream)
+        self.queue.append(stream)
+        if self.timer is None and self.stall_ns:
+            self.timer = get_hub().loop.timer(self.stall_ns / 1e9, self.stall_ns / 1e9)
+            self.timer.start(self.refuse_waiting)
+        return self.take_breath()
+
+    cdef bint may_begin(self, Http2Stream stream) noexcept:
+        """An answer that nobody reads costs memory here, in the kernel and at the endpoint: so what a client asks for and
+        cannot take, or while so many of its answers wait for it, is begun for a few of its streams only. Many requests
+        at once are begun in lots, for of none it is known yet whether its answer will be read."""
+        if self.waiting + self.young < UNREAD_ANSWERS and \
+                nghttp2_session_get_stream_remote_window_size(self.h2, stream.id) >= NARROW:
+            self.young += 1
+            stream.epoch = self.epoch
+            return True
+        if self.narrow >= NARROW_STREAMS:
+            return False
+        self.narrow += 1
+        stream.narrow = True
+        return True
+
+    cdef int take_breath(self) except -1:
+        """Those that have not answered for a moment are slow: the next lot need not wait for them."""
+        if self.pace is None and self.young and self.waiting + self.young >= UNREAD_ANSWERS:
+            self.pace = get_hub().loop.timer(LOT_SECONDS)
+            self.pace.start(self.begin_lot)
+        return 0
+
+    def begin_lot(self) -> None:
+        self.pace.close()
+        self.pace = None
+        self.epoch += 1
+        self.young = 0
+        self.thaw = True
+        self.pull()
+
+    cdef int go_on(self) except -1:
+        Input.go_on(self)
+        return self.advance() if self.queue else 0
+
+    cdef int advance(self) except -1:
+        """Those have their turn that may be begun now, in their order."""
+        cdef Http2Stream stream
+        cdef list queue = self.queue
+        self.queue = []
+        for stream in queue:
+            if not stream.live:
+                stream.close()
+                self.let_off(stream)
+            elif self.may_begin(stream):
+                self.begin_stream(stream)
+            else:
+                self.queue.append(stream)
+        return self.take_breath() if self.queue else 0
+
+    def refuse_waiting(self) -> None:
+        """Nothing was done with those that have waited for as long as a writer would: the client may ask again."""
+        cdef Http2Stream stream
+        for stream in self.queue:
+            if stream.overdue:
+                stream.reset(NGHTTP2_REFUSED_STREAM)
+            stream.overdue = True
+        if not self.queue:
+            self.stop_timers()
+
+    cdef int stop_timers(self) except -1:
+        if self.timer is not None:
+            self.timer.close()
+        if self.pace is not None:
+            self.pace.close()
+        self.timer = self.pace = None
+        return 0
 
     cdef int leave_if_idle(self) except -1:
         """A peer that is there, but has wanted nothing for too long, is left."""
@@ -159,6 +256,8 @@ cdef class Session(Input):
             if self.out.end != self.out.start:
                 self.transport.put_now(self.out.bytes + self.out.start, self.out.end - self.out.start)
         self.broken = self.draining = True
+        self.stop_timers()
+        self.queue.clear()
         for stream in list(self.streams.values()):
             stream.on_close(NGHTTP2_INTERNAL_ERROR)
         self.streams.clear()

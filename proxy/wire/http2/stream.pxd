@@ -30,6 +30,8 @@ cdef class Http2Stream(Stream):
     cdef const char* second
     cdef Py_ssize_t first_left, second_left
     cdef bint end_wanted, end_sent, deferred
+    cdef int epoch                  # of the session's, when it began to be served; 0: it has ended, or waited to write
+    cdef bint narrow                # served though its client could not take an answer
     cdef bint held                  # deferred because it had used its share
     cdef int64_t unacked            # sent, and not known to have been taken by a reader there
     cdef int64_t moved_at           # when some of it was; 0: never yet
@@ -57,6 +59,7 @@ cdef class Http2Stream(Stream):
     cdef bint writable(self) noexcept
     cdef int send_pieces(self) except? RAISED
     cdef int wait_sent(self) except? RAISED
+    cdef void grow_up(self) noexcept
     cdef int wake_writer(self, int result) except -1
     cdef int leave(self) except -1
     cdef int reset(self, uint32_t code) except -1

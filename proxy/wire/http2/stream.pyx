@@ -17,6 +17,7 @@ from libc.string cimport memcpy
 from proxy.wire.buffers cimport LARGE, drop, free_buffer, reserve
 from proxy.wire.greenlets cimport PyGreenlet_GetCurrent, PyGreenlet_Import, PyGreenlet_Switch, greenlet
 from proxy.wire.http2.nghttp2 cimport *
+from proxy.wire.http2.output cimport may_go_on
 from proxy.wire.stream cimport (
     CANCELLED,
     DATA_WAITS,
@@ -269,6 +270,8 @@ cdef class Http2Stream(Stream):
         cdef object timer = None
         self.writer = PyGreenlet_GetCurrent()
         self.writer_result = 0
+        self.session.waiting += 1
+        self.grow_up()
         if self.stall_ns:
             self.written_then = self.written
             timer = get_hub().loop.timer(self.stall_ns / 1e9, self.stall_ns / 1e9)
@@ -277,6 +280,8 @@ cdef class Http2Stream(Stream):
             PyGreenlet_Switch(<greenlet>get_hub(), NULL, NULL)
         finally:
             self.writer = None
+            self.session.waiting -= 1
+            may_go_on(self.session)
             self.first_left = self.second_left = 0
             if timer is not None:
                 timer.stop()
@@ -289,6 +294,12 @@ cdef class Http2Stream(Stream):
             self.written_then = self.written
         elif self.writer is not None:
             self.wake_writer(TIMED_OUT)
+
+    cdef void grow_up(self) noexcept:
+        """It is known what becomes of the answer: its client reads it, or does not."""
+        if self.epoch and self.epoch == self.session.epoch:
+            self.session.young -= 1
+        self.epoch = 0
 
     cdef int wake_writer(self, int result) except -1:
         cdef greenlet writer = self.writer

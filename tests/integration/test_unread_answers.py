@@ -1,0 +1,73 @@
+"""What readers that do not read cost the kernel (P2): requests whose answers cannot go on are hardly begun."""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hpack import Encoder
+from hyperframe.frame import HeadersFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
+
+from tests.hbone.http2 import MAGIC
+from tests.integration.hbone_rig import HboneBench, Served, h2_client, h2_headers, hbone_bench
+from tests.integration.http_rig import Peer
+from tests.rig import stays, steady, wait_until
+
+MIB = 1 << 20
+STREAMS = 1000
+
+
+def mebibyte(peer: Peer) -> None:
+    while True:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % MIB)
+        peer.send(b"m" * MIB)
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[HboneBench]:
+    with hbone_bench(tmp_path, Served("plain", hbone=False), http=True) as running:
+        running.play("plain", mebibyte)
+        yield running
+
+
+def queued(proxy: HboneBench) -> int:
+    """Bytes in the kernel's queues of all sockets of the endpoint and of the replica's listener."""
+    ports = {f"{proxy.services['plain'][0].port:04X}", f"{proxy.http:04X}"}
+    total = 0
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if ports & {fields[1].split(":")[1], fields[2].split(":")[1]}:
+            total += sum(int(size, 16) for size in fields[4].split(":"))
+    return total
+
+
+def silent(port: int, window: int) -> socket.socket:
+    """A client with so much window on each of its streams, and requests for a MiB on all; it never gives more."""
+    encoder = Encoder()
+    frames = [SettingsFrame(0, {SettingsFrame.INITIAL_WINDOW_SIZE: window}), WindowUpdateFrame(0, 1 << 30)]
+    for stream in range(1, 2 * STREAMS, 2):
+        frame = HeadersFrame(stream, encoder.encode(h2_headers("/", "plain")))
+        frame.flags |= {"END_HEADERS", "END_STREAM"}
+        frames.append(frame)
+    sock = socket.create_connection(("127.0.0.1", port))
+    sock.sendall(MAGIC + b"".join(frame.serialize() for frame in frames))
+    return sock
+
+
+@pytest.mark.parametrize("window", [0, 1, 16383])
+def test_P2_three_thousand_streams_without_a_window_cost_the_kernel_little(proxy: HboneBench, window: int) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(silent(proxy.http, window))
+        wait_until(lambda: proxy.services["plain"][0].heads)
+        most = steady(lambda: queued(proxy), 0.5)
+        assert len(proxy.services["plain"][0].heads) <= 6
+        assert most < 16 * MIB
+        with contextlib.closing(h2_client(socket.create_connection(("127.0.0.1", proxy.http)))) as other:
+            stream = other.request(h2_headers("/", "plain"), end=True)
+            got = 0
+            while data := stream.recv(MIB):
+                got += len(data)
+            assert got == MIB, "and cost others nothing"
