@@ -1,7 +1,8 @@
-"""Peers that do not read hold nobody else's traffic (Z1): uploads that an app does not take, downloads that a client does
-not, on connections they share with others. The stand-ins have a ztunnel's windows, 4 MiB and 16 MiB."""
+"""Peers that do not read hold nobody else's traffic (Z1): uploads that an app does not take, downloads that a client
+does not, on connections they share with others. The stand-ins have a ztunnel's windows, 4 MiB and 16 MiB."""
 
 import contextlib
+import itertools
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -72,7 +73,7 @@ class Stalled:
         if kind == "download":
             client.request("any", "/download")
             return
-        client.send("POST /stall HTTP/1.1\r\nhost: any\r\ncontent-length: %d\r\n\r\n" % (64 * MIB))
+        client.send(f"POST /stall HTTP/1.1\r\nhost: any\r\ncontent-length: {64 * MIB}\r\n\r\n")
         threading.Thread(target=self._upload, args=(client,), daemon=True).start()
 
     def _upload(self, client: TunnelClient) -> None:
@@ -139,7 +140,8 @@ def test_Z1_c_a_connection_to_a_pod_that_is_used_up_counts_as_full(proxy: HboneB
         beside(proxy, stack)
         door = proxy.destination(proxy.services["web"][0])
         first, second, third = (stack.enter_context(proxy.mesh.ztunnel(proxy.address)) for _ in range(3))
-        stalled = Stalled(proxy, "web", lambda: (first, second)[len(stalled.clients) % 2].pooled())
+        turns = itertools.cycle((first, second))
+        stalled = Stalled(proxy, "web", lambda: next(turns).pooled())
         for _ in range(8):
             stalled.begin("upload")
         steady(stalled.moved, 0.5, 30)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from hpack import Encoder
-from hyperframe.frame import HeadersFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
+from hyperframe.frame import HeadersFrame, SettingsFrame, WindowUpdateFrame
 
 from tests.hbone.http2 import MAGIC
 from tests.integration.hbone_rig import HboneBench, Served, h2_client, h2_headers, hbone_bench
 from tests.integration.http_rig import Peer
-from tests.rig import stays, steady, wait_until
+from tests.rig import steady, wait_until
 
 MIB = 1 << 20
 STREAMS = 1000

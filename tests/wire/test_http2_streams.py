@@ -10,7 +10,6 @@ from hyperframe.frame import (
 
 from tests.wire.http2_rig import (
     CANCEL,
-    Client,
     FLOW_CONTROL_ERROR,
     GET,
     NO_ERROR,
@@ -19,6 +18,7 @@ from tests.wire.http2_rig import (
     PROTOCOL_ERROR,
     REFUSED_STREAM,
     SETTINGS,
+    Client,
     comes,
     data,
     raw,
