@@ -82,12 +82,13 @@ cdef struct WorkerRow:
     int32_t pid
     int32_t state
     int32_t connections
-    int32_t pad
+    int32_t unread_answers       # that wait for their HTTP/2 client to read
     int64_t snapshot
     int64_t requests
     int64_t log_lines_dropped
     int64_t handed_over
-    char rest[16]
+    int32_t waiting_requests     # of HTTP/2 clients, not begun before they read
+    char rest[12]
 
 cdef struct Header:
     uint64_t magic

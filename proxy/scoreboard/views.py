@@ -14,6 +14,8 @@ class WorkerView(NamedTuple):
     requests: int
     log_lines_dropped: int
     handed_over: int
+    unread_answers: int
+    waiting_requests: int
 
 
 class ClusterCounters(NamedTuple):

@@ -47,6 +47,7 @@ cdef class Workers:
                 wp_add(&self.memory.endpoint_rows[endpoint].in_flight, -share[0])
                 share[0] = 0
         wp_store(&row.connections, 0)
+        row.unread_answers = row.waiting_requests = 0
         self.drop_lease(slot)
         wp_store(&row.pid, 0)
         wp_store(&row.state, FREE)
@@ -69,7 +70,7 @@ cdef class Workers:
     def row(self, int slot) -> WorkerView:
         cdef WorkerRow* row = self.memory.worker(slot)
         return WorkerView(slot, row.pid, row.state, row.connections, row.snapshot, row.requests, row.log_lines_dropped,
-                          row.handed_over)
+                          row.handed_over, row.unread_answers, row.waiting_requests)
 
     # -- connections --------------------------------------------------------------------------------------------------
 

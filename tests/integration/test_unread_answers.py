@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from h2.settings import SettingCodes
 from hpack import Encoder
 from hyperframe.frame import HeadersFrame, SettingsFrame, WindowUpdateFrame
 
@@ -43,6 +44,11 @@ def queued(proxy: HboneBench) -> int:
     return total
 
 
+def counted(proxy: HboneBench) -> tuple[int, int]:
+    (worker,) = proxy.replica.info()["workers"]
+    return worker["unread_answers"], worker["waiting_requests"]
+
+
 def silent(port: int, window: int) -> socket.socket:
     """A client with so much window on each of its streams, and requests for a MiB on all; it never gives more."""
     encoder = Encoder()
@@ -65,9 +71,29 @@ def test_P2_three_thousand_streams_without_a_window_cost_the_kernel_little(proxy
         most = steady(lambda: queued(proxy), 0.5)
         assert len(proxy.services["plain"][0].heads) <= 6
         assert most < 16 * MIB
+        wait_until(lambda: counted(proxy) == (6, 3 * STREAMS - 6), what="the admin page counts them")
         with contextlib.closing(h2_client(socket.create_connection(("127.0.0.1", proxy.http)))) as other:
             stream = other.request(h2_headers("/", "plain"), end=True)
             got = 0
             while data := stream.recv(MIB):
                 got += len(data)
             assert got == MIB, "and cost others nothing"
+
+
+def test_P2_tunnels_without_a_window_ask_endpoints_for_little(proxy: HboneBench) -> None:
+    """The requests in them are served when their client has opened the window."""
+    connection = proxy.ztunnel.connect()
+    with connection.lock:
+        connection.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})
+        connection.flush()
+    assert connection.ping() < 10
+    clients = [proxy.client("plain", over=connection) for _ in range(10)]
+    for client in clients:
+        client.request("any")
+    wait_until(lambda: len(proxy.services["plain"][0].heads) == 2)
+    assert connection.ping() < 10
+    assert len(proxy.services["plain"][0].heads) == 2
+    with connection.lock:
+        connection.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 4 << 20})
+        connection.flush()
+    assert [len(client.answer()[1]) for client in clients] == [MIB] * 10
