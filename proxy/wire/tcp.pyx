@@ -81,7 +81,7 @@ cdef int KEEP_INTERVAL = 10
 cdef int KEEP_COUNT = 3
 
 # What the kernel holds for a peer besides what is on its way to it: who does not read costs no more than that.
-cdef int UNSENT = 262144
+cdef int UNSENT = 1048576
 # Bytes read in a row before other connections get their turn.
 cdef enum:
     BURST = 262144

@@ -90,13 +90,13 @@ cdef int was_read(Output connection, Http2Stream stream, int64_t length) noexcep
     if stream.live and not stream.eof:
         nghttp2_session_consume_stream(connection.h2, stream.id, length)
         stream.taken += length
-        if stream.taken >= 2 * stream.window:
+        if stream.taken >= stream.window:
             enlarge(connection, stream)
     return 0
 
 
 cdef void enlarge(Output connection, Http2Stream stream) noexcept:
-    """The reader has taken its window twice over: it is doubled, within bounds."""
+    """The reader has taken all of its window: it is doubled, within bounds."""
     stream.taken = 0
     if stream.window >= (CLIENT_WINDOW if connection.server else ENDPOINT_WINDOW) or \
             connection.grown + stream.window > (CLIENT_GROWTH if connection.server else ENDPOINT_GROWTH):
