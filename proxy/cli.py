@@ -17,6 +17,7 @@ import click
 from proxy import log
 from proxy.mesh.model import Listener
 from proxy.settings import settings
+from proxy.settings.setting import Setting
 from proxy.settings.settings import SETTINGS, Settings, SettingsFault
 from proxy.version import __version__
 from state.server import access
@@ -49,7 +50,7 @@ Signals: TERM        serve on for --drain-delay, then finish requests in flight 
 """
 
 
-def _option(name: str, setting: settings.Setting) -> Callable[[Any], Any]:
+def _option(name: str, setting: Setting) -> Callable[[Any], Any]:
     names = [part for part in (setting.short, settings.flag_name(name)) if part]
     shown = f"{setting.help} [{setting.shown_default}]" if setting.shown_default else setting.help
     if not setting.metavar:
@@ -146,14 +147,13 @@ def _check(loaded: Settings, verbose: bool) -> int:
     documents, unreadable = source.read()
     result = loader.load(documents)
     listeners = result.snapshot.listeners if result.snapshot else ()
-    faults = [*missing, *map(str, (*unreadable, *result.faults))]
-    faults += _faults_of_certificates(listeners, loaded.tls_dir)
+    faults = [*missing, *map(str, (*unreadable, *result.faults)), *_faults_of_certificates(listeners, loaded)]
     faults += [*_faults_of_access(loaded), *_gateway_missing(loaded, result, loader.gateways())]
     status = _told((*source.notes, *result.warnings), faults)
     if not status:
         print("\n".join(_summary(result)))
     if verbose and result.snapshot:
-        print("\n".join(loader.explained(bool(loaded.tls_dir or loaded.demo))))
+        print("\n".join(loader.explained(loaded.in_mesh or loaded.demo)))
     return status
 
 
@@ -203,14 +203,24 @@ def _summary(result: "Loaded") -> Iterator[str]:
     yield f"Gateway {result.snapshot.gateway}: ports {ports}; {clusters} clusters, {endpoints} endpoints"
 
 
-def _faults_of_certificates(listeners: Sequence[Listener], directory: str | None) -> Sequence[str]:
+def _faults_of_certificates(listeners: Sequence[Listener], loaded: Settings) -> Sequence[str]:
     from proxy.identity import certificates
+    from proxy.identity.files import Files
 
-    try:
-        certificates.check(directory, certificates.read(directory) if directory else {}, time.time())
-    except certificates.Unusable as fault:
-        return certificates.faults_of(listeners, directory, fault.problems)
-    return ()
+    if loaded.ca:
+        return certificates.faults_of(listeners, "--ca", _faults_of_ca(loaded))
+    files = Files(loaded.tls_dir)
+    found = files.look(time.time())
+    return certificates.faults_of(listeners, files.option, found.problems if found else ())
+
+
+def _faults_of_ca(loaded: Settings) -> list[str]:
+    """What is wrong before it is asked."""
+    from proxy.identity.istiod.ask import faults_of, mounted
+    from proxy.identity.istiod.authority import authority_of
+
+    authority = authority_of(loaded)
+    return faults_of(mounted(authority), authority, time.time())
 
 
 def _faults_of_access(loaded: Settings) -> list[str]:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from proxy.settings.settings import ENVIRONMENT_PREFIX, SETTINGS, Setting, flag_name
+from proxy.settings.setting import Setting
+from proxy.settings.settings import ENVIRONMENT_PREFIX, SETTINGS, flag_name
 
 HEAD = f"""# Settings
 

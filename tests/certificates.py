@@ -69,7 +69,7 @@ class Authority:
             .not_valid_before(now - datetime.timedelta(hours=2))
             .not_valid_after(now + datetime.timedelta(days=3650))
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .add_extension(_usage(signs_certificates=True), critical=True)
+            .add_extension(key_usage(signs_certificates=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False)
         )
         self.certificate: x509.Certificate = builder.sign(parent.key if parent else self.key, hashes.SHA256())
@@ -108,7 +108,7 @@ class Authority:
             .not_valid_before(now + datetime.timedelta(seconds=starts))
             .not_valid_after(now + datetime.timedelta(seconds=lasts))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-            .add_extension(_usage(signs_certificates=False, also=signs, but=lacks), critical=True)
+            .add_extension(key_usage(signs_certificates=False, also=signs, but=lacks), critical=True)
         )
         names = [x509.UniformResourceIdentifier(uri) for uri in (uris or (WAYPOINT,)) if uri]
         builder = builder.add_extension(
@@ -128,7 +128,7 @@ class Authority:
         return self.pem + self.parent._intermediates() if self.parent else b""
 
 
-def _usage(signs_certificates: bool, also: Sequence[str] = (), but: Sequence[str] = ()) -> x509.KeyUsage:
+def key_usage(signs_certificates: bool, also: Sequence[str] = (), but: Sequence[str] = ()) -> x509.KeyUsage:
     flags: Mapping[str, bool] = {
         "digital_signature": not signs_certificates,
         "key_encipherment": not signs_certificates,

@@ -69,6 +69,9 @@ ROOMS: Mapping[str, Room] = {
     # -- what processes are made of
     "proxy.settings": Room("proxy.addresses state.server", WAITING, "each setting once"),
     "proxy.identity": Room("proxy.ipc.snapshot proxy.mesh.model proxy.wire.tls", purpose="who we are"),
+    "proxy.identity.istiod": Room(
+        "proxy.addresses proxy.settings proxy.wire.tls proxy.identity", purpose="certificates that istiod signs"
+    ),
     "proxy.ipc": Room("", purpose="what processes say to each other"),
     # -- a request from accept to log line
     "proxy.relay.context": Room(
@@ -104,7 +107,7 @@ ROOMS: Mapping[str, Room] = {
     ),
     "proxy.controller": Room(
         "proxy.version proxy.addresses proxy.log proxy.ipc proxy.ipc.snapshot proxy.settings proxy.scoreboard"
-        " proxy.identity"
+        " proxy.identity proxy.identity.istiod"
         " proxy.mesh.model proxy.mesh.resolving proxy.mesh.sources proxy.kubernetes.api proxy.kubernetes.source"
         " proxy.fleet proxy.admin",
         purpose="the process that knows",
@@ -126,7 +129,8 @@ ROOMS: Mapping[str, Room] = {
     ),
     "proxy.ctl.cli": Room("proxy.ctl proxy.ctl.hbone proxy.version state.server", WAITING, "waypointctl"),
     "proxy.cli": Room(
-        "proxy.version proxy.log proxy.settings proxy.identity proxy.mesh.model proxy.mesh.resolving"
+        "proxy.version proxy.log proxy.settings proxy.identity proxy.identity.istiod proxy.mesh.model"
+        " proxy.mesh.resolving"
         " proxy.mesh.sources proxy.kubernetes.api proxy.kubernetes.source proxy.arbiter proxy.demo state.server",
         WAITING,
         "waypointd",

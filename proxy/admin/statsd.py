@@ -3,13 +3,14 @@
 Names, under `waypointd.`: `cluster.<name>.requests.<1xx..5xx|none>`, `.retries` and `.ejections` (counters),
 `cluster.<name>.request_time` (timer, ms), `cluster.<name>.ejected` (gauge), and the gauges `shared_state` (of this
 replica; 1: the store decides, 0: it decides by itself), `workers.ready` and, with certificates,
-`certificate.seconds_left` (0: expired) and `certificate.days_left`. A cluster's name keeps letters, digits, `-`, `_`;
-the rest become `_`.
+`certificate.seconds_left` (0: expired) and `certificate.days_left`; with --ca the counters `certificate.requests` and
+`certificate.failures`. A cluster's name keeps letters, digits, `-`, `_`; the rest become `_`.
 UDP only, nothing waits for an answer; a name is looked up by the caller's greenlet, never by a request.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from statsd.client.udp import Pipeline, StatsClient
 
@@ -59,16 +60,24 @@ class _Packets(Pipeline):  # type: ignore[misc]  # the package has no types
             self._send_stat(name, value, 1)
 
 
+class Certified(Protocol):
+    """What is told of our certificates."""
+
+    def seconds_left(self) -> float | None:
+        """Until ours expires, None without one."""
+
+    def counts(self) -> Mapping[str, int]:
+        """What has been counted of getting them, by name."""
+
+
 class Pusher:
     """Remembers the last reading and pushes what is new."""
 
-    def __init__(
-        self, board: Scoreboard, host: str, port: int, certificate_left: Callable[[], float | None] = lambda: None
-    ) -> None:
-        """`certificate_left`: seconds until ours expires, None without one."""
+    def __init__(self, board: Scoreboard, host: str, port: int, certificates: Certified) -> None:
         self._board = board
         self._address = (host, port)
-        self._certificate_left = certificate_left
+        self._certificates = certificates
+        self._counted: Mapping[str, int] = {}
         self._client: StatsClient | None = None
         self._before: dict[tuple[str, int], ClusterCounters] = {}
 
@@ -94,7 +103,15 @@ class Pusher:
         self._before = counters
         yield "shared_state", f"{int(self._board.shared_state)}|g"
         yield "workers.ready", f"{sum(row.state == READY for row in self._board.workers.rows())}|g"
-        if (left := self._certificate_left()) is not None:
+        yield from self._certificate_lines()
+
+    def _certificate_lines(self) -> Iterator[Line]:
+        counted, before = self._certificates.counts(), self._counted
+        self._counted = dict(counted)
+        for name, count in self._counted.items():
+            if grown := count - before.get(name, 0):
+                yield f"certificate.{name}", f"{grown}|c"
+        if (left := self._certificates.seconds_left()) is not None:
             left = max(left, 0)  # a gauge with a sign would be a change
             yield "certificate.seconds_left", f"{left:.0f}|g"
             yield "certificate.days_left", f"{left / 86400:.2f}|g"

@@ -19,6 +19,7 @@ from proxy.admin.hosts import only_ours
 from proxy.admin.outlier_pages import OutlierPages
 from proxy.admin.pages import PageServer
 from proxy.admin.statsd import Pusher
+from proxy.controller.certificates import certificates_of
 from proxy.controller.cluster import cluster_of
 from proxy.controller.configuration import Configuration
 from proxy.controller.desired import Certified, Desired, Line, Publication, Reading, Site, desired
@@ -30,7 +31,6 @@ from proxy.controller.rollout import Rollout
 from proxy.controller.snapshots import Snapshots
 from proxy.controller.sockets import Sockets
 from proxy.fleet.operator_door import OperatorDoor
-from proxy.identity.watch import CertificateWatch
 from proxy.ipc.channel import Channel, Message, read_body
 from proxy.ipc.snapshot import OtherVersion, unpack_all
 from proxy.scoreboard.scoreboard import Scoreboard
@@ -60,9 +60,7 @@ class Controller:
             self._settings.vanished_manifests_grace,
             cluster=self._cluster,
         )
-        self._certificates = CertificateWatch(
-            self._settings.tls_dir, self._settings.trust_domain, self._settings.trust_domain_aliases
-        )
+        self._certificates = certificates_of(self._settings)
         self._saying = BoundedSemaphore()
         self._snapshots = Snapshots(board)
         self._sockets = Sockets(self._say)
@@ -81,7 +79,7 @@ class Controller:
         self._told_to = False
         self._look = Event()
         # What is known, and news of it; what follows is asked of `desired`.
-        self._site = Site(self._settings.bind, self._settings.tls_dir)
+        self._site = Site(self._settings.bind, self._certificates.option)
         self._reading, self._certified = Reading(), Certified()
         self._news = Event()
         self._said: Sequence[Line] = ()
@@ -91,7 +89,7 @@ class Controller:
     def run(self) -> None:
         """Until the arbiter is gone."""
         self._start_page_servers()
-        tasks = [self._follow_sources, self._follow_news, self._look_after, self._announce]
+        tasks = [self._follow_sources, self._follow_news, self._look_after, self._announce, self._follow_certificates]
         if self._cluster:
             tasks.append(self._follow_cluster)
             self._cluster.start()
@@ -144,7 +142,7 @@ class Controller:
             logger.error("what the former controller kept is of no use: %s", fault)
             return
         self._certificates.adopt(self._snapshots.tls)
-        self._certified = Certified(self._certificates.form(), self._certificates.problems)
+        self._certified = self._certified_now()
 
     # -- configuration ----------------------------------------------------------------------------------------------
 
@@ -152,6 +150,9 @@ class Controller:
         while True:
             self._gather.wait()
             self._look.set()
+
+    def _follow_certificates(self) -> None:
+        self._certificates.run(self._look.set)
 
     def _follow_sources(self) -> None:
         """Read manifests, what the cluster has told and certificates whenever there is something new in them."""
@@ -167,11 +168,15 @@ class Controller:
                 self._reading = self._read()
                 self._news.set()
             if certified:
-                self._certified = Certified(self._certificates.form(), self._certificates.problems)
+                self._certified = self._certified_now()
                 for level, text in self._certificates.news():
                     logger.log(level, "%s", text)
                 self._news.set()
             self._look.wait(POLL_S)
+
+    def _certified_now(self) -> Certified:
+        found = self._certificates
+        return Certified(found.form(), found.problems, found.waiting)
 
     def _read(self) -> Reading:
         """What came of it. A copy: the next one is made in a thread."""
@@ -258,7 +263,7 @@ class Controller:
         self._say({"op": "ready"})
 
     def _push_statsd(self, host: str, port: int) -> None:
-        pusher = Pusher(self._board, host, port, self._certificates.seconds_left)
+        pusher = Pusher(self._board, host, port, self._certificates)
         told = False
         while True:
             try:

@@ -18,10 +18,10 @@ from proxy.mesh.model import Cluster, Listener, Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What the settings say, for good: where listeners are opened, where certificates are to be found."""
+    """What the settings say, for good: where listeners are opened, and the setting that says where certificates are."""
 
     bind: str
-    tls_dir: str | None
+    certified_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class Certified:
 
     tls: TlsForm | None = None
     problems: tuple[str, ...] = ()
+    waiting: bool = False  # they only say that there has been no answer yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def desired(site: Site, reading: Reading, certified: Certified, bound: Bound) ->
     if not reading.valid:
         return Desired(answer, None, None, (), lines)
     listeners = reading.model.listeners if reading.model else ()
-    faults = faults_of(listeners, site.tls_dir, () if certified.tls else certified.problems)
+    faults = faults_of(listeners, site.certified_by, () if certified.tls else certified.problems)
     served = {
         addresses.join(site.bind, each.port): each for each in listeners if each.protocol != HBONE or certified.tls
     }
@@ -106,7 +107,7 @@ def desired(site: Site, reading: Reading, certified: Certified, bound: Bound) ->
         sockets=served.keys(),
         publish=None if waiting else _publication(reading.model, served, bound, certified),
         faults=faults,
-        lines=(*lines, *(Line(logging.ERROR, fault) for fault in faults)),
+        lines=(*lines, *(Line(logging.INFO if certified.waiting else logging.ERROR, fault) for fault in faults)),
     )
 
 
@@ -130,8 +131,8 @@ def _lines_of(reading: Reading, site: Site) -> Iterator[Line]:
         yield Line(logging.INFO, "the manifests are right again, and in force", reading.number)
     if reading.reason:
         yield Line(logging.WARNING, f"not ready: {reading.reason}", reading.spoken)
-    if reading.model and not site.tls_dir and (captured := _captured(reading.model)):
-        text = f"{captured} captured endpoints are reached in clear text, not over HBONE: that needs --tls-dir"
+    if reading.model and not site.certified_by and (captured := _captured(reading.model)):
+        text = f"{captured} captured endpoints are reached in clear text, not over HBONE: that needs --tls-dir or --ca"
         yield Line(logging.WARNING, text, reading.spoken)
 
 

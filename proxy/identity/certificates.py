@@ -1,4 +1,4 @@
-"""What --tls-dir must hold for HBONE, and what is wrong with it: Istio's three files, read and checked completely.
+"""What HBONE needs, and what is wrong with it: Istio's three files, or a CA's answer as such, checked completely.
 
 A set that passes works: the last test is a handshake with itself, by the contexts that workers use. Knows what is right
 (a SPIFFE X.509-SVID in the shape of Istio's leaves), not when to look nor what follows. Never shows key material.
@@ -75,16 +75,14 @@ class Certificates:
 
 def read(directory: str) -> Contents:
     """The files of `directory` as they are now."""
-    return {name: _content(os.path.join(directory, name)) for name in FILES}
+    return {name: content(os.path.join(directory, name)) for name in FILES}
 
 
-def check(directory: str | None, contents: Contents, now: float | None) -> Certificates:
-    """The set that `contents` of `directory` (None: no --tls-dir) are. Raises Unusable.
+def check(directory: str, contents: Contents, now: float | None) -> Certificates:
+    """The set that `contents` of `directory` (or of a CA's answer, then its URL) are. Raises Unusable.
 
     `now` (seconds since 1970) is what the leaf's time is compared with; None takes an expired one too.
     """
-    if directory is None:
-        raise Unusable(["--tls-dir is not set"])
     parsed: dict[str, Any] = {}
     problems: list[str] = []
     for name, parse in _PARSERS.items():
@@ -93,7 +91,8 @@ def check(directory: str | None, contents: Contents, now: float | None) -> Certi
         except ValueError as fault:
             problems.append(f"{os.path.join(directory, name)}: {fault}")
     if problems:
-        raise Unusable(problems if os.path.isdir(directory) else [f"{directory}: no such directory"])
+        gone = all(isinstance(each, str) for each in contents.values()) and not os.path.isdir(directory)
+        raise Unusable([f"{directory}: no such directory"] if gone else problems)
     leaf, chain = parsed[CHAIN][0], os.path.join(directory, CHAIN)
     problems = [f"{chain}: {problem}" for problem in _wrong_with(leaf, now)]
     if leaf.public_key() != parsed[KEY].public_key():
@@ -106,17 +105,17 @@ def check(directory: str | None, contents: Contents, now: float | None) -> Certi
     return found
 
 
-def faults_of(listeners: Iterable[Listener], directory: str | None, problems: Sequence[str]) -> tuple[str, ...]:
-    """The configuration faults that follow for these listeners from `problems` with the certificates.
+def faults_of(listeners: Iterable[Listener], option: str | None, problems: Sequence[str]) -> tuple[str, ...]:
+    """The configuration faults that follow for these listeners from `problems` with the certificates of `option`.
 
-    Without an HBONE listener it is still one that a directory was given and cannot be used.
+    Without an HBONE listener it is still one that --tls-dir or --ca was given and cannot be used.
     """
     reason = "; ".join(problems)
     unserved = [each for each in listeners if each.protocol == HBONE]
-    if not reason or not (unserved or directory):
+    if not reason or not (unserved or option):
         return ()
     if not unserved:
-        return (f"--tls-dir: {reason}",)
+        return (f"{option}: {reason}",)
     return tuple(f'listener "{each.name}" port {each.port}: HBONE needs certificates: {reason}' for each in unserved)
 
 
@@ -128,16 +127,17 @@ def stamp(seconds: float) -> str:
 # -- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _content(path: str) -> bytes | str:
+def content(path: str) -> bytes | str:
+    """What the file holds, or why that cannot be read."""
     try:
         # Opening a named pipe would wait for its writer.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+            found = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         return "no such file"
     except OSError as fault:
         return f"cannot be read: {fault.strerror}"
-    return content if len(content) <= LARGEST_FILE else f"is larger than {LARGEST_FILE // 1024} KiB"
+    return found if len(found) <= LARGEST_FILE else f"is larger than {LARGEST_FILE // 1024} KiB"
 
 
 def _pem(content: bytes | str) -> bytes:

@@ -1,15 +1,16 @@
-"""Follows --tls-dir: the certificates in force, what is wrong with newer ones, and when ours end.
+"""Follows a source of certificates: those in force, what is wrong with newer ones, and when ours end.
 
-Keeps the last good set whatever becomes of the files. Polled; says what there is to log and logs nothing by itself.
+Keeps the last good set whatever becomes of the source. Polled; says what there is to log and logs nothing by itself.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from proxy.identity import certificates
 from proxy.identity.certificates import Certificates, Unusable, stamp
+from proxy.identity.source import Source
 from proxy.ipc.snapshot import TlsForm
 
 Said = tuple[int, str]
@@ -26,21 +27,26 @@ class CertificateWatch:
 
     def __init__(
         self,
-        directory: str | None,
+        source: Source,
         trust_domain: str | None = None,
         aliases: Sequence[str] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.directory = directory
         self.current: Certificates | None = None
         self.problems: tuple[str, ...] = ()
-        """What is wrong with the newest files; there may be a `current` set all the same."""
+        """What is wrong with the newest of the source; there may be a `current` set all the same."""
+        self.waiting = False
+        """`problems` only say that the source has not answered yet."""
+        self._source = source
         self._trust_domain = trust_domain
         self._aliases = tuple(aliases)
         self._clock = clock
-        self._seen: certificates.Contents | None = None
-        self._doubted: certificates.Contents | None = None
         self._reminded_at = 0.0
+
+    @property
+    def option(self) -> str | None:
+        """The setting that says where they come from; None when there is none."""
+        return self._source.option
 
     # -- what there is ----------------------------------------------------------------------------------------------
 
@@ -61,7 +67,7 @@ class CertificateWatch:
     def shown(self) -> dict[str, Any]:
         """For people."""
         current, left = self.current, self.seconds_left()
-        shown: dict[str, Any] = {"directory": self.directory, "problems": self.problems}
+        shown: dict[str, Any] = {**self._source.shown(), "problems": self.problems}
         if current is None or left is None:
             return shown
         return shown | {
@@ -74,7 +80,15 @@ class CertificateWatch:
             "roots": current.roots_shown(),
         }
 
+    def counts(self) -> Mapping[str, int]:
+        """What the source has counted since the start: requests, failures; nothing for files."""
+        return self._source.counts()
+
     # -- following --------------------------------------------------------------------------------------------------
+
+    def run(self, wake: Callable[[], None]) -> None:
+        """What the source has to do meanwhile, in a greenlet of its own; `wake` is called when `refresh` is due."""
+        self._source.run(wake)
 
     def adopt(self, tls: TlsForm | None) -> None:
         """Go on with what a former controller had in force, expired or not: whether it will do is for peers to say."""
@@ -84,29 +98,18 @@ class CertificateWatch:
                 self.current = certificates.check("the last snapshot", contents, None)
             except Unusable as fault:  # only if it was made by another version
                 self.problems = fault.problems
+            else:
+                self._source.adopted(self.current)
+                self.problems, self.waiting = (() if self.waiting else self.problems), False
 
     def refresh(self) -> bool:
-        """Look at the files; True when there is something new in them, good or bad."""
-        first = self._seen is None
-        contents: certificates.Contents = certificates.read(self.directory) if self.directory else {}
-        if contents == self._seen and not self.problems:  # what was wrong may be right by now: it may become valid
+        """Look at the source; True when there is something new, good or bad."""
+        if (found := self._source.look(self._clock())) is None:
             return False
-        try:
-            found = certificates.check(self.directory, contents, self._clock())
-        except Unusable as fault:
-            # The three files may be written one after the other: what is wrong now may be right in a moment.
-            believed = first or contents in (self._seen, self._doubted)
-            self._doubted = contents
-            return believed and self._refused(contents, fault.problems)
-        mended = bool(self.problems)
-        self._seen, self.problems = contents, ()
-        new, self.current = found != self.current, found
-        return new or mended
-
-    def _refused(self, contents: certificates.Contents, problems: tuple[str, ...]) -> bool:
-        new = problems != self.problems
-        self._seen, self.problems = contents, problems
-        return new
+        before = (self.current, self.problems)
+        self.problems, self.waiting = found.problems, found.waiting
+        self.current = found.certificates or self.current
+        return (self.current, self.problems) != before
 
     def news(self) -> Iterator[Said]:
         """What to log when `refresh` found something new. Without any certificate the listeners' faults say why."""
@@ -132,7 +135,7 @@ class CertificateWatch:
         if left > NEAR * life:
             return None
         self._reminded_at = now
-        unrenewed = f"nobody has renewed {self.directory}/{certificates.CHAIN}"
+        unrenewed = self._source.unrenewed()
         if left < 0:
             return logging.ERROR, f"our certificate expired at {stamp(current.not_after)}, peers refuse it: {unrenewed}"
         text = f"our certificate expires in {_duration(left)}, at {stamp(current.not_after)}"

@@ -1,4 +1,4 @@
-"""What a Pod is told of itself: whether it stands in a cluster, and which Gateway it was made for."""
+"""What a Pod is told of itself: whether it stands in a cluster, which Gateway it was made for, who signs for it."""
 
 import json
 import re
@@ -8,6 +8,10 @@ from pathlib import Path
 TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 LABELS = Path("/etc/istio/pod/labels")
 """Where istiod's template for waypoints mounts the Pod's labels (downward API), a `key="value"` on each line."""
+CA_TOKEN = "/var/run/secrets/tokens/istio-token"
+CA_ROOT = "/var/run/secrets/istio/root-cert.pem"
+"""Where Istio's templates mount the token for istiod's CA, and the root of its own certificate."""
+USUAL_CA = "istiod.istio-system.svc:15012"
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 
 _LABEL = re.compile(r'([^=]+)=("(?:[^"\\]|\\.)*")')
@@ -26,6 +30,18 @@ def own_gateway(environ: Mapping[str, str], labels: Path = LABELS) -> str | None
     except (OSError, UnicodeDecodeError):
         name = None
     return f"{namespace}/{name}" if namespace and name else None
+
+
+def own_ca(environ: Mapping[str, str], token: str, root: str) -> str | None:
+    """The istiod that signs this Pod's certificate, `host:port`; None where nothing is mounted to ask it with."""
+    if not (Path(token).exists() and Path(root).exists()):
+        return None
+    return environ.get("CA_ADDR") or USUAL_CA
+
+
+def own_cluster(environ: Mapping[str, str]) -> str | None:
+    """What istiod calls this cluster, if its template says."""
+    return environ.get("ISTIO_META_CLUSTER_ID") or None
 
 
 def read_labels(text: str) -> dict[str, str]:

@@ -11,6 +11,8 @@ from state.server import redis_url as urls
 
 Kind = Callable[[object], object]
 
+ISTIOD_PORT = 15012
+
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _NUMBER = r"\d+(?:\.\d+)?"
 _PART = re.compile(rf"({_NUMBER})(ms|s|m|h|)")
@@ -133,6 +135,22 @@ def loopback_port(value: object) -> str:
     if not addresses.is_loopback(addresses.split(address)[0]):
         raise ValueError(f"{value!r} must be on a loopback address (127.0.0.1:15000): what it shows is not protected")
     return address
+
+
+def istiod(value: object) -> str:
+    """istiod://HOST or istiod://HOST:PORT, with the port; Istio's own for signing certificates if there is none."""
+    scheme, _, place = text(value).partition("://")
+    if scheme != "istiod" or not place or "/" in place:
+        raise ValueError(f"{value!r} must be istiod://HOST:PORT, such as istiod://istiod.istio-system.svc:15012")
+    has_port = re.search(r":\d+$", place) and not place.endswith("]")
+    return f"istiod://{peer(place if has_port else f'{place}:{ISTIOD_PORT}')}"
+
+
+def visible(value: object) -> str:
+    """A word that can stand in a header: no blanks, nothing that cannot be seen."""
+    if not re.fullmatch(r"[!-~]{1,128}", text(value)):
+        raise ValueError(f"{value!r} must be a word without blanks")
+    return text(value)
 
 
 def peer(value: object) -> str:

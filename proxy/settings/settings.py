@@ -8,15 +8,17 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import yaml
 
-from proxy.settings import cpus, inside, kinds
-from proxy.settings.kinds import Kind, NotBuilt
+from proxy.settings import between, cpus, inside, kinds
+from proxy.settings.kinds import NotBuilt
 from proxy.settings.mesh_id import of_this_mesh, told_by_istio
+from proxy.settings.setting import Setting
+from proxy.settings.setting import declared as _setting
 from state.server.access import Access
 from state.server.access import faults as faults_of_access
 
@@ -31,31 +33,6 @@ class SettingsFault(Exception):
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("\n".join(faults))
         self.faults = tuple(faults)
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """How one setting is written and explained. `metavar` is empty for a switch."""
-
-    kind: Kind
-    help: str
-    metavar: str
-    short: str = ""
-    shown_default: str = ""
-    repeatable: bool = False
-
-
-def _setting(kind: Kind, default: Any, metavar: str, text: str, **more: Any) -> Any:
-    shown = more.pop(
-        "shown_default",
-        "" if default in (None, False, ()) else f"{default:g}" if isinstance(default, float) else str(default),
-    )
-    declared = {"setting": Setting(kind, text, metavar, shown_default=shown, **more)}
-    return (
-        field(default_factory=default, metadata=declared)
-        if callable(default)
-        else field(default=default, metadata=declared)
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +127,37 @@ class Settings:
         None,
         "DIR",
         "Certificates for HBONE: a directory of cert-chain.pem, key.pem, root-cert.pem; read again when they change.",
+    )
+    ca: str | None = _setting(
+        kinds.istiod,
+        None,
+        "istiod://HOST:PORT",
+        "Who signs certificates for HBONE, in the place of --tls-dir: asked again at half their life.",
+        shown_default="where Istio mounts its token and root for a Pod: $CA_ADDR or istiod.istio-system.svc:15012",
+    )
+    ca_token: str | None = _setting(
+        kinds.path,
+        None,
+        "FILE",
+        "The ServiceAccount's token, of audience istio-ca, that --ca is shown; read again for each request.",
+        shown_default=inside.CA_TOKEN,
+    )
+    ca_root: str | None = _setting(
+        kinds.path,
+        None,
+        "FILE",
+        "The roots that the certificate of --ca itself is verified against, in PEM; followed when they change.",
+        shown_default=inside.CA_ROOT,
+    )
+    ca_ttl: float = _setting(
+        kinds.seconds(20, 90 * 86400), 86400.0, "SECONDS", "How long certificates of --ca shall be valid."
+    )
+    cluster_id: str = _setting(
+        kinds.visible,
+        "Kubernetes",
+        "TEXT",
+        "What istiod calls this cluster.",
+        shown_default="$ISTIO_META_CLUSTER_ID or Kubernetes",
     )
     trust_domain: str | None = _setting(
         kinds.trust_domain,
@@ -259,6 +267,11 @@ class Settings:
         }
         return cls(**plain)
 
+    @property
+    def in_mesh(self) -> bool:
+        """Whether we are to have a certificate of the mesh."""
+        return self.tls_dir is not None or self.ca is not None
+
     def access(self, redis: str = "") -> Access:
         """How to reach the store at `redis`: that of the settings, or the embedded one once it has an address."""
         values = {name: getattr(self, name) for name in Access.__slots__}
@@ -305,32 +318,7 @@ def _settle(values: dict[str, Any], faults: list[str], environ: Mapping[str, str
     values["given"] = tuple(sorted(values))
     access = Access(**{"redis": "embedded"} | {name: values[name] for name in Access.__slots__ if name in values})
     faults.extend(f"{flag_name(name)} {text}" for name, text in faults_of_access(access))
-    if values.get("demo"):
-        if "manifests" in values:
-            faults.append("--demo brings its own manifests: leave out --demo or --manifests")
-        values.setdefault("bind", "127.0.0.1")
-        values.setdefault("status", "127.0.0.1:15021")
-        values.setdefault("drain_delay", 0.0)
-    else:
-        _settle_source(values, faults, environ)
-
-
-def _settle_source(values: dict[str, Any], faults: list[str], environ: Mapping[str, str]) -> None:
-    outside = "kubeconfig" in values or "context" in values
-    if outside and values.get("source") == "files":
-        faults.append("--kubeconfig and --context are for --source kubernetes: leave them out, or --source files")
-    if outside or ("manifests" not in values and inside.in_cluster(environ)):
-        values.setdefault("source", "kubernetes")
-    if values.get("source") == "kubernetes":
-        if "gateway" not in values and (own := inside.own_gateway(environ)):
-            values["gateway"] = own
-        if "gateway" not in values:
-            faults.append("--source kubernetes: say which Gateway to serve with --gateway NAMESPACE/NAME")
-    elif not values.get("manifests"):
-        faults.append(
-            "nothing to serve: give --manifests PATH (a file or a directory of Kubernetes manifests), "
-            "--kubeconfig FILE for those of a cluster, or try --demo"
-        )
+    faults.extend(between.settle(values, environ))
 
 
 Source = dict[str, tuple[str, object]]  # key -> (where it was set, raw value)

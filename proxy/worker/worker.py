@@ -79,7 +79,7 @@ class Worker:
             endpoint_idle_timeout=ENDPOINT_IDLE_SECONDS,
         )
         self._context = Context(board, slot, self._access_log, self._fleet, timeouts)
-        self._context.tunnels = settings.tls_dir is not None
+        self._context.tunnels = settings.in_mesh
         self._relay = Relay(self._context)
         self._listeners: dict[str, Listener] = {}
         self._sockets: dict[str, int] = {}

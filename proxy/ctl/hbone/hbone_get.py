@@ -9,10 +9,10 @@ import click
 
 from proxy import addresses
 from proxy.ctl.common import checked, fail
-from proxy.ctl.hbone.http2 import Headers
 from proxy.ctl.hbone.inner import InnerExchange, Request
 from proxy.ctl.hbone.tunnel import Credentials, Failed, Trace, open_tunnel
 from proxy.identity.certificates import CHAIN, FILES, KEY, ROOTS
+from proxy.identity.http2 import Headers
 from proxy.settings import kinds
 
 HBONE_PORT = 15008

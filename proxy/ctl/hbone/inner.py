@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
-from proxy.ctl.hbone.http2 import Headers, Http2, Http2Fault
 from proxy.ctl.hbone.tunnel import NO_ANSWER, Failed, Trace
+from proxy.identity.http2 import Headers, Http2, Http2Fault
 from proxy.wire.tls.mesh import reason_of
 
 CHUNK = 65536

@@ -15,8 +15,8 @@ from pathlib import Path
 from cryptography import x509
 
 from proxy import addresses
-from proxy.ctl.hbone.http2 import Http2, Http2Fault
 from proxy.identity.certificates import stamp
+from proxy.identity.http2 import Http2, Http2Fault
 from proxy.wire.tls.mesh import reason_of, refusal_of_protocol
 
 NO_TCP, TLS_REFUSED, CONNECT_REFUSED, NO_ANSWER = 3, 4, 5, 6

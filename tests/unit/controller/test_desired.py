@@ -10,7 +10,7 @@ from proxy.mesh.model import Listener, Snapshot
 from tests.unit.controller.controller_rig import TLS, A, B, of
 
 SITE = Site("127.0.0.1", None)
-MESH = replace(SITE, tls_dir="/tls")
+MESH = replace(SITE, certified_by="--tls-dir")
 HTTP = Listener("http", 80, "HTTP", {"ns/a": {"a": ("a",)}})
 HBONE = Listener("mesh", 15008, "HBONE", {"ns/a": {"a": ("a:80",)}})
 WEB, TUNNELS = "127.0.0.1:80", "127.0.0.1:15008"
@@ -133,6 +133,19 @@ def test_captured_endpoints_in_clear_text_are_warned_of() -> None:
     captured = replace(A, endpoints=tuple(replace(each, hbone=True) for each in A.endpoints))
     reading = replace(GOOD, model=replace(MODEL, clusters=of(captured, replace(captured, name="c"))))
     assert texts(want(reading)) == [
-        "2 captured endpoints are reached in clear text, not over HBONE: that needs --tls-dir"
+        "2 captured endpoints are reached in clear text, not over HBONE: that needs --tls-dir or --ca"
     ]
     assert texts(want(reading, site=MESH)) == []
+
+
+def test_waiting_for_the_first_certificate_is_no_error() -> None:
+    reading = replace(GOOD, model=BOTH)
+    waiting = Certified(None, ("istiod://a:1: its answer is still to come",), waiting=True)
+    found = want(reading, certified=waiting, site=replace(SITE, certified_by="--ca"))
+    (line,) = found.lines
+    assert (line.level, found.faults) == (logging.INFO, (line.text,))
+    assert (
+        line.text == 'listener "mesh" port 15008: HBONE needs certificates: istiod://a:1: its answer is still to come'
+    )
+    failed = want(reading, certified=replace(waiting, waiting=False), site=replace(SITE, certified_by="--ca"))
+    assert failed.lines[0].level == logging.ERROR

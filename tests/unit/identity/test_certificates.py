@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from proxy.identity import certificates
 from proxy.identity.certificates import Unusable, faults_of
+from proxy.identity.files import Files
 from proxy.identity.watch import REMIND_S, CertificateWatch
 from proxy.mesh.model import Listener
 from proxy.wire.tls.mesh import MeshTls
@@ -64,8 +65,6 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
     assert problems(tmp_path) == ["key.pem: no such file", "root-cert.pem: cannot be read: Is a directory"]
     with pytest.raises(Unusable, match="/none: no such directory"):
         check(tmp_path / "none")
-    with pytest.raises(Unusable, match="--tls-dir is not set"):
-        certificates.check(None, {}, time.time())
 
 
 def encrypted_key() -> bytes:
@@ -148,7 +147,7 @@ def test_faults_name_the_listeners_that_need_certificates() -> None:
     told = ('listener "mesh" port 15008: HBONE needs certificates: --tls-dir is not set',)
     assert faults_of([plain, mesh], None, ["--tls-dir is not set"]) == told
     assert faults_of([plain], None, ["--tls-dir is not set"]) == ()
-    assert faults_of([plain], "/tls", ["/tls: no such directory"]) == ("--tls-dir: /tls: no such directory",)
+    assert faults_of([plain], "--tls-dir", ["/tls: no such directory"]) == ("--tls-dir: /tls: no such directory",)
     assert faults_of([plain, mesh], "/tls", []) == ()
 
 
@@ -174,7 +173,7 @@ def told(watch: CertificateWatch) -> list[str]:
 
 def test_new_certificates_are_taken_at_once(tmp_path: Path) -> None:
     first, second = CA.leaf(), CA.leaf()
-    watch = CertificateWatch(str(first.write(tmp_path)))
+    watch = CertificateWatch(Files(str(first.write(tmp_path))))
     assert watch.refresh()
     assert watch.form() == first.tls()
     assert "PRIVATE" not in repr(told(watch)) and WAYPOINT in told(watch)[0]
@@ -193,7 +192,7 @@ def test_swapped_symlinks_are_a_change(tmp_path: Path) -> None:
     served.mkdir()
     for name in certificates.FILES:
         (served / name).symlink_to(f"../..data/{name}")
-    watch = CertificateWatch(str(served))
+    watch = CertificateWatch(Files(str(served)))
     assert watch.refresh()
     (tmp_path / "..new").symlink_to("two")
     os.replace(tmp_path / "..new", tmp_path / "..data")
@@ -203,7 +202,7 @@ def test_swapped_symlinks_are_a_change(tmp_path: Path) -> None:
 
 def test_a_bad_change_keeps_the_good_ones_and_is_told_once(tmp_path: Path) -> None:
     good = CA.leaf()
-    watch = CertificateWatch(str(good.write(tmp_path)))
+    watch = CertificateWatch(Files(str(good.write(tmp_path))))
     watch.refresh()
     (tmp_path / "key.pem").write_bytes(CA.leaf().key)
     assert not watch.refresh(), "one file may be written before the other"
@@ -217,7 +216,7 @@ def test_a_bad_change_keeps_the_good_ones_and_is_told_once(tmp_path: Path) -> No
 
 
 def test_files_written_one_after_the_other_are_no_fault(tmp_path: Path) -> None:
-    watch = CertificateWatch(str(CA.leaf().write(tmp_path)))
+    watch = CertificateWatch(Files(str(CA.leaf().write(tmp_path))))
     watch.refresh()
     new = CA.leaf()
     (tmp_path / "key.pem").write_bytes(new.key)
@@ -228,7 +227,7 @@ def test_files_written_one_after_the_other_are_no_fault(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_at_the_start_is_told_and_taken_when_it_comes(tmp_path: Path) -> None:
-    watch = CertificateWatch(str(tmp_path / "tls"))
+    watch = CertificateWatch(Files(str(tmp_path / "tls")))
     assert watch.refresh() and watch.form() is None
     assert watch.problems == (f"{tmp_path}/tls: no such directory",)
     CA.leaf().write(tmp_path / "tls")
@@ -236,7 +235,7 @@ def test_what_is_missing_at_the_start_is_told_and_taken_when_it_comes(tmp_path: 
 
 
 def test_a_certificate_becomes_valid_by_waiting(tmp_path: Path, clock: Clock) -> None:
-    watch = CertificateWatch(str(CA.leaf(starts=-60).write(tmp_path)), clock=clock)
+    watch = CertificateWatch(Files(str(CA.leaf(starts=-60).write(tmp_path))), clock=clock)
     clock.now -= 3600
     assert watch.refresh() and "not valid before" in watch.problems[0]
     clock.now += 3600
@@ -244,7 +243,7 @@ def test_a_certificate_becomes_valid_by_waiting(tmp_path: Path, clock: Clock) ->
 
 
 def test_without_a_directory() -> None:
-    watch = CertificateWatch(None)
+    watch = CertificateWatch(Files(None))
     assert watch.refresh() and not watch.refresh()
     assert (watch.form(), watch.problems, told(watch), watch.seconds_left()) == (
         None,
@@ -255,7 +254,7 @@ def test_without_a_directory() -> None:
 
 
 def test_a_new_controller_goes_on_with_what_the_former_had(tmp_path: Path) -> None:
-    watch = CertificateWatch(str(tmp_path))
+    watch = CertificateWatch(Files(str(tmp_path)))
     expired = CA.leaf(starts=-7200, lasts=-60)
     watch.adopt(expired.tls())
     assert watch.refresh() and watch.problems
@@ -271,17 +270,17 @@ def test_trust_domains(tmp_path: Path) -> None:
         (None, ("old.example", "cluster.local"), ("cluster.local", "old.example")),
         ("new.example", ("cluster.local",), ("new.example", "cluster.local")),
     ):
-        watch = CertificateWatch(directory, given, aliases)
+        watch = CertificateWatch(Files(directory), given, aliases)
         watch.refresh()
         assert watch.trust_domains == expected
         assert len(told(watch)) == 1
-    watch = CertificateWatch(directory, "new.example")
+    watch = CertificateWatch(Files(directory), "new.example")
     watch.refresh()
     assert told(watch)[1] == "our own trust domain cluster.local is not one of them"
 
 
 def test_the_end_is_told_in_time_and_again(tmp_path: Path, clock: Clock) -> None:
-    watch = CertificateWatch(str(CA.leaf(starts=-60, lasts=86340).write(tmp_path)), clock=clock)
+    watch = CertificateWatch(Files(str(CA.leaf(starts=-60, lasts=86340).write(tmp_path))), clock=clock)
     watch.refresh()
     assert watch.reminder() is None
     clock.now += 0.81 * 86400
@@ -301,7 +300,7 @@ def test_the_end_is_told_in_time_and_again(tmp_path: Path, clock: Clock) -> None
 
 def test_what_is_shown_has_no_key(tmp_path: Path) -> None:
     leaf = CA.leaf()
-    watch = CertificateWatch(str(leaf.write(tmp_path)))
+    watch = CertificateWatch(Files(str(leaf.write(tmp_path))))
     assert watch.shown() == {"directory": str(tmp_path), "problems": ()}
     watch.refresh()
     shown = watch.shown()

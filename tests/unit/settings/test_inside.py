@@ -57,3 +57,57 @@ def test_a_kubeconfig_implies_the_source() -> None:
 def test_what_does_not_fit_together(flags: dict[str, object], said: str) -> None:
     with pytest.raises(SettingsFault, match=said):
         load(flags, {}, None)
+
+
+@pytest.fixture
+def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What istiod's template mounts for its CA."""
+    for name, path in (("CA_TOKEN", tmp_path / "istio-token"), ("CA_ROOT", tmp_path / "root-cert.pem")):
+        path.write_text("x")
+        monkeypatch.setattr(inside, name, str(path))
+    return tmp_path
+
+
+MANIFESTS: dict[str, object] = {"manifests": ("m",)}
+
+
+def test_where_a_token_and_a_root_are_mounted_istiod_is_the_ca(mounted: Path) -> None:
+    assert load(MANIFESTS, {}, None).ca == "istiod://istiod.istio-system.svc:15012"
+    environ = {"CA_ADDR": "istiod-canary.istio-system.svc:15012", "ISTIO_META_CLUSTER_ID": "east"}
+    found = load(MANIFESTS, environ, None)
+    assert (found.ca, found.cluster_id, found.in_mesh) == (
+        "istiod://istiod-canary.istio-system.svc:15012",
+        "east",
+        True,
+    )
+    (mounted / "root-cert.pem").unlink()
+    found = load(MANIFESTS, environ, None)
+    assert (found.ca, found.in_mesh) == (None, False)
+
+
+def test_what_is_given_is_what_counts(mounted: Path) -> None:
+    assert load(MANIFESTS | {"tls_dir": "/tls"}, {}, None).ca is None
+    found = load(MANIFESTS | {"ca": "istiod://10.0.0.1", "cluster_id": "west"}, {"ISTIO_META_CLUSTER_ID": "east"}, None)
+    assert (found.ca, found.cluster_id) == ("istiod://10.0.0.1:15012", "west")
+    elsewhere = MANIFESTS | {"ca_token": str(mounted / "none")}
+    assert load(elsewhere, {}, None).ca is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "said"),
+    [
+        ({"ca": "istiod://a:1", "tls_dir": "/tls"}, {}, "--ca and --tls-dir: certificates come from one of them"),
+        ({}, {"CA_ADDR": "nonsense:x"}, "CA_ADDR: "),
+    ],
+)
+def test_which_ca_it_is_has_to_be_plain(
+    mounted: Path, flags: dict[str, object], environ: dict[str, str], said: str
+) -> None:
+    with pytest.raises(SettingsFault, match=said):
+        load(MANIFESTS | flags, environ, None)
+
+
+def test_the_demo_has_its_own(mounted: Path) -> None:
+    assert load({"demo": True}, {}, None).ca is None
+    with pytest.raises(SettingsFault, match="--demo brings its own certificates: leave out --demo or --ca"):
+        load({"demo": True, "ca": "istiod://a:1"}, {}, None)

@@ -1,5 +1,5 @@
-"""One HTTP/2 connection with one request on it, client side, for `hbone-get`: the h2 library over anything that sends
-and receives bytes, so a stream of one connection can carry another.
+"""One HTTP/2 connection with one request on it, client side, for istiod's one call and for `hbone-get`: the h2 library
+over anything that sends and receives bytes, so a stream of one connection can carry another.
 
 Not the data path's HTTP/2 on purpose: what finds faults in that must not have the same. Blocking, with the deadline
 of what is under it.
