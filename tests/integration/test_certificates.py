@@ -7,19 +7,16 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import rig
 from tests.certificates import CLIENT_POD, WAYPOINT, Authority, Leaf, self_signed
-from tests.hbone import identities
-from tests.hbone.ztunnel import Ztunnel
-from tests.integration.http_rig import Wire
+from tests.integration.tunnels import Tunnels
 from tests.manifests import Manifests, gateway
-from tests.rig import Background, Endpoint, Replica, Waypoint, free_port, get, search, wait_until
+from tests.rig import Endpoint, Replica, Waypoint, free_port, get, wait_until
 
 CA = Authority()
 
@@ -131,48 +128,6 @@ def test_new_connections_get_the_new_chain(certified: tuple[Replica, Path, int],
     CA.leaf("spiffe://cluster.local/ns/httpbin/sa/renewed").write(tls)
     wait_until(lambda: "/sa/renewed (" in ask(made, hbone, client).stderr, 5, "the new chain")
     assert "/sa/httpbin-waypoint (" in first.stderr
-
-
-class Tunnels(Background):
-    """Clients that ask until the block ends: `kept` of them in tunnels that stay, one in a new connection each time."""
-
-    def __init__(self, port: int, client: Leaf, kept: int = 2) -> None:
-        stay, change = partial(self._guarded, self._stay), partial(self._guarded, self._come_and_go)
-        super().__init__(*[stay] * kept, change)
-        self.count = 0
-        self.failed: list[str] = []
-        self.chains: set[bytes | None] = set()
-        self._mesh = Ztunnel([("127.0.0.1", port)], identities.Leaf(client.chain, client.key, CLIENT_POD), CA.pem)
-
-    def __exit__(self, *details: object) -> None:
-        super().__exit__(*details)
-        self._mesh.close()
-
-    def _guarded(self, run: Callable[[], None]) -> None:
-        try:
-            run()
-        except Exception as fault:  # noqa: BLE001  whatever a client may meet is a failed request
-            self.failed.append(repr(fault))
-
-    def _stay(self) -> None:
-        tunnel = Wire(self._mesh.tunnel("in-ambient.httpbin:8000"))
-        while not self.stopping.is_set():
-            self._ask(tunnel)
-
-    def _come_and_go(self) -> None:
-        while not self.stopping.is_set():
-            connection = self._mesh.connect()
-            self._ask(Wire(self._mesh.tunnel("in-ambient.httpbin:8000", over=connection)))
-            self.chains.add(connection.certificate())
-            connection.close()
-
-    def _ask(self, tunnel: Wire) -> None:
-        tunnel.send("GET /hostname HTTP/1.1\r\nhost: in-ambient\r\n\r\n")
-        head = tunnel.until(b"\r\n\r\n").decode("latin-1")
-        tunnel.exactly(int(search(r"content-length: (\d+)", head)[1]))
-        self.count += 1
-        if not head.startswith("HTTP/1.1 200 "):
-            self.failed.append(head)
 
 
 def test_certificates_are_renewed_under_load(certified: tuple[Replica, Path, int]) -> None:

@@ -8,7 +8,7 @@ import random
 RATIO, SPREAD = 0.5, 0.01
 """Which part of what is left of its life a certificate is used before the next is asked for, as in Istio's agent
 (SECRET_GRACE_PERIOD_RATIO and its jitter), so that replicas that began together do not ask together for ever."""
-SHORTEST_S = 10.0
+SHORTEST_S = 5.0
 """Between a certificate and the next request, however short its life: one that is born near its end (because that of
 its CA is) makes no storm."""
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0
