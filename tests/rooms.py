@@ -125,7 +125,9 @@ ROOMS: Mapping[str, Room] = {
         "waypointctl's commands",
     ),
     "proxy.ctl.hbone": Room(
-        "proxy.ctl proxy.addresses proxy.settings proxy.identity proxy.wire.tls", WAITING, "hbone-get"
+        "proxy.ctl proxy.addresses proxy.settings proxy.identity proxy.identity.istiod proxy.wire.tls",
+        WAITING,
+        "hbone-get",
     ),
     "proxy.ctl.cli": Room("proxy.ctl proxy.ctl.hbone proxy.version state.server", WAITING, "waypointctl"),
     "proxy.cli": Room(

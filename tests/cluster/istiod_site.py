@@ -17,7 +17,7 @@ from proxy.identity import certificates
 from proxy.identity.istiod.ask import ask, mounted
 from proxy.identity.istiod.authority import Authority
 from tests.certificates import Leaf
-from tests.rig import wait_until
+from tests.rig import get, wait_until
 
 ISTIOD = ("127.0.0.1", 15012)
 NAMESPACE = "httpbin"
@@ -80,3 +80,11 @@ def signed(directory: Path, account: str) -> Leaf:
     contents = ask(place, mounted(place), time.time())
     found = certificates.check(place.url, contents, time.time())
     return Leaf(found.chain, found.key, found.roots, load_pem_x509_certificate(found.chain))
+
+
+def readiness(port: int) -> str:
+    """What the page says, or why there is none."""
+    try:
+        return get(port, "/healthz/ready")[1]
+    except OSError as fault:
+        return str(fault)

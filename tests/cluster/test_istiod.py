@@ -14,7 +14,7 @@ from tests.cluster import istiod_site as site
 from tests.fleet.redis_relay import Relay
 from tests.integration.tunnels import Tunnels
 from tests.manifests import Manifests, gateway
-from tests.rig import Endpoint, Replica, Waypoint, free_port, get, wait_until
+from tests.rig import Endpoint, Replica, Waypoint, free_port, wait_until
 
 pytestmark = pytest.mark.mesh
 
@@ -109,13 +109,6 @@ def refused(directory: Path, manifests: Manifests, *more: str) -> Iterator[tuple
         assert made.stop() == 0, made.errors()
 
 
-def readiness(port: int) -> str:
-    try:
-        return get(port, "/healthz/ready")[1]
-    except OSError as fault:
-        return str(fault)
-
-
 def opened(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -134,7 +127,7 @@ def test_a_token_that_istiod_refuses(
 ) -> None:
     mounted = site.mount(tmp_path / "mounted", audience=audience)
     with refused(tmp_path, hbone[0], *options(mounted, way, *more)) as (made, status):
-        wait_until(lambda: told in readiness(status), 20, "readiness names the reason")
+        wait_until(lambda: told in site.readiness(status), 20, "readiness names the reason")
         said = "it refuses our token (UNAUTHENTICATED: request authenticate failure)"
         assert said in made.errors() and told in made.errors()
         assert not opened(hbone[1])
@@ -148,7 +141,7 @@ def test_a_root_that_is_not_istiods(tmp_path: Path, hbone: tuple[Manifests, int]
     (mounted / "root-cert.pem").write_bytes(Authority().pem)
     told = f"TLS: its certificate does not verify against {mounted}/root-cert.pem"
     with refused(tmp_path, hbone[0], *options(mounted, way)) as (made, status):
-        wait_until(lambda: told in readiness(status), 20, "readiness names the reason")
+        wait_until(lambda: told in site.readiness(status), 20, "readiness names the reason")
         assert "that is not the root of its CA: mount the ConfigMap istio-ca-root-cert" in made.errors()
         (mounted / "root-cert.pem").write_text(site.root())
         wait_until(lambda: opened(hbone[1]), 20, "the right root is mounted, and taken at once")

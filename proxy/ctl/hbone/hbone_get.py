@@ -1,6 +1,7 @@
 """`waypointctl hbone-get`: one request through an HBONE tunnel, like `curl -v` for a mesh."""
 
 import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import BinaryIO
@@ -10,9 +11,11 @@ import click
 from proxy import addresses
 from proxy.ctl.common import checked, fail
 from proxy.ctl.hbone.inner import InnerExchange, Request
+from proxy.ctl.hbone.own import own_authority, signed_by
 from proxy.ctl.hbone.tunnel import Credentials, Failed, Trace, open_tunnel
 from proxy.identity.certificates import CHAIN, FILES, KEY, ROOTS
 from proxy.identity.http2 import Headers
+from proxy.identity.istiod.authority import Authority
 from proxy.settings import kinds
 
 HBONE_PORT = 15008
@@ -107,7 +110,8 @@ def hbone_get(
 
     WAYPOINT is HOST[:PORT] (15008) of a waypoint, or of a pod's ztunnel. TARGET is what a client would have dialled: a
     Service's ADDRESS:PORT or NAME:PORT, or a pod's ADDRESS:PORT. Tells every step on standard error: what it finds (*),
-    what it sends (>), what comes (<), what fails (!).
+    what it sends (>), what comes (<), what fails (!). In a Pod of the mesh (Istio's token and root are mounted) istiod
+    signs a certificate of the Pod's account for it, if none is given.
 
     \b
     Exit status: 0  answered, with 2xx, 3xx or 4xx      4  TLS refused, by it or by us
@@ -120,10 +124,11 @@ def hbone_get(
       waypointctl hbone-get 127.0.0.1:15008 in-ambient.httpbin:8000 /hostname --tls-dir certs/client
       waypointctl hbone-get 10.0.3.7 10.96.45.123:8000 /post -d @body.json --http2 --tls-dir certs/client
     """
-    credentials = _credentials(tls_dir, cert, key, ca)
+    ours = _credentials(tls_dir, cert, key, ca)
     request = Request(method or ("GET" if body is None else "POST"), path, host or target, headers, body or b"", http2)
     trace = Trace(silent)
     try:
+        credentials = signed_by(ours) if isinstance(ours, Authority) else ours
         tunnel = open_tunnel(waypoint, target, credentials, timeout, trace)
         with _opened(output) as sink:
             status = InnerExchange(tunnel, request, trace).run(sink)
@@ -135,13 +140,23 @@ def hbone_get(
     sys.exit(ANSWERED_5XX if status >= 500 else 0)
 
 
-def _credentials(tls_dir: Path | None, cert: Path | None, key: Path | None, ca: Path | None) -> Credentials:
+def _credentials(tls_dir: Path | None, cert: Path | None, key: Path | None, ca: Path | None) -> Credentials | Authority:
+    """What is given; else, inside a Pod of the mesh, who signs for it."""
     files = [given or (tls_dir / name if tls_dir else None) for given, name in ((cert, CHAIN), (key, KEY), (ca, ROOTS))]
+    if not any(files) and (own := _own()):
+        return own
     if not all(files):
         raise click.UsageError(
             "who are we? give --tls-dir DIR (waypointctl dev-certs makes some), or --cert, --key and --ca"
         )
     return Credentials(*(each for each in files if each))
+
+
+def _own() -> Authority | None:
+    try:
+        return own_authority(os.environ)
+    except ValueError as fault:
+        raise click.UsageError(f"CA_ADDR: {fault}") from None
 
 
 def _opened(output: Path | None) -> contextlib.AbstractContextManager[BinaryIO]:
