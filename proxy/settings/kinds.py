@@ -18,6 +18,11 @@ _NUMBER = r"\d+(?:\.\d+)?"
 _PART = re.compile(rf"({_NUMBER})(ms|s|m|h|)")
 _DURATION = re.compile(rf"{_NUMBER}|(?:{_NUMBER}(?:ms|s|m|h)){{1,4}}")
 _DNS_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SHORT = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+
+
+_DNS_NAME = rf"(?=.{{1,253}}$){_SHORT}(\.{_SHORT})*\.?"
+"""Of labels of at most 63 characters (RFC 1035, 2.3.4): no resolver is asked for others."""
 
 
 class NotBuilt(ValueError):
@@ -140,10 +145,15 @@ def loopback_port(value: object) -> str:
 def istiod(value: object) -> str:
     """istiod://HOST or istiod://HOST:PORT, with the port; Istio's own for signing certificates if there is none."""
     scheme, _, place = text(value).partition("://")
-    if scheme != "istiod" or not place or "/" in place:
+    if not re.search(r":\d+$", place) or place.endswith("]"):
+        place = f"{place}:{ISTIOD_PORT}"
+    try:
+        host = addresses.split(place)[0] if scheme == "istiod" else ""
+    except ValueError:
+        host = ""
+    if not (addresses.is_address(host) or re.fullmatch(_DNS_NAME, host, re.IGNORECASE)):
         raise ValueError(f"{value!r} must be istiod://HOST:PORT, such as istiod://istiod.istio-system.svc:15012")
-    has_port = re.search(r":\d+$", place) and not place.endswith("]")
-    return f"istiod://{peer(place if has_port else f'{place}:{ISTIOD_PORT}')}"
+    return f"istiod://{peer(place)}"
 
 
 def visible(value: object) -> str:

@@ -20,6 +20,8 @@ from proxy.identity.source import Finding
 
 LOOK_S = 1.0
 """How often the mounted files are looked at."""
+LONGEST_S = 20.0
+"""For one request with all that is not bounded by itself: a resolver, a handshake whose octets come one by one."""
 UNREAD = 64
 """So many answers are kept until somebody looks, who may be in another thread."""
 
@@ -99,7 +101,8 @@ class Istiod:
         self._requests += 1
         url = self._authority.url
         try:
-            contents = self._ask(self._authority, self._mounted, self._wall())
+            with gevent.Timeout(LONGEST_S, NotSigned(f"no answer within {LONGEST_S:.0f} s")):
+                contents = self._ask(self._authority, self._mounted, self._wall())
             found = certificates.check(url, contents, self._wall())
         except NotSigned as fault:
             self._failed((f"{url}: {fault}",))

@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import gevent
 import pytest
 
 from proxy.identity.certificates import Contents
+from proxy.identity.istiod import source
 from proxy.identity.istiod.ask import Mounted, NotSigned
 from proxy.identity.istiod.authority import Authority as Where
 from proxy.identity.istiod.renewal import SHORTEST_S, Renewal
@@ -137,6 +139,13 @@ def test_a_leaf_near_or_past_its_end_makes_no_storm(world: World, lasts: float) 
     world.answers.lasts = lasts
     world.go(120)
     assert len(world.answers.requests) <= 120 / SHORTEST_S + 5
+
+
+def test_a_request_without_end_is_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "LONGEST_S", 0.05)
+    world.source._ask = lambda *_: gevent.sleep(60) or {}
+    world.go(0)
+    assert world.watch.problems == ("istiod://127.0.0.1:15012: no answer within 0 s",)
 
 
 def test_an_answer_that_is_no_certificate_of_ours_is_refused_and_told(world: World) -> None:
