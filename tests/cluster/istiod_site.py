@@ -1,16 +1,13 @@
-"""A real istiod beside us, as `cluster.py run --istiod` starts it: service accounts, their tokens, its root.
+"""The istiod of the test cluster: service accounts, their tokens, its root, certificates that it signs.
 
 Everything is in one network namespace; istiod listens on 127.0.0.1:15012, KUBECONFIG says where the API server is.
 """
 
-import contextlib
-import os
-import socket
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from cryptography.x509 import load_pem_x509_certificate
 
 from proxy.identity import certificates
@@ -20,66 +17,61 @@ from tests.certificates import Leaf
 from tests.rig import get, wait_until
 
 ISTIOD = ("127.0.0.1", 15012)
-NAMESPACE = "httpbin"
 AUDIENCE = "istio-ca"
+WAYPOINT, CLIENT = "httpbin-waypoint", "client"
 
 
-def needed() -> None:
-    """Skips, saying why, where there is no cluster; with CI=true that is a failure."""
-    reason = _missing()
-    if reason and os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
+def kubectl(*words: str, timeout: float = 30, fails: bool = False) -> str:
+    """What it prints; a failure of it is the test's, unless it `fails`: then what it says is the answer."""
+    done = subprocess.run(["kubectl", *words], capture_output=True, text=True, timeout=timeout, check=False)
+    assert (done.returncode != 0) == fails, f"kubectl {' '.join(words)}: {done.stdout}{done.stderr}"
+    return done.stderr if fails else done.stdout
 
 
-def _missing() -> str:
-    if "KUBECONFIG" not in os.environ:
-        return "no cluster: run it inside `cluster.py run --istiod DIR -- COMMAND`"
-    with socket.socket() as probe:
-        if probe.connect_ex(ISTIOD):
-            return "a cluster without istiod: run it inside `cluster.py run --istiod DIR -- COMMAND`"
-    return ""
+@dataclass(frozen=True)
+class Site:
+    """A namespace with the accounts of a waypoint and of a client."""
 
+    namespace: str
 
-def kubectl(*words: str) -> str:
-    """What it prints; a failure of it is the test's."""
-    done = subprocess.run(["kubectl", *words], capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}"
-    return done.stdout
+    @property
+    def identity(self) -> str:
+        """The waypoint's."""
+        return f"spiffe://cluster.local/ns/{self.namespace}/sa/{WAYPOINT}"
 
+    def prepare(self) -> None:
+        """The root of the mesh is in the namespace when this returns."""
+        kubectl("create", "namespace", self.namespace)
+        for account in (WAYPOINT, CLIENT):
+            kubectl("-n", self.namespace, "create", "serviceaccount", account)
+        wait_until(lambda: "BEGIN CERTIFICATE" in self.root(), 60, "istiod puts its root into every namespace")
 
-def prepare() -> None:
-    """The namespace and the accounts; the root of the mesh is in it when this returns."""
-    for what in (("namespace", NAMESPACE), *(("serviceaccount", each) for each in ("httpbin-waypoint", "client"))):
-        with contextlib.suppress(AssertionError):  # there from a run before
-            kubectl("create", *what, *(("-n", NAMESPACE) if what[0] == "serviceaccount" else ()))
-    wait_until(lambda: "BEGIN CERTIFICATE" in root(), 60, "istiod puts its root into every namespace")
+    def leave(self) -> None:
+        """Not waited for: it takes seconds."""
+        kubectl("delete", "namespace", self.namespace, "--wait=false")
 
+    def root(self) -> str:
+        """The ConfigMap that istiod keeps in every namespace; empty until it is there."""
+        path = "jsonpath={.data.root-cert\\.pem}"
+        return kubectl("-n", self.namespace, "get", "configmap", "istio-ca-root-cert", "--ignore-not-found", "-o", path)
 
-def root() -> str:
-    """The ConfigMap that istiod keeps in every namespace; empty until it is there."""
-    path = "jsonpath={.data.root-cert\\.pem}"
-    return kubectl("-n", NAMESPACE, "get", "configmap", "istio-ca-root-cert", "--ignore-not-found", "-o", path)
+    def token(self, account: str, *more: str) -> str:
+        return kubectl("-n", self.namespace, "create", "token", account, *more).strip()
 
+    def mount(self, directory: Path, account: str = WAYPOINT, audience: str = AUDIENCE) -> Path:
+        """Token and root as the kubelet mounts them."""
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "istio-token").write_text(self.token(account, "--audience", audience))
+        (directory / "root-cert.pem").write_text(self.root())
+        return directory
 
-def mount(directory: Path, account: str = "httpbin-waypoint", audience: str = AUDIENCE) -> Path:
-    """Token and root as the kubelet mounts them."""
-    directory.mkdir(parents=True, exist_ok=True)
-    words = ("create", "token", account, "-n", NAMESPACE, "--audience", audience)
-    (directory / "istio-token").write_text(kubectl(*words).strip())
-    (directory / "root-cert.pem").write_text(root())
-    return directory
-
-
-def signed(directory: Path, account: str) -> Leaf:
-    """A certificate of another workload."""
-    mount(directory, account)
-    files = (str(directory / "istio-token"), str(directory / "root-cert.pem"))
-    place = Authority(f"{ISTIOD[0]}:{ISTIOD[1]}", *files, "Kubernetes", "cluster.local", 3600)
-    contents = ask(place, mounted(place), time.time())
-    found = certificates.check(place.url, contents, time.time())
-    return Leaf(found.chain, found.key, found.roots, load_pem_x509_certificate(found.chain))
+    def signed(self, directory: Path) -> Leaf:
+        """A certificate of the client."""
+        self.mount(directory, CLIENT)
+        files = (str(directory / "istio-token"), str(directory / "root-cert.pem"))
+        place = Authority(f"{ISTIOD[0]}:{ISTIOD[1]}", *files, "Kubernetes", "cluster.local", 3600)
+        found = certificates.check(place.url, ask(place, mounted(place), time.time()), time.time())
+        return Leaf(found.chain, found.key, found.roots, load_pem_x509_certificate(found.chain))
 
 
 def readiness(port: int) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from tests.certificates import CLIENT_POD, Leaf
+from tests.certificates import CLIENT_POD, WAYPOINT, Leaf
 from tests.hbone import identities
 from tests.hbone.ztunnel import Ztunnel
 from tests.integration.http_rig import Wire
@@ -13,14 +13,14 @@ from tests.rig import Background, search
 class Tunnels(Background):
     """Clients that ask until the block ends: `kept` of them in tunnels that stay, one in a new connection each time."""
 
-    def __init__(self, port: int, client: Leaf, kept: int = 2) -> None:
+    def __init__(self, port: int, client: Leaf, kept: int = 2, waypoint: str = WAYPOINT) -> None:
         stay, change = partial(self._guarded, self._stay), partial(self._guarded, self._come_and_go)
         super().__init__(*[stay] * kept, change)
         self.count = 0
         self.failed: list[str] = []
         self.chains: set[bytes | None] = set()
         us = identities.Leaf(client.chain, client.key, CLIENT_POD)
-        self._mesh = Ztunnel([("127.0.0.1", port)], us, client.roots)
+        self._mesh = Ztunnel([("127.0.0.1", port)], us, client.roots, waypoint=waypoint)
 
     def __exit__(self, *details: object) -> None:
         super().__exit__(*details)
