@@ -22,138 +22,19 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
+
+from tests.cluster.kit.istio import ISTIOD, ISTIOD_ENVIRONMENT, NODE
+from tests.cluster.kit.keys import ADMIN_TOKEN, kubeconfig, make_certificates
 
 PROGRAMS = Path(os.environ.get("CLUSTER_PROGRAMS") or Path.home() / ".cache" / "waypointd" / "cluster" / "bin")
 """Where `build` leaves the programs."""
-ADMIN_TOKEN = "admin-token"
 FOLDER_VARIABLE = "TEST_CLUSTER"
 """Tells what runs in a cluster where its files are."""
 SERVICES = "10.96.0.0/16"
-NODE = "10.10.0.1"
-"""Address of the node: the bridge that pods are plugged into, and where they find the API server."""
 START_S = 60
 HERE = Path(__file__).resolve().parent
 CRDS = HERE / "crds"
-ISTIOD_ENVIRONMENT = {
-    "POD_NAME": "istiod-1",
-    "POD_NAMESPACE": "istio-system",
-    "SERVICE_ACCOUNT": "istiod",
-    "CLUSTER_ID": "Kubernetes",
-    "REVISION": "default",
-    "PILOT_CERT_PROVIDER": "istiod",
-    "PILOT_ENABLE_AMBIENT": "true",
-}
-ISTIOD = {
-    "apiVersion": "v1",
-    "kind": "List",
-    "items": [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}},
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": "istiod", "namespace": "istio-system"},
-            "spec": {"ports": [{"name": "https-dns", "port": 15012, "targetPort": 15012}]},
-        },
-        {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "addressType": "IPv4",
-            "metadata": {
-                "name": "istiod-1",
-                "namespace": "istio-system",
-                "labels": {"kubernetes.io/service-name": "istiod"},
-            },
-            "ports": [{"name": "https-dns", "port": 15012, "protocol": "TCP"}],
-            "endpoints": [{"addresses": [NODE], "conditions": {"ready": True}}],
-        },
-    ],
-}
-"""It runs beside the cluster, at the node's address, not as a pod in it."""
-
-REQUESTS = """\
-[ca]
-basicConstraints = critical,CA:TRUE
-keyUsage = critical,keyCertSign,cRLSign
-subjectKeyIdentifier = hash
-[server]
-subjectAltName = @names
-extendedKeyUsage = serverAuth
-authorityKeyIdentifier = keyid
-[names]
-DNS.1 = localhost
-DNS.2 = kubernetes
-DNS.3 = kubernetes.default
-DNS.4 = kubernetes.default.svc
-IP.1 = 127.0.0.1
-IP.2 = 10.96.0.1
-IP.3 = 10.10.0.1
-"""
-
-
-def make_certificates(folder: Path) -> None:
-    """A CA of the cluster, the API server's certificate, the key that signs service account tokens."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "requests.cnf").write_text(REQUESTS)
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, stderr=subprocess.DEVNULL)
-
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650")
-    openssl(
-        "req",
-        "-x509",
-        *key,
-        "-keyout",
-        "ca.key",
-        "-out",
-        "ca.crt",
-        "-subj",
-        "/CN=test-cluster-ca",
-        "-config",
-        "/etc/ssl/openssl.cnf",
-        "-addext",
-        "keyUsage=critical,keyCertSign,cRLSign",
-    )
-    openssl("req", *key[:-2], "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=kube-apiserver")
-    openssl(
-        "x509",
-        "-req",
-        "-in",
-        "server.csr",
-        "-CA",
-        "ca.crt",
-        "-CAkey",
-        "ca.key",
-        "-CAcreateserial",
-        "-days",
-        "3650",
-        "-extfile",
-        "requests.cnf",
-        "-extensions",
-        "server",
-        "-out",
-        "server.crt",
-    )
-    openssl("genrsa", "-out", "service-accounts.key", "2048")
-    (folder / "tokens.csv").write_text(f'{ADMIN_TOKEN},admin,admin,"system:masters"\n')
-
-
-def kubeconfig(folder: Path, port: int, token: str = ADMIN_TOKEN) -> dict[str, Any]:
-    """What kubectl and other clients need (JSON is YAML)."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [
-            {
-                "name": "test",
-                "cluster": {"server": f"https://127.0.0.1:{port}", "certificate-authority": str(folder / "ca.crt")},
-            }
-        ],
-        "users": [{"name": "admin", "user": {"token": token}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin", "namespace": "default"}}],
-        "current-context": "test",
-    }
 
 
 class Cluster:
