@@ -2,7 +2,6 @@
 from libc.stdint cimport int32_t, int64_t
 
 from proxy.wire.http2.closed cimport Closed
-from proxy.wire.http2.nghttp2 cimport nghttp2_option, nghttp2_session_callbacks
 from proxy.wire.http2.output cimport Output
 from proxy.wire.http2.stream cimport Http2Stream
 
@@ -29,7 +28,3 @@ cdef class Input(Output):
     cdef void note_end(self, int32_t id) noexcept
     cdef int attach(self, Http2Stream stream, int32_t id) except -1
     cdef bint charge(self) noexcept
-
-cdef nghttp2_session_callbacks* input_callbacks
-cdef nghttp2_option* input_options
-cdef nghttp2_option* client_options

@@ -11,9 +11,10 @@ which something came. What is received is input.pyx, what is sent output.pyx, th
 from libc.stdint cimport int32_t
 
 from proxy.clock cimport monotonic_ns
+from proxy.wire.http2.callbacks cimport client_options, input_callbacks, input_options
 from proxy.wire.http2.closed cimport excuse_all
 from proxy.wire.http2.flow cimport CONNECTION_WINDOW, FIRST_WINDOW, STILL_NS, crowded
-from proxy.wire.http2.input cimport HEADER_LIST, Input, client_options, input_callbacks, input_options
+from proxy.wire.http2.input cimport HEADER_LIST, Input
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http2.output cimport may_go_on
 from proxy.wire.http2.stream cimport Http2Stream
