@@ -4,7 +4,6 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t
 from libc.string cimport memset
 
 from proxy.scoreboard.atomics cimport wp_load, wp_load64, wp_store, wp_store64
-from proxy.clock cimport monotonic_ns
 from proxy.scoreboard.layout cimport ENDPOINTS, HELD, KEPT_CAUSES, LOGGED, PRIVATE, EndpointRow
 from proxy.scoreboard.memory cimport copy_text
 
@@ -33,7 +32,7 @@ cdef class Endpoints:
             row.cluster = cluster
             copy_text(row.address, sizeof(row.address), address)
             copy_text(row.workload, sizeof(row.workload), workload)
-            row.since = monotonic_ns()
+            row.since = self.memory.now()
             wp_store(&row.used, 1)
             if slot >= self.memory.header.endpoints_high:
                 wp_store(&self.memory.header.endpoints_high, slot + 1)
@@ -59,12 +58,12 @@ cdef class Endpoints:
 
     def row(self, int slot) -> EndpointView:
         cdef EndpointRow* row = self.memory.endpoint(slot)
-        cdef int64_t left = wp_load64(&row.ejected_until) - monotonic_ns()
+        cdef int64_t left = wp_load64(&row.ejected_until) - self.memory.now()
         return EndpointView(
             wp_load(&row.in_flight), row.requests, row.failed, row.generation, max(0, (left + 999_999) // 1_000_000),
             bool(row.flags & HELD), bool(row.flags & LOGGED), bool(row.dirty), row.failures, row.ejections, row.backoff,
             row.ejection_ms, bool(row.flags & PRIVATE),
-            max(0, (row.probe_at - monotonic_ns()) // 1_000_000) if row.probe_at else -1)
+            max(0, (row.probe_at - self.memory.now()) // 1_000_000) if row.probe_at else -1)
 
     # -- why it failed --------------------------------------------------------------------------------------------------
 
@@ -86,7 +85,7 @@ cdef class Endpoints:
     def note_local_failure(self, int slot, int64_t window_ms, int cause=0) -> bool:
         """An attempt on the endpoint failed before it answered anything; True if none had within the window."""
         cdef EndpointRow* row = self.memory.endpoint(slot)
-        cdef int64_t now = monotonic_ns()
+        cdef int64_t now = self.memory.now()
         cdef int64_t before = wp_load64(&row.local_failed)
         wp_store(&row.local_cause, cause)
         wp_store64(&row.local_failed, now)
@@ -94,11 +93,11 @@ cdef class Endpoints:
 
     def note_heard(self, int slot) -> None:
         """The endpoint's side was reached, and said that there is no answer."""
-        wp_store64(&self.memory.endpoint(slot).heard, monotonic_ns())
+        wp_store64(&self.memory.endpoint(slot).heard, self.memory.now())
 
     def unreachable(self, int64_t window_ms) -> list:
         """The causes, one for each endpoint that lately failed without an answer."""
-        cdef int64_t since = monotonic_ns() - window_ms * 1_000_000
+        cdef int64_t since = self.memory.now() - window_ms * 1_000_000
         cdef EndpointRow* row
         cdef int slot
         found = []
@@ -110,7 +109,7 @@ cdef class Endpoints:
 
     def reach(self, int64_t window_ms) -> tuple:
         """(endpoints this replica had to do with lately, those among them that failed without an answer) as counts."""
-        cdef int64_t since = monotonic_ns() - window_ms * 1_000_000
+        cdef int64_t since = self.memory.now() - window_ms * 1_000_000
         cdef EndpointRow* row
         cdef int slot, failed, contacted = 0, unreachable = 0
         for slot in range(wp_load(&self.memory.header.endpoints_high)):

@@ -1,10 +1,11 @@
 # The memory itself; see memory.pyx.
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 
 from proxy.scoreboard.layout cimport ClusterRow, Counters, EndpointRow, Header, WorkerRow
 
 cdef class Memory:
     cdef int fd
+    cdef int64_t told_ns         # what time it is; 0: ask the kernel
     cdef Header* header
     cdef WorkerRow* worker_rows
     cdef ClusterRow* cluster_rows
@@ -17,5 +18,6 @@ cdef class Memory:
     cdef EndpointRow* endpoint(self, int slot) except NULL
     cdef int32_t* share_of(self, int worker, int endpoint) noexcept
     cdef Counters* counters_of(self, int worker, int cluster) noexcept
+    cdef int64_t now(self) noexcept nogil
 
 cdef int copy_text(char* target, size_t room, str text) except -1

@@ -4,7 +4,6 @@ it without: who is out, who is back."""
 from libc.stdint cimport INT32_MAX, int64_t, uint32_t
 
 from proxy.scoreboard.atomics cimport wp_load64, wp_loadu, wp_move, wp_store, wp_store64, wp_storeu
-from proxy.clock cimport monotonic_ns
 from proxy.scoreboard.layout cimport HELD, LOGGED, NO_PROBE, PRIVATE, SHARED, EndpointRow
 from proxy.scoreboard.memory cimport copy_text
 
@@ -47,7 +46,7 @@ cdef class Outlier:
         copy_text(row.reason, sizeof(row.reason), state.reason)
         copy_text(row.by, sizeof(row.by), state.by)
         if state.dirty and (row.failures or not row.dirty):
-            row.dirtied = monotonic_ns()
+            row.dirtied = self.memory.now()
         wp_storeu(&row.dirty, state.dirty)
         if row.generation != state.generation or not state.ejected_until_ms:
             wp_store(&row.probe, NO_PROBE)      # it was one of another ejection
@@ -58,7 +57,7 @@ cdef class Outlier:
 
     def mark_dirty(self, int slot) -> None:
         """Somebody counts failures of the endpoint, since now at the latest. Under the cluster's lock."""
-        dirty_from_now(self.memory.endpoint(slot))
+        dirty_from_now(self.memory.endpoint(slot), self.memory.now())
 
     def dirtied_since(self, int slot, int64_t since_ms) -> bool:
         """Whether the endpoint is dirty, and was said to be in or after that millisecond (CLOCK_MONOTONIC)."""
@@ -68,7 +67,7 @@ cdef class Outlier:
     def note_success(self, int slot) -> bool:
         """What an attempt on the endpoint does that succeeded (relay/exchange/attempt.pyx): whether it is to be told."""
         cdef EndpointRow* row = self.memory.endpoint(slot)
-        wp_store64(&row.succeeded, monotonic_ns())
+        wp_store64(&row.succeeded, self.memory.now())
         return wp_loadu(&row.dirty) != 0
 
     def succeeded_untold(self, int slot, int64_t since_ns, int64_t counted_ns) -> bool:
@@ -91,7 +90,7 @@ cdef class Outlier:
 
     def count_ejected(self, object slots) -> int:
         """How many of these endpoints are out now."""
-        cdef int64_t now = monotonic_ns()
+        cdef int64_t now = self.memory.now()
         cdef int slot
         cdef int total = 0
         for slot in slots:
@@ -100,7 +99,7 @@ cdef class Outlier:
 
     def count_shared(self, object slots) -> int:
         """How many of these endpoints are out now as Redis knows."""
-        cdef int64_t now = monotonic_ns()
+        cdef int64_t now = self.memory.now()
         cdef EndpointRow* row
         cdef int slot
         cdef int total = 0
@@ -111,7 +110,7 @@ cdef class Outlier:
 
     def undecided(self, object slots) -> list:
         """Those of these endpoints that are out now without Redis knowing of it, though it should."""
-        cdef int64_t now = monotonic_ns()
+        cdef int64_t now = self.memory.now()
         cdef EndpointRow* row
         cdef int slot
         found = []
@@ -124,7 +123,7 @@ cdef class Outlier:
     def returns(self, object slots) -> tuple:
         """(slots whose ejection has ended but is not noted yet, ms until the next one ends or -1) of these
         endpoints."""
-        cdef int64_t now = monotonic_ns()
+        cdef int64_t now = self.memory.now()
         cdef int64_t until, soonest = -1
         cdef int slot
         over = []
@@ -139,9 +138,9 @@ cdef class Outlier:
         return over, soonest if soonest < 0 else soonest // 1_000_000 + 1
 
 
-cdef void dirty_from_now(EndpointRow* row) noexcept nogil:
+cdef void dirty_from_now(EndpointRow* row, int64_t now) noexcept nogil:
     """Its successes matter, and news of one elsewhere do not change that; whoever finds it dirty finds since when."""
-    wp_store64(&row.dirtied, monotonic_ns())
+    wp_store64(&row.dirtied, now)
     wp_storeu(&row.dirty, 1)
 
 

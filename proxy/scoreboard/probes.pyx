@@ -7,7 +7,6 @@ the first. Each step succeeds for one caller of all workers.
 from libc.stdint cimport int64_t
 
 from proxy.scoreboard.atomics cimport wp_load, wp_move, wp_store, wp_swap
-from proxy.clock cimport monotonic_ns
 from proxy.scoreboard.layout cimport NO_PROBE, PROBE_OFFERED, PROBE_TAKEN
 from proxy.scoreboard.outlier cimport dirty_from_now
 
@@ -21,7 +20,7 @@ cdef class Probes:
     def offer(self, int slot) -> None:
         """The next request for the cluster, whichever worker has it, tries this endpoint although it is out."""
         cdef EndpointRow* row = self.memory.endpoint(slot)
-        dirty_from_now(row)
+        dirty_from_now(row, self.memory.now())
         wp_store(&row.probe, PROBE_OFFERED)
         wp_move(&self.memory.cluster_rows[row.cluster].changes)
 
@@ -43,7 +42,7 @@ cdef class Probes:
 
     def awaited(self, object slots) -> list:
         """Those of these endpoints that are out until a probe succeeds."""
-        cdef int64_t now = monotonic_ns()
+        cdef int64_t now = self.memory.now()
         cdef EndpointRow* row
         cdef int slot
         found = []

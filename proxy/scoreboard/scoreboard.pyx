@@ -3,8 +3,9 @@ promises is said in __init__.py."""
 
 import os
 
+from libc.stdint cimport int64_t
+
 from proxy.scoreboard.atomics cimport wp_load, wp_load64, wp_store, wp_store64, wp_swap
-from proxy.clock cimport monotonic_ns
 from proxy.scoreboard.layout cimport Header
 from proxy.scoreboard.memory cimport copy_text
 
@@ -36,6 +37,11 @@ cdef class Scoreboard:
     def fd(self) -> int:
         """Its descriptor."""
         return self.memory.fd
+
+    def tell_time(self, int64_t now_ns) -> None:
+        """For whoever simulates time: it is so late, for this object, until it is told anew; 0: as late as the kernel
+        says. What serves requests reads the kernel's clock by itself."""
+        self.memory.told_ns = now_ns
 
     @property
     def draining(self) -> bool:
@@ -84,7 +90,7 @@ cdef class Scoreboard:
         """Why this replica decides by itself, since now."""
         cdef Header* header = self.memory.header
         copy_text(header.mode_reason, sizeof(header.mode_reason), reason)
-        wp_store64(&header.mode_since, monotonic_ns() // 1_000_000)
+        wp_store64(&header.mode_since, self.memory.now() // 1_000_000)
 
     def mode(self) -> Mode:
         """Who decides, since when and why."""

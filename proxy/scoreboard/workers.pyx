@@ -3,7 +3,6 @@
 from libc.stdint cimport int32_t, int64_t
 
 from proxy.scoreboard.atomics cimport wp_add, wp_add64, wp_load, wp_load64, wp_store, wp_store64, wp_swap64
-from proxy.clock cimport monotonic_ns
 from proxy.scoreboard.layout cimport WORKERS, Header, WorkerRow
 from proxy.scoreboard.mutex cimport HELD_BY_ANOTHER, lock_within, unlock
 
@@ -99,7 +98,7 @@ cdef class Workers:
 
     def take_lease(self, int slot) -> bool:
         """True while worker `slot` is the one that subscribes and reconciles; call at least every second to keep it."""
-        cdef int64_t now_ms = monotonic_ns() // 1_000_000
+        cdef int64_t now_ms = self.memory.now() // 1_000_000
         cdef int64_t lease = wp_load64(&self.memory.header.lease)
         if lease_holder(lease) not in (0, slot + 1) and lease // HOLDERS >= now_ms:
             return False

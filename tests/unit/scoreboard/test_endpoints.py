@@ -82,3 +82,16 @@ def test_reach_counts_endpoints_that_failed_lately(board: Scoreboard) -> None:
     assert board.endpoints.reach(60_000) == (1, 1)
     board.endpoints.remove(slots[0])
     assert board.endpoints.reach(60_000) == (0, 0)
+
+
+def test_time_may_be_told(board: Scoreboard) -> None:
+    board.tell_time(1_000_000_000)
+    slot = board.endpoints.add(board.clusters.add("c"), "10.0.0.1:80", "pod-1")
+    board.outlier.set_state(slot, board.outlier.state(slot)._replace(ejected_until_ms=1500))
+    assert (board.outlier.count_ejected([slot]), board.outlier.returns([slot])) == (1, ([], 501))
+    board.tell_time(1_500_000_000)
+    assert (board.outlier.count_ejected([slot]), board.outlier.returns([slot])) == (0, ([slot], -1))
+    board.tell_time(0)
+    assert board.mode().since_ms == 0
+    board.note_mode("")
+    assert board.mode().since_ms > 1500
