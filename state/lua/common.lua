@@ -226,10 +226,14 @@ local function lifted(r, kind, why, by, reason)
   log(kind, r, why, by, '', reason)
 end
 
+local function eject_text(r)
+  local text = redis.pcall('GET', r.eject_key)
+  return type(text) == 'string' and text or ''
+end
+
 -- Somebody wrote the eject key. If it is our own text, only the hash was lost; else old evidence is fenced by a new generation.
 local function adopt(r)
-  local text = redis.pcall('GET', r.eject_key)
-  if type(text) ~= 'string' then text = '' end
+  local text, was_out = eject_text(r), r.ejected_until_ms > 0
   local written = number(named(text, 'generation'))
   local ours = written > r.generation
   r.generation = ours and written or r.generation + 1
@@ -247,10 +251,14 @@ local function adopt(r)
     r.probe_at_ms = now + r.ejection_ms
   end
   mark_ejected(r)
-  if not ours then log('by_hand', r, 'ejected', r.by, '', r.reason) end
+  if not ours then log('by_hand', r, was_out and 'changed' or 'ejected', r.by, '', r.reason) end
 end
 
+-- A hand has given an ejection another end: with words of its own, and then it is the hand's, or (EXPIRE) without.
 local function changed_by_hand(r)
+  local text = eject_text(r)
+  local other_words = named(text, 'reason') ~= r.reason or named(text, 'by') ~= r.by
+  if number(named(text, 'generation')) ~= r.generation and other_words then return adopt(r) end
   r.ejection_ms, r.ejected_until_ms, r.probe_at_ms = r.left, now + r.left, 0
   mark_ejected(r)
   log('by_hand', r, 'changed', 'hand')

@@ -70,6 +70,12 @@ def move_expiry(rig: Rig) -> None:
     rig.client.expire(KEYS.eject(A), 90)
 
 
+def set_key_of_what_is_out(rig: Rig) -> None:
+    eject(rig)
+    assert rig.client is not None
+    rig.client.set(KEYS.eject(A), "reason=maintenance by=alice", px=90_000)
+
+
 def order(rig: Rig) -> tuple[Operator, Order]:
     assert rig.client is not None
     return Operator(rig.client, directory=lambda: {CLUSTER: {A: ""}}), Order(CLUSTER, A, "bob", "a test", 5000)
@@ -103,6 +109,7 @@ PATHS: dict[Callable[[Rig], None], list[tuple[str, str, str]]] = {
     overflow: [("overflow", "max_ejection_percent", "r1/w1")],
     offer: [("eject", "offered", "r2")],
     set_key: [("by_hand", "ejected", "alice")],
+    set_key_of_what_is_out: [EJECTED, ("by_hand", "changed", "alice")],
     delete_key: [EJECTED, ("by_hand", "unejected", "hand")],
     move_expiry: [EJECTED, ("by_hand", "changed", "hand")],
     eject_by_command: [("by_hand", "ejected", "bob")],
