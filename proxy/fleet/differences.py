@@ -66,7 +66,7 @@ class Differences:
         """
         if lost:
             self._lost_ms[cluster.name] = self._now_ms()
-        out = {e.endpoint: e.workload for e in view.ejections}
+        out = {e.endpoint: e for e in view.ejections}
         jump_ms = self._clock_jump(cluster.name, view, asked_ms)
         offers = []
         for endpoint in cluster.endpoints.values():
@@ -74,12 +74,19 @@ class Differences:
                 continue
             if lost:
                 self._ejections.forget_version(cluster, endpoint, view.version)
-            if out.get(endpoint.address) not in ("", endpoint.workload):
+            if self._is_missing(endpoint, out.get(endpoint.address), lost):
                 state = self._settle(cluster, endpoint, view, asked_ms, lost, alone or lost, jump_ms)
                 offers += [(state.begun_ms, endpoint)] if state else []
         for _, endpoint in sorted(offers, key=lambda offer: offer[0]):
             self._offer(cluster, endpoint, view)
         return bool(offers)
+
+    def _is_missing(self, endpoint: Endpoint, there: Ejection | None, lost: bool) -> bool:
+        """Redis does not have what this replica has out; or, with older data, not what a hand has done since."""
+        if there is None or there.workload not in ("", endpoint.workload):
+            return True
+        state = self._ejections.state(endpoint)
+        return lost and is_by_hand(state.reason) and state.generation > there.generation
 
     def _clock_jump(self, name: str, view: ClusterView, asked_ms: int) -> int:
         """How far the clock of Redis has been put forward, at least, since it was read last, in ms; 0 if it was put
@@ -172,8 +179,9 @@ class Differences:
     # -- over here ----------------------------------------------------------------------------------------------------
 
     def withdraw(self, cluster: Cluster, view: ClusterView, asked_ms: int) -> bool:
-        """Redis has gone back to older data, with ejections that are over, as this replica knows: they are withdrawn,
-        or who starts now would believe them. Whether there were any. One that began after the last return is new."""
+        """Redis has gone back to older data, or was away while this replica's probe succeeded: with ejections that are
+        over, as this replica knows. They are withdrawn, or who starts now would believe them. Whether there were any.
+        One that began after the last return is new."""
         over = [each for each in view.ejections if self._is_known_over(cluster, each, asked_ms)]
         for ejection in over:
             with self._desk.loop.within(BUDGET_MS):
@@ -185,7 +193,8 @@ class Differences:
         if endpoint is None or self._desk.present(cluster, endpoint) is None:
             return False
         state, known = self._ejections.state(endpoint), known_of(ejection, 0)
-        over = not state.ejected_until_ms and ejection.generation <= state.generation
+        same = ejection.generation == state.generation and ejection.ejection_ms == state.ejection_ms
+        over = not state.ejected_until_ms and (same or ejection.generation < state.generation)
         return over and known.begun_ms(asked_ms) < state.unejected_at_ms
 
     # -- out there ----------------------------------------------------------------------------------------------------

@@ -97,8 +97,9 @@ class Settling:
         self._due.ends(cluster.name, at_ms)
 
     def look_at_once(self, cluster: Cluster) -> None:
-        """Do not wait for its time."""
+        """Do not wait for its time; what rightly differed may do so no longer."""
         self._looked.pop(cluster.name, None)
+        self._apart.pop(cluster.name, None)
 
     def told_by_message(self, cluster: Cluster, endpoint: Endpoint) -> None:
         """The end of this ejection is as late as its message was; the next look corrects it."""
@@ -132,6 +133,8 @@ class Settling:
         self._looked[cluster.name] = asked_ms
         if self._differs(cluster, glance, asked_ms):
             self._sync(cluster)
+        else:
+            self._offers.pop(cluster.name, None)  # what was lost has come back meanwhile
 
     def _view_if_due(self, cluster: Cluster) -> View | None:
         out = self._scoreboard.outlier.count_ejected(cluster.slots)
@@ -200,10 +203,11 @@ class Settling:
         lost = epoch not in ("", view.epoch)
         if lost and not self._is_time_to_offer(cluster.name):
             return
-        if cluster.name in self._gone_back and self._differences.withdraw(cluster, view, asked_ms):
+        alone = self.alone_before or self._scoreboard.clusters.alone(cluster.slot)
+        older = lost or alone or cluster.name in self._gone_back  # another epoch may be an older one
+        if older and self._differences.withdraw(cluster, view, asked_ms):
             asked_ms, view = self._read(cluster, view.version, view.epoch)
         self._gone_back.discard(cluster.name)
-        alone = self.alone_before or self._scoreboard.clusters.alone(cluster.slot)
         if self._differences.settle_missing(cluster, view, asked_ms, lost=lost, alone=alone):
             asked_ms, again = self._read(cluster, view.version, view.epoch)
             if again.epoch != view.epoch:

@@ -1,6 +1,7 @@
 -- offer.lua: take over an ejection that was decided elsewhere. Specification: state/outlier/decide.py `accept` and, where the cap
 -- leaves no room, `giving_way`: younger ejections give way to an older one (two halves of a partition have each used the cap).
--- A hand's ejection stays one of the address, with what the hand said, and the cap does not stop it.
+-- A hand's ejection stays one of the address, with what the hand said, and the cap does not stop it; it takes the place of an
+-- older one, which data from before the hand have brought back.
 -- KEYS   ejected, log, version, eject key, endpoint hash
 -- ARGV   1 channel  2 endpoint  3 Ejection  4 Policy
 -- reply  as report.lua: ejected, already_ejected, stale (known and over) or overflow
@@ -12,7 +13,7 @@ local by_hand = not RULES[offered.reason]
 
 local r = load(ARGV[2], KEYS[4], KEYS[5])
 identify(r, offered.workload, '')
-if r.left > 0 then return verdict('already_ejected', r) end
+if r.left > 0 and not (by_hand and offered.generation > r.generation) then return verdict('already_ejected', r) end
 if offered.generation <= r.generation or left <= 0 then return verdict('stale', r) end
 
 -- Ejections by the rule that began after `begun`, the youngest first. What a hand has done stays.

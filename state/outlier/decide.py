@@ -225,7 +225,8 @@ def judge_probe(record: Record, success: bool, generation: int, policy: Policy, 
 def accept(record: Record, offered: Record, policy: Policy, active: int, now_ms: int) -> tuple[Record, Verdict]:
     """Judge an ejection that was decided elsewhere: the specification of `offer.lua`."""
     record = settle(record, now_ms)
-    if record.ejected_until_ms:
+    newer_hand = offered.by_hand and offered.generation > record.generation
+    if record.ejected_until_ms and not newer_hand:
         return record, verdict(ALREADY_EJECTED, record, now_ms)
     if offered.generation <= record.generation or offered.ejected_until_ms <= now_ms:
         return record, verdict(STALE, record, now_ms)

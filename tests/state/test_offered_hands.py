@@ -51,3 +51,11 @@ def test_S_F5_alone_a_replica_knows_a_hand_too(rig: Rig) -> None:
     rig.store.offer(CLUSTER, an_ejection(A, **BY_ALICE | {"reason": BY_HAND}), SEED)
     (found,) = rig.store.sync(CLUSTER, ALL).ejections
     assert found.reason == BY_HAND
+
+
+def test_S_F5_a_hand_takes_the_place_of_what_older_data_have_brought_back(rig: Rig) -> None:
+    rig.store.offer(CLUSTER, an_ejection(A), SEED)
+    assert rig.store.offer(CLUSTER, an_ejection(A, generation=1, **BY_ALICE), SEED).outcome == "already_ejected"
+    assert rig.store.offer(CLUSTER, an_ejection(A, generation=2, **BY_ALICE), SEED).outcome == "ejected"
+    (found,) = rig.store.sync(CLUSTER, ALL).ejections
+    assert found.generation == 2

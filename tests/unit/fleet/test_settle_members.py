@@ -92,3 +92,59 @@ def test_S_F3_what_older_data_bring_back_is_withdrawn() -> None:
         assert setting.store.withdrawn == [FIRST]
         assert not setting.out
         assert setting.ejections.state(new).ejected_until_ms
+
+
+def test_S_F3_older_data_may_have_an_older_epoch() -> None:
+    """Redis was emptied, and then an old file was restored."""
+    with board() as made:
+        setting = Setting(made)
+        setting.ejections.confirm(
+            setting.cluster, setting.endpoint, known(generation=3, version=8), setting.now, setting.now, certain=True
+        )
+        setting.ejections.lift(setting.cluster, setting.endpoint, "by_hand", setting.now + 10, 9)
+        made.clusters.set_fleet_version(setting.cluster.slot, 1, "e2")
+        setting.loop.pass_time(1000)
+        setting.view(ejection(FIRST, "pod-0", 28_000, 3), version=8)
+        setting.look(0)
+        assert setting.store.withdrawn == [FIRST]
+        assert not setting.out
+
+
+def test_S_F5_a_hand_since_older_data_is_offered() -> None:
+    with board() as made:
+        setting = Setting(made)
+        by_alice = replace(known(generation=2, version=2), by="alice", reason="maintenance")
+        setting.ejections.confirm(setting.cluster, setting.endpoint, by_alice, setting.now, setting.now, certain=True)
+        made.clusters.set_fleet_version(setting.cluster.slot, 2, "e1")
+        setting.view(ejection(FIRST, "pod-0", 28_000, 1), version=1)
+        setting.store.answers = [verdict("ejected", 0, 2, 30_000, 3)]
+        setting.look()
+        assert [(offer.by, offer.reason, offer.generation) for offer in setting.store.offers] == [
+            ("alice", "maintenance", 2)
+        ]
+
+
+def test_data_that_come_back_are_not_looked_at_for_ever() -> None:
+    with board() as made:
+        setting = Setting(made)
+        setting.loop.luck = 0.4
+        made.clusters.set_fleet_version(setting.cluster.slot, 0, "e1")
+        setting.view(version=0, epoch="e2")
+        setting.look()
+        assert setting.settling.due_ms(setting.cluster, 1000) == setting.now + 200
+        setting.view(version=0, epoch="e1")
+        setting.look(200)
+        assert setting.settling.due_ms(setting.cluster, 1000) > setting.now
+
+
+def test_S_F2_news_end_what_rightly_differed() -> None:
+    with board() as made:
+        setting = Setting(made)
+        setting.view(ejection(FIRST, "somebody-else", generation=0))
+        setting.look()
+        setting.view(ejection(FIRST, "pod-0", generation=0))  # the same version: only the name is another
+        setting.look()
+        assert not setting.out
+        setting.settling.look_at_once(setting.cluster)
+        setting.look(0)
+        assert setting.out
