@@ -89,6 +89,8 @@ class Fleet:
             if warm is not None and mode != warm:
                 self._links.forget_connections()
                 warm = None
+            if not mode.shared:  # whoever noticed; what waits here was counted by this replica alone
+                self.desk.outbox.clear()
             again = not self.reporter.connected and now_ms >= due_ms
             if self.desk.clusters and (again or (mode.shared and mode != warm)):
                 warm = mode
@@ -135,6 +137,8 @@ class Fleet:
 
     def _lift(self, cluster: Cluster, endpoints: Iterable[Endpoint], reason: str) -> None:
         left = list(endpoints)
+        for endpoint in left:
+            self._holds.over(endpoint)  # its report is not sent any more
         try:
             while left:
                 self._ejections.lift(cluster, left[-1], reason, self._loop.now_ms())

@@ -113,7 +113,6 @@ class Holds:
         del self._holds[hold.endpoint.slot]
         cluster = self._desk.present(hold.cluster, hold.endpoint)
         if cluster is not None and verdict.outcome != EJECTED:
-            before = hold.before._replace(
-                failures=verdict.failures, generation=verdict.generation, dirty=verdict.failures > 0
-            )
+            # The verdict may be old, and nobody has noted news meanwhile: successes matter, until one is told.
+            before = hold.before._replace(failures=verdict.failures, generation=verdict.generation, dirty=True)
             self._ejections.release(cluster, hold.endpoint, before, hold.generation, self._desk.loop.now_ms())

@@ -84,6 +84,7 @@ class Outbox:
             pending = Pending(cluster, endpoint, generation, self._loop.flag())
             self._entries[pending.key] = pending
         pending.include(run, since_ms * 1_000_000 or self._loop.now_ns())
+        self._hurry(pending)
         pending.last_status = status or pending.last_status
         if run.lead:
             pending.evidence.append(evidence(cause or status, self._by, request_id))
@@ -115,6 +116,11 @@ class Outbox:
             self._work.clear()
             self._work.wait(None if soonest is None else (soonest - now_ms) / 1000)
 
+    def _hurry(self, pending: Pending) -> None:
+        """A success does not wait with what is to be asked again: meanwhile another worker could ask."""
+        if pending.run.any_success:
+            pending.not_before_ms = 0
+
     def ask_again(self, pending: Pending, wait_ms: int) -> None:
         """The run is too young to eject: whether it still stands when it is old enough, and what comes meanwhile."""
         pending.run, pending.begun_ns = Run(), 0
@@ -127,6 +133,7 @@ class Outbox:
             pending.evidence.extend(later.evidence)
             pending.joined += (later, *later.joined)
             later.too_young_ms = wait_ms
+        self._hurry(pending)
         self._entries[pending.key] = pending
 
 

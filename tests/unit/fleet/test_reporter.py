@@ -223,3 +223,17 @@ def test_S_F6_a_worker_that_is_late_itself_has_slow_news() -> None:
     for at, late_us in ((0, 2_000), (1_000, 9_000), (2_000, 500)):
         pace.note_late(at, late_us)
     assert [pace.round_trip_ms(at) for at in (2_000, 11_000, 11_001, 12_001)] == [10, 10, 2, 1]
+
+
+def test_S_F6_a_success_does_not_wait_with_what_is_asked_again() -> None:
+    with board() as made:
+        setting = Setting(made)
+        setting.store.answers = [replace(verdict("too_soon", 3), wait_ms=80)]
+        setting.add(0)
+        setting.run()
+        setting.add(0)
+        setting.run()
+        assert len(setting.store.batches) == 1
+        setting.add(0, SUCCESS)
+        setting.run()
+        assert [each.run.any_success for each in setting.store.batches] == [False, True]
