@@ -1,0 +1,368 @@
+"""What must hold, whatever goes wrong. Each has a name, which is what a seed is said to break.
+
+order     ejected only by a run of n, in an order that could have been
+late      never later than n outcomes after it, while the store is there and the cap has room
+spread    what is out for the fleet gets no requests from any replica
+cap       never more out by the rule than the cap allows, of the endpoints there are
+one_mind  soon after the last fault every replica has out what Redis has out, and nothing else
+hand      what a hand did stays: out or in, with its reason and its name
+subject   nothing outlives what it is about
+cost      a quiet fleet asks the store seldom
+lines     a log tells of each ejection and of each return once
+mistake   no greenlet ends by an exception that nobody expected
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from state.constants import MAX_EJECTION_MS
+from state.keys import Keys, text_of
+from state.outlier.store import BY_RULE
+from tests.fleet.simulator.order import certain_runs, could_be_a_run
+from tests.fleet.simulator.plan import QUIET_S
+from tests.fleet.simulator.replica import NAME, Heard, Replica
+from tests.fleet.simulator.traffic import Attempt
+from tests.fleet.simulator.world import MS, Broken
+
+if TYPE_CHECKING:
+    from tests.fleet.simulator.run import Simulation
+
+KEYS = Keys("waypoint", NAME)
+# After a cap that was full it takes the fleet so long to report again.
+CAP_CALM_MS = 1500
+# A replica hears of other manifests; then all are to be told, and views.
+LOAD_CALM_MS = 500
+# From the failure that completes a run until no replica sends a request any more, beside round trips of the network.
+OUT_WITHIN_MS = 150
+ROUND_TRIPS = 6
+# The last moments of an ejection are not at the same time for all.
+TAIL_MS = 500
+# What has no end in Redis.
+ENDLESS = (KEYS.version, KEYS.epoch, KEYS.log, KEYS.ejected)
+
+
+@dataclass
+class Hand:
+    """What a hand did last with an address. `knew`: the replicas that had seen what it undoes."""
+
+    out: bool
+    reason: str = ""
+    by: str = ""
+    ends_ns: int = 0
+    knew: list[Replica] = field(default_factory=list)
+    at_risk: bool = False  # Redis does not have it any more; replicas do
+
+
+class Invariants:
+    """Watches one simulation. Raises Broken."""
+
+    def __init__(self, simulation: "Simulation") -> None:
+        self._sim = simulation
+        self._world = simulation.world
+        self.clock_was_set = False
+        self.endpoints_changed = False
+        self.hands: dict[str, Hand] = {}
+        self._disturbed_ns: list[tuple[int, int]] = []  # since when, until when
+        self._full_ns = -(10**18)
+        self._ejected_ns: dict[str, int] = {}
+        self._open: dict[tuple[str, str, str], bool] = {}
+        self._since_ns: dict[str, int] = {}
+
+    def _broken(self, name: str, text: str) -> None:
+        raise Broken(name, text)
+
+    # -- when nothing is wrong ----------------------------------------------------------------------------------------
+
+    def disturbed(self, calm_ms: int) -> None:
+        """Something goes wrong now, or is mended; so long nothing is expected to happen in time."""
+        self._disturbed_ns.append((self._world.now_ns, self._world.now_ns + calm_ms * MS))
+
+    def wrong(self, from_ns: int) -> None:
+        """All the time since then something was."""
+        self._disturbed_ns.append((from_ns, self._world.now_ns))
+
+    def _calm(self, from_ns: int, until_ns: int) -> bool:
+        """Nothing was wrong in that time."""
+        return not self._sim.faults.grave and not any(
+            begun_ns <= until_ns and over_ns >= from_ns for begun_ns, over_ns in self._disturbed_ns
+        )
+
+    @property
+    def _round_trip_ns(self) -> int:
+        return int(2.2 * self._sim.plan.one_way_ms * MS)
+
+    # -- the store ----------------------------------------------------------------------------------------------------
+
+    def out_in_redis(self, address: str) -> str | None:
+        """The text of its eject key."""
+        server = self._sim.server
+        key = KEYS.eject(address)
+        return str(server.values[key]) if server.exists(key) else None
+
+    def _active(self) -> list[str]:
+        if not self._sim.server.values.get(KEYS.ejected) and not self._sim.hands_write_keys:
+            return []
+        served = {address for replica in self._sim.living() for address in replica.manifests.endpoints}
+        return [address for address in served if self.out_in_redis(address) is not None]
+
+    def noted(self, entry: dict[str, str]) -> None:
+        """An entry of the stream, written by a script that has done what it tells of."""
+        address, kind, why = entry["endpoint"], entry["kind"], entry["why"]
+        if self._world.talks:
+            self._world.tell(f"redis: {kind} {why} {address} {entry.get('reason', '')} by {entry['by']}")
+        if kind == "uneject" or why == "unejected":
+            self._ejected_ns.pop(address, None)
+        if kind in ("eject", "by_hand") and why != "offered":
+            self._version_made_up()
+        if kind == "eject":
+            self._ejected_ns[address] = self._world.now_ns
+        if kind == "eject" and why == "consecutive_5xx":
+            self._check_order(address, int(entry["generation"]))
+            self._check_cap(address)
+
+    def _check_order(self, address: str, generation: int) -> None:
+        rule = self._sim.manifests.rule
+        if rule is None or self._sim.rule_changed:
+            return
+        since_ns = self._since_ns.get(address, 0)
+        self._since_ns[address] = self._world.now_ns
+        recent = [a for a in self._sim.traffic.attempts if a.address == address and a.ended_ns >= since_ns]
+        failures = [a for a in recent if not a.success]
+        if len(failures) < rule.consecutive_5xx:
+            self._broken("order", f"{address} is ejected after {len(failures)} failures")
+        told_ns = self._world.now_ns - OUT_WITHIN_MS * MS - ROUND_TRIPS * self._round_trip_ns
+        if not self._calm(told_ns, self._world.now_ns):
+            return
+        counted = [a for a in recent if a.generation == generation - 1]
+        if self._world.now_ns - self._full_ns < CAP_CALM_MS * MS:
+            told_ns = 0  # reports have waited, and are judged when there is room
+        if not could_be_a_run(counted, rule.consecutive_5xx, told_ns):
+            self._broken("order", f"{address} is ejected without a run of {rule.consecutive_5xx}")
+
+    def _check_cap(self, address: str) -> None:
+        rule = self._sim.manifests.rule
+        if rule is None or not self._sim.agreed():
+            return
+        indexed = self._sim.server.values.get(KEYS.ejected, {})  # a key that a hand has just set is not known yet
+        active = len([each for each in self._active() if each != address and each in indexed])
+        count = len(self._sim.manifests.endpoints)
+        if 100 * (active + 1) > rule.max_ejection_percent * count:
+            self._broken("cap", f"{address} is ejected, {active} of {count} being out")
+
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    def ended(self, attempt: Attempt) -> None:
+        """An attempt has ended."""
+        rule = self._sim.manifests.rule
+        if rule is None or attempt.success:
+            return
+        room = 100 * (len(self._active()) + 1) <= rule.max_ejection_percent * len(self._sim.manifests.endpoints)
+        if not room:
+            self._full_ns = self._world.now_ns
+        attempt.room = self._world.now_ns - self._full_ns > CAP_CALM_MS * MS
+        out_ns = self._ejected_ns.get(attempt.address)
+        if out_ns is None or not attempt.counts or self.out_in_redis(attempt.address) is None:
+            return
+        attempt.counts = False
+        grace_ns = OUT_WITHIN_MS * MS + ROUND_TRIPS * self._round_trip_ns
+        ends_ms = self._sim.server.do_pttl(KEYS.eject(attempt.address))
+        if 0 <= ends_ms * MS < grace_ns:
+            return  # each counts the time on its own clock
+        if attempt.begun_ns > out_ns + grace_ns and self._calm(out_ns, self._world.now_ns):
+            self._broken("spread", f"{attempt.replica} sends a request to {attempt.address}, which is out")
+
+    def check_late(self) -> None:
+        """Looks back on all requests."""
+        rule = self._sim.manifests.rule
+        if rule is None or self._sim.rule_changed:
+            return
+        grace_ns = OUT_WITHIN_MS * MS + ROUND_TRIPS * self._round_trip_ns
+        by_run: dict[tuple[str, int], list[Attempt]] = {}
+        for attempt in self._sim.traffic.attempts:
+            if attempt.counts:
+                by_run.setdefault((attempt.address, attempt.generation), []).append(attempt)
+        for (address, _), attempts in by_run.items():
+            for completed, more in certain_runs(attempts, rule.consecutive_5xx):
+                late = [a for a in more if a.begun_ns > completed.ended_ns + grace_ns and a.room]
+                if late and completed.room and self._calm(completed.begun_ns, late[0].ended_ns):
+                    at_s = (completed.ended_ns - self._world.begun_ns) / 1e9
+                    self._broken(
+                        "late", f"{address} has failed often enough at {at_s:.3f}, and {len(late)} times since"
+                    )
+
+    # -- hands --------------------------------------------------------------------------------------------------------
+
+    def replicas_with(self, address: str) -> list[Replica]:
+        """Those that have it out for the fleet."""
+        return [r for r in self._sim.living() if (s := r.out().get(address)) is not None and s.shared]
+
+    def hand_ejected(self, address: str, reason: str, by: str, for_ms: int) -> None:
+        """A hand was told that it is out."""
+        self.hands[address] = Hand(True, reason, by, self._world.now_ns + for_ms * MS if for_ms else 0)
+        if not self._is_so(address, self.hands[address]):
+            self.hand_is_unsure(address)  # it spoke to a primary that is none any more
+
+    def hand_unejected(self, address: str, knew: list[Replica]) -> None:
+        """A hand was told that it is back."""
+        self.hands[address] = Hand(False, knew=knew)
+        if not self._is_so(address, self.hands[address]):
+            self.hand_is_unsure(address)
+
+    def hand_is_unsure(self, address: str) -> None:
+        """Nobody knows what came of that."""
+        self.hands.pop(address, None)
+
+    def _is_so(self, address: str, hand: Hand) -> bool:
+        text = self.out_in_redis(address)
+        if not hand.out:
+            return text is None or _word(text, "reason") in BY_RULE
+        return text is not None and (_word(text, "reason"), _word(text, "by")) == (hand.reason, hand.by)
+
+    def _knows(self, replica: Replica, address: str, hand: Hand) -> bool:
+        state = replica.states().get(address)
+        if state is None:
+            return False
+        if hand.out:
+            return bool(state.ejected_until_ms) and state.reason == hand.reason
+        return replica in hand.knew and not state.ejected_until_ms
+
+    def data_lost(self) -> None:
+        """Redis has other data than it had. What no replica knows either is lost."""
+        for address, hand in list(self.hands.items()):
+            hand.at_risk = not self._is_so(address, hand)
+            if hand.at_risk and not any(self._knows(r, address, hand) for r in self._sim.living()):
+                self.hand_is_unsure(address)
+
+    def pod_goes(self, address: str) -> None:
+        """Before anybody has noticed that Redis has lost what a hand did there: replicas know it of that pod only."""
+        hand = self.hands.get(address)
+        if hand is not None and hand.at_risk and not self._is_so(address, hand):
+            self.hand_is_unsure(address)
+
+    def _version_made_up(self) -> None:
+        """Data were lost, and then something new has happened, which may hide it (docs/fleet-state.md: not undone)."""
+        for address, hand in list(self.hands.items()):
+            if hand.at_risk and not self._is_so(address, hand):
+                self.hand_is_unsure(address)
+
+    def replica_dies(self, replica: Replica) -> None:
+        """And with it what it knew."""
+        for address, hand in list(self.hands.items()):
+            if hand.at_risk and not self._is_so(address, hand):
+                self.hand_is_unsure(address)
+
+    # -- the log ------------------------------------------------------------------------------------------------------
+
+    def heard(self, replica: Replica, line: Heard) -> None:
+        """A line of a replica's log."""
+        text = line.notice.text
+        if self._world.talks:
+            self._world.tell(f"{replica.name}: {text} {line.fields}")
+        if not text.startswith(("ejecting", "unejecting")):
+            return
+        out = text.startswith("ejecting")
+        key = (replica.name, str(line.fields["endpoint"]), str(line.fields["workload"]))
+        again = out and "a failed probe" in text
+        if self._open.get(key, False) == out and not again:
+            self._broken("lines", f"{replica.name} tells of {key[1]} twice: {text}")
+        self._open[key] = out
+
+    # -- at the end ---------------------------------------------------------------------------------------------------
+
+    def check_end(self) -> None:
+        """Nothing has been wrong for a while."""
+        for replica in self._sim.living():
+            self._check_mind(replica)
+        for address, hand in self.hands.items():
+            self._check_hand(address, hand)
+        self._check_subjects()
+
+    def _check_mind(self, replica: Replica) -> None:
+        if replica.form is None:
+            return
+        if not (replica.board.shared_state and replica.board.reconciled):
+            self._broken("one_mind", f"{replica.name} decides by itself")
+        states = replica.states()
+        for address, workload in replica.manifests.endpoints.items():
+            state, text = states[address], self.out_in_redis(address)
+            there = text is not None and self._whose(address, text) in ("", workload)
+            here = state.ejected_until_ms > replica.now_ms
+            if here and state.private:
+                continue
+            left_ms = max(state.ejected_until_ms - replica.now_ms, self._sim.server.do_pttl(KEYS.eject(address)))
+            if 0 <= left_ms < TAIL_MS:
+                continue  # each counts the time on its own clock
+            if here != there and not (self.clock_was_set and self._ends(address)):
+                self._broken(
+                    "one_mind", f"{address} is {_told(here)} for {replica.name}, {_told(there)} in Redis: {text}"
+                )
+
+    def _whose(self, address: str, text: str) -> str:
+        """The workload that is out; the record knows it better than the key, which is written once."""
+        record = self._sim.server.do_hgetall(KEYS.endpoint(address))
+        names = dict(zip(record[::2], record[1::2], strict=True))
+        return text_of(names.get("workload", _word(text, "workload")))
+
+    def _ends(self, address: str) -> bool:
+        """An ejection with an end, and so one that a clock that was set has moved."""
+        hand = self.hands.get(address)
+        return hand is None or not hand.out or hand.ends_ns > 0
+
+    def _check_hand(self, address: str, hand: Hand) -> None:
+        if hand.ends_ns:
+            return
+        if not self._is_so(address, hand):
+            expected = f"out by {hand.by}, {hand.reason}" if hand.out else "put back by a hand"
+            self._broken("hand", f"{address} was {expected}; Redis has {self.out_in_redis(address)}")
+        for replica in self._sim.living():
+            if hand.out and address in replica.manifests.endpoints and replica.form:
+                state = replica.states()[address]
+                if (state.reason, state.by) != (hand.reason, hand.by):
+                    self._broken("hand", f"{replica.name} has {address} out for {state.reason!r} by {state.by!r}")
+
+    def _check_subjects(self) -> None:
+        server = self._sim.server
+        for key in list(server.values):
+            if server.exists(key) and key not in server.expires and key not in ENDLESS and ":eject:" not in key:
+                self._broken("subject", f"{key} has no end")
+        served = {address for replica in self._sim.living() for address in replica.manifests.endpoints}
+        for worker in (worker for replica in self._sim.living() for worker in replica.workers):
+            slots = {slot for slot, _ in worker.endpoints}
+            kept = {slot for slot, _ in worker.fleet.desk.outbox._entries} | set(worker.fleet._holds._holds)
+            if kept - slots:
+                self._broken("subject", f"{worker.name} keeps slots of endpoints that are gone")
+        for key in list(server.values):
+            _, eject, address = key.partition(":eject:")
+            gone = eject and address not in served and server.exists(key)
+            if gone and server.do_pttl(key) > MAX_EJECTION_MS and _word(server.values[key], "reason") in BY_RULE:
+                self._broken("subject", f"{key} stays for ever")
+
+    def check_cost(self, calls: dict[str, int]) -> None:
+        """What was asked of the store in the quiet time at the end."""
+        replicas = len(self._sim.living())
+        rule = self._sim.manifests.rule
+        if rule is None:
+            return
+        out = sum(self.out_in_redis(address) is not None for address in self._sim.manifests.endpoints)
+        every_s = min(rule.interval_ms / 1000, 1.0) if out else rule.interval_ms / 1000
+        looks = replicas * (QUIET_S / every_s + 2)
+        ends = replicas * len(self._sim.manifests.endpoints) * 2
+        limits: dict[str, float] = {"look": looks, "time_left": looks, "sync": replicas + ends, "report": 2 * ends}
+        for name, limit in limits.items():
+            if calls.get(name, 0) > limit and not rule.probe:
+                self._broken("cost", f"{calls[name]} calls of {name} in {QUIET_S:g} s, with nothing to do")
+
+
+def _word(text: str, name: str) -> str:
+    for word in text.split():
+        if word.startswith(f"{name}="):
+            return word.partition("=")[2]
+    return ""
+
+
+def _told(out: bool) -> str:
+    return "out" if out else "in"
+
+
+Check = Callable[[], None]
