@@ -88,7 +88,8 @@ def test_a_directory_of_which_nothing_is_read_says_so(tmp_path: Path) -> None:
     assert f"warning: {tmp_path}/b.YAML: is not read: its name has to end in .yaml, in small letters" in text
 
 
-DEPLOYED = "\n---\n".join(path.read_text() for path in sorted((ROOT / "deploy/kubernetes/manifests").glob("*.yaml")))
+MESHED = Path(__file__).parent / "meshed"
+WHOLE = "\n---\n".join(path.read_text() for path in sorted(MESHED.glob("*.yaml")))
 READY = "conditions: {ready: true}"
 
 
@@ -123,10 +124,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.param("  serviceAccountName:", "  serviceAccountNam:", '(did you mean "serviceAccountName"?)', id="N22"),
     ],
 )
-def test_the_deployed_manifests_with_one_change(certificates: Path, old: str, new: str, said: str) -> None:
-    assert old in DEPLOYED
+def test_a_captured_mesh_with_one_change(certificates: Path, old: str, new: str, said: str) -> None:
+    assert old in WHOLE
     status, text, errors = shell(
-        f"waypointd --check --tls-dir {certificates} --manifests -", DEPLOYED.replace(old, new) if old else DEPLOYED
+        f"waypointd --check --tls-dir {certificates} --manifests -", WHOLE.replace(old, new) if old else WHOLE
     )
     assert (status, errors) == (0, "")
     warnings = [line for line in text.splitlines() if line.startswith("warning: ")]
@@ -148,7 +149,7 @@ def test_verbose_says_which_rule_is_in_force_and_how_endpoints_are_reached() -> 
 
 
 def test_verbose_tells_of_clusters_beside_a_fault_of_the_certificates() -> None:
-    status, text, _ = shell("waypointd --check -v --manifests deploy/kubernetes/manifests/")
+    status, text, _ = shell("waypointd --check -v --manifests tests/integration/meshed")
     assert status == 1
     assert (
         "HBONE needs certificates" in text and "3 captured, and for want of --tls-dir in plain TCP all the same" in text
