@@ -21,6 +21,7 @@ from tests.wire.http2_rig import (
     WINDOW_UPDATE,
     Client,
     Server,
+    comes,
     data,
     raw,
     spin,
@@ -46,7 +47,9 @@ def resets(client: Client, stream: int) -> list[int]:
 
 def cut_short(client: Client, stream: int = 1) -> None:
     """A request that is answered, and reset by us, before its client has ended it."""
+    served = len(client.streams)
     client.send(client.headers(stream, POST))
+    comes(lambda: len(client.streams) > served)  # at once, unless a hundred others are served that have not answered
     client.streams[-1].put(EARLY)
     client.streams[-1].close()
     client.look()
