@@ -51,7 +51,8 @@ cdef bint take_head(Closed* closed, const char* data, Py_ssize_t length, Py_ssiz
         return False
     closed.there = 0
     closed.left = payload(closed)
-    closed.id = (<int32_t>head[5] << 24 | <int32_t>head[6] << 16 | <int32_t>head[7] << 8 | head[8]) & LAST_ID
+    closed.id = <int32_t>(
+        (<uint32_t>head[5] << 24 | <uint32_t>head[6] << 16 | <uint32_t>head[7] << 8 | head[8]) & LAST_ID)
     return True
 
 
