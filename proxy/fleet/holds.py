@@ -9,12 +9,14 @@ A hold takes the endpoint out at once. Redis then
     says that the run is too young        the hold lasts until it has been asked again, and HOLD_MS more
     has heard it from too few replicas    the replica's decision stands, for itself (local_origin_quorum)
     does not answer within HOLD_MS        the replica's decision stands; a later answer is treated as above
+    was not asked, as the cap is full     the endpoint is back (silence.py)
 
 Should this worker die meanwhile, the leader lets what it held stand (leader.py).
 """
 
 from dataclasses import dataclass
 
+from proxy.fleet import silence
 from proxy.fleet.clusters import Cluster, Endpoint
 from proxy.fleet.desk import Desk
 from proxy.fleet.ejections import PRIVATELY
@@ -92,13 +94,19 @@ class Holds:
             self._desk.loop.spawn_later(more_ms / 1000, self._due, hold)
             return
         try:
-            if hold.answer is None:
-                self._stand(hold)
-            else:
-                self._release(hold, hold.answer)
+            self._settle(hold)
         except ClusterLocked:  # out it is meanwhile
             self._holds[hold.endpoint.slot] = hold
             self._desk.loop.spawn_later(HOLD_MS / 1000, self._due, hold)
+
+    def _settle(self, hold: Hold) -> None:
+        cluster = self._desk.present(hold.cluster, hold.endpoint)
+        if hold.answer is not None:
+            self._release(hold, hold.answer)
+        elif cluster is not None and silence.is_kept(self._desk, cluster):
+            self._put_back(hold, 0, hold.before.generation)
+        else:
+            self._stand(hold)
 
     def _patience_until_ms(self, hold: Hold) -> int:
         """Redis is given its time from when it was asked: the report may have had to wait for the one before it."""
@@ -110,9 +118,15 @@ class Holds:
             self._ejections.stand(cluster, hold.endpoint, hold.generation, reason)
 
     def _release(self, hold: Hold, verdict: Verdict) -> None:
+        if verdict.outcome == EJECTED:
+            del self._holds[hold.endpoint.slot]
+        else:
+            self._put_back(hold, verdict.failures, verdict.generation)
+
+    def _put_back(self, hold: Hold, failures: int, generation: int) -> None:
         del self._holds[hold.endpoint.slot]
         cluster = self._desk.present(hold.cluster, hold.endpoint)
-        if cluster is not None and verdict.outcome != EJECTED:
+        if cluster is not None:
             # The verdict may be old, and nobody has noted news meanwhile: successes matter, until one is told.
-            before = hold.before._replace(failures=verdict.failures, generation=verdict.generation, dirty=True)
+            before = hold.before._replace(failures=failures, generation=generation, dirty=True)
             self._ejections.release(cluster, hold.endpoint, before, hold.generation, self._desk.loop.now_ms())

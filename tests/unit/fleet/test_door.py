@@ -6,7 +6,7 @@ from dataclasses import replace
 import gevent
 import pytest
 
-from proxy.fleet import wiring
+from proxy.fleet import silence, wiring
 from proxy.fleet.door import Fleet
 from proxy.fleet.outbox import Pending
 from proxy.observe.outlier_log import Notice
@@ -113,6 +113,23 @@ def test_the_fleets_cap_releases_at_once(setting: Setting) -> None:
         while not setting.lines:
             gevent.sleep(0.001)
     assert [line.split(",")[0] for line in setting.lines] == ["not ejecting endpoint"]
+
+
+def test_what_is_held_while_the_cap_fills_up_is_back(setting: Setting) -> None:
+    """Another replica's overflow is told while our report waits for its turn: Redis is not asked then."""
+    setting.store.meanwhile = lambda: gevent.sleep(0.02)
+    setting.store.answers = [verdict("counted", 1)]
+    setting.fleet.attempt_failed(NAME, setting.body["endpoints"][1]["slot"], 0, 503, "id")
+    gevent.sleep(0.001)
+    setting.fail(3)
+    assert setting.out
+    silence.begin(setting.fleet.desk, setting.fleet.desk.clusters[NAME])
+    with gevent.Timeout(2):
+        while setting.out:
+            gevent.sleep(0.001)
+    state = setting.board.outlier.state(setting.slot)
+    assert (state.generation, state.failures, state.dirty, setting.lines) == (0, 0, False, [])
+    assert len(setting.store.batches) == 1
 
 
 def test_a_lower_count_releases_in_time_with_that_count(setting: Setting) -> None:
