@@ -12,6 +12,7 @@ from proxy.fleet.budget import BUDGET_MS, CONNECT_MS
 from proxy.fleet.clusters import Cluster, batch_of
 from proxy.fleet.desk import Desk
 from proxy.fleet.outbox import Pending
+from proxy.scoreboard.clusters import ClusterLocked
 from state.errors import KeysUnusable, StoreUnavailable
 from state.outlier.run import Run
 from state.outlier.store import TOO_SOON, Batch, Store, Verdict
@@ -92,7 +93,7 @@ class Reporter:
 
     def _send(self, pending: Pending) -> None:
         cluster, endpoint = self._desk.present(pending.cluster, pending.endpoint), pending.endpoint
-        if cluster is None or silence.is_kept(self._desk, cluster):
+        if cluster is None or self._is_silent(cluster):
             pending.finish(None)  # the snapshot has moved on, or nothing can come of it
             return
         asked_ms = self._sent_ms = pending.sent_ms = self._loop.now_ms()
@@ -118,6 +119,12 @@ class Reporter:
         if now is not None:
             self._answer(now, pending, verdict, asked_ms)
         self._loop.sleep(0)
+
+    def _is_silent(self, cluster: Cluster) -> bool:
+        try:
+            return silence.is_kept(self._desk, cluster)
+        except ClusterLocked:  # Redis is told all the same: it knows whether there is room
+            return False
 
     def _batch(self, cluster: Cluster, pending: Pending) -> Batch:
         told, by = ",".join(pending.evidence), self._desk.replica

@@ -10,6 +10,7 @@ from proxy.fleet.keep import keep_running
 from proxy.fleet.outbox import Pending
 from proxy.fleet.pace import Pace
 from proxy.fleet.reporter import Reporter
+from proxy.scoreboard.clusters import ClusterLocked
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import StoreUnavailable
 from state.outlier.run import FAILURE, SUCCESS, Run
@@ -58,6 +59,20 @@ def test_outcomes_meanwhile_are_one_report_in_order() -> None:
             ("10.0.0.1:80", 0, 1, False, 1),
             ("10.0.0.0:80", 1, 1, False, 1),
         ]
+
+
+def test_what_cannot_be_looked_at_is_told_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock that a stopped process holds neither ends the reporter nor loses what it was about to say."""
+
+    def locked(*_: object) -> bool:
+        raise ClusterLocked
+
+    with board() as made:
+        setting = Setting(made)
+        monkeypatch.setattr(silence, "is_kept", locked)
+        report = setting.add(0)
+        setting.run()
+        assert (report.done.is_set(), len(setting.store.batches)) == (True, 1)
 
 
 def test_while_the_cap_is_full_what_is_in_the_outbox_is_dropped() -> None:
