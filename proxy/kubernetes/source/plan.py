@@ -87,8 +87,9 @@ def _wanted(known: Known) -> Iterator[Watched]:
     if known.class_name:
         yield Watched(kinds.GATEWAY_CLASSES, fields=f"metadata.name={known.class_name}", optional=True)
     yield Watched(kinds.NAMESPACES, fields=f"metadata.name={known.namespace}")
-    yield from _of_namespaces((known.namespace, *(known.elsewhere if known.invites else ())))
-    if known.root_namespace not in (known.namespace, *known.elsewhere):
+    whole = (known.namespace, *(known.elsewhere if known.invites else ()))
+    yield from _of_namespaces(whole)
+    if known.root_namespace not in whole:
         yield from (Watched(each, known.root_namespace) for each in kinds.OF_ROOT)
     if known.invites:
         labels = f"{USE}={known.name},{USE_NAMESPACE}={known.namespace}"

@@ -97,6 +97,17 @@ def test_what_is_bound_elsewhere_is_found_by_its_labels() -> None:
     assert learned.put(watch, "shop", "way", gateway("Same")) and not learned.known.invites
 
 
+def test_the_root_namespace_is_watched_also_when_something_bound_there_has_just_been_let_go() -> None:
+    """Else its policies would be gone, and what they guard in our own namespace would be open."""
+    learned = Learned(GATEWAY)
+    watch = next(each for each in wanted(GATEWAY) if each.resource == kinds.GATEWAYS)
+    learned.put(watch, "shop", "way", gateway("All"))
+    services = next(each for each in wanted(learned.known) if each.labels and each.resource == kinds.SERVICES)
+    learned.put(services, "istio-system", "istiod", {})
+    learned.put(watch, "shop", "way", gateway("Same"))
+    assert {each.resource for each in wanted(learned.known) if each.namespace == "istio-system"} == set(kinds.OF_ROOT)
+
+
 def test_nothing_is_told_before_everything_is_known(rig: Rig) -> None:
     refused = ["pods"]
     rig.api.wrong = lambda handler: (
