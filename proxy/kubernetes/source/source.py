@@ -54,6 +54,8 @@ class KubernetesSource:
         """Which watches deliver an object: a Service may be found by its namespace and by its label."""
         self._waiting: dict[str, list[Change]] = {}
         """Changes by namespace, until everything of the namespace has been told."""
+        self._batch: list[Change] = []
+        """What one piece of news has changed, as far as it is worked out."""
         self._ready: deque[Change] = deque()
         self.synced = False
         """Whether everything that is essential was known at some moment."""
@@ -71,7 +73,8 @@ class KubernetesSource:
             self._running.clear()
 
     def take(self) -> Iterator[Change]:
-        """What has changed since the last call, in order; nothing before `synced`."""
+        """What has changed since the last call, in order; nothing before `synced`. From any thread, one at a time; what
+        changes together is there together: no Service without the policy that guards it."""
         while self.synced and self._ready:
             yield self._ready.popleft()
 
@@ -101,6 +104,7 @@ class KubernetesSource:
             if self._learned.put(watched, namespace, name, body):
                 self._follow_plan()
             self._tell(Change(id, body))
+            self._hand_over()
 
     def drop(self, watched: Watched, namespace: str, name: str) -> None:
         with self._lock:
@@ -109,11 +113,13 @@ class KubernetesSource:
             self._drop(watched, Id(watched.resource.full_name, namespace, name))
             if self._learned.drop(watched, namespace, name):
                 self._follow_plan()
+            self._hand_over()
 
     def listed(self, watched: Watched) -> None:
         with self._lock:
             if watched in self._running:
                 self._settle(watched)
+                self._hand_over()
 
     def troubled(self, watched: Watched, fault: ApiFault) -> None:
         with self._lock:
@@ -125,6 +131,7 @@ class KubernetesSource:
                 self._settle(watched)
             else:
                 self._see_whether_synced()
+            self._hand_over()
 
     def well(self, watched: Watched) -> None:
         with self._lock:
@@ -152,6 +159,7 @@ class KubernetesSource:
 
     def _see_whether_synced(self) -> None:
         if not self.synced and not self._waited_for():
+            self._hand_over()
             self.synced = True
             self._news()
 
@@ -162,9 +170,7 @@ class KubernetesSource:
 
     def _tell(self, change: Change) -> None:
         if self._is_open(change.id.namespace):
-            self._ready.append(change)
-            if self.synced:
-                self._news()
+            self._batch.append(change)
         else:
             self._waiting.setdefault(change.id.namespace, []).append(change)
 
@@ -173,7 +179,12 @@ class KubernetesSource:
 
     def _release(self, namespace: str) -> None:
         if self._is_open(namespace) and (changes := self._waiting.pop(namespace, None)):
-            self._ready.extend(changes)
+            self._batch += changes
+
+    def _hand_over(self) -> None:
+        if self._batch:
+            self._ready.extend(self._batch)  # one step, as other threads see it
+            self._batch.clear()
             if self.synced:
                 self._news()
 
@@ -218,5 +229,5 @@ def _told(watched: Watched, fault: ApiFault) -> str:
     if fault.forbidden:
         return f"{watched}: {fault}; it takes the rule {watched.rule}"
     if fault.not_found:
-        return f"{watched}: the cluster has no such resource, so there are none"
+        return f"{watched}: the cluster has no such resource"
     return f"{watched}: {fault}"

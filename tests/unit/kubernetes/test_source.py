@@ -153,6 +153,21 @@ def test_namespaces_come_and_go_with_what_is_bound(rig: Rig) -> None:
     wait_for(lambda: not any("cards" in each for each in rig.names), lambda: rig.names)
 
 
+def test_what_changes_together_is_told_together(rig: Rig) -> None:
+    """Whoever takes it does so in a thread of its own: between two objects a Service would stand without its policy."""
+    rig.api.put("gateways", gateway("All"))
+    rig.api.put("services", object_of("Service", "pay", "cards", BOUND))
+    rig.api.put("authorizationpolicies", object_of("AuthorizationPolicy", "nobody", "cards"))
+    taken: list[list[Change]] = []
+    rig.source = KubernetesSource(rig.api.client, GATEWAY, lambda: taken.append(list(rig.source.take())))
+    rig.source.start()
+    wait_for(lambda: sum(each.id.namespace == "cards" for batch in taken for each in batch) >= 2)
+    rig.api.delete("services", "pay", "cards")
+    wait_for(lambda: any(each.body is None for batch in taken for each in batch))
+    gone = [{each.id.name for each in batch if each.body is None} for batch in taken]
+    assert [each for each in gone if each] == [{"pay", "nobody"}]
+
+
 def test_a_namespace_we_may_not_read_holds_back_only_itself(rig: Rig) -> None:
     rig.api.put("gateways", gateway("All"))
     rig.api.put("services", object_of("Service", "pay", "cards", BOUND))
