@@ -122,7 +122,8 @@ class Client:
                 with connection.getresponse() as response:
                     self._see_that_well(response)
                     yield plain_or_tls, response
-        except (OSError, http.client.HTTPException, AccessFault) as fault:
+        # ValueError: a host that can be no name, a token that can be in no header.
+        except (OSError, http.client.HTTPException, AccessFault, ValueError) as fault:
             raise ApiFault(f"{self.server}: {_said(fault)}") from None
 
     @contextmanager

@@ -9,11 +9,14 @@ stream) is listed anew and compared. What the sink is told is the difference, on
     listing        | it breaks off                    | listing, after a wait
     watching       | the server ends it, or it breaks | watching, from the last version
     watching       | 410 Gone                         | listing
-    any            | 404: no such resource            | nothing is there; listing again, rarely
+    any            | 404, and nothing is known        | nothing is there; listing again, rarely
+    any            | 404 for what was there           | as when it breaks: a load balancer may say so, or a server
+                   |                                  | that has only begun; nobody has deleted anything
 """
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -25,15 +28,20 @@ from proxy.kubernetes.api.faults import ApiFault, of_status
 from proxy.kubernetes.api.pace import Pace
 from proxy.kubernetes.api.resources import Watched
 
+logger = logging.getLogger("kubernetes")
+
 PAGE = 500
 WATCH_S = (240, 300)
 """How long the server is asked to keep a watch open. A bookmark comes each minute, and one before the end."""
 GRACE_S = 15.0
 UNKNOWN_RESOURCE_S = 30.0
+MISTAKE_S = 5.0
 STEADY_S = 1.0
 """A watch that ended sooner than this is counted as a failure, so that one that ends at once does not spin."""
 _END_OF_LIST = "k8s.io/initial-events-end"
 _NO_STREAMING = (400, 403, 422)
+_OF_STREAMING = ("sendInitialEvents", "resourceVersionMatch")
+"""What those refuse who have no streaming lists, or (before 1.27) have never heard of them."""
 _FROM_THE_FUTURE = "Too large resource version"
 """What a server says whose data is older than what we have seen of it: etcd was restored from a backup."""
 
@@ -111,17 +119,21 @@ class Reflector:
             do()
         except ApiFault as fault:
             return self._after(fault)
+        except Exception:  # it costs a line and a wait, not the watch: what is known would grow old unnoticed
+            logger.exception("a mistake in waypointd; please report it. %s are listed again", self._watched)
+            self._version = ""
+            return self._pace.next(MISTAKE_S)
         return 0.0
 
     def _after(self, fault: ApiFault) -> float:
         if fault.gone or _FROM_THE_FUTURE in str(fault):
             self._version = ""
             return self._pace.next(fault.retry_after_s)
-        if self._streams and not self._version and fault.status in _NO_STREAMING and "sendInitialEvents" in str(fault):
+        if self._streams and not self._version and _refuses_streaming(fault):
             self._streams = False
             return 0.0
         self._sink.troubled(self._watched, fault)
-        if fault.not_found:
+        if fault.not_found and not self._versions:
             self._end_of_list(set(), "")
             return self._pace.next(UNKNOWN_RESOURCE_S)
         return self._pace.next(fault.retry_after_s)
@@ -166,6 +178,8 @@ class Reflector:
         else:
             query |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         with self._client.stream(self._path, query, seconds + GRACE_S) as self._open:
+            if self._stopped.is_set():
+                return  # who said so has perhaps not seen that this one was being opened
             self._sink.well(self._watched)
             for event in self._open:
                 if self._stopped.is_set():
@@ -184,11 +198,11 @@ class Reflector:
             told.add(name)
         if self._versions.get(name) == version:
             return  # listed again, and the same
-        self._versions[name] = version
         # The items of a list do not say what they are.
         body.setdefault("apiVersion", self._watched.resource.api_version)
         body.setdefault("kind", self._watched.resource.kind)
         self._sink.put(self._watched, *name, body)
+        self._versions[name] = version
 
     def _drop(self, name: Name) -> None:
         if self._versions.pop(name, None) is not None:
@@ -199,6 +213,10 @@ class Reflector:
             self._drop(name)
         self._version = version
         self._sink.listed(self._watched)
+
+
+def _refuses_streaming(fault: ApiFault) -> bool:
+    return fault.status in _NO_STREAMING and any(each in str(fault) for each in _OF_STREAMING)
 
 
 def _event(event: Object) -> tuple[str, Object]:

@@ -34,6 +34,19 @@ def test_the_token_is_read_for_each_request(api: ApiServer, tmp_path: Path) -> N
         client.get(PODS.path("shop"))
 
 
+@pytest.mark.parametrize("text", ["one\ntwo", "\N{SNOWMAN}"])
+def test_a_token_that_no_header_can_hold_is_a_fault_like_others(api: ApiServer, tmp_path: Path, text: str) -> None:
+    (tmp_path / "token").write_text(text)
+    access = Access("127.0.0.1", api.port, secure=False, credentials=TokenFile(tmp_path / "token"))
+    with pytest.raises(ApiFault):
+        Client(access).get(PODS.path("shop"))
+
+
+def test_a_host_that_is_no_name_is_a_fault_like_others() -> None:
+    with pytest.raises(ApiFault):
+        Client(Access("a" * 64, 443)).get(PODS.path("shop"))
+
+
 def test_a_refusal_says_what_the_server_said(api: ApiServer) -> None:
     api.wrong = lambda handler: handler.refuse(429, "too many requests", Retry_After="7")
     with pytest.raises(ApiFault, match="429 too many requests") as caught:

@@ -211,6 +211,39 @@ def test_a_resource_that_is_unknown_has_no_objects(api: ApiServer) -> None:
         wait_for(lambda: memory.objects)
 
 
+def test_what_was_there_is_not_gone_for_a_404(api: ApiServer) -> None:
+    """A load balancer before servers that are being replaced: nobody has deleted anything."""
+    api.put("services", thing("a"))
+    with following(api) as memory:
+        wait_for(lambda: memory.lists)
+        api.wrong = lambda handler: handler.refuse(404, "404 page not found")
+        api.cut()
+        wait_for(lambda: len(memory.faults) > 2)
+        assert memory.objects and memory.faults[0].not_found
+        api.delete("services", "a")
+        api.wrong = lambda handler: False
+        wait_for(lambda: not memory.objects)
+
+
+def test_a_mistake_of_ours_costs_a_wait_and_not_the_watch(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "MISTAKE_S", 0.01)
+    api.put("services", thing("a"))
+    put, tried = Memory.put, [0]
+
+    def put_or_not(self: Memory, watched: Watched, namespace: str, name: str, body: Object) -> None:
+        tried[0] += 1
+        if tried[0] == 1:
+            raise LookupError("a mistake")
+        put(self, watched, namespace, name, body)
+
+    monkeypatch.setattr(Memory, "put", put_or_not)
+    with following(api) as memory:
+        wait_for(lambda: memory.objects, "it is told again")
+    assert "please report it" in caplog.text
+
+
 def test_data_from_a_backup_are_listed_anew(api: ApiServer) -> None:
     """etcd restored: its versions are smaller than what was seen, and no watch can go on from there."""
     text = "Timeout: Too large resource version: 9000, current: 100"
