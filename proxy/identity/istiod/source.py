@@ -3,6 +3,7 @@
 What is in force stays so whatever becomes of istiod; no request waits for it.
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -17,6 +18,8 @@ from proxy.identity.istiod.ask import Mounted, NotSigned, ask, mounted
 from proxy.identity.istiod.authority import Authority
 from proxy.identity.istiod.renewal import Renewal
 from proxy.identity.source import Finding
+
+log = logging.getLogger("controller")
 
 LOOK_S = 1.0
 """How often the mounted files are looked at."""
@@ -108,6 +111,9 @@ class Istiod:
             self._failed((f"{url}: {fault}",))
         except Unusable as fault:
             self._failed(fault.problems)
+        except Exception as mistake:  # ours: it costs a line and a wait, but no certificate its renewal
+            log.exception("a mistake in waypointd; please report it. %s is asked again", url)
+            self._failed((f"{url}: {type(mistake).__name__}: {mistake}",))
         else:
             self._problems = ()
             self._news.append(Finding(found))

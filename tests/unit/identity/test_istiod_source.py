@@ -123,6 +123,21 @@ def test_what_is_in_force_lasts_while_istiod_is_away(world: World) -> None:
     assert world.watch.problems == () and world.watch.form() == world.answers.given[-1].tls()
 
 
+def test_a_mistake_of_ours_costs_a_wait_and_not_the_renewal(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    good = world.answers.leaf
+
+    def mistaken() -> Leaf:
+        raise LookupError("a mistake")
+
+    world.answers.leaf = mistaken
+    world.go(0)
+    assert "LookupError: a mistake" in world.watch.problems[0]
+    assert "please report it" in caplog.text
+    world.answers.leaf = good
+    world.go(2)
+    assert not world.watch.problems and world.watch.form()
+
+
 def test_the_same_failure_is_told_once(world: World) -> None:
     world.answers.fault = "it is away"
     news = 0
