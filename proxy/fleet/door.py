@@ -173,8 +173,8 @@ class Fleet:
         self._outcome(name, slot, generation, SUCCEEDED)
 
     def before_answer(self, report: Pending | None) -> None:
-        """To be called between `attempt_failed` and the answer to the client, with what it gave; waits a few
-        milliseconds at most."""
+        """To be called between `attempt_failed` and the answer to the client, with what it gave; waits
+        LONGEST_VERDICT_MS at most, and what Redis itself asks for (`Reporter.wait`)."""
         if report is None:
             return
         usual_ms = self.desk.pace.round_trip_ms(self._loop.now_ms())

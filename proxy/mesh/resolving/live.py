@@ -47,8 +47,8 @@ class Live:
         self._loader.put(id, [])
 
     def refused(self) -> list[str]:
-        """What is wrong with objects as they are now."""
-        return [f"{fault}; {self._instead(id)}" for id, faults in self._refused.items() for fault in faults]
+        """What is wrong with objects as they are now. May be asked from another thread."""
+        return [f"{fault}; {self._instead(id)}" for id, faults in list(self._refused.items()) for fault in faults]
 
     def _instead(self, id: Hashable) -> str:
         return "its last good version stays in force" if id in self._good else "it is left out until that is mended"
