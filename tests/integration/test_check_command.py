@@ -152,5 +152,6 @@ def test_verbose_tells_of_clusters_beside_a_fault_of_the_certificates() -> None:
     status, text, _ = shell("waypointd --check -v --manifests tests/integration/meshed")
     assert status == 1
     assert (
-        "HBONE needs certificates" in text and "3 captured, and for want of --tls-dir in plain TCP all the same" in text
+        "HBONE needs certificates" in text
+        and "3 captured, and for want of --tls-dir or --ca in plain TCP all the same" in text
     )
