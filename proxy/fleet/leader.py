@@ -103,7 +103,8 @@ class Leader:
                 longest = SICK_PAUSE_SECONDS
             except StoreUnavailable as error:
                 self._tell(error)
-                longest = LAST_PAUSE_SECONDS
+                # What is looked at for rights asks the server some forty times.
+                longest = SICK_PAUSE_SECONDS if isinstance(error, NotAllowed) else LAST_PAUSE_SECONDS
             if self._now_ms() - began_ms >= HEALTHY_MS:
                 pause = FIRST_PAUSE_SECONDS
             self._rest(pause * (1 + self._desk.loop.chance()) / 2)  # a fleet does not come back in one moment

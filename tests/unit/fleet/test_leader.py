@@ -10,7 +10,7 @@ from proxy.fleet import leader as module
 from proxy.fleet.clusters import Cluster
 from proxy.fleet.leader import Leader
 from proxy.scoreboard.scoreboard import Scoreboard
-from state.errors import StoreUnavailable
+from state.errors import NotAllowed, StoreUnavailable
 from state.outlier.events import parse
 from tests.unit.fleet.fleet_fakes import FakeLoop, FakeStore, a_cluster, board, desk_of
 
@@ -61,6 +61,32 @@ class Watched:
     def take_lease(self, slot: int) -> bool:
         self.asked += 1
         return self._made.workers.take_lease(slot)
+
+
+@pytest.mark.parametrize(
+    ("error", "longest"),
+    [(StoreUnavailable("away"), module.LAST_PAUSE_SECONDS), (NotAllowed("no right"), module.SICK_PAUSE_SECONDS)],
+)
+def test_who_is_away_is_soon_found_again_and_rights_are_looked_for_seldom(
+    monkeypatch: pytest.MonkeyPatch, error: StoreUnavailable, longest: float
+) -> None:
+    rests: list[float] = []
+
+    def fail() -> None:
+        raise error
+
+    def rest(_: Leader, seconds: float) -> None:
+        rests.append(seconds)
+        gevent.sleep(0)
+
+    monkeypatch.setattr(Leader, "_rest", rest)
+    with board() as made:
+        running = gevent.spawn(leader_of(made, FakeStore(), fail).run)
+        with gevent.Timeout(10):
+            while len(rests) < 12:
+                gevent.sleep(0)
+        running.kill()
+    assert (rests[0], max(rests)) == (module.FIRST_PAUSE_SECONDS, longest)
 
 
 def test_the_lease_is_kept_while_redis_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
