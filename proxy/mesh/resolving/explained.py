@@ -132,7 +132,7 @@ def _reached(endpoints: Sequence[Endpoint], has_identity: bool) -> str:
         parts.append(
             f"{len(tunnelled)} over HBONE"
             if has_identity
-            else f"{len(tunnelled)} captured, and for want of --tls-dir in plain TCP all the same"
+            else f"{len(tunnelled)} captured, and for want of --tls-dir or --ca in plain TCP all the same"
         )
     if anybody := sum(not each.identity for each in tunnelled):
         parts[-1] += f" ({anybody} of unknown service account, which is not checked)"

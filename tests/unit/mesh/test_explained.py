@@ -113,7 +113,8 @@ def test_how_endpoints_are_reached() -> None:
         f"shop/cart:80 (http): 3 endpoints: 2 over HBONE {unknown}; 1 in plain TCP (10.0.0.3:8080)"
     )
     assert (
-        "2 captured, and for want of --tls-dir in plain TCP all the same" in explained(*objects, has_identity=False)[0]
+        "2 captured, and for want of --tls-dir or --ca in plain TCP all the same"
+        in explained(*objects, has_identity=False)[0]
     )
 
 
