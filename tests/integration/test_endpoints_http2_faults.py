@@ -69,7 +69,9 @@ def test_H2_G_it_ends_the_wait_for_a_connection_and_what_that_says_counts(tmp_pa
             assert one.row(one.members[0])["failed"] == 0, "not yet"
             line = one.line(path)
             assert (line["flags"], line["details"]) == ("UT", "response_timeout")
+            assert one.row(one.members[0])["in_flight"] == 1, "else the row may be another endpoint's when it fails"
             wait_until(lambda: one.row(one.members[0])["failed"] == 1, 10)
+            wait_until(lambda: one.row(one.members[0])["in_flight"] == 0)
             one.doors[0].hold.set()
             assert client.request(call_headers("/again", "20S"), end=True).answered()[":status"] == "200"
 

@@ -9,5 +9,6 @@ cdef class Lease(Attempt):
     cdef bint lease_in_time(self, bint pooled) except -1
     cdef bint has_connection(self, bint pooled) except -1
     cdef Lease aside(self)
+    cdef int go_alone(self) except -1
     cdef bint lease(self, bint pooled) except -1
     cdef bint lease_stream(self, bint pooled) except -1

@@ -12,6 +12,7 @@ from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport CLIENT_FAILED
 from proxy.relay.endpoints.pool cimport after, open_request
 from proxy.relay.exchange.request cimport Request
+from proxy.scoreboard.atomics cimport wp_add
 from proxy.wire.stream cimport Stream
 
 from proxy.relay.exchange import faults
@@ -30,7 +31,7 @@ cdef class Lease(Attempt):
         other = self.aside()
         gevent.spawn(other.dial, pooled).join(max(left, 0))
         if not other.over:
-            other.alone = True
+            other.go_alone()
             self.client_fault = faults.DEADLINE
             return False
         self.stream, self.pooled, self.upgrading = other.stream, other.pooled, other.upgrading
@@ -53,12 +54,23 @@ cdef class Lease(Attempt):
 
     def dial(self, bint pooled) -> None:
         """Of an attempt aside: a connection, for whoever waits for it; without one it is judged here."""
-        self.lease(pooled)
-        self.over = True
-        if self.alone:
-            self.ending.how = self.not_connected() if self.stream is None else CLIENT_FAILED
-            self.judge()
-            self.drop_stream()
+        try:
+            self.lease(pooled)
+            self.over = True
+            if self.alone:
+                self.ending.how = self.not_connected() if self.stream is None else CLIENT_FAILED
+                self.judge()
+        finally:
+            if self.alone:
+                self.end()
+
+    cdef int go_alone(self) except -1:
+        """Nobody waits for it any more. Now it is in flight by itself: so the endpoint's row becomes nobody else's before it
+        has said what it has to say."""
+        self.alone = self.in_flight = True
+        wp_add(&self.endpoint.row.in_flight, 1)
+        self.endpoint.share[0] += 1
+        return 0
 
     cdef bint lease(self, bint pooled) except -1:
         """A connection to the endpoint, pooled if there is one and it is wanted. False: it cannot be reached."""
