@@ -1,20 +1,42 @@
-"""The cluster that objects come from, as the settings say."""
+"""The cluster that objects come from and that events are told to, as the settings say."""
 
 import os
 from collections.abc import Callable
 
+from proxy.controller.events import Events
+from proxy.fleet.sightings import Sightings
+from proxy.ipc.channel import Message
 from proxy.kubernetes.api.client import Client
+from proxy.kubernetes.api.events import Recorder
 from proxy.kubernetes.api.find import find
 from proxy.kubernetes.source.plan import Known
 from proxy.kubernetes.source.source import KubernetesSource
+from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.settings.settings import Settings
 
 
-def cluster_of(settings: Settings, news: Callable[[], None]) -> KubernetesSource | None:
-    """The cluster to follow, not yet started; None where files are all there is. Raises AccessFault."""
+def client_of(settings: Settings) -> Client | None:
+    """The way to the cluster; None where files are all there is. Raises AccessFault."""
     if settings.source != "kubernetes":
+        return None
+    return Client(find(settings.kubeconfig or "", settings.context or "", os.environ))
+
+
+def cluster_of(settings: Settings, client: Client | None, news: Callable[[], None]) -> KubernetesSource | None:
+    """The cluster to follow, not yet started; None where there is none."""
+    if client is None:
         return None
     assert settings.gateway
     namespace, _, name = settings.gateway.partition("/")
-    client = Client(find(settings.kubeconfig or "", settings.context or "", os.environ))
     return KubernetesSource(client, Known(namespace, name), news)
+
+
+def events_of(settings: Settings, client: Client | None, board: Scoreboard, briefing: Message) -> Events | None:
+    """Where events are told; None where there is no cluster."""
+    if client is None:
+        return None
+    assert settings.gateway
+    replica = briefing["replica"]
+    recorder = Recorder(client, replica)
+    recorder.start()
+    return Events(recorder.tell, Sightings(board, replica, str(briefing["started"])), settings.gateway, replica)

@@ -124,6 +124,10 @@ class Configuration:
         known = {"synced": self._cluster.synced, "reason": self._cluster.reason, "troubles": self._cluster.troubles()}
         return known | {"refused": self._live.refused()}
 
+    def refusals(self) -> dict[Hashable, str]:
+        """What is wrong with objects of the cluster, by their ids. Not while `refresh` runs."""
+        return self._live.refusals()
+
     def refuse(self, fault: str) -> bool:
         """The snapshot is right by itself, but cannot be served here; "" when it can. True: that is new."""
         former, self._refused = self._refused, fault

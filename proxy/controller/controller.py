@@ -20,9 +20,10 @@ from proxy.admin.outlier_pages import OutlierPages
 from proxy.admin.pages import PageServer
 from proxy.admin.statsd import Pusher
 from proxy.controller.certificates import certificates_of
-from proxy.controller.cluster import cluster_of
+from proxy.controller.cluster import client_of, cluster_of, events_of
 from proxy.controller.configuration import Configuration
 from proxy.controller.desired import Certified, Desired, Line, Publication, Reading, Site, desired
+from proxy.controller.events import Events
 from proxy.controller.gather import Gather
 from proxy.controller.keeping import Keeping
 from proxy.controller.pages import Admin, ready
@@ -31,6 +32,7 @@ from proxy.controller.rollout import Rollout
 from proxy.controller.snapshots import Snapshots
 from proxy.controller.sockets import Sockets
 from proxy.fleet.operator_door import OperatorDoor
+from proxy.identity.watch import Said
 from proxy.ipc.channel import Channel, Message, read_body
 from proxy.ipc.snapshot import OtherVersion, unpack_all
 from proxy.scoreboard.scoreboard import Scoreboard
@@ -53,7 +55,9 @@ class Controller:
         self._restarted = restarted
         self._settings = Settings.from_message(briefing["settings"])
         self._gather = Gather()
-        self._cluster = cluster_of(self._settings, self._gather.news)
+        client = client_of(self._settings)
+        self._cluster = cluster_of(self._settings, client, self._gather.news)
+        self._events = events_of(self._settings, client, board, briefing)
         self._configuration = Configuration(
             self._settings.manifests,
             self._settings.gateway,
@@ -166,6 +170,8 @@ class Controller:
             certified = pool.apply(self._certificates.refresh)
             if pool.apply(self._configuration.refresh, (told_to,)):
                 self._reading = self._read()
+                if self._events:
+                    self._events.refused(self._configuration.refusals())
                 self._news.set()
             if certified:
                 self._certified = self._certified_now()
@@ -251,9 +257,16 @@ class Controller:
             now = time.monotonic()
             if reminder := self._certificates.reminder():
                 logger.log(*reminder)
+            if self._events:
+                self._tell_events(self._events, reminder)
             if self._snapshots.settle(now):
                 self._news.set()  # what did not fit on the scoreboard may fit now
             self._rollout.see_that_taken({row.slot: row.snapshot for row in self._board.workers.rows()}, now)
+
+    def _tell_events(self, events: Events, reminder: Said | None) -> None:
+        events.look(self._snapshots.clusters, time.monotonic_ns() // 1_000_000, time.time())
+        if reminder:
+            events.certificate(reminder[1], expired=(self._certificates.seconds_left() or 0) < 0)
 
     def _announce(self) -> None:
         """Tell the arbiter when the replica is ready for the first time."""

@@ -12,6 +12,7 @@ GATEWAYS = Resource(_GATEWAY_API, "v1", "gateways", "Gateway")
 GATEWAY_CLASSES = Resource(_GATEWAY_API, "v1", "gatewayclasses", "GatewayClass", namespaced=False)
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 SERVICES = Resource("", "v1", "services", "Service")
+PODS = Resource("", "v1", "pods", "Pod")
 
 OF_POLICY = (
     Resource(_SECURITY, "v1", "authorizationpolicies", "AuthorizationPolicy"),
@@ -21,7 +22,7 @@ OF_ROOT = (Resource(_NETWORK, "v1", "destinationrules", "DestinationRule"), *OF_
 """What is read in Istio's root namespace, where it concerns every namespace."""
 OF_SERVED = (
     Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"),
-    Resource("", "v1", "pods", "Pod"),
+    PODS,
     *OF_ROOT,
     Resource(_NETWORK, "v1", "serviceentries", "ServiceEntry"),
     Resource(_NETWORK, "v1", "workloadentries", "WorkloadEntry"),
@@ -36,3 +37,9 @@ ADVISED = (
     Resource("telemetry.istio.io", "v1", "telemetries", "Telemetry"),
 )
 """What is read only to say that it is not in force: without the right to, nothing is said."""
+
+BY_NAME = {
+    each.full_name: each
+    for each in (GATEWAYS, GATEWAY_CLASSES, NAMESPACES, SERVICES, *OF_POLICY, *OF_ROOT, *OF_SERVED, *ADVISED)
+}
+"""All of them, as the ids of objects name them."""

@@ -5,11 +5,11 @@ One that was never good is left out, but for a policy: what it guards cannot be 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import replace
 
 from proxy.mesh.kinds.guards import Guard
-from proxy.mesh.model import Fault
+from proxy.mesh.model import Fault, printable
 from proxy.mesh.reading.lines import Lines
 from proxy.mesh.reading.manifests import Body
 from proxy.mesh.reading.remarks import Place, Remark
@@ -50,8 +50,16 @@ class Live:
         """What is wrong with objects as they are now. May be asked from another thread."""
         return [f"{fault}; {self._instead(id)}" for id, faults in list(self._refused.items()) for fault in faults]
 
+    def refusals(self) -> dict[Hashable, str]:
+        """The same by object, without its name: for whoever is looking at the object."""
+        return {id: f"{_in_it(faults)}; {self._instead(id)}" for id, faults in self._refused.items()}
+
     def _instead(self, id: Hashable) -> str:
         return "its last good version stays in force" if id in self._good else "it is left out until that is mended"
+
+
+def _in_it(faults: Iterable[Fault]) -> str:
+    return "; ".join(printable(f"{fault.field}: {fault.text}" if fault.field else fault.text) for fault in faults)
 
 
 def _faults(sheet: Sheet) -> Iterator[Remark]:

@@ -123,17 +123,53 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self.api.requests.append(self.path)
-        self.api.headers.append(dict(self.headers))
-        if self.api.wrong(self):
+        if self._refused():
             return
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        resource = parts.path.rsplit("/", 1)[1]
-        if query.get("watch"):
+        resource, namespace, one = _named(parts.path)
+        if one:
+            found = self.api.objects.get(resource, {}).get((namespace, one))
+            self.answer(200, found) if found else self.refuse(404, f"{one} not found")
+        elif query.get("watch"):
             self._watch(resource, query)
         else:
             self._list(resource, query)
+
+    def do_POST(self) -> None:
+        if self._refused():
+            return
+        resource, namespace, _ = _named(self.path)
+        body = self._body()
+        if (namespace, body["metadata"]["name"]) in self.api.objects.get(resource, {}):
+            self.refuse(409, f"{body['metadata']['name']} already exists")
+            return
+        self.api.put(resource, body)
+        self.answer(201, body)
+
+    def do_PATCH(self) -> None:
+        """Fields of the object itself."""
+        if self._refused():
+            return
+        resource, namespace, name = _named(self.path)
+        change, found = self._body(), self.api.objects.get(resource, {}).get((namespace, name))
+        if found is None:
+            self.refuse(404, f"{name} not found")
+            return
+        self.api.put(resource, found | change)
+        self.answer(200, found | change)
+
+    def _body(self) -> Object:
+        found: Object = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        return found
+
+    def _refused(self) -> bool:
+        self.api.requests.append(self.path if self.command == "GET" else f"{self.command} {self.path}")
+        self.api.headers.append(dict(self.headers))
+        if not self.api.wrong(self):
+            return False
+        self.close_connection = True  # a body may not have been read
+        return True
 
     def answer(self, status: int, body: Object, **headers: str) -> None:
         data = json.dumps(body).encode()
@@ -184,6 +220,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: object) -> None:
         """Nothing to say."""
+
+
+def _named(path: str) -> tuple[str, str, str]:
+    """Resource, namespace and name ("" for a list) in a path."""
+    steps = path.split("/")
+    if "namespaces" not in steps[:-2]:
+        return steps[-1], "", ""
+    namespace, resource, *name = steps[steps.index("namespaces") + 1 :]
+    return resource, namespace, "".join(name)
 
 
 @contextmanager
