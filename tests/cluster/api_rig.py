@@ -22,7 +22,7 @@ from tests.rig import SUFFIXES, Endpoint, Replica, Waypoint, free_port, wait_unt
 
 Object = dict[str, Any]
 
-SLICES, PODS = kinds.OF_SERVED[:2]
+SLICES, PODS = kinds.OF_SERVED[0], kinds.PODS
 RULES = kinds.OF_ROOT[0]
 ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 ROLES = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
@@ -31,6 +31,7 @@ CLUSTER_ROLES = Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "Clu
 CLUSTER_BINDINGS = Resource(
     "rbac.authorization.k8s.io", "v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False
 )
+MAY_TELL = {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]}
 MANAGER = "tests"
 GATEWAY = "way"
 CLASS = "waypointd"
@@ -120,12 +121,27 @@ class Shop:
         self.api.put(kinds.SERVICES, name, namespace, spec={"ports": ports}, labels=labels)
         self.put_endpoints(self.members, name, namespace)
 
-    def put_endpoints(self, members: list[Endpoint], service: str = "pay", namespace: str = "") -> None:
+    def put_endpoints(
+        self, members: list[Endpoint], service: str = "pay", namespace: str = "", pods: bool = False
+    ) -> None:
+        """`pods`: they are said to be those that `put_pods` has put there."""
         ports = [{"name": "http", "port": self.members[0].port, "protocol": "TCP"}]
-        ready = [{"addresses": [each.ip], "conditions": {"ready": True}} for each in members]
+        ready = [
+            {"addresses": [each.ip], "conditions": {"ready": True}}
+            | ({"targetRef": {"kind": "Pod", "name": each.name}} if pods else {})
+            for each in members
+        ]
         labels = {"kubernetes.io/service-name": service}
         fields = {"addressType": "IPv4", "ports": ports, "endpoints": ready}
         self.api.put(SLICES, f"{service}-1", namespace or self.namespace, labels=labels, **fields)
+
+    def put_pods(self) -> None:
+        """A Pod for each endpoint; nobody runs it."""
+        self.api.put(ACCOUNTS, "default", self.namespace)  # else it is waited for
+        for member in self.members:
+            spec = {"containers": [{"name": "app", "image": "none"}]}
+            self.api.put(PODS, member.name, self.namespace, spec=spec)
+        self.put_endpoints(self.members, pods=True)
 
     def put_rule(self, host: str = "pay", **outlier: Any) -> None:
         spec = {"host": host, "trafficPolicy": {"outlierDetection": outlier}}
@@ -140,7 +156,7 @@ class Shop:
         self.api.put(CLUSTER_ROLES, self.namespace, rules=rules)
         self._bind(CLUSTER_BINDINGS, CLUSTER_ROLES, self.namespace, "")
         self.api.put(kinds.NAMESPACES, "istio-system")
-        self.api.put(ROLES, self.namespace, "istio-system", rules=_rules(kinds.OF_ROOT))
+        self.api.put(ROLES, self.namespace, "istio-system", rules=[*_rules(kinds.OF_ROOT), MAY_TELL])
         self._bind(BINDINGS, ROLES, self.namespace, "istio-system")
         return self.kubeconfig(self.api.token(self.namespace, "way"))
 
@@ -148,6 +164,7 @@ class Shop:
         """The Role in the own namespace, but for these resources."""
         own = (kinds.GATEWAYS, kinds.SERVICES, *kinds.OF_SERVED, *kinds.ADVISED)
         rules = _rules([each for each in own if each.plural not in without])
+        rules += [MAY_TELL] if "events" not in without else []
         self.api.put(ROLES, "way", self.namespace, rules=rules)
         self._bind(BINDINGS, ROLES, "way", self.namespace)
 
@@ -170,14 +187,22 @@ class Shop:
 
     @contextlib.contextmanager
     def replica(
-        self, *arguments: str, workers: int = 1, config: Path | None = None, ready: bool = True
+        self,
+        *arguments: str,
+        workers: int = 1,
+        config: Path | None = None,
+        ready: bool = True,
+        name: str = "",
+        bind: str = "127.0.0.1",
     ) -> Iterator[Replica]:
-        """A replica that follows the cluster."""
+        """A replica that follows the cluster. A second one needs a `name`, and somewhere else to listen."""
         status, admin = free_port(), free_port()
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
         waypoint = Waypoint(
-            self.folder,
+            folder,
             *("-w", str(workers), "--kubeconfig", str(config or self.api.cluster.kubeconfig)),
-            *("--gateway", f"{self.namespace}/{GATEWAY}", "--bind", "127.0.0.1", "--drain-delay", "0"),
+            *("--gateway", f"{self.namespace}/{GATEWAY}", "--bind", bind, "--drain-delay", "0"),
             *("--status", f"127.0.0.1:{status}", "--admin", f"127.0.0.1:{admin}", *arguments),
         )
         made = Replica(waypoint, self.port, status, admin)

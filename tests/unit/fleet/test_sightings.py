@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from proxy.policy.shapes import CONNECTION_REFUSED
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
 from state.constants import ENDLESS_MS
-from tests.unit.fleet.fleet_fakes import NAME, body, board
+from tests.unit.fleet.fleet_fakes import NAME, board, body
 
 NOW = time.monotonic_ns() // 1_000_000  # rows are looked at by this clock
 AT = 1_764_000_000.0  # 16:00:00
@@ -27,11 +28,11 @@ class Rig:
         self.sightings = Sightings(made, "way-a", "1.0")
         made.clusters.set_fleet_version(self.form["slot"], 1, "ab")
 
-    def out(self, **changed: object) -> None:
+    def out(self, **changed: Any) -> None:
         state = OutlierState(0, 1, 1, 1, NOW + 30_000, 30_000, 0, 5, False, True, True, False, 1)
         self.board.outlier.set_state(
             self.slot, state._replace(by="way-a", reason="consecutive_5xx")._replace(**changed)
-        )  # type: ignore[arg-type]
+        )
 
     def back(self) -> None:
         self.board.outlier.set_state(self.slot, self.board.outlier.state(self.slot)._replace(ejected_until_ms=0))
@@ -136,7 +137,7 @@ def test_an_endpoint_or_cluster_that_is_gone_is_forgotten(rig: Rig) -> None:
     rig.out()
     assert rig.look()
     whole = rig.form
-    rig.form = whole | {"endpoints": whole["endpoints"][1:]}  # type: ignore[assignment]
+    rig.form = whole | {"endpoints": whole["endpoints"][1:]}
     assert rig.look(1000) == []
     rig.form = whole
     assert rig.look(2000), "it is a new one"

@@ -1,9 +1,14 @@
 """What is said of single objects that cannot be used, by object."""
 
+from proxy.mesh.reading.manifests import Body
 from proxy.mesh.resolving.live import Live
 from proxy.mesh.resolving.load import Loader
 
-NAMED = {"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": {"name": "r", "namespace": "n"}}
+NAMED: Body = {
+    "apiVersion": "networking.istio.io/v1",
+    "kind": "DestinationRule",
+    "metadata": {"name": "r", "namespace": "n"},
+}
 
 
 def test_refusals_say_what_is_wrong_without_naming_the_object() -> None:
