@@ -42,12 +42,14 @@ class Events:
 
     def look(self, clusters: Mapping[str, ClusterForm], now_ms: int, now_s: float) -> None:
         """Tell what has become of endpoints and objects. `now_ms`: CLOCK_MONOTONIC; `now_s`: the wall clock."""
-        for sighting in self._sightings.look(clusters, now_ms, now_s):
+        # All of them first: the clusters may be others once somebody else has had a turn.
+        for sighting in list(self._sightings.look(clusters, now_ms, now_s)):
             for notice in notices_of(sighting, self._gateway):
                 self._tell(notice)
-        for id in self._told.keys() - self._refused.keys():
+        refused = self._refused
+        for id in self._told.keys() - refused.keys():
             del self._told[id]
-        for id, text in self._refused.items():
+        for id, text in refused.items():
             known, at_ms = self._told.get(id, ("", 0))
             if known != text or now_ms - at_ms >= AGAIN_MS:
                 self._told[id] = text, now_ms

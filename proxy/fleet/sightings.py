@@ -1,7 +1,7 @@
 """What becomes of endpoints, seen from outside the data path: out, still out, back; in words for people.
 
 The controller looks at the scoreboard every second. What comes and goes between two looks is not seen. An ejection is
-told by whoever decided it, a look later by the others, should that replica be gone: all of them name it the same
+told by whoever decided it, two looks later by the others, should that replica be gone: all of them name it the same
 (`occurrence`), so that whoever hears of it twice can tell. Reads rows without their lock: nothing is decided by it.
 """
 
@@ -20,8 +20,8 @@ from proxy.scoreboard.views import OutlierState
 from state.durations import written
 from state.outlier.store import PROBE_FAILED, is_by_hand
 
-OTHERS_LOOKS = 1
-"""So many looks later an ejection is told that another replica has decided."""
+OTHERS_LOOKS = 2
+"""So many looks later an ejection is told that another replica, or a hand, has decided."""
 UNSETTLED_LOOKS = 3
 """So many looks later one that the fleet should have heard of, and has not."""
 AGAIN_MS = 1_200_000
@@ -48,6 +48,7 @@ class _Out:
     generation: int
     occurrence: str
     until_ms: int
+    probed: bool
     looks: int = 0
     told_ms: int = 0
 
@@ -92,14 +93,15 @@ class Sightings:
                     text = self._why(form, endpoint, state, now_ms, now_s)
                     yield Sighting(form["name"], address, endpoint["workload"], True, text, known.occurrence)
             elif known and known.told_ms:
-                text = "its time is over" if now_ms > known.until_ms - EARLY_MS else "it was put back before its time"
+                text = _why_back(known, now_ms)
                 yield Sighting(form["name"], address, endpoint["workload"], False, text, known.occurrence)
         if now:
             self._out[form["name"]] = now
 
     def _still_out(self, form: ClusterForm, known: _Out | None, state: OutlierState) -> _Out:
         if known is None or known.generation != state.generation:
-            return _Out(state.generation, self._occurrence(form, state), state.ejected_until_ms)
+            occurrence, probed = self._occurrence(form, state), bool(state.probe_at_ms)
+            return _Out(state.generation, occurrence, state.ejected_until_ms, probed)
         known.looks += 1
         known.until_ms = state.ejected_until_ms
         if not known.told_ms:
@@ -142,6 +144,14 @@ class Sightings:
             return f"the request that tried it failed{why}"
         whose = " of this replica only" if state.private else ""
         return f"{state.run} consecutive failures{whose}{why}"
+
+
+def _why_back(known: _Out, now_ms: int) -> str:
+    if now_ms > known.until_ms - EARLY_MS:
+        return "its time is over"
+    if known.probed:
+        return "a request that tried it has succeeded, or somebody has put it back"
+    return "it was put back before its time"
 
 
 def _until(state: OutlierState, now_ms: int, now_s: float) -> str:

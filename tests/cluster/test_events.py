@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
@@ -27,9 +29,8 @@ def redis(tmp_path: Path) -> Iterator[str]:
 
 
 def events(shop: Shop, reason: str, kind: str) -> list[dict[str, Any]]:
-    found = shop.api.client.get(EVENTS.path(shop.namespace))["items"]
-    ours = [each for each in found if each["source"].get("component") == "waypointd"]
-    return [each for each in ours if each["reason"] == reason and each["involvedObject"]["kind"] == kind]
+    found = shop.api.client.get(EVENTS.path(shop.namespace), {"fieldSelector": "source=waypointd"})["items"]
+    return [each for each in found if each["reason"] == reason and each["involvedObject"]["kind"] == kind]
 
 
 def described(shop: Shop, *what: str) -> str:
@@ -131,3 +132,21 @@ def test_without_the_right_it_is_said_once_and_traffic_goes_on(shop: Shop) -> No
 def _told_after(shop: Shop, replica: Replica) -> bool:
     eject(shop, replica)
     return bool(events(shop, "EndpointEjected", "Service"))
+
+
+def test_a_server_that_stands_still_is_told_afterwards(shop: Shop) -> None:
+    """And neither ejections nor requests wait for it."""
+    shop.put_pods()
+    shop.put_rule(consecutive5xxErrors=2, interval="1s", baseEjectionTime="2s", maxEjectionPercent=50)
+    pid = shop.api.cluster.pid("kube-apiserver")
+    assert pid
+    with shop.replica(config=shop.grant()) as replica:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            eject(shop, replica)
+            wait_until(lambda: not any(each["ejected"] for each in clusters(replica)["pay:8000"]["endpoints"]), 20)
+            assert get(replica.port, "/hostname", f"pay.{shop.namespace}")[0] == 200
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        wait_until(lambda: events(shop, "EndpointReturned", "Pod"), 60, "the end")
+        assert len(events(shop, "EndpointEjected", "Pod")) == 1
