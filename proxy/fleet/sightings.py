@@ -63,7 +63,8 @@ class Sightings:
         self._began = began
         self._slots: dict[str, tuple[ClusterForm, tuple[int, ...]]] = {}
         """Made once for each form of a cluster: there may be many, and all are looked at."""
-        self._out: dict[str, dict[str, _Out]] = {}
+        self._out: dict[str, dict[int, _Out]] = {}
+        """By cluster and slot: another Pod at the address is another endpoint."""
 
     def look(self, clusters: Mapping[str, ClusterForm], now_ms: int, now_s: float) -> Iterator[Sighting]:
         """What is new. `now_ms`: CLOCK_MONOTONIC; `now_s`: the wall clock, for people."""
@@ -81,13 +82,12 @@ class Sightings:
         return known[1]
 
     def _look_at(self, form: ClusterForm, now_ms: int, now_s: float) -> Iterator[Sighting]:
-        before, now = self._out.pop(form["name"], {}), dict[str, _Out]()
+        before, now = self._out.pop(form["name"], {}), dict[int, _Out]()
         for endpoint in form["endpoints"]:
-            address = join(endpoint["ip"], endpoint["port"])
-            state = self._board.outlier.state(endpoint["slot"])
-            known = before.get(address)
+            address, slot = join(endpoint["ip"], endpoint["port"]), endpoint["slot"]
+            state, known = self._board.outlier.state(slot), before.get(slot)
             if state.ejected_until_ms > now_ms:
-                now[address] = known = self._still_out(form, known, state)
+                now[slot] = known = self._still_out(form, known, state)
                 if self._is_due(form, known, state, now_ms):
                     known.told_ms = now_ms
                     text = self._why(form, endpoint, state, now_ms, now_s)

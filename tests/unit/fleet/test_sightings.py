@@ -148,3 +148,13 @@ def test_an_endpoint_or_cluster_that_is_gone_is_forgotten(rig: Rig) -> None:
     assert rig.look(2000), "it is a new one"
     assert list(rig.sightings.look({}, NOW + 3000, AT)) == []
     assert not rig.sightings._out and not rig.sightings._slots
+
+
+def test_another_pod_at_the_address_has_not_come_back(rig: Rig) -> None:
+    rig.out()
+    assert rig.look()
+    first = rig.form["endpoints"][0]
+    slot = rig.board.endpoints.add(rig.form["slot"], "10.0.0.0:80", "pod-9")
+    fresh = first | {"workload": "pod-9", "slot": slot}
+    rig.form = rig.form | {"endpoints": [fresh, *rig.form["endpoints"][1:]]}
+    assert rig.look(1000) == []
