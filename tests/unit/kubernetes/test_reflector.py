@@ -305,3 +305,22 @@ def test_what_is_watched_says_which_rule_it_takes() -> None:
     assert str(watched) == "gateways.gateway.networking.k8s.io in shop with a=b"
     rule = '{apiGroups: ["gateway.networking.k8s.io"], resources: [gateways], verbs: [get, list, watch]}'
     assert watched.rule == f"{rule} in a Role of namespace shop"
+
+
+def test_one_that_is_stopped_while_it_asks_ends(api: ApiServer) -> None:
+    """Then there is no watch yet that could be closed, and nothing may ever come on the one that there will be."""
+    memory = Memory()
+    reflector = Reflector(api.client, WATCHED, memory)
+    reflector._streams = False  # no event comes at once
+    api.put("services", thing("a"))
+
+    def stop(handler: Handler) -> bool:
+        if "watch=true" in handler.path:
+            reflector.stop()
+        return False
+
+    api.wrong = stop
+    thread = threading.Thread(target=reflector.run, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive()
