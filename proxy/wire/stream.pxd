@@ -78,6 +78,11 @@ cdef class Stream:
     cdef bint alive(self) noexcept
     cdef bint pending(self) noexcept
 
+    cdef bint may_have_trailers(self) noexcept
+    cdef const char* trailers(self, Py_ssize_t* length) noexcept
+    cdef bint leave_open(self) noexcept
+    cdef int end_with(self, const char* text, Py_ssize_t length) except? RAISED
+
     cdef bint put_away(self) except -1
     cdef bint leaving(self) noexcept
     cdef int how_it_ended(self) noexcept

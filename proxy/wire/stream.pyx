@@ -295,6 +295,25 @@ cdef class Stream:
         """Why the connection ended, a few words for the log."""
         return "connection closed"
 
+    # -- trailers behind a body of known length, which HTTP/1.1 has no place for --------------------------------------
+
+    cdef bint may_have_trailers(self) noexcept:
+        """Whether a message whose body is here, as far as its length goes, is yet to end, or has ended with trailers."""
+        return False
+
+    cdef const char* trailers(self, Py_ssize_t* length) noexcept:
+        """Those, as a last chunk has them, once the message has ended; NULL for none."""
+        length[0] = 0
+        return NULL
+
+    cdef bint leave_open(self) noexcept:
+        """The message that is put will end by `end_with`, not with the last byte of its length. False: it will not."""
+        return False
+
+    cdef int end_with(self, const char* text, Py_ssize_t length) except? RAISED:
+        """Ends a message that was left open with a last chunk: 0, FAILED or TIMED_OUT."""
+        raise NotImplementedError
+
     # -- the buffer ---------------------------------------------------------------------------------------------------
 
     cdef int make_room(self, Py_ssize_t wanted) except -1:

@@ -272,10 +272,18 @@ def test_trailers_that_may_not_be_are_left_out(client: Client) -> None:
     assert end == "end" and text.endswith(b"\r\n0\r\nx: 1\r\n\r\n")
 
 
-def test_trailers_of_a_body_with_a_length_are_left_out(client: Client) -> None:
+def test_H_L_trailers_of_a_body_with_a_length_are_no_part_of_it(client: Client) -> None:
+    """They are kept beside it, for endpoints that take them."""
     head = client.headers(1, [*POST, ("content-length", "1")])
     client.send(head, data(1, b"a"), client.headers(1, [("x", "1")], "END_STREAM"))
     assert client.requests == [(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\na", "end")]
+
+
+def test_H_L_trailers_are_no_part_of_a_body_that_stopped_short(client: Client) -> None:
+    client.send(client.headers(1, [*POST, ("content-length", "9")]))
+    client.send(data(1, b"a"), client.headers(1, [("x", "1")], "END_STREAM"))
+    assert client.requests == [(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\na", "failed")]
+    assert client.reset(1) == PROTOCOL_ERROR and client.lives()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ cdef class HttpAttempt(Lease):
     cdef Head head                      # of the response
     cdef Body body
     cdef object pump                    # the greenlet that sends the request body, while there is one
+    cdef bint end_held                  # the end of the request goes by itself: trailers may come with it
     cdef object timer                   # ends it when the client's patience is over; None: it has not said
     cdef int interim                    # how many 1xx heads came
     cdef int64_t sent_at                # by the coarse clock, as what it is held against
@@ -24,6 +25,8 @@ cdef class HttpAttempt(Lease):
     cdef int not_http(self) except -1
 
     cdef int send_request(self) except? RAISED
+    cdef int hold_end(self) except -1
+    cdef int send_end(self) except? RAISED
     cdef Py_ssize_t hear_client(self) except? RAISED
     cdef int body_ended(self, Py_ssize_t why) except -1
     cdef bint sending(self) except -1

@@ -35,6 +35,7 @@ from proxy.wire.http.http1 cimport write_interim, write_request
 from proxy.wire.stream cimport (
     CANCELLED,
     DATA_WAITS,
+    END,
     FAILED,
     HEAD_BROKEN,
     NEVER_SPOKE,
@@ -192,11 +193,13 @@ cdef class HttpAttempt(Lease):
             if used < 0:
                 self.client_fault = faults.BAD_REQUEST
                 return FAILED
+        self.end_held = False
+        self.hold_end()
         result = self.stream.put_two(self.context.scratch, head_length, request.body.out, forward)
         if result < 0 and self.stream.written == self.written_before:
             return result
         request.moved(used)
-        if result == 0 and not request.body.done:
+        if result == 0 and (self.end_held or not request.body.done):
             self.pump = gevent.spawn(self.pump_body)
         return result
 
@@ -218,6 +221,7 @@ cdef class HttpAttempt(Lease):
                 self.client_fault = faults.BAD_REQUEST
                 stream.cancel_read()
                 return
+            self.hold_end()
             data = body.out
             self.request.moved(used)    # nothing else touches the client's buffer while there is a pump
             got = stream.put(data, forward)
@@ -225,8 +229,32 @@ cdef class HttpAttempt(Lease):
                 stream.end_read(TIMED_OUT)
             if got < 0:
                 return      # the endpoint takes no more; what it has to say about that is read elsewhere
+        if self.end_held and self.send_end() < 0:
+            return
         self.sent_at = coarse_ns()
         client.watch()
+
+    cdef int hold_end(self) except -1:
+        """The last byte of a body whose length is known does not end the request if trailers may follow it."""
+        if self.request.may_have_trailers():
+            self.end_held = self.stream.leave_open()
+        return 0
+
+    cdef int send_end(self) except? RAISED:
+        """The end that was held, once the client has sent it: 0, or it failed."""
+        cdef Py_ssize_t got = self.hear_client()
+        cdef int result
+        if got != END:
+            self.body_ended(got)
+            return FAILED
+        result = self.request.put_end(self.stream)
+        if result == BAD:
+            self.client_fault = faults.BAD_REQUEST
+            self.stream.cancel_read()
+        elif result == TIMED_OUT:
+            self.stream.end_read(TIMED_OUT)
+        self.end_held = result < 0
+        return result
 
     cdef Py_ssize_t hear_client(self) except? RAISED:
         """More of the request's body, unless nothing at all moves for too long: an answer may go on meanwhile. As
@@ -355,4 +383,5 @@ cdef class HttpAttempt(Lease):
         """The client left, or is told that it waited too long."""
         self.ending.waited = monotonic_ns() - self.sent_at
         self.ending.answered = wp_load64(&self.endpoint.row.answered) > self.sent_at
-        self.ending.waits = self.request.head.grpc or self.upgrading or not self.request.body.done
+        self.ending.waits = self.request.head.grpc or self.upgrading or self.end_held \
+            or not self.request.body.done

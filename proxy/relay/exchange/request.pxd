@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t
 from proxy.relay.context.request_ids cimport RequestIds
 from proxy.wire.http.body cimport Body
 from proxy.wire.http.head cimport Head
-from proxy.wire.stream cimport Stream
+from proxy.wire.stream cimport RAISED, Stream
 
 
 @cython.final
@@ -33,5 +33,7 @@ cdef class Request:
     cdef void moved(self, Py_ssize_t length) noexcept
     cdef void let_go(self) noexcept
     cdef int rewind(self) noexcept
+    cdef bint may_have_trailers(self) noexcept
+    cdef int put_end(self, Stream stream) except? RAISED
     cdef str id(self)
     cdef int end(self) except -1

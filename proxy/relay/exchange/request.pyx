@@ -11,7 +11,9 @@ from libc.string cimport memmove
 
 from proxy.clock cimport monotonic_ns
 from proxy.relay.context.date cimport wall_ns
-from proxy.wire.http.head cimport M_DELETE, M_GET, M_HEAD, M_OPTIONS, M_PUT, M_TRACE, NO_BODY, Field, Span
+from proxy.wire.http.head cimport (
+    BAD, CHUNKED, M_DELETE, M_GET, M_HEAD, M_OPTIONS, M_PUT, M_TRACE, NO_BODY, Field, Span,
+)
 from proxy.wire.http.http1 cimport REQUEST_ID
 from proxy.wire.http.names cimport grpc_timeout_of, is_text, next_member, span_of
 
@@ -103,6 +105,24 @@ cdef class Request:
             self.let_go()
         self.body.start(self.head.framing, self.head.content_length)
         return 0
+
+    cdef bint may_have_trailers(self) noexcept:
+        """Whether the body is here, by its length, but not its end yet, or trailers with that: they need not be
+        announced (RFC 9110 6.6.2)."""
+        return self.body.done and self.client.may_have_trailers()
+
+    cdef int put_end(self, Stream stream) except? RAISED:
+        """The end of such a request, which has come, with those trailers that go on: 0, a negative Io, or BAD."""
+        cdef Py_ssize_t length, forward = 0
+        cdef const char* text = self.client.trailers(&length)
+        cdef Body last
+        if length == 0:
+            return stream.end_with(b"0\r\n\r\n", 5)
+        last = Body()
+        last.start(CHUNKED, 0)
+        if last.take(text, length, &forward) < 0:
+            return BAD
+        return stream.end_with(last.out, forward)
 
     cdef str id(self):
         """Its x-request-id, '' for what is no request."""

@@ -11,7 +11,7 @@ read a request, act on it, and die before its first frame. A malformed answer is
 from libc.stdint cimport int32_t
 from libc.string cimport memcmp, memcpy
 
-from proxy.wire.http.head cimport M_HEAD, MAX_HEAD, Span
+from proxy.wire.http.head cimport CHUNKED, M_HEAD, MAX_HEAD, Span
 from proxy.wire.http.octets cimport is_blank
 from proxy.wire.http2.frames cimport body_of
 from proxy.wire.http2.http_stream cimport IN_BYTES, IN_HEAD, IN_NOTHING, collect_fields, fields, scratch, set_field
@@ -70,6 +70,7 @@ cdef class HttpClientStream(HttpStream):
         cdef int size = scratch.scan(text, length, &scanned)
         cdef size_t count
         cdef int32_t id
+        cdef bint ends
         cdef nghttp2_data_provider body = body_of(self)
         if size <= 0 or scratch.parse_request(<char*>text, size) < 0:
             return FAILED
@@ -89,14 +90,23 @@ cdef class HttpClientStream(HttpStream):
             set_field(&fields[count], b"te", 2, b"trailers", 8)
             count += 1
         self.starts_at = self.session.transport.written + self.session.out.end - self.session.out.start
-        id = nghttp2_submit_request(
-            self.session.h2, NULL, fields, count, NULL if self.outward.done else &body, <void*>self)
+        ends = self.outward.done and not self.open_ended
+        id = nghttp2_submit_request(self.session.h2, NULL, fields, count, NULL if ends else &body, <void*>self)
         if id < 0:
             return FAILED
         (<Session>self.session).attach(self, id)
-        self.end_wanted = self.end_sent = self.outward.done
+        self.end_wanted = self.end_sent = ends
         self.written += size
         return size
+
+    cdef bint leave_open(self) noexcept:
+        self.open_ended = True
+        return True
+
+    cdef int end_with(self, const char* text, Py_ssize_t length) except? RAISED:
+        self.open_ended = False
+        self.outward.start(CHUNKED, 0)
+        return self.put(text, length)
 
     # -- the answer ---------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.stream cimport RAISED
 
 cdef enum Inward:               # what comes next from the peer
-    IN_HEAD, IN_BYTES, IN_CHUNKS, IN_TRAILERS, IN_NOTHING
+    IN_HEAD, IN_BYTES, IN_CHUNKS, IN_TRAILERS, IN_BEHIND, IN_NOTHING
 
 cdef class HttpStream(Http2Stream):
     # from the peer
@@ -20,15 +20,19 @@ cdef class HttpStream(Http2Stream):
     cdef bint trailers_wanted   # trailers may come that somebody waits for
     cdef bint both_framings     # a body in chunks has its content-length too
     cdef bint malformed
+    cdef char* behind           # trailers of a request with a content-length, as a last chunk has them
+    cdef Py_ssize_t behind_length
     # to the peer
     cdef bint head_due
     cdef Body outward
+    cdef bint open_ended        # what ends the message is put by `end_with`, not by the last byte of its length
     cdef char* tail             # the trailers, once they have come whole: field lines and an empty one
     cdef Py_ssize_t tail_length
 
     # a head of the peer's, in parts, for subclasses
     cdef int head_field(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1
     cdef char* text_room(self, Py_ssize_t length) except NULL
+    cdef char* behind_room(self, Py_ssize_t length) except NULL
     # a head for the peer, for subclasses
     cdef Py_ssize_t put_head(self, const char* text, Py_ssize_t length) except? RAISED
 

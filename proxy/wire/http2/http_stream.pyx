@@ -5,7 +5,8 @@ So that everything in the middle knows one protocol: what the peer sends in fram
 an HTTP/1.1 message that is put goes out in frames. Heads become text as nghttp2 tells their fields; a body without
 content-length, or with trailers to be expected (gRPC, or the request had `te: trailers`), is read in chunks; chunked
 framing is taken off what is put. A response in chunks may have its content-length besides, which HTTP/1.1 would forbid:
-head.both_framings has it read, and http1.pyx lets it go on to HTTP/2 only.
+head.both_framings has it read, and http1.pyx lets it go on to HTTP/2 only. Trailers behind a request's body that is read
+as it came, by its length, are no part of that text: they are kept beside it (`behind`), for whoever can send them on.
 server.pyx and client.pyx have the two sides.
 
 nghttp2 has checked what the peer sends (8.1.1, 8.2, 8.3) before it comes here; still nothing is written as a line that
@@ -63,6 +64,7 @@ cdef class HttpStream(Http2Stream):
 
     def __dealloc__(self):
         free(self.tail)
+        free(self.behind)
 
     # -- from the peer ------------------------------------------------------------------------------------------------
 
@@ -71,17 +73,25 @@ cdef class HttpStream(Http2Stream):
 
     cdef char* text_room(self, Py_ssize_t length) except NULL:
         """Where the next `length` bytes of text go."""
-        return self.place(length, 0)
+        return self.place(length, 0) if self.inward != IN_BEHIND else self.behind_room(length)
+
+    cdef char* behind_room(self, Py_ssize_t length) except NULL:
+        cdef char* grown = <char*>realloc(self.behind, self.behind_length + length)
+        if grown == NULL:
+            raise MemoryError
+        self.behind = grown
+        self.behind_length += length
+        return grown + self.behind_length - length
 
     cdef int on_field(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1:
         if self.closed or self.malformed or self.text_bytes > MAX_HEAD:     # enough for a parser to find it too large
             return 0
         if self.inward == IN_HEAD:
             return self.head_field(name, name_length, value, value_length)
-        if self.inward == IN_CHUNKS:
+        if self.inward == IN_CHUNKS or self.inward == IN_BYTES and self.session.server:
+            self.inward = IN_TRAILERS if self.inward == IN_CHUNKS else IN_BEHIND
             self.add_text(b"0\r\n", 3)
-            self.inward = IN_TRAILERS
-        if self.inward == IN_TRAILERS and not forbidden(name, name_length):
+        if (self.inward == IN_TRAILERS or self.inward == IN_BEHIND) and not forbidden(name, name_length):
             return self.add_line(name, name_length, value, value_length)
         return 0
 
@@ -159,7 +169,7 @@ cdef class HttpStream(Http2Stream):
         if not self.closed:
             if self.inward == IN_CHUNKS:
                 self.add_text(b"0\r\n\r\n", 5)
-            elif self.inward == IN_TRAILERS:
+            elif self.inward == IN_TRAILERS or self.inward == IN_BEHIND:
                 self.add_text(b"\r\n", 2)
         self.inward = IN_NOTHING
         return Http2Stream.on_end(self)
@@ -229,7 +239,7 @@ cdef class HttpStream(Http2Stream):
                 self.keep_tail(text + used, n)
             piece[0] = text + used + at
             used += n
-        if self.outward.done:
+        if self.outward.done and not self.open_ended:
             self.end_wanted = True
         return used
 

@@ -121,7 +121,7 @@ cdef class HttpServerStream(HttpStream):
     cdef char* text_room(self, Py_ssize_t length) except NULL:
         """The head goes straight into the buffer: nobody reads yet."""
         if self.begun and self.inward != IN_HEAD:
-            return self.place(length, 0)
+            return HttpStream.text_room(self, length)
         self.make_room(length)
         self.end += length
         return self.buffer + self.end - length
@@ -231,6 +231,13 @@ cdef class HttpServerStream(HttpStream):
         if self.malformed:
             return self.reset(NGHTTP2_PROTOCOL_ERROR)
         return self.end_head(last, self.method == M_CONNECT)
+
+    cdef bint may_have_trailers(self) noexcept:
+        return not self.eof or self.behind_length > 0
+
+    cdef const char* trailers(self, Py_ssize_t* length) noexcept:
+        length[0] = self.behind_length
+        return self.behind
 
     cdef Py_ssize_t fill(self) except? RAISED:
         if self.end_sent:           # answered: what else comes is of no use to anybody
