@@ -150,8 +150,10 @@ def test_certificates_are_renewed_under_load(certified: tuple[Replica, Path, int
         (self_signed(CLIENT_POD), "self-signed certificate", "refused ours: unknown CA"),
         (CA.leaf("spiffe://evil.example/ns/a/sa/b"), "trust domain evil.example is not one of cluster.local", "closed"),
         (CA.leaf(""), "certificate has no SPIFFE URI", "closed"),
+        (CA.leaf(CLIENT_POD, WAYPOINT), f"certificate has 2 URIs, not one: '{CLIENT_POD}'", "closed"),
+        (CA.leaf("spiffe://cluster.local/a\nwarn"), r"/sa/ACCOUNT: it has 'spiffe://cluster.local/a\nwarn'", "closed"),
     ],
-    ids=["expired", "another CA", "self-signed", "another trust domain", "no identity"],
+    ids=["expired", "another CA", "self-signed", "another trust domain", "no identity", "two", "another form"],
 )
 def test_the_log_says_who_is_refused_and_why(
     certified: tuple[Replica, Path, int], tmp_path: Path, leaf: Leaf, reason: str, told: str

@@ -284,6 +284,32 @@ def test_what_is_no_identity(tmp_path: Path, uris: tuple[str, ...]) -> None:
         of(leaf)
 
 
+@pytest.mark.parametrize(
+    ("uris", "told"),
+    [
+        ((), "certificate has no SPIFFE URI"),
+        (("",), "certificate has no SPIFFE URI"),
+        (
+            (CLIENT_POD, WAYPOINT),
+            f"certificate has 2 URIs, not one: '{CLIENT_POD}', '{WAYPOINT}'",
+        ),
+        (
+            ("spiffe://a/b\r\n\x1b\u2028",),
+            "certificate has no SPIFFE URI of the form spiffe://TRUST_DOMAIN/ns/NAMESPACE/sa/ACCOUNT: "
+            r"it has 'spiffe://a/b\r\n\x1b\u2028'",
+        ),
+    ],
+    ids=["none", "an empty one", "two", "another form, with what a log must not have"],
+)
+def test_a_peer_without_an_identity_is_told_what_it_has(uris: tuple[str, ...], told: str) -> None:
+    ours = of(OURS)
+    assert ours.refusal(None, uris) == ours.refusal_of_endpoint(None, "", uris) == told
+
+
+def test_what_is_told_of_a_long_uri_is_short() -> None:
+    assert len(of(OURS).refusal(None, ["x" * 60_000, "y" * 60_000])) < 300
+
+
 def test_a_peer_must_be_of_one_of_our_trust_domains() -> None:
     ours = of(OURS, "cluster.local", "old.example")
     assert not ours.refusal("spiffe://old.example/ns/a/sa/b")

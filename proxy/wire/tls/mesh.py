@@ -33,18 +33,18 @@ class MeshTls:
         if not self.identity:
             raise ValueError(NO_IDENTITY)
 
-    def refusal(self, identity: str | None) -> str:
-        """Why a peer of this identity may not talk to us; "" if it may."""
+    def refusal(self, identity: str | None, uris: Sequence[str] = ()) -> str:
+        """Why a peer of this identity may not talk to us; "" if it may. `uris` of its certificate, if it has none."""
         if not identity:
-            return NO_IDENTITY
+            return why_no_identity(uris)
         domain = trust_domain_of(identity)
         if domain in self.trust_domains:
             return ""
         return f"trust domain {domain} is not one of {', '.join(self.trust_domains)}"
 
-    def refusal_of_endpoint(self, identity: str | None, expected: str) -> str:
+    def refusal_of_endpoint(self, identity: str | None, expected: str, uris: Sequence[str] = ()) -> str:
         """As `refusal`, for an endpoint that has to be `ns/<ns>/sa/<sa>` in any of our trust domains; "" is any."""
-        reason = self.refusal(identity)
+        reason = self.refusal(identity, uris)
         if reason or not expected or not identity:
             return reason
         found = identity.partition("://")[2].partition("/")[2]
@@ -52,6 +52,8 @@ class MeshTls:
 
 
 NO_IDENTITY = "certificate has no SPIFFE URI"
+_SHOWN = 100
+"""Characters of a URI in a text: it is a stranger's."""
 
 
 def trust_domain_of(identity: str) -> str:
@@ -63,6 +65,19 @@ def trust_domain_of(identity: str) -> str:
 def identity_in(uris: Sequence[str]) -> str | None:
     """The SPIFFE URI of a certificate whose names have these URIs. Two are none: which would it be?"""
     return uris[0] if len(uris) == 1 and trust_domain_of(uris[0]) else None
+
+
+def why_no_identity(uris: Sequence[str]) -> str:
+    """What `identity_in` finds wrong with these, for a log line: what of them is not printable ASCII is escaped."""
+    if not any(uris):
+        return NO_IDENTITY
+    if len(uris) > 1:
+        return f"certificate has {len(uris)} URIs, not one: {_shown(uris[0])}, {_shown(uris[1])}"
+    return f"{NO_IDENTITY} of the form spiffe://TRUST_DOMAIN/ns/NAMESPACE/sa/ACCOUNT: it has {_shown(uris[0])}"
+
+
+def _shown(uri: str) -> str:
+    return ascii(uri if len(uri) <= _SHOWN else uri[:_SHOWN] + "...")
 
 
 def refusal_of_protocol(chosen: str | None) -> str:

@@ -255,12 +255,14 @@ cdef TlsStream connect_tls(
 
 cdef int admit(TlsStream stream, object mesh, str expected) except -1:
     """Who the peer is, and whether we deal with it. `expected` None: a client, of which only the trust domain counts."""
-    cdef object identity = identity_in(peer_uris(stream.tls))
+    cdef list uris = peer_uris(stream.tls)
+    cdef object identity = identity_in(uris)
     stream.identity = (identity or "").encode()
     if chosen_protocol(stream.tls) != "h2":
         stream.reason = "the peer does not speak h2 (ALPN)"
     else:
-        stream.reason = mesh.refusal(identity) if expected is None else mesh.refusal_of_endpoint(identity, expected)
+        stream.reason = (
+            mesh.refusal(identity, uris) if expected is None else mesh.refusal_of_endpoint(identity, expected, uris))
     return 0
 
 
