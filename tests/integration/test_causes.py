@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from h2.errors import ErrorCodes
+from hyperframe.frame import GoAwayFrame
 
 from tests.hbone.destination import Destination
 from tests.hbone.identities import Authority
@@ -129,18 +130,20 @@ class Door(Destination):
 
 
 def test_Z5_over_hbone(tmp_path: Path) -> None:
-    with captured(tmp_path, 6 + HEALTHY, door=Door, more=JSON, **ALL_BY_ONE) as one:
+    with captured(tmp_path, 7 + HEALTHY, door=Door, more=JSON, **ALL_BY_ONE) as one:
         one.asked(len(one.members))
-        dead, denied, strange, resetting, dying, doorless, *_ = one.members
+        dead, denied, strange, resetting, dying, doorless, untrusting, *_ = one.members
         dead.stop()
         one.doors[1].answer = 401
         one.doors[2].present(Authority().leaf("in-ambient"))
         one.doors[3].resets = True  # type: ignore[attr-defined]
         dying.play(close)
         one.doors[5].stop()
+        one.doors[6].roots = Authority().root  # it refuses our certificate: an alert behind a handshake that was whole
+        one.doors[6].present(one.doors[6].leaf)
         for door in one.doors:
             door.drop()
-        ask_until(one, 6)
+        ask_until(one, 7)
         assert told(one) == {
             dead.address: ("tunnel_503",) * 3,
             denied.address: ("tunnel_401",) * 3,
@@ -148,6 +151,7 @@ def test_Z5_over_hbone(tmp_path: Path) -> None:
             resetting.address: ("tunnel_reset",) * 3,
             dying.address: ("tunnel_reset",) * 3,
             doorless.address: ("refused",) * 3,
+            untrusting.address: ("tls",) * 3,
         }
 
 
@@ -155,6 +159,11 @@ def reset_stream(stream: Stream, _: Scripted) -> None:
     stream.recv(1 << 18)
     with stream.connection.lock:
         stream.connection.reset(stream, ErrorCodes.INTERNAL_ERROR)
+
+
+def say_goaway(stream: Stream, _: Scripted) -> None:
+    """It leaves the request out; the connection stays."""
+    stream.connection.raw(GoAwayFrame(0, last_stream_id=0).serialize())
 
 
 def unavailable(stream: Stream, _: Scripted) -> None:
@@ -175,23 +184,49 @@ def speak_nonsense(peer: Peer) -> None:
 @pytest.mark.parametrize("hbone", [False, True], ids=["tcp", "hbone"])
 def test_Z5_over_http2(tmp_path: Path, hbone: bool) -> None:
     app = h2_app(h2_name)
-    with captured(tmp_path, 4 + HEALTHY, hbone=hbone, port_name="http2", handler=app, more=JSON, **ALL_BY_ONE) as one:
+    with captured(tmp_path, 5 + HEALTHY, hbone=hbone, port_name="http2", handler=app, more=JSON, **ALL_BY_ONE) as one:
         one.asked(len(one.members))
-        resetting, failing, old, broken, *_ = one.members
+        resetting, leaving, failing, old, broken, *_ = one.members
         for member, handler in (
             (resetting, h2_app(reset_stream)),
+            (leaving, h2_app(say_goaway)),
             (failing, h2_app(unavailable)),
             (old, speak_http1),
             (broken, speak_nonsense),
         ):
             member.play(handler)
-        ask_until(one, 4)
+        ask_until(one, 5)
         assert told(one) == {
             resetting.address: ("stream_reset",) * 3,
+            leaving.address: ("stream_reset",) * 3,
             failing.address: ("grpc_14", "grpc_14", ""),
             old.address: ("protocol",) * 3,
             broken.address: ("protocol",) * 3,
         }
+
+
+def say_two_lengths(peer: Peer) -> None:
+    peer.request()
+    peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok")
+
+
+@pytest.mark.parametrize(
+    ("cause", "status", "hbone"),
+    [("malformed", "502", False), ("shortage", "503", True)],
+    ids=["malformed", "shortage"],
+)
+def test_Z5_what_is_no_outcome_is_told_in_the_log_alone(tmp_path: Path, cause: str, status: str, hbone: bool) -> None:
+    """An answer that is refused, and a certificate of our own that is missing: neither ejects anybody."""
+    with captured(tmp_path, 1, hbone=hbone, own=not hbone, handler=say_two_lengths, more=JSON, **ALL_BY_ONE) as one:
+        assert one.asked(3) == [status] * 3
+        (member,) = one.members
+
+        def attempts() -> list[str]:
+            return [line["upstream_failed_attempts"] for line in logged(one) if "response_code" in line]
+
+        wait_until(lambda: len(attempts()) == 3, 5, "three lines in the log")
+        assert [set(each.split(",")) for each in attempts()] == [{f"{cause}@{member.address}"}] * 3
+        assert told(one) == {} and one.row(member)["failed"] == 0
 
 
 def hang(peer: Peer) -> None:
