@@ -59,6 +59,11 @@ ROOMS: Mapping[str, Room] = {
     "proxy.kubernetes.source": Room(
         "proxy.mesh.kinds proxy.kubernetes.api", WAITING, "what one Gateway needs of a cluster"
     ),
+    "proxy.kubernetes.deployer": Room(
+        "proxy.version proxy.log proxy.mesh.kinds proxy.kubernetes.api proxy.kubernetes.source",
+        WAITING,
+        "a waypoint for each Gateway",
+    ),
     # -- bytes
     "proxy.scoreboard": Room("proxy.clock", WAITING, "memory that the processes of a replica share"),
     "proxy.wire": Room("proxy.clock", purpose="streams over sockets"),

@@ -1,0 +1,1 @@
+"""Deploys a waypoint for each Gateway of our class, and says in its status what has come of it."""

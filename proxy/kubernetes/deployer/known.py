@@ -1,0 +1,204 @@
+"""What is known of the cluster: every object that is watched, and which Gateways a change of it concerns.
+
+Watches that are always there (`kinds.watches`), and one more for each ConfigMap that a Gateway refers to.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from proxy.kubernetes.api.client import Client
+from proxy.kubernetes.api.faults import ApiFault
+from proxy.kubernetes.api.reflector import Name, Reflector
+from proxy.kubernetes.api.resources import Resource, Watched
+from proxy.kubernetes.deployer import kinds
+from proxy.kubernetes.deployer.queue import Key
+from proxy.kubernetes.deployer.wish import GATEWAY_NAME, GATEWAY_NAMESPACE
+
+Object = dict[str, Any]
+logger = logging.getLogger("known")
+
+
+class NotYet(Exception):
+    """It is not known whether there is such an object; the text says why, "" if it soon will be."""
+
+
+class Known:
+    """The sink of all reflectors. `touch` is called with what a change concerns, from any thread."""
+
+    def __init__(self, client: Client, touch: Callable[[Key], None]) -> None:
+        self._client = client
+        self._touch = touch
+        self._lock = threading.RLock()
+        self._objects: dict[Resource, dict[Name, Object]] = {}
+        self._running: dict[Watched, Reflector] = {}
+        self._unsynced: set[Watched] = set()
+        self._troubles: dict[Watched, ApiFault] = {}
+        self._parameters: dict[Key, Watched] = {}
+        """The ConfigMap that a Gateway refers to."""
+
+    def start(self) -> None:
+        """Begin to watch."""
+        for watched in kinds.watches():
+            self._begin(watched)
+
+    def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        """One object, which nobody may change."""
+        with self._lock:
+            return self._objects.get(resource, {}).get((namespace, name))
+
+    def all(self, resource: Resource) -> list[Object]:
+        """Every object of a resource."""
+        with self._lock:
+            return list(self._objects.get(resource, {}).values())
+
+    def follow_parameters(self, key: Key, name: str | None) -> None:
+        """Watch the ConfigMap of this name for the Gateway `key`; None: it refers to none (any more)."""
+        with self._lock:
+            if name is None:
+                self._parameters.pop(key, None)
+            else:
+                self._parameters[key] = kinds.of_parameters(key.namespace, name)
+            wanted = set(self._parameters.values())
+            running = {each for each in self._running if each.resource == kinds.CONFIG_MAPS}
+            for watched in running - wanted:
+                self._end(watched)
+            for watched in wanted - running:
+                self._begin(watched)
+
+    def parameters(self, namespace: str, name: str) -> Object | None:
+        """The ConfigMap, None if there is none. Raises NotYet."""
+        watched = kinds.of_parameters(namespace, name)
+        with self._lock:
+            if watched in self._unsynced:
+                raise NotYet(_told(watched, self._troubles[watched]) if watched in self._troubles else "")
+            return self.get(kinds.CONFIG_MAPS, namespace, name)
+
+    @property
+    def reason(self) -> str:
+        """Why not enough is known to begin, in one line; "" when it is."""
+        with self._lock:
+            waiting = sorted(each for each in self._unsynced if each.resource != kinds.CONFIG_MAPS)
+            told = [_told(each, self._troubles[each]) for each in waiting if each in self._troubles]
+        if told:
+            return told[0]
+        return f"{waiting[0]} are being listed" if waiting else ""
+
+    # -- what reflectors tell (api.reflector.Sink) ------------------------------------------------------------------
+
+    def put(self, watched: Watched, namespace: str, name: str, body: Object) -> None:
+        body["metadata"].pop("managedFields", None)
+        with self._lock:
+            if watched not in self._running:
+                return  # it was ended meanwhile
+            objects = self._objects.setdefault(watched.resource, {})
+            before = objects.get((namespace, name))
+            objects[namespace, name] = body
+            self._concern(watched.resource, body, *([before] if before else []))
+
+    def drop(self, watched: Watched, namespace: str, name: str) -> None:
+        with self._lock:
+            known = self._objects.get(watched.resource, {}) if watched in self._running else {}
+            if before := known.pop((namespace, name), None):
+                self._concern(watched.resource, before)
+
+    def listed(self, watched: Watched) -> None:
+        with self._lock:
+            if watched in self._unsynced:
+                self._unsynced.discard(watched)
+                if watched.resource == kinds.CONFIG_MAPS:  # one that is not there is told by nothing else
+                    self._touch_all(self._referring(watched.namespace, watched.fields.partition("=")[2]))
+
+    def troubled(self, watched: Watched, fault: ApiFault) -> None:
+        with self._lock:
+            if str(self._troubles.get(watched)) != str(fault):
+                logger.log(logging.INFO if watched.optional else logging.WARNING, "%s", _told(watched, fault))
+            self._troubles[watched] = fault
+            if watched.optional:
+                self._unsynced.discard(watched)
+
+    def well(self, watched: Watched) -> None:
+        with self._lock:
+            if self._troubles.pop(watched, None):
+                logger.info("%s: followed again", watched)
+
+    # -- whom it concerns -------------------------------------------------------------------------------------------
+
+    def _concern(self, resource: Resource, *bodies: Object) -> None:
+        for body in bodies:
+            self._touch_all(self._concerned(resource, body))
+
+    def _concerned(self, resource: Resource, body: Object) -> Iterator[Key]:
+        metadata = body["metadata"]
+        namespace, name = metadata.get("namespace", ""), metadata["name"]
+        if resource == kinds.GATEWAYS:
+            yield Key(namespace, name)
+            yield Key("", body["spec"]["gatewayClassName"])
+        elif resource == kinds.GATEWAY_CLASSES:
+            yield Key("", name)
+            gateways = self.all(kinds.GATEWAYS)
+            yield from (key_of(each) for each in gateways if each["spec"]["gatewayClassName"] == name)
+        elif resource == kinds.NAMESPACES:
+            yield from (key_of(each) for each in self.all(kinds.GATEWAYS) if _selects(each))
+        elif resource == kinds.CONFIG_MAPS:
+            yield from self._referring(namespace, name)
+        elif resource == kinds.GRANTS:
+            yield from (key_of(each) for each in self.all(kinds.GATEWAYS) if "certificateRefs" in str(each["spec"]))
+        elif resource in kinds.ROUTES:
+            for parent in body["spec"].get("parentRefs") or ():
+                yield Key(parent.get("namespace") or namespace, parent["name"])
+        elif owner := owner_of(body):
+            yield owner
+
+    def _referring(self, namespace: str, name: str) -> Iterator[Key]:
+        for gateway in self.all(kinds.GATEWAYS):
+            reference = (gateway["spec"].get("infrastructure") or {}).get("parametersRef") or {}
+            if (gateway["metadata"]["namespace"], reference.get("name")) == (namespace, name):
+                yield key_of(gateway)
+
+    def _touch_all(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            self._touch(key)
+
+    # -- which watches there are ------------------------------------------------------------------------------------
+
+    def _begin(self, watched: Watched) -> None:
+        reflector = Reflector(self._client, watched, self)
+        self._running[watched] = reflector
+        self._unsynced.add(watched)
+        threading.Thread(target=reflector.run, name=f"watch {watched}", daemon=True).start()
+
+    def _end(self, watched: Watched) -> None:
+        self._running.pop(watched).stop()
+        self._unsynced.discard(watched)
+        self._troubles.pop(watched, None)
+        self._objects.get(watched.resource, {}).pop((watched.namespace, watched.fields.partition("=")[2]), None)
+
+
+def key_of(gateway: Object) -> Key:
+    """Of a Gateway as the API gives it."""
+    return Key(gateway["metadata"]["namespace"], gateway["metadata"]["name"])
+
+
+def owner_of(child: Object) -> Key | None:
+    """The Gateway that something was made for, by its labels; None: it does not say."""
+    metadata = child["metadata"]
+    labels = metadata.get("labels") or {}
+    namespace = labels.get(GATEWAY_NAMESPACE) or metadata.get("namespace")
+    name = labels.get(GATEWAY_NAME)
+    return Key(namespace, name) if namespace and name else None
+
+
+def _selects(gateway: Object) -> bool:
+    """Whether a listener asks for labels of namespaces."""
+    listeners = gateway["spec"].get("listeners") or ()
+    return any(
+        ((each.get("allowedRoutes") or {}).get("namespaces") or {}).get("from") == "Selector" for each in listeners
+    )
+
+
+def _told(watched: Watched, fault: ApiFault) -> str:
+    return f"{watched}: {fault}; it takes the rule {watched.rule}" if fault.forbidden else f"{watched}: {fault}"

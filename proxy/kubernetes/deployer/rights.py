@@ -1,0 +1,63 @@
+"""What a waypoint may read: exactly what it watches (`source.plan`), and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from proxy.kubernetes.api.resources import Resource
+from proxy.kubernetes.deployer.wish import GATEWAY_NAME, GATEWAY_NAMESPACE, Wish
+from proxy.kubernetes.source import kinds
+from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
+
+Object = dict[str, Any]
+
+_RBAC = "rbac.authorization.k8s.io"
+_READ = ["get", "list", "watch"]
+_OWN = (kinds.GATEWAYS, kinds.SERVICES, *kinds.OF_SERVED, *kinds.ADVISED)
+
+
+def rights_of(wish: Wish) -> Iterator[Object]:
+    """Roles and bindings of a waypoint's ServiceAccount. Those that stand elsewhere are found again by their labels."""
+    yield from _bound("Role", wish.name, wish.namespace, _rules(_OWN), wish)
+    if wish.namespace != ROOT_NAMESPACE:
+        yield from _bound("Role", _full_name(wish), ROOT_NAMESPACE, _rules(kinds.OF_ROOT), wish)
+    yield from _bound("ClusterRole", _full_name(wish), "", list(_cluster_rules(wish)), wish)
+
+
+def _cluster_rules(wish: Wish) -> Iterator[Object]:
+    """Its own Namespace and class by name; with a listener for others, whatever may be bound to it."""
+    yield _rules([kinds.GATEWAY_CLASSES])[0] | {"resourceNames": [wish.class_name]}
+    if not wish.reaches_out:
+        yield _rules([kinds.NAMESPACES])[0] | {"resourceNames": [wish.namespace]}
+        return
+    yield from _rules([kinds.NAMESPACES, kinds.SERVICES, *kinds.OF_SERVED, *kinds.ADVISED])
+
+
+def _rules(resources: Sequence[Resource]) -> list[Object]:
+    """By group, as people write them."""
+    groups: dict[str, list[str]] = {}
+    for each in resources:
+        groups.setdefault(each.group, []).append(each.plural)
+    return [{"apiGroups": [group], "resources": plurals, "verbs": _READ} for group, plurals in groups.items()]
+
+
+def _bound(kind: str, name: str, namespace: str, rules: list[Object], wish: Wish) -> Iterator[Object]:
+    metadata: Object = {"name": name, "labels": wish.own_labels()}
+    if namespace:
+        metadata["namespace"] = namespace
+    if namespace == wish.namespace:
+        metadata["ownerReferences"] = [wish.owner()]
+    else:
+        metadata["labels"] |= {GATEWAY_NAMESPACE: wish.namespace, GATEWAY_NAME: wish.name}
+    version = f"{_RBAC}/v1"
+    yield {"apiVersion": version, "kind": kind, "metadata": metadata, "rules": rules}
+    reference = {"apiGroup": _RBAC, "kind": kind, "name": name}
+    account = {"kind": "ServiceAccount", "name": wish.name, "namespace": wish.namespace}
+    binding = f"{kind}Binding"
+    yield {"apiVersion": version, "kind": binding, "metadata": metadata, "roleRef": reference, "subjects": [account]}
+
+
+def _full_name(wish: Wish) -> str:
+    """Of what many namespaces share: a colon is in no name of a Gateway, so it is nobody else's."""
+    return f"waypointd:{wish.namespace}:{wish.name}"

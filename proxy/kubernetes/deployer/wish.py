@@ -1,0 +1,139 @@
+"""What is asked for: one Gateway of our class, as the API gives it, read as far as deploying needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.mesh.kinds.gateways import Admission, Expression, Selector
+
+CLASS = "waypointd"
+CONTROLLER = "waypointd.io/gateway-controller"
+GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
+GATEWAY_CLASS_NAME = "gateway.networking.k8s.io/gateway-class-name"
+GATEWAY_NAMESPACE = "waypointd.io/gateway-namespace"
+"""On what is not in the Gateway's namespace, where no owner reference reaches: says whose it is."""
+MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGER = "waypointd-deployer"
+GROUP = "gateway.networking.k8s.io"
+_RESERVED = f"{GROUP}/"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An object that somebody names."""
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One listener. `admission`: whose Services and routes it takes."""
+
+    name: str
+    port: int
+    protocol: str
+    hostname: str
+    admission: Admission
+    kinds: tuple[tuple[str, str], ...] | None
+    """(group, kind) of the routes it asks for; None: it does not say."""
+    certificates: tuple[Reference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A Gateway. `parameters`: (group, kind, name) of what it refers to, if it does. `addresses`: (type, value)."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    class_name: str
+    listeners: tuple[Listener, ...]
+    addresses: tuple[tuple[str, str], ...]
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    parameters: tuple[str, str, str] | None
+    status: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def reaches_out(self) -> bool:
+        """Whether a listener takes Services of other namespaces."""
+        return any(each.admission.scope != "Same" for each in self.listeners)
+
+    def own_labels(self) -> dict[str, str]:
+        """What everything that is made for it is labelled with (GEP-1867: `spec.infrastructure` is for all of it)."""
+        return {**self.labels, GATEWAY_NAME: self.name, GATEWAY_CLASS_NAME: self.class_name, MANAGED_BY: MANAGER}
+
+    def owner(self) -> dict[str, Any]:
+        """So that what is made goes with it."""
+        return {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "Gateway",
+            "name": self.name,
+            "uid": self.uid,
+        }
+
+
+def read(gateway: Mapping[str, Any]) -> Wish:
+    """A Gateway that the API server has checked, so that its shape is right."""
+    metadata, spec = gateway["metadata"], gateway["spec"]
+    infrastructure = spec.get("infrastructure") or {}
+    reference = infrastructure.get("parametersRef")
+    return Wish(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        generation=metadata.get("generation", 1),
+        class_name=spec["gatewayClassName"],
+        listeners=tuple(_listener(each, metadata["namespace"]) for each in spec.get("listeners") or ()),
+        addresses=tuple((each.get("type", "IPAddress"), each.get("value", "")) for each in spec.get("addresses") or ()),
+        labels=_free(infrastructure.get("labels")),
+        annotations=_free(infrastructure.get("annotations")),
+        parameters=(reference["group"], reference["kind"], reference["name"]) if reference else None,
+        status=gateway.get("status") or {},
+    )
+
+
+def _listener(given: Mapping[str, Any], namespace: str) -> Listener:
+    allowed = given.get("allowedRoutes") or {}
+    asked = allowed.get("kinds")
+    return Listener(
+        name=given["name"],
+        port=given["port"],
+        protocol=given["protocol"],
+        hostname=given.get("hostname") or "",
+        admission=_admission(allowed.get("namespaces") or {}),
+        kinds=tuple((each.get("group", GROUP), each["kind"]) for each in asked) if asked else None,
+        certificates=tuple(
+            Reference(
+                each.get("group", ""), each.get("kind", "Secret"), each.get("namespace") or namespace, each["name"]
+            )
+            for each in (given.get("tls") or {}).get("certificateRefs") or ()
+        ),
+    )
+
+
+def _admission(given: Mapping[str, Any]) -> Admission:
+    return Admission(scope=given.get("from") or "Same", selector=_selector(given.get("selector") or {}))
+
+
+def _selector(given: Mapping[str, Any]) -> Selector:
+    expressions = tuple(
+        Expression(key=each["key"], operator=each["operator"], values=tuple(each.get("values") or ()))
+        for each in given.get("matchExpressions") or ()
+    )
+    return Selector(match_labels=given.get("matchLabels") or {}, match_expressions=expressions)
+
+
+def _free(texts: Mapping[str, str] | None) -> dict[str, str]:
+    """Without keys that are the API's own: those are not the user's to set."""
+    return {key: value for key, value in (texts or {}).items() if not key.startswith(_RESERVED)}

@@ -1,0 +1,197 @@
+"""One look at a Gateway, or at a class: what there should be is made, what should not be is taken away, and the status
+says what has come of it. What is known may be old by a moment; the next change brings the next look."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from proxy.kubernetes.api.faults import ApiFault
+from proxy.kubernetes.api.resources import Resource
+from proxy.kubernetes.deployer import kinds, overlay, status
+from proxy.kubernetes.deployer.attached import attached
+from proxy.kubernetes.deployer.certificates import fault_of
+from proxy.kubernetes.deployer.children import Site, children_of
+from proxy.kubernetes.deployer.known import Known, NotYet, key_of, owner_of
+from proxy.kubernetes.deployer.queue import Key
+from proxy.kubernetes.deployer.rights import rights_of
+from proxy.kubernetes.deployer.wish import CONTROLLER, GATEWAY_NAME, Wish, read
+from proxy.kubernetes.deployer.writer import Foreign, Writer
+
+Object = dict[str, Any]
+logger = logging.getLogger("deployer")
+SECRETS_S = 10.0
+FINALIZER = "gateway-exists-finalizer.gateway.networking.k8s.io"
+"""On a class while there are Gateways of it (Gateway API, GatewayClass): it cannot be deleted under them."""
+
+
+class Work:
+    """What a leader does with a key of the queue. Raises ApiFault for what is to be tried again, NotLeading."""
+
+    def __init__(self, known: Known, writer: Writer, site: Callable[[], Site]) -> None:
+        self._known = known
+        self._writer = writer
+        self._site = site
+
+    def look_at(self, key: Key) -> float | None:
+        """See to it. In how many seconds to look again, if nothing is told before; None: it will be told."""
+        if not key.namespace:
+            self._see_to_class(key.name)
+            return None
+        gateway = self._ours(key)
+        if gateway is None:
+            self._known.follow_parameters(key, None)
+            self._take_away(key)
+        elif not self._is_ending(key.namespace):
+            wish = read(gateway)
+            self._known.follow_parameters(key, wish.parameters[2] if _is_config_map(wish) and wish.parameters else None)
+            self._see_to(wish)
+            # Secrets are asked for, not watched: that would take the right to list all of them.
+            return SECRETS_S if any(each.certificates for each in wish.listeners) else None
+        return None
+
+    def everything(self) -> Iterator[Key]:
+        """All that there may be something to do about: also what was made for Gateways that are gone."""
+        yield from (Key("", each["metadata"]["name"]) for each in self._known.all(kinds.GATEWAY_CLASSES))
+        yield from map(key_of, self._known.all(kinds.GATEWAYS))
+        for resource in kinds.FOLLOWED:
+            yield from filter(None, map(owner_of, self._known.all(resource)))
+
+    # -- classes ----------------------------------------------------------------------------------------------------
+
+    def _see_to_class(self, name: str) -> None:
+        found = self._known.get(kinds.GATEWAY_CLASSES, "", name)
+        if found is None or found["spec"]["controllerName"] != CONTROLLER:
+            return
+        used = any(each["spec"]["gatewayClassName"] == name for each in self._known.all(kinds.GATEWAYS))
+        metadata = found["metadata"]
+        if used != (FINALIZER in (metadata.get("finalizers") or ())):
+            self._hold(name, used)
+        said = status.of_class(metadata["generation"], (found.get("status") or {}).get("conditions"), _now())
+        if said["conditions"] != (found.get("status") or {}).get("conditions"):
+            self._writer.status(kinds.GATEWAY_CLASSES, "", name, said)
+
+    def _hold(self, name: str, used: bool) -> None:
+        resource = kinds.GATEWAY_CLASSES
+        metadata = {"name": name, **({"finalizers": [FINALIZER]} if used else {})}
+        body = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
+        self._writer.send("PATCH", resource, "", name, body)
+
+    # -- Gateways ---------------------------------------------------------------------------------------------------
+
+    def _ours(self, key: Key) -> Object | None:
+        gateway = self._known.get(kinds.GATEWAYS, *key)
+        return gateway if gateway and self._is_ours(gateway) else None
+
+    def _is_ours(self, gateway: Object) -> bool:
+        found = self._known.get(kinds.GATEWAY_CLASSES, "", gateway["spec"]["gatewayClassName"])
+        ours = found is not None and found["spec"]["controllerName"] == CONTROLLER
+        return ours and "deletionTimestamp" not in gateway["metadata"]
+
+    def _is_ending(self, namespace: str) -> bool:
+        """Nothing can be made there any more, and all that is there goes."""
+        found = self._known.get(kinds.NAMESPACES, "", namespace)
+        return found is not None and "deletionTimestamp" in found["metadata"]
+
+    def _see_to(self, wish: Wish) -> None:
+        trouble: ApiFault | Foreign | None = None
+        bad = ""
+        try:
+            overlays = self._overlays(wish)
+            if not status.refused(wish) and not status.unusable(wish):
+                self._make(wish, overlays)
+        except NotYet as fault:
+            if not (bad := str(fault)):
+                return  # it will be told, and then there is the next look
+        except overlay.BadParameters as fault:
+            bad = str(fault)
+        except (ApiFault, Foreign) as fault:
+            trouble = fault
+        self._say(wish, self._deployed(wish, str(trouble or ""), bad))
+        if trouble:
+            raise trouble
+
+    def _overlays(self, wish: Wish) -> dict[str, Object]:
+        if wish.parameters is None:
+            return {}
+        group, kind, name = wish.parameters
+        if not _is_config_map(wish):
+            raise overlay.BadParameters(f"parametersRef: {kind} of group {group!r} is not known here; use a ConfigMap")
+        found = self._known.parameters(wish.namespace, name)
+        if found is None:
+            raise overlay.BadParameters(f"parametersRef: there is no ConfigMap {wish.namespace}/{name}")
+        return overlay.read(found.get("data") or {})
+
+    def _make(self, wish: Wish, overlays: dict[str, Object]) -> None:
+        wanted = [*rights_of(wish), *children_of(wish, self._site(), overlays)]
+        for body in wanted:
+            self._writer.apply(body, Key(wish.namespace, wish.name))
+        names = {(each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]) for each in wanted}
+        self._prune(Key(wish.namespace, wish.name), names)
+
+    def _take_away(self, key: Key) -> None:
+        """The Gateway is not there, or is no longer ours. Asked once more, since a watch may be behind."""
+        if not any(True for _ in self._made_for(key)):
+            return
+        found = self._writer.exists(kinds.GATEWAYS, *key)
+        if found is None or not self._is_ours(found):
+            self._prune(key, set())
+            logger.info("%s/%s: taken away", *key)
+
+    def _prune(self, key: Key, names: set[tuple[str, str, str]]) -> None:
+        for resource, child in self._made_for(key):
+            metadata = child["metadata"]
+            if (resource.kind, metadata.get("namespace", ""), metadata["name"]) not in names:
+                self._writer.delete(resource, child)
+
+    def _made_for(self, key: Key) -> Iterator[tuple[Resource, Object]]:
+        for resource in kinds.FOLLOWED:
+            for child in self._known.all(resource):
+                if owner_of(child) == key and "deletionTimestamp" not in child["metadata"]:
+                    yield resource, child
+
+    # -- what is said -----------------------------------------------------------------------------------------------
+
+    def _deployed(self, wish: Wish, fault: str, bad_parameters: str) -> status.Deployed:
+        service = self._child(kinds.SERVICES, wish)
+        deployment = self._child(kinds.DEPLOYMENTS, wish)
+        addresses = service["spec"].get("clusterIPs") or () if service else ()
+        return status.Deployed(
+            addresses=tuple(each for each in addresses if each != "None"),
+            ready=(deployment.get("status") or {}).get("readyReplicas") or 0 if deployment else 0,
+            fault=fault,
+            bad_parameters=bad_parameters,
+            unresolved=self._unresolved(wish),
+        )
+
+    def _unresolved(self, wish: Wish) -> dict[str, tuple[str, str]]:
+        grants = self._known.all(kinds.GRANTS)
+
+        def secret(namespace: str, name: str) -> Object | None:
+            return self._writer.exists(kinds.SECRETS, namespace, name)
+
+        found = {each.name: fault_of(each, wish, secret, grants) for each in wish.listeners}
+        return {name: fault for name, fault in found.items() if fault}
+
+    def _child(self, resource: Resource, wish: Wish) -> Object | None:
+        found = self._known.get(resource, wish.namespace, wish.name)
+        return found if found and found["metadata"]["labels"].get(GATEWAY_NAME) == wish.name else None
+
+    def _say(self, wish: Wish, deployed: status.Deployed) -> None:
+        routes = [each for resource in kinds.ROUTES for each in self._known.all(resource)]
+        namespaces = self._known.all(kinds.NAMESPACES)
+        labels = {each["metadata"]["name"]: each["metadata"].get("labels") or {} for each in namespaces}
+        said = status.of_gateway(wish, deployed, attached(wish, routes, labels), _now())
+        before = {field: wish.status.get(field) or [] for field in said}
+        if said != before:
+            self._writer.status(kinds.GATEWAYS, wish.namespace, wish.name, said)
+
+
+def _is_config_map(wish: Wish) -> bool:
+    return wish.parameters is not None and wish.parameters[:2] == ("", "ConfigMap")
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

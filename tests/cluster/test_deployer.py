@@ -1,0 +1,205 @@
+"""A Gateway of our class deploys a waypoint, on a real API server: what is made, what is said, what is taken away."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proxy.kubernetes.deployer import kinds
+from proxy.kubernetes.deployer.work import FINALIZER
+from tests.cluster.api_rig import Api
+from tests.cluster.deployer_rig import PATIENCE_S, SYSTEM, Yard, said
+from tests.rig import wait_until
+
+pytestmark = pytest.mark.api
+
+
+@pytest.fixture
+def yard(api: Api) -> Iterator[Yard]:
+    with Yard.made(api) as made:
+        yield made
+
+
+def test_a_gateway_deploys_a_waypoint_says_so_and_takes_it_away(yard: Yard, tmp_path: Path) -> None:
+    with yard.deployer(tmp_path) as deployer:
+        yard.put_gateway()
+        deployment = yard.there(kinds.DEPLOYMENTS)
+        assert deployment["spec"]["replicas"] == 2
+        for resource in (kinds.ACCOUNTS, kinds.SERVICES, kinds.BUDGETS, kinds.ROLES, kinds.ROLE_BINDINGS):
+            made = yard.there(resource)
+            assert made["metadata"]["ownerReferences"][0]["name"] == "way"
+        full = f"waypointd:{yard.namespace}:way"
+        yard.there(kinds.CLUSTER_ROLE_BINDINGS, full)
+        yard.there(kinds.ROLE_BINDINGS, full, "istio-system")
+        yard.until("Accepted", "True", "Accepted")
+        assert "no Pod" in yard.until("Programmed", "False", "Pending")
+        yard.pods_ready(2)
+        wait_until(lambda: yard.condition("Programmed") == ("True", "Programmed", "2 Pods ready"), PATIENCE_S)
+        gateway = yard.there(kinds.GATEWAYS)
+        service = yard.there(kinds.SERVICES)
+        assert gateway["status"]["addresses"] == [
+            {"type": "IPAddress", "value": service["spec"]["clusterIP"]},
+            {"type": "Hostname", "value": f"way.{yard.namespace}.svc.cluster.local"},
+        ]
+        assert [each["name"] for each in gateway["status"]["listeners"]] == ["mesh"]
+        assert FINALIZER in yard.there(kinds.GATEWAY_CLASSES, yard.class_name)["metadata"]["finalizers"]
+        assert said(yard.there(kinds.GATEWAY_CLASSES, yard.class_name), "Accepted")[0] == "True"
+
+        yard.api.delete(kinds.GATEWAYS, "way", yard.namespace)
+        for resource in (kinds.DEPLOYMENTS, kinds.SERVICES, kinds.ACCOUNTS, kinds.ROLES):
+            yard.api.until_gone(resource, "way", yard.namespace, PATIENCE_S)
+        for resource in (kinds.CLUSTER_ROLES, kinds.CLUSTER_ROLE_BINDINGS):
+            yard.api.until_gone(resource, full, "", PATIENCE_S)
+        for resource in (kinds.ROLES, kinds.ROLE_BINDINGS):
+            yard.api.until_gone(resource, full, "istio-system", PATIENCE_S)
+        wait_until(
+            lambda: not yard.there(kinds.GATEWAY_CLASSES, yard.class_name)["metadata"].get("finalizers"), PATIENCE_S
+        )
+        assert deployer.end() == 0
+        assert " error " not in deployer.log()
+
+
+def test_what_somebody_changes_of_it_is_put_right_and_costs_no_loop(yard: Yard, tmp_path: Path) -> None:
+    with yard.deployer(tmp_path):
+        yard.put_gateway()
+        yard.there(kinds.DEPLOYMENTS)
+        yard.until("Programmed", "False", "Pending")
+        yard.api.delete(kinds.SERVICES, "way", yard.namespace)
+        yard.there(kinds.SERVICES)
+        yard.api.patch(kinds.DEPLOYMENTS, "way", yard.namespace, {"spec": {"replicas": 7}})
+        wait_until(lambda: yard.there(kinds.DEPLOYMENTS)["spec"]["replicas"] == 2, PATIENCE_S)
+        # Nothing is written while nothing changes: the next look (another Gateway's) finds it as it was.
+        yard.put_gateway("other")
+        yard.until("Programmed", "False", "Pending", "other")
+        before = {each: yard.there(each)["metadata"]["resourceVersion"] for each in (kinds.SERVICES, kinds.GATEWAYS)}
+        yard.put_gateway("third")
+        yard.until("Programmed", "False", "Pending", "third")
+        assert before == {each: yard.there(each)["metadata"]["resourceVersion"] for each in before}
+
+
+def test_parameters_and_infrastructure(yard: Yard, tmp_path: Path) -> None:
+    parameters = {"group": "", "kind": "ConfigMap", "name": "parameters"}
+    infrastructure = {"labels": {"team": "red"}, "annotations": {"cost": "low"}, "parametersRef": parameters}
+    with yard.deployer(tmp_path):
+        yard.put_gateway(infrastructure=infrastructure)
+        assert "there is no ConfigMap" in yard.until("Accepted", "False", "InvalidParameters")
+        data = {"deployment": "spec: {replicas: 3}"}
+        yard.api.put(kinds.CONFIG_MAPS, "parameters", yard.namespace, data=data)
+        yard.until("Accepted", "True", "Accepted")
+        for resource in (kinds.DEPLOYMENTS, kinds.SERVICES, kinds.ACCOUNTS):
+            metadata = yard.there(resource)["metadata"]
+            assert metadata["labels"]["team"] == "red" and metadata["annotations"]["cost"] == "low"
+        assert yard.there(kinds.DEPLOYMENTS)["spec"]["replicas"] == 3
+        assert yard.there(kinds.DEPLOYMENTS)["spec"]["template"]["metadata"]["labels"]["team"] == "red"
+        yard.api.put(
+            kinds.CONFIG_MAPS,
+            "parameters",
+            yard.namespace,
+            data={"horizontalPodAutoscaler": "spec: {minReplicas: 2, maxReplicas: 4}"},
+        )
+        assert yard.there(kinds.AUTOSCALERS)["spec"]["maxReplicas"] == 4
+        yard.api.put(kinds.CONFIG_MAPS, "parameters", yard.namespace, data={"deployment": "metadata: {name: x}"})
+        assert "metadata.name is not for parameters" in yard.until("Accepted", "False", "InvalidParameters")
+        yard.put_gateway()
+        yard.until("Accepted", "True", "Accepted")
+        yard.api.until_gone(kinds.AUTOSCALERS, "way", yard.namespace, PATIENCE_S)
+
+
+def test_an_object_of_that_name_that_is_not_ours_is_not_touched(yard: Yard, tmp_path: Path) -> None:
+    yard.api.put(kinds.SERVICES, "way", yard.namespace, spec={"ports": [{"port": 80}]})
+    with yard.deployer(tmp_path):
+        yard.put_gateway()
+        said = yard.until("Programmed", "False", "Invalid")
+        assert said.startswith(f"Service {yard.namespace}/way was there before and is not ours")
+        assert [each["port"] for each in yard.there(kinds.SERVICES)["spec"]["ports"]] == [80]
+        yard.api.delete(kinds.SERVICES, "way", yard.namespace)
+        yard.until("Programmed", "False", "Pending")
+
+
+def test_a_gateway_of_another_class_is_left_alone(yard: Yard, tmp_path: Path) -> None:
+    other = f"{yard.class_name}-other"
+    yard.api.put(kinds.GATEWAY_CLASSES, other, spec={"controllerName": "example.com/controller"})
+    try:
+        with yard.deployer(tmp_path):
+            yard.put_gateway("theirs", gatewayClassName=other)
+            yard.put_gateway()
+            yard.until("Accepted", "True", "Accepted")
+            assert yard.get(kinds.DEPLOYMENTS, "theirs") is None
+            assert yard.condition("Accepted", "theirs") == ("", "", "")
+            # One that changes its class is given up.
+            yard.put_gateway(gatewayClassName=other)
+            yard.api.until_gone(kinds.DEPLOYMENTS, "way", yard.namespace, PATIENCE_S)
+            yard.api.until_gone(kinds.CLUSTER_ROLES, f"waypointd:{yard.namespace}:way", "", PATIENCE_S)
+    finally:
+        yard.api.delete(kinds.GATEWAY_CLASSES, other)
+
+
+def test_the_follower_goes_on_where_a_leader_was_killed(yard: Yard, tmp_path: Path) -> None:
+    with yard.deployer(tmp_path) as first:
+        wait_until(first.leads, PATIENCE_S, "the first leads")
+        yard.put_gateway()
+        yard.there(kinds.DEPLOYMENTS)
+        with yard.deployer(tmp_path) as second:
+            wait_until(lambda: second.page() == (200, "follows"), PATIENCE_S, "the second follows")
+            first.end(signal.SIGKILL)
+            # What nobody has seen: it went while there was no leader.
+            yard.api.delete(kinds.GATEWAYS, "way", yard.namespace)
+            yard.put_gateway("next")
+            assert yard.get(kinds.DEPLOYMENTS, "next") is None
+            yard.there(kinds.DEPLOYMENTS, "next")
+            yard.api.until_gone(kinds.CLUSTER_ROLES, f"waypointd:{yard.namespace}:way", "", PATIENCE_S)
+            with yard.deployer(tmp_path) as third:
+                wait_until(lambda: third.page() == (200, "follows"), PATIENCE_S, "the third follows")
+                assert second.end() == 0  # which gives the Lease back: nobody waits for its time to be up
+                wait_until(third.leads, 10, "the third leads")
+
+
+def test_install_yaml_is_all_it_takes_with_exactly_its_rights(yard: Yard, tmp_path: Path) -> None:
+    """As its ServiceAccount: it grants what it holds, makes the password of Redis once, and nothing is refused."""
+    arguments = yard.install()
+    config = yard.kubeconfig(tmp_path)
+    with yard.deployer(tmp_path, *arguments, config=config) as deployer:
+        yard.put_gateway(gatewayClassName="waypointd")
+        wide = [{"name": "mesh", "port": 15008, "protocol": "HBONE", "allowedRoutes": {"namespaces": {"from": "All"}}}]
+        yard.put_gateway("wide", gatewayClassName="waypointd", listeners=wide)
+        for name in ("way", "wide"):
+            yard.pods_ready(2, name)
+            yard.until("Programmed", "True", "Programmed", name)
+        secret = yard.there(kinds.SECRETS, "waypointd-redis", SYSTEM)
+        assert yard.there(kinds.SECRETS, "way-redis")["data"]["password"] == secret["data"]["password"]
+        for name in ("way", "wide"):
+            yard.api.delete(kinds.GATEWAYS, name, yard.namespace)
+            yard.api.until_gone(kinds.CLUSTER_ROLES, f"waypointd:{yard.namespace}:{name}", "", PATIENCE_S)
+        assert "403" not in deployer.log() and " warn " not in deployer.log() and " error " not in deployer.log()
+    with yard.deployer(tmp_path, *arguments, config=config):  # again: the password stays
+        yard.put_gateway(gatewayClassName="waypointd")
+        assert yard.there(kinds.SECRETS, "way-redis")["data"]["password"] == secret["data"]["password"]
+
+
+def test_a_right_that_is_missing_is_named(yard: Yard, tmp_path: Path) -> None:
+    arguments = yard.install()
+    role = yard.there(kinds.CLUSTER_ROLES, "waypointd-deployer")
+    rules = [each for each in role["rules"] if "deployments" not in each["resources"]]
+    yard.api.patch(kinds.CLUSTER_ROLES, "waypointd-deployer", "", {"rules": rules})
+    with yard.deployer(tmp_path, *arguments, config=yard.kubeconfig(tmp_path)) as deployer:
+        rule = '{apiGroups: ["apps"], resources: [deployments], verbs: [get, list, watch]} in a ClusterRole'
+        wait_until(lambda: rule in deployer.page()[1], PATIENCE_S, "the rule is named")
+        assert deployer.page()[0] == 503
+        yard.api.patch(kinds.CLUSTER_ROLES, "waypointd-deployer", "", {"rules": role["rules"]})
+        wait_until(deployer.leads, 2 * PATIENCE_S, "it goes on by itself")
+
+
+def test_addresses_that_are_asked_for(yard: Yard, tmp_path: Path) -> None:
+    with yard.deployer(tmp_path):
+        yard.put_gateway(addresses=[{"type": "example.com/odd", "value": "x"}])
+        yard.until("Accepted", "False", "UnsupportedAddress")
+        yard.put_gateway(addresses=[{"value": "192.0.2.7"}])
+        assert "clusterIP" in yard.until("Programmed", "False", "AddressNotUsable")
+        yard.put_gateway(addresses=[{"value": "10.96.7.7"}])
+        assert yard.there(kinds.SERVICES)["spec"]["clusterIP"] == "10.96.7.7"
+        yard.pods_ready(1)
+        assert yard.until("Programmed", "True", "Programmed") == "1 Pod ready"
+        assert yard.there(kinds.GATEWAYS)["status"]["addresses"] == [{"type": "IPAddress", "value": "10.96.7.7"}]
