@@ -25,6 +25,7 @@ from proxy.kubernetes.deployer.writer import Foreign, NotLeading, Writer
 logger = logging.getLogger("deployer")
 EVERYTHING_S = 60.0
 """How often everything is looked at again: a password that changed, what is not watched. It costs no request."""
+RETRY_S = 5.0
 TURN_S = 0.5
 
 
@@ -33,6 +34,7 @@ class Deployer:
 
     def __init__(self, client: Client, lease: Lease, site: Callable[[], Site], health: str) -> None:
         self._lease = lease
+        self._site = site
         self._queue = Queue()
         self._known = Known(client, self._queue.add)
         self._writer = Writer(client, self._known, lambda: lease.held)
@@ -71,11 +73,20 @@ class Deployer:
         while self._lease.held and not self._stopping.is_set():
             self._turned_at = time.monotonic()
             if self._turned_at >= again_at:
-                again_at = self._turned_at + EVERYTHING_S
+                again_at = self._turned_at + (EVERYTHING_S if self._site_is_there() else RETRY_S)
                 for key in self._work.everything():
                     self._queue.add(key)
             if due := self._queue.take(TURN_S):
                 self._do(due)
+
+    def _site_is_there(self) -> bool:
+        """Redis waits for its password, also where there is no Gateway yet."""
+        try:
+            self._site()
+        except ApiFault as fault:
+            logger.warning("what waypoints need to get to Redis cannot be read: %s", fault)
+            return False
+        return True
 
     def _do(self, key: Key) -> None:
         try:
