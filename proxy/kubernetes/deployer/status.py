@@ -54,18 +54,20 @@ def of_gateway(wish: Wish, deployed: Deployed, attached: Mapping[str, int], now:
         for each in wish.listeners
     ]
     conditions = _conditions(_of_whole(wish, deployed), wish, wish.status.get("conditions"), now)
-    programmed = conditions[1]["status"] == "True"
-    addresses = list(_addresses(wish, deployed)) if programmed else []
+    # Once said, it stays said: istiod takes a Gateway without addresses for none, and ztunnels send what is bound to it
+    # straight to the Pods, past its policies. With one, and no Pod that is ready, they refuse.
+    told = conditions[1]["status"] == "True" or wish.status.get("addresses")
+    addresses = list(_addresses(wish, deployed)) if told else []
     return {"addresses": addresses, "conditions": conditions, "listeners": listeners}
 
 
 def _addresses(wish: Wish, deployed: Deployed) -> Iterator[Object]:
-    """Those that were asked for, which are in use if we are here; else all there are."""
-    if any(value for _, value in wish.addresses):
-        yield from ({"type": kind, "value": value} for kind, value in wish.addresses if value)
-        return
-    yield from ({"type": "IPAddress", "value": each} for each in deployed.addresses)
-    yield {"type": "Hostname", "value": _hostname(wish)}
+    """All that there are; of those that were asked for, if any were, the ones that there are."""
+    there = [{"type": "IPAddress", "value": each} for each in deployed.addresses]
+    if there:
+        there.append({"type": "Hostname", "value": _hostname(wish)})
+    asked = [value for _, value in wish.addresses if value]
+    yield from (each for each in there if not asked or each["value"] in asked)
 
 
 def of_class(generation: int, before: Sequence[Object] | None, now: str) -> Object:

@@ -75,5 +75,18 @@ def test_the_time_is_that_of_the_last_change_and_the_generation_the_newest() -> 
     assert [each["lastTransitionTime"] for each in other["conditions"]] == [NOW, LATER]
 
 
+def test_an_address_that_was_said_stays_while_the_service_has_it() -> None:
+    """Without one, what is bound to the waypoint goes past it and its policies: worse than being refused."""
+    nobody = Deployed(addresses=UP.addresses)
+    assert of_gateway(wish(), nobody, {}, NOW)["addresses"] == []
+    before = of_gateway(wish(), UP, {}, NOW)
+    after = of_gateway(wish(status=before), nobody, {}, NOW)
+    assert conditions(after)["Programmed"] == ("False", "Pending")
+    assert after["addresses"] == before["addresses"] != []
+    moved = of_gateway(wish(status=before), Deployed(addresses=("10.96.0.77",)), {}, NOW)
+    assert moved["addresses"][0]["value"] == "10.96.0.77"
+    assert of_gateway(wish(status=before), Deployed(), {}, NOW)["addresses"] == []
+
+
 def test_a_class_is_accepted() -> None:
     assert conditions(of_class(3, None, NOW)) == {"Accepted": ("True", "Accepted")}
