@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.kubernetes.deployer import kinds
+from proxy.kubernetes.deployer.wish import CONTROLLER
 from proxy.kubernetes.deployer.work import FINALIZER
 from tests.cluster.api_rig import Api
 from tests.cluster.deployer_rig import PATIENCE_S, SYSTEM, Yard, said
@@ -135,6 +136,46 @@ def test_a_gateway_of_another_class_is_left_alone(yard: Yard, tmp_path: Path) ->
             yard.api.until_gone(kinds.CLUSTER_ROLES, f"waypointd:{yard.namespace}:way", "", PATIENCE_S)
     finally:
         yard.api.delete(kinds.GATEWAY_CLASSES, other)
+
+
+def test_a_class_that_is_gone_ends_nothing(yard: Yard, tmp_path: Path) -> None:
+    """Somebody has forced it past its finalizer. What serves goes on; what is put back is seen to again."""
+    with yard.deployer(tmp_path):
+        yard.put_gateway()
+        before = yard.there(kinds.DEPLOYMENTS)
+        wait_until(lambda: FINALIZER in str(yard.there(kinds.GATEWAY_CLASSES, yard.class_name)), PATIENCE_S)
+        yard.api.delete(kinds.GATEWAY_CLASSES, yard.class_name)
+        yard.api.patch(kinds.GATEWAY_CLASSES, yard.class_name, "", {"metadata": {"finalizers": None}})
+        yard.api.until_gone(kinds.GATEWAY_CLASSES, yard.class_name, "", PATIENCE_S)
+        # Whatever is done about it has been done when the next Gateway, of another class, has its waypoint.
+        other = f"{yard.class_name}-b"
+        yard.api.put(kinds.GATEWAY_CLASSES, other, spec={"controllerName": CONTROLLER})
+        yard.put_gateway("next", gatewayClassName=other)
+        yard.until("Programmed", "False", "Pending", "next")
+        assert yard.there(kinds.DEPLOYMENTS)["metadata"]["uid"] == before["metadata"]["uid"]
+        yard.api.put(kinds.GATEWAY_CLASSES, yard.class_name, spec={"controllerName": CONTROLLER})
+        yard.api.delete(kinds.DEPLOYMENTS, "way", yard.namespace)
+        yard.there(kinds.DEPLOYMENTS)
+        yard.api.delete(kinds.GATEWAYS, "next", yard.namespace)
+        wait_until(lambda: FINALIZER not in str(yard.there(kinds.GATEWAY_CLASSES, other)), PATIENCE_S)
+        yard.api.delete(kinds.GATEWAY_CLASSES, other)
+
+
+def test_the_api_server_killed_under_it(yard: Yard, tmp_path: Path) -> None:
+    """It leads again, or another does, and knows what was asked for meanwhile."""
+    cluster = yard.api.cluster
+    with yard.deployer(tmp_path) as deployer:
+        wait_until(deployer.leads, PATIENCE_S, "it leads")
+        yard.put_gateway()
+        yard.there(kinds.DEPLOYMENTS)
+        cluster.stop("kube-apiserver", signal.SIGKILL)
+        wait_until(lambda: deployer.page() == (200, "follows"), PATIENCE_S, "the lead has ended by itself")
+        cluster.start("kube-apiserver")
+        yard.api.delete(kinds.GATEWAYS, "way", yard.namespace)
+        yard.put_gateway("next")
+        yard.there(kinds.DEPLOYMENTS, "next")
+        yard.api.until_gone(kinds.CLUSTER_ROLES, f"waypointd:{yard.namespace}:way", "", PATIENCE_S)
+        assert deployer.page("/healthz/live")[0] == 200
 
 
 def test_the_follower_goes_on_where_a_leader_was_killed(yard: Yard, tmp_path: Path) -> None:

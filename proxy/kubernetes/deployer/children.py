@@ -13,8 +13,16 @@ from proxy.kubernetes.deployer.wish import GATEWAY_NAME, Wish
 Object = dict[str, Any]
 
 HBONE_PORT, STATUS_PORT, METRICS_PORT = 15008, 15021, 15020
-REDIS_FILES = {"password": "WAYPOINT_REDIS_PASSWORD_FILE", "ca.crt": "WAYPOINT_REDIS_CA"}
+REDIS_FILES = {
+    "password": "WAYPOINT_REDIS_PASSWORD_FILE",
+    "ca.crt": "WAYPOINT_REDIS_CA",
+    "tls.crt": "WAYPOINT_REDIS_CERT",
+    "tls.key": "WAYPOINT_REDIS_KEY",
+    "sentinel-password": "WAYPOINT_REDIS_SENTINEL_PASSWORD_FILE",
+}
 """Keys of the Secret that waypoints read as files, and the settings that say so."""
+REDIS_NAMES = {"username": "WAYPOINT_REDIS_USERNAME", "sentinel-username": "WAYPOINT_REDIS_SENTINEL_USERNAME"}
+"""Those that they read as settings."""
 AUTOSCALER = "HorizontalPodAutoscaler"
 USER = 1337
 """Istio's uid for what is part of the mesh: its CNI leaves the traffic of such Pods alone."""
@@ -23,7 +31,7 @@ DRAIN_DELAY_S, DRAIN_TIME_S = 5, 20
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What the chart says for all waypoints. `redis_secret`: keys of `REDIS_FILES`, in base64, for a Secret of each."""
+    """What the chart says for all waypoints. `redis_secret`: keys of `REDIS_FILES` and `REDIS_NAMES`, in base64."""
 
     image: str
     pull_policy: str = "IfNotPresent"
@@ -170,9 +178,9 @@ def _environment(wish: Wish, site: Site) -> Iterator[Object]:
         yield {"name": "WAYPOINT_REDIS", "value": site.redis}
     for key in sorted(REDIS_FILES.keys() & site.redis_secret.keys()):
         yield {"name": REDIS_FILES[key], "value": f"/etc/waypointd/redis/{key}"}
-    if "username" in site.redis_secret:
-        secret = {"name": f"{wish.name}-redis", "key": "username"}
-        yield {"name": "WAYPOINT_REDIS_USERNAME", "valueFrom": {"secretKeyRef": secret}}
+    for key in sorted(REDIS_NAMES.keys() & site.redis_secret.keys()):
+        secret = {"name": f"{wish.name}-redis", "key": key}
+        yield {"name": REDIS_NAMES[key], "valueFrom": {"secretKeyRef": secret}}
     # One worker for each CPU; a fraction counts as one.
     yield {"name": "WAYPOINT_WORKERS", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}}
     for name, path in (("POD_NAME", "metadata.name"), ("POD_NAMESPACE", "metadata.namespace")):

@@ -45,7 +45,7 @@ LEASE = "waypointd-deployer"
     default="",
     metavar="NAME",
     show_default=False,
-    help="A Secret beside us with what Redis takes: password, username, ca.crt; waypoints get a copy.",
+    help="A Secret beside us with what Redis takes: password, username, ca.crt ...; waypoints get a copy.",
 )
 @click.option("--make-redis-secret", is_flag=True, help="With a new password, if there is none.")
 @click.option("--ca", default="istiod://istiod.istio-system.svc:15012", metavar="URL", help="Who signs certificates.")

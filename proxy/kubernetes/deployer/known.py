@@ -37,6 +37,7 @@ class Known:
         self._running: dict[Watched, Reflector] = {}
         self._unsynced: set[Watched] = set()
         self._troubles: dict[Watched, ApiFault] = {}
+        self._made: dict[Key, set[tuple[Resource, Name]]] = {}
         self._parameters: dict[Key, Watched] = {}
         """The ConfigMap that a Gateway refers to."""
 
@@ -54,6 +55,11 @@ class Known:
         """Every object of a resource."""
         with self._lock:
             return list(self._objects.get(resource, {}).values())
+
+    def made_for(self, key: Key) -> list[tuple[Resource, Object]]:
+        """What has our label and that of this Gateway."""
+        with self._lock:
+            return [(resource, self._objects[resource][name]) for resource, name in self._made.get(key, ())]
 
     def follow_parameters(self, key: Key, name: str | None) -> None:
         """Watch the ConfigMap of this name for the Gateway `key`; None: it refers to none (any more)."""
@@ -97,12 +103,16 @@ class Known:
             objects = self._objects.setdefault(watched.resource, {})
             before = objects.get((namespace, name))
             objects[namespace, name] = body
+            if watched.resource in kinds.FOLLOWED:
+                self._mark(watched.resource, (namespace, name), before, body)
             self._concern(watched.resource, body, *([before] if before else []))
 
     def drop(self, watched: Watched, namespace: str, name: str) -> None:
         with self._lock:
             known = self._objects.get(watched.resource, {}) if watched in self._running else {}
             if before := known.pop((namespace, name), None):
+                if watched.resource in kinds.FOLLOWED:
+                    self._mark(watched.resource, (namespace, name), before, None)
                 self._concern(watched.resource, before)
 
     def listed(self, watched: Watched) -> None:
@@ -124,6 +134,16 @@ class Known:
         with self._lock:
             if self._troubles.pop(watched, None):
                 logger.info("%s: followed again", watched)
+
+    def _mark(self, resource: Resource, name: Name, before: Object | None, after: Object | None) -> None:
+        """Keep `_made` up with one object."""
+        if before and (owner := owner_of(before)):
+            made = self._made[owner]
+            made.discard((resource, name))
+            if not made:
+                del self._made[owner]
+        if after and (owner := owner_of(after)):
+            self._made.setdefault(owner, set()).add((resource, name))
 
     # -- whom it concerns -------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What waypoints need to get to Redis, out of one Secret in our own namespace: keys `password`, `username`, `ca.crt`.
+"""What waypoints need to get to Redis, out of one Secret in our own namespace: its password, say, or the CA.
 
 Asked for by name, as each waypoint's copy is written: a changed password is carried on within a minute. Where the chart
 brings the Redis, its password is made here, once, and not by the chart, which cannot know whether there is one already
@@ -16,7 +16,7 @@ from dataclasses import replace
 from proxy.kubernetes.api.client import Client
 from proxy.kubernetes.api.faults import ApiFault
 from proxy.kubernetes.deployer import kinds
-from proxy.kubernetes.deployer.children import Site
+from proxy.kubernetes.deployer.children import REDIS_FILES, REDIS_NAMES, Site
 from proxy.kubernetes.deployer.wish import MANAGED_BY, MANAGER
 
 FRESH_S = 30.0
@@ -57,7 +57,7 @@ class RedisAccess:
                 raise
             found = self._client.send("POST", kinds.SECRETS.path(self._namespace), self._made())
         data = found.get("data") or {}
-        return {key: data[key] for key in ("password", "username", "ca.crt") if key in data}
+        return {key: data[key] for key in (*REDIS_FILES, *REDIS_NAMES) if key in data}
 
     def _made(self) -> dict[str, object]:
         password = base64.b64encode(secrets.token_urlsafe(24).encode()).decode()

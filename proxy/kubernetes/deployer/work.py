@@ -136,6 +136,8 @@ class Work:
         if not any(True for _ in self._made_for(key)):
             return
         found = self._writer.exists(kinds.GATEWAYS, *key)
+        if found is not None and self._known.get(kinds.GATEWAY_CLASSES, "", found["spec"]["gatewayClassName"]) is None:
+            return  # its class is gone, by mistake perhaps: no reason to end what serves
         if found is None or not self._is_ours(found):
             self._prune(key, set())
             logger.info("%s/%s: taken away", *key)
@@ -147,10 +149,9 @@ class Work:
                 self._writer.delete(resource, child)
 
     def _made_for(self, key: Key) -> Iterator[tuple[Resource, Object]]:
-        for resource in kinds.FOLLOWED:
-            for child in self._known.all(resource):
-                if owner_of(child) == key and "deletionTimestamp" not in child["metadata"]:
-                    yield resource, child
+        for resource, child in self._known.made_for(key):
+            if "deletionTimestamp" not in child["metadata"]:
+                yield resource, child
 
     # -- what is said -----------------------------------------------------------------------------------------------
 

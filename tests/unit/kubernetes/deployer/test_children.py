@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from proxy.kubernetes.deployer import overlay
-from proxy.kubernetes.deployer.children import children_of
+from proxy.kubernetes.deployer.children import REDIS_FILES, REDIS_NAMES, children_of
 from proxy.kubernetes.deployer.rights import rights_of
 from proxy.kubernetes.deployer.wish import MANAGED_BY, Wish
 from proxy.kubernetes.source import plan
+from proxy.settings.settings import ENVIRONMENT_PREFIX, SETTINGS
 from tests.unit.kubernetes.deployer.wishes import MESH, SITE, WEB, wish
 
 Object = dict[str, Any]
@@ -49,6 +50,17 @@ def test_the_password_is_in_a_secret_and_only_there() -> None:
     assert "c2VjcmV0" not in str(children["Deployment"])
     bare = {each["kind"] for each in children_of(wish(), replace(SITE, redis_secret={}), {})}
     assert "Secret" not in bare
+
+
+def test_a_redis_with_tls_an_acl_user_and_sentinels() -> None:
+    site = replace(SITE, redis_secret=dict.fromkeys((*REDIS_FILES, *REDIS_NAMES), "eA=="))
+    (deployment,) = [each for each in children_of(wish(), site, {}) if each["kind"] == "Deployment"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    given = {each["name"] for each in container["env"]}
+    assert given >= {*REDIS_FILES.values(), *REDIS_NAMES.values()}
+    assert given >= {f"{ENVIRONMENT_PREFIX}{key.upper()}" for key in SETTINGS if key.startswith("redis_")} - {
+        f"{ENVIRONMENT_PREFIX}REDIS_PREFIX"
+    }
 
 
 def test_parameters_are_laid_over() -> None:
