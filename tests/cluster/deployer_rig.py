@@ -42,8 +42,8 @@ class Process:
         self._log = folder / f"deployer-{next(_numbers)}.log"
         self._words = [
             *(sys.executable, str(ROOT / "bin" / "waypointd-deployer")),
-            *("--kubeconfig", str(config), "--namespace", SYSTEM, "--image", IMAGE),
-            *("--health", f"127.0.0.1:{self.health}", *arguments),
+            *("--kubeconfig", str(config), "--namespace", SYSTEM, *arguments),
+            *("--image", IMAGE, "--health", f"127.0.0.1:{self.health}"),
         ]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -156,14 +156,13 @@ class Yard:
             self.api.client.send("PATCH", path, ready, content_type=MERGE)
 
     def install(self) -> list[str]:
-        """Apply deploy/install.yaml, as its first lines say, without Pods; the deployer's arguments."""
+        """Apply deploy/install.yaml, but for what starts Pods; the deployer's arguments."""
         arguments: list[str] = []
         for body in yaml.safe_load_all((ROOT / "deploy" / "install.yaml").read_text()):
-            if body["kind"] in ("Deployment", "StatefulSet"):
-                body["spec"]["replicas"] = 0
-                if body["kind"] == "Deployment":
-                    arguments = body["spec"]["template"]["spec"]["containers"][0]["args"]
-            self.apply(body)
+            if body["kind"] == "Deployment":
+                arguments = body["spec"]["template"]["spec"]["containers"][0]["args"]
+            elif body["kind"] != "StatefulSet":
+                self.apply(body)
         return arguments
 
     def apply(self, body: Object) -> None:

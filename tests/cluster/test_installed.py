@@ -14,7 +14,7 @@ import yaml
 from proxy.kubernetes.api.resources import Resource
 from proxy.kubernetes.deployer import kinds
 from proxy.kubernetes.deployer.wish import GATEWAY_NAME
-from tests.cluster.api_rig import PODS, Api
+from tests.cluster.api_rig import PODS, RULES, Api
 from tests.cluster.deployer_rig import ROOT, SYSTEM, Yard
 from tests.rig import wait_until
 
@@ -73,7 +73,6 @@ def put_app(yard: Yard) -> None:
     yard.api.put(kinds.DEPLOYMENTS, "echo", yard.namespace, spec=spec)
     ports = [{"name": "http", "port": 8000}]
     yard.api.put(kinds.SERVICES, "echo", yard.namespace, spec={"selector": labels, "ports": ports})
-    yard.api.put(kinds.NAMESPACES, yard.namespace, labels={"istio.io/use-waypoint": "way"})
 
 
 def ask(address: str, host: str) -> tuple[int, str]:
@@ -108,12 +107,83 @@ def logs(yard: Yard, namespace: str, what: str) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout
 
 
+def kubectl(yard: Yard, *words: str) -> str:
+    """What it prints, whatever its exit status."""
+    command = ["kubectl", "--namespace", yard.namespace, *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def put_client(yard: Yard) -> None:
+    """A Pod to ask from. What captures it here reads the mesh as the Pod's own account, which has to be allowed to."""
+    resources = {"": ["namespaces", "services"], "gateway.networking.k8s.io": ["gateways"]}
+    rules = [{"apiGroups": [group], "resources": each, "verbs": ["get", "list"]} for group, each in resources.items()]
+    yard.api.put(kinds.CLUSTER_ROLES, "capture", rules=rules)
+    reference = {"apiGroup": kinds.CLUSTER_ROLES.group, "kind": "ClusterRole", "name": "capture"}
+    subjects = [{"apiGroup": kinds.CLUSTER_ROLES.group, "kind": "Group", "name": "system:serviceaccounts"}]
+    yard.api.put(kinds.CLUSTER_ROLE_BINDINGS, "capture", roleRef=reference, subjects=subjects)
+    labels = {"istio.io/dataplane-mode": "ambient", "istio.io/use-waypoint": "way"}
+    yard.api.put(kinds.NAMESPACES, yard.namespace, labels=labels)
+    yard.api.put(PODS, "client", yard.namespace, spec={"containers": [{"name": "curl", "image": "curl"}]})
+
+
+def curl(yard: Yard) -> str:
+    """The status of one request from the client's Pod, 000 for none within 2 s."""
+    url = f"http://echo.{yard.namespace}:8000/"
+    ask = ("curl", "-s", "-o", "/dev/null", "--max-time", "2", "-w", "%{http_code}", url)
+    return kubectl(yard, "exec", "client", "--", *ask)
+
+
+@pytest.mark.mesh
+def test_a_captured_client_an_endpoint_that_hangs_and_the_end(yard: Yard) -> None:
+    """The guide, by a Gateway: istiod signs, the client's traffic is captured, two waypoints eject as one."""
+    if not yard.api.cluster.istiod:
+        pytest.skip("the cluster has no istiod")
+    install(yard)
+    try:
+        put_client(yard)
+        put_app(yard)
+        yard.put_gateway(gatewayClassName="waypointd")
+        wait_until(lambda: yard.condition("Programmed")[2] == "2 Pods ready", START_S, "two Pods of the waypoint")
+        wait_until(lambda: ready(yard, yard.namespace, "app=echo") == 3, START_S, "the app")
+        wait_until(lambda: curl(yard) == "200" and '"GET / HTTP' in told(yard), START_S, "through the waypoint")
+        assert [curl(yard) for _ in range(12)] == ["200"] * 12
+        outlier = {"consecutive5xxErrors": 3, "interval": "1s", "baseEjectionTime": "600s", "maxEjectionPercent": 100}
+        spec = {"host": "echo", "trafficPolicy": {"outlierDetection": outlier}}
+        yard.api.put(RULES, "echo", yard.namespace, spec=spec)
+        wait_until(lambda: told(yard).count("snapshot 2") == 2, START_S, "the rule is in force in both")
+        pods = yard.api.client.get(PODS.path(yard.namespace), {"labelSelector": "app=echo"})["items"]
+        victim = pods[0]["metadata"]["name"]
+        kubectl(yard, "exec", victim, "--", "pkill", "-STOP", "-f", "http.server")
+        asked = [curl(yard)]
+
+        def is_out() -> bool:
+            asked.append(curl(yard))
+            return told(yard).count("outlier ejecting") == 2
+
+        wait_until(is_out, START_S, "both have it out")
+        assert asked.count("200") + 3 >= len(asked), asked  # three were hurt, at most
+        assert [curl(yard) for _ in range(5)] == ["200"] * 5
+        assert f'workload="{victim}"' in told(yard)
+        yard.api.delete(kinds.GATEWAYS, "way", yard.namespace)
+        yard.api.until_gone(kinds.DEPLOYMENTS, "way", yard.namespace, START_S)
+    except BaseException:
+        print(logs(yard, SYSTEM, "deployment/waypointd-deployer"), told(yard))
+        raise
+    finally:
+        uninstall(yard)
+
+
+def told(yard: Yard) -> str:
+    return logs(yard, yard.namespace, "deployment/way")
+
+
 def test_what_install_yaml_brings_deploys_waypoints_that_serve(yard: Yard) -> None:
     install(yard)
     try:
         wait_until(lambda: ready(yard, SYSTEM, "app=waypointd-deployer") == 2, START_S, "two deployers")
         wait_until(lambda: ready(yard, SYSTEM, "app=waypointd-redis") == 1, START_S, "Redis")
         put_app(yard)
+        yard.api.put(kinds.NAMESPACES, yard.namespace, labels={"istio.io/use-waypoint": "way"})
         listeners: list[Any] = [{"name": "web", "port": 8080, "protocol": "HTTP"}]
         yard.put_gateway(gatewayClassName="waypointd", listeners=listeners)
         wait_until(lambda: yard.condition("Programmed")[2] == "2 Pods ready", START_S, "two Pods of the waypoint")
