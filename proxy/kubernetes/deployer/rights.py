@@ -1,4 +1,4 @@
-"""What a waypoint may read: exactly what it watches (`source.plan`), and nothing else."""
+"""What a waypoint may do: read exactly what it watches (`source.plan`), write Events, and nothing else."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ Object = dict[str, Any]
 
 _RBAC = "rbac.authorization.k8s.io"
 _READ = ["get", "list", "watch"]
+_TELL = {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]}
+"""What `kubectl describe` says of an ejected Pod or a refused object."""
 _OWN = (kinds.GATEWAYS, kinds.SERVICES, *kinds.OF_SERVED, *kinds.ADVISED)
 
 
 def rights_of(wish: Wish) -> Iterator[Object]:
     """Roles and bindings of a waypoint's ServiceAccount. Those that stand elsewhere are found again by their labels."""
-    yield from _bound("Role", wish.name, wish.namespace, _rules(_OWN), wish)
+    yield from _bound("Role", wish.name, wish.namespace, [*_rules(_OWN), _TELL], wish)
     if wish.namespace != ROOT_NAMESPACE:
-        yield from _bound("Role", _full_name(wish), ROOT_NAMESPACE, _rules(kinds.OF_ROOT), wish)
+        yield from _bound("Role", _full_name(wish), ROOT_NAMESPACE, [*_rules(kinds.OF_ROOT), _TELL], wish)
     yield from _bound("ClusterRole", _full_name(wish), "", list(_cluster_rules(wish)), wish)
 
 
@@ -32,6 +34,7 @@ def _cluster_rules(wish: Wish) -> Iterator[Object]:
         yield _rules([kinds.NAMESPACES])[0] | {"resourceNames": [wish.namespace]}
         return
     yield from _rules([kinds.NAMESPACES, kinds.SERVICES, *kinds.OF_SERVED, *kinds.ADVISED])
+    yield _TELL
 
 
 def _rules(resources: Sequence[Resource]) -> list[Object]:
