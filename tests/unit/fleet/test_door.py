@@ -128,7 +128,7 @@ def test_what_is_held_while_the_cap_fills_up_is_back(setting: Setting) -> None:
         while setting.out:
             gevent.sleep(0.001)
     state = setting.board.outlier.state(setting.slot)
-    assert (state.generation, state.failures, state.dirty, setting.lines) == (0, 0, False, [])
+    assert (state.generation, state.failures, state.dirty, setting.lines) == (0, 0, True, [])
     assert len(setting.store.batches) == 1
 
 

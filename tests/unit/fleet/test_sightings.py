@@ -22,6 +22,7 @@ class Rig:
     """Sightings of one cluster. `out` puts its first endpoint out as Redis, or whoever, has said."""
 
     def __init__(self, made: Scoreboard) -> None:
+        made.tell_time(NOW * 1_000_000)
         self.board = made
         self.form: ClusterForm = body(made)
         self.slot = self.form["endpoints"][0]["slot"]
