@@ -5,7 +5,7 @@ an exception is kept for the one who reads (`failed`), and ends the connection.
 
 from libc.string cimport memcpy
 
-from proxy.wire.http2.flow cimport FIRST_WINDOW, arrived, connection_grew, stream_grew
+from proxy.wire.http2.flow cimport arrived, connection_grew, first_window, stream_grew
 from proxy.wire.http2.frames cimport send_frame
 from proxy.wire.http2.input cimport HEADER_LIST, Input
 from proxy.wire.http2.nghttp2 cimport *
@@ -127,7 +127,7 @@ cdef int on_stream_close(nghttp2_session* h2, int32_t id, uint32_t code, void* d
         if (stream is None or not stream.eof) and nghttp2_session_get_stream_remote_close(h2, id) == 0:
             session.note_end(id)
         if stream is not None:
-            session.grown -= stream.window - FIRST_WINDOW
+            session.grown -= stream.window - first_window(session)
             may_go_on(session)
             stream.on_close(code)
         return 0

@@ -5,11 +5,10 @@ from proxy.wire.http2.output cimport Output
 from proxy.wire.http2.stream cimport Http2Stream
 
 cdef enum:
-    FIRST_WINDOW = 262144           # what a peer may send on a stream before it was read: at first, ...
-    CLIENT_WINDOW = 4194304         # ... at most, of a client (ztunnel's own size), ...
-    ENDPOINT_WINDOW = 1048576       # ... and of an endpoint, whose connections many clients share
+    FIRST_WINDOW = 262144           # what a client may send on a stream before it was read: at first, ...
+    CLIENT_WINDOW = 4194304         # ... and at most (ztunnel's own size)
+    ENDPOINT_WINDOW = 1048576       # ... and an endpoint, whose connections many clients share, always
     CLIENT_GROWTH = 16777216        # what all streams of a connection may be enlarged by together
-    ENDPOINT_GROWTH = 67108864
     CLIENT_UNREAD = 67108864        # what a connection holds for its readers before its window is theirs too
     ENDPOINT_UNREAD = 268435456
     CONNECTION_WINDOW = 16777216
@@ -22,5 +21,6 @@ cdef int64_t room_of(Output connection, Http2Stream stream) noexcept
 cdef void stream_grew(Output connection, Http2Stream stream, int32_t increment) noexcept
 cdef void connection_grew(Output connection) noexcept
 cdef bint crowded(Output connection, int64_t for_ns) noexcept
+cdef int64_t first_window(Output connection) noexcept
 cdef int arrived(Output connection, int64_t length) noexcept
 cdef int was_read(Output connection, Http2Stream stream, int64_t length) noexcept

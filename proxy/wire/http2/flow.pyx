@@ -6,14 +6,16 @@ Sending. What the peer's readers have not taken, its windows hold: `unacked` of 
 can know which of its streams are read before it acknowledges (WINDOW_UPDATE), which receivers do late: when a third or
 half of a window was read. So a stream may use all of its window until the last eighth of the connection's is begun;
 that is dealt out in shares of a thirty-second of what is left, so that something is left for whoever comes. A stream of
-which something was acknowledged within the last second is read: it may have three quarters. With a ztunnel's windows, 4
+which something was acknowledged within the last ten seconds is read: it may have all that is left, since a receiver that
+acknowledges its connection at half a window, of which others hold the rest, has to be given that half. With a ztunnel's windows, 4
 MiB and 16 MiB, four streams that nobody reads take 14 MiB; sixteen of them leave 1.4 MiB, ninety-nine 100 KiB. Long
 before, when three quarters are taken, the connection is `tight`; if it stays so, new streams are better off on another
 (`crowded`). A stream that has a connection for itself is not bounded.
 
 Receiving. What comes is credited to the connection as it comes, so that no stream can hold another's. What is held for
-readers is bounded by the streams' windows: FIRST_WINDOW each, doubled for those whose readers keep up, within bounds for
-each and for all. Where even so more is held than ..._UNREAD, the connection is credited only for what is read: hundreds
+readers is bounded by the streams' windows: of a client FIRST_WINDOW each, doubled for those whose readers keep up, within
+bounds for each and for all; of an endpoint ENDPOINT_WINDOW, since Envoy, as one, cuts short what a server said before it
+closed and a smaller window has not let through. Where even so more is held than ..._UNREAD, the connection is credited only for what is read: hundreds
 of streams that nobody reads do stop their own connection.
 """
 
@@ -22,6 +24,7 @@ from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http2.output cimport may_go_on
 
 cdef int64_t STILL_NS = 1_000_000_000
+cdef int64_t READ_NS = 10_000_000_000       # a stream of which nothing was acknowledged for longer is not read
 
 
 cdef int64_t share_of(int64_t left, int64_t most, int64_t unacked, bint moving) noexcept nogil:
@@ -31,7 +34,7 @@ cdef int64_t share_of(int64_t left, int64_t most, int64_t unacked, bint moving) 
     if left - most // 8 >= LEAST:
         return left - most // 8
     if moving:
-        return others_leave - others_leave // 4 - unacked
+        return left
     return max(others_leave // 32, LEAST) - unacked
 
 
@@ -44,7 +47,7 @@ cdef int64_t room_of(Output connection, Http2Stream stream) noexcept:
     now = monotonic_ns()
     if connection.tight_since == 0:
         connection.tight_since = now
-    return share_of(left, connection.window, stream.unacked, now - stream.moved_at < STILL_NS)
+    return share_of(left, connection.window, stream.unacked, now - stream.moved_at < READ_NS)
 
 
 cdef void stream_grew(Output connection, Http2Stream stream, int32_t increment) noexcept:
@@ -69,6 +72,11 @@ cdef bint crowded(Output connection, int64_t for_ns) noexcept:
     that nobody reads."""
     cdef int64_t since = connection.tight_since or connection.stuck_since
     return since != 0 and monotonic_ns() - since > for_ns
+
+
+cdef int64_t first_window(Output connection) noexcept:
+    """What a peer may send on a stream at first."""
+    return FIRST_WINDOW if connection.server else ENDPOINT_WINDOW
 
 
 cdef int arrived(Output connection, int64_t length) noexcept:
@@ -98,8 +106,7 @@ cdef int was_read(Output connection, Http2Stream stream, int64_t length) noexcep
 cdef void enlarge(Output connection, Http2Stream stream) noexcept:
     """The reader has taken all of its window: it is doubled, within bounds."""
     stream.taken = 0
-    if stream.window >= (CLIENT_WINDOW if connection.server else ENDPOINT_WINDOW) or \
-            connection.grown + stream.window > (CLIENT_GROWTH if connection.server else ENDPOINT_GROWTH):
+    if not connection.server or stream.window >= CLIENT_WINDOW or connection.grown + stream.window > CLIENT_GROWTH:
         return
     connection.grown += stream.window
     stream.window *= 2

@@ -27,7 +27,7 @@ from proxy.wire.http2.closed cimport (
     is_open,
     judge,
 )
-from proxy.wire.http2.flow cimport FIRST_WINDOW, LEAST, room_of, was_read
+from proxy.wire.http2.flow cimport FIRST_WINDOW, LEAST, first_window, room_of, was_read
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http2.output cimport Output
 from proxy.wire.http2.stream cimport Http2Stream
@@ -205,6 +205,6 @@ cdef class Input(Output):
         stream.local, stream.peer = self.transport.local, self.transport.peer
         stream.identity, stream.target = self.transport.identity, self.transport.target
         stream.stall_ns = self.stall_ns
-        stream.window = FIRST_WINDOW
+        stream.window = first_window(self)
         self.streams[id] = stream
         return 0

@@ -8,12 +8,12 @@ which something came. What is received is input.pyx, what is sent output.pyx, th
 * A graceful end is two GOAWAYs (6.8): `shutdown` asks for no more streams, `refuse_new` takes no more.
 """
 
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint32_t
 
 from proxy.clock cimport monotonic_ns
 from proxy.wire.http2.callbacks cimport client_options, input_callbacks, input_options
 from proxy.wire.http2.closed cimport excuse_all
-from proxy.wire.http2.flow cimport CONNECTION_WINDOW, FIRST_WINDOW, STILL_NS, crowded
+from proxy.wire.http2.flow cimport CONNECTION_WINDOW, STILL_NS, crowded, first_window
 from proxy.wire.http2.input cimport HEADER_LIST, Input
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http2.output cimport may_go_on
@@ -50,7 +50,7 @@ cdef class Session(Input):
             settings[0].settings_id, settings[0].value = NGHTTP2_SETTINGS_ENABLE_PUSH, 0
         if self.h2 == NULL:
             raise MemoryError
-        settings[1].settings_id, settings[1].value = NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, FIRST_WINDOW
+        settings[1].settings_id, settings[1].value = NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, <uint32_t>first_window(self)
         settings[2].settings_id, settings[2].value = NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEADER_LIST
         nghttp2_submit_settings(self.h2, NGHTTP2_FLAG_NONE, settings, 3)
         nghttp2_session_set_local_window_size(self.h2, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW)
