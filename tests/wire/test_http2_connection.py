@@ -63,7 +63,7 @@ def test_what_we_say_first_to_endpoints() -> None:
     assert bytes(server.connection.transport.output[:24]) == PREFACE
     first = server.frames[0]
     assert isinstance(first, SettingsFrame) and first.settings[SettingsFrame.ENABLE_PUSH] == 0
-    assert first.settings[SettingsFrame.INITIAL_WINDOW_SIZE] == 262144
+    assert first.settings[SettingsFrame.INITIAL_WINDOW_SIZE] == 1048576
 
 
 @pytest.mark.parametrize("whole", [True, False])
