@@ -38,7 +38,8 @@ class ApiServer:
         self.ended = False
         self.by_namespace = False
         """Whether paths and selectors narrow what is told, as a real server's do."""
-        self._generation = 0
+        self.generation = 0
+        """How often all watches were cut: one that began before the next time ends with it."""
         server = self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"api": self}))
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -81,7 +82,7 @@ class ApiServer:
     def cut(self) -> None:
         """End every watch."""
         with self._changed:
-            self._generation += 1
+            self.generation += 1
             self._changed.notify_all()
 
     def _note(self, resource: str, kind: str, body: Object) -> None:
@@ -103,14 +104,13 @@ class ApiServer:
             and query.get("fieldSelector", "").removeprefix("metadata.name=") in ("", metadata["name"])
         )
 
-    def after(self, resource: str, version: int) -> Iterator[Object]:
-        """Events, as they happen, until the watch is cut."""
-        generation = self._generation
+    def after(self, resource: str, version: int, generation: int) -> Iterator[Object]:
+        """Events, as they happen, until the watch, which began in this generation, is cut."""
         while True:
             with self._changed:
-                while self._generation == generation and self.version <= version:
+                while self.generation == generation and self.version <= version:
                     self._changed.wait(5)
-                if self._generation != generation or self.ended:
+                if self.generation != generation or self.ended:
                     return
                 found = [each for each in self._events if each[0] > version and each[1] == resource]
                 version = self.version
@@ -201,7 +201,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
 
     def _watch(self, resource: str, query: dict[str, str]) -> None:
-        version = int(query.get("resourceVersion", 0))
+        version, generation = int(query.get("resourceVersion", 0)), self.api.generation
         if version and version < self.api.oldest:
             self.refuse(410, "too old resource version")
             return
@@ -213,7 +213,7 @@ class Handler(BaseHTTPRequestHandler):
                     self.send_event("ADDED", body)
             end = {"resourceVersion": str(version), "annotations": {"k8s.io/initial-events-end": "true"}}
             self.send_event("BOOKMARK", {"metadata": end})
-        for event in self.api.after(resource, version):
+        for event in self.api.after(resource, version, generation):
             if event["type"] == "BOOKMARK" or self.api.wants(urlsplit(self.path).path, query, event["object"]):
                 self.send_event(event["type"], event["object"])
         self.wfile.write(b"0\r\n\r\n")
