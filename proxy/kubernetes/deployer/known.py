@@ -12,8 +12,9 @@ from typing import Any
 
 from proxy.kubernetes.api.client import Client
 from proxy.kubernetes.api.faults import ApiFault
-from proxy.kubernetes.api.reflector import Name, Reflector
+from proxy.kubernetes.api.reflector import Name
 from proxy.kubernetes.api.resources import Resource, Watched
+from proxy.kubernetes.api.watches import Watches
 from proxy.kubernetes.deployer import kinds
 from proxy.kubernetes.deployer.queue import Key
 from proxy.kubernetes.deployer.wish import GATEWAY_NAME, GATEWAY_NAMESPACE
@@ -30,13 +31,10 @@ class Known:
     """The sink of all reflectors. `touch` is called with what a change concerns, from any thread."""
 
     def __init__(self, client: Client, touch: Callable[[Key], None]) -> None:
-        self._client = client
         self._touch = touch
         self._lock = threading.RLock()
         self._objects: dict[Resource, dict[Name, Object]] = {}
-        self._running: dict[Watched, Reflector] = {}
-        self._unsynced: set[Watched] = set()
-        self._troubles: dict[Watched, ApiFault] = {}
+        self._watches = Watches(client, self, _told)
         self._made: dict[Key, set[tuple[Resource, Name]]] = {}
         self._parameters: dict[Key, Watched] = {}
         """The ConfigMap that a Gateway refers to."""
@@ -44,7 +42,7 @@ class Known:
     def start(self) -> None:
         """Begin to watch."""
         for watched in kinds.watches():
-            self._begin(watched)
+            self._watches.begin(watched)
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
         """One object, which nobody may change."""
@@ -69,36 +67,33 @@ class Known:
             else:
                 self._parameters[key] = kinds.of_parameters(key.namespace, name)
             wanted = set(self._parameters.values())
-            running = {each for each in self._running if each.resource == kinds.CONFIG_MAPS}
+            running = {each for each in self._watches.running if each.resource == kinds.CONFIG_MAPS}
             for watched in running - wanted:
                 self._end(watched)
             for watched in wanted - running:
-                self._begin(watched)
+                self._watches.begin(watched)
 
     def parameters(self, namespace: str, name: str) -> Object | None:
         """The ConfigMap, None if there is none. Raises NotYet."""
         watched = kinds.of_parameters(namespace, name)
         with self._lock:
-            if watched in self._unsynced:
-                raise NotYet(_told(watched, self._troubles[watched]) if watched in self._troubles else "")
+            if watched in self._watches.unsynced:
+                fault = self._watches.troubles.get(watched)
+                raise NotYet(_told(watched, fault) if fault else "")
             return self.get(kinds.CONFIG_MAPS, namespace, name)
 
     @property
     def reason(self) -> str:
         """Why not enough is known to begin, in one line; "" when it is."""
         with self._lock:
-            waiting = sorted(each for each in self._unsynced if each.resource != kinds.CONFIG_MAPS)
-            told = [_told(each, self._troubles[each]) for each in waiting if each in self._troubles]
-        if told:
-            return told[0]
-        return f"{waiting[0]} are being listed" if waiting else ""
+            return self._watches.reason(each for each in self._watches.unsynced if each.resource != kinds.CONFIG_MAPS)
 
     # -- what reflectors tell (api.reflector.Sink) ------------------------------------------------------------------
 
     def put(self, watched: Watched, namespace: str, name: str, body: Object) -> None:
         body["metadata"].pop("managedFields", None)
         with self._lock:
-            if watched not in self._running:
+            if watched not in self._watches.running:
                 return  # it was ended meanwhile
             objects = self._objects.setdefault(watched.resource, {})
             before = objects.get((namespace, name))
@@ -109,7 +104,7 @@ class Known:
 
     def drop(self, watched: Watched, namespace: str, name: str) -> None:
         with self._lock:
-            known = self._objects.get(watched.resource, {}) if watched in self._running else {}
+            known = self._objects.get(watched.resource, {}) if watched in self._watches.running else {}
             if before := known.pop((namespace, name), None):
                 if watched.resource in kinds.FOLLOWED:
                     self._mark(watched.resource, (namespace, name), before, None)
@@ -117,22 +112,22 @@ class Known:
 
     def listed(self, watched: Watched) -> None:
         with self._lock:
-            if watched in self._unsynced:
-                self._unsynced.discard(watched)
+            if watched in self._watches.unsynced:
+                self._watches.unsynced.discard(watched)
                 if watched.resource == kinds.CONFIG_MAPS:  # one that is not there is told by nothing else
                     self._touch_all(self._referring(watched.namespace, watched.fields.partition("=")[2]))
 
     def troubled(self, watched: Watched, fault: ApiFault) -> None:
         with self._lock:
-            if str(self._troubles.get(watched)) != str(fault):
+            if str(self._watches.troubles.get(watched)) != str(fault):
                 logger.log(logging.INFO if watched.optional else logging.WARNING, "%s", _told(watched, fault))
-            self._troubles[watched] = fault
+            self._watches.troubles[watched] = fault
             if watched.optional:
-                self._unsynced.discard(watched)
+                self._watches.unsynced.discard(watched)
 
     def well(self, watched: Watched) -> None:
         with self._lock:
-            if self._troubles.pop(watched, None):
+            if self._watches.troubles.pop(watched, None):
                 logger.info("%s: followed again", watched)
 
     def _mark(self, resource: Resource, name: Name, before: Object | None, after: Object | None) -> None:
@@ -185,16 +180,8 @@ class Known:
 
     # -- which watches there are ------------------------------------------------------------------------------------
 
-    def _begin(self, watched: Watched) -> None:
-        reflector = Reflector(self._client, watched, self)
-        self._running[watched] = reflector
-        self._unsynced.add(watched)
-        threading.Thread(target=reflector.run, name=f"watch {watched}", daemon=True).start()
-
     def _end(self, watched: Watched) -> None:
-        self._running.pop(watched).stop()
-        self._unsynced.discard(watched)
-        self._troubles.pop(watched, None)
+        self._watches.end(watched)
         self._objects.get(watched.resource, {}).pop((watched.namespace, watched.fields.partition("=")[2]), None)
 
 

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from proxy.kubernetes.api.client import Client, Object
 from proxy.kubernetes.api.faults import ApiFault
-from proxy.kubernetes.api.reflector import Reflector
 from proxy.kubernetes.api.resources import Watched
+from proxy.kubernetes.api.watches import Watches
 from proxy.kubernetes.source.plan import Known, Learned, wanted
 
 logger = logging.getLogger("kubernetes")
@@ -47,9 +47,7 @@ class KubernetesSource:
         self._essential = frozenset({"", known.namespace, known.root_namespace})
         """Namespaces without which nothing is served; the services of another one wait for that one alone."""
         self._lock = threading.RLock()
-        self._running: dict[Watched, Reflector] = {}
-        self._unsynced: set[Watched] = set()
-        self._troubles: dict[Watched, ApiFault] = {}
+        self._watches = Watches(client, self, _told)
         self._holders: dict[Id, set[Watched]] = {}
         """Which watches deliver an object: a Service may be found by its namespace and by its label."""
         self._waiting: dict[str, list[Change]] = {}
@@ -68,9 +66,9 @@ class KubernetesSource:
     def stop(self) -> None:
         """End every watch."""
         with self._lock:
-            for reflector in self._running.values():
+            for reflector in self._watches.running.values():
                 reflector.stop()
-            self._running.clear()
+            self._watches.running.clear()
 
     def take(self) -> Iterator[Change]:
         """What has changed since the last call, in order; nothing before `synced`. From any thread, one at a time; what
@@ -82,23 +80,22 @@ class KubernetesSource:
     def reason(self) -> str:
         """Why not everything is known yet, in one line; "" when it is."""
         with self._lock:
-            waiting = sorted(self._waited_for())
-            told = [_told(each, self._troubles[each]) for each in waiting if each in self._troubles]
-        if told:
-            return f"kubernetes: {told[0]}"
-        return f"kubernetes: {waiting[0]} are being listed" if waiting else ""
+            reason = self._watches.reason(self._waited_for())
+        return f"kubernetes: {reason}" if reason else ""
 
     def troubles(self) -> list[str]:
         """Of what we know nothing, or something that may be old, and why."""
         with self._lock:
-            return [_told(each, fault) for each, fault in sorted(self._troubles.items(), key=lambda pair: pair[0])]
+            return [
+                _told(each, fault) for each, fault in sorted(self._watches.troubles.items(), key=lambda pair: pair[0])
+            ]
 
     # -- what reflectors tell (api.reflector.Sink) ------------------------------------------------------------------
 
     def put(self, watched: Watched, namespace: str, name: str, body: Object) -> None:
         id = Id(watched.resource.full_name, namespace, name)
         with self._lock:
-            if watched not in self._running:
+            if watched not in self._watches.running:
                 return  # it was ended meanwhile
             self._holders.setdefault(id, set()).add(watched)
             if self._learned.put(watched, namespace, name, body):
@@ -108,7 +105,7 @@ class KubernetesSource:
 
     def drop(self, watched: Watched, namespace: str, name: str) -> None:
         with self._lock:
-            if watched not in self._running:
+            if watched not in self._watches.running:
                 return
             self._drop(watched, Id(watched.resource.full_name, namespace, name))
             if self._learned.drop(watched, namespace, name):
@@ -117,16 +114,16 @@ class KubernetesSource:
 
     def listed(self, watched: Watched) -> None:
         with self._lock:
-            if watched in self._running:
+            if watched in self._watches.running:
                 self._settle(watched)
                 self._hand_over()
 
     def troubled(self, watched: Watched, fault: ApiFault) -> None:
         with self._lock:
-            if watched not in self._running:
+            if watched not in self._watches.running:
                 return
             self._say(watched, fault)
-            self._troubles[watched] = fault
+            self._watches.troubles[watched] = fault
             if watched.optional:
                 self._settle(watched)
             else:
@@ -135,25 +132,25 @@ class KubernetesSource:
 
     def well(self, watched: Watched) -> None:
         with self._lock:
-            before = self._troubles.pop(watched, None)
+            before = self._watches.troubles.pop(watched, None)
             if before and _is_about(before):
                 logger.info("%s: followed again", watched)
-            elif before and not any(not _is_about(each) for each in self._troubles.values()):
+            elif before and not any(not _is_about(each) for each in self._watches.troubles.values()):
                 logger.info("%s: followed again", self._client.server)
 
     def _say(self, watched: Watched, fault: ApiFault) -> None:
         """Once: of a watch what is wrong with it alone, of the server what is wrong with all of them."""
         if _is_about(fault):
-            if str(self._troubles.get(watched)) != str(fault):
+            if str(self._watches.troubles.get(watched)) != str(fault):
                 logger.log(logging.INFO if watched.optional else logging.WARNING, "%s", _told(watched, fault))
-        elif all(map(_is_about, self._troubles.values())):
+        elif all(map(_is_about, self._watches.troubles.values())):
             logger.warning("%s; going on with what is known", fault)
 
     # -- what is told when ------------------------------------------------------------------------------------------
 
     def _settle(self, watched: Watched) -> None:
         """All that there is of a watch has been told."""
-        self._unsynced.discard(watched)
+        self._watches.unsynced.discard(watched)
         self._release(watched.namespace)
         self._see_whether_synced()
 
@@ -166,7 +163,11 @@ class KubernetesSource:
     def _waited_for(self) -> set[Watched]:
         """What there is still to be told of. For a namespace that is not essential, and of which the server does not
         tell, nobody waits: what is in it is not served."""
-        return {each for each in self._unsynced if each.namespace in self._essential or each not in self._troubles}
+        return {
+            each
+            for each in self._watches.unsynced
+            if each.namespace in self._essential or each not in self._watches.troubles
+        }
 
     def _tell(self, change: Change) -> None:
         if self._is_open(change.id.namespace):
@@ -175,7 +176,7 @@ class KubernetesSource:
             self._waiting.setdefault(change.id.namespace, []).append(change)
 
     def _is_open(self, namespace: str) -> bool:
-        return not any(each.namespace == namespace for each in self._unsynced)
+        return not any(each.namespace == namespace for each in self._watches.unsynced)
 
     def _release(self, namespace: str) -> None:
         if self._is_open(namespace) and (changes := self._waiting.pop(namespace, None)):
@@ -192,21 +193,13 @@ class KubernetesSource:
 
     def _follow_plan(self) -> None:
         needed = wanted(self._learned.known)
-        for watched in self._running.keys() - needed:
+        for watched in self._watches.running.keys() - needed:
             self._end(watched)
-        for watched in sorted(needed - self._running.keys()):
-            self._begin(watched)
-
-    def _begin(self, watched: Watched) -> None:
-        reflector = Reflector(self._client, watched, self)
-        self._running[watched] = reflector
-        self._unsynced.add(watched)
-        threading.Thread(target=reflector.run, name=f"watch {watched}", daemon=True).start()
+        for watched in sorted(needed - self._watches.running.keys()):
+            self._watches.begin(watched)
 
     def _end(self, watched: Watched) -> None:
-        self._running.pop(watched).stop()
-        self._unsynced.discard(watched)
-        self._troubles.pop(watched, None)
+        self._watches.end(watched)
         self._learned.forget(watched)
         for id in [id for id, holders in self._holders.items() if watched in holders]:
             self._drop(watched, id)
