@@ -37,8 +37,20 @@ class Credentials(Protocol):
         """The server has answered 401: whatever is remembered is of no use."""
 
 
+class _Plain:
+    """What needs no certificate, and of which nothing is remembered."""
+
+    __slots__ = ()
+
+    def certificate(self) -> Certificate | None:
+        return None
+
+    def refused(self) -> None:
+        """There is nothing to forget."""
+
+
 @dataclass(frozen=True, slots=True)
-class Anonymous:
+class Anonymous(_Plain):
     """Nobody, or whoever a client certificate says."""
 
     own: Certificate | None = None
@@ -49,12 +61,9 @@ class Anonymous:
     def certificate(self) -> Certificate | None:
         return self.own
 
-    def refused(self) -> None:
-        """Nothing is remembered."""
-
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class Token(_Plain):
     """A bearer token, for good."""
 
     token: str
@@ -62,15 +71,9 @@ class Token:
     def header(self) -> str:
         return f"Bearer {self.token}"
 
-    def certificate(self) -> Certificate | None:
-        return None
-
-    def refused(self) -> None:
-        """Nothing is remembered."""
-
 
 @dataclass(frozen=True, slots=True)
-class TokenFile:
+class TokenFile(_Plain):
     """A bearer token in a file, read for each request."""
 
     path: Path
@@ -81,15 +84,9 @@ class TokenFile:
         except (OSError, UnicodeDecodeError) as fault:
             raise AccessFault(f"{self.path}: the token cannot be read: {fault}") from None
 
-    def certificate(self) -> Certificate | None:
-        return None
-
-    def refused(self) -> None:
-        """Nothing is remembered."""
-
 
 @dataclass(frozen=True, slots=True)
-class Password:
+class Password(_Plain):
     """Basic authentication, as proxies before an API server ask for."""
 
     name: str
@@ -97,9 +94,3 @@ class Password:
 
     def header(self) -> str:
         return "Basic " + base64.b64encode(f"{self.name}:{self.password}".encode()).decode()
-
-    def certificate(self) -> Certificate | None:
-        return None
-
-    def refused(self) -> None:
-        """Nothing is remembered."""
