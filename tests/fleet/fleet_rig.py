@@ -147,6 +147,7 @@ class Load(Background):
         self.port, self.rate, self.connections = port, rate, connections
         self.statuses: Counter[int] = Counter()
         self.times: list[tuple[float, float]] = []  # began, seconds
+        self.answers: list[tuple[float, float, int]] = []  # began, ended, status
         self.broken: list[str] = []
 
     def _run(self) -> None:
@@ -159,6 +160,7 @@ class Load(Background):
                 response = connection.getresponse()
                 response.read()
                 self.statuses[response.status] += 1
+                self.answers.append((began, time.monotonic(), response.status))
             except (OSError, http.client.HTTPException) as error:
                 self.broken.append(repr(error))
                 connection.close()

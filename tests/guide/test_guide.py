@@ -37,7 +37,8 @@ def walk(replicas: list[Replica], members: list[Endpoint], manifests: Manifests,
     answers = [replicas[i % len(replicas)].hostname() for i in range(15 * len(replicas))]
     assert answers.count("503") == 3, "three failures in all"
     ejected_by = time.time()
-    left = client.pttl(f"waypoint:{{{CLUSTER}}}:eject:{victim.address}")
+    key = f"waypoint:{{{CLUSTER}}}:eject:{victim.address}"
+    left = wait_until(lambda: max(0, client.pttl(key)), 2, "the fleet's ejection; a replica's own does not wait for it")
     assert 0 < left <= base * 1000
     for each in replicas:
         lines = wait_until(each.waypoint.ejections, 2, "the ejection line")

@@ -157,8 +157,11 @@ class Invariants:
         rule = self._sim.manifests.rule
         if rule is None or attempt.success:
             return
-        room = 100 * (len(self._active()) + 1) <= rule.max_ejection_percent * len(self._sim.manifests.endpoints)
-        if not room:
+        out = set(self._active())
+        if self.clock_was_set:  # a replica keeps the ends it knows, and with them its cap
+            for replica in self._sim.living():
+                out.update(address for address, state in replica.out().items() if state.shared)
+        if 100 * (len(out) + 1) > rule.max_ejection_percent * len(self._sim.manifests.endpoints):
             self._full_ns = self._world.now_ns
         attempt.room = self._world.now_ns - self._full_ns > CAP_CALM_MS * MS
         out_ns = self._ejected_ns.get(attempt.address)
