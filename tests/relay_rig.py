@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 from proxy.controller.forms import cluster_form
 from proxy.ipc.snapshot import ClusterForm
-from proxy.mesh.model import Cluster, Endpoint, OutlierDetection
+from proxy.mesh.model import Cluster, Endpoint
+from proxy.mesh.traffic.outlier import OutlierDetection
+from proxy.mesh.traffic.policy import EffectivePolicy
 from proxy.observe.access_log import AccessLog
 from proxy.relay.context.context import Context
 from proxy.relay.context.timeouts import Timeouts
@@ -21,7 +23,8 @@ def cluster(board: Scoreboard, name: str, ips: Sequence[str], ejects: bool = Fal
     keys = [(slot, each.address, each.workload) for each in members]
     places = [endpoints[key] if key in endpoints else board.endpoints.add(*key) for key in keys]
     rule = OutlierDetection(5, 10_000, 30_000, 100) if ejects else None
-    return cluster_form(Cluster(name, name, name, members, outlier=rule), slot, places)
+    policy = EffectivePolicy(outlier_detection=rule)
+    return cluster_form(Cluster(name, name, name, members, policy), slot, places)
 
 
 def relay(board: Scoreboard, worker: int = 0) -> Relay:

@@ -28,7 +28,8 @@ ROOMS: Mapping[str, Room] = {
     "proxy.clock": Room("", purpose="the clock of all times in memory"),
     "proxy.log": Room("", WAITING, "the processes' own log"),
     "proxy.policy": Room("", PURE, "what to do, pure"),
-    "proxy.mesh.model": Room("proxy.addresses", PURE, "what the mesh is"),
+    "proxy.mesh.traffic": Room("", PURE, "what traffic policies ask for"),
+    "proxy.mesh.model": Room("proxy.addresses proxy.mesh.traffic", PURE, "what the mesh is"),
     "proxy.ipc.snapshot": Room("", PURE, "the form of a snapshot"),
     "state.errors": Room("", PURE, "what can go wrong with a store"),
     "state.keys": Room("", PURE, "names of Redis keys"),
@@ -47,10 +48,12 @@ ROOMS: Mapping[str, Room] = {
         "what people see and do",
     ),
     # -- the mesh
-    "proxy.mesh.reading": Room("proxy.mesh.model", PURE, "text to objects"),
-    "proxy.mesh.kinds": Room("proxy.mesh.model proxy.mesh.reading", PURE, "one file a kind"),
+    "proxy.mesh.reading": Room("proxy.mesh.model proxy.mesh.traffic", PURE, "text to objects"),
+    "proxy.mesh.kinds": Room("proxy.mesh.model proxy.mesh.traffic proxy.mesh.reading", PURE, "one file a kind"),
     "proxy.mesh.resolving": Room(
-        "proxy.addresses proxy.mesh.model proxy.mesh.reading proxy.mesh.kinds", PURE, "objects to one snapshot"
+        "proxy.addresses proxy.mesh.model proxy.mesh.traffic proxy.mesh.reading proxy.mesh.kinds",
+        PURE,
+        "objects to one snapshot",
     ),
     "proxy.mesh.sources": Room("proxy.mesh.model proxy.mesh.reading", WAITING, "where manifests come from"),
     # -- the cluster
@@ -113,7 +116,8 @@ ROOMS: Mapping[str, Room] = {
     "proxy.controller": Room(
         "proxy.version proxy.addresses proxy.log proxy.ipc proxy.ipc.snapshot proxy.settings proxy.scoreboard"
         " proxy.identity proxy.identity.istiod"
-        " proxy.mesh.model proxy.mesh.resolving proxy.mesh.sources proxy.kubernetes.api proxy.kubernetes.source"
+        " proxy.mesh.model proxy.mesh.traffic proxy.mesh.resolving proxy.mesh.sources"
+        " proxy.kubernetes.api proxy.kubernetes.source"
         " proxy.fleet proxy.admin",
         purpose="the process that knows",
     ),

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from proxy.ipc.snapshot import ClusterForm, EndpointForm, OutlierForm, RoutesForm
-from proxy.mesh.model import Cluster, Endpoint, OutlierDetection, Routes
+from proxy.mesh.model import Cluster, Endpoint, Routes
+from proxy.mesh.traffic.outlier import OutlierDetection
 
 
 def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterForm:

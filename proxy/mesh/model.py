@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.addresses import join
-
-DEFAULT_CONNECT_TIMEOUT_MS = 1000
-DEFAULT_ABANDONED_MS = 1000
+from proxy.mesh.traffic.outlier import OutlierDetection
+from proxy.mesh.traffic.policy import UNGOVERNED, EffectivePolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,37 +35,41 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class OutlierDetection:
-    """When an endpoint is ejected and for how long; absent (None on the cluster) where nothing may be."""
-
-    consecutive_5xx: int
-    interval_ms: int
-    base_ejection_ms: int
-    max_ejection_percent: int
-    probe: bool = False  # an ejection ends with a request that succeeds, not with its time
-    local_origin_quorum: int = 1  # so many replicas must see local-origin failures before these count
-
-
-@dataclass(frozen=True, slots=True)
 class Cluster:
     """A Service port: what requests are balanced over and what outlier state belongs to.
 
-    `endpoints` are the ready ones in balancing order. `abandoned_ms` 0 means that a request given up by its client
-    says nothing about the endpoint. `closed` is "" or the reason why every request gets 403.
-    `destination_rule` is "namespace/name" of the rule in force, or "". `protocol` is what the port is declared to
-    speak: "http", "http2", "tcp" or "undeclared" (a client's first bytes tell).
+    `endpoints` are the ready ones in balancing order. `closed` is "" or the reason why every request gets 403.
+    `protocol` is what the port is declared to speak: "http", "http2", "tcp" or "undeclared" (a client's first bytes
+    tell).
     """
 
     name: str
     envoy_name: str
     authority: str
     endpoints: tuple[Endpoint, ...]
-    connect_timeout_ms: int = DEFAULT_CONNECT_TIMEOUT_MS
-    abandoned_ms: int = DEFAULT_ABANDONED_MS
-    outlier: OutlierDetection | None = None
+    policy: EffectivePolicy = UNGOVERNED
     closed: str = ""
-    destination_rule: str = ""
     protocol: str = "http"
+
+    @property
+    def outlier(self) -> OutlierDetection | None:
+        """When endpoints are ejected; None: never."""
+        return self.policy.ejecting
+
+    @property
+    def connect_timeout_ms(self) -> int:
+        """How long connecting to an endpoint may take."""
+        return self.policy.connection_pool.tcp.connect_timeout_ms
+
+    @property
+    def abandoned_ms(self) -> int:
+        """After how long a request that its client gives up counts as a failure; 0: never."""
+        return self.policy.abandoned_ms
+
+    @property
+    def destination_rule(self) -> str:
+        """ "namespace/name" of the rule in force, or ""."""
+        return self.policy.rule
 
 
 Routes = Mapping[str, tuple[str, ...]]

@@ -1,26 +1,26 @@
 """One DestinationRule: what is wrong with it, and what it asks for.
 
 Faults are what Istio's validation or the CRD's schema would refuse; warnings are what is accepted and does nothing,
-here or there. Which rule applies to a Service is decided in `rules`. The fields are those of Istio's
+here or there. Which rule applies to a Service is decided in `resolving.rules`. The fields are those of Istio's
 networking/v1alpha3/destination_rule.proto.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from proxy.mesh.kinds import in_force, names
 from proxy.mesh.kinds.addresses import CLUSTER_DOMAIN
-from proxy.mesh.kinds.traffic_policy import OutlierSettings, PortSettings, TrafficSettings, traffic_policy
-from proxy.mesh.model import DEFAULT_ABANDONED_MS, DEFAULT_CONNECT_TIMEOUT_MS, OutlierDetection
+from proxy.mesh.kinds.traffic_policy import traffic_policy
 from proxy.mesh.reading.lines import Path
 from proxy.mesh.reading.manifests import Body, Manifest
-from proxy.mesh.reading.metadata import ACKNOWLEDGED, is_label, texts_of
-from proxy.mesh.reading.records import optional, required, struct
+from proxy.mesh.reading.metadata import ACKNOWLEDGED, texts_of
+from proxy.mesh.reading.records import built, optional, required, struct
 from proxy.mesh.reading.remarks import shown
 from proxy.mesh.reading.report import Report
-from proxy.mesh.reading.schema import At, duration, fields, items, mapping, matching, spec, text, unenforced
+from proxy.mesh.reading.schema import At, duration, items, mapping, matching, spec, text
+from proxy.mesh.traffic.policy import DEFAULT_ABANDONED_MS, Subset, TrafficPolicy
 
 OURS = "waypointd.io/"
 ABANDONED_ANNOTATION = f"{OURS}abandoned-request-timeout"
@@ -32,81 +32,56 @@ RECOVERIES = ("full", "probe")
 _LARGEST_QUORUM = 32
 EVERYWHERE = "*"
 
-# Envoy's defaults, in force where the rule is silent.
-DEFAULT_CONSECUTIVE_5XX = 5
-DEFAULT_INTERVAL_MS = 10_000
-DEFAULT_BASE_EJECTION_MS = 30_000
-DEFAULT_MAX_EJECTION_PERCENT = 10
-
-_HOST = re.compile(r"(\*|[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*", re.IGNORECASE)
-_LONGEST_HOST = 253
-
 
 @dataclass(frozen=True, slots=True)
-class TrafficPolicy:
-    """What a policy asks for, of the things this version does. `path`: where it stands in the manifest."""
+class Annotations:
+    """What our own annotations ask for; what is said of them is in `given`."""
 
-    path: Path = ()
-    outlier: OutlierDetection | None = None
-    connect_timeout_ms: int = DEFAULT_CONNECT_TIMEOUT_MS
-    mesh_tls: bool = False
-    """Whether it asks for the mesh's mutual TLS, which is what HBONE is."""
+    abandoned_ms: int = DEFAULT_ABANDONED_MS
+    probe: bool = False
+    quorum: int = 1
+    given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class DestinationRule:
-    """A valid rule. `host` is expanded and in lower case; `export_to` holds namespaces, or only "*"."""
+    """A valid rule. `host` is expanded and in lower case; `export_to` holds namespaces, or only "*". `said`: where the
+    values of its policies stand, as far as it says any."""
 
     manifest: Manifest
     host: str
     export_to: frozenset[str]
     policy: TrafficPolicy | None
-    ports: dict[int, TrafficPolicy] = field(default_factory=dict)
-    abandoned_ms: int = DEFAULT_ABANDONED_MS
+    subsets: tuple[Subset, ...] = ()
+    annotations: Annotations = Annotations()
     selects_clients: bool = False
-
-    def policy_for(self, port: int) -> TrafficPolicy:
-        """The port's own policy, which replaces the rule's as a whole, else the rule's."""
-        return self.ports.get(port) or self.policy or TrafficPolicy()
+    said: frozenset[Path] = frozenset()
 
 
 def read(manifest: Manifest, body: Body, report: Report) -> DestinationRule | None:
     """The rule; None if there is something wrong with it."""
     found = spec(manifest, body, report, _spec)
-    notes = _annotations(At(manifest, report).down("metadata", "annotations"), texts_of(body, "annotations"))
-    if found is None or notes is None:
+    annotations = _annotations(At(manifest, report).down("metadata", "annotations"), texts_of(body, "annotations"))
+    if found is None or annotations is None:
         return None
-    path: Path = ("spec", "trafficPolicy")
-    policy = found.traffic_policy
-    for each, where in _policies(policy, path):
-        if each.outlier_detection and each.outlier_detection.consecutive_5xx_errors == 0:
-            at = At(manifest, report).down(*where, "outlierDetection", "consecutive5xxErrors")
-            at.warn("0 switches ejection off: no endpoint is ever ejected")
-    ports: dict[int, TrafficPolicy] = {}
-    for index, entry in enumerate(policy.port_level_settings if policy else ()):
-        ports.setdefault(entry.port.number, _policy(entry, (*path, "portLevelSettings", index), notes))
+    written = body["spec"]
+    assert isinstance(written, dict)
+    if found.workload_selector is None:
+        in_force.tell(At(manifest, report).down("spec"), written)
     namespace = manifest.namespace
     return DestinationRule(
         manifest=manifest,
         host=expanded(found.host, namespace),
         export_to=frozenset(namespace if each == "." else each for each in found.export_to) or frozenset({EVERYWHERE}),
-        policy=_policy(policy, path, notes) if policy else None,
-        ports=ports,
-        abandoned_ms=notes.abandoned_ms,
+        policy=found.policy,
+        subsets=found.subsets,
+        annotations=annotations,
         selects_clients=found.workload_selector is not None,
+        said=frozenset(_said(written)),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Notes:
-    """What our own annotations ask for."""
-
-    abandoned_ms: int
-    probe: bool
-    quorum: int
-
-
-def _annotations(at: At, given: Mapping[str, str]) -> _Notes | None:
+def _annotations(at: At, given: Mapping[str, str]) -> Annotations | None:
     before = at.faults
     for name in given:
         if name.startswith(OURS) and name not in ANNOTATIONS:
@@ -120,7 +95,9 @@ def _annotations(at: At, given: Mapping[str, str]) -> _Notes | None:
     if quorum is not None and not _good_quorum(quorum):
         said = f'must be a number of replicas from "1" to "{_LARGEST_QUORUM}", not {shown(quorum)}'
         at.down(QUORUM_ANNOTATION).fault(said)
-    return _Notes(abandoned_ms, recovery == "probe", int(quorum or 1)) if at.faults == before else None
+    if at.faults != before:
+        return None
+    return Annotations(abandoned_ms, recovery == "probe", int(quorum or 1), frozenset(given) & {*_SETTINGS})
 
 
 def _good_quorum(quorum: str) -> bool:
@@ -133,34 +110,33 @@ def expanded(host: str, namespace: str) -> str:
     return host if "." in host or "*" in host else f"{host}.{namespace}.{CLUSTER_DOMAIN}"
 
 
-def _good_host(host: str) -> bool:
-    return len(host) <= _LONGEST_HOST and _HOST.fullmatch(host) is not None
+def _selector(at: At, value: object) -> Mapping[str, str] | None:
+    found = mapping(text)(at, value)
+    for key, each in (found or {}).items():
+        if not key or "*" in key + each:
+            at.down(key).fault('must be a label and its value, without "*"')
+    return found
 
 
-_subset = fields(
-    {
-        "name": matching(is_label, "a name of lower-case letters, digits and -"),
-        "labels": mapping(text),
-        "trafficPolicy": traffic_policy,
-    },
-    required=("name",),
-)
+_subset_name = matching(names.is_label, "a name of letters, digits and -")
+_subset = built(Subset, {"name": _subset_name, "labels": names.labels, "trafficPolicy": traffic_policy})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _WorkloadSelector:
+    match_labels: Mapping[str, str] = optional(_selector, {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Spec:
-    host: str = required(matching(_good_host, 'a host name ("*" only as the whole first label)'))
+    host: str = required(names.host)
     export_to: tuple[str, ...] = optional(
-        items(matching(lambda scope: scope in (".", EVERYWHERE) or is_label(scope), 'a namespace, "." or "*"')), ()
+        items(matching(lambda scope: scope in (".", EVERYWHERE) or names.is_label(scope), 'a namespace, "." or "*"')),
+        (),
     )
-    traffic_policy: TrafficSettings | None = optional(traffic_policy, None)
-    subsets: tuple[Mapping[str, object], ...] = optional(
-        unenforced(items(_subset), "nothing selects a subset", unless=([],)), ()
-    )
-    workload_selector: Mapping[str, object] | None = optional(
-        unenforced(fields({"matchLabels": mapping(text)}), "the rule is ignored: it is for sidecars, in Istio too"),
-        None,
-    )
+    policy: TrafficPolicy | None = optional(traffic_policy, None, "trafficPolicy")
+    subsets: tuple[Subset, ...] = optional(items(_subset), ())
+    workload_selector: _WorkloadSelector | None = optional(struct(_WorkloadSelector), None)
 
 
 def _export_rules(at: At, found: _Spec) -> None:
@@ -176,41 +152,37 @@ def _export_rules(at: At, found: _Spec) -> None:
 
 
 def _subset_names(at: At, found: _Spec) -> None:
-    names = [subset["name"] for subset in found.subsets]
-    for index, name in enumerate(names):
-        if name in names[:index]:
+    given = [subset.name for subset in found.subsets]
+    for index, name in enumerate(given):
+        if name in given[:index]:
             at.down("subsets", index, "name").fault(f"{shown(name)} is given twice")
 
 
-_spec = struct(_Spec, rules=(_export_rules, _subset_names))
+def _for_sidecars(at: At, found: _Spec) -> None:
+    selector = found.workload_selector
+    if selector is not None:
+        none = "" if selector.match_labels else " (and has no labels, by which it would select)"
+        at.down("workloadSelector").warn(f"the rule is ignored: it is for sidecars, in Istio too{none}")
 
 
-def _policies(policy: TrafficSettings | None, path: Path) -> Iterator[tuple[TrafficSettings | PortSettings, Path]]:
-    """The rule's policy and those of its ports, and where they stand."""
-    if policy:
-        yield policy, path
-        for index, entry in enumerate(policy.port_level_settings):
-            yield entry, (*path, "portLevelSettings", index)
+_spec = struct(_Spec, rules=(_export_rules, _subset_names, _for_sidecars))
 
 
-def _policy(found: TrafficSettings | PortSettings, path: Path, notes: _Notes) -> TrafficPolicy:
-    tcp = found.connection_pool.tcp if found.connection_pool else None
-    timeout = tcp.connect_timeout if tcp else None
-    mesh_tls = found.tls is not None and found.tls.get("mode") == "ISTIO_MUTUAL"
-    outlier = _outlier(found.outlier_detection, notes)
-    return TrafficPolicy(path, outlier, DEFAULT_CONNECT_TIMEOUT_MS if timeout is None else timeout, mesh_tls)
+def _said(written: Body) -> Iterator[Path]:
+    """Where each value of the policies stands, lists as one."""
+    path: Path = ("spec",)
+    yield from _leaves(written.get("trafficPolicy"), (*path, "trafficPolicy"))
+    subsets = written.get("subsets")
+    for index, subset in enumerate(subsets if isinstance(subsets, list) else ()):
+        yield from _leaves(subset.get("trafficPolicy"), (*path, "subsets", index, "trafficPolicy"))
 
 
-def _outlier(found: OutlierSettings | None, notes: _Notes) -> OutlierDetection | None:
-    """None where nothing is ever ejected. An empty block is not that: it asks for the defaults."""
-    if found is None or found.consecutive_5xx_errors == 0:
-        return None
-    return OutlierDetection(
-        found.consecutive_5xx_errors or DEFAULT_CONSECUTIVE_5XX,
-        found.interval or DEFAULT_INTERVAL_MS,
-        found.base_ejection_time or DEFAULT_BASE_EJECTION_MS,
-        # 0 cannot be told from unset in Istio's API either.
-        found.max_ejection_percent or DEFAULT_MAX_EJECTION_PERCENT,
-        notes.probe,
-        notes.quorum,
-    )
+def _leaves(value: object, path: Path) -> Iterator[Path]:
+    if isinstance(value, list) and path[-1] == "portLevelSettings":
+        for index, entry in enumerate(value):
+            yield from _leaves(entry, (*path, index))
+    elif isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from _leaves(inner, (*path, name))
+    elif value is not None:
+        yield path

@@ -1,35 +1,51 @@
-"""The shape of `loadBalancer.localityLbSetting`; rules of Istio's `validateLocalityLbSetting`.
-
-Only checked: this version does not balance by locality.
-"""
+"""`loadBalancer.localityLbSetting` and `zoneAwareLbSetting`; rules of Istio's `ValidateLocalityLbSetting`."""
 
 from __future__ import annotations
 
-from proxy.mesh.reading.schema import At, Given, at_most_one, boolean, fields, filled, integer, items, mapping, matching
+from collections.abc import Iterable, Iterator
 
-_REGION_LABELS = frozenset(
-    {"topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone"}
-)
+from proxy.mesh.reading.records import built
+from proxy.mesh.reading.remarks import shown
+from proxy.mesh.reading.schema import At, Given, at_most_one, boolean, filled, integer, items, mapping, matching
+from proxy.mesh.traffic.balancing import Distribute, Failover, LocalitySetting, ZoneAwareSetting
+
+TOPOLOGY_LABELS = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone")
+_ANY = "*"
 
 
 def _good_locality(name: str) -> bool:
-    parts = name.split("/")
-    return (
-        len(parts) <= 3 and all(part and (part == "*" or "*" not in part) for part in parts) and ("*" not in parts[:-1])
-    )
+    return all(_parts(name)) and _ANY not in name.removesuffix(_ANY)
 
 
-_locality = matching(_good_locality, 'region, region/zone or region/zone/subzone ("*" only as the last part)')
+def _parts(name: str) -> list[str]:
+    return name.split("/", 2)
 
 
-def _overlap(one: str, other: str) -> bool:
-    """Whether a place can be in both: one is the other, or a wider region that holds it."""
-    mine, yours = (name.removesuffix("*").removesuffix("/").split("/") for name in (one, other))
-    shorter = min(len(mine), len(yours))
-    return "" in (mine[0], yours[0]) or mine[:shorter] == yours[:shorter]
+_locality = matching(_good_locality, 'region, region/zone or region/zone/subzone ("*" only at the end)')
 
 
-def _to(at: At, value: object) -> dict[str, int] | None:
+def _overlapping(names: Iterable[str]) -> Iterator[int]:
+    """Which of the localities have been meant by one before them; a wider one behind a narrower is for the rest."""
+    seen: list[list[str]] = []
+    for index, name in enumerate(names):
+        parts = _parts(name)
+        if any(_holds(each, parts) for each in seen):
+            yield index
+        seen.append(parts)
+
+
+def _holds(earlier: list[str], later: list[str]) -> bool:
+    """Whether the earlier one leaves nothing of the later to itself, or is a part that it may not be wider than."""
+    if earlier == [_ANY]:
+        return True
+    shorter = min(len(earlier), len(later))
+    if earlier[:shorter] == later[:shorter]:
+        return True
+    return earlier[-1] == _ANY and len(later) >= len(earlier) and earlier[:-1] == later[: len(earlier) - 1]
+
+
+def _to(at: At, value: object) -> tuple[tuple[str, int], ...] | None:
+    before = at.faults
     weights = mapping(integer(1, 100))(at, value)
     if isinstance(value, dict):
         for name in value:
@@ -37,43 +53,65 @@ def _to(at: At, value: object) -> dict[str, int] | None:
         total = sum(weight for weight in value.values() if isinstance(weight, int))
         if total != 100:
             at.fault(f"the weights must add up to 100, not {total}")
-    return weights
+    if weights is None or at.faults != before:
+        return None
+    # A mapping has no order: narrower ones first, as one would write them.
+    names = sorted(weights, key=lambda name: (-len(_parts(name)), name.endswith(_ANY), name))
+    for index in _overlapping(names):
+        at.down(names[index]).fault("overlaps another locality")
+    return tuple(weights.items())
 
 
-def _no_overlap(at: At, setting: Given) -> None:
-    entries = setting.get("distribute")
-    names = [entry["from"] for entry in entries] if isinstance(entries, tuple) else []
-    for index, name in enumerate(names):
-        if any(_overlap(name, earlier) for earlier in names[:index]):
-            at.down("distribute", index, "from").fault("overlaps an earlier locality")
+def _no_overlap(at: At, found: LocalitySetting) -> None:
+    for index in _overlapping(each.from_ for each in found.distribute):
+        at.down("distribute", index, "from").fault("overlaps an earlier locality")
 
 
-def _failover_regions(at: At, entry: Given) -> None:
-    if entry["from"] == entry["to"]:
+def _other_region(at: At, found: Failover) -> None:
+    if found.from_ == found.to:
         at.down("to").fault("must differ from the region it stands in for")
+    elif not (found.from_ and found.to):
+        at.warn("names one region only, so it does nothing; give from and to")
 
 
-def _failover_labels(at: At, setting: Given) -> None:
-    priorities = setting.get("failoverPriority")
-    if setting.get("failover") and isinstance(priorities, tuple):
+def _no_topology(at: At, given: Given) -> None:
+    """Regions are either named by `failover` or compared by their labels."""
+    priorities = given.get("failoverPriority")
+    if given.get("failover") and isinstance(priorities, tuple):
         for index, label in enumerate(priorities):
-            if label.split("=")[0] in _REGION_LABELS:
-                at.down("failoverPriority", index).fault("cannot be used together with failover")
+            if label in TOPOLOGY_LABELS:
+                at.down("failoverPriority", index).fault(f"{shown(label)} cannot be used together with failover")
 
 
-def _good_region(name: str) -> bool:
-    return bool(name) and "/" not in name and "*" not in name
+_region = matching(lambda name: "/" not in name and _ANY not in name, 'a region, without "/" or "*"')
+_failover = built(Failover, {"from": _region, "to": _region}, rules=(_other_region,))
+_FAILOVER = {"enabled": boolean, "failover": items(_failover), "failoverPriority": items(filled)}
 
 
-_region = matching(_good_region, 'a region, without "/" or "*"')
-_failover = fields({"from": _region, "to": _region}, required=("from", "to"), rules=(_failover_regions,))
+_distribute = built(Distribute, {"from": _locality, "to": _to})
 
-locality_setting = fields(
-    {
-        "enabled": boolean,
-        "distribute": items(fields({"from": _locality, "to": _to}, required=("from", "to"))),
-        "failover": items(_failover),
-        "failoverPriority": items(filled),
-    },
-    rules=(at_most_one("distribute", "failover"), _no_overlap, _failover_labels),
+
+def _one_kind(at: At, given: Given) -> None:
+    if given.get("distribute") and given.get("failover"):
+        at_most_one("distribute", "failover")(at, given)
+
+
+locality_setting = built(
+    LocalitySetting,
+    {**_FAILOVER, "distribute": items(_distribute)},
+    given=(_one_kind, _no_topology),
+    rules=(_no_overlap,),
+)
+
+
+def _topology_refused(at: At, found: ZoneAwareSetting) -> None:
+    for index, label in enumerate(found.failover_priority):
+        if label in TOPOLOGY_LABELS:
+            at.down("failoverPriority", index).fault(f"{shown(label)} is compared by itself: leave it out")
+
+
+zone_aware_setting = built(
+    ZoneAwareSetting,
+    {**_FAILOVER, "minClusterSize": integer(1, 2**32 - 1)},
+    rules=(_topology_refused,),
 )

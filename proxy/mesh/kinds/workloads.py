@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -25,6 +26,9 @@ _MANAGED = "gateway.istio.io/managed"
 _WAYPOINT = "istio.io-mesh-controller"
 # Their addresses may belong to other Pods by now.
 _FINISHED = ("Succeeded", "Failed")
+
+Labels = frozenset[tuple[str, str]]
+NO_LABELS: Labels = frozenset()
 
 service_account = matching(lambda name: not name or is_subdomain(name), "the name of a ServiceAccount")
 
@@ -47,6 +51,7 @@ class Pod:
     created: str
     forgotten: bool = False
     """Whether it is labelled for the mesh, and nothing says that it was captured."""
+    labels: Labels = NO_LABELS
 
 
 def speaks_hbone(labels: Mapping[str, str], annotations: Mapping[str, str]) -> bool:
@@ -82,7 +87,14 @@ def read(manifest: Manifest, body: Body, report: Report) -> Pod:
     # The address of a Pod in its node's network is that of the node, and others have it too.
     shared = found.host_network or not isinstance(status, dict) or status.get("phase") in _FINISHED
     forgotten = manifest.labels.get(DATAPLANE) == "ambient" and not hbone
-    return Pod(workload, () if shared else _ips(status), manifest.created, forgotten)
+    labels = _shared(frozenset(manifest.labels.items()))
+    return Pod(workload, () if shared else _ips(status), manifest.created, forgotten, labels)
+
+
+@lru_cache(maxsize=4096)
+def _shared(labels: Labels) -> Labels:
+    """The same object for all Pods of a ReplicaSet, of which there are thousands with the same labels."""
+    return labels
 
 
 def _ips(status: Any) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
 from typing import TypeVar
 
 from proxy.mesh.reading.duration import milliseconds
@@ -20,6 +21,7 @@ INT32_MAX = 2**31 - 1
 UINT32_MAX = 2**32 - 1
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 
 class At:
@@ -173,6 +175,17 @@ def one_of(*names: str) -> Check[str]:
         hint = suggestion(value, names) if isinstance(value, str) else ""
         at.fault(f"must be one of {', '.join(names)}, not {shown(value)}{hint}")
         return None
+
+    return check
+
+
+def choice(names: type[E]) -> Check[E]:
+    """One of an enumeration's names."""
+    known = one_of(*names)
+
+    def check(at: At, value: object) -> E | None:
+        found = known(at, value)
+        return None if found is None else names(found)
 
     return check
 

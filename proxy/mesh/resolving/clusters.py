@@ -1,21 +1,23 @@
-"""One cluster out of a Service port: its endpoints, the rule in force, and whether it is closed."""
+"""One cluster out of a Service port, or out of a subset there: its endpoints, its policy, and whether it is closed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from proxy.mesh.kinds.destination_rule import DestinationRule
 from proxy.mesh.kinds.protocol import Speaks
 from proxy.mesh.kinds.services import Service, ServicePort
 from proxy.mesh.kinds.slices import Slice
 from proxy.mesh.kinds.workload_entries import WorkloadEntry
-from proxy.mesh.kinds.workloads import DATAPLANE, REDIRECTION
+from proxy.mesh.kinds.workloads import DATAPLANE, REDIRECTION, Labels
 from proxy.mesh.model import Cluster, Endpoint
 from proxy.mesh.reading.lines import Path
 from proxy.mesh.reading.report import Report
-from proxy.mesh.resolving.endpoints import Pods, endpoints, target
+from proxy.mesh.resolving import governed
+from proxy.mesh.resolving.endpoints import Pods, endpoints, labelled, target
 from proxy.mesh.resolving.inventory import Inventory
+from proxy.mesh.resolving.policies import Governing
+from proxy.mesh.traffic.policy import UNGOVERNED
 
 _LIVE = "kubectl get service,endpointslice,pod -o yaml"
 
@@ -31,6 +33,13 @@ class _Members:
 
     def endpoints(self, port: ServicePort) -> tuple[Endpoint, ...]:
         return endpoints(self.namespace, self.slices, self.entries, port, self.pods)
+
+    def labels(self) -> Iterator[Labels]:
+        """Those of each, ready or not, as far as they are known."""
+        for member in (member for each in self.slices for member in each.members):
+            if pod := self.pods.behind(self.namespace, member):
+                yield pod.labels
+        yield from (frozenset(each.labels.items()) for each in self.entries)
 
     def count(self, port: ServicePort) -> int:
         """How many there are, ready or not."""
@@ -50,7 +59,7 @@ class Clusters:
 
         `tunnelled`: it is served by an HBONE listener, which takes TCP ports too.
         """
-        rule = self._inventory.rules.select(service.host, service.manifest.namespace)
+        governing = self._inventory.rules.select(service.host, service.manifest.namespace)
         closed = self._closed(service)
         members = self._members(service)
         if tunnelled:
@@ -61,9 +70,10 @@ class Clusters:
         found = {}
         for port in service.ports:
             if self._served(service, port, tunnelled):
-                found[port.number] = self._cluster(service, port, members, rule, closed)
-        if rule and "*" not in rule.host:
-            self._check_rule_ports(service, rule)
+                self._check_port(service, port, members)
+                found[port.number] = _cluster(service, port, members.endpoints(port), governing, closed)
+        if governing:
+            governed.advise(governing, service, tuple(found.values()), members.labels(), self._report)
         if not found:
             text = "has no TCP port" if tunnelled else "has no HTTP port, and HTTP listeners serve no other"
             self._warn(service, ("spec", "ports"), f"{text}, so it is not served")
@@ -92,25 +102,13 @@ class Clusters:
                 forgotten.append(pod.workload.name)
         clear = "so they are reached in plain TCP and not over HBONE"
         if unknown:
-            text = f"its Pods are not among the manifests ({_named(unknown)}), {clear}; give live objects: {_LIVE}"
+            text = (
+                f"its Pods are not among the manifests ({governed.named(unknown)}), {clear}; give live objects: {_LIVE}"
+            )
             self._warn(service, (), text)
         if forgotten:
             text = f"its Pods are labelled {DATAPLANE}: ambient and lack the annotation {REDIRECTION}: enabled"
-            self._warn(service, (), f"{text} ({_named(forgotten)}), {clear}; give live objects: {_LIVE}")
-
-    def _cluster(
-        self, service: Service, port: ServicePort, members: _Members, rule: DestinationRule | None, closed: str
-    ) -> Cluster:
-        self._check_port(service, port, members)
-        cluster = Cluster(
-            name=f"{service.manifest.id}:{port.number}",
-            envoy_name=f"inbound-vip|{port.number}|{'http' if port.http else 'tcp'}|{service.host}",
-            authority=f"{service.host}:{port.number}",
-            endpoints=members.endpoints(port),
-            closed=closed,
-            protocol=port.speaks.value,
-        )
-        return cluster if rule is None else self._governed(cluster, rule, port.number)
+            self._warn(service, (), f"{text} ({governed.named(forgotten)}), {clear}; give live objects: {_LIVE}")
 
     def _check_port(self, service: Service, port: ServicePort, members: _Members) -> None:
         """Say why a port has fewer endpoints than it looks."""
@@ -123,37 +121,8 @@ class Clusters:
             text += "" if members.entries else ", so the port has no endpoints"
             self._warn(service, ("spec", "ports", port.index, "name"), text)
         elif (total := members.count(port)) and not members.endpoints(port):
-            text = f"has no endpoints: {_counted(total)} found, none of them ready"
+            text = f"has no endpoints: {governed.counted(total)} found, none of them ready"
             self._warn(service, ("spec", "ports", port.index), text, together=True)
-
-    def _check_rule_ports(self, service: Service, rule: DestinationRule) -> None:
-        numbers = [port.number for port in service.ports]
-        for number, policy in rule.ports.items():
-            if number not in numbers:
-                known = ", ".join(map(str, numbers)) or "none"
-                text = f"Service {service.manifest.id} has no port {number}, so this does nothing; it has {known}"
-                self._report.warn(rule.manifest, (*policy.path, "port", "number"), text)
-
-    def _governed(self, cluster: Cluster, rule: DestinationRule, port: int) -> Cluster:
-        policy = rule.policy_for(port)
-        share = policy.outlier.max_ejection_percent if policy.outlier else 100
-        size = len(cluster.endpoints)
-        if size and share * size < 100:
-            text = (
-                f"never ejects: {share} % of {_counted(size)} of {cluster.name} is 0; "
-                f"set maxEjectionPercent to at least {-(-100 // size)}"
-            )
-            self._report.warn(rule.manifest, (*policy.path, "outlierDetection", "maxEjectionPercent"), text)
-        if policy.mesh_tls and (clear := [each.address for each in cluster.endpoints if not each.hbone]):
-            text = f"ISTIO_MUTUAL is done over HBONE only: endpoints of {cluster.name} are reached without TLS"
-            self._report.warn(rule.manifest, (*policy.path, "tls"), f"{text} ({_named(clear)})")
-        return replace(
-            cluster,
-            connect_timeout_ms=policy.connect_timeout_ms,
-            abandoned_ms=rule.abandoned_ms,
-            outlier=policy.outlier,
-            destination_rule=rule.manifest.id,
-        )
 
     def _served(self, service: Service, port: ServicePort, tunnelled: bool) -> bool:
         if port.speaks is Speaks.TCP and not tunnelled:
@@ -173,11 +142,30 @@ class Clusters:
         self._report.warn(service.manifest, path, text, together)
 
 
-def _named(names: Sequence[str]) -> str:
-    """The first of them, each once."""
-    first, *more = dict.fromkeys(names)
-    return f"{first} and {len(more)} more" if more else first
+def subset(inventory: Inventory, service: Service, port: ServicePort, governing: Governing, name: str) -> Cluster:
+    """The cluster of a subset, which nothing has before something routes to it. Its state is apart from the whole's."""
+    part = governing.subsets[name].subset
+    slices, entries = inventory.slices.of(service), inventory.entries.of(service)
+    members = labelled(service.manifest.namespace, slices, entries, port, inventory.pods)
+    chosen = tuple(endpoint for endpoint, labels in members if frozenset(part.labels) <= labels)
+    return _cluster(service, port, chosen, governing, "", name)
 
 
-def _counted(size: int) -> str:
-    return "1 endpoint" if size == 1 else f"{size} endpoints"
+def _cluster(
+    service: Service,
+    port: ServicePort,
+    members: tuple[Endpoint, ...],
+    governing: Governing | None,
+    closed: str,
+    subset: str = "",
+) -> Cluster:
+    suffix = f"/{subset}" if subset else ""
+    return Cluster(
+        name=f"{service.manifest.id}:{port.number}{suffix}",
+        envoy_name=f"inbound-vip|{port.number}|{'http' if port.http else 'tcp'}{suffix}|{service.host}",
+        authority=f"{service.host}:{port.number}",
+        endpoints=members,
+        policy=governing.policy(port.number, subset) if governing else UNGOVERNED,
+        closed=closed,
+        protocol=port.speaks.value,
+    )

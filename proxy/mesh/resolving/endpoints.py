@@ -6,12 +6,12 @@ endpoint of a port is ready, those that still serve while they terminate are use
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from proxy.mesh.kinds.services import Service, ServicePort
 from proxy.mesh.kinds.slices import Member, Slice
 from proxy.mesh.kinds.workload_entries import WorkloadEntry
-from proxy.mesh.kinds.workloads import Pod, Workload
+from proxy.mesh.kinds.workloads import NO_LABELS, Labels, Pod, Workload
 from proxy.mesh.model import Endpoint
 from proxy.mesh.reading.index import Index
 
@@ -44,14 +44,16 @@ class Pods:
         same = self._by_ip.of((namespace, member.ip))
         return max(same, key=lambda pod: (pod.created, pod.workload.name)) if same else None
 
-    def workload(self, namespace: str, member: Member) -> Workload:
-        """Who is behind an endpoint: the Pod it names, else the one with its address (the newest, where several say
-        so), else what the slice calls it."""
+    def workload(self, namespace: str, member: Member) -> tuple[Workload, Labels]:
+        """Who is behind an endpoint, and its labels: the Pod it names, else the one with its address (the newest, where
+        several say so), else what the slice calls it."""
         pod = self.behind(namespace, member)
         if pod is None:
-            return Workload(member.name)
+            return Workload(member.name), NO_LABELS
         known = pod.workload
-        return known if member.name in ("", known.name) else Workload(member.name, known.hbone, known.identity)
+        if member.name not in ("", known.name):
+            known = Workload(member.name, known.hbone, known.identity)
+        return known, pod.labels
 
 
 class Slices:
@@ -113,8 +115,15 @@ def endpoints(
     namespace: str, slices: Iterable[Slice], entries: Sequence[WorkloadEntry], port: ServicePort, pods: Pods
 ) -> tuple[Endpoint, ...]:
     """The endpoints of a Service port in balancing order; the same `ip:port` twice counts once."""
-    ready: dict[tuple[str, int], Endpoint] = {}
-    leaving: dict[tuple[str, int], Endpoint] = {}
+    return tuple(endpoint for endpoint, _ in labelled(namespace, slices, entries, port, pods))
+
+
+def labelled(
+    namespace: str, slices: Iterable[Slice], entries: Sequence[WorkloadEntry], port: ServicePort, pods: Pods
+) -> Collection[tuple[Endpoint, Labels]]:
+    """The same, each with the labels of its workload."""
+    ready: dict[tuple[str, int], tuple[Endpoint, Labels]] = {}
+    leaving: dict[tuple[str, int], tuple[Endpoint, Labels]] = {}
     for slice_ in slices:
         number = target(slice_, port)
         if number is None:
@@ -122,14 +131,15 @@ def endpoints(
         for member in slice_.members:
             chosen = ready if member.ready else leaving if member.leaving else None
             if chosen is not None and (member.ip, number) not in chosen:
-                workload = pods.workload(namespace, member)
-                chosen[member.ip, number] = Endpoint(
-                    member.ip, number, workload.name, workload.hbone, workload.identity
+                workload, labels = pods.workload(namespace, member)
+                chosen[member.ip, number] = (
+                    Endpoint(member.ip, number, workload.name, workload.hbone, workload.identity),
+                    labels,
                 )
     for entry in entries:
         if entry.healthy and (endpoint := entry.endpoint(port)):
-            ready.setdefault((endpoint.ip, endpoint.port), endpoint)
-    return tuple((ready or leaving).values())
+            ready.setdefault((endpoint.ip, endpoint.port), (endpoint, frozenset(entry.labels.items())))
+    return (ready or leaving).values()
 
 
 def target(slice_: Slice, port: ServicePort) -> int | None:

@@ -6,19 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from proxy.mesh.kinds.destination_rule import (
-    ABANDONED_ANNOTATION,
-    QUORUM_ANNOTATION,
-    RECOVERY_ANNOTATION,
-    DestinationRule,
-)
+from proxy.mesh.kinds.destination_rule import OURS, DestinationRule
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
 from proxy.mesh.kinds.services import Service
-from proxy.mesh.model import DEFAULT_CONNECT_TIMEOUT_MS, Cluster, Endpoint
-from proxy.mesh.reading.lines import Lines, Path, path_text
+from proxy.mesh.model import Cluster, Endpoint
+from proxy.mesh.reading.lines import path_text
 from proxy.mesh.reading.remarks import Key, Place
 from proxy.mesh.resolving.binding import waypoint_of
+from proxy.mesh.resolving.clusters import subset
 from proxy.mesh.resolving.inventory import Inventory
+from proxy.mesh.resolving.policies import MEMBERS, Governing, Part
+from proxy.mesh.resolving.stated import Stated, stated, time
+from proxy.mesh.traffic.connections import DEFAULT_CONNECT_TIMEOUT_MS
+from proxy.mesh.traffic.policy import EffectivePolicy
 
 _MOST_NAMED = 5
 Places = Callable[[Key], Place]
@@ -34,71 +34,77 @@ def explained(
         yield f"{name} ({_spoken(cluster)}): {_reached(cluster.endpoints, has_identity)}"
         if cluster.closed:
             yield f"  closed, every request gets 403: {cluster.closed}"
-        rule = inventory.rules.select(service.host, service.manifest.namespace)
-        if rule is None:
-            yield f"  no DestinationRule: never ejects; connectTimeout {_time(DEFAULT_CONNECT_TIMEOUT_MS)} (default)"
+        governing = inventory.rules.select(service.host, service.manifest.namespace)
+        if governing is None:
+            yield f"  no DestinationRule: never ejects; connectTimeout {time(DEFAULT_CONNECT_TIMEOUT_MS)} (default)"
         else:
-            yield from _Governed(rule, cluster, place(rule.manifest.key)).lines(_why(rule, service, inventory))
+            yield from _ruled(governing, service, cluster, inventory, place)
     if others := [name for name, each in sorted(inventory.services.items()) if not _ours(each, inventory)]:
         yield f"Services that are not bound to this Gateway: {_some(others)}"
 
 
 class _Governed:
-    """A cluster under a rule: each value with the line of the rule that says so, or that it is a default."""
+    """A cluster under rules: each value with the line that says so and, where it is another's, its rule."""
 
-    def __init__(self, rule: DestinationRule, cluster: Cluster, place: Place) -> None:
-        self._rule = rule
-        self._cluster = cluster
-        self._place = place
-        self._policy = rule.policy_for(int(cluster.name.rpartition(":")[2]))
+    def __init__(self, governing: Governing, places: Places) -> None:
+        self._governing = governing
+        self._rules = {rule.manifest.id: (rule, places(rule.manifest.key)) for rule in governing.rules}
 
-    def lines(self, why: str) -> Iterator[str]:
+    def lines(self, port: int, why: str) -> Iterator[str]:
         """The rule, then what it says."""
-        manifest, path = self._rule.manifest, self._policy.path
+        manifest, path = self._governing.rule.manifest, self._governing.path(port)
         what = path_text(path) if path else "it has no trafficPolicy for this port"
-        stands = f"{self._place.path}:{manifest.lines.line + self._place.before}"
-        yield f"  DestinationRule {manifest.id} ({stands}), {what}: {why}"
-        yield f"    {', '.join(self._outlier())}"
-        yield f"    {', '.join(self._others())}"
+        yield f"  DestinationRule {manifest.id} ({self._begin(manifest.id)}), {what}: {why}"
+        yield from self._values(self._governing.policy(port))
 
-    def _outlier(self) -> Iterator[str]:
-        found = self._cluster.outlier
-        if found is None:
-            set_here = self._line(self._outlier_path())
-            yield f"never ejects: outlierDetection is {'switched off' if set_here else 'not set'}"
-            return
-        yield f"outlierDetection: {self._value('consecutive5xxErrors', found.consecutive_5xx)}"
-        yield self._value("interval", _time(found.interval_ms))
-        yield self._value("baseEjectionTime", _time(found.base_ejection_ms))
-        yield self._value("maxEjectionPercent", found.max_ejection_percent)
-        yield self._annotated("recovery", "probe" if found.probe else "full", RECOVERY_ANNOTATION)
-        yield self._annotated("quorum for local-origin failures", found.local_origin_quorum, QUORUM_ANNOTATION)
+    def subset(self, part: Part, cluster: Cluster, size: int) -> Iterator[str]:
+        """What is another than in the cluster that it is a part of."""
+        wanted = ",".join(f"{key}={value}" for key, value in part.subset.labels) or "no labels"
+        where = f"{part.rule.manifest.id} ({self._begin(part.rule.manifest.id)})"
+        yield f"  subset {part.subset.name} ({wanted}) of {where}: {len(cluster.endpoints)} of {size} endpoints"
+        yield from self._values(cluster.policy)
 
-    def _others(self) -> Iterator[str]:
-        path = (*self._policy.path, "connectionPool", "tcp", "connectTimeout")
-        yield f"connectTimeout {_time(self._cluster.connect_timeout_ms)} ({self._source(path)})"
-        given_up = _time(self._cluster.abandoned_ms) if self._cluster.abandoned_ms else "off"
-        yield self._annotated("abandoned-request-timeout", given_up, ABANDONED_ANNOTATION)
+    def _values(self, policy: EffectivePolicy) -> Iterator[str]:
+        if not policy.ejecting:
+            off = "switched off" if policy.outlier_detection else "not set"
+            yield f"    never ejects: outlierDetection is {off}"
+        said = list(stated(policy))
+        for member in (*MEMBERS.values(), ""):
+            inside = f"{member}." if member else OURS
+            found = [each for each in said if each.field.startswith(inside)]
+            if found and (member != "outlierDetection" or policy.ejecting):
+                texts = (f"{each.field.removeprefix(inside)} {each.value} ({self._source(each)})" for each in found)
+                yield f"    {member or 'annotations'}: {', '.join(texts)}"
 
-    def _outlier_path(self) -> Path:
-        return (*self._policy.path, "outlierDetection")
+    def _source(self, value: Stated) -> str:
+        if not value.rule:
+            return "default"
+        line = self._line(value)
+        theirs = [value.rule] if value.rule != self._governing.rule.manifest.id else []
+        where = [f"line {line}"] if line else [] if theirs else ["set"]
+        return ", ".join((*theirs, *where, *([] if value.in_force else ["not in force"])))
 
-    def _value(self, name: str, value: object) -> str:
-        return f"{name} {value} ({self._source((*self._outlier_path(), name))})"
+    def _line(self, value: Stated) -> int:
+        """The line of a value, 0 in what has no lines."""
+        rule, place = self._rules[value.rule]
+        line = rule.manifest.lines.line_of(value.path)
+        return line + place.before if line else 0
 
-    def _annotated(self, name: str, value: object, annotation: str) -> str:
-        return f"{name} {value} ({self._source(('metadata', 'annotations', annotation))})"
+    def _begin(self, rule: str) -> str:
+        found, place = self._rules[rule]
+        return f"{place.path}:{found.manifest.lines.line + place.before}"
 
-    def _source(self, path: Path) -> str:
-        line = self._line(path)
-        return f"line {line + self._place.before}" if line else "default"
 
-    def _line(self, path: Path) -> int:
-        """The line of a value, 0 if the rule does not have it."""
-        here: Lines | None = self._rule.manifest.lines
-        for step in path:
-            here = here.children.get(step) if here else None
-        return here.line if here and path[0] in ("spec", "metadata") else 0
+def _ruled(
+    governing: Governing, service: Service, cluster: Cluster, inventory: Inventory, places: Places
+) -> Iterator[str]:
+    told = _Governed(governing, places)
+    number = int(cluster.name.rpartition(":")[2])
+    port = next(each for each in service.ports if each.number == number)
+    yield from told.lines(number, _why(governing.rule, service, inventory))
+    for part in governing.subsets.values():
+        members = subset(inventory, service, port, governing, part.subset.name)
+        yield from told.subset(part, members, len(cluster.endpoints))
 
 
 def _why(rule: DestinationRule, service: Service, inventory: Inventory) -> str:
@@ -144,7 +150,3 @@ def _reached(endpoints: Sequence[Endpoint], has_identity: bool) -> str:
 def _some(names: Sequence[str]) -> str:
     more = len(names) - _MOST_NAMED
     return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def _time(milliseconds: int) -> str:
-    return f"{milliseconds / 1000:g}s" if milliseconds >= 1000 else f"{milliseconds}ms"

@@ -1,42 +1,48 @@
 """Which DestinationRule applies to a Service: Istio's `PushContext.destinationRule`, seen from a waypoint.
 
 The waypoint's own namespace comes first, then the Service's, then the mesh's root namespace; inside one the most
-specific host wins, so a wildcard in an earlier namespace hides an exact host in a later one. Nothing is merged field by
-field.
+specific host wins, so a wildcard in an earlier namespace hides an exact host in a later one. What several rules for one
+host come to is in `policies`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from proxy.mesh.kinds.addresses import CLUSTER_DOMAIN
 from proxy.mesh.kinds.destination_rule import EVERYWHERE, DestinationRule
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
 from proxy.mesh.reading.index import Index
+from proxy.mesh.resolving.policies import Governing
 
 
-@dataclass(slots=True)
 class _Group:
-    """Rules for one host that count as one: the policy is that of the first which has one."""
+    """Rules for one host that count as one: those that are visible wherever the first is."""
 
-    rule: DestinationRule
-    export_to: frozenset[str]
+    def __init__(self, first: DestinationRule) -> None:
+        self._rules = [first]
+        self._export_to = first.export_to
+        self._governing: Governing | None = None
 
     def takes(self, rule: DestinationRule) -> bool:
-        """A later rule joins if it is visible wherever this one is; it brings a policy only if there is none yet."""
-        if not rule.export_to >= self.export_to:
-            return False
-        if self.rule.policy is None and rule.policy is not None:
-            self.rule = rule
-        return True
+        """Whether a later rule joins."""
+        joins = rule.export_to >= self._export_to
+        if joins:
+            self._rules.append(rule)
+        return joins
 
     def visible_in(self, namespace: str) -> bool:
-        return EVERYWHERE in self.export_to or namespace in self.export_to
+        return EVERYWHERE in self._export_to or namespace in self._export_to
 
     def private(self) -> bool:
         """Whether it is kept to its own namespace."""
-        return self.export_to == {self.rule.manifest.namespace}
+        return self._export_to == {self._rules[0].manifest.namespace}
+
+    def governing(self) -> Governing:
+        """What comes of them; made once."""
+        if self._governing is None:
+            self._governing = Governing(self._rules)
+        return self._governing
 
 
 class Rules:
@@ -60,13 +66,13 @@ class Rules:
                 hosts = self._wildcards.setdefault(rule.manifest.namespace, set())
                 (hosts.add if left else hosts.discard)(rule.host)
 
-    def select(self, host: str, namespace: str) -> DestinationRule | None:
-        """The rule for the Service with the full name `host` in `namespace`, or None."""
+    def select(self, host: str, namespace: str) -> Governing | None:
+        """What governs the Service with the full name `host` in `namespace`, or None."""
         # Of the root namespace's rules a waypoint there sees first only what stays in it.
         own = self._most_specific(self._waypoint, host, True if self._waypoint == ROOT_NAMESPACE else None)
         groups = own or self._seen(namespace, host) or self._seen(ROOT_NAMESPACE, host)
         # Groups differ in exportTo only, and then Istio's look-up ends at the last one.
-        return groups[-1].rule if groups else None
+        return groups[-1].governing() if groups else None
 
     def _seen(self, namespace: str, host: str) -> list[_Group]:
         found = self._most_specific(namespace, host, False)
@@ -97,7 +103,7 @@ def _grouped(rules: tuple[DestinationRule, ...]) -> Iterator[_Group]:
     groups: list[_Group] = []
     for rule in sorted(rules, key=lambda rule: (rule.manifest.created, rule.manifest.name)):
         if not any(group.takes(rule) for group in groups):
-            groups.append(_Group(rule, rule.export_to))
+            groups.append(_Group(rule))
     yield from groups
 
 

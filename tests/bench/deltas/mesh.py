@@ -4,12 +4,24 @@ what is the same as before is the same object."""
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any
 
 from proxy.mesh import model
 
 DOMAIN = ".svc.cluster.local"
-OUTLIER = model.OutlierDetection(3, 10_000, 30_000, 50)
+
+
+def _governed() -> dict[str, Any]:
+    """A rule, as the tree that is measured has it."""
+    try:
+        outlier, policy = import_module("proxy.mesh.traffic.outlier"), import_module("proxy.mesh.traffic.policy")
+    except ModuleNotFoundError:
+        return {"outlier": vars(model)["OutlierDetection"](3, 10_000, 30_000, 50)}
+    return {"policy": policy.EffectivePolicy(outlier_detection=outlier.OutlierDetection(3, 10_000, 30_000, 50))}
+
+
+GOVERNED = _governed()
 
 
 @dataclass
@@ -44,7 +56,7 @@ def add_service(mesh: Mesh, number: int, endpoints: int) -> None:
     authority = f"{name}.{namespace}{DOMAIN}:80"
     cluster = f"{namespace}/{name}:80"
     envoy_name = f"inbound-vip|80|http|{name}.{namespace}{DOMAIN}"
-    mesh.clusters[cluster] = model.Cluster(cluster, envoy_name, authority, members, outlier=OUTLIER)
+    mesh.clusters[cluster] = model.Cluster(cluster, envoy_name, authority, members, **GOVERNED)
     host = f"{name}.{namespace}"
     mesh.names[f"{namespace}/{name}"] = (
         host,

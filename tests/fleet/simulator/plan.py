@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple
 
-from proxy.mesh.model import OutlierDetection
+from proxy.mesh.traffic.outlier import OutlierDetection
 
 
 @dataclass(frozen=True)

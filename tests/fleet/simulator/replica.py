@@ -11,6 +11,8 @@ from proxy.fleet.desk import Links
 from proxy.fleet.door import Fleet
 from proxy.ipc.snapshot import ClusterForm
 from proxy.mesh import model
+from proxy.mesh.traffic.outlier import OutlierDetection
+from proxy.mesh.traffic.policy import EffectivePolicy
 from proxy.observe.outlier_log import Notice
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
@@ -27,7 +29,7 @@ class Manifests:
     """What a replica's files say: address -> workload, and the rule, None for none."""
 
     endpoints: dict[str, str]
-    rule: model.OutlierDetection | None
+    rule: OutlierDetection | None
 
 
 class Worker(Process):
@@ -143,9 +145,8 @@ class Replica:
         former, self.form = self.form, None
         if manifests.rule is not None:
             endpoints = tuple(model.Endpoint(a.partition(":")[0], 80, w) for a, w in manifests.endpoints.items())
-            cluster = model.Cluster(
-                NAME, NAME, NAME, endpoints, outlier=manifests.rule, destination_rule="httpbin/rule"
-            )
+            policy = EffectivePolicy(outlier_detection=manifests.rule, rule="httpbin/rule")
+            cluster = model.Cluster(NAME, NAME, NAME, endpoints, policy)
             self.slot, places = self._slots.of(cluster, self.number, now)
             self.form = cluster_form(cluster, self.slot, places)
         if former:

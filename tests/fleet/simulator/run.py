@@ -9,7 +9,7 @@ from functools import partial
 from unittest.mock import patch
 from uuid import UUID
 
-from proxy.mesh.model import OutlierDetection
+from proxy.mesh.traffic.outlier import OutlierDetection
 from state.operating.operator import Operator
 from state.outlier import redis_store, subscription
 from tests.fleet.simulator.faults import Faults

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from proxy.ipc.snapshot import TlsForm
-from proxy.mesh.model import Cluster, Endpoint, Listener, OutlierDetection
+from proxy.mesh.model import Cluster, Endpoint, Listener
+from proxy.mesh.traffic.outlier import OutlierDetection
+from proxy.mesh.traffic.policy import EffectivePolicy
 from proxy.scoreboard.scoreboard import Scoreboard
 
 ADDRESS = "127.0.0.1:80"
@@ -75,7 +77,8 @@ def http(**services: dict[str, tuple[str, ...]]) -> dict[str, Listener]:
     return {ADDRESS: Listener("http", 80, "HTTP", services)}
 
 
-A = cluster("a", "10.0.0.1", "10.0.0.2", outlier=OutlierDetection(3, 10000, 30000, 50))
+EJECTING = EffectivePolicy(outlier_detection=OutlierDetection(3, 10000, 30000, 50))
+A = cluster("a", "10.0.0.1", "10.0.0.2", policy=EJECTING)
 B = cluster("b", "10.0.0.3")
 LISTENERS = http(a={"a": ("a", "a:80")})
 TLS = TlsForm(chain=b"chain", key=b"key", roots=b"roots", trust_domains=["cluster.local", "old.local"])

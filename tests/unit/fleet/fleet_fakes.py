@@ -16,6 +16,8 @@ from proxy.fleet.gevent_loop import GeventLoop
 from proxy.fleet.known import Known
 from proxy.ipc.snapshot import ClusterForm
 from proxy.mesh import model
+from proxy.mesh.traffic.outlier import OutlierDetection
+from proxy.mesh.traffic.policy import EffectivePolicy
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import StoreUnavailable
 from state.outlier.store import NO_PROBE, Batch, Claim, ClusterView, Ejection, Glance, Verdict, View
@@ -30,8 +32,9 @@ def body(board: Scoreboard, count: int = 3, cluster: int | None = None, **outlie
     known = board.endpoints.slots()
     keys = [(slot, each.address, each.workload) for each in endpoints]
     places = [known[key] if key in known else board.endpoints.add(*key) for key in keys]
-    rule = replace(model.OutlierDetection(3, 1000, 30_000, 50), **outlier)
-    made = model.Cluster(NAME, NAME, NAME, endpoints, outlier=rule, destination_rule="httpbin/rule")
+    rule = replace(OutlierDetection(3, 1000, 30_000, 50), **outlier)
+    policy = EffectivePolicy(outlier_detection=rule, rule="httpbin/rule")
+    made = model.Cluster(NAME, NAME, NAME, endpoints, policy)
     return cluster_form(made, slot, places)
 
 

@@ -48,15 +48,18 @@ def test_values_are_said_with_the_line_they_come_from() -> None:
     )
     loader = Loader()
     loader.load([*documents(*shop()), Document("r.yaml", written)])
-    _, which, outlier, others = loader.explained(True)
+    _, which, pool, outlier, annotations = loader.explained(True)
     assert which.startswith(
         "  DestinationRule shop/r (r.yaml:3), spec.trafficPolicy: it stands in the namespace of way"
     )
     assert outlier.strip() == (
         "outlierDetection: consecutive5xxErrors 7 (line 16), interval 90s (line 15), baseEjectionTime 30s (default), "
-        "maxEjectionPercent 10 (default), recovery probe (line 9), quorum for local-origin failures 1 (default)"
+        "maxEjectionPercent 10 (default)"
     )
-    assert others.strip() == "connectTimeout 250ms (line 13), abandoned-request-timeout 1s (default)"
+    assert pool.strip() == "connectionPool: tcp.connectTimeout 250ms (line 13)"
+    assert annotations.strip() == (
+        "annotations: abandoned-request-timeout 1s (default), recovery probe (line 9), local-origin-quorum 1 (default)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,8 +96,8 @@ def test_the_policy_of_a_port() -> None:
     settings = {"portLevelSettings": [{"port": {"number": 81}, **OUTLIER}]}
     lines = explained(*shop()[:2], service(ports=ports), endpoint_slice(), rule(settings))
     assert "spec.trafficPolicy: it stands" in lines[1] and "never ejects: outlierDetection is not set" in lines[2]
-    assert "spec.trafficPolicy.portLevelSettings[0]: it stands" in lines[5], lines
-    assert lines[4] == "shop/cart:81 (http): no endpoints, requests get 503"
+    assert lines[5] == "shop/cart:81 (http): no endpoints, requests get 503"
+    assert "spec.trafficPolicy.portLevelSettings[0]: it stands" in lines[6], lines
 
 
 def test_what_switches_ejection_off() -> None:

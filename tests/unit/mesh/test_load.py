@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from proxy.mesh.model import Cluster, Endpoint, Fault, OutlierDetection
+from proxy.mesh.model import Cluster, Endpoint, Fault
 from proxy.mesh.reading import documents as reading
 from proxy.mesh.reading import tree
 from proxy.mesh.resolving.load import Document, Loader, load
+from proxy.mesh.traffic.outlier import OutlierDetection
+from proxy.mesh.traffic.policy import EffectivePolicy, Origin
 from tests.unit.mesh.mesh_rig import (
     demo_documents,
     documents,
@@ -43,11 +45,18 @@ def test_the_demo_is_the_guides_mesh_and_has_nothing_to_warn_of() -> None:
                 Endpoint("127.10.0.16", 8080, "in-ambient-7d8f9b6c54-def34", identity=account),
                 Endpoint("127.10.0.17", 8080, "in-ambient-7d8f9b6c54-ghi56", identity=account),
             ),
-            connect_timeout_ms=1000,
-            abandoned_ms=1000,
-            outlier=OutlierDetection(3, 10_000, 30_000, 50),
+            policy=EffectivePolicy(
+                outlier_detection=OutlierDetection(3, 10_000, 30_000, 50),
+                rule="httpbin/in-ambient-failover",
+                origins={
+                    "outlierDetection": Origin(
+                        "httpbin/in-ambient-failover",
+                        ("spec", "trafficPolicy", "outlierDetection"),
+                        frozenset({"consecutive5xxErrors", "interval", "baseEjectionTime", "maxEjectionPercent"}),
+                    )
+                },
+            ),
             closed="",
-            destination_rule="httpbin/in-ambient-failover",
         )
     }
     (listener,) = result.snapshot.listeners
@@ -162,7 +171,7 @@ def test_warnings_are_in_the_snapshot_too() -> None:
         == result.warnings
         == (
             "DestinationRule-4.yaml:10: DestinationRule shop/rule: spec.trafficPolicy.loadBalancer.simple: "
-            "RANDOM is not enforced by this version; ROUND_ROBIN is used",
+            "RANDOM is not in force in this version (ROUND_ROBIN is used)",
         )
     )
 

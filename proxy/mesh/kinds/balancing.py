@@ -1,0 +1,130 @@
+"""The fields of `trafficPolicy.loadBalancer`; rules of Istio's `validateLoadBalancer`."""
+
+from __future__ import annotations
+
+from math import isqrt
+
+from proxy.mesh.kinds.locality import locality_setting, zone_aware_setting
+from proxy.mesh.reading.records import built
+from proxy.mesh.reading.remarks import shown
+from proxy.mesh.reading.schema import (
+    At,
+    Given,
+    at_most_one,
+    boolean,
+    choice,
+    duration,
+    duration_or_none,
+    filled,
+    integer,
+    items,
+    number,
+    text,
+    unsigned,
+)
+from proxy.mesh.traffic.balancing import (
+    MAGLEV_LARGEST,
+    BackendUtilization,
+    ConsistentHash,
+    CookieAttribute,
+    HttpCookie,
+    LoadBalancer,
+    Maglev,
+    RingHash,
+    Simple,
+    Warmup,
+)
+
+_uint64 = integer(0, 2**63 - 1)  # as far as JSON's numbers go in an API server
+
+
+def _prime(at: At, found: Maglev) -> None:
+    size = found.table_size
+    if any(size % divisor == 0 for divisor in range(2, isqrt(size) + 1)):
+        at.down("tableSize").fault(f"must be a prime number, not {size}")
+
+
+def _names_unique(at: At, found: HttpCookie) -> None:
+    names = [each.name for each in found.attributes]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            at.down("attributes", index, "name").fault(f"{shown(name)} is given twice")
+
+
+def _old_ring_size(at: At, given: Given) -> None:
+    if given.get("minimumRingSize"):
+        for name in ("ringHash", "maglev"):
+            at_most_one("minimumRingSize", name)(at, given)
+        at.down("minimumRingSize").warn("is the old form, as Istio warns too; write ringHash.minimumRingSize")
+
+
+_cookie = built(
+    HttpCookie,
+    {
+        "name": filled,
+        "path": text,
+        # 0s makes a session cookie, so the rule of at least 1 ms does not hold here.
+        "ttl": duration_or_none,
+        "attributes": items(built(CookieAttribute, {"name": filled, "value": text})),
+    },
+    rules=(_names_unique,),
+)
+
+_maglev = built(Maglev, {"tableSize": integer(1, MAGLEV_LARGEST - 1)}, rules=(_prime,))
+
+_consistent_hash = built(
+    ConsistentHash,
+    {
+        "httpHeaderName": text,
+        "httpCookie": _cookie,
+        "useSourceIp": boolean,
+        "httpQueryParameterName": text,
+        "ringHash": built(RingHash, {"minimumRingSize": _uint64}),
+        "maglev": _maglev,
+        "minimumRingSize": _uint64,
+    },
+    given=(
+        at_most_one("httpHeaderName", "httpCookie", "useSourceIp", "httpQueryParameterName"),
+        at_most_one("ringHash", "maglev"),
+        _old_ring_size,
+    ),
+)
+
+_warmup = built(Warmup, {"duration": duration, "minimumPercent": number(0, 100), "aggression": number(1e-9, 1e9)})
+
+_backend_utilization = built(
+    BackendUtilization,
+    {
+        "errorUtilizationPenaltyPercent": unsigned,
+        "metricNamesForComputingUtilization": items(text),
+        "weightExpirationPeriod": text,
+        "weightStabilizationPeriod": text,
+        "weightUpdatePeriod": text,
+    },
+)
+
+
+def _old_warmup(at: At, given: Given) -> None:
+    if "warmup" in given and "warmupDurationSecs" in given:
+        at.down("warmupDurationSecs").warn("does nothing beside warmup, whose old form it is; remove it")
+
+
+load_balancer = built(
+    LoadBalancer,
+    {
+        "simple": choice(Simple),
+        "consistentHash": _consistent_hash,
+        "backendUtilization": _backend_utilization,
+        "localityLbSetting": locality_setting,
+        "zoneAwareLbSetting": zone_aware_setting,
+        "warmup": _warmup,
+        "warmupDurationSecs": duration,
+    },
+    given=(
+        at_most_one("simple", "consistentHash"),
+        at_most_one("simple", "backendUtilization"),
+        at_most_one("consistentHash", "backendUtilization"),
+        at_most_one("localityLbSetting", "zoneAwareLbSetting"),
+        _old_warmup,
+    ),
+)

@@ -1,0 +1,148 @@
+"""Which fields of a trafficPolicy are in force in this version. This table is the only place that says so.
+
+A row for each field, or for each mapping that is not looked into. When something comes into force, its row changes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from proxy.mesh.reading.lines import Path, path_text
+from proxy.mesh.reading.manifests import Body
+from proxy.mesh.reading.schema import At
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`done`: whether what a value asks for is what is done. `instead`: what is done for other values."""
+
+    done: Callable[[object], bool]
+    instead: str = ""
+
+
+def _not_yet(instead: str = "", *but: object) -> Row:
+    return Row(lambda value: value in but, instead)
+
+
+IN_FORCE = Row(lambda value: True)
+_LIMIT = _not_yet("there is no limit", 0)
+_TURNS = "ROUND_ROBIN is used"
+_ALIKE = "all endpoints are balanced alike"
+
+FIELDS: Mapping[str, Row] = {
+    "loadBalancer.simple": _not_yet(_TURNS, "UNSPECIFIED", "ROUND_ROBIN"),
+    "loadBalancer.consistentHash": _not_yet(_TURNS),
+    "loadBalancer.backendUtilization": _not_yet(_TURNS),
+    "loadBalancer.localityLbSetting.enabled": _not_yet(_ALIKE, False),
+    "loadBalancer.localityLbSetting.distribute": _not_yet(_ALIKE, []),
+    "loadBalancer.localityLbSetting.failover": _not_yet(_ALIKE, []),
+    "loadBalancer.localityLbSetting.failoverPriority": _not_yet(_ALIKE, []),
+    "loadBalancer.zoneAwareLbSetting.enabled": _not_yet(_ALIKE, False),
+    "loadBalancer.zoneAwareLbSetting.failover": _not_yet(_ALIKE, []),
+    "loadBalancer.zoneAwareLbSetting.failoverPriority": _not_yet(_ALIKE, []),
+    "loadBalancer.zoneAwareLbSetting.minClusterSize": _not_yet(_ALIKE),
+    "loadBalancer.warmup": _not_yet(),
+    "loadBalancer.warmupDurationSecs": _not_yet(),
+    "connectionPool.tcp.maxConnections": _LIMIT,
+    "connectionPool.tcp.connectTimeout": IN_FORCE,
+    "connectionPool.tcp.maxConnectionDuration": _not_yet(),
+    "connectionPool.tcp.idleTimeout": _not_yet(),
+    "connectionPool.tcp.tcpKeepalive": _not_yet(),
+    "connectionPool.http.http1MaxPendingRequests": _LIMIT,
+    "connectionPool.http.http2MaxRequests": _LIMIT,
+    "connectionPool.http.maxRequestsPerConnection": _LIMIT,
+    "connectionPool.http.maxRetries": _LIMIT,
+    "connectionPool.http.idleTimeout": _not_yet(),
+    "connectionPool.http.h2UpgradePolicy": _not_yet("HTTP/1.1 is used", "DEFAULT", "DO_NOT_UPGRADE"),
+    "connectionPool.http.useClientProtocol": _not_yet("HTTP/1.1 is used", False),
+    "connectionPool.http.maxConcurrentStreams": _LIMIT,
+    "connectionPool.http.http2KeepAlive": _not_yet(),
+    "outlierDetection.consecutive5xxErrors": IN_FORCE,
+    "outlierDetection.interval": IN_FORCE,
+    "outlierDetection.baseEjectionTime": IN_FORCE,
+    "outlierDetection.maxEjectionPercent": IN_FORCE,
+    "outlierDetection.consecutiveGatewayErrors": _not_yet("", 0),
+    "outlierDetection.splitExternalLocalOriginErrors": _not_yet("", False),
+    "outlierDetection.consecutiveLocalOriginFailures": _not_yet("", 0),
+    "outlierDetection.minHealthPercent": _not_yet("ejections always hold", 0),
+    "outlierDetection.outlierDetectionHttpErrorCodes": _not_yet("the codes 500 to 599 count", []),
+    "tls.mode": _not_yet("endpoints are connected to without TLS", "DISABLE", "ISTIO_MUTUAL"),
+    # These are part of what the mode asks for.
+    "tls.clientCertificate": IN_FORCE,
+    "tls.privateKey": IN_FORCE,
+    "tls.caCertificates": IN_FORCE,
+    "tls.caCrl": IN_FORCE,
+    "tls.credentialName": IN_FORCE,
+    "tls.subjectAltNames": IN_FORCE,
+    "tls.sni": IN_FORCE,
+    "tls.insecureSkipVerify": IN_FORCE,
+    "tunnel": _not_yet(),
+    "proxyProtocol": _not_yet(),
+    "retryBudget": _not_yet(),
+}
+SUBSETS = _not_yet("nothing routes to a subset", [])
+
+
+def is_in_force(name: str, value: object) -> bool:
+    """Whether a value of an effective policy is done; `name`: its member and what is in that."""
+    row = FIELDS.get(name)
+    return row is not None and row.done([*value] if isinstance(value, tuple) else value)
+
+
+class Told(NamedTuple):
+    """A field that is not in force: where it stands in the spec, what it asks for, and its row."""
+
+    path: Path
+    value: object
+    row: Row
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (path_text(self.path), self.asked, self.instead) if part)
+
+    @property
+    def asked(self) -> str:
+        """The value, where it is one."""
+        value = self.value
+        return json.dumps(value).strip('"') if isinstance(value, str | int | float) else ""
+
+    @property
+    def instead(self) -> str:
+        """What is done for it."""
+        return f"({self.row.instead})" if self.row.instead else ""
+
+
+def tell(at: At, spec: Body) -> None:
+    """One warning, at the first field of a valid rule's `spec` that is not in force; it names the others."""
+    if found := list(not_in_force(spec)):
+        first, *others = found
+        said = " ".join(part for part in (first.asked, "is not in force in this version", first.instead) if part)
+        nor = f"; nor {'is' if len(others) == 1 else 'are'} {', '.join(map(str, others))}" if others else ""
+        at.down(*first.path).warn(said + nor)
+
+
+def not_in_force(spec: Body) -> Iterator[Told]:
+    """All such fields, in the order of the table; in a subset none, since the subset itself is not."""
+    policy = _mapping(spec.get("trafficPolicy"))
+    yield from _of(policy, ("trafficPolicy",))
+    ports = policy.get("portLevelSettings")
+    for index, entry in enumerate(ports if isinstance(ports, list) else ()):
+        yield from _of(_mapping(entry), ("trafficPolicy", "portLevelSettings", index))
+    subsets = spec.get("subsets")
+    if subsets is not None and not SUBSETS.done(subsets):
+        yield Told(("subsets",), subsets, SUBSETS)
+
+
+def _of(policy: Body, path: Path) -> Iterator[Told]:
+    for name, row in FIELDS.items():
+        value: object = policy
+        for step in name.split("."):
+            value = _mapping(value).get(step)
+        if value is not None and not row.done(value):
+            yield Told((*path, *name.split(".")), value, row)
+
+
+def _mapping(value: object) -> Body:
+    return value if isinstance(value, dict) else {}

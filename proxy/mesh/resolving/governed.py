@@ -1,0 +1,92 @@
+"""What a user should know of the rules that govern a Service: what in them does less than it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from proxy.mesh.kinds.destination_rule import DestinationRule
+from proxy.mesh.kinds.services import Service
+from proxy.mesh.kinds.workloads import Labels
+from proxy.mesh.model import Cluster
+from proxy.mesh.reading.lines import Path
+from proxy.mesh.reading.report import Report
+from proxy.mesh.resolving.policies import POLICY, Governing
+from proxy.mesh.traffic.policy import Origin, TrafficPolicy
+from proxy.mesh.traffic.security import TlsMode
+
+
+def advise(
+    governing: Governing, service: Service, clusters: Sequence[Cluster], labels: Iterable[Labels], report: Report
+) -> None:
+    """`clusters`: those of the Service. `labels`: of its endpoints, as far as they are known."""
+    for cluster in clusters:
+        _ejections(governing, cluster, report)
+        _mesh_tls(governing, cluster, report)
+    if "*" not in governing.rule.host:
+        _ports(governing, service, report)
+        if governing.subsets:
+            _subsets(governing, service, set(labels), report)
+
+
+def _ejections(governing: Governing, cluster: Cluster, report: Report) -> None:
+    outlier, size = cluster.outlier, len(cluster.endpoints)
+    if outlier and size and outlier.max_ejection_percent * size < 100:
+        text = (
+            f"never ejects: {outlier.max_ejection_percent} % of {counted(size)} of {cluster.name} is 0; "
+            f"set maxEjectionPercent to at least {-(-100 // size)}"
+        )
+        _warn(governing, cluster.policy.origins["outlierDetection"], text, report, "maxEjectionPercent")
+
+
+def _mesh_tls(governing: Governing, cluster: Cluster, report: Report) -> None:
+    tls, clear = cluster.policy.tls, [each.address for each in cluster.endpoints if not each.hbone]
+    if tls and tls.mode is TlsMode.ISTIO_MUTUAL and clear:
+        text = f"ISTIO_MUTUAL is done over HBONE only: endpoints of {cluster.name} are reached without TLS"
+        _warn(governing, cluster.policy.origins["tls"], f"{text} ({named(clear)})", report)
+
+
+def _warn(governing: Governing, origin: Origin, text: str, report: Report, *inside: str) -> None:
+    rule = next(each for each in governing.rules if each.manifest.id == origin.rule)
+    report.warn(rule.manifest, (*origin.path, *inside), text)
+
+
+def _ports(governing: Governing, service: Service, report: Report) -> None:
+    numbers = [port.number for port in service.ports]
+    known = ", ".join(map(str, numbers)) or "none"
+    for rule, policy, path in _policies(governing):
+        for index, entry in enumerate(policy.port_level_settings):
+            if entry.port not in numbers:
+                text = f"Service {service.manifest.id} has no port {entry.port}, so this does nothing; it has {known}"
+                report.warn(rule.manifest, (*path, "portLevelSettings", index, "port", "number"), text)
+
+
+def _policies(governing: Governing) -> Iterator[tuple[DestinationRule, TrafficPolicy, Path]]:
+    """All that count, and where they stand."""
+    if governing.rule.policy:
+        yield governing.rule, governing.rule.policy, POLICY
+    for part in governing.subsets.values():
+        if part.subset.traffic_policy:
+            yield part.rule, part.subset.traffic_policy, (*part.path, "trafficPolicy")
+
+
+def _subsets(governing: Governing, service: Service, labels: Collection[Labels], report: Report) -> None:
+    for double in governing.doubles:
+        first = governing.subsets[double.subset.name].rule.manifest.id
+        text = f"DestinationRule {first} has a subset of this name for the same host, so this one does nothing"
+        report.warn(double.rule.manifest, (*double.path, "name"), text)
+    for part in governing.subsets.values():
+        wanted = frozenset(part.subset.labels)
+        if labels and not any(wanted <= each for each in labels):
+            text = f"no endpoint of Service {service.manifest.id} has these labels, so the subset has none"
+            report.warn(part.rule.manifest, (*part.path, "labels"), text)
+
+
+def named(names: Sequence[str]) -> str:
+    """The first of them, each once."""
+    first, *more = dict.fromkeys(names)
+    return f"{first} and {len(more)} more" if more else first
+
+
+def counted(size: int) -> str:
+    """A number of endpoints."""
+    return "1 endpoint" if size == 1 else f"{size} endpoints"

@@ -1,0 +1,1 @@
+"""What a DestinationRule's trafficPolicy asks for, as typed values: one file a member. Data only."""

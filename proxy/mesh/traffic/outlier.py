@@ -1,0 +1,33 @@
+"""`trafficPolicy.outlierDetection` (OutlierDetection of destination_rule.proto), with Envoy's defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.mesh.traffic.fields import named
+
+DEFAULT_CONSECUTIVE_5XX = 5
+DEFAULT_INTERVAL_MS = 10_000
+DEFAULT_BASE_EJECTION_MS = 30_000
+DEFAULT_MAX_EJECTION_PERCENT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class OutlierDetection:
+    """When an endpoint is ejected and for how long. Of the thresholds 0 is one that ejects nothing; the last three are
+    our own, of the rule's annotations."""
+
+    consecutive_5xx: int = named("consecutive5xxErrors", DEFAULT_CONSECUTIVE_5XX)
+    interval_ms: int = DEFAULT_INTERVAL_MS
+    base_ejection_ms: int = named("baseEjectionTime", DEFAULT_BASE_EJECTION_MS)
+    max_ejection_percent: int = DEFAULT_MAX_EJECTION_PERCENT
+    probe: bool = False  # an ejection ends with a request that succeeds, not with its time
+    local_origin_quorum: int = 1  # so many replicas must see local-origin failures before these count
+    consecutive_gateway: int = named("consecutiveGatewayErrors", 0)
+    split_local_origin: bool = named("splitExternalLocalOriginErrors", False)
+    consecutive_local_origin: int | None = named("consecutiveLocalOriginFailures", None)
+    """None: with `split_local_origin` the default of 5."""
+    min_health_percent: int = 0
+    """Below so many percent that are in, those that are out get requests, too; 0: never."""
+    http_error_codes: tuple[int, ...] = named("outlierDetectionHttpErrorCodes", ())
+    """The statuses that are failures; none: 500 to 599."""
