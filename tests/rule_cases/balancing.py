@@ -1,0 +1,276 @@
+"""Table 1.2: `loadBalancer`."""
+
+from __future__ import annotations
+
+from proxy.mesh.traffic.balancing import (
+    BackendUtilization,
+    CookieAttribute,
+    Distribute,
+    Failover,
+    HttpCookie,
+    Maglev,
+    RingHash,
+    Simple,
+    Warmup,
+)
+from tests.rule_cases.cases import (
+    BETWEEN,
+    BOOLEAN,
+    HASH,
+    LB,
+    LOCALITY,
+    TEXT,
+    TOGETHER,
+    UNKNOWN,
+    UNREAD,
+    WHOLE,
+    ZONES,
+    durations,
+    rows,
+    switches,
+)
+
+BALANCING = [
+    *rows(
+        "1.2 simple",
+        f"{LB}.simple",
+        "load_balancer.simple",
+        good=[(each.value, each) for each in Simple],
+        bad=[("ROUNDROBIN", '(did you mean "ROUND_ROBIN"?)'), ("round_robin", "must be one of"), (1, "must be one of")],
+    ),
+    *rows(
+        "1.2 simple",
+        f"{LB}.simple",
+        beside={"consistentHash": {"useSourceIp": True}},
+        bad=[("RANDOM", f"{TOGETHER} with simple")],
+    ),
+    *rows(
+        "1.2 consistentHash key",
+        f"{HASH}.httpHeaderName",
+        "load_balancer.consistent_hash.http_header_name",
+        good=[("x-user", "x-user")],
+        bad=[(1, TEXT)],
+    ),
+    *rows(
+        "1.2 consistentHash key",
+        f"{HASH}.httpCookie",
+        "load_balancer.consistent_hash.http_cookie",
+        good=[
+            ({"name": "u"}, HttpCookie(name="u")),
+            ({"name": "u", "ttl": "0s"}, HttpCookie(name="u", ttl_ms=0)),
+            ({"name": "u", "path": "/", "ttl": "1h"}, HttpCookie(name="u", path="/", ttl_ms=3_600_000)),
+            (
+                {"name": "u", "attributes": [{"name": "SameSite", "value": "Strict"}, {"name": "Secure"}]},
+                HttpCookie(
+                    name="u",
+                    attributes=(CookieAttribute(name="SameSite", value="Strict"), CookieAttribute(name="Secure")),
+                ),
+            ),
+        ],
+        bad=[
+            ({"path": "/"}, "httpCookie.name: is required"),
+            ({"name": "u", "attributes": [{"value": "x"}]}, "attributes[0].name: is required"),
+            ({"name": "u", "tll": "1s"}, UNKNOWN),
+        ],
+        webhook=[
+            ({"name": ""}, "httpCookie.name: must not be empty"),
+            ({"name": "u", "attributes": [{"name": ""}]}, "attributes[0].name: must not be empty"),
+            ({"name": "u", "attributes": [{"name": "x"}, {"name": "x"}]}, "is given twice"),
+            ({"name": "u", "ttl": "soon"}, "ttl: must be a duration"),
+        ],
+    ),
+    *switches("1.2 consistentHash key", f"{HASH}.useSourceIp", "load_balancer.consistent_hash.use_source_ip"),
+    *rows(
+        "1.2 consistentHash key",
+        f"{HASH}.httpQueryParameterName",
+        "load_balancer.consistent_hash.http_query_parameter_name",
+        good=[("user", "user")],
+        bad=[([], TEXT)],
+    ),
+    *rows(
+        "1.2 consistentHash key",
+        f"{HASH}.useSourceIp",
+        beside={"httpHeaderName": "x"},
+        bad=[(True, TOGETHER)],
+    ),
+    *rows(
+        "1.2 consistentHash algorithm",
+        f"{HASH}.ringHash",
+        "load_balancer.consistent_hash.ring_hash",
+        good=[({}, RingHash()), ({"minimumRingSize": 4096}, RingHash(minimum_ring_size=4096))],
+        bad=[({"minimumRingSize": -1}, BETWEEN), ({"size": 1}, UNKNOWN)],
+    ),
+    *rows(
+        "1.2 consistentHash algorithm",
+        f"{HASH}.maglev",
+        "load_balancer.consistent_hash.maglev",
+        good=[({"tableSize": 65537}, Maglev(table_size=65537)), ({"tableSize": 2}, Maglev(table_size=2))],
+        bad=[({"tableSize": -7}, BETWEEN), ({"tableSize": "7"}, WHOLE)],
+        webhook=[
+            ({}, "maglev.tableSize: is required"),
+            ({"tableSize": 0}, BETWEEN),
+            ({"tableSize": 100}, "must be a prime number, not 100"),
+            ({"tableSize": 5_000_011}, BETWEEN),
+        ],
+    ),
+    *rows(
+        "1.2 consistentHash algorithm",
+        f"{HASH}.minimumRingSize",
+        "load_balancer.consistent_hash.ring_size",
+        good=[(2048, 2048), (0, 1024)],
+        bad=[(-1, BETWEEN)],
+    ),
+    *rows(
+        "1.2 consistentHash algorithm", f"{HASH}.maglev", beside={"ringHash": {}}, bad=[({"tableSize": 7}, TOGETHER)]
+    ),
+    *rows(
+        "1.2 consistentHash algorithm",
+        f"{HASH}.minimumRingSize",
+        beside={"ringHash": {}},
+        good=[(0, UNREAD)],
+        webhook=[(64, TOGETHER)],
+    ),
+    *rows(
+        "1.2 consistentHash algorithm",
+        f"{HASH}.minimumRingSize",
+        beside={"maglev": {"tableSize": 7}},
+        webhook=[(64, TOGETHER)],
+    ),
+    *rows(
+        "1.2 localityLbSetting",
+        f"{LOCALITY}.enabled",
+        "load_balancer.locality_lb_setting.enabled",
+        good=[(True, True), (False, False), (None, None)],
+        bad=[("no", BOOLEAN)],
+    ),
+    *rows(
+        "1.2 localityLbSetting",
+        f"{LOCALITY}.distribute",
+        "load_balancer.locality_lb_setting.distribute",
+        good=[
+            (
+                [{"from": "a/b/*", "to": {"a/b/*": 80, "c": 20}}],
+                (Distribute(from_="a/b/*", to=(("a/b/*", 80), ("c", 20))),),
+            ),
+            ([{"from": "a/b", "to": {"*": 100}}, {"from": "a/*", "to": {"a": 100}}], UNREAD),
+        ],
+        bad=[
+            ([None], "distribute[0]: is empty"),
+            ([{"from": "a", "to": {"a": -1}}], BETWEEN),
+            ([{"from": "a", "to": {"a": "100"}}], WHOLE),
+        ],
+        webhook=[
+            ([{"from": "a", "to": {"a": 60, "b": 30}}], "must add up to 100, not 90"),
+            ([{"from": "a", "to": {"a": 0, "b": 100}}], "must be between 1 and 100"),
+            ([{"from": "a", "to": {"a": 101}}], "must be between 1 and 100"),
+            ([{"from": "a"}], "distribute[0].to: is required"),
+            ([{"to": {"a": 100}}], "distribute[0].from: is required"),
+            ([{"from": "a/*/b", "to": {"a": 100}}], "must be region"),
+            ([{"from": "a//b", "to": {"a": 100}}], "must be region"),
+            ([{"from": "a", "to": {"": 100}}], "must be region"),
+            ([{"from": "a", "to": {"*": 100}}, {"from": "a/b", "to": {"a": 100}}], "distribute[1].from: overlaps"),
+            ([{"from": "a/b", "to": {"*": 100}}, {"from": "a", "to": {"a": 100}}], "distribute[1].from: overlaps"),
+            ([{"from": "*", "to": {"*": 100}}, {"from": "a", "to": {"a": 100}}], "distribute[1].from: overlaps"),
+            ([{"from": "a", "to": {"b": 50, "b/c": 50}}], "overlaps another locality"),
+        ],
+    ),
+    *rows(
+        "1.2 localityLbSetting",
+        f"{LOCALITY}.failover",
+        "load_balancer.locality_lb_setting.failover",
+        good=[([{"from": "a", "to": "b"}], (Failover(from_="a", to="b"),)), ([{"from": "a"}], UNREAD)],
+        bad=[([{"from": 1, "to": "b"}], TEXT), ([{"from": "a", "too": "b"}], UNKNOWN)],
+        webhook=[
+            ([{"from": "a", "to": "a"}], "failover[0].to: must differ"),
+            ([{}], "failover[0].to: must differ"),
+            ([{"from": "a/b", "to": "c"}], "from: must be a region"),
+            ([{"from": "a", "to": "c/*"}], "to: must be a region"),
+            ([{"from": "a", "to": "*"}], "to: must be a region"),
+        ],
+    ),
+    *rows(
+        "1.2 localityLbSetting",
+        f"{LOCALITY}.failover",
+        beside={"distribute": [{"from": "a", "to": {"a": 100}}]},
+        webhook=[([{"from": "a", "to": "b"}], TOGETHER)],
+        good=[([], UNREAD)],
+    ),
+    *rows(
+        "1.2 localityLbSetting",
+        f"{LOCALITY}.failoverPriority",
+        "load_balancer.locality_lb_setting.failover_priority",
+        good=[(["topology.kubernetes.io/zone", "app=v1"], ("topology.kubernetes.io/zone", "app=v1")), ([], ())],
+        bad=[([1], TEXT), ("a", "must be a list")],
+    ),
+    *rows(
+        "1.2 localityLbSetting",
+        f"{LOCALITY}.failoverPriority",
+        beside={"failover": [{"from": "a", "to": "b"}]},
+        good=[(["app"], UNREAD), (["topology.kubernetes.io/zone=z"], UNREAD)],
+        webhook=[
+            (["topology.kubernetes.io/region"], TOGETHER),
+            (["app", "topology.kubernetes.io/zone"], TOGETHER),
+            (["topology.istio.io/subzone"], TOGETHER),
+        ],
+    ),
+    *rows(
+        "1.2 zoneAwareLbSetting",
+        ZONES,
+        "load_balancer.zone_aware_lb_setting.min_cluster_size",
+        good=[({"enabled": True, "minClusterSize": 3}, 3), ({"failoverPriority": ["app"]}, None)],
+        bad=[({"minClusterSize": 0}, BETWEEN), ({"distribute": []}, UNKNOWN)],
+        webhook=[({"failoverPriority": ["topology.kubernetes.io/zone"]}, "leave it out")],
+    ),
+    *rows("1.2 zoneAwareLbSetting", ZONES, beside={"localityLbSetting": {}}, webhook=[({}, TOGETHER)]),
+    *rows(
+        "1.2 warmup",
+        f"{LB}.warmup",
+        "load_balancer.slow_start",
+        good=[
+            ({"duration": "300s"}, Warmup(duration_ms=300_000)),
+            (
+                {"duration": "1m", "minimumPercent": 5.5, "aggression": 2},
+                Warmup(duration_ms=60_000, minimum_percent=5.5, aggression=2),
+            ),
+            ({"duration": "1m", "minimumPercent": 0, "aggression": 0.3}, UNREAD),
+        ],
+        bad=[
+            ({}, "warmup.duration: is required"),
+            ({"minimumPercent": 5.0}, "warmup.duration: is required"),
+            ({"duration": "1s", "minimumPercent": 150.0}, "minimumPercent: must be between 0 and 100"),
+            ({"duration": "1s", "minimumPercent": -1}, "minimumPercent: must be between 0 and 100"),
+            ({"duration": "1s", "aggression": -1}, "aggression: must be between"),
+            ({"duration": "0s"}, "at least 1ms"),
+        ],
+        webhook=[({"duration": "1s", "aggression": 0}, "aggression: must be between")],
+    ),
+    *durations("1.2 warmupDurationSecs", f"{LB}.warmupDurationSecs", "load_balancer.slow_start.duration_ms"),
+    *rows(
+        "1.2 warmupDurationSecs",
+        f"{LB}.warmupDurationSecs",
+        "load_balancer.slow_start.duration_ms",
+        beside={"warmup": {"duration": "2s"}},
+        good=[("1s", 2000)],
+    ),
+    *rows(
+        "1.2 backendUtilization",
+        f"{LB}.backendUtilization",
+        "load_balancer.backend_utilization",
+        good=[
+            (
+                {"errorUtilizationPenaltyPercent": 100, "metricNamesForComputingUtilization": ["cpu"]},
+                BackendUtilization(
+                    error_utilization_penalty_percent=100, metric_names_for_computing_utilization=("cpu",)
+                ),
+            ),
+            ({"weightUpdatePeriod": "1s", "weightExpirationPeriod": "3m", "weightStabilizationPeriod": "10s"}, UNREAD),
+        ],
+        bad=[({"errorUtilizationPenaltyPercent": -1}, BETWEEN), ({"weightUpdatePeriod": 1}, TEXT)],
+    ),
+    *rows(
+        "1.2 backendUtilization",
+        f"{LB}.backendUtilization",
+        beside={"simple": "RANDOM"},
+        bad=[({}, TOGETHER)],
+    ),
+]
