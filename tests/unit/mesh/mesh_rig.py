@@ -7,8 +7,12 @@ from typing import Any
 
 import yaml
 
+from proxy.mesh.kinds.gateways import Gateway
 from proxy.mesh.model import Cluster, Listener
-from proxy.mesh.resolving.load import Document, Loaded, load
+from proxy.mesh.reading.documents import Documents
+from proxy.mesh.reading.objects import Change, Objects
+from proxy.mesh.resolving.inventory import Inventory
+from proxy.mesh.resolving.load import READERS, Document, Loaded, load
 
 DEMO = Path(__file__).parents[3] / "conf" / "demo"
 Object = dict[str, Any]
@@ -30,6 +34,20 @@ def documents(*objects: Object) -> list[Document]:
 
 def loaded(*objects: Object, gateway: str | None = None) -> Loaded:
     return load(documents(*objects), gateway)
+
+
+def inventory_of(*objects: Object) -> Inventory:
+    """All objects, as the Gateway among them looks them up."""
+    known = Objects()
+    for path, placed in Documents(READERS).changes(documents(*objects)):
+        known.put(path, placed)
+    assert not known.faults()
+    (door,) = known.of("Gateway")
+    assert isinstance(door.value, Gateway)
+    inventory = Inventory(door.value)
+    for record in known.all():
+        inventory.apply(Change(record.key, None, record))
+    return inventory
 
 
 def clusters(*objects: Object, gateway: str | None = None) -> dict[str, Cluster]:

@@ -1,0 +1,72 @@
+"""The table of what is in force: complete, and told of in one warning."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Iterator
+from typing import Any, get_args, get_type_hints
+
+from proxy.mesh.kinds.in_force import FIELDS
+from proxy.mesh.traffic.fields import api_name
+from proxy.mesh.traffic.policy import TrafficPolicy
+from tests.unit.mesh.mesh_rig import loaded, rule, shop
+
+OURS = {"outlierDetection.probe", "outlierDetection.localOriginQuorum"}
+
+
+def declared(record: Any, path: str = "") -> Iterator[str]:
+    """Every field of a policy, by its dotted path: those of lists and of what the table does not look into, as one."""
+    hints = get_type_hints(record)
+    for each in dataclasses.fields(record):
+        name, inside = f"{path}{api_name(each)}", _record(hints[each.name])
+        if inside is None or name in FIELDS:
+            yield name
+        else:
+            yield from declared(inside, f"{name}.")
+
+
+def _record(hint: Any) -> Any:
+    options = get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    return next((each for each in options if dataclasses.is_dataclass(each)), None)
+
+
+def test_every_field_of_the_model_has_a_row_and_every_row_is_a_field() -> None:
+    assert set(declared(TrafficPolicy)) - OURS - {"portLevelSettings"} == FIELDS.keys()
+
+
+def warned(spec: dict[str, Any]) -> list[str]:
+    return [each.partition(": DestinationRule shop/rule: ")[2] for each in loaded(*shop(rule(spec=spec))).warnings]
+
+
+def test_one_warning_names_all_fields_at_the_place_of_the_first() -> None:
+    policy: dict[str, Any] = {
+        "outlierDetection": {"maxEjectionPercent": 100, "minHealthPercent": 50},
+        "loadBalancer": {"simple": "LEAST_REQUEST"},
+        "portLevelSettings": [{"port": {"number": 80}, "tls": {"mode": "SIMPLE"}}],
+        "retryBudget": {"percent": 20},
+    }
+    (said,) = warned({"trafficPolicy": policy, "subsets": [{"name": "v1"}]})
+    assert said == (
+        "spec.trafficPolicy.loadBalancer.simple: LEAST_REQUEST is not in force in this version (ROUND_ROBIN is used); "
+        "nor are trafficPolicy.outlierDetection.minHealthPercent 50 (ejections always hold), "
+        "trafficPolicy.retryBudget, "
+        "trafficPolicy.portLevelSettings[0].tls.mode SIMPLE (endpoints are connected to without TLS), "
+        "subsets (nothing routes to a subset)"
+    )
+
+
+def test_what_asks_for_what_is_done_anyway_is_silent() -> None:
+    policy: dict[str, Any] = {
+        "outlierDetection": {"maxEjectionPercent": 100, "minHealthPercent": 0, "outlierDetectionHttpErrorCodes": []},
+        "loadBalancer": {"simple": "ROUND_ROBIN", "localityLbSetting": {"enabled": False, "failover": []}},
+        "connectionPool": {"tcp": {"maxConnections": 0}, "http": {"useClientProtocol": False}},
+        "tls": {"mode": "DISABLE", "sni": "a"},
+    }
+    assert warned({"trafficPolicy": policy, "subsets": []}) == []
+
+
+def test_a_rule_for_sidecars_is_told_of_once() -> None:
+    spec = {"workloadSelector": {"matchLabels": {"a": "b"}}, "trafficPolicy": {"loadBalancer": {"simple": "RANDOM"}}}
+    (said,) = warned(spec)
+    assert said.startswith("spec.workloadSelector: the rule is ignored: it is for sidecars, in Istio too")
