@@ -45,11 +45,12 @@ class Annotations:
 
 @dataclass(frozen=True, slots=True)
 class DestinationRule:
-    """A valid rule. `host` is expanded and in lower case; `export_to` holds namespaces, or only "*". `said`: where the
-    values of its policies stand, as far as it says any."""
+    """A valid rule. `host` is expanded and in lower case, `given_host` as it is written; `export_to` holds namespaces,
+    or only "*". `said`: where the values of its policies stand, as far as it says any."""
 
     manifest: Manifest
     host: str
+    given_host: str
     export_to: frozenset[str]
     policy: TrafficPolicy | None
     subsets: tuple[Subset, ...] = ()
@@ -72,6 +73,7 @@ def read(manifest: Manifest, body: Body, report: Report) -> DestinationRule | No
     return DestinationRule(
         manifest=manifest,
         host=expanded(found.host, namespace),
+        given_host=found.host,
         export_to=frozenset(namespace if each == "." else each for each in found.export_to) or frozenset({EVERYWHERE}),
         policy=found.policy,
         subsets=found.subsets,

@@ -64,8 +64,8 @@ class Objects:
         return (record for kind in self._by_kind for record in self.of(kind))
 
     def of(self, kind: str) -> Iterator[Record]:
-        """All objects of a kind."""
-        return (record for key in self._by_kind.get(kind, ()) for record, _ in self._records.of(key))
+        """All objects of a kind. May be asked from another thread than that which puts them here."""
+        return (record for key in list(self._by_kind.get(kind, ())) for record, _ in self._records.of(key))
 
     def take_changes(self) -> list[Change]:
         """What has changed since the last call."""

@@ -4,7 +4,7 @@ reached. Says what the snapshot has; decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from proxy.mesh.kinds.destination_rule import OURS, DestinationRule
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
@@ -55,26 +55,35 @@ class _Governed:
         manifest, path = self._governing.rule.manifest, self._governing.path(port)
         what = path_text(path) if path else "it has no trafficPolicy for this port"
         yield f"  DestinationRule {manifest.id} ({self._begin(manifest.id)}), {what}: {why}"
-        yield from self._values(self._governing.policy(port))
+        yield from self._values(self._governing.policy(port), MEMBERS.values())
+        yield from self._annotations(self._governing.policy(port))
 
-    def subset(self, part: Part, cluster: Cluster, size: int) -> Iterator[str]:
-        """What is another than in the cluster that it is a part of."""
+    def subset(self, part: Part, cluster: Cluster, whole: Cluster) -> Iterator[str]:
+        """Who is in it, and what of its policy is another than that of the cluster that it is a part of."""
         wanted = ",".join(f"{key}={value}" for key, value in part.subset.labels) or "no labels"
         where = f"{part.rule.manifest.id} ({self._begin(part.rule.manifest.id)})"
-        yield f"  subset {part.subset.name} ({wanted}) of {where}: {len(cluster.endpoints)} of {size} endpoints"
-        yield from self._values(cluster.policy)
+        size = f"{len(cluster.endpoints)} of {len(whole.endpoints)} endpoints"
+        yield f"  subset {part.subset.name} ({wanted}) of {where}: {size}"
+        mine, theirs = cluster.policy.origins, whole.policy.origins
+        yield from self._values(
+            cluster.policy, (name for name in MEMBERS.values() if mine.get(name) != theirs.get(name))
+        )
 
-    def _values(self, policy: EffectivePolicy) -> Iterator[str]:
-        if not policy.ejecting:
-            off = "switched off" if policy.outlier_detection else "not set"
-            yield f"    never ejects: outlierDetection is {off}"
+    def _values(self, policy: EffectivePolicy, members: Iterable[str]) -> Iterator[str]:
         said = list(stated(policy))
-        for member in (*MEMBERS.values(), ""):
-            inside = f"{member}." if member else OURS
-            found = [each for each in said if each.field.startswith(inside)]
-            if found and (member != "outlierDetection" or policy.ejecting):
-                texts = (f"{each.field.removeprefix(inside)} {each.value} ({self._source(each)})" for each in found)
-                yield f"    {member or 'annotations'}: {', '.join(texts)}"
+        for member in members:
+            if member == "outlierDetection" and not policy.ejecting:
+                off = "switched off" if policy.outlier_detection else "not set"
+                yield f"    never ejects: outlierDetection is {off}"
+            elif found := [each for each in said if each.field.startswith(f"{member}.")]:
+                yield f"    {member}: {self._listed(found, f'{member}.')}"
+
+    def _annotations(self, policy: EffectivePolicy) -> Iterator[str]:
+        found = [each for each in stated(policy) if each.field.startswith(OURS)]
+        yield f"    annotations: {self._listed(found, OURS)}"
+
+    def _listed(self, values: Iterable[Stated], before: str) -> str:
+        return ", ".join(f"{each.field.removeprefix(before)} {each.value} ({self._source(each)})" for each in values)
 
     def _source(self, value: Stated) -> str:
         if not value.rule:
@@ -104,7 +113,7 @@ def _ruled(
     yield from told.lines(number, _why(governing.rule, service, inventory))
     for part in governing.subsets.values():
         members = subset(inventory, service, port, governing, part.subset.name)
-        yield from told.subset(part, members, len(cluster.endpoints))
+        yield from told.subset(part, members, cluster)
 
 
 def _why(rule: DestinationRule, service: Service, inventory: Inventory) -> str:

@@ -16,9 +16,9 @@ from proxy.mesh.reading.lines import Path
 from proxy.mesh.traffic.policy import EffectivePolicy, Members, Origin, PortPolicy, Subset, TrafficPolicy
 
 _BY_PORT = {
-    "load_balancer": "loadBalancer",
-    "connection_pool": "connectionPool",
     "outlier_detection": "outlierDetection",
+    "connection_pool": "connectionPool",
+    "load_balancer": "loadBalancer",
     "tls": "tls",
 }
 _OTHERS = {"tunnel": "tunnel", "proxy_protocol": "proxyProtocol", "retry_budget": "retryBudget"}

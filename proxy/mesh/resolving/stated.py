@@ -86,5 +86,5 @@ def written(value: object, attribute: str = "") -> str:
 
 
 def time(milliseconds: int) -> str:
-    """250ms, 1.5s."""
-    return f"{milliseconds / 1000:g}s" if milliseconds >= 1000 else f"{milliseconds}ms"
+    """0s, 250ms, 1.5s."""
+    return f"{milliseconds}ms" if milliseconds % 1000 and milliseconds < 1000 else f"{milliseconds / 1000:g}s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.mesh.resolving.live import Live
 from proxy.mesh.resolving.load import Document, Loader
 from tests.unit.mesh.mesh_rig import (
     Object,
@@ -48,7 +49,7 @@ def test_values_are_said_with_the_line_they_come_from() -> None:
     )
     loader = Loader()
     loader.load([*documents(*shop()), Document("r.yaml", written)])
-    _, which, pool, outlier, annotations = loader.explained(True)
+    _, which, outlier, pool, annotations = loader.explained(True)
     assert which.startswith(
         "  DestinationRule shop/r (r.yaml:3), spec.trafficPolicy: it stands in the namespace of way"
     )
@@ -98,6 +99,36 @@ def test_the_policy_of_a_port() -> None:
     assert "spec.trafficPolicy: it stands" in lines[1] and "never ejects: outlierDetection is not set" in lines[2]
     assert lines[5] == "shop/cart:81 (http): no endpoints, requests get 503"
     assert "spec.trafficPolicy.portLevelSettings[0]: it stands" in lines[6], lines
+
+
+def test_a_subset_says_who_is_in_it_and_what_is_its_own() -> None:
+    mine = {"name": "v1", "labels": {"v": "1"}, "trafficPolicy": {"loadBalancer": {"simple": "LEAST_REQUEST"}}}
+    first = rule(OUTLIER, name="a", spec={"subsets": [mine]})
+    off = {"outlierDetection": {"consecutive5xxErrors": 0}}
+    second = rule(name="b", spec={"subsets": [{"name": "v2", "trafficPolicy": off}]})
+    lines = explained(*shop(pod("cart-1", "10.0.0.1", labels={"v": "1"}), first, second))
+    assert lines[5:] == [
+        "  subset v1 (v=1) of shop/a (DestinationRule-5.yaml:1): 1 of 3 endpoints",
+        "    loadBalancer: simple LEAST_REQUEST (line 18, not in force)",
+        "  subset v2 (no labels) of shop/b (DestinationRule-6.yaml:1): 3 of 3 endpoints",
+        "    never ejects: outlierDetection is switched off",
+    ]
+
+
+def test_values_of_another_rule_are_said_with_its_name() -> None:
+    policy = {"connectionPool": {"tcp": {"connectTimeout": "2s"}}}
+    second = rule(name="b", spec={"subsets": [{"name": "v1", "trafficPolicy": policy}]})
+    lines = explained(*shop(rule(OUTLIER, name="a"), second))
+    assert lines[-1] == "    connectionPool: tcp.connectTimeout 2s (shop/b, line 13)"
+
+
+def test_what_an_api_has_given_has_no_lines() -> None:
+    loader = Loader()
+    live = Live(loader, "kubernetes")
+    for each in shop(rule(OUTLIER)):
+        live.put((each["kind"], each["metadata"]["name"]), each)
+    assert loader.loaded().snapshot
+    assert "consecutive5xxErrors 2 (set), interval 10s (default)" in loader.explained(True)[2]
 
 
 def test_what_switches_ejection_off() -> None:
