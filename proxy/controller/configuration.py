@@ -128,6 +128,15 @@ class Configuration:
         """What is wrong with objects of the cluster, by their ids. Not while `refresh` runs."""
         return self._live.refusals()
 
+    def destination_rules(self) -> list[dict[str, str]]:
+        """The valid ones by name, for people: `created` is "" where nothing says when. While `refresh` runs, too."""
+        found = [
+            {"namespace": each.manifest.namespace, "name": each.manifest.name, "host": each.given_host}
+            | {"created": each.manifest.created}
+            for each in self._loader.destination_rules()
+        ]
+        return sorted(found, key=lambda each: (each["namespace"], each["name"]))
+
     def refuse(self, fault: str) -> bool:
         """The snapshot is right by itself, but cannot be served here; "" when it can. True: that is new."""
         former, self._refused = self._refused, fault

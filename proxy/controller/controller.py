@@ -29,6 +29,7 @@ from proxy.controller.keeping import Keeping
 from proxy.controller.pages import Admin, ready
 from proxy.controller.readiness import Readiness
 from proxy.controller.rollout import Rollout
+from proxy.controller.rule_pages import RulePages
 from proxy.controller.snapshots import Snapshots
 from proxy.controller.sockets import Sockets
 from proxy.fleet.operator_door import OperatorDoor
@@ -296,7 +297,7 @@ class Controller:
                 self._settings.admin,
                 PageServer(
                     self._admin.pages,
-                    {**self._admin.queries, **self._outlier_pages.queries},
+                    {**self._admin.queries, **self._outlier_pages.queries, **RulePages(self._configuration).queries},
                     self._outlier_pages.actions,
                     only_ours(self._settings.admin),
                 ),

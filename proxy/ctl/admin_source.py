@@ -59,6 +59,16 @@ class AdminSource:
         """See state.operating.viewer.Viewer; the replica adds what it sees."""
         return explain.from_json(self._get("/explain", {"cluster": cluster, "endpoint": endpoint}))
 
+    def policy(self, cluster: str) -> dict[str, Any]:
+        """What is in force for a cluster: `rule`, and `values`, each with its rule (proxy/controller/rule_pages.py)."""
+        found: dict[str, Any] = self._get("/policy", {"cluster": cluster})
+        return found
+
+    def rules(self) -> tuple[str, list[dict[str, Any]]]:
+        """The Gateway's namespace, and all DestinationRules that the replica has read."""
+        page = self._get("/destinationrules", {})
+        return page["namespace"], page["rules"]
+
     def eject(self, order: Order) -> Done:
         """See state.operating.operator.Operator."""
         return Done(**self._ask("POST", "/eject", json.dumps(asdict(order))))

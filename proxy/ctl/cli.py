@@ -10,6 +10,7 @@ from proxy.ctl.dev_certs import dev_certs
 from proxy.ctl.ejections import list_ejections
 from proxy.ctl.explain import tell_why
 from proxy.ctl.fleet_store import FleetStore, fleet_options, keys_prefix
+from proxy.ctl.get import get_objects
 from proxy.ctl.hbone.hbone_get import hbone_get
 from proxy.ctl.history import tell_history
 from proxy.ctl.source import Place
@@ -64,6 +65,7 @@ def main(context: click.Context, /, admin: str | None, redis_prefix: str, mesh_i
       waypointctl uneject httpbin/in-ambient:8000 10.10.0.16:8080
       waypointctl explain httpbin/in-ambient:8000 10.10.0.16:8080
       waypointctl history --follow
+      waypointctl get destinationrules
       waypointctl --admin http://127.0.0.1:15000 explain httpbin/in-ambient:8000
       waypointctl dev-certs certs
       waypointctl hbone-get 127.0.0.1:15008 in-ambient.httpbin:8000 /hostname --tls-dir certs/client
@@ -71,11 +73,10 @@ def main(context: click.Context, /, admin: str | None, redis_prefix: str, mesh_i
     context.obj = Place(FleetStore(Access(**access), keys_prefix(context, redis_prefix, mesh_id)), admin)
 
 
-for _command in (list_ejections, eject, uneject, adopt_keys, tell_history, tell_why, dev_certs, hbone_get):
+for _command in (list_ejections, eject, uneject, adopt_keys, tell_history, tell_why, get_objects, dev_certs, hbone_get):
     main.add_command(_command)
 
 LATER = {
-    "get": "endpoints, services, destinationrules, gateways as the replica sees them",
     "top": "live numbers",
     "doctor": "look for what commonly goes wrong",
 }

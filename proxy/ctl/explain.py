@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import click
 
+from proxy.ctl.admin_source import AdminSource
 from proxy.ctl.history import sentence
-from proxy.ctl.source import Place, asked
+from proxy.ctl.source import Place, Source, asked
 from proxy.ctl.words import columns, moment, number, printable, span
 from state.operating.explain import ClusterReport, EndpointReport, FleetFacts, HereFacts, as_json, cap
 from state.operating.history import shown
+from state.operating.viewer import Refused
 
 # Longer is no time that somebody has set.
 ENDLESS_S = 315_360_000
@@ -26,7 +29,8 @@ def tell_why(place: Place, cluster: str, endpoint: str, output: str) -> None:
     cluster's in short.
 
     Redis tells what the fleet knows. With --admin the replica adds what it sees itself: whether it decides by itself
-    at the moment, suspects its own network, or has endpoints out that only it cannot reach.
+    at the moment, suspects its own network, or has endpoints out that only it cannot reach; and of a cluster the policy
+    that is in force, with the rule that each value comes from.
 
     \b
     Examples:
@@ -35,8 +39,37 @@ def tell_why(place: Place, cluster: str, endpoint: str, output: str) -> None:
       waypointctl --admin http://127.0.0.1:15000 explain httpbin/in-ambient:8000 -o json
     """
     with asked(place) as source:
-        found = source.explain(cluster, endpoint)
-    print(json.dumps(as_json(found), indent=2) if output == "json" else text(found, short=not endpoint))
+        policy = source.policy(cluster) if isinstance(source, AdminSource) and not endpoint else None
+        found = _known(source, cluster, endpoint, policy)
+    if output == "json":
+        print(json.dumps({**(as_json(found) if found else {}), **({"policy": policy} if policy else {})}, indent=2))
+        return
+    print("\n\n".join(part for part in (in_force(policy), found and text(found, short=not endpoint)) if part))
+
+
+def _known(source: Source, cluster: str, endpoint: str, policy: dict[str, Any] | None) -> ClusterReport | None:
+    """None: the replica serves it, and as it never ejects, the fleet knows nothing of it."""
+    try:
+        return source.explain(cluster, endpoint)
+    except Refused:
+        ejects = policy is None or any(each["field"].startswith("outlierDetection.") for each in policy["values"])
+        if ejects:
+            raise
+        return None
+
+
+def in_force(policy: dict[str, Any] | None) -> str:
+    """The policy of a cluster value by value: what it is, and which rule says it, where."""
+    if policy is None:
+        return ""
+    head = f"policy of DestinationRule {policy['rule']}" if policy["rule"] else "policy: no DestinationRule"
+    rows = [(f"  {each['field']}", printable(each["value"]), printable(_origin(each))) for each in policy["values"]]
+    return "\n".join([printable(head), *(columns(rows) if rows else [])])
+
+
+def _origin(value: dict[str, Any]) -> str:
+    said = f"{value['rule']} {value['path']}" if value["rule"] else "default"
+    return said if value["in_force"] else f"{said}, not in force in this version"
 
 
 def text(found: ClusterReport, *, short: bool) -> str:

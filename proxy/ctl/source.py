@@ -55,12 +55,19 @@ class Source(Protocol):
 @contextmanager
 def asked(place: Place) -> Iterator[Source]:
     """The source for the length of the block; what goes wrong in it is said, and ends the program."""
-    try:
+    with telling(place):
         if place.admin is not None:
             yield AdminSource.at(place.admin)
         else:
             with place.store.client() as client:
                 yield Operator(client, place.store.prefix)
+
+
+@contextmanager
+def telling(place: Place) -> Iterator[None]:
+    """What goes wrong in the block is said, and ends the program."""
+    try:
+        yield
     except Refused as fault:
         fail(str(fault))
     except StoreUnavailable as fault:

@@ -14,6 +14,29 @@ def span(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+_AGES = (
+    # Below so many seconds: the unit, and the one of what is left over (kubectl's HumanDuration).
+    (120, 1, "s", 0, ""),
+    (600, 60, "m", 1, "s"),
+    (3 * 3600, 60, "m", 0, ""),
+    (8 * 3600, 3600, "h", 60, "m"),
+    (48 * 3600, 3600, "h", 0, ""),
+    (8 * 86400, 86400, "d", 3600, "h"),
+    (2 * 365 * 86400, 86400, "d", 0, ""),
+    (8 * 365 * 86400, 365 * 86400, "y", 86400, "d"),
+)
+
+
+def age(seconds: float) -> str:
+    """45s, 3m10s, 12m, 5h2m, 3d, 2y40d: as kubectl puts it."""
+    whole = max(0, int(seconds))
+    for below, unit, name, part, part_name in _AGES:
+        if whole < below:
+            rest = whole % unit // part if part else 0
+            return f"{whole // unit}{name}" + (f"{rest}{part_name}" if rest else "")
+    return f"{whole // (365 * 86400)}y"
+
+
 def moment(time_ms: int) -> str:
     """2026-11-25T10:03:28.089Z"""
     when = datetime.fromtimestamp(time_ms / 1000, UTC)

@@ -112,13 +112,18 @@ def test_an_explanation_of_each_side(valkey: Embedded, tmp_path: Path) -> None:
             assert "2 replicas listen" in text
             assert ("a decides with the fleet for " in text) == ("--admin" in where)
             status, text, _ = ctl(*where, "explain", CLUSTER)
-            assert text.count("\n\n") == 3, "one short paragraph for each endpoint"
+            assert text.count("\n\n") == 3 + ("--admin" in where), "one short paragraph for each endpoint"
+            said = "outlierDetection.consecutive5xxErrors 3 httpbin/in-ambient-failover spec.trafficPolicy."
+            assert (said in " ".join(text.split())) == ("--admin" in where)
             assert f"{victim.address} ({victim.name}) is ejected, " in text
         status, text, _ = ctl("--admin", admin(made.replicas[1]), "explain", CLUSTER, victim.address, "-o", "json")
         (report,) = json.loads(text)["reports"]
         assert report["fleet"]["why"] == "consecutive_5xx=3"
         assert [each.partition("/")[0] for each in report["fleet"]["evidence"]] == ["503@a"] * 3
         assert report["here"]["ejected"] is True
+        status, text, _ = ctl("--admin", admin(made.replicas[1]), "get", "destinationrules")
+        assert (status, text.splitlines()[0].split()) == (0, ["NAME", "HOST", "AGE"])
+        assert text.splitlines()[1].split()[0] == "in-ambient-failover"
 
 
 def test_without_redis_a_replica_tells_what_it_knows(valkey: Embedded, tmp_path: Path) -> None:

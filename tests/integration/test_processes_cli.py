@@ -229,7 +229,7 @@ def test_ejections_of_a_cluster_and_behind_a_password(tmp_path: Path) -> None:
         assert f"--redis-password-file {password}: No such file or directory" in errors
 
 
-@pytest.mark.parametrize("command", ["get", "top", "doctor"])
+@pytest.mark.parametrize("command", ["top", "doctor"])
 def test_what_waypointctl_will_do_one_day(command: str) -> None:
     status, _, errors = run("waypointctl", command, "something", "--for", "10m")
     assert status == 2

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from proxy.mesh.kinds import in_force
 from proxy.mesh.kinds.destination_rule import ABANDONED_ANNOTATION, QUORUM_ANNOTATION, RECOVERY_ANNOTATION
-from proxy.mesh.reading.lines import Path
+from proxy.mesh.reading.lines import Path, path_text
 from proxy.mesh.resolving.policies import ANNOTATIONS, MEMBERS
 from proxy.mesh.traffic.fields import MILLISECONDS, api_name, values
 from proxy.mesh.traffic.policy import EffectivePolicy
@@ -30,6 +30,11 @@ class Stated(NamedTuple):
     rule: str = ""
     path: Path = ()
     in_force: bool = True
+
+    @property
+    def stands(self) -> str:
+        """`path` as messages write it."""
+        return path_text(self.path)
 
 
 def stated(policy: EffectivePolicy) -> Iterator[Stated]:

@@ -7,9 +7,10 @@ import pytest
 
 from proxy.ctl.common import fail
 from proxy.ctl.ejections import left, table
-from proxy.ctl.explain import text
+from proxy.ctl.explain import in_force, text
+from proxy.ctl.get import table as rules_table
 from proxy.ctl.history import followed, lines, sentence
-from proxy.ctl.words import columns, moment, number, span
+from proxy.ctl.words import age, columns, moment, number, span
 from state.errors import StoreUnavailable
 from state.operating.explain import (
     ClusterReport,
@@ -339,3 +340,53 @@ def test_Z5_a_request_id_tells_of_no_other_failure() -> None:
     assert sentence(made).endswith(": 503@a/x%20refused@b/y%1B[2J 0@b/z")
     report = replace(REPORT, reports=(EndpointReport("e", "", replace(FACTS, evidence=made.evidence)),))
     assert "(cause@replica/request id): 503@a/x%20refused@b/y%1B[2J 0@b/z" in text(report, short=False)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (-3, "0s"),
+        (0, "0s"),
+        (119, "119s"),
+        (120, "2m"),
+        (190, "3m10s"),
+        (600, "10m"),
+        (179 * 60 + 59, "179m"),
+        (3 * 3600, "3h"),
+        (5 * 3600 + 120, "5h2m"),
+        (47 * 3600, "47h"),
+        (48 * 3600, "2d"),
+        (3 * 86400 + 7200, "3d2h"),
+        (700 * 86400, "700d"),
+        (800 * 86400, "2y70d"),
+        (9 * 365 * 86400, "9y"),
+    ],
+)
+def test_ages_are_kubectls(seconds: float, said: str) -> None:
+    assert age(seconds) == said
+
+
+def test_rules_are_printed_as_kubectl_does() -> None:
+    one = {"namespace": "httpbin", "name": "in-ambient", "host": "in-ambient", "created": "2026-01-01T00:00:00Z"}
+    two = {"namespace": "istio-system", "name": "all", "host": "*.local", "created": ""}
+    now = 1767225600.0 + 190  # that day, 3 minutes and 10 seconds on
+    assert rules_table([one], "httpbin", now) == "NAME        HOST        AGE\nin-ambient  in-ambient  3m10s"
+    assert rules_table([one, two], "", now).splitlines() == [
+        "NAMESPACE     NAME        HOST        AGE",
+        "httpbin       in-ambient  in-ambient  3m10s",
+        "istio-system  all         *.local     <unknown>",
+    ]
+    assert rules_table([], "shop", now) == "No resources found in shop namespace."
+    assert rules_table([], "", now) == "No resources found"
+
+
+def test_a_policy_says_where_each_value_comes_from() -> None:
+    said = {"field": "loadBalancer.simple", "value": "RANDOM", "rule": "shop/r", "path": "spec.x", "in_force": False}
+    default = {"field": "outlierDetection.interval", "value": "10s", "rule": "", "path": "", "in_force": True}
+    assert in_force({"rule": "shop/r", "values": [said, default]}).splitlines() == [
+        "policy of DestinationRule shop/r",
+        "  loadBalancer.simple        RANDOM  shop/r spec.x, not in force in this version",
+        "  outlierDetection.interval  10s     default",
+    ]
+    assert in_force({"rule": "", "values": []}) == "policy: no DestinationRule"
+    assert in_force(None) == ""

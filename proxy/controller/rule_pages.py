@@ -1,0 +1,35 @@
+"""The admin pages about DestinationRules: which there are, and what is in force for a cluster. Changes nothing."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.admin.pages import Answer, Query, as_json, plain
+from proxy.controller.configuration import Configuration
+from proxy.mesh.resolving.stated import Stated, stated
+
+
+class RulePages:
+    """`queries` for the admin server."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self.queries: Mapping[str, Query] = {"/destinationrules": self._rules, "/policy": self._policy}
+
+    def _rules(self, _asked: Mapping[str, str]) -> Answer:
+        """All that are known, those that are in force nowhere too; `namespace` is the Gateway's."""
+        snapshot = self._configuration.snapshot
+        own = snapshot.gateway.partition("/")[0] if snapshot else ""
+        return as_json({"namespace": own, "rules": self._configuration.destination_rules()})
+
+    def _policy(self, asked: Mapping[str, str]) -> Answer:
+        """Of the cluster asked for (`?cluster=httpbin/in-ambient:8000`): its rule, and each value with its rule."""
+        snapshot = self._configuration.snapshot
+        clusters = snapshot.clusters if snapshot else {}
+        cluster = clusters.get(asked.get("cluster", ""))
+        if cluster is None:
+            return plain(400, f"unknown cluster; there is: {', '.join(clusters) or 'none'}")
+        return as_json({"rule": cluster.policy.rule, "values": [_value(each) for each in stated(cluster.policy)]})
+
+
+def _value(each: Stated) -> dict[str, Any]:
+    return each._asdict() | {"path": each.stands}
