@@ -296,7 +296,7 @@ OUTLIER: Object = {"outlierDetection": {"consecutive5xxErrors": 2, "maxEjectionP
         pytest.param(
             [rule(OUTLIER, name="a"), rule({"outlierDetection": {"maxEjectionPercent": 50}}, name="b")],
             "DestinationRule shop/b: spec.host: is not in force for Service shop/cart: of several for one host the "
-            "oldest counts, else the first by name, which is shop/a; keep one",
+            "trafficPolicy of the oldest counts, else of the first by name, shop/a; keep one",
             id="F19-N5",
         ),
         pytest.param(
