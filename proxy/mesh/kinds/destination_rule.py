@@ -15,7 +15,7 @@ from proxy.mesh.kinds.addresses import CLUSTER_DOMAIN
 from proxy.mesh.kinds.traffic_policy import traffic_policy
 from proxy.mesh.reading.lines import Path
 from proxy.mesh.reading.manifests import Body, Manifest
-from proxy.mesh.reading.metadata import ACKNOWLEDGED, texts_of
+from proxy.mesh.reading.metadata import ACKNOWLEDGED, is_stored, texts_of
 from proxy.mesh.reading.records import built, optional, required, struct
 from proxy.mesh.reading.remarks import shown
 from proxy.mesh.reading.report import Report
@@ -61,7 +61,7 @@ class DestinationRule:
 
 def read(manifest: Manifest, body: Body, report: Report) -> DestinationRule | None:
     """The rule; None if there is something wrong with it."""
-    found = spec(manifest, body, report, _spec)
+    found = spec(manifest, body, report, _spec, stored=is_stored(body))
     annotations = _annotations(At(manifest, report).down("metadata", "annotations"), texts_of(body, "annotations"))
     if found is None or annotations is None:
         return None

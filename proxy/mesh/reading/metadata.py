@@ -46,6 +46,11 @@ def texts_of(body: Body, name: str) -> dict[str, str]:
     return {key: text for key, text in value.items() if isinstance(text, str)}
 
 
+def is_stored(body: Body) -> bool:
+    """Whether an API server has given it back: what it did not know of it is gone."""
+    return bool(metadata_of(body).get("uid"))
+
+
 def is_acknowledged(body: Body) -> bool:
     """Whether somebody has said that the warnings about the object are known."""
     return texts_of(body, "annotations").get(ACKNOWLEDGED) == "true"

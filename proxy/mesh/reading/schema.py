@@ -25,16 +25,24 @@ E = TypeVar("E", bound=StrEnum)
 
 
 class At:
-    """A place in a manifest, and where to report what is wrong there. `muted`: warnings are not wanted."""
+    """A place in a manifest, and where to report what is wrong there. `muted`: warnings are not wanted. `stored`: an
+    API server has seen the object, so that a field which is not known here is of a newer version and no mistake."""
 
-    __slots__ = ("_above", "_step", "manifest", "muted", "report")
+    __slots__ = ("_above", "_step", "manifest", "muted", "report", "stored")
 
     def __init__(
-        self, manifest: Manifest, report: Report, above: At | None = None, step: str | int = "", muted: bool = False
+        self,
+        manifest: Manifest,
+        report: Report,
+        above: At | None = None,
+        step: str | int = "",
+        muted: bool = False,
+        stored: bool = False,
     ) -> None:
         self.manifest = manifest
         self.report = report
         self.muted = muted
+        self.stored = stored
         self._above = above
         self._step = step
 
@@ -50,15 +58,22 @@ class At:
     def down(self, *steps: str | int) -> At:
         here = self
         for step in steps:
-            here = At(self.manifest, self.report, here, step, self.muted)
+            here = At(self.manifest, self.report, here, step, self.muted, self.stored)
         return here
 
     def mute(self) -> At:
         """The same place, for what is not worth a warning here."""
-        return At(self.manifest, self.report, self._above, self._step, True)
+        return At(self.manifest, self.report, self._above, self._step, True, self.stored)
 
     def fault(self, text: str) -> None:
         self.report.fault(self.manifest, self.path, text)
+
+    def unknown(self, hint: str) -> None:
+        """There is no such field."""
+        if self.stored:
+            self.warn("is not known in this version, so it does nothing")
+        else:
+            self.fault(f"is not a known field{hint}")
 
     def warn(self, text: str) -> None:
         if not self.muted:
@@ -77,9 +92,11 @@ Given = Mapping[str, object]
 Rule = Callable[[At, T], None]
 
 
-def spec(manifest: Manifest, body: Body, report: Report, check: Check[T], required: bool = True) -> T | None:
+def spec(
+    manifest: Manifest, body: Body, report: Report, check: Check[T], required: bool = True, stored: bool = False
+) -> T | None:
     """What `check` makes of an object's `spec`. None: it is not there, or there is something wrong with it."""
-    at = At(manifest, report).down("spec")
+    at = At(manifest, report, stored=stored).down("spec")
     if body.get("spec") is not None:
         return check(at, body["spec"])
     if required:
@@ -268,7 +285,7 @@ def fields(
         for name, inner in value.items():
             if name not in table:
                 if closed:
-                    at.down(name).fault(f"is not a known field{suggestion(name, table)}")
+                    at.down(name).unknown(suggestion(name, table))
             elif inner is not None:
                 found[name] = table[name](at.down(name), inner)
         for name in required:

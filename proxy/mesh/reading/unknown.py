@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from proxy.mesh.reading.api_fields import FIELDS
 from proxy.mesh.reading.lines import Path, path_text
 from proxy.mesh.reading.manifests import Body, Manifest
-from proxy.mesh.reading.metadata import metadata_of
+from proxy.mesh.reading.metadata import is_stored
 from proxy.mesh.reading.remarks import suggestion
 from proxy.mesh.reading.report import Report
 
@@ -41,7 +41,7 @@ def unknown_fields(manifest: Manifest, body: Body, report: Report) -> None:
     """Tell of the fields that the object's kind has not. Nothing of what its reader has told as a fault already."""
     if manifest.kind not in _TABLE:
         return
-    stored = bool(metadata_of(body).get("uid"))
+    stored = is_stored(body)
     told: dict[tuple[str | None, ...], tuple[Path, str]] = {}
     more: dict[tuple[str | None, ...], int] = {}
     for path, given, known in _unknown(manifest.kind, body, ()):

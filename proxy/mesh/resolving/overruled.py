@@ -52,5 +52,6 @@ def _why(rule: DestinationRule, service: str, found: str, gateway: Gateway, inve
     if other is None:
         return ": exportTo hides it from the waypoint"
     if (other.host, other.manifest.namespace) == (rule.host, own):
-        return f": of several for one host the trafficPolicy of the oldest counts, else of the first by name, {found}; keep one"
+        first = f"of several for one host the trafficPolicy of the oldest counts, else of the first by name, {found}"
+        return f": {first}; keep one"
     return f": {found} is, whose host is more specific or whose namespace comes first ({', '.join(looked_at)})"

@@ -78,6 +78,20 @@ def test_a_bad_object_keeps_its_last_good_version(rig: Rig) -> None:
     assert rig.cluster.outlier.consecutive_5xx == 2 and rig.live.refused() == []
 
 
+def test_a_field_of_a_newer_version_is_told_and_stops_nothing(rig: Rig) -> None:
+    """An API server has lost what it does not know, so it is no slip of the pen."""
+    key = next(key for key in rig.bodies if key[0] == "DestinationRule")
+    body = rig.bodies[key]
+    body["spec"] = rule(consecutive5xxErrors=7, newest=1)
+    rig.live.put(key, body)
+    assert rig.live.refused()[0].endswith("its last good version stays in force")
+    body["metadata"]["uid"] = "1"
+    rig.live.put(key, body)
+    assert rig.cluster.outlier and rig.cluster.outlier.consecutive_5xx == 7
+    (said,) = [each for each in rig.loader.loaded().warnings if "newest" in each]
+    assert said.endswith("outlierDetection.newest: is not known in this version, so it does nothing")
+
+
 def test_nothing_else_waits_for_a_bad_one(rig: Rig) -> None:
     rig.put("DestinationRule", "bad", **rule(interval="soon"))
     before = len(rig.cluster.endpoints)
