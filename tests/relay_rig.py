@@ -15,14 +15,14 @@ from proxy.relay.relay import Relay
 from proxy.scoreboard.scoreboard import Scoreboard
 
 
-def cluster(board: Scoreboard, name: str, ips: Sequence[str], ejects: bool = False) -> ClusterForm:
+def cluster(board: Scoreboard, name: str, ips: Sequence[str], ejects: bool = False, min_health: int = 0) -> ClusterForm:
     """A cluster with an endpoint at port 80 of each address, as a snapshot has it; what has no slot yet gets one."""
     clusters, endpoints = board.clusters.slots(), board.endpoints.slots()
     slot = clusters[name] if name in clusters else board.clusters.add(name)
     members = tuple(Endpoint(ip, 80, "") for ip in ips)
     keys = [(slot, each.address, each.workload) for each in members]
     places = [endpoints[key] if key in endpoints else board.endpoints.add(*key) for key in keys]
-    rule = OutlierDetection(5, 10_000, 30_000, 100) if ejects else None
+    rule = OutlierDetection(5, 10_000, 30_000, 100, min_health_percent=min_health) if ejects else None
     policy = EffectivePolicy(outlier_detection=rule)
     return cluster_form(Cluster(name, name, name, members, policy), slot, places)
 

@@ -41,6 +41,7 @@ def _outlier_form(outlier: OutlierDetection) -> OutlierForm:
         interval_ms=outlier.interval_ms,
         base_ejection_ms=outlier.base_ejection_ms,
         max_ejection_percent=outlier.max_ejection_percent,
+        min_health_percent=outlier.min_health_percent,
         probe=outlier.probe,
         local_origin_quorum=outlier.local_origin_quorum,
     )

@@ -11,7 +11,7 @@ from typing import Any, NotRequired, TypedDict
 
 import msgpack
 
-VERSION = 2
+VERSION = 3
 """Grows with every change of the form. A process that was started before an upgrade, and one that was started after it,
 find out by it that they do not understand each other."""
 
@@ -27,6 +27,7 @@ class OutlierForm(TypedDict):
     interval_ms: int
     base_ejection_ms: int
     max_ejection_percent: int
+    min_health_percent: int
     probe: bool
     local_origin_quorum: int
 

@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t
 from libc.stdlib cimport free, malloc
 
 from proxy.policy cimport cause, outlier, retry, route
+from proxy.policy.balance cimport panic
 from proxy.policy.balance cimport round_robin as balance
 from proxy.policy.facts cimport Ending, Facts, OutlierRule, RetryRule, View
 
@@ -26,6 +27,10 @@ def round_robin(int last, view) -> int:
     finally:
         free(members)
         free(rank)
+
+
+def panics(int present, int count, int min_health_percent) -> bool:
+    return panic.panics(present, count, min_health_percent)
 
 
 def again(rule, ending) -> int:

@@ -67,7 +67,7 @@ FIELDS: Mapping[str, Row] = {
     "outlierDetection.consecutiveGatewayErrors": _not_yet("", 0),
     "outlierDetection.splitExternalLocalOriginErrors": _not_yet("", False),
     "outlierDetection.consecutiveLocalOriginFailures": _not_yet("", 0),
-    "outlierDetection.minHealthPercent": _not_yet("ejections always hold", 0),
+    "outlierDetection.minHealthPercent": IN_FORCE,
     "outlierDetection.outlierDetectionHttpErrorCodes": _not_yet("the codes 500 to 599 count", []),
     "tls.mode": _not_yet("endpoints are connected to without TLS", "DISABLE", "ISTIO_MUTUAL"),
     # These are part of what the mode asks for.

@@ -17,10 +17,12 @@ cdef class Chooser:
     cdef uint32_t* changes               # the cluster's, on the scoreboard; NULL: nobody here is ever out
     cdef uint32_t seen                   # what they were when the index was made
     cdef int64_t soonest                 # when the first of those that are out comes back
+    cdef int min_health                  # percent of them; while fewer are in, those that are out get requests too
 
     cdef int pick(self) noexcept
     cdef int take_offer(self) noexcept
     cdef void renew(self, int64_t now) noexcept
+    cdef void bring_all_in(self) noexcept
     cdef void look_at(self, int position, int64_t now) noexcept
     cdef void count_out(self) noexcept
 

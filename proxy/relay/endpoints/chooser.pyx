@@ -3,7 +3,7 @@
 Who is in stands on the scoreboard. Looking there for every request would cost as much as there are endpoints; so what
 was seen is kept, and looked at again when the cluster's `changes` on the scoreboard have moved (whoever takes an
 endpoint out or back moves them, after it has), or when the first of those that are out has served its time, which
-nobody tells.
+nobody tells. While fewer are in than `panic_below` says, all are.
 
 An algorithm is a subclass (HAProxy's lb_ops): `choose` says whose turn it is; `up` and `down` tell it that an endpoint
 has come in or gone out, `take` and `drop` that an attempt on one has begun or ended. What it decides by itself is in
@@ -14,6 +14,7 @@ from libc.stdint cimport INT64_MAX
 from libc.stdlib cimport calloc, free
 
 from proxy.clock cimport monotonic_ns
+from proxy.policy.balance.panic cimport panics
 from proxy.policy.balance.round_robin cimport round_robin
 from proxy.scoreboard.atomics cimport wp_add, wp_add64, wp_load, wp_load64, wp_loadu, wp_swap
 from proxy.scoreboard.layout cimport PROBE_OFFERED
@@ -42,6 +43,11 @@ cdef class Chooser:
             self.changes = &scoreboard.memory.cluster(cluster).changes
 
     def __init__(self, Scoreboard scoreboard, list slots, int cluster, bint ejects):
+        self.renew(monotonic_ns())
+
+    def panic_below(self, int min_health_percent) -> None:
+        """While fewer than so many percent of the endpoints are in, those that are out get requests, too; 0: never."""
+        self.min_health = min_health_percent
         self.renew(monotonic_ns())
 
     def __dealloc__(self):
@@ -93,6 +99,15 @@ cdef class Chooser:
         for position in range(self.view.count):
             self.look_at(position, now)
         self.count_out()
+        if panics(self.view.present, self.view.count, self.min_health):
+            self.bring_all_in()
+            self.count_out()
+
+    cdef void bring_all_in(self) noexcept:
+        cdef int position
+        for position in range(self.view.count):
+            if not self.here[position]:
+                self.up(position)
 
     cdef void look_at(self, int position, int64_t now) noexcept:
         cdef int64_t until = wp_load64(&self.rows[position].ejected_until) if self.changes != NULL else 0

@@ -169,6 +169,8 @@ cdef class Cluster:
         self.scoreboard = scoreboard
         self.chooser = RoundRobin(
             scoreboard, [endpoint.slot for endpoint in endpoints], self.slot, self.outlier_on)
+        if self.outlier_on:
+            self.chooser.panic_below(self.outlier["min_health_percent"])
         self.counters = scoreboard.memory.counters_of(worker, self.slot)
 
     def alone(self, Endpoint endpoint) -> Cluster:

@@ -66,6 +66,7 @@ def test_the_first_body_has_everything(snapshots: Snapshots) -> None:
             "interval_ms": 10000,
             "base_ejection_ms": 30000,
             "max_ejection_percent": 50,
+            "min_health_percent": 0,
             "probe": False,
             "local_origin_quorum": 1,
         },

@@ -41,7 +41,7 @@ def warned(spec: dict[str, Any]) -> list[str]:
 
 def test_one_warning_names_all_fields_at_the_place_of_the_first() -> None:
     policy: dict[str, Any] = {
-        "outlierDetection": {"maxEjectionPercent": 100, "minHealthPercent": 50},
+        "outlierDetection": {"maxEjectionPercent": 100, "consecutiveGatewayErrors": 2},
         "loadBalancer": {"simple": "LEAST_REQUEST"},
         "portLevelSettings": [{"port": {"number": 80}, "tls": {"mode": "SIMPLE"}}],
         "retryBudget": {"percent": 20},
@@ -49,7 +49,7 @@ def test_one_warning_names_all_fields_at_the_place_of_the_first() -> None:
     (said,) = warned({"trafficPolicy": policy, "subsets": [{"name": "v1"}]})
     assert said == (
         "spec.trafficPolicy.loadBalancer.simple: LEAST_REQUEST is not in force in this version (ROUND_ROBIN is used); "
-        "nor are trafficPolicy.outlierDetection.minHealthPercent 50 (ejections always hold), "
+        "nor are trafficPolicy.outlierDetection.consecutiveGatewayErrors 2, "
         "trafficPolicy.retryBudget, "
         "trafficPolicy.portLevelSettings[0].tls.mode SIMPLE (endpoints are connected to without TLS), "
         "subsets (nothing routes to a subset)"

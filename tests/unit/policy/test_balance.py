@@ -2,10 +2,13 @@
 
 import itertools
 
+import pytest
+
 from proxy.policy.shapes import View
 from tests.unit.policy.interpreted import interpreted
 
 round_robin = interpreted("balance.round_robin").round_robin
+panics = interpreted("balance.panic").panics
 
 
 def view(here: list[bool], tried: tuple[int, ...] = ()) -> View:
@@ -42,3 +45,22 @@ def test_who_was_tried_is_passed_over() -> None:
     assert round_robin(0, view([True] * 3, tried=(1,))) == 2
     assert round_robin(1, view([True] * 3, tried=(0, 2))) == 1
     assert round_robin(1, view([True, False, True], tried=(0, 2))) == -1
+
+
+@pytest.mark.parametrize(
+    ("present", "count", "percent", "expected"),
+    [
+        (1, 3, 33, False),
+        (1, 3, 34, True),
+        (1, 2, 50, False),
+        (1, 2, 51, True),
+        (0, 3, 1, True),
+        (0, 3, 0, False),
+        (3, 3, 100, False),
+        (2, 3, 100, True),
+        (0, 0, 100, False),
+    ],
+)
+def test_panic_is_below_the_threshold_and_not_at_it(present: int, count: int, percent: int, expected: bool) -> None:
+    """Envoy's, as measured (2.7 of what is known of its outlier detection)."""
+    assert panics(present, count, percent) is expected

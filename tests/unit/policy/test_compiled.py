@@ -26,6 +26,7 @@ ENDINGS = st.builds(
 )
 outlier, retry, route, cause = map(interpreted, ("outlier", "retry", "route", "cause"))
 round_robin = interpreted("balance.round_robin").round_robin
+panics = interpreted("balance.panic").panics
 
 
 @st.composite
@@ -49,6 +50,11 @@ def test_round_robin(last: int, view: View) -> None:
     first = last + 1 if 0 <= last + 1 < view.count else 0
     order = [position % view.count for position in range(first, first + view.count)]
     assert chosen == next((each for each in order if each in view.members and not view.tried[each]), -1), "by the book"
+
+
+@given(st.integers(0, 2000), st.integers(0, 2000), st.integers(0, 100))
+def test_panic(present: int, count: int, percent: int) -> None:
+    assert decisions.panics(present, count, percent) == panics(present, count, percent)
 
 
 @given(st.builds(RetryRule, st.integers(0, 3)), ENDINGS)

@@ -15,9 +15,10 @@ CLUSTER = "web/web:80"
 class Board:
     """A scoreboard with one cluster, and workers that choose from it."""
 
-    def __init__(self, count: int, workers: int = 1, ejects: bool = True) -> None:
+    def __init__(self, count: int, workers: int = 1, ejects: bool = True, min_health: int = 0) -> None:
         self.board = Scoreboard.create()
-        body = cluster(self.board, CLUSTER, [f"10.0.{at // 200}.{at % 200}" for at in range(count)], ejects)
+        ips = [f"10.0.{at // 200}.{at % 200}" for at in range(count)]
+        body = cluster(self.board, CLUSTER, ips, ejects, min_health)
         self.slot = body["slot"]
         self.slots = [endpoint["slot"] for endpoint in body["endpoints"]]
         self.names = [f"{endpoint['ip']}:80" for endpoint in body["endpoints"]]
@@ -93,6 +94,21 @@ def test_all_are_out() -> None:
     made.out(1)
     assert made.turns(2) == [None, None]
     assert Board(0).turns(1) == [None]
+
+
+def test_below_min_health_all_get_requests_until_enough_are_back() -> None:
+    made = Board(4, min_health=50)
+    made.out(0)
+    made.out(1)
+    assert made.turns(4) == [2, 3, 2, 3], "2 of 4 are not below 50 %"
+    made.out(2)
+    assert made.turns(5) == [0, 1, 2, 3, 0]
+    made.out(3, ms=20)
+    assert sorted(made.turns(4), key=str) == [0, 1, 2, 3], "even when nobody is in"
+    made.out(2, 0)
+    while len(set(made.turns(4))) == 4:  # until 3 has served its time; the test's own limit ends it
+        time.sleep(0.001)
+    assert set(made.turns(4)) == {2, 3}
 
 
 @pytest.mark.parametrize("which", [0, 1])
