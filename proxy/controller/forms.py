@@ -42,6 +42,7 @@ def _outlier_form(outlier: OutlierDetection) -> OutlierForm:
         base_ejection_ms=outlier.base_ejection_ms,
         max_ejection_percent=outlier.max_ejection_percent,
         min_health_percent=outlier.min_health_percent,
+        http_error_codes=list(outlier.http_error_codes),
         probe=outlier.probe,
         local_origin_quorum=outlier.local_origin_quorum,
     )

@@ -28,6 +28,7 @@ class OutlierForm(TypedDict):
     base_ejection_ms: int
     max_ejection_percent: int
     min_health_percent: int
+    http_error_codes: list[int]  # 100..599; none: all of 5xx
     probe: bool
     local_origin_quorum: int
 

@@ -64,6 +64,8 @@ cdef enum Retry:                 # what follows a failed attempt
 
 cdef struct OutlierRule:
     int64_t abandoned            # ns of silence that count when the client gives up on it; 0: they never do
+    bint listed                  # the statuses that are failures are those below, else all from 500 on
+    unsigned char failing[500]   # by status, from 100 on
 
 cdef enum Outcome:               # what an attempt says about its endpoint
     NOTHING

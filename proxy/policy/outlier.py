@@ -2,10 +2,10 @@
 """What an attempt says about its endpoint. Pure.
 
 Envoy's rules without splitExternalLocalOriginErrors (destination_rule.proto, outlier_detection_impl.cc): every 5xx the
-endpoint answers is a failure, and so is everything that keeps it from answering; any other final status is a success,
-4xx included; what is beyond 599 is a 5xx to whoever knows no better (RFC 9110, 15). An answer that breaks off is a
-success, then a failure (as with Envoy); a 5xx is one failure already. Ours to add: a client that gave up on a silent
-endpoint (`abandoned`).
+endpoint answers is a failure, or each of the statuses that the rule lists, and so is everything that keeps it from
+answering; any other final status is a success, 4xx included; what is beyond 599 is a 5xx to whoever knows no better
+(RFC 9110, 15). An answer that breaks off is a success, then a failure (as with Envoy); one that is a failure already is
+one. Ours to add: a client that gave up on a silent endpoint (`abandoned`).
 
 Not as Envoy: an answer that came and that we refuse says nothing. The endpoint is there and answers, all its clients
 but us may understand it, and a page that we do not take must not take the other pages with it. So it neither counts nor
@@ -34,20 +34,23 @@ from proxy.policy.shapes import (
 def outcome_of(rule: shapes.OutlierRule, ending: shapes.Ending) -> int:
     """NOTHING, SUCCESS, or whose failure it is."""
     if ending.how == ANSWERED:
-        return EXTERNAL_FAILURE if fails(status_of(ending)) else SUCCESS
+        return EXTERNAL_FAILURE if fails(rule, status_of(ending)) else SUCCESS
     if ending.how == CONNECTED:
         return SUCCESS
     if ending.how in (SHORT_OF, CLIENT_FAILED, MALFORMED) or (ending.how == NOT_HTTP and ending.pooled):
         return NOTHING
     if ending.how in (ABANDONED, SILENT):
         return judge_silence(rule, ending)
-    if ending.how == CUT and fails(status_of(ending)):
+    if ending.how == CUT and fails(rule, status_of(ending)):
         return NOTHING
     return LOCAL_FAILURE
 
 
-def fails(status: int) -> bool:
-    """Whether an answer of this status counts as a failure."""
+def fails(rule: shapes.OutlierRule, status: int) -> bool:
+    """Whether an answer of this status counts as a failure: 5xx, or those that `outlierDetectionHttpErrorCodes` lists,
+    and then no others."""
+    if rule.listed:
+        return 100 <= status < 600 and rule.failing[status - 100] != 0
     return status >= 500
 
 

@@ -77,3 +77,5 @@ class OutlierRule:
     """What counts against an endpoint."""
 
     abandoned: int = 0
+    listed: bool = False
+    failing: Sequence[int] = ()

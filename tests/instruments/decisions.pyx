@@ -43,7 +43,9 @@ def again(rule, ending) -> int:
 def outcome_of(rule, ending) -> int:
     cdef OutlierRule made
     cdef Ending end = ending_of(ending)
-    made.abandoned = rule.abandoned
+    made.abandoned, made.listed = rule.abandoned, rule.listed
+    for at, fails in enumerate(rule.failing):
+        made.failing[<int>at] = fails
     return outlier.outcome_of(&made, &end)
 
 

@@ -68,7 +68,7 @@ FIELDS: Mapping[str, Row] = {
     "outlierDetection.splitExternalLocalOriginErrors": _not_yet("", False),
     "outlierDetection.consecutiveLocalOriginFailures": _not_yet("", 0),
     "outlierDetection.minHealthPercent": IN_FORCE,
-    "outlierDetection.outlierDetectionHttpErrorCodes": _not_yet("the codes 500 to 599 count", []),
+    "outlierDetection.outlierDetectionHttpErrorCodes": IN_FORCE,
     "tls.mode": _not_yet("endpoints are connected to without TLS", "DISABLE", "ISTIO_MUTUAL"),
     # These are part of what the mode asks for.
     "tls.clientCertificate": IN_FORCE,

@@ -164,6 +164,9 @@ cdef class Cluster:
         self.outlier_rule.abandoned = body["abandoned_ms"] * 1_000_000
         self.outlier = body["outlier"]
         self.outlier_on = self.outlier is not None
+        for status in self.outlier["http_error_codes"] if self.outlier_on else ():
+            self.outlier_rule.listed = True
+            self.outlier_rule.failing[<int>status - 100] = 1
         self.endpoints = endpoints
         self.count = len(endpoints)
         self.scoreboard = scoreboard

@@ -67,6 +67,7 @@ def test_the_first_body_has_everything(snapshots: Snapshots) -> None:
             "base_ejection_ms": 30000,
             "max_ejection_percent": 50,
             "min_health_percent": 0,
+            "http_error_codes": [],
             "probe": False,
             "local_origin_quorum": 1,
         },

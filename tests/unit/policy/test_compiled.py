@@ -62,7 +62,11 @@ def test_retry(rule: RetryRule, ending: Ending) -> None:
     assert decisions.again(rule, ending) == retry.again(rule, ending)
 
 
-@given(st.builds(OutlierRule, st.one_of(st.just(0), st.integers(0, 2**62))), ENDINGS)
+FAILING = st.sets(st.integers(100, 599)).map(lambda codes: [status in codes for status in range(100, 600)])
+RULES = st.builds(OutlierRule, st.one_of(st.just(0), st.integers(0, 2**62)), BOOLS, FAILING)
+
+
+@given(RULES, ENDINGS)
 def test_outlier(rule: OutlierRule, ending: Ending) -> None:
     assert decisions.outcome_of(rule, ending) == outlier.outcome_of(rule, ending)
     assert decisions.status_of(ending) == outlier.status_of(ending)

@@ -99,3 +99,27 @@ def test_an_answer_that_breaks_off_is_a_failure_once() -> None:
 def test_silence(how: int, waited: int, limit: int, answered: bool, waits: bool, outcome: int) -> None:
     ending = Ending(how, waited=waited, answered=answered, waits=waits)
     assert outlier.outcome_of(OutlierRule(limit), ending) == outcome
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "outcome"),
+    [
+        (ANSWERED, 429, EXTERNAL_FAILURE),
+        (ANSWERED, 500, SUCCESS),
+        (ANSWERED, 200, SUCCESS),
+        (ANSWERED, 999, SUCCESS),
+        (CUT, 429, NOTHING),
+        (CUT, 500, LOCAL_FAILURE),
+        (REFUSED, 0, LOCAL_FAILURE),
+    ],
+)
+def test_w11_listed_codes_are_failures_and_no_others(how: int, status: int, outcome: int) -> None:
+    """outlierDetectionHttpErrorCodes: [429]. What is no answer is a failure all the same."""
+    listed = OutlierRule(listed=True, failing=[code == 429 for code in range(100, 600)])
+    assert outlier.outcome_of(listed, Ending(how, status=status)) == outcome
+
+
+@pytest.mark.parametrize(("grpc", "outcome"), [(8, EXTERNAL_FAILURE), (14, SUCCESS)])
+def test_w11_a_grpc_status_is_judged_by_what_it_stands_for(grpc: int, outcome: int) -> None:
+    listed = OutlierRule(listed=True, failing=[code == 429 for code in range(100, 600)])
+    assert outlier.outcome_of(listed, Ending(ANSWERED, status=200, grpc=grpc)) == outcome

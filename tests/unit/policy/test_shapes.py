@@ -17,7 +17,7 @@ def declarations(kind: str) -> dict[str, list[str]]:
 
 def test_field_for_field() -> None:
     c = {
-        name: [re.split(r"[\s*]+", part.strip())[-1] for line in lines for part in line.split(",")]
+        name: [re.split(r"[\s*]+", part.strip())[-1].partition("[")[0] for line in lines for part in line.split(",")]
         for name, lines in declarations("struct").items()
     }
     python = {
