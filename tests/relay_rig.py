@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from proxy.controller.forms import cluster_form
 from proxy.ipc.snapshot import ClusterForm
 from proxy.mesh.model import Cluster, Endpoint
+from proxy.mesh.traffic.balancing import LoadBalancer
 from proxy.mesh.traffic.outlier import OutlierDetection
-from proxy.mesh.traffic.policy import EffectivePolicy
+from proxy.mesh.traffic.policy import DEFAULT_LOAD_BALANCER, EffectivePolicy
 from proxy.observe.access_log import AccessLog
 from proxy.relay.context.context import Context
 from proxy.relay.context.timeouts import Timeouts
@@ -15,15 +16,25 @@ from proxy.relay.relay import Relay
 from proxy.scoreboard.scoreboard import Scoreboard
 
 
-def cluster(board: Scoreboard, name: str, ips: Sequence[str], ejects: bool = False, min_health: int = 0) -> ClusterForm:
+def cluster(
+    board: Scoreboard,
+    name: str,
+    ips: Sequence[str],
+    ejects: bool = False,
+    balancer: LoadBalancer = DEFAULT_LOAD_BALANCER,
+    weights: Sequence[int] = (),
+    min_health: int = 0,
+) -> ClusterForm:
     """A cluster with an endpoint at port 80 of each address, as a snapshot has it; what has no slot yet gets one."""
     clusters, endpoints = board.clusters.slots(), board.endpoints.slots()
     slot = clusters[name] if name in clusters else board.clusters.add(name)
-    members = tuple(Endpoint(ip, 80, "") for ip in ips)
+    members = tuple(
+        Endpoint(ip, 80, "", weight=weight) for ip, weight in zip(ips, weights or [1] * len(ips), strict=True)
+    )
     keys = [(slot, each.address, each.workload) for each in members]
     places = [endpoints[key] if key in endpoints else board.endpoints.add(*key) for key in keys]
     rule = OutlierDetection(5, 10_000, 30_000, 100, min_health_percent=min_health) if ejects else None
-    policy = EffectivePolicy(outlier_detection=rule)
+    policy = EffectivePolicy(load_balancer=balancer, outlier_detection=rule)
     return cluster_form(Cluster(name, name, name, members, policy), slot, places)
 
 

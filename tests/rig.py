@@ -112,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/status/"):
             status = int(self.path.rpartition("/")[2])
         endpoint.answered.append(status)
-        text = endpoint.name if self.path == "/hostname" else json.dumps(dict(self.headers))
+        text = endpoint.name if self.path.partition("?")[0] == "/hostname" else json.dumps(dict(self.headers))
         payload = (text + "\n").encode() if status == 200 else b"failing\n"
         self.send_response(status)
         if status >= 200 and status != 204:

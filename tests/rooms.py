@@ -87,8 +87,8 @@ ROOMS: Mapping[str, Room] = {
         purpose="what all exchanges of a worker share",
     ),
     "proxy.relay.endpoints": Room(
-        "proxy.clock proxy.policy proxy.scoreboard proxy.wire proxy.wire.http2 proxy.wire.tls proxy.observe"
-        " proxy.relay.context",
+        "proxy.clock proxy.policy proxy.scoreboard proxy.wire proxy.wire.http proxy.wire.http2 proxy.wire.tls"
+        " proxy.observe proxy.relay.context",
         purpose="which endpoint, and how it is reached",
     ),
     "proxy.relay.routes": Room("proxy.ipc.snapshot proxy.relay.endpoints", purpose="where a listener's requests go"),

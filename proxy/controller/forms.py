@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 
+from proxy.controller.balance_form import balance_form
 from proxy.ipc.snapshot import ClusterForm, EndpointForm, OutlierForm, RoutesForm
 from proxy.mesh.model import Cluster, Endpoint, Routes
 from proxy.mesh.traffic.outlier import OutlierDetection
+
+# Weights of 32768 endpoints add up to less than 2**31 (policy/balance/weighted.py).
+HEAVIEST = 65535
 
 
 def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterForm:
@@ -18,6 +22,7 @@ def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterF
         abandoned_ms=cluster.abandoned_ms,
         closed=cluster.closed,
         outlier=_outlier_form(cluster.outlier) if cluster.outlier else None,
+        balance=balance_form(cluster.policy.load_balancer),
         destination_rule=cluster.destination_rule,
         protocol=cluster.protocol,
         endpoints=[_endpoint_form(each, place) for each, place in zip(cluster.endpoints, places, strict=True)],
@@ -31,6 +36,7 @@ def _endpoint_form(endpoint: Endpoint, slot: int) -> EndpointForm:
         workload=endpoint.workload,
         hbone=endpoint.hbone,
         identity=endpoint.identity,
+        weight=min(endpoint.weight, HEAVIEST),
         slot=slot,
     )
 

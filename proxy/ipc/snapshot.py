@@ -33,6 +33,23 @@ class OutlierForm(TypedDict):
     local_origin_quorum: int
 
 
+class HashForm(TypedDict):
+    """What of a request is hashed. `kind`: "header", "cookie", "query", "source_ip"; `name` of the first three.
+    `set_cookie` is what follows the value of a cookie that is missing, "; Path=/; HttpOnly"; None: it is not set."""
+
+    kind: str
+    name: str
+    set_cookie: str | None
+
+
+class BalanceForm(TypedDict):
+    """`model.Balance`. `hash` and `table_size` are those of the algorithms by key."""
+
+    algorithm: str  # "round_robin", "least_request", "random", "ring_hash", "maglev"
+    table_size: int
+    hash: NotRequired[HashForm]
+
+
 class EndpointForm(TypedDict):
     """With `hbone` it is reached through a tunnel to port 15008 of its ip; `identity` is "" or what its certificate
     must say after one of the trust domains, "ns/httpbin/sa/in-ambient". Both may change while the rest stays."""
@@ -42,6 +59,7 @@ class EndpointForm(TypedDict):
     workload: str
     hbone: bool
     identity: str
+    weight: int
     slot: int
 
 
@@ -56,6 +74,7 @@ class ClusterForm(TypedDict):
     abandoned_ms: int
     closed: str
     outlier: OutlierForm | None
+    balance: BalanceForm
     destination_rule: str
     protocol: str  # "http", "http2", "tcp", "undeclared"
     endpoints: list[EndpointForm]

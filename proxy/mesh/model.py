@@ -19,7 +19,8 @@ class Endpoint:
     """One `ip:port` of a workload; `workload` is the Pod's name, "" when nothing names it.
 
     `hbone`: it is reached through a tunnel to port 15008 of `ip`. `identity` is what its certificate must say after the
-    trust domain, "ns/httpbin/sa/in-ambient"; "" when its service account is not known.
+    trust domain, "ns/httpbin/sa/in-ambient"; "" when its service account is not known. `weight`: its share beside the
+    others', for algorithms that know of weights.
     """
 
     ip: str
@@ -27,6 +28,7 @@ class Endpoint:
     workload: str
     hbone: bool = False
     identity: str = ""
+    weight: int = 1
 
     @property
     def address(self) -> str:

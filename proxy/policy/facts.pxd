@@ -19,6 +19,8 @@ cdef struct View:
     const int32_t* members       # positions of those that are in, ascending
     const int32_t* rank          # how many that are in stand before each position
     const unsigned char* tried   # 1: not this time
+    const int32_t* weights       # of each position, at least 1
+    const int64_t* sums          # of those that are in, in the order of members: each one's and those before it, added up
 
 # -- retry, judge: how an attempt ended -------------------------------------------------------------------------------
 

@@ -45,6 +45,8 @@ class View:
     members: Sequence[int]
     rank: Sequence[int]
     tried: Sequence[int]
+    weights: Sequence[int] = ()
+    sums: Sequence[int] = ()
 
 
 @dataclass

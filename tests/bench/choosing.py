@@ -1,8 +1,9 @@
 """What many endpoints cost: `python -m tests.bench.choosing [--before DIR] [--rounds N] [--seconds S] [--endpoints N]`.
 
-Two figures. A pick alone, in nanoseconds; and CPU per request of the whole of waypointd, with one worker, for a Service
-of 3 endpoints and one of many, in turns, in one run. With many, connections are colder too: each waits for its next
-request as many times longer. `--before` is another checkout, built, to have its turns in the same run. Loopback only.
+Two figures. A pick alone by each algorithm, in nanoseconds; and CPU per request of the whole of waypointd, with one
+worker, for a Service of 3 endpoints and one of many, in turns, in one run. With many, connections are colder too: each
+waits for its next request as many times longer. `--before` is another checkout, built, to have its turns in the same
+run. Loopback only.
 """
 
 import argparse
@@ -12,9 +13,11 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from proxy.mesh.traffic.balancing import ConsistentHash, LoadBalancer, Maglev, Simple
 from proxy.scoreboard.scoreboard import Scoreboard
 from tests.bench import load, origin
 from tests.bench.contestants import HERE, MERGING, ROOT, RULE, Command
@@ -26,7 +29,7 @@ from tests.rig import free_port
 FEW = 3
 CONNECTIONS = 64
 WARM_UP_S = 2.0
-PICKS = 200_000
+PICKS = 100_000
 
 
 class Contestant(NamedTuple):
@@ -41,7 +44,9 @@ class Contestant(NamedTuple):
 def main() -> int:
     """Exit status 0; RuntimeError when a figure could not be taken."""
     options = _arguments()
-    print(f"{'one pick, ns':24} {_picking(FEW):8.1f} {_picking(options.endpoints):8.1f}   ({FEW}, {options.endpoints})")
+    for name, weights, balancer in ALGORITHMS:
+        took = [_picking(count, weights, balancer) for count in (FEW, options.endpoints)]
+        print(f"{'one pick, ns: ' + name:40} {took[0]:8.1f} {took[1]:8.1f}   ({FEW}, {options.endpoints})")
     checkouts = {"this": ROOT} | ({"before": options.before.resolve()} if options.before else {})
     chosen = [
         Contestant(f"{name} {count}", checkout, count, f"127.31.0.{2 * at + (count != FEW) + 1}")
@@ -74,11 +79,26 @@ def _addresses(count: int) -> list[str]:
 # -- a pick alone -----------------------------------------------------------------------------------------------------
 
 
-def _picking(count: int) -> float:
-    """The best of five, in nanoseconds."""
+BY_USER = ConsistentHash(http_header_name="x-user")
+ALIKE, UNLIKE = (1,), (1, 2, 3, 4, 5)
+ALGORITHMS = [
+    ("ROUND_ROBIN", ALIKE, LoadBalancer()),
+    ("ROUND_ROBIN by weight", UNLIKE, LoadBalancer()),
+    ("LEAST_REQUEST", ALIKE, LoadBalancer(simple=Simple.LEAST_REQUEST)),
+    ("LEAST_REQUEST by weight", UNLIKE, LoadBalancer(simple=Simple.LEAST_REQUEST)),
+    ("RANDOM", ALIKE, LoadBalancer(simple=Simple.RANDOM)),
+    ("ringHash", ALIKE, LoadBalancer(consistent_hash=BY_USER)),
+    ("ringHash by weight", UNLIKE, LoadBalancer(consistent_hash=BY_USER)),
+    ("maglev", ALIKE, LoadBalancer(consistent_hash=replace(BY_USER, maglev=Maglev(table_size=65537)))),
+]
+
+
+def _picking(count: int, weights: Sequence[int], balancer: LoadBalancer) -> float:
+    """The best of five, in nanoseconds; by keys, each pick has another."""
     board = Scoreboard.create()
     made = relay(board)
-    made.apply(True, [cluster(board, "many", _addresses(count), ejects=True)], [])
+    heavy = [weights[at % len(weights)] for at in range(count)]
+    made.apply(True, [cluster(board, "many", _addresses(count), True, balancer, heavy)], [])
     return min(picking_ns(made, "many", PICKS) for _ in range(5))
 
 

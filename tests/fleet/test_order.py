@@ -16,9 +16,9 @@ from pathlib import Path
 
 from state.server.embedded import Embedded
 from tests.fleet.fleet_rig import CLUSTER, Fleet, Load, Process, at_any_distance, fail_until_out, far_fleet, fleet
-from tests.fleet.test_by_hand import ctl
 from tests.fleet.simulator.order import could_be_a_run
 from tests.fleet.simulator.traffic import Attempt
+from tests.fleet.test_by_hand import ctl
 from tests.rig import free_port, wait_until
 
 REPLICAS = 3

@@ -6,12 +6,12 @@ from proxy.relay.relay cimport Relay
 from proxy.scoreboard.scoreboard cimport Scoreboard
 
 
-def pick(Relay relay, str name, tried=()):
+def pick(Relay relay, str name, tried=(), unsigned long long key=0):
     """Whose turn it is in the cluster: the endpoint's ip:port, or None; `tried` are such that were had."""
     cdef Cluster cluster = relay.clusters[name]
     cdef Endpoint endpoint
     endpoints = [endpoint for endpoint in cluster.endpoints if endpoint.name in tried]
-    endpoint = cluster.pick(endpoints or None)
+    endpoint = cluster.pick(endpoints or None, key)
     return None if endpoint is None else endpoint.name
 
 
@@ -20,7 +20,7 @@ def picking_ns(Relay relay, str name, int count) -> float:
     cdef Cluster cluster = relay.clusters[name]
     cdef long long began = monotonic_ns()
     for _ in range(count):
-        cluster.pick(None)
+        cluster.pick(None, _)
     return <double>(monotonic_ns() - began) / count
 
 

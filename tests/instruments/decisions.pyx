@@ -1,11 +1,10 @@
 """The decisions of proxy/policy as they are compiled, called with the shapes that the interpreted ones take."""
 
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from proxy.policy cimport cause, outlier, retry, route
-from proxy.policy.balance cimport panic
-from proxy.policy.balance cimport round_robin as balance
+from proxy.policy.balance cimport consistent_hash, least_request, panic, round_robin as balance, weighted
 from proxy.policy.facts cimport Ending, Facts, OutlierRule, RetryRule, View
 
 
@@ -15,18 +14,101 @@ def place_of(facts) -> int:
     return route.place_of(&made)
 
 
+cdef class Seen:
+    """A View, and what it points at."""
+
+    cdef View view
+    cdef bytes tried
+    cdef int32_t* members
+    cdef int32_t* rank
+    cdef int32_t* weights
+    cdef int64_t* sums
+
+    def __init__(self, view):
+        self.tried = bytes(view.tried)
+        self.members, self.rank, self.weights = numbers(view.members), numbers(view.rank), numbers(view.weights)
+        self.sums = long_numbers(view.sums)
+        self.view.count, self.view.present = view.count, view.present
+        self.view.members, self.view.rank, self.view.weights = self.members, self.rank, self.weights
+        self.view.sums = self.sums
+        self.view.tried = self.tried
+
+    def __dealloc__(self):
+        free(self.members)
+        free(self.rank)
+        free(self.weights)
+        free(self.sums)
+
+
 def round_robin(int last, view) -> int:
-    cdef View made
-    cdef int32_t* members = numbers(view.members)
-    cdef int32_t* rank = numbers(view.rank)
-    cdef bytes tried = bytes(view.tried)
-    made.count, made.present = view.count, view.present
-    made.members, made.rank, made.tried = members, rank, <const unsigned char*>tried
+    cdef Seen seen = Seen(view)
+    return balance.round_robin(last, &seen.view)
+
+
+def from_turn(int turn, view) -> int:
+    cdef Seen seen = Seen(view)
+    return balance.from_turn(turn, &seen.view)
+
+
+def spread(uint64_t counter) -> int:
+    return weighted.spread(counter)
+
+
+def turn_of(uint64_t draw, view) -> int:
+    cdef Seen seen = Seen(view)
+    return weighted.turn_of(draw, &seen.view)
+
+
+def second_is_lighter(first_active, second_active, first_weight, second_weight) -> bool:
+    return least_request.second_is_lighter(first_active, second_active, first_weight, second_weight)
+
+
+def hash_of(bytes octets) -> int:
+    return consistent_hash.hash_of(octets, len(octets))
+
+
+def rendezvous(uint64_t key, seeds, view) -> int:
+    cdef Seen seen = Seen(view)
+    cdef int64_t* numbers = long_numbers(seeds)
     try:
-        return balance.round_robin(last, &made)
+        return consistent_hash.rendezvous(key, <uint64_t*>numbers, &seen.view)
     finally:
-        free(members)
-        free(rank)
+        free(numbers)
+
+
+def weighted_rendezvous(uint64_t key, seeds, uint64_t heaviest, view) -> int:
+    cdef Seen seen = Seen(view)
+    cdef int64_t* numbers = long_numbers(seeds)
+    try:
+        return consistent_hash.weighted_rendezvous(key, <uint64_t*>numbers, heaviest, &seen.view)
+    finally:
+        free(numbers)
+
+
+def table_of(uint64_t size, seeds, view) -> list[int]:
+    """As Maglev fills it."""
+    cdef Seen seen = Seen(view)
+    cdef int64_t* numbers = long_numbers(seeds)
+    cdef int64_t* places = long_numbers([0] * view.count)
+    cdef int64_t* credits = long_numbers([0] * view.count)
+    cdef int32_t* table = numbers_of(size)
+    try:
+        taken = consistent_hash.fill(table, size, <uint64_t*>numbers, <uint64_t*>places, credits, &seen.view)
+        return [table[place] for place in range(taken)]
+    finally:
+        free(numbers)
+        free(places)
+        free(credits)
+        free(table)
+
+
+def in_table(uint64_t key, table, bytes here, view) -> int:
+    cdef Seen seen = Seen(view)
+    cdef int32_t* places = numbers(table)
+    try:
+        return consistent_hash.in_table(key, places, len(table), here, &seen.view)
+    finally:
+        free(places)
 
 
 def panics(int present, int count, int min_health_percent) -> bool:
@@ -73,10 +155,25 @@ cdef Ending ending_of(ending):
     return made
 
 
+cdef int32_t* numbers_of(Py_ssize_t count) except NULL:
+    cdef int32_t* made = <int32_t*>malloc((count + 1) * sizeof(int32_t))
+    if made == NULL:
+        raise MemoryError
+    return made
+
+
 cdef int32_t* numbers(values) except NULL:
-    cdef int32_t* made = <int32_t*>malloc((len(values) + 1) * sizeof(int32_t))
+    cdef int32_t* made = numbers_of(len(values))
+    for at, value in enumerate(values):
+        made[at] = value
+    return made
+
+
+cdef int64_t* long_numbers(values) except NULL:
+    """Those of 64 bits without a sign keep their bits."""
+    cdef uint64_t* made = <uint64_t*>malloc((len(values) + 1) * sizeof(uint64_t))
     if made == NULL:
         raise MemoryError
     for at, value in enumerate(values):
         made[at] = value
-    return made
+    return <int64_t*>made

@@ -51,6 +51,22 @@ def _names_unique(at: At, found: HttpCookie) -> None:
             at.down("attributes", index, "name").fault(f"{shown(name)} is given twice")
 
 
+_LONGEST_COOKIE = 2048
+
+
+def _writable(at: At, found: HttpCookie) -> None:
+    """What goes into a Set-Cookie field as it stands (RFC 6265 4.1.1)."""
+    texts = {"name": found.name, "path": found.path}
+    for where, value in texts.items():
+        if wrong := [each for each in value if not " " < each < "\x7f" or each in ";,"]:
+            at.down(where).fault(f"{shown(wrong[0])} cannot stand in a Set-Cookie field")
+    for index, each in enumerate(found.attributes):
+        if wrong := [one for one in each.name + each.value if not " " <= one < "\x7f" or one in ";,"]:
+            at.down("attributes", index).fault(f"{shown(wrong[0])} cannot stand in a Set-Cookie field")
+    if sum(map(len, (*texts.values(), *(each.name + each.value for each in found.attributes)))) > _LONGEST_COOKIE:
+        at.fault(f"would make a Set-Cookie field of more than {_LONGEST_COOKIE} characters")
+
+
 def _old_ring_size(at: At, given: Given) -> None:
     if given.get("minimumRingSize"):
         for name in ("ringHash", "maglev"):
@@ -67,7 +83,7 @@ _cookie = built(
         "ttl": duration_or_none,
         "attributes": items(built(CookieAttribute, {"name": filled, "value": text})),
     },
-    rules=(_names_unique,),
+    rules=(_names_unique, _writable),
 )
 
 _maglev = built(Maglev, {"tableSize": integer(1, MAGLEV_LARGEST - 1)}, rules=(_prime,))

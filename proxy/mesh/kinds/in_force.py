@@ -33,8 +33,8 @@ _TURNS = "ROUND_ROBIN is used"
 _ALIKE = "all endpoints are balanced alike"
 
 FIELDS: Mapping[str, Row] = {
-    "loadBalancer.simple": _not_yet(_TURNS, "UNSPECIFIED", "ROUND_ROBIN"),
-    "loadBalancer.consistentHash": _not_yet(_TURNS),
+    "loadBalancer.simple": Row(lambda value: value != "PASSTHROUGH", _TURNS),
+    "loadBalancer.consistentHash": IN_FORCE,
     "loadBalancer.backendUtilization": _not_yet(_TURNS),
     "loadBalancer.localityLbSetting.enabled": _not_yet(_ALIKE, False),
     "loadBalancer.localityLbSetting.distribute": _not_yet(_ALIKE, []),

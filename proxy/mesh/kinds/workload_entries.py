@@ -18,7 +18,7 @@ from proxy.mesh.reading.metadata import is_subdomain, texts_of
 from proxy.mesh.reading.records import optional, struct
 from proxy.mesh.reading.remarks import shown
 from proxy.mesh.reading.report import Report
-from proxy.mesh.reading.schema import At, labels, mapping, port_number, spec, text, unenforced, unsigned
+from proxy.mesh.reading.schema import At, labels, mapping, port_number, spec, text, unsigned
 
 # An agent that probes its workload says so in the entry's status; without the annotation nobody probes.
 _PROBED = "proxy.istio.io/health-checks-enabled"
@@ -34,6 +34,7 @@ class WorkloadEntry:
     labels: Mapping[str, str]
     workload: Workload
     healthy: bool
+    weight: int = 1
 
     def selected_by(self, service: Service) -> bool:
         """Whether it is the Service's: as Pods are, by its labels; a Service without a selector selects nothing."""
@@ -45,7 +46,8 @@ class WorkloadEntry:
         number = self.ports.get(port.target) if isinstance(port.target, str) else self.ports.get(port.name, port.target)
         if number is None:
             return None
-        return Endpoint(self.ip, number, self.workload.name, self.workload.hbone, self.workload.identity)
+        known = self.workload
+        return Endpoint(self.ip, number, known.name, known.hbone, known.identity, self.weight)
 
 
 def read(manifest: Manifest, body: Body, report: Report) -> WorkloadEntry | None:
@@ -60,7 +62,7 @@ def read(manifest: Manifest, body: Body, report: Report) -> WorkloadEntry | None
     workload = Workload(manifest.name, speaks_hbone(own, annotations), account)
     ip = ip_address(found.address).compressed if is_ip(found.address) else ""
     healthy = annotations.get(_PROBED) != "true" or _found_healthy(body)
-    return WorkloadEntry(manifest, ip, found.ports, own, workload, healthy)
+    return WorkloadEntry(manifest, ip, found.ports, own, workload, healthy, found.weight or 1)
 
 
 def _address(at: At, value: object) -> str | None:
@@ -83,6 +85,7 @@ class _Spec:
     labels: Mapping[str, str] = optional(labels, {})
     network: str = optional(text, "")
     service_account: str = optional(service_account, "")
+    weight: int = optional(unsigned, 0)
 
 
 def _address_given(at: At, found: _Spec) -> None:
@@ -101,7 +104,7 @@ def _ports_named(at: At, found: _Spec) -> None:
 
 _spec = struct(
     _Spec,
-    also={"locality": text, "weight": unenforced(unsigned, unless=(0, 1))},
+    also={"locality": text},
     rules=(_address_given, _ports_named),
 )
 

@@ -300,19 +300,6 @@ def fields(
     return check
 
 
-def unenforced(check_value: Check[T], instead: str = "", unless: tuple[object, ...] = ()) -> Check[T]:
-    """A field that is checked and accepted, with a warning that it does nothing; `unless` it asks for what is done."""
-
-    def check(at: At, value: object) -> T | None:
-        before = at.faults
-        found = check_value(at.mute(), value)
-        if value not in unless and at.faults == before:
-            at.warn("is not enforced by this version" + (f"; {instead}" if instead else ""))
-        return found
-
-    return check
-
-
 def any_of(*names: str) -> Rule[Given]:
     """At least one of the fields must be set."""
 

@@ -2,5 +2,7 @@
 cimport cython
 from proxy.policy.facts cimport View
 
-@cython.locals(turn=cython.int, position=cython.int, _=cython.int)
 cdef int round_robin(int last, const View* view) noexcept nogil
+
+@cython.locals(position=cython.int, _=cython.int)
+cdef int from_turn(int turn, const View* view) noexcept nogil

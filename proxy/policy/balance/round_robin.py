@@ -1,9 +1,10 @@
 # cython: annotation_typing=False
-"""Which endpoint is next. Pure: positions in, a position out; who is in, and who was tried, is the caller's knowledge.
+"""ROUND_ROBIN: which endpoint is next. Pure: positions in, a position out; who is in, and who was tried, is the
+caller's knowledge.
 
 Round robin goes on from the endpoint picked last instead of counting requests, so that an ejection, a return or a retry
 never makes two turns in a row fall on one endpoint. The cursor itself is shared by the workers of a replica
-(scoreboard). What a pick costs grows with what was tried, not with how many endpoints there are.
+(scoreboard).
 """
 
 from proxy.policy import shapes
@@ -16,9 +17,14 @@ def round_robin(last: int, view: shapes.View) -> int:
     """
     if view.present == 0:
         return -1
-    turn = view.rank[last + 1 if 0 <= last + 1 < view.count else 0]
+    return from_turn(view.rank[last + 1 if 0 <= last + 1 < view.count else 0], view)
+
+
+def from_turn(turn: int, view: shapes.View) -> int:
+    """The position of the first that was not tried, going round from the one at `turn` among those that are in; -1 if
+    there is none. What it costs grows with what was tried, not with how many endpoints there are."""
     for _ in range(view.present):
-        if turn == view.present:
+        if turn >= view.present:
             turn = 0
         position = view.members[turn]
         if not view.tried[position]:

@@ -7,15 +7,17 @@ nobody tells. While fewer are in than `panic_below` says, all are.
 
 An algorithm is a subclass (HAProxy's lb_ops): `choose` says whose turn it is; `up` and `down` tell it that an endpoint
 has come in or gone out, `take` and `drop` that an attempt on one has begun or ended. What it decides by itself is in
-proxy/policy/balance. Positions are those in the cluster's list of endpoints, which does not change.
+proxy/policy/balance. Positions are those in the cluster's list of endpoints, which does not change. Round robin is here,
+the others in draws.pyx and hashes.pyx.
 """
 
-from libc.stdint cimport INT64_MAX
+from libc.stdint cimport INT64_MAX, uint64_t
 from libc.stdlib cimport calloc, free
 
 from proxy.clock cimport monotonic_ns
 from proxy.policy.balance.panic cimport panics
-from proxy.policy.balance.round_robin cimport round_robin
+from proxy.policy.balance.round_robin cimport from_turn, round_robin
+from proxy.policy.balance.weighted cimport spread, turn_of
 from proxy.scoreboard.atomics cimport wp_add, wp_add64, wp_load, wp_load64, wp_loadu, wp_swap
 from proxy.scoreboard.layout cimport PROBE_OFFERED
 from proxy.scoreboard.probes cimport take_probe
@@ -24,9 +26,10 @@ cdef int64_t NEVER = INT64_MAX
 
 
 cdef class Chooser:
-    """`slots` are the endpoints' on the scoreboard, `cluster` their cluster's; only if it `ejects` may one be out."""
+    """`slots` are the endpoints' on the scoreboard, `weights` theirs; `cluster` is their cluster's slot, and only if that
+    `ejects` may one be out."""
 
-    def __cinit__(self, Scoreboard scoreboard, list slots, int cluster, bint ejects):
+    def __cinit__(self, Scoreboard scoreboard, list slots, list weights, int cluster, bint ejects, *_: object):
         cdef int count = len(slots), position
         self.rows = <EndpointRow**>room(count, sizeof(EndpointRow*))
         self.members = <int32_t*>room(count, sizeof(int32_t))
@@ -35,14 +38,19 @@ cdef class Chooser:
         self.here = <unsigned char*>room(count, 1)
         self.tried = <unsigned char*>room(count, 1)
         self.view.count = count
+        self.weights = <int32_t*>room(count, sizeof(int32_t))
+        self.sums = <int64_t*>room(count, sizeof(int64_t))
         self.view.members, self.view.rank, self.view.tried = self.members, self.rank, self.tried
+        self.view.weights, self.view.sums = self.weights, self.sums
         for position in range(count):
             self.rows[position] = scoreboard.memory.endpoint(slots[position])
+            self.weights[position] = weights[position]
+        self.unequal = len(set(weights)) > 1
         self.soonest = NEVER
         if ejects:
             self.changes = &scoreboard.memory.cluster(cluster).changes
 
-    def __init__(self, Scoreboard scoreboard, list slots, int cluster, bint ejects):
+    def __init__(self, Scoreboard scoreboard, list slots, list weights, int cluster, bint ejects, *_: object):
         self.renew(monotonic_ns())
 
     def panic_below(self, int min_health_percent) -> None:
@@ -57,10 +65,12 @@ cdef class Chooser:
         free(self.offering)
         free(self.here)
         free(self.tried)
+        free(self.weights)
+        free(self.sums)
 
-    cdef int pick(self) noexcept:
+    cdef int pick(self, uint64_t key) noexcept:
         """The position of the endpoint that gets the next request, -1 if there is none; none that is marked as
-        tried."""
+        tried. `key` is the request's number for consistent hashing, 0 if it has none."""
         cdef int position
         if self.changes != NULL and wp_loadu(self.changes) != self.seen:
             self.renew(monotonic_ns())
@@ -70,7 +80,7 @@ cdef class Chooser:
             position = self.take_offer()
             if position >= 0:
                 return position
-        return self.choose()
+        return self.choose(key)
 
     cdef int take_offer(self) noexcept:
         """One that is out and is tried by this request all the same, as it offers itself to one; -1 if none does any
@@ -124,16 +134,18 @@ cdef class Chooser:
 
     cdef void count_out(self) noexcept:
         cdef int position, present = 0
+        cdef int64_t sum = 0
         for position in range(self.view.count):
             self.rank[position] = present
             if self.here[position]:
-                self.members[present] = position
+                sum += self.weights[position]
+                self.members[present], self.sums[present] = position, sum
                 present += 1
         self.view.present = present
 
     # -- the algorithm ------------------------------------------------------------------------------------------------
 
-    cdef int choose(self) noexcept:
+    cdef int choose(self, uint64_t key) noexcept:
         """The position whose turn it is among those that are in and were not tried, -1 if there is none."""
         return -1
 
@@ -158,17 +170,25 @@ cdef class Chooser:
 
 
 cdef class RoundRobin(Chooser):
-    """Strictly in turn. The cursor is the replica's: a turn taken by another worker meanwhile is taken into account, so
-    that all workers together go round as one."""
+    """Strictly in turn, or as often as weights say. The cursor is the replica's: a turn taken by another worker meanwhile is
+    taken into account, so that all workers together go round as one."""
 
-    def __cinit__(self, Scoreboard scoreboard, list slots, int cluster, bint ejects):
+    def __cinit__(self, Scoreboard scoreboard, list slots, list weights, int cluster, bint ejects, *_: object):
         self.cursor = &scoreboard.memory.cluster(cluster).cursor
 
     def go_alone(self) -> None:
         """The turns of others do not matter, nor ours to them."""
         self.cursor = &self.own_cursor
 
-    cdef int choose(self) noexcept:
+    cdef int choose(self, uint64_t key) noexcept:
+        return self.choose_by_weight() if self.unequal else self.choose_in_turn()
+
+    cdef int choose_by_weight(self) noexcept:
+        if self.view.present == 0:
+            return -1
+        return from_turn(turn_of(spread(<uint32_t>wp_add(self.cursor, 1)), &self.view), &self.view)
+
+    cdef int choose_in_turn(self) noexcept:
         cdef int cursor, position
         while True:
             cursor = wp_load(self.cursor)

@@ -1,9 +1,10 @@
 # Clusters and endpoints as the request path uses them; theory in cluster.pyx.
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from proxy.policy.facts cimport OutlierRule, RetryRule
 from proxy.relay.context.context cimport Context
-from proxy.relay.endpoints.chooser cimport RoundRobin
+from proxy.relay.endpoints.chooser cimport Chooser
+from proxy.relay.endpoints.hash_key cimport HashKey
 from proxy.relay.endpoints.trunk cimport Connections, Trunks
 from proxy.scoreboard.layout cimport Counters, EndpointRow
 from proxy.scoreboard.scoreboard cimport Scoreboard
@@ -62,12 +63,13 @@ cdef class Cluster:
     cdef int count
     cdef readonly int protocol           # Protocol
     cdef dict body                       # what it was made from
-    cdef RoundRobin chooser
+    cdef Chooser chooser
+    cdef HashKey hash_key                # what of a request is hashed, or None
     cdef dict positions                  # slot -> position in `endpoints`; made when first a request is tried again
     cdef int worker
     cdef Counters* counters
     cdef Scoreboard scoreboard
 
-    cdef Endpoint pick(self, list tried)
+    cdef Endpoint pick(self, list tried, uint64_t key)
     cdef int mark(self, list tried, unsigned char mark) except -1
     cdef bint speaks_http2(self, Stream client) noexcept

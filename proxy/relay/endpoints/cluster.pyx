@@ -8,10 +8,12 @@ they are trunks (trunk.pyx).
 
 import logging
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from proxy.clock cimport monotonic_ns
+from proxy.relay.endpoints.balancing cimport chooser_for
 from proxy.relay.endpoints.chooser cimport RoundRobin
+from proxy.relay.endpoints.hash_key cimport HashKey
 from proxy.relay.endpoints.trunk cimport Connections, Trunks
 from proxy.wire.stream cimport DATA_WAITS, QUIET, Stream, polls
 
@@ -170,8 +172,9 @@ cdef class Cluster:
         self.endpoints = endpoints
         self.count = len(endpoints)
         self.scoreboard = scoreboard
-        self.chooser = RoundRobin(
-            scoreboard, [endpoint.slot for endpoint in endpoints], self.slot, self.outlier_on)
+        cdef list weights = [entry["weight"] for entry in body["endpoints"]]
+        self.chooser = chooser_for(scoreboard, endpoints, weights, self.slot, self.outlier_on, body["balance"])
+        self.hash_key = HashKey(body["balance"]["hash"]) if "hash" in body["balance"] else None
         if self.outlier_on:
             self.chooser.panic_below(self.outlier["min_health_percent"])
         self.counters = scoreboard.memory.counters_of(worker, self.slot)
@@ -179,17 +182,19 @@ cdef class Cluster:
     def alone(self, Endpoint endpoint) -> Cluster:
         """A cluster of this endpoint alone, as it is when asked for by its own address: under no service's policy."""
         body = self.body | {"envoy_name": "encap", "authority": endpoint.name, "abandoned_ms": 0, "outlier": None}
+        body["balance"] = {"algorithm": "round_robin"}
+        body["endpoints"] = [entry for entry in self.body["endpoints"] if entry["slot"] == endpoint.slot]
         cdef Cluster cluster = Cluster(self.scoreboard, self.worker, body, [endpoint])
-        cluster.chooser.go_alone()
+        (<RoundRobin>cluster.chooser).go_alone()
         return cluster
 
-    cdef Endpoint pick(self, list tried):
+    cdef Endpoint pick(self, list tried, uint64_t key):
         """The endpoint that gets the request's next attempt, none of those `tried` (None: nothing was); None if there
-        is no other."""
+        is no other. `key` is the request's for consistent hashing, 0 if it has none."""
         cdef int position
         if tried is not None:
             self.mark(tried, 1)
-        position = self.chooser.pick()
+        position = self.chooser.pick(key)
         if tried is not None:
             self.mark(tried, 0)
         return None if position < 0 else <Endpoint>self.endpoints[position]

@@ -10,7 +10,7 @@ cimport cython
 from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport CUT, MALFORMED
 from proxy.wire.http.head cimport BAD, M_HEAD, UNTIL_CLOSE
-from proxy.wire.http.http1 cimport grpc_reply, local_reply, write_chunk_size, write_response
+from proxy.wire.http.http1 cimport add_field, grpc_reply, local_reply, write_chunk_size, write_response
 from proxy.wire.pipe cimport run_pipe
 from proxy.wire.stream cimport FAILED, HEAD_BROKEN, PROTOCOL_BROKEN, RAISED, TIMED_OUT, Stream
 
@@ -76,6 +76,8 @@ cdef class Answer:
             self.context.scratch, stream.buffer + stream.start, self.attempt.head, rechunk, not self.keep_alive,
             self.service_ms, self.context.date.line(), self.request.client.http2)
         stream.start += self.attempt.head.size
+        if self.request.cookie is not None:
+            length = add_field(self.context.scratch, length, self.request.cookie)
         return length
 
     cdef int relay_body(self) except? RAISED:

@@ -1,5 +1,5 @@
 # What a client asks for and what becomes of it; theory in exchange.pyx.
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from proxy.relay.context.context cimport Context
 from proxy.relay.endpoints.cluster cimport Cluster
@@ -13,6 +13,7 @@ cdef class Exchange:
     cdef Attempt attempt                 # the latest one
     cdef list tried                      # endpoints, in vain
     cdef int retries
+    cdef uint64_t key                    # for consistent hashing; 0: none
     cdef object fault                    # proxy.relay.exchange.faults.Fault, or None
 
     cdef int forget(self) except -1

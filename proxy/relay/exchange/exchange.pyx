@@ -22,12 +22,13 @@ cdef class Exchange:
         self.tried = None
         self.fault = None
         self.retries = 0
+        self.key = 0
         return self.attempt.forget()
 
     cdef bint make_attempts(self) except -1:
         """Tries endpoints until one answers or there is no sense in going on; leaves a fault unless one answered."""
         cdef Attempt attempt = self.attempt
-        cdef Endpoint endpoint = self.cluster.pick(self.tried)
+        cdef Endpoint endpoint = self.cluster.pick(self.tried, self.key)
         cdef int ruling
         while endpoint is not None:
             attempt.begin(self.cluster, endpoint, self.retries, self.tried is not None and endpoint in self.tried)
@@ -40,9 +41,9 @@ cdef class Exchange:
             if ruling != ANOTHER:
                 return False
             self.turn_to_another()
-            endpoint = self.cluster.pick(self.tried)
+            endpoint = self.cluster.pick(self.tried, self.key)
             if endpoint is None and attempt.ending.how == REFUSED:
-                endpoint = self.cluster.pick(None)      # it will do again, over another connection
+                endpoint = self.cluster.pick(None, self.key)      # it will do again, over another connection
         if self.fault is None:
             self.fault = faults.NO_HEALTHY_ENDPOINT
         return False

@@ -17,5 +17,6 @@ cdef class HttpExchange(Exchange):
     cdef int begin(self, Stream client, Py_ssize_t size) except -1
     cdef bint accept(self, Routes routes) except -1
     cdef Cluster route(self, Routes routes)
+    cdef int find_key(self) except -1
     cdef int conclude(self) except -1
     cdef int settle(self) except -1

@@ -11,6 +11,7 @@ cimport cython
 from proxy.policy.facts cimport BY_HOST, BY_TARGET, Facts
 from proxy.policy.route cimport place_of
 from proxy.relay.context.context cimport Context
+from proxy.relay.endpoints.hash_key cimport HashKey
 from proxy.relay.exchange.http_attempt cimport HttpAttempt
 from proxy.relay.exchange.line cimport log_line
 from proxy.relay.exchange.request cimport Request
@@ -76,6 +77,8 @@ cdef class HttpExchange(Exchange):
             self.fault = faults.NO_ROUTE
         elif self.cluster.closed:
             self.fault = faults.CLOSED
+        elif self.cluster.hash_key is not None:
+            self.find_key()
         return self.fault is None
 
     cdef Cluster route(self, Routes routes):
@@ -91,6 +94,14 @@ cdef class HttpExchange(Exchange):
         if place == BY_HOST:
             return routes.of_host(routes.host(client.buffer + host.at, host.length))
         return None
+
+    cdef int find_key(self) except -1:
+        """What the cluster's consistent hashing goes by. A client without the cookie for it may be given one."""
+        cdef HashKey key = self.cluster.hash_key
+        self.key = key.of_request(self.request.head, self.request.client)
+        if self.key == 0 and key.set_cookie is not None:
+            self.request.cookie = key.new_cookie(&self.key)
+        return 0
 
     cdef int conclude(self) except -1:
         """Relays the endpoint's answer, or gives our own."""

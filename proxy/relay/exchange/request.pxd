@@ -24,6 +24,7 @@ cdef class Request:
     cdef int64_t started_wall, started
     cdef int64_t patience               # ns from then that the client waits (grpc-timeout); 0: it does not say
     cdef char[36] own_id                # used when the client sent none
+    cdef bytes cookie                   # a field of the answer that gives the client one, or None
     cdef str known_as                   # another's, whose id it goes by; None: its own
 
     cdef int begin(self, Stream client, Py_ssize_t size) except -1

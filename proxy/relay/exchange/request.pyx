@@ -139,6 +139,7 @@ cdef class Request:
         """Lets go of the head; the client may be read by others."""
         self.client.pinned = 0
         self.client.listener = None
+        self.cookie = None
         return 0
 
 

@@ -26,6 +26,8 @@ cdef class TcpExchange(Exchange):
         cdef int64_t sent = 0
         self.cluster = cluster
         self.request.begin(client, 0)
+        if cluster.hash_key is not None:
+            self.key = cluster.hash_key.of_client(client)
         try:
             if self.make_attempts():
                 run_pipe(client, self.attempt.stream, self.context.timeouts.tunnel_idle_timeout,

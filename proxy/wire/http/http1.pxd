@@ -11,6 +11,7 @@ cdef Py_ssize_t write_request(char* out, const char* source, Head head, bint upg
 cdef Py_ssize_t write_response(
     char* out, const char* source, Head head, bint rechunk, bint close, int64_t service_ms,
     const char* date_line, bint http2) noexcept
+cdef Py_ssize_t add_field(char* head, Py_ssize_t length, bytes line) noexcept
 cdef Py_ssize_t write_interim(char* out, const char* source, Head head) noexcept
 cdef Py_ssize_t write_chunk_size(char* out, Py_ssize_t size, bint first) noexcept
 cdef bytes local_reply(int status, bytes body, bint head_only, bint close, const char* date_line)

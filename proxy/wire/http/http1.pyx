@@ -184,6 +184,12 @@ cdef Py_ssize_t write_response(
     return put(out, b"server: waypointd\r\n\r\n", 21) - start
 
 
+cdef Py_ssize_t add_field(char* head, Py_ssize_t length, bytes line) noexcept:
+    """One more line, "name: value" and its end, for a head of that length, whose length then is."""
+    cdef char* end = put(head + length - 2, line, len(line))
+    return put(end, b"\r\n", 2) - head
+
+
 cdef Py_ssize_t write_interim(char* out, const char* source, Head head) noexcept:
     """A 1xx response head, passed on as it is but for hop-by-hop fields."""
     cdef char* start = out

@@ -71,11 +71,20 @@ def test_the_first_body_has_everything(snapshots: Snapshots) -> None:
             "probe": False,
             "local_origin_quorum": 1,
         },
+        "balance": {"algorithm": "round_robin", "table_size": 0},
         "destination_rule": "",
         "protocol": "http",
         "endpoints": [
-            {"ip": "10.0.0.1", "port": 80, "workload": "pod-10.0.0.1", "hbone": False, "identity": "", "slot": 0},
-            {"ip": "10.0.0.2", "port": 80, "workload": "pod-10.0.0.2", "hbone": False, "identity": "", "slot": 1},
+            {
+                "ip": f"10.0.0.{number}",
+                "port": 80,
+                "workload": f"pod-10.0.0.{number}",
+                "hbone": False,
+                "identity": "",
+                "weight": 1,
+                "slot": number - 1,
+            }
+            for number in (1, 2)
         ],
     }
 

@@ -43,15 +43,12 @@ def test_a_rule_without_a_spec_and_a_bad_annotation_are_refused() -> None:
     [
         ({LB: {"simple": "ROUND_ROBIN"}}, []),
         ({LB: {"simple": "UNSPECIFIED"}}, []),
-        ({LB: {"simple": "LEAST_CONN"}}, ["simple: LEAST_CONN is not in force in this version (ROUND_ROBIN is used)"]),
+        ({LB: {"simple": "LEAST_CONN"}}, []),
         (
             {LB: {"simple": "PASSTHROUGH"}},
             ["simple: PASSTHROUGH is not in force in this version (ROUND_ROBIN is used)"],
         ),
-        (
-            {LB: {"consistentHash": {"useSourceIp": True}}},
-            ["consistentHash: is not in force in this version (ROUND_ROBIN is"],
-        ),
+        ({LB: {"consistentHash": {"useSourceIp": True}}}, []),
         ({LB: {"warmup": {"duration": "1s"}}}, ["warmup: is not in force in this version"]),
         ({LB: {"localityLbSetting": {"enabled": True}}}, ["localityLbSetting.enabled: true is not in force"]),
         (
@@ -99,8 +96,8 @@ def test_a_rule_without_a_spec_and_a_bad_annotation_are_refused() -> None:
         ),
         ({"retryBudget": {"percent": 20}}, ["retryBudget: is not in force"]),
         (
-            {"portLevelSettings": [{"port": {"number": 80}, LB: {"simple": "RANDOM"}}]},
-            ["simple: RANDOM is not in force"],
+            {"portLevelSettings": [{"port": {"number": 80}, LB: {"simple": "PASSTHROUGH"}}]},
+            ["simple: PASSTHROUGH is not in force"],
         ),
         (
             {"portLevelSettings": [{"port": {"number": 80}, LB: {}}, {"port": {"number": 80}, LB: {}}]},

@@ -42,13 +42,13 @@ def warned(spec: dict[str, Any]) -> list[str]:
 def test_one_warning_names_all_fields_at_the_place_of_the_first() -> None:
     policy: dict[str, Any] = {
         "outlierDetection": {"maxEjectionPercent": 100, "consecutiveGatewayErrors": 2},
-        "loadBalancer": {"simple": "LEAST_REQUEST"},
+        "loadBalancer": {"simple": "PASSTHROUGH"},
         "portLevelSettings": [{"port": {"number": 80}, "tls": {"mode": "SIMPLE"}}],
         "retryBudget": {"percent": 20},
     }
     (said,) = warned({"trafficPolicy": policy, "subsets": [{"name": "v1"}]})
     assert said == (
-        "spec.trafficPolicy.loadBalancer.simple: LEAST_REQUEST is not in force in this version (ROUND_ROBIN is used); "
+        "spec.trafficPolicy.loadBalancer.simple: PASSTHROUGH is not in force in this version (ROUND_ROBIN is used); "
         "nor are trafficPolicy.outlierDetection.consecutiveGatewayErrors 2, "
         "trafficPolicy.retryBudget, "
         "trafficPolicy.portLevelSettings[0].tls.mode SIMPLE (endpoints are connected to without TLS), "

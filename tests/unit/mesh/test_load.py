@@ -164,14 +164,14 @@ def test_a_known_kind_of_an_unknown_group_is_counted_and_warned_of() -> None:
 
 
 def test_warnings_are_in_the_snapshot_too() -> None:
-    result = loaded(*shop(rule({"loadBalancer": {"simple": "RANDOM"}})))
+    result = loaded(*shop(rule({"loadBalancer": {"simple": "PASSTHROUGH"}})))
     assert result.snapshot is not None
     assert (
         result.snapshot.warnings
         == result.warnings
         == (
             "DestinationRule-4.yaml:10: DestinationRule shop/rule: spec.trafficPolicy.loadBalancer.simple: "
-            "RANDOM is not in force in this version (ROUND_ROBIN is used)",
+            "PASSTHROUGH is not in force in this version (ROUND_ROBIN is used)",
         )
     )
 

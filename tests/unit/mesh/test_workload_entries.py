@@ -189,9 +189,15 @@ def test_an_entry_without_a_spec() -> None:
         ({"address": "vm.example.com"}, 'spec.address: "vm.example.com" is not served by this version'),
         ({"address": "unix:///run/a.sock"}, 'spec.address: "unix:///run/a.sock" is not served by this version'),
         ({"address": None, "network": "far"}, "spec: has no address of its own"),
-        ({"weight": 5}, "spec.weight: is not enforced by this version"),
     ],
 )
 def test_what_is_not_served_of_an_entry(fields: Object, said: str) -> None:
     assert said in warnings(*BASE, selecting(), entry(**fields))
-    assert bool(endpoints(selecting(), entry(**fields))) is ("weight" in fields)
+    assert not endpoints(selecting(), entry(**fields))
+
+
+@pytest.mark.parametrize(("weight", "share"), [(None, 1), (0, 1), (1, 1), (5, 5)])
+def test_weights(weight: int | None, share: int) -> None:
+    fields: Object = {} if weight is None else {"weight": weight}
+    (endpoint,) = endpoints(selecting(), entry(**fields))
+    assert endpoint.weight == share

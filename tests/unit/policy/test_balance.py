@@ -4,18 +4,11 @@ import itertools
 
 import pytest
 
-from proxy.policy.shapes import View
 from tests.unit.policy.interpreted import interpreted
+from tests.unit.policy.views import view
 
 round_robin = interpreted("balance.round_robin").round_robin
 panics = interpreted("balance.panic").panics
-
-
-def view(here: list[bool], tried: tuple[int, ...] = ()) -> View:
-    """Endpoints of whom some are in."""
-    members = [position for position, one in enumerate(here) if one]
-    rank = [sum(here[:position]) for position in range(len(here))]
-    return View(len(here), len(members), members, rank, bytes(position in tried for position in range(len(here))))
 
 
 def turns(here: list[bool], count: int, last: int = -1) -> list[int]:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from proxy.policy.shapes import Ending, Facts, OutlierRule, RetryRule, View
 from tests.instruments import decisions
 from tests.unit.policy.interpreted import interpreted
+from tests.unit.policy.views import view
 
 BOOLS = st.booleans()
 CAUSES = st.integers(0, 3020)
@@ -27,15 +28,18 @@ ENDINGS = st.builds(
 outlier, retry, route, cause = map(interpreted, ("outlier", "retry", "route", "cause"))
 round_robin = interpreted("balance.round_robin").round_robin
 panics = interpreted("balance.panic").panics
+weighted, least_request, by_key = (
+    interpreted(f"balance.{name}") for name in ("weighted", "least_request", "consistent_hash")
+)
+LONG = st.integers(0, 2**64 - 1)
 
 
 @st.composite
 def views(draw: st.DrawFn) -> View:
     here = draw(st.lists(BOOLS, max_size=70))
     tried = draw(st.lists(BOOLS, min_size=len(here), max_size=len(here)))
-    members = [position for position, one in enumerate(here) if one]
-    rank = [sum(here[:position]) for position in range(len(here))]
-    return View(len(here), len(members), members, rank, tried)
+    weights = draw(st.lists(st.integers(1, 65535), min_size=len(here), max_size=len(here)))
+    return view(here, [position for position, one in enumerate(tried) if one], weights)
 
 
 @given(st.builds(Facts, tunnelled=BOOLS, connect=BOOLS))
@@ -55,6 +59,35 @@ def test_round_robin(last: int, view: View) -> None:
 @given(st.integers(0, 2000), st.integers(0, 2000), st.integers(0, 100))
 def test_panic(present: int, count: int, percent: int) -> None:
     assert decisions.panics(present, count, percent) == panics(present, count, percent)
+
+
+@given(LONG, LONG, views())
+def test_weighted(counter: int, draw: int, view: View) -> None:
+    assert decisions.spread(counter) == weighted.spread(counter)
+    if view.present:
+        assert decisions.turn_of(draw, view) == weighted.turn_of(draw, view)
+
+
+@given(st.integers(0, 2**31), st.integers(0, 2**31), st.integers(1, 65535), st.integers(1, 65535))
+def test_least_request(first: int, second: int, first_weight: int, second_weight: int) -> None:
+    numbers = (first, second, first_weight, second_weight)
+    assert decisions.second_is_lighter(*numbers) == least_request.second_is_lighter(*numbers)
+
+
+@given(st.binary(max_size=100), LONG, views())
+def test_consistent_hash(octets: bytes, key: int, view: View) -> None:
+    assert decisions.hash_of(octets) == by_key.hash_of(octets, len(octets))
+    seeds = [by_key.mixed((key + position) % 2**64) for position in range(view.count)]
+    assert decisions.rendezvous(key, seeds, view) == by_key.rendezvous(key, seeds, view)
+    heaviest = max(view.weights, default=1)
+    chosen = by_key.weighted_rendezvous(key, seeds, heaviest, view)
+    assert decisions.weighted_rendezvous(key, seeds, heaviest, view) == chosen
+    places, credits, table = [0] * view.count, [0] * view.count, [0] * 31
+    table = table[: by_key.fill(table, 31, seeds, places, credits, view)]
+    assert decisions.table_of(31, seeds, view) == table
+    if table:
+        here = bytes(position in view.members for position in range(view.count))
+        assert decisions.in_table(key, table, here, view) == by_key.in_table(key, table, len(table), here, view)
 
 
 @given(st.builds(RetryRule, st.integers(0, 3)), ENDINGS)

@@ -2,9 +2,13 @@
 
 import time
 from collections import Counter
+from collections.abc import Sequence
+from random import Random
 
 import pytest
 
+from proxy.mesh.traffic.balancing import ConsistentHash, LoadBalancer, Maglev, Simple
+from proxy.mesh.traffic.policy import DEFAULT_LOAD_BALANCER
 from proxy.scoreboard.scoreboard import Scoreboard
 from tests.instruments.choosing import changes, pick
 from tests.relay_rig import cluster, relay
@@ -15,10 +19,18 @@ CLUSTER = "web/web:80"
 class Board:
     """A scoreboard with one cluster, and workers that choose from it."""
 
-    def __init__(self, count: int, workers: int = 1, ejects: bool = True, min_health: int = 0) -> None:
+    def __init__(
+        self,
+        count: int,
+        workers: int = 1,
+        ejects: bool = True,
+        balancer: LoadBalancer = DEFAULT_LOAD_BALANCER,
+        weights: tuple[int, ...] = (),
+        min_health: int = 0,
+    ) -> None:
         self.board = Scoreboard.create()
         ips = [f"10.0.{at // 200}.{at % 200}" for at in range(count)]
-        body = cluster(self.board, CLUSTER, ips, ejects, min_health)
+        body = cluster(self.board, CLUSTER, ips, ejects, balancer, weights, min_health)
         self.slot = body["slot"]
         self.slots = [endpoint["slot"] for endpoint in body["endpoints"]]
         self.names = [f"{endpoint['ip']}:80" for endpoint in body["endpoints"]]
@@ -38,6 +50,10 @@ class Board:
         names = [self.names[position] for position in tried]
         picked = [pick(self.workers[which], CLUSTER, names) for _ in range(count)]
         return [None if name is None else self.names.index(name) for name in picked]
+
+    def of_keys(self, keys: Sequence[int], which: int = 0) -> list[int]:
+        """Positions that have the keys."""
+        return [self.names.index(pick(self.workers[which], CLUSTER, (), key) or "") for key in keys]
 
 
 def test_turns_are_strict_over_workers_while_endpoints_go_and_come() -> None:
@@ -160,3 +176,73 @@ def test_only_who_is_out_is_a_change() -> None:
     assert changes(made.board, made.slot) == before
     made.out(0)
     assert changes(made.board, made.slot) == before + 1
+
+
+RANDOM = LoadBalancer(simple=Simple.RANDOM)
+LEAST_REQUEST = LoadBalancer(simple=Simple.LEAST_REQUEST)
+RING_HASH = LoadBalancer(consistent_hash=ConsistentHash(http_header_name="x-user"))
+MAGLEV = LoadBalancer(consistent_hash=ConsistentHash(http_header_name="x-user", maglev=Maglev(table_size=65537)))
+by_key = pytest.mark.parametrize("balancer", [RING_HASH, MAGLEV])
+KEYS = [Random(at).getrandbits(64) | 1 for at in range(20_000)]
+
+
+@pytest.mark.parametrize("balancer", [DEFAULT_LOAD_BALANCER, RANDOM, LEAST_REQUEST, RING_HASH, MAGLEV])
+def test_nobody_who_is_out_or_was_tried(balancer: LoadBalancer) -> None:
+    made = Board(4, balancer=balancer)
+    made.out(1)
+    assert set(made.turns(100)) == {0, 2, 3}
+    assert set(made.turns(100, tried=(0,))) == {2, 3}
+    assert set(made.turns(3, tried=(0, 2, 3))) == {None}
+    for position in (0, 2, 3):
+        made.out(position)
+    assert made.turns(1) == [None]
+
+
+@pytest.mark.parametrize("balancer", [RANDOM, LEAST_REQUEST])
+def test_lots_are_even_and_each_workers_own(balancer: LoadBalancer) -> None:
+    made = Board(5, workers=2, balancer=balancer)
+    turns = [made.turns(10_000, which) for which in (0, 1)]
+    assert turns[0] != turns[1]
+    assert all(1800 < count < 2200 for each in turns for count in Counter(each).values())
+
+
+def test_weights_of_the_endpoints() -> None:
+    weights = (1, 2, 3, 4)
+    for balancer, exact in ((DEFAULT_LOAD_BALANCER, 3), (LEAST_REQUEST, 300)):
+        counts = Counter(Board(4, balancer=balancer, weights=weights).turns(10_000))
+        assert all(abs(counts[position] - weight * 1000) <= exact for position, weight in enumerate(weights))
+    counts = Counter(Board(4, balancer=RANDOM, weights=weights).turns(10_000))
+    assert all(2200 < count < 2800 for count in counts.values()), "RANDOM knows of no weights"
+
+
+def test_turns_by_weight_are_the_replicas() -> None:
+    weights = (1, 2, 3, 4)
+    made = Board(4, workers=2, weights=weights)
+    counts = Counter(turn for _ in range(500) for which in (0, 1) for turn in made.turns(1, which))
+    assert all(abs(counts[position] - weight * 100) <= 3 for position, weight in enumerate(weights))
+
+
+@by_key
+def test_a_key_has_the_same_endpoint_in_every_worker_and_replica(balancer: LoadBalancer) -> None:
+    made, other = Board(10, workers=2, balancer=balancer), Board(10, balancer=balancer)
+    keys = KEYS[:500]
+    assert made.of_keys(keys) == made.of_keys(keys, 1) == other.of_keys(keys)
+    assert len(set(made.turns(200))) == 10, "without a key any will do"
+
+
+@by_key
+def test_ten_endpoints_are_balanced_within_ten_percent(balancer: LoadBalancer) -> None:
+    counts = Counter(Board(10, balancer=balancer).of_keys(KEYS))
+    assert all(abs(count / (len(KEYS) / 10) - 1) < 0.1 for count in counts.values())
+
+
+@by_key
+def test_an_ejection_moves_only_the_keys_of_the_ejected(balancer: LoadBalancer) -> None:
+    made = Board(10, balancer=balancer)
+    before = made.of_keys(KEYS)
+    made.out(3)
+    after = made.of_keys(KEYS)
+    assert sum(new != old for old, new in zip(before, after, strict=True) if old != 3) == 0
+    assert 3 not in after
+    made.out(3, 0)
+    assert made.of_keys(KEYS) == before
