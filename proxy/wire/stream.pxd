@@ -85,6 +85,7 @@ cdef class Stream:
 
     cdef bint put_away(self) except -1
     cdef bint leaving(self) noexcept
+    cdef bint crowded(self, int64_t for_ns) noexcept
     cdef int how_it_ended(self) noexcept
     cdef bint was_ignored(self) noexcept
     cdef int64_t unheard_ms(self) noexcept

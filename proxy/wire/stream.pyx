@@ -275,6 +275,10 @@ cdef class Stream:
         """Whether the connection that carries it is to end with the streams it has."""
         return False
 
+    cdef bint crowded(self, int64_t for_ns) noexcept:
+        """Whether the connection that carries it has for so long been used up by streams that nobody reads."""
+        return False
+
     cdef int how_it_ended(self) noexcept:
         """An Ending, for whom reading has ended by itself."""
         return CONNECTION_ENDED

@@ -89,7 +89,7 @@ class Destination:
         sock.settimeout(10)
         try:
             made = Connection(
-                sock, self._context, server=True, settings=self.settings, window=WINDOW, serve=self._serve
+                sock, self._context, server=True, settings=self.settings, window=WINDOW, serve=self._serve, early=True
             )
         except (OSError, ssl.SSLError) as error:
             self.refused.append(repr(error))

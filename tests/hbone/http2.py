@@ -21,6 +21,7 @@ import h2.settings
 from hyperframe.frame import GoAwayFrame, PingFrame, SettingsFrame
 
 from tests.hbone.stream import Headers, Stream
+from tests.hbone.windows import acknowledge_early
 
 MAGIC = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _UNSENT = 1 << 20  # a writer waits while this much is on its way to the socket
@@ -32,7 +33,7 @@ def _text(fields: Any) -> dict[str, str]:
 
 
 class Connection:
-    """One HTTP/2 connection, either role, over TLS or (without a context) plain TCP."""
+    """One HTTP/2 connection, either role, over TLS or (without a context) plain TCP. `early`: as ztunnel's."""
 
     def __init__(
         self,
@@ -43,9 +44,10 @@ class Connection:
         settings: dict[int, int],
         window: int,
         serve: Callable[[Stream], None] | None = None,
+        early: bool = False,
     ) -> None:
         self.sock: Any = sock  # a stream has those methods of a socket that are used here
-        self._server, self._serve = server, serve
+        self._server, self._serve, self._early = server, serve, early
         self.settings, self._window = settings, window
         self.lock = threading.RLock()
         self.streams: dict[int, Stream] = {}
@@ -79,6 +81,8 @@ class Connection:
             stream = Stream(self, self.h2.get_next_available_stream_id())
             self.streams[stream.number] = stream
             self.h2.send_headers(stream.number, headers, end_stream=end)
+            if self._early:
+                acknowledge_early(self.h2, stream.number)
             stream.finished = end
             self.flush()
             return stream
@@ -229,6 +233,8 @@ class Connection:
         made.clear_outbound_data_buffer()  # h2 would send settings of its own too
         self._outbox_first(SettingsFrame(0, settings=self.settings).serialize())
         made.increment_flow_control_window(self._window - 65535)
+        if self._early:
+            acknowledge_early(made)
         self._outbox_first(made.data_to_send(), first=False)
         table: dict[Any, Any] = made._frame_dispatch_table
         table[GoAwayFrame] = self._goaway_came  # h2 would refuse the streams that go on after it
@@ -325,6 +331,8 @@ class Connection:
         stream = Stream(self, event.stream_id)
         stream.headers = _text(event.headers)
         self.streams[stream.number] = stream
+        if self._early:
+            acknowledge_early(self.h2, stream.number)
         if self.open_streams() > self.settings.get(SettingsFrame.MAX_CONCURRENT_STREAMS, 1 << 31):
             self.reset(stream, h2.errors.ErrorCodes.REFUSED_STREAM)  # h2 itself would end the connection
         elif self._serve:

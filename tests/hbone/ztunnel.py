@@ -78,7 +78,7 @@ class Ztunnel:
         sock = socket.create_connection(peer, timeout, source_address=(self.pod, 0) if self.pod else None)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            made = Connection(sock, self._context, server=False, settings=SETTINGS, window=WINDOW)
+            made = Connection(sock, self._context, server=False, settings=SETTINGS, window=WINDOW, early=True)
         except BaseException:
             sock.close()
             raise

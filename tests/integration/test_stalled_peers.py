@@ -1,5 +1,6 @@
 """Peers that do not read hold nobody else's traffic (Z1): uploads that an app does not take, downloads that a client
-does not, on connections they share with others. The stand-ins have a ztunnel's windows, 4 MiB and 16 MiB."""
+does not, on connections they share with others. The stand-ins have a ztunnel's windows, 4 MiB and 16 MiB. Every other
+one is read for a while first."""
 
 import contextlib
 import itertools
@@ -23,20 +24,23 @@ from tests.integration.hbone_rig import (
     h2_headers,
     hbone_bench,
 )
-from tests.integration.http_rig import Peer, Scripted
+from tests.integration.http_rig import Handler, Peer, Scripted
 from tests.rig import free_port, steady
 
 MIB = 1 << 20
 STALLED = (1, 2, 4, 8, 16)
 OTHERS = 6
+READ = 3 * MIB  # of one that is read for a while; more than its receiver acknowledges at
 SERVED = (Served("web"), Served("plain", hbone=False), Served("grpc", port_name="grpc", hbone=False))
 
 
 def app(peer: Peer) -> None:
-    """Takes no body of /stall; sends 64 MiB for /download, and its name for anything else."""
+    """Takes no body of /stall, some of one of /stall/late; sends 64 MiB for /download, and 20 kB for anything else."""
     while True:
         head = peer.head()
         if "/stall" in head.first:
+            if "/late" in head.first:
+                peer.exactly(READ)
             threading.Event().wait()
         size = 64 * MIB if "/download" in head.first else 20_000
         peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
@@ -48,6 +52,9 @@ def app(peer: Peer) -> None:
 def h2_serve(stream: Stream) -> None:
     """The same over HTTP/2."""
     if "/stall" in stream.headers[":path"]:
+        taken = 0
+        while "/late" in stream.headers[":path"] and taken < READ:
+            taken += len(stream.recv(MIB))
         return
     while stream.recv(MIB):
         pass
@@ -70,17 +77,26 @@ class Stalled:
         client = self.bench.client(self.name, over=self.over())
         client.sock.settimeout(None)
         self.clients.append(client)
+        late = len(self.clients) % 2 == 1
         if kind == "download":
             client.request("any", "/download")
-            return
-        client.send(f"POST /stall HTTP/1.1\r\nhost: any\r\ncontent-length: {64 * MIB}\r\n\r\n")
-        threading.Thread(target=self._upload, args=(client,), daemon=True).start()
+            work = self._read if late else None
+        else:
+            path = "/stall/late" if late else "/stall"
+            client.send(f"POST {path} HTTP/1.1\r\nhost: any\r\ncontent-length: {64 * MIB}\r\n\r\n")
+            work = self._upload
+        if work:
+            threading.Thread(target=work, args=(client,), daemon=True).start()
 
     def _upload(self, client: TunnelClient) -> None:
         with contextlib.suppress(OSError):
             for _ in range(64 * MIB // 65536):
                 client.send(b"u" * 65536)
                 self.sent += 65536
+
+    def _read(self, client: TunnelClient) -> None:
+        with contextlib.suppress(OSError):
+            client.exactly(READ)
 
     def moved(self) -> int:
         return self.sent + sum(client.stream.received for client in self.clients)
@@ -123,30 +139,35 @@ def test_Z1_requests_that_stall_hold_no_other_of_their_client(proxy: HboneBench,
             assert served(proxy, "plain", mine) == [20_000] * OTHERS, f"another Service, with {count} stalled"
 
 
-def beside(proxy: HboneBench, stack: contextlib.ExitStack) -> None:
-    """A Service `raw`: TCP on another port of the pod of `web`."""
+def beside(proxy: HboneBench, stack: contextlib.ExitStack, name: str, port: int, handler: Handler) -> None:
+    """A Service of TCP or HTTP/2 on another port of the pod of `web`."""
     pod = proxy.services["web"][0]
     other = Scripted(pod.name, pod.ip, free_port(pod.ip))
-    other.handler = echo
+    other.handler = handler
     other.start()
     stack.callback(other.stop)
-    proxy.served["raw"], proxy.vips["raw"] = Served("raw", port=9000, port_name="tcp"), ["10.96.0.99", "fd00:96::99"]
-    proxy.replica.serve(lambda: proxy.put(proxy.served["raw"], [other]))
+    proxy.served[name], proxy.vips[name] = Served(name, port, name), [f"10.96.9.{port % 100}", f"fd00:96::{port}"]
+    proxy.replica.serve(lambda: proxy.put(proxy.served[name], [other]))
 
 
 def test_Z1_c_a_connection_to_a_pod_that_is_used_up_counts_as_full(proxy: HboneBench) -> None:
-    """Uploads of two clients; a third's requests and TCP connections to the pod go over another connection."""
+    """Uploads of two clients; a third's requests and TCP connections to the pod go over another connection, those too for
+    which there would be a tunnel on the first."""
     with contextlib.ExitStack() as stack:
-        beside(proxy, stack)
+        beside(proxy, stack, "tcp", 9001, echo)
+        beside(proxy, stack, "http2", 9002, h2_app(h2_serve))
         door = proxy.destination(proxy.services["web"][0])
         first, second, third = (stack.enter_context(proxy.mesh.ztunnel(proxy.address)) for _ in range(3))
+        for name in ("web", "http2"):
+            assert served(proxy, name, third.pooled()) == [20_000] * OTHERS
         turns = itertools.cycle((first, second))
         stalled = Stalled(proxy, "web", lambda: next(turns).pooled())
         for _ in range(8):
             stalled.begin("upload")
         steady(stalled.moved, 0.5, 30)
-        assert served(proxy, "web", third.pooled()) == [20_000] * OTHERS
-        with TunnelClient(third.tunnel(proxy.authority("raw"))) as raw:
+        for name in ("web", "http2"):
+            assert served(proxy, name, third.pooled()) == [20_000] * OTHERS
+        with TunnelClient(third.tunnel(proxy.authority("tcp"))) as raw:
             raw.send(b"r" * 300_000)
             raw.finish()
             assert raw.rest() == b"r" * 300_000 + b"END"
@@ -157,13 +178,17 @@ def test_Z1_c_a_connection_to_a_pod_that_is_used_up_counts_as_full(proxy: HboneB
 
 
 def test_Z1_b_a_client_whose_connection_is_used_up_is_told_to_open_another(proxy: HboneBench) -> None:
-    """What it opens there all the same is served."""
+    """What it opens there all the same is served, and so is what has been there, however much it was sent before."""
     connection = proxy.ztunnel.pooled()
+    old = proxy.client("web", over=connection)
+    for _ in range(40):
+        assert len(old.ask("any")[1]) == 20_000
     stalled = Stalled(proxy, "web", lambda: connection)
     for _ in range(4):
         stalled.begin("download")
     steady(stalled.moved, 1.2, 30)
     assert not connection.goaways
+    assert len(old.ask("any")[1]) == 20_000
     assert served(proxy, "web", connection) == [20_000] * OTHERS
     assert connection.wait_until(lambda one: one.goaways)
     assert connection.goaways == [(0, (1 << 31) - 1)], "nothing is refused"

@@ -8,6 +8,7 @@ from tests.instruments.inspect_http2 import StreamView
 from tests.wire.http2_rig import (
     GET,
     OK,
+    POST,
     PREFACE,
     REFUSED_STREAM,
     Client,
@@ -76,6 +77,52 @@ def test_Z1_b_an_answer_that_is_read_goes_on_beside_those_that_are_not() -> None
             client.send(window(1001, read - acked), window(0, read - acked))
             acked = read
     assert received(client, 1001) == 8 * MIB
+
+
+@pytest.mark.parametrize("count", [5, 16])
+def test_Z1_b_answers_that_were_read_and_are_no_more_leave_room_too(count: int) -> None:
+    """Each is acknowledged once, as late as a ztunnel does."""
+    client = ztunnel()
+    client.answer = BIG
+    for stream in range(1, 2 * count, 2):
+        client.send(client.get(stream))
+        if received(client, stream) >= 4 * MIB // 3:
+            client.send(window(stream, 4 * MIB // 3), window(0, 4 * MIB // 3))
+    client.answer = small(20_000)
+    for stream in range(1001, 1013, 2):
+        client.send(client.get(stream))
+        assert client.ended(stream)
+
+
+def test_Z1_b_a_receiver_that_acknowledges_at_half_a_window_is_given_that_half() -> None:
+    """Of a stream's window, and of the connection's, of which two answers that nobody reads have the other half."""
+    client = ztunnel()
+    stalled(client, 2)
+    client.answer = BIG * 2
+    client.send(client.get(1001))
+    read = acked = of_all = 0
+    while not client.ended(1001):
+        got = received(client, 1001)
+        assert got > read, f"it stands at {got}"
+        read = got
+        if read - acked >= 2 * MIB:
+            client.send(window(1001, read - acked))
+            acked = read
+        if read - of_all >= 8 * MIB:
+            client.send(window(0, read - of_all))
+            of_all = read
+
+
+def test_Z1_b_small_windows_are_shared_out_by_answers() -> None:
+    """64 KiB of streams and connection, as by default."""
+    client = Client()
+    client.send(client.headers(1, POST))
+    client.answer = BIG
+    client.send(client.get(3))
+    for stream, size in ((1001, 4_000), (1003, 3_000)):
+        client.answer = small(size)
+        client.send(client.get(stream))
+        assert client.ended(stream)
 
 
 def test_Z1_b_one_answer_alone_has_all_of_the_window() -> None:

@@ -14,7 +14,7 @@ from proxy.clock cimport monotonic_ns
 from proxy.relay.endpoints.balancing cimport chooser_for
 from proxy.relay.endpoints.chooser cimport RoundRobin
 from proxy.relay.endpoints.hash_key cimport HashKey
-from proxy.relay.endpoints.trunk cimport Connections, Trunks
+from proxy.relay.endpoints.trunk cimport CROWDED_NS, Connections, Trunks
 from proxy.wire.stream cimport DATA_WAITS, QUIET, Stream, polls
 
 from proxy.observe.refusals import Refusals
@@ -69,7 +69,7 @@ cdef class Endpoint(IdleListener):
             stream = self.idle.pop() if polled else self.given.pop()
             stream.disarm()
             stream.listener = None
-            if not stream.closed and not (self.hbone and stream.leaving()):
+            if not stream.closed and not (self.hbone and (stream.leaving() or stream.crowded(CROWDED_NS))):
                 event = QUIET if polled and stream.was_quiet() else stream.look()
                 if event == QUIET:
                     return stream

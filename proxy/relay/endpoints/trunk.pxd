@@ -3,6 +3,8 @@ from libc.stdint cimport int64_t, uint32_t
 
 from proxy.wire.http2.session cimport Session
 
+cdef int64_t CROWDED_NS
+
 cdef class Trunk:
     cdef readonly Session session
     cdef Trunks home

@@ -18,7 +18,6 @@ from libc.errno cimport ETIMEDOUT
 from libc.stdint cimport int64_t
 
 from proxy.clock cimport monotonic_ns
-from proxy.wire.http2.flow cimport crowded
 from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.http2.nghttp2 cimport NGHTTP2_CANCEL, NGHTTP2_NO_ERROR
 from proxy.wire.http2.session cimport Session
@@ -107,7 +106,7 @@ cdef class Trunks:
             if trunk.certificate is not certificate:
                 trunk.session.shutdown()
             elif trunk.begun >= since and trunk.session.has_room():
-                if not crowded(trunk.session, CROWDED_NS):
+                if not trunk.session.crowded(CROWDED_NS):
                     return trunk.session
                 crowds += 1
                 if roomiest is None or trunk.session.left() > roomiest.left():

@@ -112,7 +112,7 @@ cdef int on_data_chunk(
         if stream == NULL:
             nghttp2_session_consume_connection(h2, length)
         else:
-            arrived(<Input>data, length)
+            arrived(<Input>data, <Http2Stream>stream, length)
             (<Http2Stream>stream).on_data(<const char*>chunk, length)
         return 0
     except BaseException:

@@ -13,14 +13,15 @@ cdef enum:
     ENDPOINT_UNREAD = 268435456
     CONNECTION_WINDOW = 16777216
     LEAST = 1024                    # smaller shares are not worth their frames
+    ANSWER = 4096                   # a share that small answers fit in, and of which Go lets the sender know
 
 cdef int64_t STILL_NS               # a stream or connection on which nothing was taken for so long stands still
 
-cdef int64_t share_of(int64_t left, int64_t most, int64_t unacked, bint moving) noexcept nogil
+cdef int64_t share_of(int64_t left, int64_t most, int64_t unacked) noexcept nogil
 cdef int64_t room_of(Output connection, Http2Stream stream) noexcept
+cdef bint brings_half(Output connection, Http2Stream stream, int64_t now) noexcept
 cdef void stream_grew(Output connection, Http2Stream stream, int32_t increment) noexcept
 cdef void connection_grew(Output connection) noexcept
-cdef bint crowded(Output connection, int64_t for_ns) noexcept
 cdef int64_t first_window(Output connection) noexcept
-cdef int arrived(Output connection, int64_t length) noexcept
+cdef int arrived(Output connection, Http2Stream stream, int64_t length) noexcept
 cdef int was_read(Output connection, Http2Stream stream, int64_t length) noexcept

@@ -5,12 +5,14 @@
 Sending. What the peer's readers have not taken, its windows hold: `unacked` of a stream, `window - left` of all. Nobody
 can know which of its streams are read before it acknowledges (WINDOW_UPDATE), which receivers do late: when a third or
 half of a window was read. So a stream may use all of its window until the last eighth of the connection's is begun;
-that is dealt out in shares of a thirty-second of what is left, so that something is left for whoever comes. A stream of
-which something was acknowledged within the last ten seconds is read: it may have all that is left, since a receiver that
-acknowledges its connection at half a window, of which others hold the rest, has to be given that half. With a ztunnel's windows, 4
-MiB and 16 MiB, four streams that nobody reads take 14 MiB; sixteen of them leave 1.4 MiB, ninety-nine 100 KiB. Long
+that is dealt out in shares of a thirty-second of what is left, or of a small answer, so that something is left for whoever
+comes. A stream of which something was acknowledged within the last ten seconds was read: it may have three eighths of that last
+part. No more, as it may have come to a stop since, and who comes later would have nothing; but if it is the only
+such, and others hold no more than half of the window, to the end: there are receivers that acknowledge a connection when half of
+its window was read, and have to be given that half. With a ztunnel's windows, 4 MiB and 16 MiB, four streams that nobody
+reads take 14 MiB; sixteen of them leave 1.4 MiB, ninety-nine 90 KiB; if they were read before, half of it. Long
 before, when three quarters are taken, the connection is `tight`; if it stays so, new streams are better off on another
-(`crowded`). A stream that has a connection for itself is not bounded.
+(`Output.crowded`). A stream that has a connection for itself is not bounded.
 
 Receiving. What comes is credited to the connection as it comes, so that no stream can hold another's. What is held for
 readers is bounded by the streams' windows: of a client FIRST_WINDOW each, doubled for those whose readers keep up, within
@@ -27,27 +29,41 @@ cdef int64_t STILL_NS = 1_000_000_000
 cdef int64_t READ_NS = 10_000_000_000       # a stream of which nothing was acknowledged for longer is not read
 
 
-cdef int64_t share_of(int64_t left, int64_t most, int64_t unacked, bint moving) noexcept nogil:
+cdef int64_t share_of(int64_t left, int64_t most, int64_t unacked) noexcept nogil:
     """How many bytes more a stream may send that has `unacked` on its way, on a connection with a window of `most`, of
     which `left` are left."""
     cdef int64_t others_leave = left + unacked
     if left - most // 8 >= LEAST:
         return left - most // 8
-    if moving:
-        return left
-    return max(others_leave // 32, LEAST) - unacked
+    return max(others_leave // 32, min(others_leave * 3 // 4, ANSWER), LEAST) - unacked
 
 
 cdef int64_t room_of(Output connection, Http2Stream stream) noexcept:
     """How much the stream may send now, as far as its share goes. Notes when the connection became tight."""
     cdef int64_t left = nghttp2_session_get_remote_window_size(connection.h2)
-    cdef int64_t now
+    cdef int64_t now, room
     if left > connection.window // 4 or len(connection.streams) == 1:
         return left
     now = monotonic_ns()
     if connection.tight_since == 0:
         connection.tight_since = now
-    return share_of(left, connection.window, stream.unacked, now - stream.moved_at < READ_NS)
+    room = share_of(left, connection.window, stream.unacked)
+    if now - stream.moved_at >= READ_NS:
+        return room
+    room = max(room, left - connection.window // 8 * 5 // 8)
+    return left if room < LEAST and brings_half(connection, stream, now) else room
+
+
+cdef bint brings_half(Output connection, Http2Stream stream, int64_t now) noexcept:
+    """Whether it is this stream alone that can bring a receiver to half of its connection's window."""
+    cdef Http2Stream other
+    cdef int64_t taken = 0
+    for other in connection.streams.values():
+        if other is not stream:
+            taken += other.unacked
+            if other.first_left + other.second_left and now - other.moved_at < READ_NS:
+                return False
+    return taken <= connection.window // 2 + connection.window // 16
 
 
 cdef void stream_grew(Output connection, Http2Stream stream, int32_t increment) noexcept:
@@ -67,20 +83,16 @@ cdef void connection_grew(Output connection) noexcept:
     may_go_on(connection)
 
 
-cdef bint crowded(Output connection, int64_t for_ns) noexcept:
-    """Whether for so long its window was used up but for a quarter, or its transport has taken nothing: by streams
-    that nobody reads."""
-    cdef int64_t since = connection.tight_since or connection.stuck_since
-    return since != 0 and monotonic_ns() - since > for_ns
-
-
 cdef int64_t first_window(Output connection) noexcept:
     """What a peer may send on a stream at first."""
     return FIRST_WINDOW if connection.server else ENDPOINT_WINDOW
 
 
-cdef int arrived(Output connection, int64_t length) noexcept:
-    """So much has come for readers."""
+cdef int arrived(Output connection, Http2Stream stream, int64_t length) noexcept:
+    """So much has come for the stream's reader. Who goes on talking has read what it was sent before, if that had all
+    gone: a tunnel carries many small messages before a receiver acknowledges any."""
+    if stream.first_left + stream.second_left == 0:
+        stream.unacked = 0
     connection.unread += length
     if connection.unread > (CLIENT_UNREAD if connection.server else ENDPOINT_UNREAD):
         connection.owed += length

@@ -50,6 +50,7 @@ cdef class Output(Consumer):
     cdef bint going_on(self) noexcept
     cdef int break_off(self) except -1
     cdef bint first_loss(self, int who) except -1
+    cdef bint crowded(self, int64_t for_ns) noexcept
 
     # what streams need of their connection besides
     cdef int touch(self, Stream stream) except -1

@@ -172,6 +172,12 @@ cdef class Output(Consumer):
         self.losers.add(who)
         return True
 
+    cdef bint crowded(self, int64_t for_ns) noexcept:
+        """Whether for so long the peer's window was used up but for a quarter, or the transport has taken nothing: by
+        streams that nobody reads. Or what carries this connection is."""
+        cdef int64_t since = self.tight_since or self.stuck_since
+        return since != 0 and monotonic_ns() - since > for_ns or self.transport.crowded(for_ns)
+
 
 cdef void may_go_on(Output connection) noexcept:
     """Something has changed for streams that wait for the peer to read: they are looked at before the next frames."""

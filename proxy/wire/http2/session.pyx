@@ -13,7 +13,7 @@ from libc.stdint cimport int32_t, uint32_t
 from proxy.clock cimport monotonic_ns
 from proxy.wire.http2.callbacks cimport client_options, input_callbacks, input_options
 from proxy.wire.http2.closed cimport excuse_all
-from proxy.wire.http2.flow cimport CONNECTION_WINDOW, STILL_NS, crowded, first_window
+from proxy.wire.http2.flow cimport CONNECTION_WINDOW, STILL_NS, first_window
 from proxy.wire.http2.input cimport HEADER_LIST, Input
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http2.output cimport may_go_on
@@ -114,7 +114,7 @@ cdef class Session(Input):
     cdef int look_whether_crowded(self) except -1:
         """The server's side, when a stream is opened: streams that nobody reads have taken the connection for a while, so
         the next are better off on another one, and the client is told so. Those that come are served."""
-        if (self.tight_since or self.stuck_since) and not self.draining and crowded(self, STILL_NS):
+        if (self.tight_since or self.stuck_since) and not self.draining and self.crowded(STILL_NS):
             return self.shutdown()
         return 0
 

@@ -209,6 +209,9 @@ cdef class Http2Stream(Stream):
     cdef bint leaving(self) noexcept:
         return self.session.draining
 
+    cdef bint crowded(self, int64_t for_ns) noexcept:
+        return self.session.crowded(for_ns)
+
     cdef bint first_loss(self, int who) except -1:
         if self.session is None or self.session.h2 != NULL and not (self.refused and self.session.draining):
             return True
