@@ -5,15 +5,11 @@ one is read for a while first."""
 import contextlib
 import itertools
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.hbone.http2 import Connection
-from tests.hbone.stream import Stream
 from tests.integration.hbone_rig import (
     HboneBench,
     Served,
@@ -24,102 +20,16 @@ from tests.integration.hbone_rig import (
     h2_headers,
     hbone_bench,
 )
-from tests.integration.http_rig import Handler, Peer, Scripted
+from tests.integration.http_rig import Handler, Scripted
+from tests.integration.stalled_rig import MIB, OTHERS, SERVED, STALLED, Stalled, app, h2_serve, play, served
 from tests.rig import free_port, steady
-
-MIB = 1 << 20
-STALLED = (1, 2, 4, 8, 16)
-OTHERS = 6
-READ = 3 * MIB  # of one that is read for a while; more than its receiver acknowledges at
-SERVED = (Served("web"), Served("plain", hbone=False), Served("grpc", port_name="grpc", hbone=False))
-
-
-def app(peer: Peer) -> None:
-    """Takes no body of /stall, some of one of /stall/late; sends 64 MiB for /download, and 20 kB for anything else."""
-    while True:
-        head = peer.head()
-        if "/stall" in head.first:
-            if "/late" in head.first:
-                peer.exactly(READ)
-            threading.Event().wait()
-        size = 64 * MIB if "/download" in head.first else 20_000
-        peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
-        with contextlib.suppress(OSError):
-            for _ in range(size // 20_000):
-                peer.send(b"b" * 20_000)
-
-
-def h2_serve(stream: Stream) -> None:
-    """The same over HTTP/2."""
-    if "/stall" in stream.headers[":path"]:
-        taken = 0
-        while "/late" in stream.headers[":path"] and taken < READ:
-            taken += len(stream.recv(MIB))
-        return
-    while stream.recv(MIB):
-        pass
-    stream.connection.respond(stream, [(":status", "200")])
-    with contextlib.suppress(OSError):
-        for _ in range(64 * MIB // 20_000 if "/download" in stream.headers[":path"] else 1):
-            stream.sendall(b"b" * 20_000)
-        stream.finish()
-
-
-class Stalled:
-    """Requests that come to a stop because nobody reads: uploads here, downloads there."""
-
-    def __init__(self, bench: HboneBench, name: str, over: Callable[[], Connection]) -> None:
-        self.bench, self.name, self.over = bench, name, over
-        self.sent = 0
-        self.clients: list[TunnelClient] = []
-
-    def begin(self, kind: str) -> None:
-        client = self.bench.client(self.name, over=self.over())
-        client.sock.settimeout(None)
-        self.clients.append(client)
-        late = len(self.clients) % 2 == 1
-        if kind == "download":
-            client.request("any", "/download")
-            work = self._read if late else None
-        else:
-            path = "/stall/late" if late else "/stall"
-            client.send(f"POST {path} HTTP/1.1\r\nhost: any\r\ncontent-length: {64 * MIB}\r\n\r\n")
-            work = self._upload
-        if work:
-            threading.Thread(target=work, args=(client,), daemon=True).start()
-
-    def _upload(self, client: TunnelClient) -> None:
-        with contextlib.suppress(OSError):
-            for _ in range(64 * MIB // 65536):
-                client.send(b"u" * 65536)
-                self.sent += 65536
-
-    def _read(self, client: TunnelClient) -> None:
-        with contextlib.suppress(OSError):
-            client.exactly(READ)
-
-    def moved(self) -> int:
-        return self.sent + sum(client.stream.received for client in self.clients)
 
 
 @pytest.fixture
 def proxy(tmp_path: Path) -> Iterator[HboneBench]:
     with hbone_bench(tmp_path, *SERVED) as running:
-        for name in ("web", "plain"):
-            running.play(name, app)
-        running.play("grpc", h2_app(h2_serve))
+        play(running)
         yield running
-
-
-def served(proxy: HboneBench, name: str, over: Connection) -> list[int]:
-    """Lengths of the answers to other requests, each in a tunnel of its own, all at once."""
-
-    def ask(_: int) -> int:
-        with proxy.client(name, 20, over=over) as client:
-            return len(client.ask("any")[1])
-
-    with ThreadPoolExecutor(OTHERS) as pool:
-        return list(pool.map(ask, range(OTHERS)))
 
 
 @pytest.mark.parametrize("kind", ["upload", "download"])
@@ -151,7 +61,7 @@ def beside(proxy: HboneBench, stack: contextlib.ExitStack, name: str, port: int,
 
 
 def test_Z1_c_a_connection_to_a_pod_that_is_used_up_counts_as_full(proxy: HboneBench) -> None:
-    """Uploads of two clients; a third's requests and TCP connections to the pod go over another connection, those too for
+    """Uploads of two clients; a third's requests and TCP connections to the pod go over another one, also those for
     which there would be a tunnel on the first."""
     with contextlib.ExitStack() as stack:
         beside(proxy, stack, "tcp", 9001, echo)

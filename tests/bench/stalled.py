@@ -1,0 +1,85 @@
+"""What streams that nobody reads cost the others: `python -m tests.bench.stalled [--rounds N] [--streams N,N]`.
+
+Two replicas. At one, a client has so many uploads (downloads) on a connection that nobody reads; at the other it has
+none. In turns, six more requests of that client at once, on that connection, and six of another client to the same
+endpoint: how long until all are served. Printed: the median of the rounds' ratios, with over without. Loopback only.
+"""
+
+import argparse
+import contextlib
+import itertools
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.hbone.http2 import Connection
+from tests.integration.hbone_rig import HboneBench, hbone_bench
+from tests.integration.stalled_rig import OTHERS, SERVED, STALLED, Stalled, play, served
+from tests.rig import steady
+
+WARM_UP = 5
+
+
+class Side:
+    """A replica, with the connections of two clients."""
+
+    def __init__(self, running: contextlib.ExitStack) -> None:
+        scratch = running.enter_context(tempfile.TemporaryDirectory(prefix="waypointd-bench-"))
+        self.bench: HboneBench = running.enter_context(hbone_bench(Path(scratch), *SERVED))
+        play(self.bench)
+        self.clients = {
+            "same client": self.bench.ztunnel.connect(),
+            "another": running.enter_context(self.bench.mesh.ztunnel(self.bench.address)).connect(),
+        }
+
+    def seconds(self, name: str, client: str) -> float:
+        """RuntimeError when a request is not served."""
+        began = time.perf_counter()
+        if served(self.bench, name, self.clients[client]) != [20_000] * OTHERS:
+            raise RuntimeError(f"{name}, {client}: an answer is not whole")
+        return time.perf_counter() - began
+
+
+def main() -> int:
+    """Exit status 0; TimeoutError when a request is not served."""
+    options = _arguments()
+    for name, kind in itertools.product((each.name for each in SERVED), ("upload", "download")):
+        with contextlib.ExitStack() as running:
+            without, beside = Side(running), Side(running)
+            connection: Connection = beside.clients["same client"]
+            stalled = Stalled(beside.bench, name, lambda one=connection: one)
+            for count in options.streams:
+                while len(stalled.clients) < count:
+                    stalled.begin(kind)
+                steady(stalled.moved, 0.5, 30)
+                figures = [
+                    f"{client} {_ratio(without, beside, name, client, options.rounds)}" for client in without.clients
+                ]
+                print(f"{name:6} {kind:9} {count:3} stalled: {', '.join(figures)}", flush=True)
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.stalled", description="what streams that stall cost others"
+    )
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--streams", type=lambda text: [int(each) for each in text.split(",")], default=STALLED)
+    return parser.parse_args()
+
+
+def _ratio(without: Side, beside: Side, name: str, client: str, rounds: int) -> str:
+    ratios, times = [], []
+    for number in range(-WARM_UP, rounds):
+        first, second = (without, beside) if number % 2 else (beside, without)
+        taken = {id(side): side.seconds(name, client) for side in (first, second)}
+        if number >= 0:
+            times.append(taken[id(without)])
+            ratios.append(taken[id(beside)] / taken[id(without)])
+    return f"{statistics.median(ratios):.2f} ({statistics.median(times) * 1e3:.1f} ms without)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
