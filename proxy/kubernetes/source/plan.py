@@ -14,8 +14,11 @@ from proxy.kubernetes.api.resources import Watched
 from proxy.kubernetes.source import kinds
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
 
-USE = "istio.io/use-waypoint"
-USE_NAMESPACE = "istio.io/use-waypoint-namespace"
+USES = (
+    ("istio.io/use-waypoint", "istio.io/use-waypoint-namespace"),
+    ("istio.io/use-waypoint-canary", "istio.io/use-waypoint-canary-namespace"),
+)
+"""The labels that bind something to us, as its waypoint and as its canary: our name, our namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +95,13 @@ def _wanted(known: Known) -> Iterator[Watched]:
     if known.root_namespace not in whole:
         yield from (Watched(each, known.root_namespace) for each in kinds.OF_ROOT)
     if known.invites:
-        labels = f"{USE}={known.name},{USE_NAMESPACE}={known.namespace}"
-        yield Watched(kinds.NAMESPACES, labels=labels)
-        yield Watched(kinds.SERVICES, labels=labels)
+        # Of a Service found by its own labels, its Namespace's decide too: `allowedRoutes`, or beside which waypoint it
+        # names us as its canary.
+        yield from (Watched(kinds.NAMESPACES, fields=f"metadata.name={each}") for each in known.elsewhere)
+        for name, namespace in USES:
+            labels = f"{name}={known.name},{namespace}={known.namespace}"
+            yield Watched(kinds.NAMESPACES, labels=labels)
+            yield Watched(kinds.SERVICES, labels=labels)
 
 
 def _of_namespaces(namespaces: Iterable[str]) -> Iterator[Watched]:

@@ -12,7 +12,7 @@ from proxy.mesh.kinds.services import Service
 from proxy.mesh.model import Cluster, Endpoint
 from proxy.mesh.reading.lines import path_text
 from proxy.mesh.reading.remarks import Key, Place
-from proxy.mesh.resolving.binding import waypoint_of
+from proxy.mesh.resolving.binding import waypoints_of
 from proxy.mesh.resolving.clusters import subset
 from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.policies import MEMBERS, Governing, Part
@@ -130,7 +130,7 @@ def _why(rule: DestinationRule, service: Service, inventory: Inventory) -> str:
 
 def _ours(service: Service, inventory: Inventory) -> bool:
     labels = inventory.labels_of(service.manifest.namespace)
-    return waypoint_of(service, labels) == inventory.gateway.manifest.id
+    return inventory.gateway.manifest.id in waypoints_of(service, labels).values()
 
 
 def _spoken(cluster: Cluster) -> str:

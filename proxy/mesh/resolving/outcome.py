@@ -11,7 +11,7 @@ from proxy.mesh.model import Cluster
 from proxy.mesh.reading.remarks import Remark
 from proxy.mesh.reading.report import Report
 from proxy.mesh.resolving import routes
-from proxy.mesh.resolving.binding import admitted, waypoint_of
+from proxy.mesh.resolving.binding import admitted, waypoints_of
 from proxy.mesh.resolving.clusters import Clusters
 from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.routes import Claims
@@ -29,8 +29,9 @@ class Outcome:
 def outcome(
     service: Service, gateway: Gateway, opened: Sequence[GatewayListener], inventory: Inventory
 ) -> Outcome | None:
-    """What comes of a Service. None: it does not name this Gateway as its waypoint."""
-    if waypoint_of(service, inventory.labels_of(service.manifest.namespace)) != gateway.manifest.id:
+    """What comes of a Service. None: it does not name this Gateway as its waypoint or canary."""
+    labels = inventory.labels_of(service.manifest.namespace)
+    if gateway.manifest.id not in waypoints_of(service, labels).values():
         return None
     report = Report()
     served = _serving(service, gateway, opened, inventory, report)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from proxy.mesh.kinds.services import Service
 from proxy.mesh.reading.report import Report
-from proxy.mesh.resolving.binding import USE_WAYPOINT, waypoint_of
+from proxy.mesh.resolving.binding import USE_WAYPOINT, waypoints_of
 from proxy.mesh.resolving.inventory import Inventory
 
 _MOST_NAMED = 3
@@ -26,44 +26,48 @@ class Misnamed:
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
-        self._found: dict[str, tuple[Service, str]] = {}
+        self._found: dict[str, tuple[Service, str, str]] = {}
+        """The Service, the waypoint, and the label that names it."""
 
     def look_at(self, names: Iterable[str]) -> None:
         """These Services, by "namespace/name", have changed, have come or gone, or what their Namespaces say."""
         for name in names:
             self._found.pop(name, None)
-            service = self._inventory.services.get(name)
-            if service and (waypoint := self._almost(service)):
-                self._found[name] = service, waypoint
+            if service := self._inventory.services.get(name):
+                self._look_at(service)
 
     def tell(self, report: Report) -> None:
         """A warning for each."""
-        for _, (service, waypoint) in sorted(self._found.items()):
+        for _, (service, waypoint, label) in sorted(self._found.items()):
             own = self._inventory.gateway.manifest.id
-            where = ("metadata", "labels", USE_WAYPOINT) if USE_WAYPOINT in service.manifest.labels else ()
+            where = ("metadata", "labels", label) if label in service.manifest.labels else ()
             text = f"waypoint {waypoint} is not among the manifests (did you mean {own}?), so the Service is not served"
             report.warn(service.manifest, where, text, together=True)
 
-    def _almost(self, service: Service) -> str:
-        """The waypoint that the Service names, if it seems to mean this one."""
-        own, found = self._inventory.gateway.manifest, _waypoint(service, self._inventory)
-        namespace, _, name = found.partition("/")
-        if found == own.id or namespace != own.namespace or found in self._inventory.gateways:
-            return ""
-        return found if difflib.get_close_matches(name, [own.name], 1, _CLOSE) else ""
+    def _look_at(self, service: Service) -> None:
+        for label, waypoint in _waypoints(service, self._inventory).items():
+            if self._is_almost(waypoint):
+                self._found[service.manifest.id] = service, waypoint, label
+
+    def _is_almost(self, waypoint: str) -> bool:
+        """Whether it seems to mean this one."""
+        own, (namespace, _, name) = self._inventory.gateway.manifest, waypoint.partition("/")
+        if waypoint == own.id or namespace != own.namespace or waypoint in self._inventory.gateways:
+            return False
+        return bool(difflib.get_close_matches(name, [own.name], 1, _CLOSE))
 
 
-def _waypoint(service: Service, inventory: Inventory) -> str:
-    return waypoint_of(service, inventory.labels_of(service.manifest.namespace))
+def _waypoints(service: Service, inventory: Inventory) -> Mapping[str, str]:
+    return waypoints_of(service, inventory.labels_of(service.manifest.namespace))
 
 
 def _instead(inventory: Inventory) -> Iterator[str]:
     if not inventory.services:
         yield "there is no Service among the manifests"
         return
-    others = {name: found for name, each in inventory.services.items() if (found := _waypoint(each, inventory))}
+    others = {name: found for name, each in inventory.services.items() if (found := _waypoints(each, inventory))}
     if others:
-        yield _some([f"Service {name} names waypoint {found}" for name, found in sorted(others.items())])
+        yield _some([f"Service {name} names waypoint {found[USE_WAYPOINT]}" for name, found in sorted(others.items())])
     unlabelled = {each.manifest.namespace for name, each in inventory.services.items() if name not in others}
     if missing := sorted(unlabelled - inventory.namespaces.keys()):
         yield f"{_some([f'Namespace {name}' for name in missing])} not among the manifests, so its labels are not known"

@@ -78,18 +78,21 @@ def test_only_what_is_served_is_watched() -> None:
     ]
 
 
-def test_what_is_bound_elsewhere_is_found_by_its_labels() -> None:
+@pytest.mark.parametrize("label", ["use-waypoint", "use-waypoint-canary"])
+def test_what_is_bound_elsewhere_is_found_by_its_labels(label: str) -> None:
+    """Its Namespace is followed then, whatever that is labelled: it decides too."""
+    selector = f"istio.io/{label}=way,istio.io/{label}-namespace=shop"
     learned = Learned(GATEWAY)
     watch = next(each for each in wanted(GATEWAY) if each.resource == kinds.GATEWAYS)
     assert learned.put(watch, "shop", "way", gateway("All"))
-    by_label = {each.resource: each for each in wanted(learned.known) if each.labels}
+    by_label = {each.resource: each for each in wanted(learned.known) if each.labels == selector}
     assert set(by_label) == {kinds.NAMESPACES, kinds.SERVICES}
-    selector = "istio.io/use-waypoint=way,istio.io/use-waypoint-namespace=shop"
-    assert {each.labels for each in by_label.values()} == {selector}
     assert learned.put(by_label[kinds.NAMESPACES], "", "books", {})
     assert learned.put(by_label[kinds.SERVICES], "cards", "pay", {})
     assert not learned.put(by_label[kinds.SERVICES], "cards", "refund", {})
     assert {each.namespace for each in wanted(learned.known)} == {"", "shop", "istio-system", "books", "cards"}
+    by_name = {each.fields for each in wanted(learned.known) if each.resource == kinds.NAMESPACES and each.fields}
+    assert by_name == {f"metadata.name={each}" for each in ("shop", "books", "cards")}
     assert not learned.drop(by_label[kinds.SERVICES], "cards", "pay")
     assert learned.drop(by_label[kinds.SERVICES], "cards", "refund")
     assert learned.drop(by_label[kinds.NAMESPACES], "", "books")

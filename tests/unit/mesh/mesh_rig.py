@@ -18,6 +18,8 @@ DEMO = Path(__file__).parents[3] / "conf" / "demo"
 Object = dict[str, Any]
 USE = "istio.io/use-waypoint"
 USE_NS = "istio.io/use-waypoint-namespace"
+CANARY = "istio.io/use-waypoint-canary"
+CANARY_NS = "istio.io/use-waypoint-canary-namespace"
 
 
 def demo_documents() -> list[Document]:

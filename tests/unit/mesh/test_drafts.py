@@ -146,6 +146,12 @@ def test_a_waypoint_that_is_called_almost_as_this_one_is_asked_for() -> None:
     assert f"Service far/cash: {said}" in second
 
 
+def test_a_canary_that_is_called_almost_as_this_one_is_asked_for() -> None:
+    named = {"istio.io/use-waypoint": "bookinfo-waypoint", "istio.io/use-waypoint-canary": "wpp"}
+    (line,) = told(*shop(service("till", labels=named)))
+    assert "Service shop/till: metadata.labels[istio.io/use-waypoint-canary]: waypoint shop/wpp is not among" in line
+
+
 def test_other_waypoints_are_none_of_our_business() -> None:
     other = service("till", labels={"istio.io/use-waypoint": "bookinfo-waypoint"})
     assert told(*shop(other)) == []

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from tests.unit.mesh.mesh_rig import (
+    CANARY,
+    CANARY_NS,
     USE,
     USE_NS,
     endpoint_slice,
@@ -40,6 +42,31 @@ from tests.unit.mesh.mesh_rig import (
     ],
 )
 def test_labels_bind_a_service(on_namespace: Any, on_service: Any, expected: bool) -> None:
+    found = served(namespace(labels=on_namespace), gateway(), service(labels=on_service), endpoint_slice())
+    assert (found == ["shop/cart:80"]) is expected
+
+
+@pytest.mark.parametrize(
+    ("on_namespace", "on_service", "expected"),
+    [
+        ({}, {USE: "other", CANARY: "wp"}, True),
+        ({}, {USE: "wp", CANARY: "other"}, True),
+        ({}, {USE: "other", USE_NS: "far", CANARY: "wp"}, True),
+        ({}, {USE: "other", CANARY: "wp", CANARY_NS: "elsewhere"}, False),
+        ({}, {USE: "other", CANARY: "none"}, False),
+        ({}, {CANARY: "wp"}, False),
+        ({}, {USE: "none", CANARY: "wp"}, False),
+        ({USE: "other", CANARY: "wp"}, {}, True),
+        ({USE: "other", CANARY: "wp"}, {USE: "third"}, False),
+        ({USE: "other", CANARY: "wp"}, {USE: "none"}, False),
+        ({USE: "other", CANARY: "wp"}, {CANARY: "none"}, False),
+        ({USE: "other", CANARY: "wp"}, {CANARY: "third"}, False),
+        ({USE: "other"}, {CANARY: "wp"}, True),
+        ({USE: "other", CANARY: "wp"}, {"gateway.istio.io/managed": "istio.io-mesh-controller"}, False),
+    ],
+)
+def test_a_canary_is_served_too(on_namespace: Any, on_service: Any, expected: bool) -> None:
+    """Where istiod binds it: beside a waypoint, and the Namespace's only for who inherits its waypoint."""
     found = served(namespace(labels=on_namespace), gateway(), service(labels=on_service), endpoint_slice())
     assert (found == ["shop/cart:80"]) is expected
 
