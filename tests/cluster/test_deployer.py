@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.kubernetes.deployer import kinds
-from proxy.kubernetes.deployer.wish import CONTROLLER
+from proxy.kubernetes.api.resources import Resource
+from proxy.kubernetes.deployer import beside_istiod, kinds
+from proxy.kubernetes.deployer.wish import CONTROLLER, MANAGED_BY, MANAGER
 from proxy.kubernetes.deployer.work import FINALIZER
 from tests.cluster.api_rig import Api
 from tests.cluster.deployer_rig import PATIENCE_S, SYSTEM, Yard, said
@@ -79,6 +80,48 @@ def test_what_somebody_changes_of_it_is_put_right_and_costs_no_loop(yard: Yard, 
         yard.put_gateway("third")
         yard.until("Programmed", "False", "Pending", "third")
         assert before == {each: yard.there(each)["metadata"]["resourceVersion"] for each in before}
+
+
+def test_a_waypoint_of_istiods_gets_rights_and_what_redis_takes_and_no_more(yard: Yard, tmp_path: Path) -> None:
+    """As long as istiod deploys it: two of them in a namespace share the Secret, which goes with the last."""
+    name = f"{yard.namespace}-waypoint"
+    yard.api.put(kinds.GATEWAY_CLASSES, name, spec={"controllerName": beside_istiod.CONTROLLER})
+    redis = ("--redis", "redis://redis:6379", "--redis-secret", "made-here", "--make-redis-secret")
+    full = f"waypointd:{yard.namespace}:way"
+    try:
+        with yard.deployer(tmp_path, "--istiods-class", name, *redis):
+            for each in ("way", "other"):
+                yard.put_gateway(each, gatewayClassName=name)
+            for each in ("way", "other"):
+                yard.there(kinds.ROLE_BINDINGS, each)
+            yard.there(kinds.CLUSTER_ROLE_BINDINGS, full)
+            yard.there(kinds.ROLE_BINDINGS, full, "istio-system")
+            wait_until(lambda: len(owners(yard)) == 2, PATIENCE_S, "both own the Secret")
+            assert kinds_made(yard) == {kinds.ROLES, kinds.ROLE_BINDINGS}
+            yard.api.delete(kinds.GATEWAYS, "way", yard.namespace)
+            yard.api.until_gone(kinds.ROLE_BINDINGS, "way", yard.namespace, PATIENCE_S)
+            yard.api.until_gone(kinds.CLUSTER_ROLE_BINDINGS, full, "", PATIENCE_S)
+            assert yard.get(kinds.SECRETS, beside_istiod.SECRET)
+            # One that is deployed by hand is nobody's.
+            yard.put_gateway("other", gatewayClassName=name, addresses=[{"type": "Hostname", "value": "other"}])
+            yard.api.until_gone(kinds.ROLE_BINDINGS, "other", yard.namespace, PATIENCE_S)
+            yard.api.delete(kinds.GATEWAYS, "other", yard.namespace)
+            yard.api.until_gone(kinds.SECRETS, beside_istiod.SECRET, yard.namespace, PATIENCE_S)
+    finally:
+        yard.api.delete(kinds.GATEWAY_CLASSES, name)
+
+
+def kinds_made(yard: Yard) -> set[Resource]:
+    """Of what is watched and in the namespace."""
+    ours = {"labelSelector": f"{MANAGED_BY}={MANAGER}"}
+    namespaced = [each for each in kinds.FOLLOWED if each.namespaced]
+    return {each for each in namespaced if yard.api.client.get(each.path(yard.namespace), ours)["items"]}
+
+
+def owners(yard: Yard) -> list[str]:
+    """The Gateways that own the Secret which istiod's waypoints of the namespace share."""
+    found = yard.get(kinds.SECRETS, beside_istiod.SECRET)
+    return [each["name"] for each in found["metadata"]["ownerReferences"]] if found else []
 
 
 def test_parameters_and_infrastructure(yard: Yard, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from proxy.kubernetes.deployer import kinds
+from proxy.kubernetes.deployer.beside_istiod import CONTROLLER, SECRET
+from proxy.kubernetes.deployer.children import REDIS_FILES, REDIS_NAMES
 from proxy.kubernetes.deployer.rights import rights_of
 from tests.unit.kubernetes.deployer.wishes import MESH, wish
 
@@ -98,3 +100,34 @@ def test_a_redis_of_ones_own() -> None:
     assert f"--redis={url}" in arguments and "--redis-secret=mine" in arguments
     assert "--make-redis-secret" not in arguments
     assert deployer["metadata"]["namespace"] == "elsewhere"
+
+
+@pytest.mark.parametrize("name", ["istio-waypoint", "python-waypoint"])
+def test_an_overlay_for_istiod(name: str) -> None:
+    """Its own class it makes itself; another has to be there. The deployer gives rights to those of the same class."""
+    pytest.importorskip("helm_python", reason="helm-python-sdk is not installed: scripts/prepare chart")
+    rendered = runpy.run_path(str(ROOT / "scripts" / "install_yaml.py"))["rendered"]
+    keys = [*REDIS_FILES, *REDIS_NAMES]
+    redis = {"url": "rediss://mine", "secret": "mine", "secretKeys": keys}
+    values = {"istio": {"overlay": {"class": name}}, "redis": redis, "waypoint": {"arguments": ["--log-level=debug"]}}
+    found = [yaml.safe_load(each) for each in rendered(values)]
+    (parameters,) = [each for each in found if each["kind"] == "ConfigMap"]
+    assert parameters["metadata"]["labels"]["gateway.istio.io/defaults-for-class"] == name
+    assert parameters["metadata"]["namespace"] == "istio-system"
+    controllers = {
+        each["metadata"]["name"]: each["spec"]["controllerName"] for each in found if each["kind"] == "GatewayClass"
+    }
+    assert controllers.get(name) == (None if name == "istio-waypoint" else CONTROLLER)
+    pod = yaml.safe_load(parameters["data"]["deployment"])["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["args"] == ["--source=kubernetes", "--log-level=debug"]
+    given = {each["name"]: each for each in container["env"]}
+    assert given["WAYPOINT_REDIS"]["value"] == "rediss://mine"
+    assert {given[setting]["value"] for setting in REDIS_FILES.values()} == {
+        f"/etc/waypointd/redis/{key}" for key in REDIS_FILES
+    }
+    references = [given[setting]["valueFrom"]["secretKeyRef"] for setting in REDIS_NAMES.values()]
+    assert references == [{"name": SECRET, "key": key} for key in REDIS_NAMES]
+    assert [each["secret"]["secretName"] for each in pod["volumes"]] == [SECRET]
+    (deployer,) = [each for each in found if each["kind"] == "Deployment"]
+    assert f"--istiods-class={name}" in deployer["spec"]["template"]["spec"]["containers"][0]["args"]

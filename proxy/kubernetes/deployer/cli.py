@@ -50,6 +50,13 @@ LEASE = "waypointd-deployer"
 @click.option("--make-redis-secret", is_flag=True, help="With a new password, if there is none.")
 @click.option("--ca", default="istiod://istiod.istio-system.svc:15012", metavar="URL", help="Who signs certificates.")
 @click.option("--cluster-id", default="Kubernetes", metavar="NAME", help="What istiod calls this cluster.")
+@click.option(
+    "--istiods-class",
+    default="",
+    metavar="NAME",
+    show_default=False,
+    help="A class whose waypoints istiod deploys as waypointd: they get rights, and what Redis takes.",
+)
 @click.option("--waypoint-arg", multiple=True, metavar="ARG", help="One more for waypointd; may be repeated.")
 @click.option("--kubeconfig", default="", metavar="FILE", help="The cluster, from outside.", show_default=False)
 @click.option("--context", default="", metavar="NAME", help="The kubeconfig's context.", show_default=False)
@@ -73,6 +80,7 @@ def main(
     make_redis_secret: bool,
     ca: str,
     cluster_id: str,
+    istiods_class: str,
     waypoint_arg: tuple[str, ...],
     kubeconfig: str,
     context: str,
@@ -101,6 +109,6 @@ def main(
         own = namespace or client.namespace
         lease = Lease(client, own, LEASE, f"{socket.gethostname()}-{os.getpid()}")
         access = RedisAccess(site, client, own, redis_secret, make_redis_secret) if redis_secret else lambda: site
-        Deployer(client, lease, access, health).run()
+        Deployer(client, lease, access, health, istiods_class).run()
     except (AccessFault, OSError, ValueError) as fault:
         sys.exit(f"waypointd-deployer: {fault}")

@@ -32,13 +32,15 @@ TURN_S = 0.5
 class Deployer:
     """All of it. `site` is asked at each look, since files it is read from change."""
 
-    def __init__(self, client: Client, lease: Lease, site: Callable[[], Site], health: str) -> None:
+    def __init__(
+        self, client: Client, lease: Lease, site: Callable[[], Site], health: str, istiods_class: str = ""
+    ) -> None:
         self._lease = lease
         self._site = site
         self._queue = Queue()
         self._known = Known(client, self._queue.add)
         self._writer = Writer(client, self._known, lambda: lease.held)
-        self._work = Work(self._known, self._writer, site)
+        self._work = Work(self._known, self._writer, site, istiods_class)
         self._health = Health(health, self._reason, self._is_alive, lambda: lease.held)
         self._stopping = threading.Event()
         self._turned_at = time.monotonic()

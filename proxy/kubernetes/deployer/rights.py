@@ -56,7 +56,7 @@ def _bound(kind: str, name: str, namespace: str, rules: list[Object], wish: Wish
     version = f"{_RBAC}/v1"
     yield {"apiVersion": version, "kind": kind, "metadata": metadata, "rules": rules}
     reference = {"apiGroup": _RBAC, "kind": kind, "name": name}
-    account = {"kind": "ServiceAccount", "name": wish.name, "namespace": wish.namespace}
+    account = {"kind": "ServiceAccount", "name": wish.account, "namespace": wish.namespace}
     binding = f"{kind}Binding"
     yield {"apiVersion": version, "kind": binding, "metadata": metadata, "roleRef": reference, "subjects": [account]}
 

@@ -59,6 +59,8 @@ class Wish:
     annotations: Mapping[str, str]
     parameters: tuple[str, str, str] | None
     status: Mapping[str, Any]
+    account: str
+    """The ServiceAccount of its Pods."""
 
     @property
     def id(self) -> str:
@@ -100,6 +102,7 @@ def read(gateway: Mapping[str, Any]) -> Wish:
         annotations=_free(infrastructure.get("annotations")),
         parameters=(reference["group"], reference["kind"], reference["name"]) if reference else None,
         status=gateway.get("status") or {},
+        account=metadata["name"],
     )
 
 

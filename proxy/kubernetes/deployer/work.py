@@ -10,7 +10,7 @@ from typing import Any
 
 from proxy.kubernetes.api.faults import ApiFault
 from proxy.kubernetes.api.resources import Resource
-from proxy.kubernetes.deployer import kinds, overlay, status
+from proxy.kubernetes.deployer import beside_istiod, kinds, overlay, status
 from proxy.kubernetes.deployer.attached import attached
 from proxy.kubernetes.deployer.certificates import fault_of
 from proxy.kubernetes.deployer.children import Site, children_of
@@ -30,20 +30,25 @@ FINALIZER = "gateway-exists-finalizer.gateway.networking.k8s.io"
 class Work:
     """What a leader does with a key of the queue. Raises ApiFault for what is to be tried again, NotLeading."""
 
-    def __init__(self, known: Known, writer: Writer, site: Callable[[], Site]) -> None:
+    def __init__(self, known: Known, writer: Writer, site: Callable[[], Site], istiods_class: str = "") -> None:
         self._known = known
         self._writer = writer
         self._site = site
+        self._istiods_class = istiods_class
+        """The class whose waypoints istiod deploys as waypointd (`beside_istiod`); "" for none."""
 
     def look_at(self, key: Key) -> float | None:
         """See to it. In how many seconds to look again, if nothing is told before; None: it will be told."""
         if not key.namespace:
             self._see_to_class(key.name)
             return None
-        gateway = self._ours(key)
-        if gateway is None:
+        gateway = self._known.get(kinds.GATEWAYS, *key)
+        if gateway is None or not self._is_ours(gateway):
             self._known.follow_parameters(key, None)
-            self._take_away(key)
+            if gateway and self._is_istiods(gateway):
+                self._equip(key)
+            else:
+                self._take_away(key)
         elif not self._is_ending(key.namespace):
             wish = read(gateway)
             self._known.follow_parameters(key, wish.parameters[2] if _is_config_map(wish) and wish.parameters else None)
@@ -81,14 +86,19 @@ class Work:
 
     # -- Gateways ---------------------------------------------------------------------------------------------------
 
-    def _ours(self, key: Key) -> Object | None:
-        gateway = self._known.get(kinds.GATEWAYS, *key)
-        return gateway if gateway and self._is_ours(gateway) else None
-
     def _is_ours(self, gateway: Object) -> bool:
+        return self._controller(gateway) == CONTROLLER and "deletionTimestamp" not in gateway["metadata"]
+
+    def _is_istiods(self, gateway: Object) -> bool:
+        """Whether istiod deploys it as waypointd."""
+        if not self._istiods_class or gateway["spec"]["gatewayClassName"] != self._istiods_class:
+            return False
+        istiods = self._controller(gateway) == beside_istiod.CONTROLLER and beside_istiod.is_deployed(gateway)
+        return istiods and "deletionTimestamp" not in gateway["metadata"]
+
+    def _controller(self, gateway: Object) -> str:
         found = self._known.get(kinds.GATEWAY_CLASSES, "", gateway["spec"]["gatewayClassName"])
-        ours = found is not None and found["spec"]["controllerName"] == CONTROLLER
-        return ours and "deletionTimestamp" not in gateway["metadata"]
+        return found["spec"]["controllerName"] if found else ""
 
     def _is_ending(self, namespace: str) -> bool:
         """Nothing can be made there any more, and all that is there goes."""
@@ -113,6 +123,17 @@ class Work:
         if trouble:
             raise trouble
 
+    def _equip(self, key: Key) -> None:
+        """Give a waypoint of istiod's what it needs beside what istiod makes."""
+        if self._is_ending(key.namespace):
+            return
+        there = [each for each in self._known.all(kinds.GATEWAYS) if self._is_istiods(each)]
+        wishes = [beside_istiod.wish_of(each) for each in there if key_of(each).namespace == key.namespace]
+        wanted = [body for each in wishes if each.name == key.name for body in rights_of(each)]
+        self._apply(wanted, key)
+        for body in beside_istiod.shared(key.namespace, wishes, self._site()):
+            self._writer.apply(body, None)
+
     def _overlays(self, wish: Wish) -> dict[str, Object]:
         if wish.parameters is None:
             return {}
@@ -125,11 +146,14 @@ class Work:
         return overlay.read(found.get("data") or {})
 
     def _make(self, wish: Wish, overlays: dict[str, Object]) -> None:
-        wanted = [*rights_of(wish), *children_of(wish, self._site(), overlays)]
+        self._apply([*rights_of(wish), *children_of(wish, self._site(), overlays)], Key(wish.namespace, wish.name))
+
+    def _apply(self, wanted: list[Object], key: Key) -> None:
+        """Have these, and nothing else, for a Gateway."""
         for body in wanted:
-            self._writer.apply(body, Key(wish.namespace, wish.name))
+            self._writer.apply(body, key)
         names = {(each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]) for each in wanted}
-        self._prune(Key(wish.namespace, wish.name), names)
+        self._prune(key, names)
 
     def _take_away(self, key: Key) -> None:
         """The Gateway is not there, or is no longer ours. Asked once more, since a watch may be behind."""
@@ -138,7 +162,7 @@ class Work:
         found = self._writer.exists(kinds.GATEWAYS, *key)
         if found is not None and self._known.get(kinds.GATEWAY_CLASSES, "", found["spec"]["gatewayClassName"]) is None:
             return  # its class is gone, by mistake perhaps: no reason to end what serves
-        if found is None or not self._is_ours(found):
+        if found is None or not (self._is_ours(found) or self._is_istiods(found)):
             self._prune(key, set())
             logger.info("%s/%s: taken away", *key)
 

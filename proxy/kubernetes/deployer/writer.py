@@ -45,8 +45,8 @@ class Writer:
         """Others may have written meanwhile."""
         self._applied.clear()
 
-    def apply(self, body: Object, owner: Key) -> None:
-        """Have it so. Foreign, ApiFault, NotLeading."""
+    def apply(self, body: Object, owner: Key | None) -> None:
+        """Have it so; `owner`: the Gateway that it is for, None if for several. Foreign, ApiFault, NotLeading."""
         place = _place(body)
         wanted, seen = json.dumps(body, sort_keys=True), self._known.get(*place)
         if self._applied.get(place) == (wanted, _said(seen) if seen else ""):
@@ -97,7 +97,7 @@ class Writer:
                 return None
             raise
 
-    def _see_that_ours(self, place: Place, seen: Object | None, owner: Key) -> None:
+    def _see_that_ours(self, place: Place, seen: Object | None, owner: Key | None) -> None:
         """What is watched has our label; whatever else there is under this name has not, or is too new to be known."""
         resource, namespace, name = place
         found = seen or self.exists(resource, namespace, name)

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
-from tests.cluster.kit.istio import ISTIOD, ISTIOD_ENVIRONMENT, NODE
+from tests.cluster.kit.istio import ISTIOD, ISTIOD_ENVIRONMENT, NODE, injector
 from tests.cluster.kit.keys import ADMIN_TOKEN, kubeconfig, make_certificates
 
 PROGRAMS = Path(os.environ.get("CLUSTER_PROGRAMS") or Path.home() / ".cache" / "waypointd" / "cluster" / "bin")
@@ -157,6 +157,8 @@ class Cluster:
         for name in self.commands():
             if name == "istiod":
                 self.apply(json.dumps(ISTIOD))
+                if templates := injector(PROGRAMS / "istiod-chart"):
+                    self.apply(templates, "--filename=-", "--server-side")
                 (self.folder / "mesh").write_text("trustDomain: cluster.local\n")
             self.start(name)
             if name == "kube-apiserver":

@@ -1,5 +1,8 @@
 """What Istio's control plane is told, and how pods find it."""
 
+import contextlib
+from pathlib import Path
+
 NODE = "10.10.0.1"
 """Address of the node: the bridge that pods are plugged into, and where they find the API server."""
 ISTIOD_ENVIRONMENT = {
@@ -37,3 +40,18 @@ ISTIOD = {
     ],
 }
 """It runs beside the cluster, at the node's address, not as a pod in it."""
+
+
+def injector(chart: Path) -> str:
+    """The ConfigMap with istiod's templates, that of waypoints among them, out of its own chart (`istio-chart`).
+
+    Without it istiod deploys nothing; "" where there is no chart, or no Helm (`scripts/prepare chart`).
+    """
+    with contextlib.suppress(ImportError):
+        import helm_python as helm  # as late as this: nobody else needs it
+
+        if chart.exists():
+            with helm.Chart.load(str(chart)) as loaded:
+                files = loaded.render({}, name="istiod", namespace="istio-system")
+            return str(files["istiod/templates/istiod-injector-configmap.yaml"])
+    return ""

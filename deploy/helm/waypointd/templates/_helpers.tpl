@@ -16,3 +16,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "waypointd.redisSecret" -}}
 {{ if .Values.redis.url }}{{ .Values.redis.secret }}{{ else }}waypointd-redis{{ end }}
 {{- end }}
+
+{{- /* The settings of waypointd that say which keys of the Secret there are, mounted at /etc/waypointd/redis. */}}
+{{- define "waypointd.redisSettings" -}}
+{{- $files := dict "password" "PASSWORD_FILE" "ca.crt" "CA" "tls.crt" "CERT" "tls.key" "KEY" "sentinel-password" "SENTINEL_PASSWORD_FILE" }}
+{{- $names := dict "username" "USERNAME" "sentinel-username" "SENTINEL_USERNAME" }}
+{{- if include "waypointd.redisSecret" . | trim }}
+{{- range ternary .Values.redis.secretKeys (list "password") (ne .Values.redis.url "") }}
+{{- if hasKey $files . }}
+- {name: WAYPOINT_REDIS_{{ get $files . }}, value: /etc/waypointd/redis/{{ . }}}
+{{- else }}
+- name: WAYPOINT_REDIS_{{ get $names . }}
+  valueFrom: {secretKeyRef: {name: waypointd-redis-access, key: {{ . }}}}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
