@@ -13,7 +13,7 @@ from proxy.kubernetes.deployer import beside_istiod, kinds
 from proxy.kubernetes.deployer.wish import CONTROLLER, MANAGED_BY, MANAGER
 from proxy.kubernetes.deployer.work import FINALIZER
 from tests.cluster.api_rig import Api
-from tests.cluster.deployer_rig import PATIENCE_S, SYSTEM, Yard, said
+from tests.cluster.deployer_rig import PATIENCE_S, SYSTEM, Object, Yard, said
 from tests.rig import wait_until
 
 pytestmark = pytest.mark.api
@@ -122,6 +122,39 @@ def owners(yard: Yard) -> list[str]:
     """The Gateways that own the Secret which istiod's waypoints of the namespace share."""
     found = yard.get(kinds.SECRETS, beside_istiod.SECRET)
     return [each["name"] for each in found["metadata"]["ownerReferences"]] if found else []
+
+
+def test_parameters_of_the_class_are_for_all_its_gateways(yard: Yard, tmp_path: Path) -> None:
+    """The Gateway's own are laid over them."""
+    reference = {"group": "", "kind": "ConfigMap", "name": "of-class", "namespace": SYSTEM}
+    with yard.deployer(tmp_path):
+        yard.put_gateway()
+        yard.there(kinds.DEPLOYMENTS)
+        yard.api.put(
+            kinds.GATEWAY_CLASSES, yard.class_name, spec={"controllerName": CONTROLLER, "parametersRef": reference}
+        )
+        assert "there is no ConfigMap" in yard.until("Accepted", "False", "InvalidParameters")
+
+        def accepted() -> tuple[str, str, str]:
+            return said(yard.there(kinds.GATEWAY_CLASSES, yard.class_name), "Accepted")
+
+        wait_until(lambda: accepted()[:2] == ("False", "InvalidParameters"), PATIENCE_S, "so is the class")
+        both = {"deployment": "spec: {replicas: 3, minReadySeconds: 7}"}
+        yard.api.put(kinds.CONFIG_MAPS, "of-class", SYSTEM, data=both)
+        wait_until(lambda: spec_of(yard)["replicas"] == 3, PATIENCE_S, "it is in force")
+        wait_until(lambda: accepted()[0] == "True", PATIENCE_S, "the class is well again")
+        own = {"deployment": "spec: {replicas: 4}"}
+        yard.api.put(kinds.CONFIG_MAPS, "own", yard.namespace, data=own)
+        yard.put_gateway(infrastructure={"parametersRef": {"group": "", "kind": "ConfigMap", "name": "own"}})
+        wait_until(lambda: spec_of(yard)["replicas"] == 4, PATIENCE_S, "its own wins")
+        assert spec_of(yard)["minReadySeconds"] == 7
+        yard.api.delete(kinds.CONFIG_MAPS, "of-class", SYSTEM)
+
+
+def spec_of(yard: Yard) -> Object:
+    """Of the waypoint's Deployment."""
+    found: Object = yard.there(kinds.DEPLOYMENTS)["spec"]
+    return found
 
 
 def test_parameters_and_infrastructure(yard: Yard, tmp_path: Path) -> None:

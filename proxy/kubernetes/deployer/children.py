@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,11 +45,11 @@ class Site:
     arguments: tuple[str, ...] = ()
 
 
-def children_of(wish: Wish, site: Site, overlays: Mapping[str, Object]) -> Iterator[Object]:
-    """Everything but rights, with `overlays` by kind laid over. An autoscaler only where they ask for one."""
-    for ours in _children(wish, site, AUTOSCALER in overlays):
-        labels = ours["metadata"]["labels"]
-        found = laid_over(ours, overlays.get(ours["kind"], {}))
+def children_of(wish: Wish, site: Site, overlays: Sequence[Mapping[str, Object]]) -> Iterator[Object]:
+    """Everything but rights, with each of `overlays`, by kind, laid over. An autoscaler only where one asks for it."""
+    for ours in _children(wish, site, any(AUTOSCALER in each for each in overlays)):
+        labels, kind = ours["metadata"]["labels"], ours["kind"]
+        found = functools.reduce(laid_over, (each.get(kind, {}) for each in overlays), ours)
         found["metadata"]["labels"] = (found["metadata"].get("labels") or {}) | labels  # by which it is found again
         yield found
 

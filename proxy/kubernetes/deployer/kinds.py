@@ -51,5 +51,5 @@ def watches() -> list[Watched]:
 
 
 def of_parameters(namespace: str, name: str) -> Watched:
-    """The one ConfigMap that a Gateway refers to."""
+    """The one ConfigMap that a Gateway or a class refers to."""
     return Watched(CONFIG_MAPS, namespace, fields=f"metadata.name={name}")

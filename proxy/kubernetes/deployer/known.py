@@ -1,6 +1,6 @@
 """What is known of the cluster: every object that is watched, and which Gateways a change of it concerns.
 
-Watches that are always there (`kinds.watches`), and one more for each ConfigMap that a Gateway refers to.
+Watches that are always there (`kinds.watches`), and one more for each ConfigMap that a Gateway or class refers to.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from proxy.kubernetes.api.resources import Resource, Watched
 from proxy.kubernetes.api.watches import Watches
 from proxy.kubernetes.deployer import kinds
 from proxy.kubernetes.deployer.queue import Key
-from proxy.kubernetes.deployer.wish import GATEWAY_NAME, GATEWAY_NAMESPACE
+from proxy.kubernetes.deployer.wish import GATEWAY_NAME, GATEWAY_NAMESPACE, Reference
 
 Object = dict[str, Any]
 logger = logging.getLogger("known")
@@ -37,7 +37,7 @@ class Known:
         self._watches = Watches(client, self, _told)
         self._made: dict[Key, set[tuple[Resource, Name]]] = {}
         self._parameters: dict[Key, Watched] = {}
-        """The ConfigMap that a Gateway refers to."""
+        """The ConfigMap that a Gateway, or a class, refers to."""
 
     def start(self) -> None:
         """Begin to watch."""
@@ -59,13 +59,13 @@ class Known:
         with self._lock:
             return [(resource, self._objects[resource][name]) for resource, name in self._made.get(key, ())]
 
-    def follow_parameters(self, key: Key, name: str | None) -> None:
-        """Watch the ConfigMap of this name for the Gateway `key`; None: it refers to none (any more)."""
+    def follow_parameters(self, key: Key, named: Reference | None) -> None:
+        """Watch the ConfigMap that the Gateway, or class, `key` refers to; None: it refers to none (any more)."""
         with self._lock:
-            if name is None:
+            if named is None:
                 self._parameters.pop(key, None)
             else:
-                self._parameters[key] = kinds.of_parameters(key.namespace, name)
+                self._parameters[key] = kinds.of_parameters(named.namespace, named.name)
             wanted = set(self._parameters.values())
             running = {each for each in self._watches.running if each.resource == kinds.CONFIG_MAPS}
             for watched in running - wanted:
@@ -154,8 +154,7 @@ class Known:
             yield Key("", body["spec"]["gatewayClassName"])
         elif resource == kinds.GATEWAY_CLASSES:
             yield Key("", name)
-            gateways = self.all(kinds.GATEWAYS)
-            yield from (key_of(each) for each in gateways if each["spec"]["gatewayClassName"] == name)
+            yield from self._of_class(name)
         elif resource == kinds.NAMESPACES:
             yield from (key_of(each) for each in self.all(kinds.GATEWAYS) if _selects(each))
         elif resource == kinds.CONFIG_MAPS:
@@ -168,11 +167,16 @@ class Known:
         elif owner := owner_of(body):
             yield owner
 
+    def _of_class(self, name: str) -> Iterator[Key]:
+        return (key_of(each) for each in self.all(kinds.GATEWAYS) if each["spec"]["gatewayClassName"] == name)
+
     def _referring(self, namespace: str, name: str) -> Iterator[Key]:
-        for gateway in self.all(kinds.GATEWAYS):
-            reference = (gateway["spec"].get("infrastructure") or {}).get("parametersRef") or {}
-            if (gateway["metadata"]["namespace"], reference.get("name")) == (namespace, name):
-                yield key_of(gateway)
+        """The Gateways and classes that do; of a class all its Gateways."""
+        watched = kinds.of_parameters(namespace, name)
+        for key in [key for key, each in self._parameters.items() if each == watched]:
+            yield key
+            if not key.namespace:
+                yield from self._of_class(key.name)
 
     def _touch_all(self, keys: Iterable[Key]) -> None:
         for key in keys:

@@ -23,6 +23,11 @@ SERVED = {
 NOT_YET = frozenset({"HTTPS"})
 """Those that are understood, and not opened by this version of waypointd."""
 ADDRESSES = ("IPAddress", "Hostname")
+FEATURES = (
+    *("Gateway", "GatewayAddressEmpty", "GatewayInfrastructurePropagation", "GatewayPort8080"),
+    "GatewayStaticAddresses",
+)
+"""What of the Gateway API is supported, by the names that its conformance suite has for it, sorted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +75,15 @@ def _addresses(wish: Wish, deployed: Deployed) -> Iterator[Object]:
     yield from (each for each in there if not asked or each["value"] in asked)
 
 
-def of_class(generation: int, before: Sequence[Object] | None, now: str) -> Object:
-    """The status of a GatewayClass that names our controller."""
+def of_class(generation: int, bad_parameters: str, before: Sequence[Object] | None, now: str) -> Object:
+    """The status of a GatewayClass of our controller; `bad_parameters`: why those it refers to are of no use."""
     said = Condition("Accepted", True, "Accepted", "waypoints of this class are deployed by waypointd-deployer")
-    return {"conditions": [_as_object(said, generation, before, now)]}
+    if bad_parameters:
+        said = Condition("Accepted", False, "InvalidParameters", bad_parameters)
+    return {
+        "conditions": [_as_object(said, generation, before, now)],
+        "supportedFeatures": [{"name": each} for each in FEATURES],
+    }
 
 
 def _of_whole(wish: Wish, deployed: Deployed) -> Iterator[Condition]:

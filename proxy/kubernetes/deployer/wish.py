@@ -46,7 +46,7 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A Gateway. `parameters`: (group, kind, name) of what it refers to, if it does. `addresses`: (type, value)."""
+    """A Gateway. `parameters`: what it refers to, if it does. `addresses`: (type, value)."""
 
     namespace: str
     name: str
@@ -57,7 +57,7 @@ class Wish:
     addresses: tuple[tuple[str, str], ...]
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
-    parameters: tuple[str, str, str] | None
+    parameters: Reference | None
     status: Mapping[str, Any]
     account: str
     """The ServiceAccount of its Pods."""
@@ -89,7 +89,6 @@ def read(gateway: Mapping[str, Any]) -> Wish:
     """A Gateway that the API server has checked, so that its shape is right."""
     metadata, spec = gateway["metadata"], gateway["spec"]
     infrastructure = spec.get("infrastructure") or {}
-    reference = infrastructure.get("parametersRef")
     return Wish(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -100,10 +99,20 @@ def read(gateway: Mapping[str, Any]) -> Wish:
         addresses=tuple((each.get("type", "IPAddress"), each.get("value", "")) for each in spec.get("addresses") or ()),
         labels=_free(infrastructure.get("labels")),
         annotations=_free(infrastructure.get("annotations")),
-        parameters=(reference["group"], reference["kind"], reference["name"]) if reference else None,
+        parameters=_parameters(infrastructure.get("parametersRef"), metadata["namespace"]),
         status=gateway.get("status") or {},
         account=metadata["name"],
     )
+
+
+def parameters_of(gateway_class: Mapping[str, Any]) -> Reference | None:
+    """What a class refers to for all Gateways of it."""
+    given = gateway_class["spec"].get("parametersRef")
+    return _parameters(given, given.get("namespace") or "") if given else None
+
+
+def _parameters(given: Mapping[str, Any] | None, namespace: str) -> Reference | None:
+    return Reference(given["group"], given["kind"], namespace, given["name"]) if given else None
 
 
 def _listener(given: Mapping[str, Any], namespace: str) -> Listener:

@@ -3,6 +3,7 @@ says what has come of it. What is known may be old by a moment; the next change 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from proxy.kubernetes.deployer.children import Site, children_of
 from proxy.kubernetes.deployer.known import Known, NotYet, key_of, owner_of
 from proxy.kubernetes.deployer.queue import Key
 from proxy.kubernetes.deployer.rights import rights_of
-from proxy.kubernetes.deployer.wish import CONTROLLER, GATEWAY_NAME, Wish, read
+from proxy.kubernetes.deployer.wish import CONTROLLER, GATEWAY_NAME, Reference, Wish, parameters_of, read
 from proxy.kubernetes.deployer.writer import Foreign, Writer
 
 Object = dict[str, Any]
@@ -51,7 +52,7 @@ class Work:
                 self._take_away(key)
         elif not self._is_ending(key.namespace):
             wish = read(gateway)
-            self._known.follow_parameters(key, wish.parameters[2] if _is_config_map(wish) and wish.parameters else None)
+            self._known.follow_parameters(key, _config_map(wish.parameters))
             self._see_to(wish)
             # Secrets are asked for, not watched: that would take the right to list all of them.
             return SECRETS_S if any(each.certificates for each in wish.listeners) else None
@@ -69,14 +70,32 @@ class Work:
     def _see_to_class(self, name: str) -> None:
         found = self._known.get(kinds.GATEWAY_CLASSES, "", name)
         if found is None or found["spec"]["controllerName"] != CONTROLLER:
+            self._known.follow_parameters(Key("", name), None)
             return
         used = any(each["spec"]["gatewayClassName"] == name for each in self._known.all(kinds.GATEWAYS))
         metadata = found["metadata"]
         if used != (FINALIZER in (metadata.get("finalizers") or ())):
             self._hold(name, used)
-        said = status.of_class(metadata["generation"], (found.get("status") or {}).get("conditions"), _now())
-        if said["conditions"] != (found.get("status") or {}).get("conditions"):
-            self._writer.status(kinds.GATEWAY_CLASSES, "", name, said)
+        with contextlib.suppress(NotYet):  # it will be told, and then there is the next look
+            self._say_of_class(found, self._bad_parameters(name))
+
+    def _bad_parameters(self, name: str) -> str:
+        """Why those that a class refers to are of no use, "" if they are, or there are none. Raises NotYet."""
+        try:
+            self._overlay_of_class(name)
+        except overlay.BadParameters as fault:
+            return str(fault)
+        except NotYet as fault:
+            if not str(fault):
+                raise
+            return str(fault)
+        return ""
+
+    def _say_of_class(self, found: Object, bad_parameters: str) -> None:
+        metadata, before = found["metadata"], found.get("status") or {}
+        said = status.of_class(metadata["generation"], bad_parameters, before.get("conditions"), _now())
+        if said != {field: before.get(field) for field in said}:
+            self._writer.status(kinds.GATEWAY_CLASSES, "", metadata["name"], said)
 
     def _hold(self, name: str, used: bool) -> None:
         resource = kinds.GATEWAY_CLASSES
@@ -134,18 +153,28 @@ class Work:
         for body in beside_istiod.shared(key.namespace, wishes, self._site()):
             self._writer.apply(body, None)
 
-    def _overlays(self, wish: Wish) -> dict[str, Object]:
-        if wish.parameters is None:
+    def _overlays(self, wish: Wish) -> list[dict[str, Object]]:
+        """Of the class, and over it its own. Raises BadParameters, NotYet."""
+        return [self._overlay_of_class(wish.class_name), self._overlay(wish.parameters, "parametersRef")]
+
+    def _overlay_of_class(self, name: str) -> dict[str, Object]:
+        found = self._known.get(kinds.GATEWAY_CLASSES, "", name)
+        named = parameters_of(found) if found else None
+        self._known.follow_parameters(Key("", name), _config_map(named))
+        return self._overlay(named, f"GatewayClass {name}, parametersRef")
+
+    def _overlay(self, named: Reference | None, whose: str) -> dict[str, Object]:
+        if named is None:
             return {}
-        group, kind, name = wish.parameters
-        if not _is_config_map(wish):
-            raise overlay.BadParameters(f"parametersRef: {kind} of group {group!r} is not known here; use a ConfigMap")
-        found = self._known.parameters(wish.namespace, name)
+        if not _config_map(named):
+            what = f"{named.kind} of group {named.group!r}" if named.namespace else "what has no namespace"
+            raise overlay.BadParameters(f"{whose}: {what} is not known here; use a ConfigMap")
+        found = self._known.parameters(named.namespace, named.name)
         if found is None:
-            raise overlay.BadParameters(f"parametersRef: there is no ConfigMap {wish.namespace}/{name}")
+            raise overlay.BadParameters(f"{whose}: there is no ConfigMap {named.namespace}/{named.name}")
         return overlay.read(found.get("data") or {})
 
-    def _make(self, wish: Wish, overlays: dict[str, Object]) -> None:
+    def _make(self, wish: Wish, overlays: list[dict[str, Object]]) -> None:
         self._apply([*rights_of(wish), *children_of(wish, self._site(), overlays)], Key(wish.namespace, wish.name))
 
     def _apply(self, wanted: list[Object], key: Key) -> None:
@@ -214,8 +243,9 @@ class Work:
             self._writer.status(kinds.GATEWAYS, wish.namespace, wish.name, said)
 
 
-def _is_config_map(wish: Wish) -> bool:
-    return wish.parameters is not None and wish.parameters[:2] == ("", "ConfigMap")
+def _config_map(named: Reference | None) -> Reference | None:
+    """What is referred to, if it is one."""
+    return named if named and (named.group, named.kind) == ("", "ConfigMap") and named.namespace else None
 
 
 def _now() -> str:

@@ -19,7 +19,7 @@ Object = dict[str, Any]
 
 
 def made(given: Wish, **data: str) -> dict[str, Object]:
-    return {each["kind"]: each for each in children_of(given, SITE, overlay.read(data))}
+    return {each["kind"]: each for each in children_of(given, SITE, [overlay.read(data)])}
 
 
 def test_everything_is_owned_and_can_be_found_again() -> None:
@@ -48,13 +48,13 @@ def test_the_password_is_in_a_secret_and_only_there() -> None:
     children = made(wish())
     assert children["Secret"]["data"] == {"password": "c2VjcmV0"}
     assert "c2VjcmV0" not in str(children["Deployment"])
-    bare = {each["kind"] for each in children_of(wish(), replace(SITE, redis_secret={}), {})}
+    bare = {each["kind"] for each in children_of(wish(), replace(SITE, redis_secret={}), [])}
     assert "Secret" not in bare
 
 
 def test_a_redis_with_tls_an_acl_user_and_sentinels() -> None:
     site = replace(SITE, redis_secret=dict.fromkeys((*REDIS_FILES, *REDIS_NAMES), "eA=="))
-    (deployment,) = [each for each in children_of(wish(), site, {}) if each["kind"] == "Deployment"]
+    (deployment,) = [each for each in children_of(wish(), site, []) if each["kind"] == "Deployment"]
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     given = {each["name"] for each in container["env"]}
     assert given >= {*REDIS_FILES.values(), *REDIS_NAMES.values()}
@@ -81,6 +81,15 @@ def test_parameters_are_laid_over() -> None:
     assert "startupProbe" not in own and other["name"] == "other"
     assert found["metadata"]["labels"][MANAGED_BY] == "waypointd-deployer"
     assert found["metadata"]["labels"]["tier"] == "gold"
+
+
+def test_what_the_class_says_is_laid_over_first() -> None:
+    """What it takes away may be given again."""
+    of_class = {"Deployment": {"spec": {"replicas": None, "paused": True, "minReadySeconds": 5}}}
+    own = {"Deployment": {"spec": {"replicas": 4, "paused": None}}}
+    (deployment,) = [each for each in children_of(wish(), SITE, [of_class, own]) if each["kind"] == "Deployment"]
+    spec = deployment["spec"]
+    assert (spec["replicas"], spec["minReadySeconds"], "paused" in spec) == (4, 5, False)
 
 
 def test_an_autoscaler_only_where_it_is_asked_for_and_then_it_says_how_many() -> None:

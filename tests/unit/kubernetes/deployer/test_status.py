@@ -89,4 +89,7 @@ def test_an_address_that_was_said_stays_while_the_service_has_it() -> None:
 
 
 def test_a_class_is_accepted() -> None:
-    assert conditions(of_class(3, None, NOW)) == {"Accepted": ("True", "Accepted")}
+    assert conditions(of_class(3, "", None, NOW)) == {"Accepted": ("True", "Accepted")}
+    assert conditions(of_class(3, "none there", None, NOW)) == {"Accepted": ("False", "InvalidParameters")}
+    features = [each["name"] for each in of_class(3, "", None, NOW)["supportedFeatures"]]
+    assert features == sorted(features) and "HTTPRoute" not in features
