@@ -36,13 +36,13 @@ PASSES = frozenset(
         "GatewaySecretInvalidReferenceGrant",
         "GatewaySecretMissingReferenceGrant",
         "GatewayStaticAddresses",
+        "GatewayWithAttachedRoutes",
         "GatewayWithAttachedRoutesWithPort8080",
     }
 )
 NOT_YET = {
     "GatewaySecretReferenceGrantAllInNamespace": "wants an HTTPS listener that is served",
     "GatewaySecretReferenceGrantSpecific": "wants an HTTPS listener that is served",
-    "GatewayWithAttachedRoutes": "wants the status of HTTPRoutes",
 }
 FEATURES = (
     *("Gateway", "HTTPRoute", "ReferenceGrant", "GatewayPort8080", "GatewayStaticAddresses", "GatewayAddressEmpty"),
@@ -51,7 +51,7 @@ FEATURES = (
 TIMES = (
     *("NamespacesMustBeReady:120", "GatewayMustHaveAddress:30", "GatewayMustHaveCondition:30"),
     *("GatewayStatusMustHaveListeners:30", "GatewayListenersMustHaveConditions:30", "LatestObservedGenerationSet:30"),
-    "HTTPRouteMustHaveCondition:5",
+    "HTTPRouteMustHaveCondition:30",
 )
 _RESULT = re.compile(r"^ {4}--- (PASS|FAIL): TestConformance/(\w+) ", re.MULTILINE)
 

@@ -42,7 +42,10 @@ def used() -> Iterator[Right]:
         yield from ((each.group, each.plural, verb) for verb in ("get", "create", "patch", "delete"))
     yield from (("", "secrets", verb) for verb in ("get", "create", "patch"))
     yield kinds.GATEWAYS.group, "gateways", "get"
-    for resource in ("gatewayclasses", "gatewayclasses/status", "gateways/status"):
+    for resource in (
+        "gatewayclasses",
+        *(f"{each}/status" for each in ("gatewayclasses", "gateways", "httproutes", "grpcroutes")),
+    ):
         yield kinds.GATEWAYS.group, resource, "patch"
 
 

@@ -1,4 +1,4 @@
-"""Which routes attach to which listener of a Gateway: its `attachedRoutes`. Pure.
+"""Which routes attach to which listener of a Gateway (its `attachedRoutes`), and why one does not. Pure.
 
 A route attaches if it names the Gateway, and the listener takes its kind, its namespace and one of its hostnames
 (Gateway API, ParentReference and AllowedRoutes). What its backends are is of no matter.
@@ -13,6 +13,8 @@ from proxy.kubernetes.deployer.status import supported_kinds
 from proxy.kubernetes.deployer.wish import GROUP, Listener, Wish
 
 Object = Mapping[str, Any]
+Fault = tuple[str, str]
+"""Reason and message."""
 
 
 def attached(wish: Wish, routes: Iterable[Object], labels: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
@@ -20,16 +22,30 @@ def attached(wish: Wish, routes: Iterable[Object], labels: Mapping[str, Mapping[
     counts = {each.name: 0 for each in wish.listeners}
     for route in routes:
         namespace = route["metadata"]["namespace"]
-        parents = [each for each in route["spec"].get("parentRefs") or () if _names(each, namespace, wish)]
+        parents = [each for each in route["spec"].get("parentRefs") or () if names(each, namespace, wish.id)]
         for listener in wish.listeners if parents else ():
             if any(_section(each, listener) for each in parents) and _takes(listener, wish, route, labels):
                 counts[listener.name] += 1
     return counts
 
 
-def _names(parent: Object, namespace: str, wish: Wish) -> bool:
+def names(parent: Object, namespace: str, gateway: str) -> bool:
+    """Whether the `parentRef` of a route of this namespace means the Gateway, "namespace/name"."""
     of_gateway = parent.get("group", GROUP) == GROUP and parent.get("kind", "Gateway") == "Gateway"
-    return of_gateway and (parent.get("namespace") or namespace, parent["name"]) == (wish.namespace, wish.name)
+    return of_gateway and f"{parent.get('namespace') or namespace}/{parent['name']}" == gateway
+
+
+def refusal(parent: Object, wish: Wish, route: Object, labels: Mapping[str, Mapping[str, str]]) -> Fault | None:
+    """Why a route does not attach to its parent, which is this Gateway: reason and message. None if it does."""
+    named = [each for each in wish.listeners if _section(parent, each)]
+    if not named:
+        return "NoMatchingParent", "the Gateway has no listener of that name or port"
+    allowing = [each for each in named if _allows(each, wish, route, labels)]
+    if not allowing:
+        return "NotAllowedByListeners", "no listener takes routes of this kind from this namespace"
+    if not any(_meets(each.hostname, route["spec"].get("hostnames") or ()) for each in allowing):
+        return "NoMatchingListenerHostname", "none of its hostnames is one of a listener's"
+    return None
 
 
 def _section(parent: Object, listener: Listener) -> bool:
@@ -38,12 +54,14 @@ def _section(parent: Object, listener: Listener) -> bool:
 
 
 def _takes(listener: Listener, wish: Wish, route: Object, labels: Mapping[str, Mapping[str, str]]) -> bool:
+    return _allows(listener, wish, route, labels) and _meets(listener.hostname, route["spec"].get("hostnames") or ())
+
+
+def _allows(listener: Listener, wish: Wish, route: Object, labels: Mapping[str, Mapping[str, str]]) -> bool:
     namespace = route["metadata"]["namespace"]
     if (route["kind"], GROUP) not in supported_kinds(listener)[0]:
         return False
-    if not listener.admission.admits(namespace, labels.get(namespace, {}), wish.namespace):
-        return False
-    return _meets(listener.hostname, route["spec"].get("hostnames") or ())
+    return listener.admission.admits(namespace, labels.get(namespace, {}), wish.namespace)
 
 
 def _meets(listener: str, hostnames: Sequence[str]) -> bool:

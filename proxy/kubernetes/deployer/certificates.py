@@ -37,7 +37,7 @@ def _fault(
     invalid = "InvalidCertificateRef"
     if (named.group, named.kind) != ("", "Secret"):
         return invalid, f"{named.kind} of group {named.group!r} is not supported; use a Secret"
-    if named.namespace != wish.namespace and not any(_permits(each, named, wish) for each in grants):
+    if named.namespace != wish.namespace and not permitted((GROUP, "Gateway", wish.namespace), named, grants):
         return "RefNotPermitted", f"no ReferenceGrant in {named.namespace} permits it to refer to Secret {named.name}"
     found = secret(named.namespace, named.name)
     if found is None:
@@ -46,12 +46,17 @@ def _fault(
     return (invalid, f"Secret {named.namespace}/{named.name}: {said}") if said else None
 
 
-def _permits(grant: Object, named: Reference, wish: Wish) -> bool:
+def permitted(source: tuple[str, str, str], named: Reference, grants: Iterable[Object]) -> bool:
+    """Whether one of these ReferenceGrants lets `source`, by group, kind and namespace, refer to what is named."""
+    return any(_permits(each, source, named) for each in grants)
+
+
+def _permits(grant: Object, source: tuple[str, str, str], named: Reference) -> bool:
     if grant["metadata"]["namespace"] != named.namespace:
         return False
     sources = [(each["group"], each["kind"], each["namespace"]) for each in grant["spec"]["from"]]
     targets = [(each["group"], each["kind"], each.get("name") or named.name) for each in grant["spec"]["to"]]
-    return (GROUP, "Gateway", wish.namespace) in sources and (named.group, named.kind, named.name) in targets
+    return source in sources and (named.group, named.kind, named.name) in targets
 
 
 def _unusable(data: Mapping[str, str]) -> str:

@@ -81,7 +81,7 @@ def of_class(generation: int, bad_parameters: str, before: Sequence[Object] | No
     if bad_parameters:
         said = Condition("Accepted", False, "InvalidParameters", bad_parameters)
     return {
-        "conditions": [_as_object(said, generation, before, now)],
+        "conditions": [as_object(said, generation, before, now)],
         "supportedFeatures": [{"name": each} for each in FEATURES],
     }
 
@@ -184,10 +184,11 @@ def supported_kinds(listener: Listener) -> tuple[list[tuple[str, str]], list[tup
 
 
 def _conditions(said: Iterator[Condition], wish: Wish, before: Sequence[Object] | None, now: str) -> list[Object]:
-    return [_as_object(each, wish.generation, before, now) for each in said]
+    return [as_object(each, wish.generation, before, now) for each in said]
 
 
-def _as_object(said: Condition, generation: int, before: Sequence[Object] | None, now: str) -> Object:
+def as_object(said: Condition, generation: int, before: Sequence[Object] | None, now: str) -> Object:
+    """A condition of an object of this generation; `before`: those that it has."""
     status = "True" if said.holds else "False"
     former = next((each for each in before or () if each.get("type") == said.type), {})
     since = former.get("lastTransitionTime", now) if former.get("status") == status else now

@@ -11,7 +11,8 @@ from typing import Any
 
 from proxy.kubernetes.api.faults import ApiFault
 from proxy.kubernetes.api.resources import Resource
-from proxy.kubernetes.deployer import beside_istiod, kinds, overlay, status
+from proxy.kubernetes.deployer import beside_istiod, kinds, overlay, routes, status
+from proxy.kubernetes.deployer.asked import Services
 from proxy.kubernetes.deployer.attached import attached
 from proxy.kubernetes.deployer.certificates import fault_of
 from proxy.kubernetes.deployer.children import Site, children_of
@@ -23,7 +24,8 @@ from proxy.kubernetes.deployer.writer import Foreign, Writer
 
 Object = dict[str, Any]
 logger = logging.getLogger("deployer")
-SECRETS_S = 10.0
+ASKED_S = 10.0
+"""How often what is asked for, and not watched, is asked for again: Secrets, Services that a route does not find."""
 FINALIZER = "gateway-exists-finalizer.gateway.networking.k8s.io"
 """On a class while there are Gateways of it (Gateway API, GatewayClass): it cannot be deleted under them."""
 
@@ -35,6 +37,7 @@ class Work:
         self._known = known
         self._writer = writer
         self._site = site
+        self._services = Services(writer)
         self._istiods_class = istiods_class
         """The class whose waypoints istiod deploys as waypointd (`beside_istiod`); "" for none."""
 
@@ -46,6 +49,7 @@ class Work:
         gateway = self._known.get(kinds.GATEWAYS, *key)
         if gateway is None or not self._is_ours(gateway):
             self._known.follow_parameters(key, None)
+            self._say_of_routes(key, None)
             if gateway and self._is_istiods(gateway):
                 self._equip(key)
             else:
@@ -54,14 +58,16 @@ class Work:
             wish = read(gateway)
             self._known.follow_parameters(key, _config_map(wish.parameters))
             self._see_to(wish)
-            # Secrets are asked for, not watched: that would take the right to list all of them.
-            return SECRETS_S if any(each.certificates for each in wish.listeners) else None
+            finds_all = self._say_of_routes(key, wish)
+            return None if finds_all and not any(each.certificates for each in wish.listeners) else ASKED_S
         return None
 
     def everything(self) -> Iterator[Key]:
         """All that there may be something to do about: also what was made for Gateways that are gone."""
         yield from (Key("", each["metadata"]["name"]) for each in self._known.all(kinds.GATEWAY_CLASSES))
         yield from map(key_of, self._known.all(kinds.GATEWAYS))
+        for resource in kinds.ROUTES:
+            yield from (Key(*place) for each in self._known.all(resource) for place in routes.told(each))
         for resource in kinds.FOLLOWED:
             yield from filter(None, map(owner_of, self._known.all(resource)))
 
@@ -234,13 +240,35 @@ class Work:
         return found if found and found["metadata"]["labels"].get(GATEWAY_NAME) == wish.name else None
 
     def _say(self, wish: Wish, deployed: status.Deployed) -> None:
-        routes = [each for resource in kinds.ROUTES for each in self._known.all(resource)]
-        namespaces = self._known.all(kinds.NAMESPACES)
-        labels = {each["metadata"]["name"]: each["metadata"].get("labels") or {} for each in namespaces}
-        said = status.of_gateway(wish, deployed, attached(wish, routes, labels), _now())
+        those = [each for resource in kinds.ROUTES for each in self._known.all(resource)]
+        said = status.of_gateway(wish, deployed, attached(wish, those, self._labels()), _now())
         before = {field: wish.status.get(field) or [] for field in said}
         if said != before:
             self._writer.status(kinds.GATEWAYS, wish.namespace, wish.name, said)
+
+    def _labels(self) -> dict[str, dict[str, str]]:
+        """Of all namespaces."""
+        namespaces = self._known.all(kinds.NAMESPACES)
+        return {each["metadata"]["name"]: each["metadata"].get("labels") or {} for each in namespaces}
+
+    def _say_of_routes(self, key: Key, wish: Wish | None) -> bool:
+        """Tell the routes that name a Gateway what we make of them; `wish`: it is ours. Whether they find all that they
+        refer to."""
+        finds_all, labels, grants = True, self._labels(), self._known.all(kinds.GRANTS)
+        for resource, route in self._routes_of(key):
+            unresolved = routes.backends(route, self._services, grants) if wish else None
+            finds_all = finds_all and not unresolved
+            said = routes.parents(route, "/".join(key), wish, labels, unresolved, _now())
+            if said != ((route.get("status") or {}).get("parents") or []):
+                self._writer.merge_status(resource, route, {"parents": said})
+        return finds_all
+
+    def _routes_of(self, key: Key) -> Iterator[tuple[Resource, Object]]:
+        """Those that name a Gateway, or did when we last said something of it."""
+        for resource in kinds.ROUTES:
+            for route in self._known.all(resource):
+                if routes.named(route, "/".join(key)) or key in routes.told(route):
+                    yield resource, route
 
 
 def _config_map(named: Reference | None) -> Reference | None:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from proxy.kubernetes.api.client import Client
+from proxy.kubernetes.api.client import MERGE, Client
 from proxy.kubernetes.api.faults import ApiFault
 from proxy.kubernetes.api.resources import Resource
 from proxy.kubernetes.deployer import kinds
@@ -65,6 +65,19 @@ class Writer:
             self.send("PATCH", resource, namespace, name, body, "status")
         except ApiFault as fault:
             if not fault.not_found:
+                raise
+
+    def merge_status(self, resource: Resource, seen: Object, status: Object) -> None:
+        """Put this into the status of an object that others write too, unless it is another by now: then it is told."""
+        metadata = seen["metadata"]
+        change = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": status}
+        if not self._leads():
+            raise NotLeading
+        path = resource.path(metadata["namespace"], metadata["name"], "status")
+        try:
+            self._client.send("PATCH", path, change, content_type=MERGE)
+        except ApiFault as fault:
+            if not fault.not_found and not fault.conflict:
                 raise
 
     def send(
