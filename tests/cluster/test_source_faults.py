@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
+import ssl
 import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 import pytest
 
+from proxy.kubernetes.api import kubeconfig
+from proxy.kubernetes.api.client import Client
+from proxy.kubernetes.api.faults import ApiFault
+from proxy.kubernetes.api.resources import Resource
 from proxy.kubernetes.source import kinds
 from tests.cluster.api_rig import Shop, clusters
 from tests.rig import Background, Replica, get, stays, wait_until
 
 pytestmark = pytest.mark.api
+
+_FLOWS = "flowcontrol.apiserver.k8s.io"
+LEVELS = Resource(_FLOWS, "v1", "prioritylevelconfigurations", "PriorityLevelConfiguration", namespaced=False)
+SCHEMAS = Resource(_FLOWS, "v1", "flowschemas", "FlowSchema", namespaced=False)
 
 
 class Requests(Background):
@@ -59,13 +70,14 @@ def compact(shop: Shop) -> None:
     post("compaction", {"revision": revision, "physical": True})
 
 
-def test_the_server_killed_and_its_history_gone(shop: Shop) -> None:
+@pytest.mark.parametrize("away_s", [1.0, pytest.param(60.0, marks=pytest.mark.slow)])
+def test_the_server_killed_and_its_history_gone(shop: Shop, away_s: float) -> None:
     """What changed while it was away is known once it is back, and nothing is dropped meanwhile."""
     cluster = shop.api.cluster
     with shop.replica() as replica, served_all_the_while(replica, shop):
         cluster.stop("kube-apiserver", signal.SIGKILL)
         wait_until(lambda: replica.info("/config_dump")["kubernetes"]["troubles"], 10)
-        stays(lambda: replica.ready() and endpoints_of(replica) == 3, 1.0)
+        stays(lambda: replica.ready() and endpoints_of(replica) == 3, away_s)
         cluster.start("kube-apiserver")
         shop.put_endpoints(shop.members[:2])
         wait_until(lambda: endpoints_of(replica) == 2, 40)
@@ -88,6 +100,88 @@ def test_a_server_that_stands_still(shop: Shop) -> None:
             os.kill(pid, signal.SIGCONT)
         shop.put_endpoints(shop.members[:1])
         wait_until(lambda: endpoints_of(replica) == 1, 20)
+
+
+class Crowd:
+    """The API server has one seat for all accounts of the namespace, and it is taken: 429 with Retry-After for the rest
+    (API Priority and Fairness)."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop, self._token = shop, shop.api.token(shop.namespace, "way")
+        self._sitting: http.client.HTTPSConnection | None = None
+
+    def __enter__(self) -> Self:
+        api, name = self._shop.api, self._shop.namespace
+        limited = {"nominalConcurrencyShares": 0, "borrowingLimitPercent": 0, "limitResponse": {"type": "Reject"}}
+        api.put(LEVELS, name, spec={"type": "Limited", "limited": limited})
+        account = {"kind": "ServiceAccount", "serviceAccount": {"namespace": name, "name": "*"}}
+        everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "clusterScope": True, "namespaces": ["*"]}
+        rules = [{"subjects": [account], "resourceRules": [everything]}]
+        api.put(
+            SCHEMAS, name, spec={"matchingPrecedence": 10, "priorityLevelConfiguration": {"name": name}, "rules": rules}
+        )
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.leave()
+        self._shop.api.delete(SCHEMAS, self._shop.namespace)
+        self._shop.api.delete(LEVELS, self._shop.namespace)
+
+    def sits(self) -> bool:
+        """Take the seat, with a request that does not end; whether the next one is refused."""
+        self.leave()
+        self._sitting = http.client.HTTPSConnection("127.0.0.1", self._shop.api.cluster.port, context=_trusting())
+        self._sitting.putrequest("POST", f"/api/v1/namespaces/{self._shop.namespace}/events")
+        head = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json", "Content-Length": "9"}
+        for name, value in head.items():
+            self._sitting.putheader(name, value)
+        self._sitting.endheaders()
+        try:
+            Client(kubeconfig.load([str(self._shop.folder / "kubeconfig")])).get(
+                kinds.SERVICES.path(self._shop.namespace)
+            )
+        except ApiFault as fault:
+            return fault.status == 429 and fault.retry_after_s > 0
+        return False
+
+    def leave(self) -> None:
+        """The seat."""
+        if self._sitting:
+            self._sitting.close()
+
+
+def _trusting() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """The process stands still."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_server_that_asks_to_wait(shop: Shop) -> None:
+    """429: what is known stays, and is followed again once there is room."""
+    cluster, config = shop.api.cluster, shop.grant()
+    with shop.replica(config=config) as replica, served_all_the_while(replica, shop):
+        with Crowd(shop) as crowd:
+            with stopped(replica.info()["controller_pid"]):
+                # Watches that are open would stay so; and a server that has just begun does not know its limits yet.
+                cluster.stop("kube-apiserver", signal.SIGKILL)
+                cluster.start("kube-apiserver")
+                wait_until(crowd.sits, 40, "429")
+            wait_until(lambda: "429" in str(replica.info("/config_dump")["kubernetes"]["troubles"]), 40)
+            shop.put_endpoints(shop.members[:2])
+            stays(lambda: replica.ready() and endpoints_of(replica) == 3, 1.0)
+        wait_until(lambda: endpoints_of(replica) == 2, 60)
+        wait_until(lambda: not replica.info("/config_dump")["kubernetes"]["troubles"], 60)
 
 
 def test_exact_rights_and_what_is_said_without_one(shop: Shop) -> None:
