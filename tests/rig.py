@@ -254,6 +254,7 @@ class Replica:
     port: int
     status: int
     admin: int
+    metrics: int = 0
 
     def ready(self) -> bool:
         return self.readiness()[0] == 200
@@ -323,15 +324,15 @@ def replica(
 ) -> Iterator[Replica]:
     """A running, ready replica; stopped at the end, and nothing of it left."""
     directory.mkdir(parents=True, exist_ok=True)
-    status, admin = free_port(), free_port()
+    status, admin, metrics = free_port(), free_port(), free_port()
     waypoint = Waypoint(
         directory,
         *("-w", str(workers), "--manifests", str(manifests.path), "--bind", bind, "--redis", redis),
         *("--status", f"127.0.0.1:{status}", "--admin", f"127.0.0.1:{admin}", "--drain-delay", "0"),
-        *("--drain-time", "3", *arguments),
+        *("--metrics", f"127.0.0.1:{metrics}", "--drain-time", "3", *arguments),
         env={"POD_NAME": name},
     )
-    made = Replica(waypoint, port, status, admin)
+    made = Replica(waypoint, port, status, admin, metrics)
     waypoint.start()
     try:
         wait_until(made.ready, 15, f"ready\n{waypoint.errors()}")

@@ -106,7 +106,10 @@ ROOMS: Mapping[str, Room] = {
         "state proxy.addresses proxy.policy proxy.ipc.snapshot proxy.scoreboard proxy.observe",
         purpose="the data path's door to the store",
     ),
-    "proxy.admin": Room("proxy.addresses proxy.scoreboard proxy.fleet", purpose="what the controller shows and pushes"),
+    "proxy.admin": Room(
+        "proxy.addresses proxy.ipc.snapshot proxy.scoreboard proxy.observe proxy.fleet",
+        purpose="what the controller shows and pushes",
+    ),
     # -- the processes
     "proxy.worker": Room(
         "proxy.log proxy.ipc proxy.ipc.snapshot proxy.settings proxy.scoreboard proxy.wire proxy.wire.tls proxy.observe"
@@ -118,7 +121,7 @@ ROOMS: Mapping[str, Room] = {
         " proxy.identity proxy.identity.istiod"
         " proxy.mesh.model proxy.mesh.traffic proxy.mesh.resolving proxy.mesh.sources"
         " proxy.kubernetes.api proxy.kubernetes.source"
-        " proxy.fleet proxy.admin",
+        " proxy.observe proxy.fleet proxy.admin",
         purpose="the process that knows",
     ),
     "proxy.arbiter": Room(

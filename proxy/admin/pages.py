@@ -9,9 +9,10 @@ Runs on gevent; the caller has patched the process.
 import json
 import logging
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import gevent
@@ -25,6 +26,8 @@ log = logging.getLogger("controller")
 
 PATIENCE_S = 2.0
 """How long one request and its answer may take."""
+STREAM_S = 20.0
+"""How long a streamed answer may; Prometheus gives up after 10 s by itself."""
 MAX_CONNECTIONS = 256
 BACKLOG = 1024
 """Connections that wait to be accepted; the kernel takes more of them than we can in one turn."""
@@ -47,8 +50,20 @@ Action = Callable[[Mapping[str, Any]], Answer]
 """What is done with the JSON object that was sent."""
 
 
+class Streamed(NamedTuple):
+    """A long answer, 200, in pieces that are made while it is sent; its end is that of the connection."""
+
+    kind: str
+    fields: Sequence[tuple[str, str]]
+    pieces: Generator[bytes]
+
+
+Stream = Callable[[Fields], Streamed]
+"""A page that is told what the request's head says."""
+
+
 class PageServer:
-    """Serves by path: `pages` and `queries` for GET, `actions` for POST; to those whose Host it `expects`."""
+    """Serves by path: `pages`, `queries`, `streams` for GET, `actions` for POST; to those whose Host it `expects`."""
 
     def __init__(
         self,
@@ -56,11 +71,13 @@ class PageServer:
         queries: Mapping[str, Query] | None = None,
         actions: Mapping[str, Action] | None = None,
         expects: Expects = anyone,
+        streams: Mapping[str, Stream] | None = None,
     ) -> None:
         self._pages = pages
         self._queries = queries or {}
         self._actions = actions or {}
         self._expects = expects
+        self._streams = streams or {}
         self._guests = Guests(MAX_CONNECTIONS)
         self._server: StreamServer | None = None
 
@@ -82,16 +99,30 @@ class PageServer:
 
     def _serve(self, sock: socket.socket, peer: tuple[Any, ...]) -> None:
         try:
-            with self._guests.welcome(sock, str(peer[0])), gevent.Timeout(PATIENCE_S, False):
-                head, rest = _read_head(sock)
-                if head:
-                    sock.sendall(self._answer(sock, head, rest))
+            with self._guests.welcome(sock, str(peer[0])):
+                streamed = None
+                with gevent.Timeout(PATIENCE_S, False):
+                    streamed = self._begin(sock)
+                if streamed:
+                    with gevent.Timeout(STREAM_S, False), closing(streamed.pieces):
+                        _send(sock, streamed)
         except OSError:
-            log.debug("a client of the status or admin port went away")
+            log.debug("a client of the status, admin or metrics port went away")
+        except Exception:  # in the middle of an answer: it ends short, and whoever reads it sees that
+            log.exception("a streamed page failed")
         finally:
             sock.close()
 
-    def _answer(self, sock: socket.socket, head: bytes, rest: bytes) -> bytes:
+    def _begin(self, sock: socket.socket) -> Streamed | None:
+        """Answers; what is to be streamed is left to the caller."""
+        head, rest = _read_head(sock)
+        answer = self._answer(sock, head, rest) if head else b""
+        if isinstance(answer, Streamed):
+            return answer
+        sock.sendall(answer)
+        return None
+
+    def _answer(self, sock: socket.socket, head: bytes, rest: bytes) -> bytes | Streamed:
         lines = head.decode("latin-1").split("\r\n")
         words = lines[0].split(" ")
         if len(words) != 3 or not words[2].startswith("HTTP/1."):
@@ -103,7 +134,8 @@ class PageServer:
                 return _response(plain(403, UNEXPECTED_HOST), method)
             if method == "POST":
                 return _response(self._act(sock, target, fields, rest), method)
-            return _response(self._show(method, target), method)
+            stream = self._streams.get(target.partition("?")[0]) if method == "GET" else None
+            return stream(fields) if stream else _response(self._show(method, target), method)
         except Exception:  # a page that fails must not take readiness with it
             log.exception("%s failed", target)
             return _response(plain(500, "failed; see the log"), method)
@@ -116,7 +148,9 @@ class PageServer:
             return self._pages[path]()
         if path in self._queries:
             return self._queries[path](dict(parse_qsl(query)))
-        return plain(404, "no such page; there is " + " ".join([*self._pages, *self._queries]))
+        if path in self._streams:
+            return 200, "", b""
+        return plain(404, "no such page; there is " + " ".join([*self._pages, *self._queries, *self._streams]))
 
     def _act(self, sock: socket.socket, path: str, fields: Fields, rest: bytes) -> Answer:
         action = self._actions.get(path)
@@ -167,6 +201,15 @@ def _object(body: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
+
+
+def _send(sock: socket.socket, streamed: Streamed) -> None:
+    """Without a length: it ends with the connection, in order; what gzip or OpenMetrics end with says the same."""
+    head = "".join(f"{name}: {value}\r\n" for name, value in (("content-type", streamed.kind), *streamed.fields))
+    sock.sendall(f"HTTP/1.1 200 OK\r\n{head}cache-control: no-store\r\nconnection: close\r\n\r\n".encode("latin-1"))
+    for piece in streamed.pieces:
+        sock.sendall(piece)
+        gevent.sleep(0)  # it takes long to make them all, and others have questions too
 
 
 def _response(answer: Answer, method: str) -> bytes:

@@ -1,55 +1,40 @@
-"""Pushes counters to a statsd server, out of the scoreboard: counting costs a request nothing more than it does anyway.
+"""Pushes what Prometheus is told to a statsd server: the same families, as what has been added since the last time.
 
-Names, under `waypointd.`: `cluster.<name>.requests.<1xx..5xx|none>`, `.retries` and `.ejections` (counters),
-`cluster.<name>.request_time` (timer, ms), `cluster.<name>.ejected` (gauge), and the gauges `shared_state` (of this
-replica; 1: the store decides, 0: it decides by itself), `workers.ready` and, with certificates,
-`certificate.seconds_left` (0: expired) and `certificate.days_left`; with --ca the counters `certificate.requests` and
-`certificate.failures`. A cluster's name keeps letters, digits, `-`, `_`; the rest become `_`.
+Plain, under `waypointd.`: every family's name without its prefix, and the values of its labels behind it
+(`outlier_overflows.httpbin_in-ambient_8000`); those of PLAIN, which are older, have names of their own. Istio's metrics
+are left out: 25 labels make no name, and `cluster.<name>.requests.5xx` says the same of each Service's port. With
+DogStatsD tags all of them go, under Prometheus' names, each label as a tag.
+Counters are `c`, gauges `g`; a histogram is a timer in milliseconds, with tags `h`: one line for all of about the same
+value. A label's value keeps letters, digits, `-`, `_` in a plain name; the rest become `_`.
 UDP only, nothing waits for an answer; a name is looked up by the caller's greenlet, never by a request.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+import time
+from collections.abc import Callable, Iterable, Iterator
 
 from statsd.client.udp import Pipeline, StatsClient
 
-from proxy.scoreboard.buckets import BUCKETS_MS
-from proxy.scoreboard.scoreboard import Scoreboard
-from proxy.scoreboard.views import ClusterCounters
-from proxy.scoreboard.workers import READY
+from proxy.admin.metrics.family import COUNTER, Distribution, Family, Labels
 
 PREFIX = "waypointd"
 Line = tuple[str, str]
 """A statistic's name and its value with type, `12|c`."""
+Read = Callable[[], Iterable[Family]]
 
-
-def cluster_lines(name: str, now: ClusterCounters, before: ClusterCounters | None) -> Iterator[Line]:
-    """What happened in one cluster between two readings; nothing for what did not change."""
-    stem = f"cluster.{re.sub(r'[^A-Za-z0-9_-]', '_', name)}"
-    for field, label in _COUNTED.items():
-        if grown := getattr(now, field) - (getattr(before, field) if before else 0):
-            yield f"{stem}.{label}", f"{grown}|c"
-    earlier = before.buckets if before else (0,) * len(now.buckets)
-    for value, count in zip(_MIDDLES, (new - old for new, old in zip(now.buckets, earlier, strict=True)), strict=True):
-        if count:  # one line stands for `count` requests of about this time
-            yield f"{stem}.request_time", f"{value:g}|ms" + (f"|@{1 / count:.9g}" if count > 1 else "")
-
-
-_COUNTED = {
-    "requests_0xx": "requests.none",
-    "requests_1xx": "requests.1xx",
-    "requests_2xx": "requests.2xx",
-    "requests_3xx": "requests.3xx",
-    "requests_4xx": "requests.4xx",
-    "requests_5xx": "requests.5xx",
-    "retries": "retries",
-    "ejections": "ejections",
+PLAIN = {
+    "waypointd_cluster_requests_total": "cluster.{cluster}.requests.{code_class}",
+    "waypointd_cluster_request_duration_seconds": "cluster.{cluster}.request_time",
+    "waypointd_retries_total": "cluster.{cluster}.retries",
+    "waypointd_outlier_ejections_total": "cluster.{cluster}.ejections",
+    "waypointd_outlier_ejected_endpoints": "cluster.{cluster}.ejected",
+    "waypointd_fleet_shared_state": "shared_state",
+    "waypointd_workers": "workers.{state}",
+    "waypointd_certificate_requests_total": "certificate.requests",
+    "waypointd_certificate_failures_total": "certificate.failures",
 }
-_MIDDLES: Sequence[float] = [
-    *((low + high) / 2 for low, high in zip((0, *BUCKETS_MS), BUCKETS_MS, strict=False)),
-    float(BUCKETS_MS[-1]),
-]
+_EXPIRY = "waypointd_certificate_expiry_timestamp_seconds"
+_Key = tuple[str, str]
 
 
 class _Packets(Pipeline):  # type: ignore[misc]  # the package has no types
@@ -60,67 +45,91 @@ class _Packets(Pipeline):  # type: ignore[misc]  # the package has no types
             self._send_stat(name, value, 1)
 
 
-class Certified(Protocol):
-    """What is told of our certificates."""
+class Lines:
+    """Families as statsd's lines; remembers what it was told, so that counters are told by what was added."""
 
-    def seconds_left(self) -> float | None:
-        """Until ours expires, None without one."""
+    def __init__(self, tagged: bool) -> None:
+        self._tagged = tagged
+        self._before: dict[_Key, float | Distribution] = {}
 
-    def counts(self) -> Mapping[str, int]:
-        """What has been counted of getting them, by name."""
+    def of(self, families: Iterable[Family]) -> Iterator[Line]:
+        """What is new in them."""
+        seen: dict[_Key, float | Distribution] = {}
+        for family in families:
+            if self._tagged or not family.name.startswith("istio_"):
+                yield from self._of_family(family, seen)
+        self._before = seen
+
+    def _of_family(self, family: Family, seen: dict[_Key, float | Distribution]) -> Iterator[Line]:
+        for labels, value in family.samples:
+            key = (family.name, labels.text)
+            seen[key] = value
+            name, tags = (family.name, _tags(labels)) if self._tagged else (plain_name(family.name, labels), "")
+            if isinstance(value, Distribution):
+                for line in self._timed(family, value, self._before.get(key)):
+                    yield name, line + tags
+            elif family.type == COUNTER:
+                if grown := value - _former(self._before.get(key), value):
+                    yield name, f"{grown:.10g}|c{tags}"
+            elif family.name == _EXPIRY and not self._tagged:
+                yield from _certificate(value)
+            else:
+                yield name, f"{value:.10g}|g{tags}"
+
+    def _timed(self, family: Family, now: Distribution, before: object) -> Iterator[str]:
+        """One line stands for all of about this value. Without tags they are statsd's timers, of milliseconds."""
+        scale = 1000.0 if family.name.endswith("_seconds") and not self._tagged else 1.0
+        same = isinstance(before, Distribution) and before.total <= now.total
+        former = before.counts if isinstance(before, Distribution) and same else (0,) * len(now.counts)
+        lower = 0.0
+        for upper, new, old in zip([*family.bounds, family.bounds[-1]], now.counts, former, strict=True):
+            if (count := new - old) > 0:
+                middle, rate = (lower + upper) / 2 * scale, f"|@{1 / count:.9g}" if count > 1 else ""
+                yield f"{middle:g}|{'h' if self._tagged else 'ms'}{rate}"
+            lower = upper
 
 
 class Pusher:
-    """Remembers the last reading and pushes what is new."""
+    """Reads and pushes, round by round. `tagged`: with DogStatsD's tags."""
 
-    def __init__(self, board: Scoreboard, host: str, port: int, certificates: Certified) -> None:
-        self._board = board
+    def __init__(self, read: Read, host: str, port: int, tagged: bool) -> None:
+        self._read = read
         self._address = (host, port)
-        self._certificates = certificates
-        self._counted: Mapping[str, int] = {}
+        self._prefix = None if tagged else PREFIX
+        self._lines = Lines(tagged)
         self._client: StatsClient | None = None
-        self._before: dict[tuple[str, int], ClusterCounters] = {}
 
     def push(self) -> None:
         """Send one round. Raises OSError when the server's name cannot be resolved; nothing is lost then."""
         if self._client is None:
             host, port = self._address
-            self._client = StatsClient(host, port, prefix=PREFIX, ipv6=":" in host)
+            self._client = StatsClient(host, port, prefix=self._prefix, ipv6=":" in host)
         packets = _Packets(self._client)
-        packets.add(self._lines())
+        packets.add(self._lines.of(self._read()))
         packets.send()
 
-    def _lines(self) -> Iterator[Line]:
-        counters = {key: self._board.clusters.counters(key[1]) for key in self._board.clusters.slots().items()}
-        ejected = ejected_by_cluster(self._board)
-        for key, now in counters.items():
-            before = self._before.get(key)
-            if before and now.duration_ms_sum < before.duration_ms_sum:  # a new cluster of the same name
-                before = None
-            yield from cluster_lines(key[0], now, before)
-            name = re.sub(r"[^A-Za-z0-9_-]", "_", key[0])
-            yield f"cluster.{name}.ejected", f"{ejected.get(key[1], 0)}|g"
-        self._before = counters
-        yield "shared_state", f"{int(self._board.shared_state)}|g"
-        yield "workers.ready", f"{sum(row.state == READY for row in self._board.workers.rows())}|g"
-        yield from self._certificate_lines()
 
-    def _certificate_lines(self) -> Iterator[Line]:
-        counted, before = self._certificates.counts(), self._counted
-        self._counted = dict(counted)
-        for name, count in self._counted.items():
-            if grown := count - before.get(name, 0):
-                yield f"certificate.{name}", f"{grown}|c"
-        if (left := self._certificates.seconds_left()) is not None:
-            left = max(left, 0)  # a gauge with a sign would be a change
-            yield "certificate.seconds_left", f"{left:.0f}|g"
-            yield "certificate.days_left", f"{left / 86400:.2f}|g"
+def plain_name(family: str, labels: Labels) -> str:
+    """A sample's name without tags."""
+    values = {name: re.sub(r"[^A-Za-z0-9_-]", "_", value) for name, value in labels.pairs}
+    if family in PLAIN:
+        return PLAIN[family].format(**values)
+    name = family.removeprefix("waypointd_").removesuffix("_total")
+    return ".".join([name, *values.values()])
 
 
-def ejected_by_cluster(board: Scoreboard) -> Mapping[int, int]:
-    """How many endpoints are out, by cluster slot."""
-    out: dict[int, int] = {}
-    for (cluster, _, _), slot in board.endpoints.slots().items():
-        if board.endpoints.row(slot).ejected_left_ms > 0:
-            out[cluster] = out.get(cluster, 0) + 1
-    return out
+def _tags(labels: Labels) -> str:
+    """A tag's value may not have what separates tags and lines."""
+    told = (f"{name}:{re.sub(r'[,|#]', '_', value) or 'none'}" for name, value in labels.pairs)
+    return "|#" + ",".join(told) if labels.pairs else ""
+
+
+def _former(before: object, now: float) -> float:
+    """A counter that is smaller now is a new one of the same name."""
+    return before if isinstance(before, int | float) and before <= now else 0
+
+
+def _certificate(expiry: float) -> Iterator[Line]:
+    left = max(expiry - time.time(), 0)  # a gauge with a sign would be a change
+    yield "certificate.seconds_left", f"{left:.0f}|g"
+    yield "certificate.days_left", f"{left / 86400:.2f}|g"

@@ -124,6 +124,11 @@ class Configuration:
         known = {"synced": self._cluster.synced, "reason": self._cluster.reason, "troubles": self._cluster.troubles()}
         return known | {"refused": self._live.refused()}
 
+    @property
+    def refused_count(self) -> int:
+        """How many objects of the cluster cannot be used."""
+        return self._live.refused_count
+
     def refusals(self) -> dict[Hashable, str]:
         """What is wrong with objects of the cluster, by their ids. Not while `refresh` runs."""
         return self._live.refusals()

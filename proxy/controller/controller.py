@@ -16,6 +16,7 @@ from gevent.lock import BoundedSemaphore
 
 from proxy import addresses, log
 from proxy.admin.hosts import only_ours
+from proxy.admin.metrics.scrape import PATH, Scrape
 from proxy.admin.outlier_pages import OutlierPages
 from proxy.admin.pages import PageServer
 from proxy.admin.statsd import Pusher
@@ -24,8 +25,10 @@ from proxy.controller.cluster import client_of, cluster_of, events_of
 from proxy.controller.configuration import Configuration
 from proxy.controller.desired import Certified, Desired, Line, Publication, Reading, Site, desired
 from proxy.controller.events import Events
+from proxy.controller.expiry import Expiry
 from proxy.controller.gather import Gather
 from proxy.controller.keeping import Keeping
+from proxy.controller.metrics import Metrics
 from proxy.controller.pages import Admin, ready
 from proxy.controller.readiness import Readiness
 from proxy.controller.rollout import Rollout
@@ -81,6 +84,10 @@ class Controller:
             briefing["started"],
         )
         self._outlier_pages = OutlierPages(door)
+        self._metrics = Metrics(
+            *(board, self._snapshots, self._configuration, self._certificates, self._readiness, briefing["started"])
+        )
+        self._expiry = Expiry(board)
         self._told_to = False
         self._look = Event()
         # What is known, and news of it; what follows is asked of `desired`.
@@ -260,6 +267,7 @@ class Controller:
                 logger.log(*reminder)
             if self._events:
                 self._tell_events(self._events, reminder)
+            self._expiry.look(self._snapshots.clusters.values(), time.monotonic_ns())
             if self._snapshots.settle(now):
                 self._news.set()  # what did not fit on the scoreboard may fit now
             self._rollout.see_that_taken({row.slot: row.snapshot for row in self._board.workers.rows()}, now)
@@ -277,7 +285,7 @@ class Controller:
         self._say({"op": "ready"})
 
     def _push_statsd(self, host: str, port: int) -> None:
-        pusher = Pusher(self._board, host, port, self._certificates)
+        pusher = Pusher(self._metrics.read, host, port, self._settings.statsd_format == "dogstatsd")
         told = False
         while True:
             try:
@@ -303,6 +311,9 @@ class Controller:
                 ),
             ),
         }
+        if self._settings.metrics:
+            scrape = PageServer({}, streams={PATH: Scrape(self._metrics.read)})
+            servers["metrics"] = (self._settings.metrics, scrape)
         for name, (address, server) in servers.items():
             try:
                 logger.info("%s listening on %s", name, server.start(address))

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from proxy.controller.balance_form import balance_form
-from proxy.ipc.snapshot import ClusterForm, EndpointForm, OutlierForm, RoutesForm
-from proxy.mesh.model import Cluster, Endpoint, Routes
+from proxy.ipc.snapshot import ClusterForm, EndpointForm, OutlierForm, ProfileForm, RoutesForm
+from proxy.mesh.model import Cluster, Endpoint, Profile, Routes
 from proxy.mesh.traffic.outlier import OutlierDetection
 
 # Weights of 32768 endpoints add up to less than 2**31 (policy/balance/weighted.py).
@@ -13,6 +13,8 @@ HEAVIEST = 65535
 
 def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterForm:
     """A cluster in `slot`, its endpoints in `places`."""
+    profiles = dict.fromkeys(each.profile for each in cluster.endpoints if each.profile)
+    index = {profile: position for position, profile in enumerate(profiles)}
     return ClusterForm(
         name=cluster.name,
         slot=slot,
@@ -25,17 +27,33 @@ def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterF
         balance=balance_form(cluster.policy.load_balancer),
         destination_rule=cluster.destination_rule,
         protocol=cluster.protocol,
-        endpoints=[_endpoint_form(each, place) for each, place in zip(cluster.endpoints, places, strict=True)],
+        profiles=[_profile_form(each) for each in profiles],
+        endpoints=[
+            _endpoint_form(each, index[each.profile] if each.profile else -1, place)
+            for each, place in zip(cluster.endpoints, places, strict=True)
+        ],
     )
 
 
-def _endpoint_form(endpoint: Endpoint, slot: int) -> EndpointForm:
+def _profile_form(profile: Profile) -> ProfileForm:
+    return [
+        profile.workload,
+        profile.namespace,
+        profile.app,
+        profile.version,
+        profile.canonical_service,
+        profile.canonical_revision,
+    ]
+
+
+def _endpoint_form(endpoint: Endpoint, profile: int, slot: int) -> EndpointForm:
     return EndpointForm(
         ip=endpoint.ip,
         port=endpoint.port,
         workload=endpoint.workload,
         hbone=endpoint.hbone,
         identity=endpoint.identity,
+        profile=profile,
         weight=min(endpoint.weight, HEAVIEST),
         slot=slot,
     )

@@ -115,6 +115,7 @@ class Admin:
     def _cluster(self, cluster: ClusterForm) -> dict[str, Any]:
         counters = self._board.clusters.counters(cluster["slot"])._asdict()
         counters["buckets_ms"] = _histogram(counters.pop("buckets"))
+        counters["ejections"] = sum(counters.pop("decided")) + sum(counters.pop("followed"))
         return {
             "name": cluster["name"],
             "envoy_name": cluster["envoy_name"],

@@ -6,6 +6,7 @@ so an update costs as much as has changed, but for one comparison of identity a 
 a Service.
 """
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -49,6 +50,8 @@ class Snapshots:
         self._board = board
         self.number = 0
         """0: there is none yet."""
+        self.changed_at = 0.0
+        """When it came into force, wall clock; 0: before this controller."""
         self.tls: TlsForm | None = None
         """Certificates, the private key among them: not for the admin pages."""
         self._tls_changed = 0  # the number
@@ -142,6 +145,7 @@ class Snapshots:
         news = bool(change) or not self.number
         if news:
             self.number += 1
+            self.changed_at = round(time.time(), 3)
             self._put_clusters(change, now)
             self._put_listeners(change, listeners)
             if change.tls:

@@ -273,7 +273,7 @@ class Ejections:
     def _log_ejection(
         self, cluster: Cluster, endpoint: Endpoint, failures: int, ejection_ms: int, by: str, reason: str, cause: str
     ) -> None:
-        self._scoreboard.clusters.count(self._worker, cluster.slot, ejections=1)
+        self._scoreboard.clusters.count_ejection(self._worker, cluster.slot, reason, by == self._replica)
         lasting = durations.written(ejection_ms)
         self._log(
             outlier_log.ejecting(

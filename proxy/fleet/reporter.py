@@ -73,6 +73,7 @@ class Reporter:
             except KeysUnusable:
                 break  # an answer all the same
             except StoreUnavailable as error:
+                self._count(-1)
                 self._connected.clear()
                 self._lost(error, cluster)
                 return False
@@ -84,7 +85,12 @@ class Reporter:
         verdict = self._store.report(batch, cluster.policy)
         ended_ns = self._loop.now_ns()
         self._pace.note(ended_ns // 1_000_000, (ended_ns - began_ns) // 1000)
+        self._count((ended_ns - began_ns) // 1000)
         return verdict
+
+    def _count(self, duration_us: int) -> None:
+        """One more answer; negative: one more that did not come."""
+        self._desk.scoreboard.workers.note_report(self._desk.worker, duration_us)
 
     def run(self) -> None:
         """Sends for ever; to be spawned."""
@@ -103,6 +109,7 @@ class Reporter:
                 self._connected.wait()
                 verdict = self._timed(batch, cluster)
         except StoreUnavailable as error:
+            self._count(-1)
             pending.finish(None)
             if not isinstance(error, KeysUnusable):
                 self._connected.clear()

@@ -50,15 +50,21 @@ class BalanceForm(TypedDict):
     hash: NotRequired[HashForm]
 
 
+ProfileForm = list[str]
+"""`model.Profile`: its fields, in their order."""
+
+
 class EndpointForm(TypedDict):
     """With `hbone` it is reached through a tunnel to port 15008 of its ip; `identity` is "" or what its certificate
-    must say after one of the trust domains, "ns/httpbin/sa/in-ambient". Both may change while the rest stays."""
+    must say after one of the trust domains, "ns/httpbin/sa/in-ambient". `profile` is an index into its cluster's
+    `profiles`, -1: there is none. These may change while the rest stays."""
 
     ip: str
     port: int
     workload: str
     hbone: bool
     identity: str
+    profile: int
     weight: int
     slot: int
 
@@ -77,6 +83,7 @@ class ClusterForm(TypedDict):
     balance: BalanceForm
     destination_rule: str
     protocol: str  # "http", "http2", "tcp", "undeclared"
+    profiles: list[ProfileForm]
     endpoints: list[EndpointForm]
 
 

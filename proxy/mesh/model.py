@@ -15,6 +15,19 @@ from proxy.mesh.traffic.policy import UNGOVERNED, EffectivePolicy
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """Whose a workload is, in Istio's words for metrics: the Deployment, StatefulSet, ... that made it, and what its
+    labels say. Empty: nothing says so."""
+
+    workload: str
+    namespace: str
+    app: str = ""
+    version: str = ""
+    canonical_service: str = ""
+    canonical_revision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """One `ip:port` of a workload; `workload` is the Pod's name, "" when nothing names it.
 
@@ -28,6 +41,7 @@ class Endpoint:
     workload: str
     hbone: bool = False
     identity: str = ""
+    profile: Profile | None = None
     weight: int = 1
 
     @property

@@ -13,6 +13,7 @@ from proxy.relay.endpoints.cluster cimport TCP, UNDECLARED, Cluster
 from proxy.relay.context.context cimport Context
 from proxy.relay.context.date cimport wall_ns
 from proxy.relay.detection cimport sniff_http
+from proxy.relay.exchange.counting cimport count_refused
 from proxy.relay.exchange.line cimport log_refused
 from proxy.relay.exchange.tcp_exchange cimport TcpExchange
 from proxy.relay.relay cimport Listener, Relay
@@ -94,6 +95,7 @@ cdef class HboneConnection(Session):
             return self.serve_in_turn(tunnel)
         tunnel.respond(fault.status)
         log_refused(self.relay.context.log, tunnel, tunnel.method or b"", fault.status, fault, wall_ns())
+        count_refused(self.relay.context, tunnel, self.listener.routes.of_target(tunnel.target), fault)
         return run_soon(tunnel.let_go)
 
     cdef int begin_stream(self, Http2Stream stream) except -1:

@@ -44,6 +44,7 @@ cdef class Relay:
         self.connections.tick()
         self.context.drain.count_unread(self.context.row)
         self.context.row.log_lines_dropped = self.context.log.dropped
+        self.context.scoreboard.workers.turn(self.context.worker)
 
     # -- the snapshot -------------------------------------------------------------------------------------------------
 
@@ -66,6 +67,7 @@ cdef class Relay:
                 endpoint = None
             if endpoint is None:
                 endpoint = self.endpoints[key] = Endpoint(self.context, self.connections, entry)
+            endpoint.has_profile(body["profiles"][entry["profile"]] if entry["profile"] >= 0 else [])
             endpoints.append(endpoint)
         return Cluster(self.context.scoreboard, self.context.worker, body, endpoints)
 
@@ -86,6 +88,14 @@ cdef class Relay:
                 self.addresses.drop(former)
             if fresh is not None:
                 self.addresses.add(fresh)
+
+    def trust(self, str trust_domain) -> None:
+        """The identities of endpoints are of this trust domain."""
+        cdef Endpoint endpoint
+        if self.context.tallies is not None and self.context.tallies.trust_domain != trust_domain:
+            self.context.tallies.trust(trust_domain)
+            for endpoint in self.endpoints.values():
+                endpoint.party = None
 
     def routes(self, bint by_address) -> Routes:
         """A listener's, still empty. `by_address`: endpoints may be asked for by their own."""

@@ -1,1 +1,2 @@
 BUCKETS_MS: tuple[int, ...]
+BOUNDS_OF_ISTIO: tuple[float, ...]

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from proxy.scoreboard.atomics cimport wp_load, wp_load64, wp_move, wp_store, wp_store64, wp_swap
-from proxy.scoreboard.layout cimport BUCKET_COUNT, CLASSES, CLUSTERS, ClusterRow, Counters
+from proxy.scoreboard.layout cimport BUCKET_COUNT, CLASSES, CLUSTERS, REASONS, ClusterRow, Counters
 from proxy.scoreboard.memory cimport copy_text
 from proxy.scoreboard.mutex cimport HELD_BY_ANOTHER, INHERITED, init_mutex, lock_within, unlock
 
@@ -12,6 +12,8 @@ from proxy.scoreboard.views import ClusterCounters
 
 # A cluster's lock is held for microseconds; who has it for so long is stopped.
 cdef int64_t LOCK_NS = 20_000_000
+
+EJECTION_REASONS = ("consecutive_5xx", "probe_failed", "by_hand", "unreachable_from_here")
 
 
 class ClusterLocked(Exception):
@@ -65,30 +67,37 @@ cdef class Clusters:
 
     def counters(self, int slot) -> ClusterCounters:
         """The sums over all workers, dead ones included."""
-        cdef Counters* row
+        cdef Counters total
+        cdef int64_t* row
         cdef int worker, index
         self.memory.cluster(slot)
-        totals = [0] * (CLASSES + 5)
-        buckets = [0] * BUCKET_COUNT
+        memset(&total, 0, sizeof(Counters))
         for worker in range(self.memory.header.workers_high):
-            row = self.memory.counters_of(worker, slot)
-            for index in range(CLASSES):
-                totals[index] += row.requests[index]
-            totals[CLASSES] += row.retries
-            totals[CLASSES + 1] += row.ejections
-            totals[CLASSES + 2] += row.unejections
-            totals[CLASSES + 3] += row.overflows
-            totals[CLASSES + 4] += row.duration_ms
-            for index in range(BUCKET_COUNT):
-                buckets[index] += row.buckets[index]
-        return ClusterCounters(*totals, tuple(buckets))
+            row = <int64_t*>self.memory.counters_of(worker, slot)
+            for index in range(<int>(sizeof(Counters) // sizeof(int64_t))):     # it is nothing but such
+                (<int64_t*>&total)[index] += row[index]
+        decided = tuple([total.decided[index] for index in range(REASONS)])
+        followed = tuple([total.followed[index] for index in range(REASONS)])
+        return ClusterCounters(
+            *[total.requests[index] for index in range(CLASSES)], total.retries, decided, followed, total.unejections,
+            total.overflows, total.duration_ms, tuple([total.buckets[index] for index in range(BUCKET_COUNT)]),
+            total.opened, total.unopened, total.idle, total.reused)
 
-    def count(self, int worker, int slot, int ejections=0, int unejections=0, int overflows=0) -> None:
+    def count(self, int worker, int slot, int unejections=0, int overflows=0) -> None:
         """Adds outlier events to a worker's counters."""
         cdef Counters* row = self.memory.counters_of(worker, slot)
-        row.ejections += ejections
         row.unejections += unejections
         row.overflows += overflows
+
+    def count_ejection(self, int worker, int slot, str reason, bint decided) -> None:
+        """An endpoint is out: by this replica's own decision, or since it was told so. Who gives a reason that is none of
+        EJECTION_REASONS did it by hand."""
+        cdef Counters* row = self.memory.counters_of(worker, slot)
+        cdef int index = EJECTION_REASONS.index(reason if reason in EJECTION_REASONS else "by_hand")
+        if decided:
+            row.decided[index] += 1
+        else:
+            row.followed[index] += 1
 
     # -- outlier state of its endpoints -------------------------------------------------------------------------------
 

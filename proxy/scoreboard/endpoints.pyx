@@ -65,6 +65,19 @@ cdef class Endpoints:
             row.ejection_ms, bool(row.flags & PRIVATE),
             max(0, (row.probe_at - self.memory.now()) // 1_000_000) if row.probe_at else -1)
 
+    def by_cluster(self) -> dict:
+        """Slot of each cluster that has endpoints -> (how many of them are out, attempts that run on them)."""
+        cdef EndpointRow* row
+        cdef int slot
+        cdef int64_t now = self.memory.now()
+        found = {}
+        for slot in range(wp_load(&self.memory.header.endpoints_high)):
+            row = self.memory.endpoint_rows + slot
+            if wp_load(&row.used):
+                out, running = found.get(row.cluster, (0, 0))
+                found[row.cluster] = out + (wp_load64(&row.ejected_until) > now), running + wp_load(&row.in_flight)
+        return found
+
     # -- why it failed --------------------------------------------------------------------------------------------------
 
     def note_cause(self, int slot, int cause) -> None:

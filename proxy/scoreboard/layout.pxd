@@ -10,6 +10,10 @@ cdef enum:
     CLASSES = 6          # no answer, 1xx .. 5xx
     BUCKET_COUNT = 20
     KEPT_CAUSES = 8      # of an endpoint's failures: as many as there is evidence of in the store
+    SERIES = 8192        # label sets of Istio's metrics
+    LABELS = 2024        # bytes of one
+    BOUND_COUNT = 20     # buckets of their histograms
+    REASONS = 4          # why endpoints are ejected
 
 cdef enum:
     NO_PROBE, PROBE_OFFERED, PROBE_TAKEN
@@ -19,6 +23,12 @@ cdef enum:               # flags of an ejection
     LOGGED = 2           # its line is in the log
     SHARED = 4           # Redis knows it
     PRIVATE = 8          # Redis is not to know it
+
+cdef enum:               # what a series counts. The row of that number is for what finds no room of its own
+    OF_REQUESTS, OF_CONNECTIONS, OF_MESSAGES, SERIES_KINDS
+
+cdef enum:               # states of a series
+    NOBODYS, COUNTED, GIVEN_UP
 
 cdef struct EndpointRow:
     # hot: read or written for every attempt, one cache line
@@ -72,11 +82,51 @@ cdef struct ClusterRow:
 cdef struct Counters:            # of one cluster in one worker: written by that worker alone
     int64_t requests[CLASSES]
     int64_t retries
-    int64_t ejections
+    int64_t decided[REASONS]     # ejections: this replica's own, ...
+    int64_t followed[REASONS]    # ... and those it was told of
     int64_t unejections
     int64_t overflows
     int64_t duration_ms
     int64_t buckets[BUCKET_COUNT]
+    int64_t opened               # connections to endpoints: made, ...
+    int64_t unopened             # ... and not
+    int64_t idle                 # pooled now
+    int64_t reused
+
+cdef struct SeriesRow:           # one label set; under the header's lock for them
+    uint64_t hash                # of kind and labels
+    uint32_t generation          # moved on when the row is given up: who remembers it looks again
+    int32_t state                # SeriesState
+    int32_t kind
+    int32_t length
+    char labels[LABELS]
+
+cdef struct RequestTally:
+    int64_t duration_ms, received, sent
+    int64_t durations[BOUND_COUNT]
+    int64_t received_sizes[BOUND_COUNT]
+    int64_t sent_sizes[BOUND_COUNT]
+
+cdef struct ConnectionTally:
+    int64_t opened, closed, received, sent
+
+cdef struct MessageTally:
+    int64_t requests, responses
+
+cdef union Tallied:
+    RequestTally of_requests
+    ConnectionTally of_connections
+    MessageTally of_messages
+
+cdef struct Tally:               # of one series in one worker: written by that worker alone
+    int64_t touched              # when it was last counted, CLOCK_MONOTONIC ns
+    Tallied counted
+
+cdef struct Reports:             # of one worker to the store
+    int64_t answered
+    int64_t failed
+    int64_t duration_us
+    int64_t buckets[BOUND_COUNT]
 
 cdef struct WorkerRow:
     int32_t pid
@@ -88,7 +138,12 @@ cdef struct WorkerRow:
     int64_t log_lines_dropped
     int64_t handed_over
     int32_t waiting_requests     # of HTTP/2 clients, not begun before they read
-    char rest[12]
+    int32_t starts               # processes that there were in this slot
+    int64_t turns                # of its loop: what a worker did between two waits before the latest is over
+    int64_t cpu_ns               # of all its processes
+    int64_t cpu_before           # ... of those before this one
+    Reports reports
+    char rest[56]                # whole cache lines: the next row is another worker's
 
 cdef struct Header:
     uint64_t magic
@@ -104,3 +159,9 @@ cdef struct Header:
     int32_t workers_high
     int32_t clusters_high        # rows above were never used, and never touched
     int32_t endpoints_high
+    pthread_mutex_t series_lock
+    int32_t series_holder
+    int32_t series_high
+    int32_t series_full          # somebody has said so
+    int32_t losses               # how often Redis ceased to decide
+    int64_t expired              # series given up for good

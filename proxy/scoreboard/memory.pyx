@@ -8,7 +8,7 @@ from libc.string cimport strncpy
 from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap
 
 from proxy.clock cimport monotonic_ns
-from proxy.scoreboard.layout cimport CLUSTERS, ENDPOINTS, WORKERS
+from proxy.scoreboard.layout cimport CLUSTERS, ENDPOINTS, SERIES, WORKERS
 from proxy.scoreboard.mutex cimport init_mutex
 
 cdef uint64_t MAGIC = 0x77617970_6f696e31
@@ -23,7 +23,9 @@ cdef class Memory:
         cdef size_t endpoints_at = clusters_at + aligned(CLUSTERS * sizeof(ClusterRow))
         cdef size_t shares_at = endpoints_at + aligned(ENDPOINTS * sizeof(EndpointRow))
         cdef size_t counters_at = shares_at + aligned(<size_t>WORKERS * ENDPOINTS * sizeof(int32_t))
-        cdef size_t size = counters_at + aligned(<size_t>WORKERS * CLUSTERS * sizeof(Counters))
+        cdef size_t series_at = counters_at + aligned(<size_t>WORKERS * CLUSTERS * sizeof(Counters))
+        cdef size_t tallies_at = series_at + aligned(SERIES * sizeof(SeriesRow))
+        cdef size_t size = tallies_at + aligned(<size_t>WORKERS * SERIES * sizeof(Tally))
         cdef void* mapped
         cdef char* start
         self.fd = fd
@@ -41,8 +43,11 @@ cdef class Memory:
         self.endpoint_rows = <EndpointRow*>(start + endpoints_at)
         self.shares = <int32_t*>(start + shares_at)
         self.counters = <Counters*>(start + counters_at)
+        self.series_rows = <SeriesRow*>(start + series_at)
+        self.tallies = <Tally*>(start + tallies_at)
         if fresh:
             init_mutex(&self.header.lock)
+            init_mutex(&self.header.series_lock)
             self.header.magic = MAGIC
         elif self.header.magic != MAGIC:
             raise ValueError("file descriptor %d is no scoreboard" % fd)
@@ -72,6 +77,9 @@ cdef class Memory:
 
     cdef Counters* counters_of(self, int worker, int cluster) noexcept:
         return self.counters + <size_t>worker * CLUSTERS + cluster
+
+    cdef Tally* tally_of(self, int worker, int series) noexcept:
+        return self.tallies + <size_t>worker * SERIES + series
 
 
 cdef int copy_text(char* target, size_t room, str text) except -1:

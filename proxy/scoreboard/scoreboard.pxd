@@ -4,6 +4,7 @@ from proxy.scoreboard.endpoints cimport Endpoints
 from proxy.scoreboard.memory cimport Memory
 from proxy.scoreboard.outlier cimport Outlier
 from proxy.scoreboard.probes cimport Probes
+from proxy.scoreboard.series cimport SeriesTable
 from proxy.scoreboard.workers cimport Workers
 
 cdef class Scoreboard:
@@ -13,3 +14,4 @@ cdef class Scoreboard:
     cdef readonly Endpoints endpoints
     cdef readonly Outlier outlier
     cdef readonly Probes probes
+    cdef readonly SeriesTable series

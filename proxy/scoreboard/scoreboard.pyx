@@ -5,7 +5,7 @@ import os
 
 from libc.stdint cimport int64_t
 
-from proxy.scoreboard.atomics cimport wp_load, wp_load64, wp_store, wp_store64, wp_swap
+from proxy.scoreboard.atomics cimport wp_add, wp_load, wp_load64, wp_store, wp_store64, wp_swap
 from proxy.scoreboard.layout cimport Header
 from proxy.scoreboard.memory cimport copy_text
 
@@ -22,6 +22,7 @@ cdef class Scoreboard:
         self.endpoints = Endpoints(memory)
         self.outlier = Outlier(memory)
         self.probes = Probes(memory)
+        self.series = SeriesTable(memory)
 
     @staticmethod
     def create() -> Scoreboard:
@@ -83,8 +84,14 @@ cdef class Scoreboard:
         """Switches to local mode; True for the one caller of all workers that did it."""
         cdef bint left = wp_swap(&self.memory.header.shared_state, 1, 0)
         if left:
+            wp_add(&self.memory.header.losses, 1)
             self.note_mode(reason)
         return left
+
+    @property
+    def losses(self) -> int:
+        """How often Redis has ceased to decide."""
+        return wp_load(&self.memory.header.losses)
 
     def note_mode(self, str reason) -> None:
         """Why this replica decides by itself, since now."""

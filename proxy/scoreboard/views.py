@@ -16,6 +16,30 @@ class WorkerView(NamedTuple):
     handed_over: int
     unread_answers: int
     waiting_requests: int
+    starts: int
+    """Processes there were in the slot so far, this one too."""
+    cpu_ns: int
+    """CPU time of all of them."""
+
+
+class Reports(NamedTuple):
+    """What workers told the store, all together; times in microseconds, buckets by buckets.BOUNDS_OF_ISTIO in ms."""
+
+    answered: int
+    failed: int
+    duration_us: int
+    buckets: tuple[int, ...]
+
+
+class Series(NamedTuple):
+    """One label set of Istio's metrics. `kind`: series.OF_REQUESTS, OF_CONNECTIONS, OF_MESSAGES. `generation` tells it
+    from another one that had the slot before."""
+
+    slot: int
+    generation: int
+    kind: int
+    labels: bytes
+    given_up: bool
 
 
 class ClusterCounters(NamedTuple):
@@ -28,11 +52,24 @@ class ClusterCounters(NamedTuple):
     requests_4xx: int
     requests_5xx: int
     retries: int
-    ejections: int
+    decided: tuple[int, ...]  # ejections by this replica's own decision, by reason (clusters.EJECTION_REASONS)
+    followed: tuple[int, ...]  # ejections that it was told of
     unejections: int
     overflows: int
     duration_ms_sum: int
     buckets: tuple[int, ...]
+    opened: int
+    """Connections made to endpoints."""
+    unopened: int
+    """Connections that could not be made."""
+    idle: int
+    """Connections in the pools now; grows and shrinks."""
+    reused: int
+
+    @property
+    def ejections(self) -> int:
+        """All that this replica has put in force."""
+        return sum(self.decided) + sum(self.followed)
 
 
 class EndpointView(NamedTuple):

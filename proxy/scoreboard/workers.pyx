@@ -3,10 +3,17 @@
 from libc.stdint cimport int32_t, int64_t
 
 from proxy.scoreboard.atomics cimport wp_add, wp_add64, wp_load, wp_load64, wp_store, wp_store64, wp_swap64
-from proxy.scoreboard.layout cimport WORKERS, Header, WorkerRow
-from proxy.scoreboard.mutex cimport HELD_BY_ANOTHER, lock_within, unlock
+from posix.time cimport clock_gettime, timespec
 
-from proxy.scoreboard.views import WorkerView
+from proxy.scoreboard.buckets cimport bound_of
+from proxy.scoreboard.layout cimport BOUND_COUNT, WORKERS, Header, Reports, WorkerRow
+from proxy.scoreboard.mutex cimport HELD_BY_ANOTHER, lock_within, unlock
+from proxy.scoreboard.series cimport close_all
+
+from proxy.scoreboard.views import Reports as ReportsView, WorkerView
+
+cdef extern from "time.h" nogil:
+    int CLOCK_PROCESS_CPUTIME_ID
 
 MAX_WORKERS = WORKERS
 
@@ -30,6 +37,8 @@ cdef class Workers:
         cdef WorkerRow* row = self.memory.worker(slot)
         row.connections = 0
         row.snapshot = 0
+        row.starts += 1
+        row.cpu_before = row.cpu_ns
         if slot >= self.memory.header.workers_high:
             wp_store(&self.memory.header.workers_high, slot + 1)
         wp_store(&row.pid, pid)
@@ -39,12 +48,15 @@ cdef class Workers:
         """Worker `slot` is gone: what it had in flight is not any more, and its lease is free."""
         cdef WorkerRow* row = self.memory.worker(slot)
         cdef int32_t* share
-        cdef int endpoint
+        cdef int endpoint, cluster
         for endpoint in range(wp_load(&self.memory.header.endpoints_high)):
             share = self.memory.share_of(slot, endpoint)
             if share[0]:
                 wp_add(&self.memory.endpoint_rows[endpoint].in_flight, -share[0])
                 share[0] = 0
+        for cluster in range(wp_load(&self.memory.header.clusters_high)):
+            self.memory.counters_of(slot, cluster).idle = 0
+        close_all(self.memory, slot)
         wp_store(&row.connections, 0)
         row.unread_answers = row.waiting_requests = 0
         self.drop_lease(slot)
@@ -69,7 +81,53 @@ cdef class Workers:
     def row(self, int slot) -> WorkerView:
         cdef WorkerRow* row = self.memory.worker(slot)
         return WorkerView(slot, row.pid, row.state, row.connections, row.snapshot, row.requests, row.log_lines_dropped,
-                          row.handed_over, row.unread_answers, row.waiting_requests)
+                          row.handed_over, row.unread_answers, row.waiting_requests, row.starts, row.cpu_ns)
+
+    def turn(self, int slot) -> None:
+        """Worker `slot` is between two things that it does."""
+        cdef WorkerRow* row = self.memory.worker(slot)
+        wp_store64(&row.turns, row.turns + 1)
+        row.cpu_ns = row.cpu_before + process_cpu_ns()
+
+    def turns(self) -> dict:
+        """Slot of each worker there is -> its process, and how often it has been between two things."""
+        cdef WorkerRow* row
+        cdef int slot
+        found = {}
+        for slot in range(wp_load(&self.memory.header.workers_high)):
+            row = self.memory.worker_rows + slot
+            if wp_load(&row.state) != FREE:
+                found[slot] = wp_load(&row.pid), wp_load64(&row.turns)
+        return found
+
+    def all_rows(self) -> list:
+        """The slots that ever had a worker."""
+        return [self.row(slot) for slot in range(self.memory.header.workers_high)]
+
+    # -- the store ----------------------------------------------------------------------------------------------------
+
+    def note_report(self, int slot, int64_t duration_us) -> None:
+        """The store has answered a report of worker `slot`; negative: it has not."""
+        cdef Reports* told = &self.memory.worker(slot).reports
+        if duration_us < 0:
+            told.failed += 1
+            return
+        told.answered += 1
+        told.duration_us += duration_us
+        told.buckets[bound_of((duration_us + 999) // 1000 if duration_us > 500 else 0)] += 1
+
+    def reports(self) -> ReportsView:
+        """Of all workers, dead ones included."""
+        cdef Reports* told
+        cdef int slot, index
+        totals, buckets = [0] * 3, [0] * BOUND_COUNT
+        for slot in range(self.memory.header.workers_high):
+            told = &self.memory.worker_rows[slot].reports
+            for index, count in enumerate((told.answered, told.failed, told.duration_us)):
+                totals[index] += count
+            for index in range(BOUND_COUNT):
+                buckets[index] += told.buckets[index]
+        return ReportsView(*totals, tuple(buckets))
 
     # -- connections --------------------------------------------------------------------------------------------------
 
@@ -114,3 +172,9 @@ cdef class Workers:
 cdef inline int lease_holder(int64_t lease) noexcept:
     """1 + slot of the worker that has it, 0: nobody."""
     return <int>(lease % HOLDERS)
+
+
+cdef inline int64_t process_cpu_ns() noexcept:
+    cdef timespec used
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used)
+    return <int64_t>used.tv_sec * 1_000_000_000 + used.tv_nsec

@@ -23,6 +23,7 @@ def _settle_demo(values: dict[str, Any]) -> Iterator[str]:
             yield f"--demo brings its own {what}: leave out --demo or --{key}"
     values.setdefault("bind", "127.0.0.1")
     values.setdefault("status", "127.0.0.1:15021")
+    values.setdefault("metrics", "127.0.0.1:15020")
     values.setdefault("drain_delay", 0.0)
 
 

@@ -25,10 +25,6 @@ _DNS_NAME = rf"(?=.{{1,253}}$){_SHORT}(\.{_SHORT})*\.?"
 """Of labels of at most 63 characters (RFC 1035, 2.3.4): no resolver is asked for others."""
 
 
-class NotBuilt(ValueError):
-    """A value of the command-line contract that this version cannot serve yet."""
-
-
 def text(value: object) -> str:
     """Any non-empty text."""
     if not isinstance(value, str) or not value:
@@ -134,6 +130,11 @@ def host_port(value: object) -> str:
     return addresses.join(*addresses.split(text(value)))
 
 
+def host_port_or_off(value: object) -> str | None:
+    """HOST:PORT, or `off`."""
+    return None if value is False or value == "off" else host_port(value)
+
+
 def loopback_port(value: object) -> str:
     """HOST:PORT that only this machine can reach."""
     address = host_port(value)
@@ -213,8 +214,3 @@ def user_name(value: object) -> str:
 def masked_url(url: str) -> str:
     """The URL with its password hidden, fit for logs and the admin pages."""
     return re.sub(r"(?<=password=)[^&]*", "***", re.sub(r"(://[^:@/]*):.*@", r"\1:***@", url))
-
-
-def later(value: object) -> None:
-    """Any value of a setting that this version knows and cannot serve."""
-    raise NotBuilt("not built in this version; leave it out")

@@ -15,7 +15,6 @@ from typing import Any, Self
 import yaml
 
 from proxy.settings import between, cpus, inside, kinds
-from proxy.settings.kinds import NotBuilt
 from proxy.settings.mesh_id import of_this_mesh, told_by_istio
 from proxy.settings.setting import Setting
 from proxy.settings.setting import declared as _setting
@@ -196,8 +195,20 @@ class Settings:
         "Readiness (/healthz/ready).",
         shown_default="0.0.0.0:15021, with --demo 127.0.0.1:15021",
     )
-    metrics: None = _setting(kinds.later, None, "HOST:PORT", "Prometheus metrics. Not built in this version.")
+    metrics: str | None = _setting(
+        kinds.host_port_or_off,
+        "0.0.0.0:15020",
+        "HOST:PORT|off",
+        "Metrics for Prometheus (/stats/prometheus); `off` counts nothing for Istio's metrics and serves none.",
+        shown_default="0.0.0.0:15020, with --demo 127.0.0.1:15020",
+    )
     statsd: str | None = _setting(kinds.peer, None, "HOST:PORT", "Push metrics to a statsd server over UDP.")
+    statsd_format: str = _setting(
+        kinds.choice("plain", "dogstatsd"),
+        "plain",
+        "plain|dogstatsd",
+        "Names with everything in them, or Prometheus' names with DogStatsD tags.",
+    )
     statsd_interval: float = _setting(kinds.seconds(1, 60), 5.0, "SECONDS", "How often metrics are pushed.")
     access_log: str = _setting(kinds.text, "-", "PATH", "The access log; - is standard output.")
     access_log_format: str = _setting(
@@ -302,7 +313,7 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], path: str | No
         for key, (origin, raw) in source.items():
             try:
                 values[key] = SETTINGS[key].kind(raw)
-            except (ValueError, NotBuilt) as fault:
+            except ValueError as fault:
                 faults.append(f"{origin}: {fault}")
     if not faults:
         _settle(values, faults, environ)

@@ -11,6 +11,8 @@ cdef class Pipe:
     cdef Stream left, right
     cdef Deadlines idle
     cdef int64_t forth, back, moved
+    cdef int64_t* received
+    cdef int64_t* sent
 
     cdef bint other_way_moves(self) noexcept:
         return monotonic_ns() - self.moved < self.idle.duration
@@ -30,8 +32,12 @@ cdef class Pipe:
                     break
                 if forward:
                     self.forth += length
+                    if self.received != NULL:
+                        self.received[0] += length
                 else:
                     self.back += length
+                    if self.sent != NULL:
+                        self.sent[0] += length
                 source.start = source.end
                 source.release()
                 self.moved = monotonic_ns()
@@ -52,10 +58,13 @@ cdef class Pipe:
 
 
 cdef int run_pipe(
-        Stream client, Stream endpoint, Deadlines idle, int64_t* received, int64_t* sent) except -1:
-    """Copies until both directions have ended; `received` and `sent` get what went from and to the client."""
+        Stream client, Stream endpoint, Deadlines idle, int64_t* received, int64_t* sent, int64_t* received_now,
+        int64_t* sent_now) except -1:
+    """Copies until both directions have ended; `received` and `sent` get what went from and to the client. The same is
+    added, as it goes, to the other two, which are on nobody's stack: other greenlets write there. They may be NULL."""
     cdef Pipe pipe = Pipe()
     pipe.left, pipe.right, pipe.idle = client, endpoint, idle
+    pipe.received, pipe.sent = received_now, sent_now
     other = gevent.spawn(pipe.copy, True)
     pipe.copy(False)
     other.join()

@@ -47,6 +47,7 @@ cdef class Stream:
     cdef Py_ssize_t pinned      # bytes at the buffer's beginning that must stay: a request head while it is served
     cdef int error
     cdef int64_t written        # bytes the kernel has taken so far
+    cdef int64_t frames_in, frames_out  # bytes of an HTTP/2 message's frames, that came and went
     cdef bint eof, timed_out, closed
     cdef greenlet reader        # who waits for bytes to come, and what it is told when woken
     cdef int reader_result
@@ -54,6 +55,7 @@ cdef class Stream:
     cdef Consumer consumer      # of what fill brings, where a stream has it in pieces; None: it waits in the buffer
     cdef readonly bytes local, peer     # "ip:port"
     cdef readonly bytes identity        # the peer's, by its certificate: a SPIFFE URI; None without one
+    cdef readonly bytes baggage         # in a tunnel: what the client's ztunnel says of the client; else None
     cdef readonly bytes target          # in a tunnel: the CONNECT authority, what the client asked for; else None
     cdef readonly bint http2            # the messages on it came in HTTP/2
     cdef bint in_records                # it is TLS: put_now_both is worth it

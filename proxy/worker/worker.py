@@ -22,6 +22,7 @@ from proxy.ipc.snapshot import ListenerForm, OtherVersion, TlsForm, unpack
 from proxy.observe import outlier_log
 from proxy.observe.access_log import AccessLog
 from proxy.relay.context.context import Context
+from proxy.relay.context.tallies import Tallies
 from proxy.relay.context.timeouts import Timeouts
 from proxy.relay.hbone import HboneListener
 from proxy.relay.relay import Listener, Relay
@@ -80,6 +81,8 @@ class Worker:
         )
         self._context = Context(board, slot, self._access_log, self._fleet, timeouts)
         self._context.tunnels = settings.in_mesh
+        if settings.metrics:
+            self._context.tallies = Tallies(board, slot, settings.cluster_id, settings.trust_domain or "")
         self._relay = Relay(self._context)
         self._listeners: dict[str, Listener] = {}
         self._sockets: dict[str, int] = {}
@@ -157,6 +160,8 @@ class Worker:
         if tls != self._tls:
             self._context.mesh = MeshTls(**tls) if tls else None
             self._tls = tls
+            if tls:
+                self._relay.trust(tls["trust_domains"][0])
 
     def _await_reconcile(self) -> None:
         with gevent.Timeout(RECONCILE_SECONDS, False):

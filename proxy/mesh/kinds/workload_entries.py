@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from proxy.mesh.kinds.addresses import is_ip, unusable
+from proxy.mesh.kinds.profiles import profile
 from proxy.mesh.kinds.services import Service, ServicePort
 from proxy.mesh.kinds.workloads import Workload, identity, service_account, speaks_hbone
 from proxy.mesh.model import Endpoint
@@ -47,7 +48,7 @@ class WorkloadEntry:
         if number is None:
             return None
         known = self.workload
-        return Endpoint(self.ip, number, known.name, known.hbone, known.identity, self.weight)
+        return Endpoint(self.ip, number, known.name, known.hbone, known.identity, known.profile, self.weight)
 
 
 def read(manifest: Manifest, body: Body, report: Report) -> WorkloadEntry | None:
@@ -59,7 +60,7 @@ def read(manifest: Manifest, body: Body, report: Report) -> WorkloadEntry | None
     # The object's own labels win over those in its spec.
     own = {**found.labels, **manifest.labels}
     account = identity(manifest.namespace, found.service_account)
-    workload = Workload(manifest.name, speaks_hbone(own, annotations), account)
+    workload = Workload(manifest.name, speaks_hbone(own, annotations), account, profile(manifest, own, body))
     ip = ip_address(found.address).compressed if is_ip(found.address) else ""
     healthy = annotations.get(_PROBED) != "true" or _found_healthy(body)
     return WorkloadEntry(manifest, ip, found.ports, own, workload, healthy, found.weight or 1)

@@ -13,6 +13,8 @@ from ipaddress import ip_address
 from typing import Any
 
 from proxy.mesh.kinds.addresses import is_ip
+from proxy.mesh.kinds.profiles import profile
+from proxy.mesh.model import Profile
 from proxy.mesh.reading.manifests import Body, Manifest
 from proxy.mesh.reading.metadata import is_subdomain, texts_of
 from proxy.mesh.reading.records import optional, struct
@@ -35,11 +37,12 @@ service_account = matching(lambda name: not name or is_subdomain(name), "the nam
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """`hbone` and `identity` are those of `model.Endpoint`."""
+    """`hbone`, `identity` and `profile` are those of `model.Endpoint`."""
 
     name: str
     hbone: bool = False
     identity: str = ""
+    profile: Profile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,8 @@ def read(manifest: Manifest, body: Body, report: Report) -> Pod:
     """The Pod, of what is read here. Its status is the cluster's own writing."""
     found = spec(manifest, body, report, _spec, required=False) or _Spec(service_account_name="", host_network=False)
     hbone = speaks_hbone(manifest.labels, texts_of(body, "annotations"))
-    workload = Workload(manifest.name, hbone, identity(manifest.namespace, found.service_account_name))
+    account = identity(manifest.namespace, found.service_account_name)
+    workload = Workload(manifest.name, hbone, account, profile(manifest, manifest.labels, body))
     status = body.get("status")
     # The address of a Pod in its node's network is that of the node, and others have it too.
     shared = found.host_network or not isinstance(status, dict) or status.get("phase") in _FINISHED

@@ -7,6 +7,7 @@ endpoint of a port is ready, those that still serve while they terminate are use
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from proxy.mesh.kinds.services import Service, ServicePort
 from proxy.mesh.kinds.slices import Member, Slice
@@ -52,7 +53,7 @@ class Pods:
             return Workload(member.name), NO_LABELS
         known = pod.workload
         if member.name not in ("", known.name):
-            known = Workload(member.name, known.hbone, known.identity)
+            known = replace(known, name=member.name)
         return known, pod.labels
 
 
@@ -133,7 +134,7 @@ def labelled(
             if chosen is not None and (member.ip, number) not in chosen:
                 workload, labels = pods.workload(namespace, member)
                 chosen[member.ip, number] = (
-                    Endpoint(member.ip, number, workload.name, workload.hbone, workload.identity),
+                    Endpoint(member.ip, number, workload.name, workload.hbone, workload.identity, workload.profile),
                     labels,
                 )
     for entry in entries:

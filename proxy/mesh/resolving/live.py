@@ -46,6 +46,11 @@ class Live:
         self._good.discard(id)
         self._loader.put(id, [])
 
+    @property
+    def refused_count(self) -> int:
+        """How many objects cannot be used as they are now. May be asked from another thread."""
+        return len(self._refused)
+
     def refused(self) -> list[str]:
         """What is wrong with objects as they are now. May be asked from another thread."""
         return [f"{fault}; {self._instead(id)}" for id, faults in list(self._refused.items()) for fault in faults]

@@ -2,6 +2,7 @@ from typing import Any
 
 from proxy.observe.access_log import AccessLog
 from proxy.relay.context.drain import Drain
+from proxy.relay.context.tallies import Tallies
 from proxy.relay.context.timeouts import Timeouts
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.wire.tls.mesh import MeshTls
@@ -11,4 +12,5 @@ class Context:
     drain: Drain
     mesh: MeshTls | None
     tunnels: bool
+    tallies: Tallies | None
     def __init__(self, scoreboard: Scoreboard, worker: int, log: AccessLog, fleet: Any, timeouts: Timeouts) -> None: ...

@@ -3,6 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from proxy.policy.facts cimport OutlierRule, RetryRule
 from proxy.relay.context.context cimport Context
+from proxy.relay.context.tallies cimport Party
 from proxy.relay.endpoints.chooser cimport Chooser
 from proxy.relay.endpoints.hash_key cimport HashKey
 from proxy.relay.endpoints.trunk cimport Connections, Trunks
@@ -36,8 +37,12 @@ cdef class Endpoint(IdleListener):
     cdef Context context
     cdef Connections connections
     cdef int64_t unclean_until           # nothing is pooled before: bytes came that nobody had asked for
+    cdef list profile                    # of its workload, as ipc.snapshot has it
+    cdef Party party                     # the same for metrics; None: nothing was counted yet
+    cdef Counters* counters              # its cluster's
     cdef readonly bint gone              # the snapshot no longer names it: nothing is pooled any more
 
+    cdef int has_profile(self, list profile) except -1
     cdef bint described_by(self, dict entry) except -1
 
     cdef int keep_turn(self) except -1
@@ -67,6 +72,8 @@ cdef class Cluster:
     cdef HashKey hash_key                # what of a request is hashed, or None
     cdef dict positions                  # slot -> position in `endpoints`; made when first a request is tried again
     cdef int worker
+    cdef bint by_address                 # it is one endpoint, asked for by its own address
+    cdef Party party                     # its Service for metrics; None: nothing was counted yet
     cdef Counters* counters
     cdef Scoreboard scoreboard
 

@@ -46,11 +46,17 @@ cdef class Endpoint(IdleListener):
         self.identity = entry["identity"]
         self.row = context.scoreboard.memory.endpoint(self.slot)
         self.share = context.scoreboard.memory.share_of(context.worker, self.slot)
+        self.counters = context.scoreboard.memory.counters_of(context.worker, self.row.cluster)
         self.idle, self.given = [], []
         if self.hbone:
             self.hbone_address = Address(ip, HBONE_PORT)
             self.tunnels = connections.place((ip, self.identity))
         self.http2 = connections.place(None)
+
+    cdef int has_profile(self, list profile) except -1:
+        if self.profile != profile:
+            self.profile, self.party = profile, None
+        return 0
 
     cdef bint described_by(self, dict entry) except -1:
         """Whether `entry` is still this endpoint, reached in the same way."""
@@ -67,11 +73,13 @@ cdef class Endpoint(IdleListener):
         while self.idle or self.given:
             polled = len(self.idle) > 0
             stream = self.idle.pop() if polled else self.given.pop()
+            self.counters.idle -= 1
             stream.disarm()
             stream.listener = None
             if not stream.closed and not (self.hbone and (stream.leaving() or stream.crowded(CROWDED_NS))):
                 event = QUIET if polled and stream.was_quiet() else stream.look()
                 if event == QUIET:
+                    self.counters.reused += 1
                     return stream
                 self.note(stream, event)
             stream.close()
@@ -94,6 +102,7 @@ cdef class Endpoint(IdleListener):
         stream.arm(self.context.timeouts.endpoint_idle_timeout)
         self.keep_turn()
         self.given.append(stream)
+        self.counters.idle += 1
         return stream.watch()
 
     cdef int keep_turn(self) except -1:
@@ -111,6 +120,7 @@ cdef class Endpoint(IdleListener):
         for pooled in (self.idle, self.given):
             if stream in pooled:
                 pooled.remove(stream)
+                self.counters.idle -= 1
         self.note(stream, event)
         return stream.close()
 
@@ -136,6 +146,7 @@ cdef class Endpoint(IdleListener):
         cdef Stream stream
         while self.idle or self.given:
             stream = (self.idle or self.given).pop()
+            self.counters.idle -= 1
             stream.close()
         return 0
 
@@ -185,6 +196,7 @@ cdef class Cluster:
         body["balance"] = {"algorithm": "round_robin"}
         body["endpoints"] = [entry for entry in self.body["endpoints"] if entry["slot"] == endpoint.slot]
         cdef Cluster cluster = Cluster(self.scoreboard, self.worker, body, [endpoint])
+        cluster.by_address = True
         (<RoundRobin>cluster.chooser).go_alone()
         return cluster
 

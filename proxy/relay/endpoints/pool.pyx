@@ -51,9 +51,16 @@ cdef Stream reach(
     None if it cannot be reached: the errno is in `error` (ETIMEDOUT: too slow; ENOKEY: we have no certificate), or what
     says more, a Cause, and then as text for the log in `reasons`, which faults.connect_failed takes.
     """
+    cdef Stream stream
     if endpoint.hbone:
-        return reach_by_tunnel(endpoint, cluster, context, client, deadline, error, reasons)
-    return connect(endpoint.address, seconds_until(deadline), context.timeouts.stream_idle_seconds, error)
+        stream = reach_by_tunnel(endpoint, cluster, context, client, deadline, error, reasons)
+    else:
+        stream = connect(endpoint.address, seconds_until(deadline), context.timeouts.stream_idle_seconds, error)
+    if stream is None:
+        endpoint.counters.unopened += 1
+    else:
+        endpoint.counters.opened += 1
+    return stream
 
 
 cdef inline double seconds_until(int64_t deadline) noexcept:

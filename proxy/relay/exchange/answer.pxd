@@ -15,6 +15,7 @@ cdef class Answer:
     cdef HttpAttempt attempt            # the one that was answered
     cdef object fault                   # proxy.relay.exchange.faults.Fault, or None
     cdef int status
+    cdef int grpc_status                # that the client is told; -1: none
     cdef int64_t service_ms
     cdef int64_t own_bytes              # of a body of ours
     cdef bint begun                     # some of it has gone

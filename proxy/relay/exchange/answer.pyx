@@ -10,7 +10,9 @@ cimport cython
 from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport CUT, MALFORMED
 from proxy.wire.http.head cimport BAD, M_HEAD, UNTIL_CLOSE
-from proxy.wire.http.http1 cimport add_field, grpc_reply, local_reply, write_chunk_size, write_response
+from proxy.wire.http.http1 cimport (
+    add_field, grpc_reply, grpc_status_for, local_reply, write_chunk_size, write_response,
+)
 from proxy.wire.pipe cimport run_pipe
 from proxy.wire.stream cimport FAILED, HEAD_BROKEN, PROTOCOL_BROKEN, RAISED, TIMED_OUT, Stream
 
@@ -29,7 +31,7 @@ cdef class Answer:
     cdef int begin(self) except -1:
         self.fault = None
         self.status = 0
-        self.service_ms = -1
+        self.grpc_status = self.service_ms = -1
         self.own_bytes = 0
         self.begun = self.keep_alive = self.unread = False
         return 0
@@ -54,8 +56,12 @@ cdef class Answer:
         if self.context.drain.saying_close() or request.half_closed and request.client.start == request.client.end \
                 or not request.body.done:
             self.keep_alive = False
+        attempt.body.of_messages = request.head.grpc
         attempt.body.start(attempt.head.framing, attempt.head.content_length)
+        self.grpc_status = attempt.head.grpc_status
         self.relay_whole()
+        if attempt.body.grpc_status >= 0:
+            self.grpc_status = attempt.body.grpc_status
         return self.fault
 
     cdef int relay_whole(self) except -1:
@@ -190,7 +196,7 @@ cdef class Answer:
             attempt.stop_pump()
             client.listener = None
             run_pipe(client, attempt.stream, self.context.timeouts.tunnel_idle_timeout,
-                     &self.request.body.data_bytes, &attempt.body.data_bytes)
+                     &self.request.body.data_bytes, &attempt.body.data_bytes, NULL, NULL)
         return attempt.drop_stream()
 
     # -- ours ---------------------------------------------------------------------------------------------------------
@@ -210,8 +216,8 @@ cdef class Answer:
             return 0
         if grpc:
             self.status = 200       # gRPC's own status says what happened, in the log too (as with Envoy)
-            text = grpc_reply(
-                fault.status, fault.grpc_status, fault.body, not self.keep_alive, self.context.date.line())
+            self.grpc_status = grpc_status_for(fault.status, fault.grpc_status)
+            text = grpc_reply(self.grpc_status, fault.body, not self.keep_alive, self.context.date.line())
         else:
             text = local_reply(fault.status, fault.body, head_only, not self.keep_alive, self.context.date.line())
         if request.client.put(text, len(text)) < 0:
@@ -232,6 +238,7 @@ cdef class Answer:
             if used < 0:
                 break
             client.start += used
+            request.body_taken += used
         return request.body.done
 
     cdef int linger(self) except -1:

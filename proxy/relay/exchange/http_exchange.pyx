@@ -10,8 +10,11 @@ cimport cython
 
 from proxy.policy.facts cimport BY_HOST, BY_TARGET, Facts
 from proxy.policy.route cimport place_of
+from libc.stdint cimport int64_t
+
 from proxy.relay.context.context cimport Context
 from proxy.relay.endpoints.hash_key cimport HashKey
+from proxy.relay.exchange.counting cimport count_request
 from proxy.relay.exchange.http_attempt cimport HttpAttempt
 from proxy.relay.exchange.line cimport log_line
 from proxy.relay.exchange.request cimport Request
@@ -113,7 +116,9 @@ cdef class HttpExchange(Exchange):
 
     cdef int settle(self) except -1:
         """Counts, writes the log line, and lets go of everything."""
-        log_line(self, self.answer, self.answer.body_bytes(), self.count(self.answer.status))
+        cdef int64_t duration_ms = self.count(self.answer.status)
+        log_line(self, self.answer, self.answer.body_bytes(), duration_ms)
+        count_request(self, self.answer, duration_ms)
         self.request.end()
         if self.answer.unread:
             self.answer.linger()

@@ -25,6 +25,8 @@ cdef class Request:
     cdef int64_t patience               # ns from then that the client waits (grpc-timeout); 0: it does not say
     cdef char[36] own_id                # used when the client sent none
     cdef bytes cookie                   # a field of the answer that gives the client one, or None
+    cdef int64_t body_taken             # octets of its body and their framing
+    cdef int64_t written_before         # to the client, for others
     cdef str known_as                   # another's, whose id it goes by; None: its own
 
     cdef int begin(self, Stream client, Py_ssize_t size) except -1
@@ -36,5 +38,7 @@ cdef class Request:
     cdef int rewind(self) noexcept
     cdef bint may_have_trailers(self) noexcept
     cdef int put_end(self, Stream stream) except? RAISED
+    cdef int64_t received(self) noexcept
+    cdef int64_t sent(self) noexcept
     cdef str id(self)
     cdef int end(self) except -1

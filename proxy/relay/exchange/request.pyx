@@ -37,6 +37,7 @@ cdef class Request:
         self.parsed = self.has_body = self.repeatable = self.upgrading = self.left = self.half_closed = self.kept = False
         self.started_wall = wall_ns()
         self.started = monotonic_ns()
+        self.body_taken, self.written_before = 0, client.written
         if self.failures:
             self.failures.clear()
         self.body.start(NO_BODY, 0)
@@ -56,6 +57,7 @@ cdef class Request:
         self.parsed = True
         self.body.start(head.framing, head.content_length)
         self.has_body = not self.body.done
+        self.body.of_messages = head.grpc
         self.repeatable = not self.has_body and head.method in (M_GET, M_HEAD, M_PUT, M_DELETE, M_OPTIONS, M_TRACE)
         self.upgrading = head.upgrade and not is_h2c(self.client.buffer, &head.upgrade_to)
         self.patience = self.grpc_timeout() if head.grpc else 0
@@ -79,12 +81,14 @@ cdef class Request:
     cdef int begin_body(self, bint keep) noexcept:
         """It is about to move, from its beginning. `keep`: it may be wanted once more."""
         self.kept = keep
+        self.body_taken = 0
         self.body.start(self.head.framing, self.head.content_length)
         return 0
 
     cdef void moved(self, Py_ssize_t length) noexcept:
         """So much of what is here has been taken. What is kept is pinned behind the head."""
         self.client.start += length
+        self.body_taken += length
         if not self.kept:
             return
         if self.client.start - self.head_size > KEPT:
@@ -103,6 +107,7 @@ cdef class Request:
         if self.kept:
             self.client.start = self.head_size
             self.let_go()
+        self.body_taken = 0
         self.body.start(self.head.framing, self.head.content_length)
         return 0
 
@@ -123,6 +128,18 @@ cdef class Request:
         if last.take(text, length, &forward) < 0:
             return BAD
         return stream.end_with(last.out, forward)
+
+    # -- for whoever counts -------------------------------------------------------------------------------------------
+
+    cdef int64_t received(self) noexcept:
+        """Octets that the client has sent of it: head, body and what frames them."""
+        return self.client.frames_in if self.client.http2 else self.head_size + self.body_taken
+
+    cdef int64_t sent(self) noexcept:
+        """Octets that the client was sent for it."""
+        return self.client.frames_out if self.client.http2 else self.client.written - self.written_before
+
+    # -- its name, and its end ----------------------------------------------------------------------------------------
 
     cdef str id(self):
         """Its x-request-id, '' for what is no request."""

@@ -8,8 +8,10 @@ again, for nobody knows what the bytes have done.
 from libc.stdint cimport int64_t
 
 from proxy.relay.exchange.attempt cimport Attempt
+from proxy.relay.exchange.counting cimport count_connection
 from proxy.relay.exchange.line cimport log_line
 from proxy.relay.exchange.request cimport Request
+from proxy.scoreboard.layout cimport ConnectionTally
 from proxy.wire.pipe cimport run_pipe
 
 
@@ -24,16 +26,22 @@ cdef class TcpExchange(Exchange):
     cdef int carry(self, Stream client, Cluster cluster) except -1:
         """Carries the client's bytes to an endpoint of the cluster and back, to the end."""
         cdef int64_t sent = 0
+        cdef ConnectionTally* counted = NULL
         self.cluster = cluster
         self.request.begin(client, 0)
         if cluster.hash_key is not None:
             self.key = cluster.hash_key.of_client(client)
         try:
             if self.make_attempts():
+                counted = count_connection(self)
                 run_pipe(client, self.attempt.stream, self.context.timeouts.tunnel_idle_timeout,
-                         &self.request.body.data_bytes, &sent)
+                         &self.request.body.data_bytes, &sent,
+                         &counted.received if counted != NULL else NULL, &counted.sent if counted != NULL else NULL)
             else:
+                counted = count_connection(self)
                 client.abort()
         finally:
+            if counted != NULL:
+                counted.closed += 1
             log_line(self, None, sent, self.count(0))
         return 0

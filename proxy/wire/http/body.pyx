@@ -18,10 +18,11 @@ from libc.stdlib cimport free
 
 from proxy.wire.http.head cimport BAD, CHUNKED, LENGTH, MAX_FIELDS, MAX_HEAD, NO_BODY, UNTIL_CLOSE
 from proxy.wire.http.octets cimport CR, HEX, LF, TARGET, TOKEN, VALUE, is_a, is_blank
-from proxy.wire.http.trailers cimport append, write_trailers
+from proxy.wire.http.trailers cimport append, grpc_status_in, write_trailers
 
 cdef enum:
     SIZE_DIGITS = 15            # a size that fits an int64 whatever its digits are
+    PREFIX = 5                  # octets before a gRPC message
     MAX_LINE = 1024             # a size line with its extensions
     COPIED = 4096               # data of less goes along with framing of ours
     SPARE = 16384               # of memory, kept for the next body
@@ -56,6 +57,8 @@ cdef class Body:
         self.fault = NULL
         self.state = SIZE_FIRST
         self.line = self.digits = self.fields = self.trailer_bytes = 0
+        self.messages = self.message_left = self.prefix = 0
+        self.grpc_status = -1
         if self.own.room:
             spare(&self.own)
             spare(&self.trailers)
@@ -79,6 +82,8 @@ cdef class Body:
             return at
         forward[0] = length if self.framing == UNTIL_CLOSE else min(length, self.remaining)
         self.data_bytes += forward[0]
+        if self.of_messages:
+            self.count_messages(<const uint8_t*>data, forward[0])
         if self.framing == LENGTH:
             self.remaining -= forward[0]
             self.done = self.remaining == 0
@@ -95,7 +100,7 @@ cdef class Body:
         while at < length and not self.done and self.state != BAD:
             if self.state == DATA:
                 piece[0] = at
-                size[0] = self.take_data(length - at)
+                size[0] = self.take_data(data + at, length - at)
                 return at + size[0]
             self.state = self.step(data[at])
             at += 1
@@ -114,7 +119,7 @@ cdef class Body:
         cdef Py_ssize_t at = 0, line
         while at < length and not self.done:
             if self.state == DATA:
-                at += self.take_data(length - at)
+                at += self.take_data(data + at, length - at)
             elif self.state == DATA_CR and length - at >= 2 and data[at] == CR and data[at + 1] == LF:
                 self.state = SIZE_FIRST
                 at += 2
@@ -146,13 +151,32 @@ cdef class Body:
         self.done = True
         return 5
 
-    cdef inline Py_ssize_t take_data(self, Py_ssize_t length) noexcept nogil:
+    cdef inline Py_ssize_t take_data(self, const char* data, Py_ssize_t length) noexcept nogil:
         cdef Py_ssize_t taken = min(length, self.remaining)
         self.data_bytes += taken
+        if self.of_messages:
+            self.count_messages(<const uint8_t*>data, taken)
         self.remaining -= taken
         if self.remaining == 0:
             self.state = DATA_CR
         return taken
+
+    cdef void count_messages(self, const uint8_t* data, Py_ssize_t length) noexcept nogil:
+        """Each is a flag, four octets that say how long it is, and so many of its own (gRPC's PROTOCOL-HTTP2)."""
+        cdef Py_ssize_t at = 0, skipped
+        while at < length:
+            if self.message_left:
+                skipped = min(length - at, self.message_left)
+                self.message_left -= skipped
+                at += skipped
+                continue
+            self.length_so_far = self.length_so_far << 8 | data[at] if self.prefix else 0
+            self.prefix += 1
+            at += 1
+            if self.prefix == PREFIX:
+                self.prefix = 0
+                self.messages += 1
+                self.message_left = self.length_so_far
 
     # --- framed anew ---
 
@@ -170,7 +194,7 @@ cdef class Body:
                 if size > COPIED:
                     break
                 self.add(&self.own, data + at, size)
-                at += self.take_data(size)
+                at += self.take_data(data + at, size)
                 continue
             size = self.take_text(data + at, length - at)
             if size:
@@ -203,6 +227,8 @@ cdef class Body:
         if LINE_START <= before < BLANK:
             self.add(&self.trailers, &octet, 1)
             if self.done:
+                if self.of_messages:
+                    self.grpc_status = grpc_status_in(&self.trailers)
                 self.add(&self.own, b"0\r\n", 3)
                 if not write_trailers(&self.own, &self.trailers):
                     self.state = self.bad(b"no memory")

@@ -15,4 +15,5 @@ cdef Py_ssize_t add_field(char* head, Py_ssize_t length, bytes line) noexcept
 cdef Py_ssize_t write_interim(char* out, const char* source, Head head) noexcept
 cdef Py_ssize_t write_chunk_size(char* out, Py_ssize_t size, bint first) noexcept
 cdef bytes local_reply(int status, bytes body, bint head_only, bint close, const char* date_line)
-cdef bytes grpc_reply(int status, int grpc_status, bytes body, bint close, const char* date_line)
+cdef int grpc_status_for(int status, int grpc_status) except -1
+cdef bytes grpc_reply(int grpc_status, bytes body, bint close, const char* date_line)

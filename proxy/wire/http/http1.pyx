@@ -225,11 +225,15 @@ cdef enum:
     GRPC_UNKNOWN = 2
 
 
-cdef bytes grpc_reply(int status, int grpc_status, bytes body, bint close, const char* date_line):
-    """What `local_reply` would say, as gRPC says it: 200, and trailers alone. `grpc_status` -1: what the HTTP status stands
-    for (Envoy's httpToGrpcStatus)."""
+cdef int grpc_status_for(int status, int grpc_status) except -1:
+    """What a gRPC client is told; `grpc_status` -1: what the HTTP status stands for (Envoy's httpToGrpcStatus)."""
+    return grpc_status if grpc_status >= 0 else GRPC_STATUS_OF.get(status, GRPC_UNKNOWN)
+
+
+cdef bytes grpc_reply(int grpc_status, bytes body, bint close, const char* date_line):
+    """What `local_reply` would say, as gRPC says it: 200, and trailers alone."""
     lines = [b"HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\n"]
-    lines.append(b"grpc-status: %d\r\n" % (grpc_status if grpc_status >= 0 else GRPC_STATUS_OF.get(status, GRPC_UNKNOWN)))
+    lines.append(b"grpc-status: %d\r\n" % grpc_status)
     if body:
         lines.append(b"grpc-message: %s\r\n" % b"".join(
             b"%c" % octet if 0x20 <= octet < 0x7F and octet != 0x25 else b"%%%02X" % octet for octet in body))

@@ -25,4 +25,5 @@ cdef inline bint append(Text* text, const char* data, Py_ssize_t length) noexcep
     return True
 
 cdef bint forbidden(const char* name, uint32_t length) noexcept nogil
+cdef int grpc_status_in(Text* lines) noexcept nogil
 cdef bint write_trailers(Text* out, Text* lines) noexcept nogil

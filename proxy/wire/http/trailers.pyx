@@ -8,7 +8,7 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memchr
 
 from proxy.wire.http.head cimport DATE, GRPC_STATUS, OTHER, SERVER, USER_AGENT
-from proxy.wire.http.names cimport kind_of
+from proxy.wire.http.names cimport grpc_status_of, kind_of, span_of
 from proxy.wire.http.octets cimport CR, LF, TOKEN, is_blank, same, skip, skip_blanks
 
 
@@ -36,6 +36,21 @@ cdef bint forbidden(const char* name, uint32_t length) noexcept nogil:
         name, length,
         b"trailer forwarded authorization proxy-authorization proxy-authenticate www-authenticate cookie set-cookie "
         b"content-encoding content-range max-forwards cache-control range if-match if-none-match "))
+
+
+cdef int grpc_status_in(Text* lines) noexcept nogil:
+    """The grpc-status among `lines`, which are as write_trailers has them; -1: none, or none that is a number."""
+    cdef const char* data = lines.at
+    cdef uint32_t name = 0, end, value, after
+    while data[name] != CR and data[name] != LF:
+        end = skip(data, name, TOKEN)
+        after = <uint32_t>(<const char*>memchr(data + end, LF, lines.length - end) - data) + 1
+        if kind_of(data + name, end - name) == GRPC_STATUS:
+            value = skip_blanks(data, skip_blanks(data, end) + 1)
+            end = skip(data, value, TOKEN)
+            return grpc_status_of(data, span_of(value, end - value))
+        name = after
+    return -1
 
 
 cdef bint write_trailers(Text* out, Text* lines) noexcept nogil:

@@ -5,6 +5,7 @@ an exception is kept for the one who reads (`failed`), and ends the connection.
 
 from libc.string cimport memcpy
 
+from proxy.wire.http2.closed cimport FRAME_HEAD
 from proxy.wire.http2.flow cimport arrived, connection_grew, first_window, stream_grew
 from proxy.wire.http2.frames cimport send_frame
 from proxy.wire.http2.input cimport HEADER_LIST, Input
@@ -96,6 +97,7 @@ cdef int windows_grew(Input session, const nghttp2_frame* frame) except -1:
 
 cdef int heard(Input session, Http2Stream stream, const nghttp2_frame* frame, bint last) except -1:
     """A whole HEADERS or DATA frame of a stream."""
+    stream.frames_in += FRAME_HEAD + frame.hd.length
     if frame.hd.type == NGHTTP2_HEADERS:
         stream.on_head(frame.headers.cat, last)
     if last:
@@ -161,6 +163,11 @@ cdef int on_frame_send(nghttp2_session* h2, const nghttp2_frame* frame, void* da
     """nghttp2 ends a connection whose peer breaks the protocol by itself: its reason is in the GOAWAY."""
     cdef Input session
     cdef size_t length
+    cdef void* stream
+    if frame.hd.type == NGHTTP2_HEADERS:
+        stream = nghttp2_session_get_stream_user_data(h2, frame.hd.stream_id)
+        if stream != NULL:
+            (<Http2Stream>stream).frames_out += FRAME_HEAD + frame.hd.length
     if frame.hd.type != NGHTTP2_GOAWAY or frame.goaway.error_code == NGHTTP2_NO_ERROR:
         return 0
     session = <Input>data

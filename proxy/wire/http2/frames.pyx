@@ -90,6 +90,7 @@ cdef int send_frame(
             left -= copied
         add_piece(connection, &stream.second, &stream.second_left, left)
         stream.written += length
+        stream.frames_out += FRAME_HEADER + length
         stream.unacked += length
         if stream.writer is not None and not stream.first_left and not stream.second_left:
             stream.wake_writer(0)

@@ -204,6 +204,7 @@ cdef class Input(Output):
         stream.live = True
         stream.local, stream.peer = self.transport.local, self.transport.peer
         stream.identity, stream.target = self.transport.identity, self.transport.target
+        stream.baggage = self.transport.baggage
         stream.stall_ns = self.stall_ns
         stream.window = first_window(self)
         self.streams[id] = stream

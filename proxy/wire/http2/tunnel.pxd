@@ -8,7 +8,7 @@ cdef enum:
     MAX_AUTHORITY = 320             # a DNS name and a port, with room
 
 cdef class Tunnel(Http2Stream):
-    cdef readonly bytes method, authority, forwarded, baggage
+    cdef readonly bytes method, authority, forwarded
     cdef readonly int status            # the answer, given or received; 0: none yet
     cdef bint answered
 

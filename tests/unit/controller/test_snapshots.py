@@ -74,6 +74,7 @@ def test_the_first_body_has_everything(snapshots: Snapshots) -> None:
         "balance": {"algorithm": "round_robin", "table_size": 0},
         "destination_rule": "",
         "protocol": "http",
+        "profiles": [],
         "endpoints": [
             {
                 "ip": f"10.0.0.{number}",
@@ -81,6 +82,7 @@ def test_the_first_body_has_everything(snapshots: Snapshots) -> None:
                 "workload": f"pod-10.0.0.{number}",
                 "hbone": False,
                 "identity": "",
+                "profile": -1,
                 "weight": 1,
                 "slot": number - 1,
             }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from proxy.mesh.model import Cluster, Endpoint, Fault
+from proxy.mesh.model import Cluster, Endpoint, Fault, Profile
 from proxy.mesh.reading import documents as reading
 from proxy.mesh.reading import tree
 from proxy.mesh.resolving.load import Document, Loader, load
@@ -34,16 +34,19 @@ def test_the_demo_is_the_guides_mesh_and_has_nothing_to_warn_of() -> None:
     assert (result.faults, result.warnings, result.unknown_kinds) == ((), (), {})
     assert result.snapshot is not None
     assert result.snapshot.gateway == "httpbin/httpbin-waypoint"
-    account = "ns/httpbin/sa/in-ambient"
+    found: dict[str, Any] = {
+        "identity": "ns/httpbin/sa/in-ambient",
+        "profile": Profile("in-ambient", "httpbin", "in-ambient", "", "in-ambient", "latest"),
+    }
     assert dict(result.snapshot.clusters) == {
         "httpbin/in-ambient:8000": Cluster(
             name="httpbin/in-ambient:8000",
             envoy_name="inbound-vip|8000|http|in-ambient.httpbin.svc.cluster.local",
             authority="in-ambient.httpbin.svc.cluster.local:8000",
             endpoints=(
-                Endpoint("127.10.0.15", 8080, "in-ambient-7d8f9b6c54-abc12", identity=account),
-                Endpoint("127.10.0.16", 8080, "in-ambient-7d8f9b6c54-def34", identity=account),
-                Endpoint("127.10.0.17", 8080, "in-ambient-7d8f9b6c54-ghi56", identity=account),
+                Endpoint("127.10.0.15", 8080, "in-ambient-7d8f9b6c54-abc12", **found),
+                Endpoint("127.10.0.16", 8080, "in-ambient-7d8f9b6c54-def34", **found),
+                Endpoint("127.10.0.17", 8080, "in-ambient-7d8f9b6c54-ghi56", **found),
             ),
             policy=EffectivePolicy(
                 outlier_detection=OutlierDetection(3, 10_000, 30_000, 50),

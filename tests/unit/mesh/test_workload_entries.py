@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.mesh.model import Endpoint
+from proxy.mesh.model import Endpoint, Profile
 from tests.unit.mesh.mesh_rig import (
     Object,
     clusters,
@@ -35,7 +35,8 @@ def addresses(*objects: Object, port: int = 80) -> list[str]:
 
 
 def test_an_entry_is_an_endpoint_called_by_its_name() -> None:
-    assert endpoints(selecting(), entry()) == (Endpoint("10.1.0.1", 8080, "vm"),)
+    profile = Profile("vm", "shop", "cart", "", "cart", "latest")
+    assert endpoints(selecting(), entry()) == (Endpoint("10.1.0.1", 8080, "vm", profile=profile),)
     assert warnings(*BASE, selecting(), entry()) == ""
 
 

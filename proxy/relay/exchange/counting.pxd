@@ -1,0 +1,13 @@
+# What is counted of an exchange; see counting.pyx.
+from libc.stdint cimport int64_t
+
+from proxy.relay.context.context cimport Context
+from proxy.relay.endpoints.cluster cimport Cluster
+from proxy.relay.exchange.answer cimport Answer
+from proxy.relay.exchange.exchange cimport Exchange
+from proxy.scoreboard.layout cimport ConnectionTally
+from proxy.wire.stream cimport Stream
+
+cdef int count_request(Exchange exchange, Answer answer, int64_t duration_ms) except -1
+cdef ConnectionTally* count_connection(Exchange exchange) except? NULL
+cdef int count_refused(Context context, Stream client, Cluster cluster, object fault) except -1

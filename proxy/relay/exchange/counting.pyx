@@ -1,0 +1,96 @@
+"""What is counted of an exchange for Istio's metrics: the numbers, and under what. One call when a request is over, one
+when a connection begins; where there is no Tallies, nothing is counted."""
+
+from proxy.clock cimport coarse_ns
+from proxy.relay.context.tallies cimport AS_GRPC, AS_HTTP, AS_TCP, Party, Tallies
+from proxy.relay.endpoints.cluster cimport Endpoint
+from proxy.relay.exchange.request cimport Request
+from proxy.scoreboard.buckets cimport bound_of
+from proxy.scoreboard.layout cimport OF_CONNECTIONS, OF_MESSAGES, OF_REQUESTS, RequestTally, Tally
+
+cdef bytes NO_FLAGS = b"-"
+
+
+cdef int count_request(Exchange exchange, Answer answer, int64_t duration_ms) except -1:
+    """A request is over, and its answer, whatever there was of it."""
+    cdef Tallies tallies = exchange.context.tallies
+    cdef Request request = exchange.request
+    cdef bint grpc = request.parsed and request.head.grpc
+    cdef Party source, destination, service
+    cdef bytes flags
+    cdef Tally* tally
+    if tallies is None:
+        return 0
+    source = tallies.source(request.client)
+    destination = destination_of(tallies, exchange.attempt.endpoint)
+    service = service_of(tallies, exchange.cluster)
+    flags = flags_of(exchange)
+    tally = tallies.of(OF_REQUESTS, AS_GRPC if grpc else AS_HTTP, source, destination, service, answer.status,
+                       answer.grpc_status if grpc else -1, flags)
+    tally.touched = coarse_ns()
+    add(&tally.counted.of_requests, duration_ms, request.received(), request.sent())
+    if grpc:
+        tally = tallies.of(OF_MESSAGES, AS_GRPC, source, destination, service, 0, -1, flags)
+        tally.touched = coarse_ns()
+        tally.counted.of_messages.requests += request.body.messages
+        tally.counted.of_messages.responses += answer.attempt.body.messages
+    return 0
+
+
+cdef inline void add(RequestTally* tally, int64_t duration_ms, int64_t received, int64_t sent) noexcept:
+    tally.duration_ms += duration_ms
+    tally.durations[bound_of(duration_ms)] += 1
+    tally.received += received
+    tally.received_sizes[bound_of(received)] += 1
+    tally.sent += sent
+    tally.sent_sizes[bound_of(sent)] += 1
+
+
+cdef ConnectionTally* count_connection(Exchange exchange) except? NULL:
+    """A connection is open, or cannot be carried anywhere. It is for the caller to count bytes there, and the end: as
+    long as that has not come, the place is this series'. NULL: nothing is counted."""
+    cdef Tallies tallies = exchange.context.tallies
+    cdef Tally* tally
+    if tallies is None:
+        return NULL
+    tally = tallies.of(
+        OF_CONNECTIONS, AS_TCP, tallies.source(exchange.request.client),
+        destination_of(tallies, exchange.attempt.endpoint), service_of(tallies, exchange.cluster), 0, -1,
+        flags_of(exchange))
+    tally.touched = coarse_ns()
+    tally.counted.of_connections.opened += 1
+    return &tally.counted.of_connections
+
+
+cdef int count_refused(Context context, Stream client, Cluster cluster, object fault) except -1:
+    """A tunnel that was asked for and not granted."""
+    cdef Tallies tallies = context.tallies
+    cdef Tally* tally
+    if tallies is None:
+        return 0
+    tally = tallies.of(OF_REQUESTS, AS_HTTP, tallies.source(client), tallies.no_destination,
+                       service_of(tallies, cluster), fault.status, -1, fault.flags)
+    tally.touched = coarse_ns()
+    add(&tally.counted.of_requests, 0, client.frames_in, client.frames_out)
+    return 0
+
+
+cdef bytes flags_of(Exchange exchange):
+    return NO_FLAGS if exchange.fault is None else <bytes>exchange.fault.flags
+
+
+cdef inline Party destination_of(Tallies tallies, Endpoint endpoint):
+    if endpoint is None:
+        return tallies.no_destination
+    if endpoint.party is None:
+        endpoint.party = tallies.destination(endpoint.profile, endpoint.identity)
+    return endpoint.party
+
+
+cdef inline Party service_of(Tallies tallies, Cluster cluster):
+    """Of what is asked for by an endpoint's own address there is none."""
+    if cluster is None or cluster.by_address:
+        return tallies.no_service
+    if cluster.party is None:
+        cluster.party = tallies.service(cluster.name, cluster.host)
+    return cluster.party

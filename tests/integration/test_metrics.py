@@ -1,0 +1,191 @@
+"""What Prometheus is told equals what the access log says, over workers and their deaths."""
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.hbone.ztunnel import Refused
+from tests.integration.grpc_rig import Echo, RpcError, Stub, served
+from tests.integration.hbone_rig import HboneBench, Served, echo, h2_client, h2_headers, hbone_bench
+from tests.integration.http_rig import Client
+from tests.integration.metrics_rig import OPENMETRICS, Logged, Samples, scrape, scraped
+from tests.rig import get, wait_until
+
+CLIENT = "spiffe://cluster.local/ns/httpbin/sa/client-in-ambient"
+SERVED = [
+    Served("web", count=2),
+    Served("refusing", hbone=False),
+    Served("none", count=0),
+    Served("echo", port=5000, port_name="grpc", hbone=False),
+    Served("raw", port=9000, port_name="tcp"),
+]
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[HboneBench]:
+    options = ("--access-log-format", "json")
+    with hbone_bench(tmp_path, *SERVED, workers=3, http=True, args=options) as running:
+        running.services["refusing"][0].stop()
+        for app in running.services["raw"]:
+            app.play(echo)
+        yield running
+
+
+@pytest.fixture
+def app(proxy: HboneBench) -> Iterator[Echo]:
+    with served(proxy.services["echo"][0]) as running:
+        yield running
+
+
+# -- traffic ----------------------------------------------------------------------------------------------------------
+
+
+def over_plain(proxy: HboneBench, count: int) -> None:
+    for name in ("web", "web", "nowhere", "refusing", "none"):
+        with Client(proxy.http) as client:
+            for number in range(count):
+                client.ask(f"{name}.httpbin", f"/{number}", body=b"x" * (number % 3) * 100)
+
+
+def malformed(proxy: HboneBench, count: int) -> None:
+    for _ in range(count // 5):
+        with Client(proxy.http) as client:
+            client.send("GET / HTTP/1.1\r\nhost: web.httpbin\r\ncontent-length: x\r\n\r\n")
+            client.answer()
+
+
+def over_tunnels(proxy: HboneBench, count: int) -> None:
+    for _ in range(3):
+        with proxy.client("web") as client:
+            for number in range(count):
+                client.ask("web", f"/{number}")
+
+
+def over_http2(proxy: HboneBench, count: int) -> None:
+    connection = h2_client(proxy.tunnel("web"))
+    for number in range(count):
+        stream = connection.request(h2_headers(f"/{number}"), end=True)
+        stream.answered()
+        while not stream.ended:
+            stream.recv(65536)
+    connection.close()
+
+
+def over_grpc(proxy: HboneBench, count: int) -> None:
+    stub = Stub(proxy.http, "echo.httpbin:5000")
+    for number in range(count):
+        stub.unary(b"x" * number, timeout=20)
+    assert len(list(stub.spread(b"7", timeout=20))) == 7
+    assert stub.gather(iter([b"a", b"b", b"c"]), timeout=20) == b"abc"
+    with contextlib.suppress(RpcError):
+        stub.fail(b"9", timeout=20)
+    stub.channel.close()
+
+
+def over_tcp(proxy: HboneBench, count: int) -> None:
+    for number in range(count):
+        with proxy.client("raw") as client:
+            client.send(b"x" * number)
+            client.finish()
+            assert client.rest() == b"x" * number + b"END"
+
+
+def refused(proxy: HboneBench, count: int) -> None:
+    for _ in range(count // 5):
+        with contextlib.suppress(Refused):
+            proxy.tunnel("10.1.2.3:4")
+
+
+WAYS: tuple[Callable[[HboneBench, int], None], ...] = (
+    over_plain,
+    malformed,
+    over_tunnels,
+    over_http2,
+    over_grpc,
+    over_tcp,
+    refused,
+)
+
+
+def traffic(proxy: HboneBench, count: int) -> None:
+    """On all ways at the same time."""
+    with ThreadPoolExecutor(len(WAYS)) as pool:
+        for done in [pool.submit(way, proxy, count) for way in WAYS]:
+            done.result()
+
+
+# -- what is told -----------------------------------------------------------------------------------------------------
+
+ANSWER = ("destination_service", "response_code", "response_flags", "source_principal")
+
+
+def agree(proxy: HboneBench) -> Samples:
+    """Waits until all is written that has happened, and holds the numbers against the log's."""
+
+    def same() -> Samples | None:
+        logged, told = Logged(proxy.replica), scrape(proxy.replica)
+        whole = told.by("istio_requests_total", *ANSWER) == logged.by_answer()
+        whole = whole and told.total("istio_tcp_connections_closed_total") == len(logged.connections)
+        return told if whole else None
+
+    try:
+        told = wait_until(same, 10)
+    except AssertionError:
+        raise AssertionError(difference(proxy)) from None
+    assert isinstance(told, Samples)
+    logged = Logged(proxy.replica)
+    for name in ("istio_request_duration_milliseconds", "istio_request_bytes", "istio_response_bytes"):
+        assert told.by(f"{name}_count", *ANSWER) == logged.by_answer(), name
+    assert told.total("istio_request_duration_milliseconds_sum") == logged.durations()
+    assert told.total("istio_tcp_connections_opened_total") == len(logged.connections)
+    service = "destination_service"
+    assert told.by("istio_tcp_received_bytes_total", service) == logged.bytes_by_service("bytes_received")
+    assert told.by("istio_tcp_sent_bytes_total", service) == logged.bytes_by_service("bytes_sent")
+    assert told.total("waypointd_metrics_overflowed_total") == 0
+    return told
+
+
+def difference(proxy: HboneBench) -> str:
+    told, logged = scrape(proxy.replica).by("istio_requests_total", *ANSWER), Logged(proxy.replica).by_answer()
+    return f"told but not logged: {told - logged}, logged but not told: {logged - told}"
+
+
+def kill_all_workers(proxy: HboneBench) -> None:
+    """One after the other; each is followed by another."""
+    for pid in proxy.replica.worker_pids():
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda pid=pid: pid not in (now := proxy.replica.worker_pids()) and len(now) == 3, 10)
+    wait_until(proxy.replica.ready, 10)
+
+
+def compare_over_deaths(proxy: HboneBench, count: int, rounds: int) -> None:
+    before: float = 0
+    for _ in range(rounds):
+        traffic(proxy, count)
+        told = agree(proxy)
+        assert told.total("istio_requests_total") > before
+        before = told.total("istio_requests_total")
+        kill_all_workers(proxy)
+        assert agree(proxy).total("istio_requests_total") == before
+    assert told.total("istio_request_messages_total") == (count + 1 + 3 + 1) * rounds
+    assert told.total("istio_response_messages_total") == (count + 7 + 1) * rounds
+    assert told.by("istio_requests_total", "grpc_response_status", "request_protocol")["9", "grpc"] == rounds
+    assert scrape(proxy.replica).total("waypointd_worker_restarts_total") == 3 * rounds
+
+
+def test_numbers_equal_the_access_logs_over_deaths_of_workers(proxy: HboneBench, app: Echo) -> None:
+    compare_over_deaths(proxy, 60, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_numbers_equal_the_access_logs_over_a_hundred_thousand_requests(proxy: HboneBench, app: Echo) -> None:
+    compare_over_deaths(proxy, 2000, 5)
+    assert len(Logged(proxy.replica).lines) >= 100_000
