@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +14,8 @@ from tests.hbone.ztunnel import Refused
 from tests.integration.grpc_rig import Echo, RpcError, Stub, served
 from tests.integration.hbone_rig import HboneBench, Served, echo, h2_client, h2_headers, hbone_bench
 from tests.integration.http_rig import Client
-from tests.integration.metrics_rig import OPENMETRICS, Logged, Samples, scrape, scraped
-from tests.rig import get, wait_until
+from tests.integration.metrics_rig import Logged, Samples, scrape
+from tests.rig import wait_until
 
 CLIENT = "spiffe://cluster.local/ns/httpbin/sa/client-in-ambient"
 SERVED = [
@@ -189,3 +188,88 @@ def test_numbers_equal_the_access_logs_over_deaths_of_workers(proxy: HboneBench,
 def test_numbers_equal_the_access_logs_over_a_hundred_thousand_requests(proxy: HboneBench, app: Echo) -> None:
     compare_over_deaths(proxy, 2000, 5)
     assert len(Logged(proxy.replica).lines) >= 100_000
+
+
+def test_workers_killed_at_work_take_no_more_than_they_had_in_hand(proxy: HboneBench) -> None:
+    """What was counted stays: the log's last lines may be in a worker's buffer, and an answer on its way."""
+    clients, stop = 6, threading.Event()
+    answered: list[int] = [0] * clients
+
+    def ask(number: int) -> None:
+        while not stop.is_set():
+            with contextlib.suppress(OSError, EOFError), Client(proxy.http) as client:
+                while not stop.is_set():
+                    client.ask("web.httpbin", "/")
+                    answered[number] += 1
+
+    deaths, seen = 0, 0.0
+    with ThreadPoolExecutor(clients) as pool:
+        running = [pool.submit(ask, number) for number in range(clients)]
+        try:
+            for _ in range(2):
+                wait_until(lambda before=sum(answered): sum(answered) > before + 100, 20)
+                kill_all_workers(proxy)
+                deaths += 3
+                told = scrape(proxy.replica).total("istio_requests_total")
+                assert told >= seen
+                seen = told
+        finally:
+            stop.set()
+        for each in running:
+            each.result()
+    in_hand = deaths * clients
+
+    def settled() -> bool:
+        told, lines = scrape(proxy.replica).total("istio_requests_total"), len(Logged(proxy.replica).requests)
+        return sum(answered) - in_hand <= told <= sum(answered) + in_hand and 0 <= told - lines <= in_hand
+
+    wait_until(settled, 10)
+
+
+def test_connections_are_counted_while_they_last_and_closed_with_their_worker(proxy: HboneBench) -> None:
+    client = proxy.client("raw")
+    client.send(b"x" * 100)
+    assert client.exactly(100) == b"x" * 100
+    told = scrape(proxy.replica)
+    assert told.total("istio_tcp_connections_opened_total") == 1
+    assert told.total("istio_tcp_connections_closed_total") == 0
+    assert told.total("istio_tcp_received_bytes_total", source_principal=CLIENT) == 100
+    assert told.total("istio_tcp_sent_bytes_total", destination_service_name="raw") == 100
+    kill_all_workers(proxy)
+    told = scrape(proxy.replica)
+    assert told.total("istio_tcp_connections_closed_total") == told.total("istio_tcp_connections_opened_total") == 1
+
+
+def test_the_labels_of_a_request_are_istios(proxy: HboneBench) -> None:
+    with proxy.client("web") as client:
+        client.ask("web")
+    (sample,) = wait_until(lambda: [each for each in scrape(proxy.replica) if each.name == "istio_requests_total"], 5)
+    assert sample.value == 1
+    name = proxy.services["web"][0].name
+    assert list(sample.labels.items()) == [
+        ("reporter", "waypoint"),
+        ("source_workload", "client-in-ambient"),
+        ("source_canonical_service", "client-in-ambient"),
+        ("source_canonical_revision", "latest"),
+        ("source_workload_namespace", "httpbin"),
+        ("source_principal", CLIENT),
+        ("source_app", "client-in-ambient"),
+        ("source_version", "latest"),
+        ("source_cluster", "Kubernetes"),
+        ("destination_workload", name),
+        ("destination_workload_namespace", "httpbin"),
+        ("destination_principal", "spiffe://cluster.local/ns/httpbin/sa/in-ambient"),
+        ("destination_app", "unknown"),
+        ("destination_version", "unknown"),
+        ("destination_service", "web.httpbin.svc.cluster.local"),
+        ("destination_canonical_service", name),
+        ("destination_canonical_revision", "latest"),
+        ("destination_service_name", "web"),
+        ("destination_service_namespace", "httpbin"),
+        ("destination_cluster", "Kubernetes"),
+        ("request_protocol", "http"),
+        ("response_code", "200"),
+        ("grpc_response_status", ""),
+        ("response_flags", "-"),
+        ("connection_security_policy", "mutual_tls"),
+    ]

@@ -67,7 +67,7 @@ def test_the_service_leads_to_the_pods(pod: dict[str, Any]) -> None:
     service = the("service.yaml", "Service")
     ports = {port["name"]: port["containerPort"] for port in container(pod, "waypointd")["ports"]}
     led = {port["port"]: ports[port["targetPort"]] for port in service["spec"]["ports"]}
-    assert led == {15008: 15008, 15021: 15021}
+    assert led == {15008: 15008, 15021: 15021, 15020: 15020}
     assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
     assert service["metadata"]["labels"]["istio.io/use-waypoint"] == "none"
 

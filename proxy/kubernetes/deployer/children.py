@@ -95,7 +95,8 @@ def _service(wish: Wish) -> Object:
         {"name": each.name, "port": each.port, "protocol": "TCP", "appProtocol": each.protocol.lower()}
         for each in {each.port: each for each in wish.listeners if each.protocol in SERVED}.values()
     ]
-    ports.append({"name": "status-port", "port": STATUS_PORT, "protocol": "TCP", "appProtocol": "tcp"})
+    for name, port, speaks in (("status-port", STATUS_PORT, "tcp"), ("http-metrics", METRICS_PORT, "http")):
+        ports.append({"name": name, "port": port, "protocol": "TCP", "appProtocol": speaks})
     asked = next((value for kind, value in wish.addresses if kind == "IPAddress" and value), None)
     return {
         "type": "ClusterIP",
@@ -154,7 +155,11 @@ def _container(wish: Wish, site: Site) -> Object:
         "imagePullPolicy": site.pull_policy,
         "args": list(site.arguments),
         "env": list(_environment(wish, site)),
-        "ports": [{"name": "mesh", "containerPort": HBONE_PORT}, {"name": "status-port", "containerPort": STATUS_PORT}],
+        "ports": [
+            {"name": "mesh", "containerPort": HBONE_PORT},
+            {"name": "status-port", "containerPort": STATUS_PORT},
+            {"name": "http-metrics", "containerPort": METRICS_PORT},
+        ],
         "startupProbe": {**probe, "periodSeconds": 1, "failureThreshold": 60},
         "readinessProbe": {**probe, "periodSeconds": 5, "failureThreshold": 2},
         "resources": {"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}},

@@ -41,7 +41,7 @@ def test_labels_that_are_the_apis_own_are_not_the_users_to_set() -> None:
 def test_the_service_has_a_port_for_each_that_is_served() -> None:
     tcp = {"name": "tcp", "port": 9000, "protocol": "TCP"}
     ports = made(wish(MESH, WEB, tcp))["Service"]["spec"]["ports"]
-    assert [each["port"] for each in ports] == [15008, 80, 15021]
+    assert [each["port"] for each in ports] == [15008, 80, 15021, 15020]
 
 
 def test_the_password_is_in_a_secret_and_only_there() -> None:
