@@ -6,7 +6,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +13,7 @@ from tests.hbone.ztunnel import Refused
 from tests.integration.grpc_rig import Echo, RpcError, Stub, served
 from tests.integration.hbone_rig import HboneBench, Served, echo, h2_client, h2_headers, hbone_bench
 from tests.integration.http_rig import Client
-from tests.integration.metrics_rig import Logged, Samples, scrape
+from tests.integration.metrics_rig import Logged, Sample, Samples, scrape
 from tests.rig import wait_until
 
 CLIENT = "spiffe://cluster.local/ns/httpbin/sa/client-in-ambient"
@@ -24,20 +23,22 @@ SERVED = [
     Served("none", count=0),
     Served("echo", port=5000, port_name="grpc", hbone=False),
     Served("raw", port=9000, port_name="tcp"),
+    Served("alone", port=9000, port_name="tcp"),
+    Served("labelled"),
 ]
 
 
-@pytest.fixture
-def proxy(tmp_path: Path) -> Iterator[HboneBench]:
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HboneBench]:
     options = ("--access-log-format", "json")
-    with hbone_bench(tmp_path, *SERVED, workers=3, http=True, args=options) as running:
+    with hbone_bench(tmp_path_factory.mktemp("metrics"), *SERVED, workers=3, http=True, args=options) as running:
         running.services["refusing"][0].stop()
-        for app in running.services["raw"]:
-            app.play(echo)
+        for name in ("raw", "alone"):
+            running.play(name, echo)
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def app(proxy: HboneBench) -> Iterator[Echo]:
     with served(proxy.services["echo"][0]) as running:
         yield running
@@ -156,6 +157,11 @@ def difference(proxy: HboneBench) -> str:
     return f"told but not logged: {told - logged}, logged but not told: {logged - told}"
 
 
+def numbers(proxy: HboneBench) -> tuple[float, int]:
+    """Requests that are told, and logged."""
+    return scrape(proxy.replica).total("istio_requests_total"), len(Logged(proxy.replica).requests)
+
+
 def kill_all_workers(proxy: HboneBench) -> None:
     """One after the other; each is followed by another."""
     for pid in proxy.replica.worker_pids():
@@ -165,7 +171,8 @@ def kill_all_workers(proxy: HboneBench) -> None:
 
 
 def compare_over_deaths(proxy: HboneBench, count: int, rounds: int) -> None:
-    before: float = 0
+    began = agree(proxy)
+    before = began.total("istio_requests_total")
     for _ in range(rounds):
         traffic(proxy, count)
         told = agree(proxy)
@@ -173,10 +180,14 @@ def compare_over_deaths(proxy: HboneBench, count: int, rounds: int) -> None:
         before = told.total("istio_requests_total")
         kill_all_workers(proxy)
         assert agree(proxy).total("istio_requests_total") == before
-    assert told.total("istio_request_messages_total") == (count + 1 + 3 + 1) * rounds
-    assert told.total("istio_response_messages_total") == (count + 7 + 1) * rounds
-    assert told.by("istio_requests_total", "grpc_response_status", "request_protocol")["9", "grpc"] == rounds
-    assert scrape(proxy.replica).total("waypointd_worker_restarts_total") == 3 * rounds
+
+    def grown(name: str, **labels: str) -> float:
+        return scrape(proxy.replica).total(name, **labels) - began.total(name, **labels)
+
+    assert grown("istio_request_messages_total") == (count + 1 + 3 + 1) * rounds
+    assert grown("istio_response_messages_total") == (count + 7 + 1) * rounds
+    assert grown("istio_requests_total", grpc_response_status="9", request_protocol="grpc") == rounds
+    assert grown("waypointd_worker_restarts_total") == 3 * rounds
 
 
 def test_numbers_equal_the_access_logs_over_deaths_of_workers(proxy: HboneBench, app: Echo) -> None:
@@ -190,62 +201,33 @@ def test_numbers_equal_the_access_logs_over_a_hundred_thousand_requests(proxy: H
     assert len(Logged(proxy.replica).lines) >= 100_000
 
 
-def test_workers_killed_at_work_take_no_more_than_they_had_in_hand(proxy: HboneBench) -> None:
-    """What was counted stays: the log's last lines may be in a worker's buffer, and an answer on its way."""
-    clients, stop = 6, threading.Event()
-    answered: list[int] = [0] * clients
-
-    def ask(number: int) -> None:
-        while not stop.is_set():
-            with contextlib.suppress(OSError, EOFError), Client(proxy.http) as client:
-                while not stop.is_set():
-                    client.ask("web.httpbin", "/")
-                    answered[number] += 1
-
-    deaths, seen = 0, 0.0
-    with ThreadPoolExecutor(clients) as pool:
-        running = [pool.submit(ask, number) for number in range(clients)]
-        try:
-            for _ in range(2):
-                wait_until(lambda before=sum(answered): sum(answered) > before + 100, 20)
-                kill_all_workers(proxy)
-                deaths += 3
-                told = scrape(proxy.replica).total("istio_requests_total")
-                assert told >= seen
-                seen = told
-        finally:
-            stop.set()
-        for each in running:
-            each.result()
-    in_hand = deaths * clients
-
-    def settled() -> bool:
-        told, lines = scrape(proxy.replica).total("istio_requests_total"), len(Logged(proxy.replica).requests)
-        return sum(answered) - in_hand <= told <= sum(answered) + in_hand and 0 <= told - lines <= in_hand
-
-    wait_until(settled, 10)
-
-
 def test_connections_are_counted_while_they_last_and_closed_with_their_worker(proxy: HboneBench) -> None:
-    client = proxy.client("raw")
+    client = proxy.client("alone")
     client.send(b"x" * 100)
     assert client.exactly(100) == b"x" * 100
+    ours = {"destination_service_name": "alone", "source_principal": CLIENT}
     told = scrape(proxy.replica)
-    assert told.total("istio_tcp_connections_opened_total") == 1
-    assert told.total("istio_tcp_connections_closed_total") == 0
-    assert told.total("istio_tcp_received_bytes_total", source_principal=CLIENT) == 100
-    assert told.total("istio_tcp_sent_bytes_total", destination_service_name="raw") == 100
+    assert told.total("istio_tcp_connections_opened_total", **ours) == 1
+    assert told.total("istio_tcp_connections_closed_total", **ours) == 0
+    assert told.total("istio_tcp_received_bytes_total", **ours) == 100
+    assert told.total("istio_tcp_sent_bytes_total", **ours) == 100
     kill_all_workers(proxy)
     told = scrape(proxy.replica)
-    assert told.total("istio_tcp_connections_closed_total") == told.total("istio_tcp_connections_opened_total") == 1
+    assert told.total("istio_tcp_connections_opened_total", **ours) == 1
+    assert told.total("istio_tcp_connections_closed_total", **ours) == 1
 
 
 def test_the_labels_of_a_request_are_istios(proxy: HboneBench) -> None:
-    with proxy.client("web") as client:
-        client.ask("web")
-    (sample,) = wait_until(lambda: [each for each in scrape(proxy.replica) if each.name == "istio_requests_total"], 5)
+    with proxy.client("labelled") as client:
+        client.ask("labelled")
+
+    def found() -> list[Sample]:
+        told = (each for each in scrape(proxy.replica) if each.name == "istio_requests_total")
+        return [each for each in told if each.labels["destination_service_name"] == "labelled"]
+
+    (sample,) = wait_until(found, 5)
     assert sample.value == 1
-    name = proxy.services["web"][0].name
+    name = proxy.services["labelled"][0].name
     assert list(sample.labels.items()) == [
         ("reporter", "waypoint"),
         ("source_workload", "client-in-ambient"),
@@ -261,10 +243,10 @@ def test_the_labels_of_a_request_are_istios(proxy: HboneBench) -> None:
         ("destination_principal", "spiffe://cluster.local/ns/httpbin/sa/in-ambient"),
         ("destination_app", "unknown"),
         ("destination_version", "unknown"),
-        ("destination_service", "web.httpbin.svc.cluster.local"),
+        ("destination_service", "labelled.httpbin.svc.cluster.local"),
         ("destination_canonical_service", name),
         ("destination_canonical_revision", "latest"),
-        ("destination_service_name", "web"),
+        ("destination_service_name", "labelled"),
         ("destination_service_namespace", "httpbin"),
         ("destination_cluster", "Kubernetes"),
         ("request_protocol", "http"),
@@ -273,3 +255,42 @@ def test_the_labels_of_a_request_are_istios(proxy: HboneBench) -> None:
         ("response_flags", "-"),
         ("connection_security_policy", "mutual_tls"),
     ]
+
+
+def test_workers_killed_at_work_take_no_more_than_they_had_in_hand(proxy: HboneBench) -> None:
+    """What was counted stays: the log's last lines may be in a worker's buffer, and an answer on its way."""
+    clients, stop = 6, threading.Event()
+    began, began_lines = numbers(proxy)
+    answered: list[int] = [0] * clients
+
+    def ask(number: int) -> None:
+        while not stop.is_set():
+            with contextlib.suppress(OSError, EOFError), Client(proxy.http) as client:
+                while not stop.is_set():
+                    client.ask("web.httpbin", "/")
+                    answered[number] += 1
+
+    deaths, seen = 0, 0.0
+    with ThreadPoolExecutor(clients) as pool:
+        running = [pool.submit(ask, number) for number in range(clients)]
+        try:
+            for _ in range(2):
+                enough = sum(answered) + 100
+                wait_until(lambda enough=enough: sum(answered) > enough, 20)
+                kill_all_workers(proxy)
+                deaths += 3
+                told = scrape(proxy.replica).total("istio_requests_total")
+                assert told >= seen
+                seen = told
+        finally:
+            stop.set()
+        for each in running:
+            each.result()
+    in_hand = deaths * clients
+
+    def settled() -> bool:
+        told, lines = numbers(proxy)
+        grown = told - began
+        return abs(grown - sum(answered)) <= in_hand and 0 <= grown - (lines - began_lines) <= in_hand
+
+    wait_until(settled, 10)
