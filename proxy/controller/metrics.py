@@ -48,21 +48,24 @@ class Metrics:
             name = "waypointd_certificate_expiry_timestamp_seconds"
             yield one(name, GAUGE, "When our certificate ends.", round(time.time() + left))
         counts = self._certificates.counts()
-        for name, text in (("requests", "How often istiod was asked."), ("failures", "How often in vain.")):
-            if name in counts:
-                yield one(f"waypointd_certificate_{name}_total", COUNTER, text, counts[name])
+        for name, text, counted in (
+            ("waypointd_certificate_requests_total", "How often istiod was asked.", "requests"),
+            ("waypointd_certificate_failures_total", "How often in vain.", "failures"),
+        ):
+            if counted in counts:
+                yield one(name, COUNTER, text, counts[counted])
 
     def _of_configuration(self) -> Iterator[Family]:
         found, changed = self._configuration, self._snapshots.changed_at
         for name, text, value in (
-            ("ready", "1: it may be sent traffic.", int(not self._readiness.reason())),
-            ("snapshot_number", "The number of the configuration in force.", self._snapshots.number),
-            ("configuration_refused_objects", "Objects that cannot be used.", found.refused_count),
-            ("configuration_faults", "What is wrong with the configuration as a whole.", len(found.faults)),
-            ("configuration_warnings", "What is said of it besides.", len(found.warnings)),
-            ("listener_faults", "Listeners that are not served.", len(self._readiness.listener_faults)),
+            ("waypointd_ready", "1: it may be sent traffic.", int(not self._readiness.reason())),
+            ("waypointd_snapshot_number", "The number of the configuration in force.", self._snapshots.number),
+            ("waypointd_configuration_refused_objects", "Objects that cannot be used.", found.refused_count),
+            ("waypointd_configuration_faults", "What is wrong with the configuration as a whole.", len(found.faults)),
+            ("waypointd_configuration_warnings", "What is said of it besides.", len(found.warnings)),
+            ("waypointd_listener_faults", "Listeners that are not served.", len(self._readiness.listener_faults)),
         ):
-            yield one(f"waypointd_{name}", GAUGE, text, value)
+            yield one(name, GAUGE, text, value)
         if changed:
             yield one("waypointd_snapshot_changed_timestamp_seconds", GAUGE, "When it came into force.", changed)
 

@@ -196,19 +196,10 @@ class Settings:
         shown_default="0.0.0.0:15021, with --demo 127.0.0.1:15021",
     )
     metrics: str | None = _setting(
-        kinds.host_port_or_off,
-        "0.0.0.0:15020",
-        "HOST:PORT|off",
-        "Metrics for Prometheus (/stats/prometheus); `off` counts nothing for Istio's metrics and serves none.",
-        shown_default="0.0.0.0:15020, with --demo 127.0.0.1:15020",
+        kinds.host_port_or_off, "0.0.0.0:15020", "HOST:PORT|off", "Metrics for Prometheus; off: none, and none counted."
     )
     statsd: str | None = _setting(kinds.peer, None, "HOST:PORT", "Push metrics to a statsd server over UDP.")
-    statsd_format: str = _setting(
-        kinds.choice("plain", "dogstatsd"),
-        "plain",
-        "plain|dogstatsd",
-        "Names with everything in them, or Prometheus' names with DogStatsD tags.",
-    )
+    statsd_format: str = _setting(kinds.choice("plain", "dogstatsd"), "plain", "plain|dogstatsd", "How it names them.")
     statsd_interval: float = _setting(kinds.seconds(1, 60), 5.0, "SECONDS", "How often metrics are pushed.")
     access_log: str = _setting(kinds.text, "-", "PATH", "The access log; - is standard output.")
     access_log_format: str = _setting(

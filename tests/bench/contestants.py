@@ -35,6 +35,7 @@ def _filled(template: str, directory: Path, values: Values) -> Path:
 def _waypointd(directory: Path, values: Values) -> Command:
     manifests = _filled("waypointd.yaml", directory, values)
     where = ["--bind", values["ip"], "--admin", "127.0.0.1:0", "--status", "127.0.0.1:0"]
+    where += ["--metrics", "127.0.0.1:0"]
     command: Command = [sys.executable, ROOT / "bin" / "waypointd", "-w", "1", "--manifests", manifests]
     return [*command, *where, "--access-log", values["access_log"]]
 

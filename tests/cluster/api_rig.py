@@ -196,16 +196,17 @@ class Shop:
         bind: str = "127.0.0.1",
     ) -> Iterator[Replica]:
         """A replica that follows the cluster. A second one needs a `name`, and somewhere else to listen."""
-        status, admin = free_port(), free_port()
+        status, admin, metrics = free_port(), free_port(), free_port()
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         waypoint = Waypoint(
             folder,
             *("-w", str(workers), "--kubeconfig", str(config or self.api.cluster.kubeconfig)),
             *("--gateway", f"{self.namespace}/{GATEWAY}", "--bind", bind, "--drain-delay", "0"),
-            *("--status", f"127.0.0.1:{status}", "--admin", f"127.0.0.1:{admin}", *arguments),
+            *("--status", f"127.0.0.1:{status}", "--admin", f"127.0.0.1:{admin}"),
+            *("--metrics", f"127.0.0.1:{metrics}", *arguments),
         )
-        made = Replica(waypoint, self.port, status, admin)
+        made = Replica(waypoint, self.port, status, admin, metrics)
         waypoint.start()
         try:
             if ready:

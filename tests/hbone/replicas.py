@@ -53,5 +53,5 @@ def mesh(
                 replica(path / name, manifests, port, *options, redis=redis, workers=workers, name=name)
             )
             ztunnel = stack.enter_context(Ztunnel([("127.0.0.1", port)], ca.leaf("client"), ca.root))
-            running.append(HboneReplica(made.waypoint, made.port, made.status, made.admin, ztunnel))
+            running.append(HboneReplica(made.waypoint, made.port, made.status, made.admin, made.metrics, ztunnel))
         yield running, parts[0][0]

@@ -178,8 +178,9 @@ cdef class BodyReader:
     cdef readonly bytearray forwarded
     cdef readonly bytes rest
 
-    def __init__(self, str framing, int64_t content_length=-1, bint lenient=False):
+    def __init__(self, str framing, int64_t content_length=-1, bint lenient=False, bint of_messages=False):
         self.body = Body(lenient)
+        self.body.of_messages = of_messages
         self.body.start({name: value for value, name in FRAMINGS.items()}[framing], content_length)
         self.forwarded = bytearray()
         self.rest = b""
@@ -191,6 +192,11 @@ cdef class BodyReader:
     @property
     def data_bytes(self):
         return self.body.data_bytes
+
+    @property
+    def told(self):
+        """The messages that have begun, and the gRPC status in the trailers, -1 without one."""
+        return self.body.messages, self.body.grpc_status
 
     def feed(self, bytes piece):
         """Take all of a piece. Raises Refused when the framing is malformed."""

@@ -1,5 +1,7 @@
 """Bodies: where they end, what is passed on, and what is too much."""
 
+from typing import Literal
+
 import pytest
 
 from tests.instruments.inspect import BodyReader, Refused
@@ -83,3 +85,57 @@ def test_malformed_stays_malformed() -> None:
     for _ in range(2):
         with pytest.raises(Refused):
             body.feed(b"x")
+
+
+# -- gRPC's messages, and its status in the trailers ------------------------------------------------------------------
+
+
+def message(size: int) -> bytes:
+    return b"\0" + size.to_bytes(4, "big") + b"x" * size
+
+
+def told(text: bytes, step: int, framing: Literal["chunked", "length"] = "chunked") -> tuple[int, int]:
+    body = BodyReader(framing, len(text), lenient=True, of_messages=True)
+    for at in range(0, len(text), step):
+        body.feed(text[at : at + step])
+    assert body.done
+    return body.told
+
+
+def chunked(*chunks: bytes, trailers: bytes = b"") -> bytes:
+    return b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in chunks) + b"0\r\n" + trailers + b"\r\n"
+
+
+@pytest.mark.parametrize("step", [1, 2, 7, 100_000])
+def test_messages_are_counted_however_they_come(step: int) -> None:
+    messages = [message(size) for size in (0, 1, 5, 70_000 if step > 2 else 300, 0)]
+    whole = b"".join(messages)
+    assert told(chunked(*messages), step) == (5, -1)
+    assert told(chunked(whole), step) == (5, -1)
+    assert told(chunked(whole[:3], whole[3:9], whole[9:]), step) == (5, -1)
+    assert told(whole, step, "length") == (5, -1)
+    assert told(chunked(whole[:10]), step) == (2, -1), "one that is cut short had begun"
+
+
+@pytest.mark.parametrize("step", [1, 3, 1000])
+@pytest.mark.parametrize(
+    ("trailers", "expected"),
+    [
+        (b"grpc-status: 0\r\n", 0),
+        (b"grpc-message: x\r\nGRPC-Status:  13 \r\nx: y\r\n", 13),
+        (b"grpc-status:7\n", 7),
+        (b"grpc-status:\r\n", -1),
+        (b"grpc-status: many\r\n", -1),
+        (b"grpc-statuses: 4\r\n", -1),
+        (b"x: grpc-status: 4\r\n", -1),
+        (b"", -1),
+    ],
+)
+def test_the_status_in_the_trailers_is_read(trailers: bytes, expected: int, step: int) -> None:
+    assert told(chunked(message(3), trailers=trailers), step) == (1, expected)
+
+
+def test_of_what_is_no_grpc_nothing_is_counted() -> None:
+    body = BodyReader("chunked")
+    body.feed(chunked(message(3), trailers=b"grpc-status: 4\r\n"))
+    assert body.told == (0, -1)

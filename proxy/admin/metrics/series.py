@@ -23,6 +23,11 @@ class _Metric(NamedTuple):
     help: str
     of: Callable[[_Totals], _Value]
 
+    def of_all(self, found: Sequence[tuple[Labels, _Totals]]) -> Family:
+        """What is found, series by series, when it is asked for."""
+        samples = ((labels, self.of(totals)) for labels, totals in found)
+        return Family(self.name, self.type, self.help, samples, BOUNDS_OF_ISTIO)
+
 
 def _histogram(which: int) -> Callable[[_Totals], _Value]:
     """Of RequestTally (scoreboard/layout.pxd): three sums, then three times as many counts as there are buckets."""
@@ -76,9 +81,7 @@ class SeriesFamilies:
         totals = {row.slot: self._board.totals(row.slot) for row in rows}
         for kind, metrics in _METRICS.items():
             found = [(self._labels_of(row), totals[row.slot]) for row in rows if row.kind == kind]
-            for metric in metrics:
-                samples = ((labels, metric.of(values)) for labels, values in found)
-                yield Family(metric.name, metric.type, metric.help, samples, BOUNDS_OF_ISTIO)
+            yield from (metric.of_all(found) for metric in metrics)
         yield from self._own(rows, totals)
 
     def _own(self, rows: Sequence[Series], totals: dict[int, tuple[int, ...]]) -> Iterator[Family]:

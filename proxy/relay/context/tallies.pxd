@@ -8,6 +8,8 @@ from proxy.wire.stream cimport Stream
 cdef enum:                       # request_protocol
     AS_HTTP, AS_GRPC, AS_TCP
 
+cdef bytes NO_FLAGS              # those of what went well, in the log too
+
 cdef class Party:
     cdef readonly int64_t number
     cdef readonly tuple labels

@@ -33,6 +33,7 @@ cdef enum:
     MAX_GRPC = 16               # larger numbers mean UNKNOWN (gRPC's statuscodes.md)
     GRPC_UNKNOWN = 2
 
+cdef bytes NO_FLAGS = b"-"
 cdef tuple PROTOCOLS = (b"http", b"grpc", b"tcp")
 
 
@@ -47,7 +48,7 @@ cdef class Tallies:
         self.series = scoreboard.series
         self.worker = worker
         self.cluster_id, self.trust_domain = cluster_id, trust_domain
-        self.parties, self.peers, self.flags = {}, {}, {b"-": 0}
+        self.parties, self.peers, self.flags = {}, {}, {NO_FLAGS: 0}
         self.no_source = self.party(series_labels.NO_SOURCE, False)
         self.no_destination = self.party(series_labels.NO_DESTINATION, False)
         self.no_service = self.party(series_labels.NO_SERVICE, False)
@@ -124,6 +125,8 @@ cdef class Tallies:
         return True
 
     cdef int number_of(self, bytes flags) except -1:
+        if flags is NO_FLAGS:
+            return 0
         found = self.flags.get(flags)
         if found is None:
             found = self.flags[flags] = len(self.flags)

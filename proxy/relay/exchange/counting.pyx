@@ -2,14 +2,11 @@
 when a connection begins; where there is no Tallies, nothing is counted."""
 
 from proxy.clock cimport coarse_ns
-from proxy.relay.context.tallies cimport AS_GRPC, AS_HTTP, AS_TCP, Party, Tallies
+from proxy.relay.context.tallies cimport AS_GRPC, AS_HTTP, AS_TCP, NO_FLAGS, Party, Tallies
 from proxy.relay.endpoints.cluster cimport Endpoint
 from proxy.relay.exchange.request cimport Request
 from proxy.scoreboard.buckets cimport bound_of
 from proxy.scoreboard.layout cimport OF_CONNECTIONS, OF_MESSAGES, OF_REQUESTS, RequestTally, Tally
-
-cdef bytes NO_FLAGS = b"-"
-
 
 cdef int count_request(Exchange exchange, Answer answer, int64_t duration_ms) except -1:
     """A request is over, and its answer, whatever there was of it."""
@@ -27,11 +24,11 @@ cdef int count_request(Exchange exchange, Answer answer, int64_t duration_ms) ex
     flags = flags_of(exchange)
     tally = tallies.of(OF_REQUESTS, AS_GRPC if grpc else AS_HTTP, source, destination, service, answer.status,
                        answer.grpc_status if grpc else -1, flags)
-    tally.touched = coarse_ns()
+    tally.touched = request.started + duration_ms * 1_000_000
     add(&tally.counted.of_requests, duration_ms, request.received(), request.sent())
     if grpc:
         tally = tallies.of(OF_MESSAGES, AS_GRPC, source, destination, service, 0, -1, flags)
-        tally.touched = coarse_ns()
+        tally.touched = request.started + duration_ms * 1_000_000
         tally.counted.of_messages.requests += request.body.messages
         tally.counted.of_messages.responses += answer.attempt.body.messages
     return 0

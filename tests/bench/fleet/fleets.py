@@ -103,7 +103,7 @@ class Waypoints(Fleet):
         command: Command = [sys.executable, ROOT / "bin" / "waypointd", "-w", str(self._workers), "--bind", ip]
         command += ["--manifests", self._manifests.path, "--redis", self.server.url, "--drain-time", "1"]
         command += ["--drain-delay", "0"]
-        command += ["--admin", f"{ip}:{self._admin}", "--status", f"{ip}:{self._status}"]
+        command += ["--admin", f"{ip}:{self._admin}", "--status", f"{ip}:{self._status}", "--metrics", f"{ip}:0"]
         return [*command, "--access-log", str(directory / "access.log")]
 
     def start(self, numbers: Sequence[int]) -> None:
