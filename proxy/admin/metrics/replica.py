@@ -13,7 +13,7 @@ from proxy.scoreboard.views import ClusterCounters, WorkerView
 from proxy.scoreboard.workers import DRAINING, FREE, READY, STARTING
 
 _CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
-_STATES = {STARTING: "starting", READY: "ready", DRAINING: "draining"}
+_STATES = {READY: "ready", STARTING: "starting", DRAINING: "draining"}
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
