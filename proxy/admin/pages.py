@@ -149,7 +149,7 @@ class PageServer:
         if path in self._queries:
             return self._queries[path](dict(parse_qsl(query)))
         if path in self._streams:
-            return 200, "", b""
+            return 200, "text/plain; charset=utf-8", b""
         return plain(404, "no such page; there is " + " ".join([*self._pages, *self._queries, *self._streams]))
 
     def _act(self, sock: socket.socket, path: str, fields: Fields, rest: bytes) -> Answer:

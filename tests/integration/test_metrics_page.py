@@ -16,13 +16,23 @@ PAGE = "/stats/prometheus"
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
-    """A replica with an endpoint that is ejected, and a retry."""
+def collector() -> Iterator[socket.socket]:
+    """A statsd server's socket."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(10)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, collector: socket.socket) -> Iterator[Replica]:
+    """A replica with an endpoint that is ejected."""
     directory: Path = tmp_path_factory.mktemp("metrics")
+    statsd = ("--statsd", f"127.0.0.1:{collector.getsockname()[1]}", "--statsd-format", "dogstatsd")
     with (
         endpoints(2) as members,
         manifests_for(members) as (manifests, port),
-        replica(directory, manifests, port, workers=2) as it,
+        replica(directory, manifests, port, *statsd, "--statsd-interval", "1", workers=2) as it,
     ):
         wait_until(lambda: it.info()["ejections"] == "shared", 10)
         members[0].status = 503
@@ -87,6 +97,16 @@ def test_processes_and_configuration_are_told(served: Replica) -> None:
     for name in ("worker_cpu_seconds_total", "worker_resident_memory_bytes", "controller_cpu_seconds_total"):
         assert told.total(f"waypointd_{name}") > 0, name
     assert told.total("waypointd_metrics_series") == 2
+
+
+def test_statsd_is_told_the_same_with_tags(served: Replica, collector: socket.socket) -> None:
+    lines: list[str] = []
+    while not any(line.startswith("istio_requests_total:") for line in lines):
+        lines += collector.recv(65536).decode().splitlines()
+    counted, _, tags = next(line for line in lines if line.startswith("istio_requests_total:")).partition("|#")
+    assert counted.endswith("|c")
+    assert {"reporter:waypoint", "destination_service_name:in-ambient", "response_flags:-"} <= set(tags.split(","))
+    assert any(line.startswith("waypointd_workers:") and line.endswith("|g|#state:ready") for line in lines)
 
 
 def test_only_that_page_is_there(served: Replica) -> None:

@@ -1,6 +1,6 @@
 """Families as Prometheus reads them: its text format 0.0.4, and OpenMetrics 1.0. Pure.
 
-Written by hand and not by prometheus_client: a thousand series are fifty megabytes of text, of which most are labels
+Written by hand and not by prometheus_client: a thousand series are sixty megabytes of text, of which most are labels
 that do not change; so they go out piece by piece, with their labels written once, and the controller does other things
 meanwhile. The tests read it with that library's parsers.
 """
