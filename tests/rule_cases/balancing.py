@@ -25,7 +25,6 @@ from tests.rule_cases.cases import (
     UNREAD,
     WHOLE,
     ZONES,
-    durations,
     rows,
     switches,
 )
@@ -244,7 +243,13 @@ BALANCING = [
         ],
         webhook=[({"duration": "1s", "aggression": 0}, "aggression: must be between")],
     ),
-    *durations("1.2 warmupDurationSecs", f"{LB}.warmupDurationSecs", "load_balancer.slow_start.duration_ms"),
+    *rows(
+        "1.2 warmupDurationSecs",
+        f"{LB}.warmupDurationSecs",
+        "load_balancer.slow_start.duration_ms",
+        good=[("1ms", 1), ("1m30s", 90_000), ("1500us", 1)],
+        bad=[("0s", "must be at least 1ms"), (10, "must be a duration")],
+    ),
     *rows(
         "1.2 warmupDurationSecs",
         f"{LB}.warmupDurationSecs",

@@ -31,7 +31,6 @@ OTHERS = [
         "tls.credential_name",
         good=[
             _tls("mine", credentialName="mine", mode="MUTUAL"),
-            _tls("configmap://ca", credentialName="configmap://ca"),
             _tls("configmap://shop/ca", credentialName="configmap://shop/ca"),
         ],
     ),
@@ -69,6 +68,7 @@ OTHERS = [
             _tls(f"{TOGETHER} with insecureSkipVerify", insecureSkipVerify=True, subjectAltNames=["a"]),
             _tls("of the rule's own namespace", credentialName="configmap://else/a"),
             _tls("of the rule's own namespace", credentialName="configmap://"),
+            _tls("of the rule's own namespace", credentialName="configmap://ca"),
         ],
     ),
     *rows(
@@ -76,7 +76,6 @@ OTHERS = [
         "trafficPolicy.portLevelSettings",
         "connection_pool.tcp.connect_timeout_ms",
         good=[
-            ([], UNREAD),
             ([{"port": {"number": 80}, "connectionPool": {"tcp": {"connectTimeout": "2s"}}}], 2000),
             ([{"port": {"number": 81}, "connectionPool": {"tcp": {"connectTimeout": "2s"}}}], 1000),
             ([{"port": {"number": 80}, "tls": {}}, {"port": {"number": 80}, "tls": {}}], UNREAD),
@@ -93,6 +92,7 @@ OTHERS = [
         webhook=[
             ([{"outlierDetection": {}}], "portLevelSettings[0].port: is required"),
             ([{"port": {"number": 80}}], "portLevelSettings[0]: sets nothing"),
+            ([], "trafficPolicy: sets nothing"),
         ],
     ),
     *rows(

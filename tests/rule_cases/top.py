@@ -54,6 +54,7 @@ TOP = [
             ([], UNREAD),
             ([{"name": "v1"}, {"name": "v2", "labels": {"version": "v2"}}], UNREAD),
             ([{"name": "V1-a", "labels": {"a.b/c_d": "X.y_z", "empty": ""}}], UNREAD),
+            ([{"name": "v1", "labels": {"a": "b" * 64}}], UNREAD),
             ([{"name": "v1", "trafficPolicy": OUTLIERS}], UNREAD),
         ],
         bad=[
@@ -76,7 +77,7 @@ TOP = [
             ([{"name": "v1", "labels": {"a b": "c"}}], "is not a label"),
             ([{"name": "v1", "labels": {"-a/b": "c"}}], "is not a label"),
             ([{"name": "v1", "labels": {"a": "b c"}}], "labels.a: must be a label's value"),
-            ([{"name": "v1", "labels": {"a": "b" * 64}}], "labels.a: must be a label's value"),
+            ([{"name": "v1", "labels": {"a" * 64: "b"}}], "is not a label"),
             ([{"name": "v1", "trafficPolicy": {}}], "subsets[0].trafficPolicy: sets nothing"),
         ],
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import isqrt
 
 from proxy.mesh.kinds.locality import locality_setting, zone_aware_setting
@@ -134,7 +135,7 @@ load_balancer = built(
         "localityLbSetting": locality_setting,
         "zoneAwareLbSetting": zone_aware_setting,
         "warmup": _warmup,
-        "warmupDurationSecs": duration,
+        "warmupDurationSecs": partial(duration, whole=False),  # Istio looks at the new form only
     },
     given=(
         at_most_one("simple", "consistentHash"),

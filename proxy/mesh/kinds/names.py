@@ -46,8 +46,8 @@ def labels(at: At, value: object) -> tuple[tuple[str, str], ...] | None:
     for key, each in (found or {}).items():
         if not _is_key(key):
             at.down(key).fault("is not a label: letters, digits, -, _ and ., with a domain and / before it or not")
-        elif each and not (len(each) <= _LONGEST_LABEL and _is_qualified(each)):
-            at.down(key).fault("must be a label's value: at most 63 letters, digits, -, _ and .")
+        elif each and not _is_qualified(each):
+            at.down(key).fault("must be a label's value: letters, digits, -, _ and .")
     return None if found is None else tuple(sorted(found.items()))
 
 

@@ -45,9 +45,9 @@ def _unverified(at: At, found: ClientTls) -> None:
 
 def _own_config_map(at: At, found: ClientTls) -> None:
     if found.credential_name.startswith(_CONFIG_MAP):
-        *namespace, name = found.credential_name.removeprefix(_CONFIG_MAP).split("/")
-        if not name or namespace not in ([], [at.manifest.namespace]):
-            said = f"must be configmap://NAME or configmap://{at.manifest.namespace}/NAME: of the rule's own namespace"
+        namespace, _, name = found.credential_name.removeprefix(_CONFIG_MAP).partition("/")
+        if not name or namespace != at.manifest.namespace:
+            said = f"must be configmap://{at.manifest.namespace}/NAME: of the rule's own namespace"
             at.down("credentialName").fault(said)
 
 

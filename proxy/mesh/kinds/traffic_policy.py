@@ -76,14 +76,17 @@ _retry_budget = built(
 
 
 def _failover_needs_outliers(at: At, found: Members) -> None:
-    locality = found.load_balancer and found.load_balancer.locality_lb_setting
-    if locality and not found.outlier_detection:
-        for name, given in (("failover", locality.failover), ("failoverPriority", locality.failover_priority)):
-            if given:
-                at.down("loadBalancer", "localityLbSetting", name).warn(
-                    "does nothing without outlierDetection, by which it is known who is not well; add it"
-                )
-                return
+    balancer = found.load_balancer
+    if balancer is None or found.outlier_detection:
+        return
+    for setting, asked in (
+        ("localityLbSetting", balancer.locality_lb_setting),
+        ("zoneAwareLbSetting", balancer.zone_aware_lb_setting),
+    ):
+        if asked and (asked.failover or asked.failover_priority):
+            name = "failover" if asked.failover else "failoverPriority"
+            text = "does nothing without outlierDetection, by which it is known who is not well; add it"
+            at.down("loadBalancer", setting, name).warn(text)
 
 
 _selector = fields({"number": port_number}, required=("number",))

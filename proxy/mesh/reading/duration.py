@@ -24,8 +24,9 @@ _LONGEST_NS = 2**63 - 1
 _LONGEST_TEXT = 64
 
 
-def milliseconds(value: object) -> int:
-    """The duration in milliseconds, 1 or more. Raises ValueError with the text for the user."""
+def milliseconds(value: object, whole: bool = True) -> int:
+    """The duration in milliseconds, 1 or more; cut down to them unless it must be `whole`. Raises ValueError with the
+    text for the user."""
     if not isinstance(value, str):
         number = f'; write "{value}s"' if isinstance(value, int) and not isinstance(value, bool) and value > 0 else ""
         raise ValueError(f'must be a duration in text such as "10s" or "1m30s"{number}')
@@ -34,7 +35,7 @@ def milliseconds(value: object) -> int:
         raise ValueError("is too long a duration")
     if nanoseconds < 1_000_000:
         raise ValueError("must be at least 1ms")
-    if nanoseconds % 1_000_000:
+    if whole and nanoseconds % 1_000_000:
         raise ValueError("must be whole milliseconds")
     return int(nanoseconds // 1_000_000)
 

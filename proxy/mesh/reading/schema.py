@@ -138,10 +138,10 @@ def filled(at: At, value: object) -> str | None:
     return text(at, value)
 
 
-def duration(at: At, value: object) -> int | None:
-    """In milliseconds."""
+def duration(at: At, value: object, whole: bool = True) -> int | None:
+    """In milliseconds; cut down to them unless it must be `whole`."""
     try:
-        return milliseconds(value)
+        return milliseconds(value, whole)
     except ValueError as error:
         at.fault(str(error))
         return None
@@ -301,10 +301,10 @@ def fields(
 
 
 def any_of(*names: str) -> Rule[Given]:
-    """At least one of the fields must be set."""
+    """At least one of the fields must be set; an empty list is not."""
 
     def rule(at: At, given: Given) -> None:
-        if all(name not in given for name in names):
+        if all(given.get(name, ()) == () for name in names):
             at.fault(f"sets nothing: give at least one of {', '.join(names)}, or remove it")
 
     return rule

@@ -55,6 +55,10 @@ def test_a_rule_without_a_spec_and_a_bad_annotation_are_refused() -> None:
             {LB: {"localityLbSetting": {"failover": [{"from": "a", "to": "b"}]}}},
             ["localityLbSetting.failover: is not in force", "failover: does nothing without outlierDetection"],
         ),
+        (
+            {LB: {"zoneAwareLbSetting": {"failoverPriority": ["app"]}}},
+            ["failoverPriority: is not in force", "failoverPriority: does nothing without outlierDetection"],
+        ),
         ({"connectionPool": {"tcp": {"connectTimeout": "2s", "maxConnections": 0}}}, []),
         (
             {"connectionPool": {"tcp": {"maxConnections": 5}}},
