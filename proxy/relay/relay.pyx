@@ -42,7 +42,7 @@ cdef class Relay:
         """Ends the waits that are over; to be called a few times a second."""
         self.context.timeouts.tick()
         self.connections.tick()
-        self.context.drain.count_unread(self.context.row)
+        self.context.unread.look(self.context.row)
         self.context.row.log_lines_dropped = self.context.log.dropped
         self.context.scoreboard.workers.turn(self.context.worker)
 

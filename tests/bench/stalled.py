@@ -12,9 +12,9 @@ import statistics
 import sys
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 
+from tests.hbone.http2 import Connection
 from tests.integration.hbone_rig import HboneBench, hbone_bench
 from tests.integration.stalled_rig import OTHERS, SERVED, STALLED, Stalled, play, served
 from tests.rig import steady
@@ -48,7 +48,8 @@ def main() -> int:
     for name, kind in itertools.product((each.name for each in SERVED), ("upload", "download")):
         with contextlib.ExitStack() as running:
             without, beside = Side(running), Side(running)
-            stalled = Stalled(beside.bench, name, partial(beside.clients.__getitem__, "same client"))
+            connection: Connection = beside.clients["same client"]
+            stalled = Stalled(beside.bench, name, itertools.repeat(connection).__next__)
             for count in options.streams:
                 while len(stalled.clients) < count:
                     stalled.begin(kind)

@@ -218,6 +218,13 @@ cdef class Connection:
     def refuse_new(self):
         self.session.refuse_new()
 
+    def stands(self, now):
+        """Server role; `now` in ns."""
+        return self.session.stands(now)
+
+    def give_up(self, but):
+        self.session.give_up(but)
+
     def new_stream(self):
         """Client role."""
         return view((<Http2Client>self.session).new_stream())

@@ -10,7 +10,7 @@ from h2.settings import SettingCodes
 from hpack import Encoder
 from hyperframe.frame import HeadersFrame, SettingsFrame, WindowUpdateFrame
 
-from tests.hbone.http2 import MAGIC
+from tests.hbone.http2 import MAGIC, Connection
 from tests.integration.hbone_rig import HboneBench, Served, h2_client, h2_headers, hbone_bench
 from tests.integration.http_rig import Peer
 from tests.rig import steady, wait_until
@@ -62,6 +62,14 @@ def silent(port: int, window: int) -> socket.socket:
     return sock
 
 
+def answered(client: Connection) -> int:
+    stream = client.request(h2_headers("/", "plain"), end=True)
+    got = 0
+    while data := stream.recv(MIB):
+        got += len(data)
+    return got
+
+
 @pytest.mark.parametrize("window", [0, 1, 16383])
 def test_P2_three_thousand_streams_without_a_window_cost_the_kernel_little(proxy: HboneBench, window: int) -> None:
     with contextlib.ExitStack() as stack:
@@ -73,11 +81,21 @@ def test_P2_three_thousand_streams_without_a_window_cost_the_kernel_little(proxy
         assert most < 16 * MIB
         wait_until(lambda: counted(proxy) == (6, 3 * STREAMS - 6), what="the admin page counts them")
         with contextlib.closing(h2_client(socket.create_connection(("127.0.0.1", proxy.http)))) as other:
-            stream = other.request(h2_headers("/", "plain"), end=True)
-            got = 0
-            while data := stream.recv(MIB):
-                got += len(data)
-            assert got == MIB, "and cost others nothing"
+            assert answered(other) == MIB, "and cost others nothing"
+
+
+@pytest.mark.slow
+def test_P2_answers_that_are_begun_and_not_read_are_bounded_for_all_clients_together(proxy: HboneBench) -> None:
+    """By what windows a client has it is not known whether it will read: the newest are given up."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(silent(proxy.http, 16384))
+        wait_until(lambda: counted(proxy)[0] > 120, 20, what="more than are to be")
+        wait_until(lambda: counted(proxy)[0] <= 102, 20)
+        assert steady(lambda: queued(proxy), 0.5) < 128 * MIB
+        assert proxy.told("stream_idle_timeout")
+        with contextlib.closing(h2_client(socket.create_connection(("127.0.0.1", proxy.http)))) as other:
+            assert answered(other) == MIB
 
 
 def test_P2_tunnels_without_a_window_ask_endpoints_for_little(proxy: HboneBench) -> None:

@@ -274,6 +274,40 @@ def test_P2_a_hundred_answers_that_wait_for_a_client_are_enough() -> None:
     comes(lambda: len(client.streams) == 300 and client.connection.running == 0)
 
 
+def test_P2_a_client_that_takes_nothing_for_ten_seconds_stands() -> None:
+    second = 10**9
+    client = Client()
+    client.answer = small(70_000)
+    client.send(*(client.get(stream) for stream in range(1, 121, 2)))
+    assert [client.connection.stands(now * second) for now in (1, 10, 11)] == [False, False, True]
+    client.send(window(0, 16_384))
+    assert [client.connection.stands(now * second) for now in (12, 21, 22)] == [False, False, True]
+    client.send(window(0, 1))
+    assert client.connection.stands(23 * second), "that is next to nothing"
+
+
+def test_P2_the_newest_answers_are_given_up() -> None:
+    client = Client()
+    streams = stalled(client, 5)
+    client.connection.give_up(2)
+    client.look()
+    assert [client.reset(stream) is not None for stream in streams] == [False, False, True, True, True]
+
+
+def test_P2_no_more_lots_are_begun_while_answers_of_the_first_wait() -> None:
+    client = Client()
+    client.answer = small(20_000)
+    client.send(*(client.get(stream) for stream in range(1, 121, 2)))
+    client.answer = None
+    client.send(*(client.get(stream) for stream in range(121, 601, 2)))
+    gevent.sleep(0.3)
+    begun = len(client.streams)
+    assert 100 <= begun <= 110, "the first lot, and two"
+    client.send(window(0, 20_000))
+    assert len(client.streams) > begun + 30
+    client.held.set()
+
+
 def test_many_requests_at_once_that_are_not_answered_are_all_begun() -> None:
     """In lots: those that take long do not keep others from being served."""
     client = Client()

@@ -5,6 +5,7 @@ from proxy.relay.context.drain cimport Drain
 from proxy.relay.context.request_ids cimport RequestIds
 from proxy.relay.context.tallies cimport Tallies
 from proxy.relay.context.timeouts cimport Timeouts
+from proxy.relay.context.unread cimport Unread
 from proxy.scoreboard.layout cimport WorkerRow
 from proxy.scoreboard.scoreboard cimport Scoreboard
 
@@ -17,6 +18,7 @@ cdef class Context:
     cdef readonly Timeouts timeouts
     cdef readonly Drain drain
     cdef public Tallies tallies          # None: nothing is counted for Istio's metrics
+    cdef Unread unread
     cdef Date date
     cdef RequestIds request_ids
     cdef public bint tunnels             # captured endpoints are reached by HBONE; else in clear text

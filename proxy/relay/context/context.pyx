@@ -17,6 +17,7 @@ cdef class Context:
         self.fleet = fleet
         self.timeouts = timeouts
         self.drain = Drain(scoreboard)
+        self.unread = Unread(self.drain.sessions)
         self.date = Date()
         self.request_ids = RequestIds()
         self.scratch = <char*>malloc(HEAD_ROOM)

@@ -3,7 +3,6 @@ cimport cython
 from libc.stdint cimport int32_t
 
 from proxy.scoreboard.atomics cimport wp_load
-from proxy.scoreboard.layout cimport WorkerRow
 from proxy.scoreboard.scoreboard cimport Scoreboard
 
 
@@ -18,5 +17,3 @@ cdef class Drain:
     cdef inline bint saying_close(self) noexcept:
         """Whether an answer is the last one on its connection (RFC 9112 9.6): the worker drains, or the replica will."""
         return self.begun or wp_load(self.draining) != 0
-
-    cdef void count_unread(self, WorkerRow* row) noexcept

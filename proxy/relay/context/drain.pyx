@@ -2,7 +2,6 @@
 
 cimport cython
 
-from proxy.scoreboard.layout cimport WorkerRow
 from proxy.wire.http2.session cimport Session
 
 
@@ -14,15 +13,6 @@ cdef class Drain:
         self.board = board
         self.draining = &board.memory.header.draining
         self.sessions = set()
-
-    cdef void count_unread(self, WorkerRow* row) noexcept:
-        """How much waits for HTTP/2 clients to read: answers, and requests that are not begun before they do."""
-        cdef Session session
-        cdef int answers = 0, requests = 0
-        for session in self.sessions:
-            answers += session.waiting
-            requests += len(session.queue)
-        row.unread_answers, row.waiting_requests = answers, requests
 
     def begin(self) -> None:
         """Tells every HTTP/2 client, those too that are still shaking hands, to open its next stream elsewhere."""

@@ -31,6 +31,8 @@ cdef class Output(Consumer):
     cdef list held                  # streams that have used their share
     cdef list queue                 # streams of a client's that are not served yet: it reads nothing
     cdef bint thaw                  # some of them may go on
+    cdef bint unreading             # answers wait, and its client has taken nothing since that was looked at
+    cdef int64_t granted            # what the peer has given, of all windows
     cdef int waiting                # writers that wait for the peer to read
     cdef int young                  # streams served since `epoch` began of which it is not known whether they will
     cdef int epoch

@@ -7,6 +7,7 @@ from proxy.wire.stream cimport Deadlines
 
 cdef enum:
     MAX_STREAMS = 1000              # concurrent streams a peer may open; ztunnel plans with 100
+    NARROW_STREAMS = 2              # streams of a connection that are served whatever becomes of their answers
 
 cdef class Session(Input):
     cdef bint refusing              # GOAWAY was sent, and was final
@@ -15,6 +16,8 @@ cdef class Session(Input):
     cdef int narrow                 # of these, begun though their client could not take an answer
     cdef int running                # streams of the peer's that are served, or wait for it
     cdef int64_t idle_since         # the server's side: when the last of them ended; 0: there are some
+    cdef int64_t standing_since     # when its client was last seen to take something, while many answers wait; else 0
+    cdef int64_t granted_then       # ... and what it had given by then
     cdef object timer               # while streams wait to be served
     cdef object pace                # ... for others that have only begun
     cdef int64_t idle_ns            # ... and how long that may be; 0: for ever
@@ -29,6 +32,8 @@ cdef class Session(Input):
     cdef int serve_in_turn(self, Http2Stream stream) except -1
     cdef int begin_stream(self, Http2Stream stream) except -1
     cdef bint may_begin(self, Http2Stream stream) noexcept
+    cdef bint stands(self, int64_t now) noexcept
+    cdef int give_up(self, int but) except -1
     cdef int advance(self) except -1
     cdef int stop_timers(self) except -1
     cdef int take_breath(self) except -1

@@ -25,10 +25,11 @@ cdef enum:
     UNANSWERED_PINGS = 2
     LAST_WORDS_SECONDS = 1      # they are there, if there are any
     NARROW = 16384              # a window below this takes no answer worth asking for
-    NARROW_STREAMS = 2          # streams of a connection that are served all the same
-    UNREAD_ANSWERS = 100        # answers that wait for one client before its further requests wait too
+    FEW_ANSWERS = 50            # answers that may wait for one client that asks for many at once, ...
+    UNREAD_ANSWERS = 100        # ... and answers that wait for one client before its further requests wait too
 
 cdef double LOT_SECONDS = 0.05
+cdef int64_t STANDING_NS = 10_000_000_000
 
 
 cdef class Session(Input):
@@ -156,7 +157,7 @@ cdef class Session(Input):
         """An answer that nobody reads costs memory here, in the kernel and at the endpoint: so what a client asks for and
         cannot take, or while so many of its answers wait for it, is begun for a few of its streams only. Many requests
         at once are begun in lots, for of none it is known yet whether its answer will be read."""
-        if self.waiting + self.young < UNREAD_ANSWERS and \
+        if not (self.unreading and self.waiting) and self.waiting + self.young < UNREAD_ANSWERS and \
                 nghttp2_session_get_stream_remote_window_size(self.h2, stream.id) >= NARROW:
             self.young += 1
             stream.epoch = self.epoch
@@ -168,7 +169,8 @@ cdef class Session(Input):
         return True
 
     cdef int take_breath(self) except -1:
-        """Those that have not answered for a moment are slow: the next lot need not wait for them."""
+        """Those that have not answered for a moment are slow: the next lot need not wait for them. But if some have, and
+        wait for their client, that has to take something first."""
         if self.pace is None and self.young and self.waiting + self.young >= UNREAD_ANSWERS:
             self.pace = get_hub().loop.timer(LOT_SECONDS)
             self.pace.start(self.begin_lot)
@@ -179,6 +181,7 @@ cdef class Session(Input):
         self.pace = None
         self.epoch += 1
         self.young = 0
+        self.unreading = self.waiting >= FEW_ANSWERS
         self.thaw = True
         self.pull()
 
@@ -210,6 +213,26 @@ cdef class Session(Input):
             stream.overdue = True
         if not self.queue:
             self.stop_timers()
+
+    cdef bint stands(self, int64_t now) noexcept:
+        """Whether many answers wait, and their client has taken next to nothing for a while: it must have given more room,
+        or the transport must have taken something. To be asked now and then."""
+        if self.waiting < FEW_ANSWERS:
+            self.standing_since = 0
+            return False
+        if self.standing_since == 0 or self.granted - self.granted_then >= NARROW or self.stuck_since > self.standing_since:
+            self.standing_since, self.granted_then = now, self.granted
+        return now - self.standing_since >= STANDING_NS
+
+    cdef int give_up(self, int but) except -1:
+        """Ends the answers that wait, the newest first, but for so many."""
+        cdef Http2Stream stream
+        for stream in list(self.streams.values()):
+            if stream.writer is not None:
+                but -= 1
+                if but < 0:
+                    stream.wake_writer(TIMED_OUT)
+        return 0
 
     cdef int stop_timers(self) except -1:
         if self.timer is not None:
