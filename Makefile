@@ -13,7 +13,7 @@ help:
 	@echo "make demo       build, start a waypoint with three sample endpoints, say what to type next"
 	@echo "make test       build, run every test but the slow ones (TESTS=tests/wire: only those)"
 	@echo "make test-slow  run the slow ones (the guide with its own 30 s)"
-	@echo "make test-cluster  in a real Kubernetes cluster with istiod, which is built first (20 minutes, once; root)"
+	@echo "make test-cluster  in a real Kubernetes cluster with istiod, which is built first (20 minutes, once; root; SLOW=1: all)"
 	@echo "make check      formatting, lint, types, who imports whom, links of the documents"
 	@echo "make coverage   the tests again, and which lines of .py they reach"
 	@echo "make sanitize   the compiled part under the address and undefined-behaviour sanitizers"
@@ -40,8 +40,8 @@ test-slow:
 	@$(IN)/python -m pytest -m slow
 
 test-cluster:
-	@scripts/prepare test cluster
-	@scripts/cluster $(IN)/python -m pytest $(or $(TESTS),tests/cluster)
+	@scripts/prepare test cluster chart
+	@scripts/cluster $(IN)/python -m pytest $(if $(SLOW),,-m "not slow") $(or $(TESTS),tests/cluster)
 
 check:
 	@scripts/prepare check

@@ -195,6 +195,16 @@ class Yard:
                 process.end()
 
 
+def let_capture(api: Api) -> None:
+    """What captures a Pod's traffic here reads the mesh as the Pod's own account, which has to be allowed to."""
+    resources = {"": ["namespaces", "services"], "gateway.networking.k8s.io": ["gateways"]}
+    rules = [{"apiGroups": [group], "resources": each, "verbs": ["get", "list"]} for group, each in resources.items()]
+    api.put(kinds.CLUSTER_ROLES, "capture", rules=rules)
+    reference = {"apiGroup": kinds.CLUSTER_ROLES.group, "kind": "ClusterRole", "name": "capture"}
+    subjects = [{"apiGroup": kinds.CLUSTER_ROLES.group, "kind": "Group", "name": "system:serviceaccounts"}]
+    api.put(kinds.CLUSTER_ROLE_BINDINGS, "capture", roleRef=reference, subjects=subjects)
+
+
 def said(found: Object | None, kind: str) -> tuple[str, str, str]:
     """Status, reason and message of a condition; empty where it is about an older generation."""
     for each in ((found or {}).get("status") or {}).get("conditions") or ():

@@ -21,9 +21,12 @@ AUDIENCE = "istio-ca"
 WAYPOINT, CLIENT = "httpbin-waypoint", "client"
 
 
-def kubectl(*words: str, timeout: float = 30, fails: bool = False) -> str:
-    """What it prints; a failure of it is the test's, unless it `fails`: then what it says is the answer."""
-    done = subprocess.run(["kubectl", *words], capture_output=True, text=True, timeout=timeout, check=False)
+def kubectl(*words: str, timeout: float = 30, fails: bool = False, given: str | None = None) -> str:
+    """What it prints; a failure of it is the test's, unless it `fails`: then what it says is the answer. `given`: what
+    it reads."""
+    done = subprocess.run(
+        ["kubectl", *words], capture_output=True, text=True, timeout=timeout, check=False, input=given
+    )
     assert (done.returncode != 0) == fails, f"kubectl {' '.join(words)}: {done.stdout}{done.stderr}"
     return done.stderr if fails else done.stdout
 

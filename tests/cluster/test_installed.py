@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +15,8 @@ import yaml
 from proxy.kubernetes.api.resources import Resource
 from proxy.kubernetes.deployer import kinds
 from proxy.kubernetes.deployer.wish import GATEWAY_NAME
-from tests.cluster.api_rig import PODS, RULES, Api
-from tests.cluster.deployer_rig import ROOT, SYSTEM, Yard
+from tests.cluster.api_rig import PODS, Api
+from tests.cluster.deployer_rig import ROOT, SYSTEM, Yard, let_capture
 from tests.rig import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
@@ -102,8 +103,8 @@ def clients_of_redis() -> set[str]:
     return set(re.findall(r" addr=([0-9.]+):", "\n".join(lines)))
 
 
-def logs(yard: Yard, namespace: str, what: str) -> str:
-    words = ["kubectl", "--namespace", namespace, "logs", what, "--all-pods=true", "--tail=200"]
+def logs(yard: Yard, namespace: str, what: str, lines: str = "200") -> str:
+    words = ["kubectl", "--namespace", namespace, "logs", what, "--all-pods=true", f"--tail={lines}"]
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout
 
 
@@ -114,13 +115,8 @@ def kubectl(yard: Yard, *words: str) -> str:
 
 
 def put_client(yard: Yard) -> None:
-    """A Pod to ask from. What captures it here reads the mesh as the Pod's own account, which has to be allowed to."""
-    resources = {"": ["namespaces", "services"], "gateway.networking.k8s.io": ["gateways"]}
-    rules = [{"apiGroups": [group], "resources": each, "verbs": ["get", "list"]} for group, each in resources.items()]
-    yard.api.put(kinds.CLUSTER_ROLES, "capture", rules=rules)
-    reference = {"apiGroup": kinds.CLUSTER_ROLES.group, "kind": "ClusterRole", "name": "capture"}
-    subjects = [{"apiGroup": kinds.CLUSTER_ROLES.group, "kind": "Group", "name": "system:serviceaccounts"}]
-    yard.api.put(kinds.CLUSTER_ROLE_BINDINGS, "capture", roleRef=reference, subjects=subjects)
+    """A Pod to ask from."""
+    let_capture(yard.api)
     labels = {"istio.io/dataplane-mode": "ambient", "istio.io/use-waypoint": "way"}
     yard.api.put(kinds.NAMESPACES, yard.namespace, labels=labels)
     yard.api.put(PODS, "client", yard.namespace, spec={"containers": [{"name": "curl", "image": "curl"}]})
@@ -134,47 +130,67 @@ def curl(yard: Yard) -> str:
 
 
 @pytest.mark.mesh
-def test_a_captured_client_an_endpoint_that_hangs_and_the_end(yard: Yard) -> None:
-    """The guide, by a Gateway: istiod signs, the client's traffic is captured, two waypoints eject as one."""
+def test_traffic_moves_by_shares_from_one_waypoint_to_another_and_back(yard: Yard) -> None:
+    """docs/migrate.md: a Service names the second as its canary. istiod binds both, and every request is answered."""
     if not yard.api.cluster.istiod:
         pytest.skip("the cluster has no istiod")
     install(yard)
     try:
         put_client(yard)
         put_app(yard)
-        yard.put_gateway(gatewayClassName="waypointd")
-        wait_until(lambda: yard.condition("Programmed")[2] == "2 Pods ready", START_S, "two Pods of the waypoint")
+        for name in ("way", "second"):
+            yard.put_gateway(name, gatewayClassName="waypointd")
+        for name in ("way", "second"):
+            wait_until(lambda one=name: yard.condition("Programmed", one)[0] == "True", START_S, f"Pods of {name}")
         wait_until(lambda: ready(yard, yard.namespace, "app=echo") == 3, START_S, "the app")
-        wait_until(lambda: curl(yard) == "200" and '"GET / HTTP' in told(yard), START_S, "through the waypoint")
-        assert [curl(yard) for _ in range(12)] == ["200"] * 12
-        outlier = {"consecutive5xxErrors": 3, "interval": "1s", "baseEjectionTime": "600s", "maxEjectionPercent": 100}
-        spec = {"host": "echo", "trafficPolicy": {"outlierDetection": outlier}}
-        yard.api.put(RULES, "echo", yard.namespace, spec=spec)
-        wait_until(lambda: told(yard).count("snapshot 2") == 2, START_S, "the rule is in force in both")
-        pods = yard.api.client.get(PODS.path(yard.namespace), {"labelSelector": "app=echo"})["items"]
-        victim = pods[0]["metadata"]["name"]
-        kubectl(yard, "exec", victim, "--", "pkill", "-STOP", "-f", "http.server")
-        asked = [curl(yard)]
-
-        def is_out() -> bool:
-            asked.append(curl(yard))
-            return told(yard).count("outlier ejecting") == 2
-
-        wait_until(is_out, START_S, "both have it out")
-        assert asked.count("200") + 3 >= len(asked), asked  # three were hurt, at most
-        assert [curl(yard) for _ in range(5)] == ["200"] * 5
-        assert f'workload="{victim}"' in told(yard)
-        yard.api.delete(kinds.GATEWAYS, "way", yard.namespace)
-        yard.api.until_gone(kinds.DEPLOYMENTS, "way", yard.namespace, START_S)
+        wait_until(lambda: curl(yard) == "200" and served(yard, "way"), START_S, "through the waypoint")
+        kubectl(yard, "label", "service", "echo", "istio.io/use-waypoint=way", "istio.io/use-waypoint-canary=second")
+        share(yard, 0)
+        checked = (sys.executable, str(ROOT / "bin" / "waypointd"), "--check", "-v")
+        checks = ("exec", "deployment/second", "--", *checked)
+        wait_until(
+            lambda: f"{yard.namespace}/echo:8000 (http)" in kubectl(yard, *checks), START_S, "it has the Service"
+        )
+        assert split(yard, 6)["second"] == 0
+        share(yard, 100)
+        wait_until(lambda: split(yard, 6) == {"way": 0, "second": 6}, START_S, "all to the second")
+        wait_until(lambda: bound(yard) == ("True", "WaypointAccepted"), START_S, "istiod has bound it")
+        share(yard, 50)
+        wait_until(lambda: all(split(yard, 20).values()), START_S, "both")
+        share(yard, 0)
+        wait_until(lambda: split(yard, 6) == {"way": 6, "second": 0}, START_S, "all back")
     except BaseException:
-        print(logs(yard, SYSTEM, "deployment/waypointd-deployer"), told(yard))
+        print(logs(yard, SYSTEM, "deployment/waypointd-deployer"), told(yard, "way"), told(yard, "second"))
         raise
     finally:
         uninstall(yard)
 
 
-def told(yard: Yard) -> str:
-    return logs(yard, yard.namespace, "deployment/way")
+def share(yard: Yard, percent: int) -> None:
+    kubectl(yard, "annotate", "--overwrite", "service", "echo", f"istio.io/use-waypoint-canary-weight={percent}")
+
+
+def split(yard: Yard, count: int) -> dict[str, int]:
+    """Which waypoint so many requests of the client went by; all of them were answered."""
+    before = {name: served(yard, name) for name in ("way", "second")}
+    assert [curl(yard) for _ in range(count)] == ["200"] * count
+    wait_until(lambda: sum(served(yard, name) for name in before) == sum(before.values()) + count, START_S, "the log")
+    return {name: served(yard, name) - known for name, known in before.items()}
+
+
+def served(yard: Yard, name: str) -> int:
+    return told(yard, name).count('"GET / HTTP/1.1" 200')
+
+
+def bound(yard: Yard) -> tuple[str, str]:
+    """What istiod says of the Service's waypoints."""
+    conditions = (yard.there(kinds.SERVICES, "echo").get("status") or {}).get("conditions") or ()
+    found = [each for each in conditions if each["type"] == "istio.io/WaypointBound"]
+    return (found[0]["status"], found[0]["reason"]) if found else ("", "")
+
+
+def told(yard: Yard, name: str) -> str:
+    return logs(yard, yard.namespace, f"deployment/{name}", "-1")
 
 
 def test_what_install_yaml_brings_deploys_waypoints_that_serve(yard: Yard) -> None:
