@@ -124,25 +124,22 @@ def tell(at: At, spec: Body) -> None:
 
 
 def not_in_force(spec: Body) -> Iterator[Told]:
-    """All such fields, in the order of the table; in a subset none, since the subset itself is not."""
-    policy = _mapping(spec.get("trafficPolicy"))
-    yield from _of(policy, ("trafficPolicy",))
-    ports = policy.get("portLevelSettings")
-    for index, entry in enumerate(ports if isinstance(ports, list) else ()):
-        yield from _of(_mapping(entry), ("trafficPolicy", "portLevelSettings", index))
+    """All such fields, as they are written; in a subset none, since the subset itself is not."""
+    policy = spec.get("trafficPolicy")
+    if isinstance(policy, dict):
+        yield from _of(policy, ("trafficPolicy",))
+        for index, entry in enumerate(policy.get("portLevelSettings") or ()):
+            yield from _of(entry, ("trafficPolicy", "portLevelSettings", index))
     subsets = spec.get("subsets")
     if subsets is not None and not SUBSETS.done(subsets):
         yield Told(("subsets",), subsets, SUBSETS)
 
 
-def _of(policy: Body, path: Path) -> Iterator[Told]:
-    for name, row in FIELDS.items():
-        value: object = policy
-        for step in name.split("."):
-            value = _mapping(value).get(step)
-        if value is not None and not row.done(value):
-            yield Told((*path, *name.split(".")), value, row)
-
-
-def _mapping(value: object) -> Body:
-    return value if isinstance(value, dict) else {}
+def _of(given: Body, path: Path, above: str = "") -> Iterator[Told]:
+    for step, value in given.items():
+        name = f"{above}{step}"
+        row = FIELDS.get(name)
+        if row is None and isinstance(value, dict):
+            yield from _of(value, (*path, step), f"{name}.")
+        elif row is not None and value is not None and not row.done(value):
+            yield Told((*path, step), value, row)

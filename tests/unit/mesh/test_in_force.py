@@ -48,8 +48,8 @@ def test_one_warning_names_all_fields_at_the_place_of_the_first() -> None:
     }
     (said,) = warned({"trafficPolicy": policy, "subsets": [{"name": "v1"}]})
     assert said == (
-        "spec.trafficPolicy.loadBalancer.simple: PASSTHROUGH is not in force in this version (ROUND_ROBIN is used); "
-        "nor are trafficPolicy.outlierDetection.consecutiveGatewayErrors 2, "
+        "spec.trafficPolicy.outlierDetection.consecutiveGatewayErrors: 2 is not in force in this version; "
+        "nor are trafficPolicy.loadBalancer.simple PASSTHROUGH (ROUND_ROBIN is used), "
         "trafficPolicy.retryBudget, "
         "trafficPolicy.portLevelSettings[0].tls.mode SIMPLE (endpoints are connected to without TLS), "
         "subsets (nothing routes to a subset)"
