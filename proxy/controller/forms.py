@@ -27,6 +27,7 @@ def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterF
         balance=balance_form(cluster.policy.load_balancer),
         destination_rule=cluster.destination_rule,
         protocol=cluster.protocol,
+        http2=cluster.http2,
         profiles=[_profile_form(each) for each in profiles],
         endpoints=[
             _endpoint_form(each, index[each.profile] if each.profile else -1, place)

@@ -83,6 +83,7 @@ class ClusterForm(TypedDict):
     balance: BalanceForm
     destination_rule: str
     protocol: str  # "http", "http2", "tcp", "undeclared"
+    http2: str  # "always", "never", "as_client": whether endpoints are sent it
     profiles: list[ProfileForm]
     endpoints: list[EndpointForm]
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.addresses import join
+from proxy.mesh.traffic.connections import H2UpgradePolicy
 from proxy.mesh.traffic.outlier import OutlierDetection
 from proxy.mesh.traffic.policy import UNGOVERNED, EffectivePolicy
 
@@ -81,6 +82,16 @@ class Cluster:
     def abandoned_ms(self) -> int:
         """After how long a request that its client gives up counts as a failure; 0: never."""
         return self.policy.abandoned_ms
+
+    @property
+    def http2(self) -> str:
+        """Whether endpoints are sent HTTP/2: "always", "never", or "as_client", who speaks it or not (Istio's
+        shouldH2Upgrade, setUseDownstreamProtocol)."""
+        pool = self.policy.connection_pool.http
+        upgraded = pool.h2_upgrade_policy is H2UpgradePolicy.UPGRADE
+        if pool.use_client_protocol or (self.protocol == "undeclared" and not upgraded):
+            return "as_client"
+        return "always" if upgraded or self.protocol == "http2" else "never"
 
     @property
     def destination_rule(self) -> str:

@@ -2,7 +2,7 @@
 each that is captured, and a replica with a certificate."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,11 +147,12 @@ def captured(
     connect_timeout: str = "2s",
     own: bool | None = True,
     more: tuple[str, ...] = (),
+    pool: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> Iterator[Captured]:
     """`leaf`: what the pods' ztunnels present. Without `doors` nothing is on their port 15008; without `hbone` the pods
     are not captured; without `own` the replica has no certificate, with None it is not told of any. `more` are its
-    options, `changes` are of the outlierDetection."""
+    options, `pool` is the rule's connectionPool.http, `changes` are of the outlierDetection."""
     with contextlib.ExitStack() as stack:
         prefix, listener = stack.enter_context(network()), free_port()
         port = free_port(f"{prefix}.1")
@@ -164,7 +165,9 @@ def captured(
         manifests.put("gateway", gateway(listener))
         manifests.put("service", service(port_name))
         manifests.put("slice", slice_of(members, port_name))
-        manifests.put("rule", rule(connect_timeout, **changes))
+        governing = rule(connect_timeout, **changes)
+        governing["spec"]["trafficPolicy"]["connectionPool"]["http"] = {**(pool or {})}
+        manifests.put("rule", governing)
         made = []
         for member in members:
             member.handler = handler

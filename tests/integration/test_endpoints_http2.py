@@ -63,6 +63,23 @@ def test_declared_http_gets_http_1_even_from_an_http_2_client(tmp_path: Path) ->
         assert one.members[0].heads[0].first == "GET / HTTP/1.1"
 
 
+def test_h2UpgradePolicy_sends_HTTP_2_where_HTTP_is_declared(tmp_path: Path) -> None:
+    with captured(tmp_path, 1, handler=h2_app(h2_name), pool={"h2UpgradePolicy": "UPGRADE"}) as one:
+        with Client(one.replica.port) as client:
+            head, body = client.ask("web")
+        assert (head.status, body, head["x-protocol"]) == (200, b"web-0", "h2")
+
+
+def test_useClientProtocol_sends_what_the_client_spoke_where_HTTP_is_declared(tmp_path: Path) -> None:
+    with captured(tmp_path, 2, handler=serve_name, pool={"useClientProtocol": True}) as one:
+        one.members[1].play(h2_app(h2_name))
+        one.members_are(one.members[0])
+        assert one.ask() == "web-0"
+        one.members_are(one.members[1])
+        with contextlib.closing(h2_client(one)) as client:
+            assert client.request(headers("/"), end=True).answered()["x-protocol"] == "h2"
+
+
 def test_what_is_not_declared_gets_what_the_client_spoke(tmp_path: Path) -> None:
     with captured(tmp_path, 2, hbone=False, port_name="data", handler=serve_name) as one:
         one.members[1].play(h2_app(h2_name))

@@ -18,6 +18,9 @@ cdef enum:
 cdef enum Protocol:              # what a cluster's port speaks
     HTTP, HTTP2, TCP, UNDECLARED
 
+cdef enum Speaking:              # whether endpoints are sent HTTP/2
+    NEVER, ALWAYS, AS_CLIENT
+
 cdef class Endpoint(IdleListener):
     cdef readonly Address address
     cdef readonly bint hbone             # reached through a tunnel ...
@@ -67,6 +70,7 @@ cdef class Cluster:
     cdef readonly list endpoints
     cdef int count
     cdef readonly int protocol           # Protocol
+    cdef int http2                       # Speaking
     cdef dict body                       # what it was made from
     cdef Chooser chooser
     cdef HashKey hash_key                # what of a request is hashed, or None

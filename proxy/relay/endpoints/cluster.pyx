@@ -25,6 +25,7 @@ cdef int64_t LATE_NS = 1_000_000_000        # bytes that come later than this be
 cdef int64_t UNCLEAN_NS = 10_000_000_000
 
 cdef dict PROTOCOLS = {"http": HTTP, "http2": HTTP2, "tcp": TCP, "undeclared": UNDECLARED}
+cdef dict SPEAKING = {"never": NEVER, "always": ALWAYS, "as_client": AS_CLIENT}
 # Istio's default, where no route says otherwise: nothing does yet.
 cdef int RETRIES = 2
 
@@ -167,6 +168,7 @@ cdef class Cluster:
         self.worker = worker
         self.name = body["name"]
         self.protocol = PROTOCOLS[body["protocol"]]
+        self.http2 = SPEAKING[body["http2"]]
         self.envoy_name = body["envoy_name"].encode()
         self.authority = body["authority"].encode()
         self.host = self.authority.rpartition(b":")[0]
@@ -220,5 +222,5 @@ cdef class Cluster:
         return 0
 
     cdef bint speaks_http2(self, Stream client) noexcept:
-        """Whether its endpoints are sent HTTP/2: where that is declared; where nothing is, if the client speaks it."""
-        return self.protocol == HTTP2 or self.protocol == UNDECLARED and client.http2
+        """Whether its endpoints are sent HTTP/2 for that client."""
+        return self.http2 == ALWAYS or self.http2 == AS_CLIENT and client.http2

@@ -74,6 +74,7 @@ def test_the_first_body_has_everything(snapshots: Snapshots) -> None:
         "balance": {"algorithm": "round_robin", "table_size": 0},
         "destination_rule": "",
         "protocol": "http",
+        "http2": "never",
         "profiles": [],
         "endpoints": [
             {

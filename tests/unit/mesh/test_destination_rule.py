@@ -68,10 +68,8 @@ def test_a_rule_without_a_spec_and_a_bad_annotation_are_refused() -> None:
             {"connectionPool": {"http": {"maxRetries": 5, "idleTimeout": "1s"}}},
             ["maxRetries: 5 is not in force in this version (there is no limit); nor is trafficPolicy.connectionPool."],
         ),
-        (
-            {"connectionPool": {"http": {"h2UpgradePolicy": "UPGRADE"}}},
-            ["h2UpgradePolicy: UPGRADE is not in force in this version (H"],
-        ),
+        ({"connectionPool": {"http": {"h2UpgradePolicy": "UPGRADE"}}}, []),
+        ({"connectionPool": {"http": {"useClientProtocol": True}}}, []),
         ({OD: {"maxEjectionPercent": 50, "consecutiveGatewayErrors": 0, "minHealthPercent": 0}}, []),
         (
             {OD: {"maxEjectionPercent": 50, "consecutiveGatewayErrors": 3}},
