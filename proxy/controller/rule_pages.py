@@ -28,7 +28,9 @@ class RulePages:
         cluster = clusters.get(asked.get("cluster", ""))
         if cluster is None:
             return plain(400, f"unknown cluster; there is: {', '.join(clusters) or 'none'}")
-        return as_json({"rule": cluster.policy.rule, "values": [_value(each) for each in stated(cluster.policy)]})
+        policy = cluster.policy
+        values = [_value(each) for each in stated(policy)]
+        return as_json({"rule": policy.rule, "ejects": policy.ejecting is not None, "values": values})
 
 
 def _value(each: Stated) -> dict[str, Any]:

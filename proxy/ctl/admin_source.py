@@ -60,7 +60,8 @@ class AdminSource:
         return explain.from_json(self._get("/explain", {"cluster": cluster, "endpoint": endpoint}))
 
     def policy(self, cluster: str) -> dict[str, Any]:
-        """What is in force for a cluster: `rule`, and `values`, each with its rule (proxy/controller/rule_pages.py)."""
+        """What is in force for a cluster: `rule`, whether it `ejects`, and `values`, each with its rule
+        (proxy/controller/rule_pages.py)."""
         found: dict[str, Any] = self._get("/policy", {"cluster": cluster})
         return found
 

@@ -8,7 +8,7 @@ import click
 
 from proxy.ctl.admin_source import AdminSource
 from proxy.ctl.history import sentence
-from proxy.ctl.source import Place, Source, asked
+from proxy.ctl.source import Place, asked
 from proxy.ctl.words import columns, moment, number, printable, span
 from state.operating.explain import ClusterReport, EndpointReport, FleetFacts, HereFacts, as_json, cap
 from state.operating.history import shown
@@ -38,24 +38,28 @@ def tell_why(place: Place, cluster: str, endpoint: str, output: str) -> None:
       waypointctl explain httpbin/in-ambient:8000
       waypointctl --admin http://127.0.0.1:15000 explain httpbin/in-ambient:8000 -o json
     """
+    policy, found, fault = None, None, ""
     with asked(place) as source:
-        policy = source.policy(cluster) if isinstance(source, AdminSource) and not endpoint else None
-        found = _known(source, cluster, endpoint, policy)
+        if isinstance(source, AdminSource) and not endpoint:
+            policy = source.policy(cluster)
+        try:
+            found = source.explain(cluster, endpoint)
+        except Refused as refusal:
+            if policy is None:
+                raise
+            fault = _unknown(policy, str(refusal))
     if output == "json":
         print(json.dumps({**(as_json(found) if found else {}), **({"policy": policy} if policy else {})}, indent=2))
-        return
-    print("\n\n".join(part for part in (in_force(policy), found and text(found, short=not endpoint)) if part))
+    else:
+        said = text(found, short=not endpoint) if found else fault
+        print("\n\n".join(part for part in (in_force(policy), said) if part))
 
 
-def _known(source: Source, cluster: str, endpoint: str, policy: dict[str, Any] | None) -> ClusterReport | None:
-    """None: the replica serves it, and as it never ejects, the fleet knows nothing of it."""
-    try:
-        return source.explain(cluster, endpoint)
-    except Refused:
-        ejects = policy is None or any(each["field"].startswith("outlierDetection.") for each in policy["values"])
-        if ejects:
-            raise
-        return None
+def _unknown(policy: dict[str, Any], fault: str) -> str:
+    """The replica serves it, and the fleet knows nothing: of one that never ejects, or whose rule was not told yet."""
+    return (
+        f"the fleet has not heard of it yet ({fault})" if policy["ejects"] else "never ejects: the fleet knows nothing"
+    )
 
 
 def in_force(policy: dict[str, Any] | None) -> str:

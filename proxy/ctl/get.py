@@ -13,6 +13,7 @@ from proxy.ctl.source import Place, telling
 from proxy.ctl.words import age, columns, printable
 
 NAMES = ("destinationrules", "destinationrule", "dr")
+_GAP = "   "  # kubectl's
 LATER = ("endpoints", "services", "gateways")
 
 
@@ -46,12 +47,10 @@ def table(rules: list[dict[str, Any]], namespace: str, now: float) -> str:
     """In kubectl's columns, with NAMESPACE where they are of all namespaces (`namespace` "")."""
     if not rules:
         return f"No resources found in {namespace} namespace." if namespace else "No resources found"
-    names = ("NAME", "HOST", "AGE")
-    rows = [names] + [(each["name"], each["host"], _age(each["created"], now)) for each in rules]
-    if not namespace:
-        spaces = ["NAMESPACE", *(each["namespace"] for each in rules)]
-        return "\n".join(columns((space, *map(printable, row)) for space, row in zip(spaces, rows, strict=True)))
-    return "\n".join(columns(tuple(map(printable, row)) for row in rows))
+    rows = [("NAMESPACE", "NAME", "HOST", "AGE")]
+    rows += [(each["namespace"], each["name"], each["host"], _age(each["created"], now)) for each in rules]
+    shown = (row[1:] if namespace else row for row in rows)
+    return "\n".join(columns((tuple(map(printable, row)) for row in shown), _GAP))
 
 
 def _age(created: str, now: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import subprocess
 import sys
 
@@ -41,6 +42,31 @@ def test_rules_endpoints_and_labels_are_in_force(shop: Shop) -> None:
         wait_until(lambda: clusters(replica)["pay:8000"]["outlier"] is None, 10)
         wait_until(lambda: in_force_everywhere(replica), 5)
         assert replica.info("/config_dump")["kubernetes"]["troubles"] == []
+
+
+def test_rules_are_listed_as_kubectl_lists_them(shop: Shop) -> None:
+    cluster = f"{shop.namespace}/pay:8000"
+    with shop.replica() as replica:
+        ctl = (sys.executable, str(ROOT / "bin" / "waypointctl"), "--admin", f"http://127.0.0.1:{replica.admin}")
+        before = said(*ctl, "explain", cluster)
+        assert (before[0], before[-1]) == ("policy: no DestinationRule", "never ejects: the fleet knows nothing")
+        shop.put_rule(consecutive5xxErrors=7, maxEjectionPercent=50)
+        wait_until(lambda: (clusters(replica)["pay:8000"]["outlier"] or {}).get("consecutive_5xx") == 7, 10)
+        ours = said(*ctl, "get", "destinationrules")
+        kubectl = ("kubectl", "--kubeconfig", str(shop.api.cluster.kubeconfig), "-n", shop.namespace)
+        theirs = said(*kubectl, "get", "destinationrules")
+        age = theirs[0].index("AGE")
+        assert ours[0] == theirs[0]
+        assert [line[:age] for line in ours] == [line[:age] for line in theirs]
+        assert all(re.fullmatch(r"\d+s|\d+m\d*s?", line[age:]) for line in (ours[1], theirs[1])), "seconds old"
+        explained = said(*ctl, "explain", cluster)
+        assert explained[0] == f"policy of DestinationRule {shop.namespace}/rule"
+        where = f"{shop.namespace}/rule spec.trafficPolicy.outlierDetection.consecutive5xxErrors"
+        assert f"outlierDetection.consecutive5xxErrors 7 {where}" in " ".join(" ".join(explained).split())
+
+
+def said(*command: str) -> list[str]:
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.splitlines()
 
 
 def test_a_gateway_that_is_deleted_is_served_no_more_and_comes_back(shop: Shop) -> None:

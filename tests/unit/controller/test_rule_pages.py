@@ -43,7 +43,7 @@ def test_all_rules_are_listed_with_the_host_as_it_is_written(manifests: Path) ->
 
 def test_a_policy_says_each_value_with_its_rule(manifests: Path) -> None:
     status, found = ask(manifests, "/policy", cluster=CLUSTER)
-    assert (status, found["rule"]) == (200, "httpbin/in-ambient-failover")
+    assert (status, found["rule"], found["ejects"]) == (200, "httpbin/in-ambient-failover", True)
     values = {each["field"]: each for each in found["values"]}
     assert values["outlierDetection.consecutive5xxErrors"] == {
         "field": "outlierDetection.consecutive5xxErrors",

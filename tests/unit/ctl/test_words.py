@@ -370,11 +370,11 @@ def test_rules_are_printed_as_kubectl_does() -> None:
     one = {"namespace": "httpbin", "name": "in-ambient", "host": "in-ambient", "created": "2026-01-01T00:00:00Z"}
     two = {"namespace": "istio-system", "name": "all", "host": "*.local", "created": ""}
     now = 1767225600.0 + 190  # that day, 3 minutes and 10 seconds on
-    assert rules_table([one], "httpbin", now) == "NAME        HOST        AGE\nin-ambient  in-ambient  3m10s"
+    assert rules_table([one], "httpbin", now) == "NAME         HOST         AGE\nin-ambient   in-ambient   3m10s"
     assert rules_table([one, two], "", now).splitlines() == [
-        "NAMESPACE     NAME        HOST        AGE",
-        "httpbin       in-ambient  in-ambient  3m10s",
-        "istio-system  all         *.local     <unknown>",
+        "NAMESPACE      NAME         HOST         AGE",
+        "httpbin        in-ambient   in-ambient   3m10s",
+        "istio-system   all          *.local      <unknown>",
     ]
     assert rules_table([], "shop", now) == "No resources found in shop namespace."
     assert rules_table([], "", now) == "No resources found"
