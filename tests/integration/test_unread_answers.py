@@ -35,11 +35,15 @@ def proxy(tmp_path: Path) -> Iterator[HboneBench]:
 
 def queued(proxy: HboneBench) -> int:
     """Bytes in the kernel's queues of all sockets of the endpoint and of the replica's listener."""
-    ports = {f"{proxy.services['plain'][0].port:04X}", f"{proxy.http:04X}"}
+    endpoint = proxy.services["plain"][0]
+    ends = {
+        f"{socket.inet_aton(ip)[::-1].hex().upper()}:{port:04X}"
+        for ip, port in ((endpoint.ip, endpoint.port), ("127.0.0.1", proxy.http))
+    }
     total = 0
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
-        if ports & {fields[1].split(":")[1], fields[2].split(":")[1]}:
+        if ends & {fields[1], fields[2]}:
             total += sum(int(size, 16) for size in fields[4].split(":"))
     return total
 
