@@ -152,7 +152,7 @@ def hangs(victim: str, way: Way, replicas: int) -> None:
 def ejected(way: Way) -> list[str]:
     """The keys of what is out, as Redis has them."""
     namespace, pod = way.redis
-    password = 'export REDISCLI_AUTH="$(cat /etc/redis-password/password 2>/dev/null)"'
+    password = 'f=/etc/redis-password/password; [ ! -f $f ] || export REDISCLI_AUTH="$(cat $f)"'
     scan = f"{password}; redis-cli --scan --pattern '*:eject:*'"
     return kubectl("-n", namespace, "exec", pod, "--", "sh", "-c", scan).splitlines()
 
