@@ -18,6 +18,10 @@ cdef class Counter:
         self.turn_to(workload)
         self.service = self.tallies.service("httpbin/in-ambient:8000", b"in-ambient.httpbin.svc.cluster.local")
 
+    def come_from(self, bytes identity, bytes baggage) -> None:
+        """This client asks from now on."""
+        self.source = self.tallies.peer(identity, baggage)
+
     def turn_to(self, str workload) -> None:
         """The endpoint is this workload's from now on."""
         self.destination = self.tallies.destination([workload, "httpbin", "", "v1", workload, "v1"], "ns/httpbin/sa/web")

@@ -1,5 +1,7 @@
 """Series on the scoreboard: counts are exact over workers and their deaths, bounded, and never mixed."""
 
+from collections import Counter as Counts
+
 import pytest
 
 from proxy.observe.series_labels import REQUEST_LABELS, split
@@ -20,11 +22,11 @@ def board() -> Scoreboard:
 
 def counted(board: Scoreboard) -> dict[str, int]:
     """Requests by code and flags."""
-    found = {}
+    found: Counts[str] = Counts()
     for row in board.series.rows():
         if row.kind == REQUESTS:
             values = dict(zip(REQUEST_LABELS, split(row.labels), strict=True))
-            found[f"{values['response_code']} {values['response_flags']}"] = sum(board.series.totals(row.slot)[3:23])
+            found[f"{values['response_code']} {values['response_flags']}"] += sum(board.series.totals(row.slot)[3:23])
     return found
 
 
@@ -130,3 +132,15 @@ def test_what_was_counted_under_the_old_generation_keeps_a_row(board: Scoreboard
     assert board.series.rows()[0].given_up
     assert not board.series.free(row.slot, board.series.touched(row.slot) - 1)
     assert not board.series.rows()[0].given_up
+
+
+def test_one_identity_takes_only_so_many_rows_whatever_its_baggage_says(board: Scoreboard) -> None:
+    counter = Counter(board, 0)
+    for number in range(400):
+        counter.come_from(b"spiffe://cluster.local/ns/shop/sa/web", b"app.name=%d" % number)
+        counter.request()
+    assert len(board.series.rows()) == 256 + 1
+    assert counted(board) == {"200 -": 400}
+    counter.come_from(b"spiffe://cluster.local/ns/shop/sa/other", b"app.name=1")
+    counter.request()
+    assert len(board.series.rows()) == 256 + 2

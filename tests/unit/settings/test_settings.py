@@ -95,6 +95,8 @@ def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
         ("bind", "::1", "::1"),
         ("bind", "[::1]", "::1"),
         ("status", "[::]:15021", "[::]:15021"),
+        ("metrics", "127.0.0.1:0", "127.0.0.1:0"),
+        ("metrics", "off", None),
         ("admin", "localhost:0", "localhost:0"),
         ("redis", "unix:///run/redis.sock", "unix:///run/redis.sock"),
         ("redis", "rediss://u:p@redis:6380/1", "rediss://u:p@redis:6380/1"),
@@ -175,6 +177,11 @@ def test_faults_name_the_flag_and_the_remedy(key: str, value: Any, told: str) ->
     (fault,) = faults_of({key: value})
     assert fault.startswith(f"{settings.flag_name(key)}: ")
     assert told in fault
+
+
+def test_metrics_may_be_off_in_a_file_too(tmp_path: Path) -> None:
+    path = write(tmp_path, "manifests: [m]\nmetrics: off\n")
+    assert settings.load({}, {}, path).metrics is None
 
 
 def test_everything_wrong_is_told_at_once_with_its_place(tmp_path: Path) -> None:
