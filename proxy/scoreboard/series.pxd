@@ -13,6 +13,7 @@ cdef class SeriesTable:
 
     cdef int place(self, int kind, bytes labels) except -2
     cdef int find(self, unsigned long long hash, int kind, bytes labels) except -2
+    cdef int vacancy(self) noexcept
     cdef bint lock(self) except -1
     cdef int unlock(self) except -1
 

@@ -69,7 +69,7 @@ cdef class SeriesTable:
         try:
             slot = self.find(hash, kind, labels)
             if slot < 0:
-                slot = self.find(0, -1, b"")
+                slot = self.vacancy()
                 if slot >= 0:
                     self.fill(slot, hash, kind, labels)
             elif self.memory.series_rows[slot].state == GIVEN_UP:
@@ -79,16 +79,23 @@ cdef class SeriesTable:
             self.unlock()
 
     cdef int find(self, unsigned long long hash, int kind, bytes labels) except -2:
-        """The row with these labels; kind -1: one that is free. NO_ROOM: there is none."""
-        cdef Header* header = self.memory.header
+        """The row with these labels, or NO_ROOM."""
         cdef SeriesRow* row
-        cdef int slot, high = max(header.series_high, SERIES_KINDS)
-        for slot in range(SERIES_KINDS, high):
+        cdef int slot
+        for slot in range(SERIES_KINDS, self.memory.header.series_high):
             row = self.memory.series_rows + slot
-            if row.hash == hash and (kind < 0 and row.state == NOBODYS or row.state != NOBODYS and row.kind == kind
-                    and row.length == len(labels) and memcmp(row.labels, <const char*>labels, len(labels)) == 0):
+            if row.hash == hash and row.state != NOBODYS and row.kind == kind and row.length == len(labels) \
+                    and memcmp(row.labels, <const char*>labels, len(labels)) == 0:
                 return slot
-        return high if kind < 0 and high < SERIES else NO_ROOM
+        return NO_ROOM
+
+    cdef int vacancy(self) noexcept:
+        """A row that is nobody's, or NO_ROOM. What whoever was killed while filling one has left there says nothing."""
+        cdef int slot, high = max(self.memory.header.series_high, SERIES_KINDS)
+        for slot in range(SERIES_KINDS, high):
+            if self.memory.series_rows[slot].state == NOBODYS:
+                return slot
+        return high if high < SERIES else NO_ROOM
 
     def fill(self, int slot, uint64_t hash, int kind, bytes labels) -> None:
         """The row is of these labels from now on."""
@@ -169,7 +176,6 @@ cdef class SeriesTable:
         if unused:
             for worker in range(wp_load(&self.memory.header.workers_high)):
                 memset(self.memory.tally_of(worker, slot), 0, sizeof(Tally))
-            row.hash = 0
             wp_store(&row.state, NOBODYS)
             for kind in range(SERIES_KINDS):
                 wp_move(&self.memory.series_rows[kind].generation)
@@ -217,10 +223,10 @@ cdef int close_all(Memory memory, int worker) except -1:
 
 
 cdef uint64_t hash_of(int kind, bytes labels) noexcept:
-    """FNV-1a, never 0."""
+    """FNV-1a."""
     cdef uint64_t hash = 14695981039346656037ULL ^ <uint64_t>kind
     cdef const unsigned char* at = labels
     cdef Py_ssize_t index
     for index in range(len(labels)):
         hash = (hash ^ at[index]) * 1099511628211ULL
-    return hash or 1
+    return hash

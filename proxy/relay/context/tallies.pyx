@@ -90,21 +90,21 @@ cdef class Tallies:
         is some."""
         cdef list rest = [PROTOCOLS[protocol]]
         cdef int slot
+        cdef Tally* tally
         if kind == OF_REQUESTS:
             rest += [b"%d" % status, b"" if grpc < 0 else b"%d" % (grpc if grpc <= MAX_GRPC else GRPC_UNKNOWN)]
         mutual = source.identified and destination.identified
         rest += [flags, series_labels.MUTUAL_TLS if mutual else series_labels.PLAIN]
         slot = self.series.place(
             kind, series_labels.joined(source.labels, destination.labels, service.labels, rest))
+        tally = self.series.memory.tally_of(self.worker, slot if slot >= 0 else kind)
+        if slot != NOT_NOW:
+            known.row = self.series.memory.series_rows + (slot if slot >= 0 else kind)
+            known.tally = tally
+            known.generation = wp_loadu(&known.row.generation)
         if slot < 0:
-            self.tell_overflow(kind)
-            if slot == NOT_NOW:
-                return self.series.memory.tally_of(self.worker, kind)
-            slot = kind
-        known.row = self.series.memory.series_rows + slot
-        known.tally = self.series.memory.tally_of(self.worker, slot)
-        known.generation = wp_loadu(&known.row.generation)
-        return known.tally
+            self.tell_overflow(kind)        # which may wait; nothing of `known` is touched any more
+        return tally
 
     def tell_overflow(self, int kind) -> None:
         """What has no room gets a row for all of its kind, and the log is told, once."""
