@@ -44,9 +44,12 @@ class Metrics:
         yield from self._of_processes()
 
     def _of_certificates(self) -> Iterator[Family]:
-        if (left := self._certificates.seconds_left()) is not None:
-            name = "waypointd_certificate_expiry_timestamp_seconds"
-            yield one(name, GAUGE, "When our certificate ends.", round(time.time() + left))
+        if ours := self._certificates.current:
+            for name, text, at in (
+                ("waypointd_certificate_start_timestamp_seconds", "When our certificate began.", ours.not_before),
+                ("waypointd_certificate_expiry_timestamp_seconds", "When it ends.", ours.not_after),
+            ):
+                yield one(name, GAUGE, text, round(at))
         counts = self._certificates.counts()
         for name, text, counted in (
             ("waypointd_certificate_requests_total", "How often istiod was asked.", "requests"),

@@ -12,9 +12,9 @@ import yaml
 
 from proxy.kubernetes.deployer import kinds
 from proxy.kubernetes.deployer.beside_istiod import CONTROLLER, SECRET
-from proxy.kubernetes.deployer.children import REDIS_FILES, REDIS_NAMES
+from proxy.kubernetes.deployer.children import METRICS_PORT, REDIS_FILES, REDIS_NAMES, children_of
 from proxy.kubernetes.deployer.rights import rights_of
-from tests.unit.kubernetes.deployer.wishes import MESH, wish
+from tests.unit.kubernetes.deployer.wishes import MESH, SITE, wish
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALL = ROOT / "deploy" / "install.yaml"
@@ -86,8 +86,9 @@ def test_the_chart_is_well_formed_and_values_are_checked() -> None:
     helm = pytest.importorskip("helm_python", reason="helm-python-sdk is not installed: scripts/prepare chart")
     assert not helm.lint(str(CHART))["errors"]
     rendered = runpy.run_path(str(ROOT / "scripts" / "install_yaml.py"))["rendered"]
+    interval = {"podMonitor": {"interval": "soon"}}
     wrong: dict[str, Any]
-    for wrong in ({"redys": {}}, {"redis": {"url": "http://x"}}, {"deployer": {"replicas": 0}}):
+    for wrong in ({"redys": {}}, {"redis": {"url": "http://x"}}, {"deployer": {"replicas": 0}}, {"metrics": interval}):
         with pytest.raises(helm.HelmError):
             rendered(wrong)
 
@@ -134,3 +135,30 @@ def test_an_overlay_for_istiod(name: str) -> None:
     assert [each["secret"]["secretName"] for each in pod["volumes"]] == [SECRET]
     (deployer,) = [each for each in found if each["kind"] == "Deployment"]
     assert f"--istiods-class={name}" in deployer["spec"]["template"]["spec"]["containers"][0]["args"]
+
+
+def test_a_prometheus_operator_is_told_of_all_waypoints_and_alerts_if_asked() -> None:
+    pytest.importorskip("helm_python", reason="helm-python-sdk is not installed: scripts/prepare chart")
+    rendered = runpy.run_path(str(ROOT / "scripts" / "install_yaml.py"))["rendered"]
+    labels = {"release": "prometheus"}
+    metrics = {
+        "podMonitor": {"enabled": True, "labels": labels, "interval": "15s"},
+        "prometheusRule": {"enabled": True, "labels": labels},
+    }
+    values = {"metrics": metrics, "istio": {"overlay": {"class": "istio-waypoint"}}}
+    found = [yaml.safe_load(each) for each in rendered(values)]
+    ours, istiods, rule = [each for each in found if each["apiVersion"] == "monitoring.coreos.com/v1"]
+    assert [each["kind"] for each in (ours, istiods, rule)] == ["PodMonitor", "PodMonitor", "PrometheusRule"]
+    assert all(labels.items() <= each["metadata"]["labels"].items() for each in (ours, istiods, rule))
+    assert rule["spec"] == yaml.safe_load((CHART / "monitoring" / "alerts.yaml").read_text())
+    pod = next(each for each in children_of(wish(), SITE, ()) if each["kind"] == "Deployment")
+    template = pod["spec"]["template"]
+    assert ours["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+    (endpoint,) = ours["spec"]["podMetricsEndpoints"]
+    assert endpoint == {"port": "http-metrics", "path": "/stats/prometheus", "interval": "15s"}
+    ports = {each["name"]: each["containerPort"] for each in template["spec"]["containers"][0]["ports"]}
+    assert ports[endpoint["port"]] == METRICS_PORT
+    assert istiods["spec"]["selector"] == {
+        "matchLabels": {"gateway.networking.k8s.io/gateway-class-name": "istio-waypoint"}
+    }
+    assert "PodMonitor" not in {each["kind"] for each in documents()}
