@@ -12,6 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 from tests.rig import Replica
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+ANSWER = ("destination_service", "response_code", "response_flags", "source_principal")
+"""The labels by which requests are compared: `Logged.by_answer` has the log's."""
 
 
 class Sample(NamedTuple):

@@ -1,130 +1,30 @@
 """What Prometheus is told equals what the access log says, over workers and their deaths."""
 
 import contextlib
-import os
-import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.hbone.ztunnel import Refused
-from tests.integration.grpc_rig import Echo, RpcError, Stub, served
-from tests.integration.hbone_rig import HboneBench, Served, echo, h2_client, h2_headers, hbone_bench
+from tests.integration.hbone_rig import HboneBench, Served, echo
 from tests.integration.http_rig import Client
-from tests.integration.metrics_rig import Logged, Sample, Samples, scrape
+from tests.integration.metrics_rig import ANSWER, Logged, Sample, Samples, scrape
+from tests.integration.metrics_traffic import WORKERS, counted_bench, kill_worker, traffic
 from tests.rig import wait_until
 
-WORKERS = 3
 CLIENT = "spiffe://cluster.local/ns/httpbin/sa/client-in-ambient"
-SERVED = [
-    Served("web", count=2),
-    Served("refusing", hbone=False),
-    Served("none", count=0),
-    Served("echo", port=5000, port_name="grpc", hbone=False),
-    Served("raw", port=9000, port_name="tcp"),
-    Served("alone", port=9000, port_name="tcp"),
-    Served("labelled"),
-]
 
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HboneBench]:
-    options = ("--access-log-format", "json")
-    with hbone_bench(tmp_path_factory.mktemp("metrics"), *SERVED, workers=WORKERS, http=True, args=options) as running:
-        running.services["refusing"][0].stop()
-        for name in ("raw", "alone"):
-            running.play(name, echo)
+    more = Served("alone", port=9000, port_name="tcp"), Served("labelled")
+    with counted_bench(tmp_path_factory.mktemp("metrics"), *more) as running:
+        running.play("alone", echo)
         yield running
-
-
-@pytest.fixture(scope="module")
-def app(proxy: HboneBench) -> Iterator[Echo]:
-    with served(proxy.services["echo"][0]) as running:
-        yield running
-
-
-# -- traffic ----------------------------------------------------------------------------------------------------------
-
-
-def over_plain(proxy: HboneBench, count: int) -> None:
-    for name in ("web", "web", "nowhere", "refusing", "none"):
-        with Client(proxy.http) as client:
-            for number in range(count):
-                client.ask(f"{name}.httpbin", f"/{number}", body=b"x" * (number % 3) * 100)
-
-
-def malformed(proxy: HboneBench, count: int) -> None:
-    for _ in range(count // 5):
-        with Client(proxy.http) as client:
-            client.send("GET / HTTP/1.1\r\nhost: web.httpbin\r\ncontent-length: x\r\n\r\n")
-            client.answer()
-
-
-def over_tunnels(proxy: HboneBench, count: int) -> None:
-    for _ in range(3):
-        with proxy.client("web") as client:
-            for number in range(count):
-                client.ask("web", f"/{number}")
-
-
-def over_http2(proxy: HboneBench, count: int) -> None:
-    connection = h2_client(proxy.tunnel("web"))
-    for number in range(count):
-        stream = connection.request(h2_headers(f"/{number}"), end=True)
-        stream.answered()
-        while not stream.ended:
-            stream.recv(65536)
-    connection.close()
-
-
-def over_grpc(proxy: HboneBench, count: int) -> None:
-    stub = Stub(proxy.http, "echo.httpbin:5000")
-    for number in range(count):
-        stub.unary(b"x" * number, timeout=20)
-    assert len(list(stub.spread(b"7", timeout=20))) == 7
-    assert stub.gather(iter([b"a", b"b", b"c"]), timeout=20) == b"abc"
-    with contextlib.suppress(RpcError):
-        stub.fail(b"9", timeout=20)
-    stub.channel.close()
-
-
-def over_tcp(proxy: HboneBench, count: int) -> None:
-    for number in range(count):
-        with proxy.client("raw") as client:
-            client.send(b"x" * number)
-            client.finish()
-            assert client.rest() == b"x" * number + b"END"
-
-
-def refused(proxy: HboneBench, count: int) -> None:
-    for _ in range(count // 5):
-        with contextlib.suppress(Refused):
-            proxy.tunnel("10.1.2.3:4")
-
-
-WAYS: tuple[Callable[[HboneBench, int], None], ...] = (
-    over_plain,
-    malformed,
-    over_tunnels,
-    over_http2,
-    over_grpc,
-    over_tcp,
-    refused,
-)
-
-
-def traffic(proxy: HboneBench, count: int) -> None:
-    """On all ways at the same time."""
-    with ThreadPoolExecutor(len(WAYS)) as pool:
-        for done in [pool.submit(way, proxy, count) for way in WAYS]:
-            done.result()
 
 
 # -- what is told -----------------------------------------------------------------------------------------------------
-
-ANSWER = ("destination_service", "response_code", "response_flags", "source_principal")
 
 
 def agree(proxy: HboneBench) -> Samples:
@@ -163,14 +63,6 @@ def numbers(proxy: HboneBench) -> tuple[float, int]:
     return scrape(proxy.replica).total("istio_requests_total"), len(Logged(proxy.replica).requests)
 
 
-def kill_worker(proxy: HboneBench, number: int) -> None:
-    """It is followed by another."""
-    pid = proxy.replica.worker_pids()[number % WORKERS]
-    os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: pid not in (now := proxy.replica.worker_pids()) and len(now) == WORKERS, 15)
-    wait_until(proxy.replica.ready, 15)
-
-
 def compare_over_deaths(proxy: HboneBench, count: int, rounds: int) -> None:
     began = agree(proxy)
     before = began.total("istio_requests_total")
@@ -191,13 +83,13 @@ def compare_over_deaths(proxy: HboneBench, count: int, rounds: int) -> None:
     assert grown("waypointd_worker_restarts_total") == rounds
 
 
-def test_numbers_equal_the_access_logs_over_deaths_of_workers(proxy: HboneBench, app: Echo) -> None:
+def test_numbers_equal_the_access_logs_over_deaths_of_workers(proxy: HboneBench) -> None:
     compare_over_deaths(proxy, 60, WORKERS)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_numbers_equal_the_access_logs_over_a_hundred_thousand_requests(proxy: HboneBench, app: Echo) -> None:
+def test_numbers_equal_the_access_logs_over_a_hundred_thousand_requests(proxy: HboneBench) -> None:
     compare_over_deaths(proxy, 2000, 5)
     assert len(Logged(proxy.replica).lines) >= 100_000
 

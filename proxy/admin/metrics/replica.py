@@ -14,6 +14,8 @@ from proxy.scoreboard.workers import DRAINING, FREE, READY, STARTING
 
 _CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 _STATES = {READY: "ready", STARTING: "starting", DRAINING: "draining"}
+_COMMONEST = ("here", "consecutive_5xx")
+"""Ejections of which none is told as well: Prometheus takes no series that begins with 1 for an increase."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -66,7 +68,7 @@ def _ejections(counted: Sequence[tuple[Labels, ClusterCounters]]) -> Iterator[tu
     for labels, each in counted:
         for decided, counts in (("here", each.decided), ("fleet", each.followed)):
             for reason, count in zip(EJECTION_REASONS, counts, strict=True):
-                if count:
+                if count or (decided, reason) == _COMMONEST:
                     yield Labels((*labels.pairs, ("reason", reason), ("decided", decided))), count
 
 
