@@ -1,5 +1,10 @@
-"""The alerts, as promtool reads and evaluates them: tests/unit/alerts.yaml has when each is given, and when not."""
+"""Alerts as promtool evaluates them (tests/unit/alerts.yaml: when each is given, when not), and the dashboard's form.
 
+Whether there is data for both: tests/integration/test_prometheus.py.
+"""
+
+import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,7 +14,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-ALERTS = ROOT / "deploy/helm/waypointd/monitoring/alerts.yaml"
+MONITORING = ROOT / "deploy/helm/waypointd/monitoring"
+ALERTS = MONITORING / "alerts.yaml"
 CASES = Path(__file__).parent / "alerts.yaml"
 
 
@@ -43,3 +49,20 @@ def test_each_says_what_is_the_matter_what_to_do_and_how_much_it_matters() -> No
     for rule in rules():
         assert rule["annotations"].keys() == {"summary", "description"}
         assert rule["labels"]["severity"] in ("critical", "warning")
+
+
+def test_each_is_documented() -> None:
+    page = (ROOT / "docs/metrics.md").read_text()
+    listed = re.findall(r"^\| `(Waypointd\w+)` \| (\w+) \|", page, re.MULTILINE)
+    assert listed == [(rule["alert"], rule["labels"]["severity"]) for rule in rules()]
+
+
+def test_every_panel_of_the_dashboard_has_a_place_of_its_own_and_says_what_it_shows() -> None:
+    panels = json.loads((MONITORING / "dashboard.json").read_text())["panels"]
+    places: set[tuple[int, int]] = set()
+    for number, panel in enumerate(panels, 1):
+        at = panel["gridPos"]
+        covered = {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
+        assert not covered & places and at["x"] + at["w"] <= 24, panel["title"]
+        places |= covered
+        assert panel["id"] == number and panel["description"].endswith("."), panel["title"]
