@@ -16,11 +16,11 @@ from proxy.relay.detection cimport sniff_http
 from proxy.relay.exchange.counting cimport count_refused
 from proxy.relay.exchange.line cimport log_refused
 from proxy.relay.exchange.tcp_exchange cimport TcpExchange
-from proxy.relay.relay cimport Listener, Relay
+from proxy.relay.relay cimport Connection, Listener, Relay
 from proxy.wire.http.authority cimport is_authority
 from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.http2.session cimport MAX_STREAMS, Session
-from proxy.wire.stream cimport run_soon, spawn
+from proxy.wire.stream cimport Work, run_soon, spawn
 from proxy.wire.tls.stream cimport TlsStream, accept_tls
 from proxy.wire.http2.tunnel cimport Tunnel
 
@@ -37,31 +37,24 @@ cdef class HboneListener(Listener):
         Listener.__init__(self, relay, name, address, fd, handover)
         self.refusals = Refusals(log, "listener " + address)
 
-    def take(self, int fd) -> None:
-        spawn(self.serve, (fd,))
-
-    def serve(self, int fd) -> None:
-        """Serves one HBONE connection to its end."""
+    cdef int serve(self, Connection connection) except -1:
         cdef Context context = self.relay.context
-        cdef TlsStream client
-        cdef HboneConnection connection
+        cdef TlsStream client = accept_tls(connection.fd, context.mesh, context.timeouts.handshake_seconds,
+                                           context.timeouts.stream_idle_seconds)
+        cdef HboneConnection session
+        connection.client = client
+        if client.reason:
+            self.tell("TLS refused to", client, client.reason)
+            return 0
+        session = HboneConnection(self, client)
+        context.drain.sessions.add(session)
         try:
-            client = accept_tls(fd, context.mesh, context.timeouts.handshake_seconds,
-                                context.timeouts.stream_idle_seconds)
-            if client.reason:
-                self.tell("TLS refused to", client, client.reason)
-                client.close()
-                return
-            connection = HboneConnection(self, client)
-            context.drain.sessions.add(connection)
-            try:
-                connection.run()
-            finally:
-                context.drain.sessions.discard(connection)
-            if connection.fault != NULL:
-                self.tell("HTTP/2 broken off with", client, connection.fault.decode())
+            session.run()
         finally:
-            context.scoreboard.workers.add_connections(context.worker, -1)
+            context.drain.sessions.discard(session)
+        if session.fault != NULL:
+            self.tell("HTTP/2 broken off with", client, session.fault.decode())
+        return 0
 
     def tell(self, str done, TlsStream client, str reason) -> None:
         self.refusals.tell(done, client.peer, client.identity, reason)
@@ -99,8 +92,9 @@ cdef class HboneConnection(Session):
         return run_soon(tunnel.let_go)
 
     cdef int begin_stream(self, Http2Stream stream) except -1:
-        spawn(self.serve_tunnel, (stream,))
-        return 0
+        cdef Served served = Served()
+        served.connection, served.tunnel = self, stream
+        return spawn(served)
 
     cdef object answer(self, Tunnel tunnel):
         """None grants the tunnel; a fault says why not, and is told by its status alone."""
@@ -117,20 +111,29 @@ cdef class HboneConnection(Session):
             return faults.CLOSED
         return faults.NO_HEALTHY_ENDPOINT if cluster.count == 0 else None
 
-    def serve_tunnel(self, Tunnel tunnel) -> None:
+    cdef int serve_tunnel(self, Tunnel tunnel) except -1:
         """Serves one tunnel to its end."""
         cdef Cluster cluster = self.listener.routes.of_target(tunnel.target)
         cdef bint http
-        try:
-            if cluster is None:
-                return          # a snapshot has come in between, without it
-            http = cluster.protocol != TCP
-            if cluster.protocol == UNDECLARED:
-                http = sniff_http(tunnel, self.relay.context.timeouts.protocol_detection_timeout)
-            if http:
-                self.relay.serve_http(tunnel, self.listener)
-            else:
-                TcpExchange(self.relay.context).carry(tunnel, cluster)
-        finally:
-            tunnel.close()
-            self.let_off(tunnel)
+        if cluster is None:
+            return 0            # a snapshot has come in between, without it
+        http = cluster.protocol != TCP
+        if cluster.protocol == UNDECLARED:
+            http = sniff_http(tunnel, self.relay.context.timeouts.protocol_detection_timeout)
+        if http:
+            return self.relay.serve_http(tunnel, self.listener)
+        return TcpExchange(self.relay.context).carry(tunnel, cluster)
+
+
+cdef class Served(Work):
+    """A tunnel of a connection."""
+
+    cdef HboneConnection connection
+    cdef Tunnel tunnel
+
+    cdef int run(self) except -1:
+        return self.connection.serve_tunnel(self.tunnel)
+
+    cdef int end(self) except -1:
+        self.tunnel.close()
+        return self.connection.let_off(self.tunnel)

@@ -4,7 +4,7 @@ from proxy.relay.endpoints.addresses cimport Addresses
 from proxy.relay.endpoints.trunk cimport Connections
 from proxy.relay.routes cimport Routes
 from proxy.wire.http2.server cimport StreamServer
-from proxy.wire.stream cimport RAISED, Stream
+from proxy.wire.stream cimport RAISED, Stream, Work
 
 cdef class Relay:
     cdef readonly Context context
@@ -30,3 +30,10 @@ cdef class Listener:
     cdef Requests requests
     cdef object watcher, handover, pause
     cdef readonly bint open
+
+    cdef int serve(self, Connection connection) except -1
+
+cdef class Connection(Work):
+    cdef Listener listener
+    cdef int fd
+    cdef Stream client                  # None: not yet

@@ -17,7 +17,7 @@ from proxy.wire.http.head cimport INCOMPLETE, Head
 from proxy.wire.http2.preface cimport is_preface
 from proxy.wire.http2.server cimport serve_http2
 from proxy.wire.stream cimport END, RAISED, TIMED_OUT, get_hub, spawn
-from proxy.wire.tcp cimport TcpStream, accept_one, adopt
+from proxy.wire.tcp cimport accept_one, adopt
 
 # Connections taken in one go before others get their turn.
 cdef enum:
@@ -108,25 +108,14 @@ cdef class Relay:
 
     # -- connections --------------------------------------------------------------------------------------------------
 
-    def serve(self, int fd, Listener listener) -> None:
-        """Serves one client connection to its end; the descriptor is ours from now on. Runs in its own greenlet."""
-        cdef TcpStream client = adopt(fd, self.context.timeouts.stream_idle_seconds)
-        try:
-            self.serve_http(client, listener)
-        finally:
-            self.context.scoreboard.workers.add_connections(self.context.worker, -1)
-
     cdef int serve_http(self, Stream client, Listener listener) except -1:
-        """Serves HTTP on a byte stream to its end, whatever the stream is made of: HTTP/2 if it begins like that."""
-        cdef Py_ssize_t size
-        try:
+        """Serves HTTP on a byte stream to its end, whatever the stream is made of: HTTP/2 if it begins like that. Whoever
+        calls closes it."""
+        cdef Py_ssize_t size = self.await_request(client)
+        if is_preface(client.buffer + client.start, size):
+            return serve_http2(client, listener.requests)
+        while self.serve_request(client, size, listener):
             size = self.await_request(client)
-            if is_preface(client.buffer + client.start, size):
-                return serve_http2(client, listener.requests)
-            while self.serve_request(client, size, listener):
-                size = self.await_request(client)
-        finally:
-            client.close()
         return 0
 
     cdef bint serve_request(self, Stream client, Py_ssize_t size, Listener listener) except -1:
@@ -244,8 +233,15 @@ cdef class Listener:
         return True
 
     def take(self, int fd) -> None:
-        """Serves a connection that is counted as this worker's."""
-        spawn(self.relay.serve, (fd, self))
+        """Serves a connection that is counted as this worker's; the descriptor is ours from now on."""
+        cdef Connection connection = Connection()
+        connection.listener, connection.fd = self, fd
+        spawn(connection)
+
+    cdef int serve(self, Connection connection) except -1:
+        """Serves it to its end."""
+        connection.client = adopt(connection.fd, self.relay.context.timeouts.stream_idle_seconds)
+        return self.relay.serve_http(connection.client, self)
 
     def rest(self) -> None:
         """Out of descriptors or memory: accepting again at once would only spin."""
@@ -259,3 +255,15 @@ cdef class Listener:
         self.pause = None
         if self.watcher is not None:
             self.watcher.start(self.accept)
+
+
+cdef class Connection(Work):
+    """A client's connection that was accepted."""
+
+    cdef int run(self) except -1:
+        return self.listener.serve(self)
+
+    cdef int end(self) except -1:
+        cdef Context context = self.listener.relay.context
+        context.scoreboard.workers.add_connections(context.worker, -1)
+        return self.client.close() if self.client is not None else 0

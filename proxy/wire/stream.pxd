@@ -33,6 +33,10 @@ cdef class IdleListener:
 cdef class Consumer:
     cdef int consume(self, Stream stream) except -1
 
+cdef class Work:
+    cdef int run(self) except -1
+    cdef int end(self) except -1
+
 cdef class Deadlines:
     cdef readonly int64_t duration
     cdef Stream first, last
@@ -107,5 +111,5 @@ cdef object get_hub()
 cdef greenlet current()
 cdef int64_t polls() except -1
 cdef int run_soon(object callback) except -1
-cdef int spawn(object function, tuple arguments) except -1
+cdef int spawn(Work work) except -1
 cdef int wake_soon(greenlet sleeper) except -1

@@ -21,7 +21,6 @@ from proxy.wire.buffers cimport free_buffer, more_room
 from proxy.wire.greenlets cimport PyGreenlet_GetCurrent, PyGreenlet_Import, PyGreenlet_Switch, greenlet
 
 import sys
-from functools import partial
 
 import gevent
 from greenlet import GreenletExit
@@ -72,20 +71,32 @@ cdef int run_soon(object callback) except -1:
     return 0
 
 
-cdef int spawn(object function, tuple arguments) except -1:
-    """Calls the function soon, in a greenlet of its own that nobody waits for. It is of the plain kind: one of gevent's
-    costs several times as much to make, and each switch has more to check."""
-    run_soon(Greenlet(partial(run_alone, function, arguments), get_hub()).switch)
-    return 0
+cdef class Work:
+    """What is done in a greenlet of its own that nobody waits for."""
+
+    cdef int run(self) except -1:
+        raise NotImplementedError
+
+    cdef int end(self) except -1:
+        """However that went."""
+        return 0
+
+    def __call__(self) -> None:
+        try:
+            try:
+                self.run()
+            finally:
+                self.end()
+        except GreenletExit:
+            raise
+        except BaseException:
+            get_hub().handle_error(self, *sys.exc_info())
 
 
-def run_alone(function: object, arguments: tuple) -> None:
-    try:
-        function(*arguments)
-    except GreenletExit:
-        raise
-    except BaseException:
-        get_hub().handle_error(function, *sys.exc_info())
+cdef int spawn(Work work) except -1:
+    """Does it soon. The greenlet is of the plain kind: one of gevent's costs several times as much to make, and each
+    switch has more to check. Its stack is copied at each switch: so there is one call between it and the work."""
+    return wake_soon(Greenlet(work, get_hub()))
 
 
 cdef int wake_soon(greenlet sleeper) except -1:

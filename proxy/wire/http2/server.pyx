@@ -52,7 +52,7 @@ cdef class Runner:
     cdef greenlet body
     cdef HttpServerStream stream
 
-    def run(self) -> None:
+    def __call__(self) -> None:
         cdef greenlet hub = get_hub()
         while True:
             serve_one(self.stream)
@@ -69,7 +69,7 @@ cdef int serve_soon(HttpServerStream stream) except -1:
         runner = spare_runners.pop()
     else:
         runner = Runner()
-        runner.body = Greenlet(runner.run, get_hub())
+        runner.body = Greenlet(runner, get_hub())
     runner.stream = stream
     return wake_soon(runner.body)
 
