@@ -148,13 +148,17 @@ cdef class Input(Output):
         if woken:
             self.woken = []
             for stream in woken:
+                stream.touched = False
+            for stream in woken:
                 stream.tell()
         return 0
 
     cdef int touch(self, Stream stream) except -1:
         """Something has come on the stream."""
-        if not self.woken or self.woken[len(self.woken) - 1] is not stream:
-            self.woken.append(stream)
+        cdef Http2Stream touched = stream
+        if not touched.touched:
+            touched.touched = True
+            self.woken.append(touched)
         return 0
 
     cdef int credit(self, Stream stream, Py_ssize_t length) except -1:

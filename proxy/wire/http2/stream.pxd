@@ -13,6 +13,7 @@ cdef class Http2Stream(Stream):
     cdef bint lost                  # ended by a reset, or with its connection
     cdef bint broken                # ... and before the peer had said that it was at its end
     cdef bint refused               # ... before the peer did anything with it (RFC 9113 8.7): may be tried again
+    cdef bint touched               # something has come on it, of which its reader is yet to be told
     cdef bint overdue               # we have closed it; the peer has had time to end it too
     cdef readonly uint32_t reset_code
     cdef int64_t stall_ns           # how long a writer waits for anything to go; 0: for ever

@@ -100,7 +100,8 @@ cdef class Http2Stream(Stream):
     cdef char* place(self, Py_ssize_t length, Py_ssize_t credited) except NULL:
         """Where the next `length` bytes for the reader go: straight into its buffer while it waits for them, else they
         wait in the inbox. `credited` of them came in DATA frames. Not for a closed stream."""
-        self.session.touch(self)
+        if not self.touched:
+            self.session.touch(self)
         if self.reader is not None and self.inbox.end == self.inbox.start:
             self.make_room(length)
             self.end += length
