@@ -77,8 +77,7 @@ cdef class Work:
     cdef int run(self) except -1:
         raise NotImplementedError
 
-    cdef int end(self) except -1:
-        """However that went."""
+    cdef int end(self) except -1:       # however that went
         return 0
 
     def __call__(self) -> None:
@@ -94,8 +93,8 @@ cdef class Work:
 
 
 cdef int spawn(Work work) except -1:
-    """Does it soon. The greenlet is of the plain kind: one of gevent's costs several times as much to make, and each
-    switch has more to check. Its stack is copied at each switch: so there is one call between it and the work."""
+    """Does it soon. A plain greenlet is made faster than one of gevent's, and switched to with less to check. Its stack is
+    copied whenever it waits: so there is one call between it and the work."""
     return wake_soon(Greenlet(work, get_hub()))
 
 
