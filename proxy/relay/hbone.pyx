@@ -20,7 +20,8 @@ from proxy.relay.relay cimport Connection, Listener, Relay
 from proxy.wire.http.authority cimport is_authority
 from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.http2.session cimport MAX_STREAMS, Session
-from proxy.wire.stream cimport Work, run_soon, spawn
+from proxy.wire.stream cimport run_soon
+from proxy.wire.work cimport Work, spawn
 from proxy.wire.tls.stream cimport TlsStream, accept_tls
 from proxy.wire.http2.tunnel cimport Tunnel
 

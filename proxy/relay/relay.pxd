@@ -4,7 +4,8 @@ from proxy.relay.endpoints.addresses cimport Addresses
 from proxy.relay.endpoints.trunk cimport Connections
 from proxy.relay.routes cimport Routes
 from proxy.wire.http2.server cimport StreamServer
-from proxy.wire.stream cimport RAISED, Stream, Work
+from proxy.wire.stream cimport RAISED, Stream
+from proxy.wire.work cimport Work
 
 cdef class Relay:
     cdef readonly Context context

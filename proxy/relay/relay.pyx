@@ -16,8 +16,9 @@ from proxy.relay.routes cimport Routes
 from proxy.wire.http.head cimport INCOMPLETE, Head
 from proxy.wire.http2.preface cimport is_preface
 from proxy.wire.http2.server cimport serve_http2
-from proxy.wire.stream cimport END, RAISED, TIMED_OUT, get_hub, spawn
+from proxy.wire.stream cimport END, RAISED, TIMED_OUT, get_hub
 from proxy.wire.tcp cimport accept_one, adopt
+from proxy.wire.work cimport spawn
 
 # Connections taken in one go before others get their turn.
 cdef enum:

@@ -33,10 +33,6 @@ cdef class IdleListener:
 cdef class Consumer:
     cdef int consume(self, Stream stream) except -1
 
-cdef class Work:
-    cdef int run(self) except -1
-    cdef int end(self) except -1
-
 cdef class Deadlines:
     cdef readonly int64_t duration
     cdef Stream first, last
@@ -111,5 +107,4 @@ cdef object get_hub()
 cdef greenlet current()
 cdef int64_t polls() except -1
 cdef int run_soon(object callback) except -1
-cdef int spawn(Work work) except -1
 cdef int wake_soon(greenlet sleeper) except -1

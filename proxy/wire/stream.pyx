@@ -23,8 +23,6 @@ from proxy.wire.greenlets cimport PyGreenlet_GetCurrent, PyGreenlet_Import, PyGr
 import sys
 
 import gevent
-from greenlet import GreenletExit
-from greenlet import greenlet as Greenlet
 
 PyGreenlet_Import()
 
@@ -69,33 +67,6 @@ cdef int run_soon(object callback) except -1:
         _run_callback = get_hub().loop.run_callback
     _run_callback(callback)
     return 0
-
-
-cdef class Work:
-    """What is done in a greenlet of its own that nobody waits for."""
-
-    cdef int run(self) except -1:
-        raise NotImplementedError
-
-    cdef int end(self) except -1:       # however that went
-        return 0
-
-    def __call__(self) -> None:
-        try:
-            try:
-                self.run()
-            finally:
-                self.end()
-        except GreenletExit:
-            raise
-        except BaseException:
-            get_hub().handle_error(self, *sys.exc_info())
-
-
-cdef int spawn(Work work) except -1:
-    """Does it soon. A plain greenlet is made faster than one of gevent's, and switched to with less to check. Its stack is
-    copied whenever it waits: so there is one call between it and the work."""
-    return wake_soon(Greenlet(work, get_hub()))
 
 
 cdef int wake_soon(greenlet sleeper) except -1:
