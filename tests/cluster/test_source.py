@@ -75,7 +75,7 @@ def test_a_gateway_that_is_deleted_is_served_no_more_and_comes_back(shop: Shop) 
     with shop.replica() as replica:
         shop.api.delete(kinds.GATEWAYS, GATEWAY, shop.namespace)
         wait_until(lambda: f"not ready: no Gateway {shop.namespace}/{GATEWAY}" in replica.readiness()[1], 10)
-        assert status(replica, host) == 0
+        wait_until(lambda: status(replica, host) == 0, 10, "it is refused")
         shop.put_gateway()
         wait_until(lambda: status(replica, host) == 200, 10)
 
