@@ -14,12 +14,19 @@ from tests.integration.http_rig import Client
 from tests.rig import wait_until
 
 WORKERS = 3
+PATIENT = {
+    "apiVersion": "networking.istio.io/v1",
+    "kind": "DestinationRule",
+    "metadata": {"name": "raw", "namespace": "httpbin"},
+    "spec": {"host": "raw", "trafficPolicy": {"connectionPool": {"tcp": {"connectTimeout": "20s"}}}},
+}
+"""TCP is not tried again, and on a busy machine the endpoint's ztunnel, a thread here, takes more than a second."""
 SERVED = [
     Served("web", count=2),
     Served("refusing", hbone=False),
     Served("none", count=0),
     Served("echo", port=5000, port_name="grpc", hbone=False),
-    Served("raw", port=9000, port_name="tcp"),
+    Served("raw", port=9000, port_name="tcp", rule=PATIENT),
 ]
 
 

@@ -80,10 +80,11 @@ class _AsText(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         head, text = scraped(self.metrics, "text/plain")
-        self.send_response(200)
-        self.send_header("content-type", head["content-type"])
-        self.end_headers()
-        self.wfile.write(text.encode())
+        with contextlib.suppress(OSError):  # it asks again
+            self.send_response(200)
+            self.send_header("content-type", head["content-type"])
+            self.end_headers()
+            self.wfile.write(text.encode())
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

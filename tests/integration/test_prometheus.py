@@ -10,7 +10,7 @@ import pytest
 from tests.integration import prometheus_rig
 from tests.integration.hbone_rig import HboneBench, Served, outlier_rule
 from tests.integration.http_rig import Client
-from tests.integration.metrics_rig import ANSWER, Logged
+from tests.integration.metrics_rig import ANSWER, Logged, Sample
 from tests.integration.metrics_traffic import counted_bench, kill_worker, traffic
 from tests.integration.prometheus_rig import JOBS, MONITORING, Prometheus, prometheus
 from tests.rig import wait_until
@@ -92,6 +92,19 @@ def test_it_asks_for_openmetrics(watched: Watched) -> None:
     assert {"istio_requests_total", "istio_build"} <= names["text"]
 
 
+def filled_in(expression: str) -> str:
+    """A dashboard's expression with values for its variables."""
+    for variable, value in VARIABLES.items():
+        expression = expression.replace(variable, value)
+    return expression
+
+
+def shown(watched: Watched, expression: str) -> list[Sample]:
+    """What a dashboard shows; when a scrape took too long, that is nothing until the next one."""
+    found = wait_until(lambda: watched.prometheus.query(filled_in(expression)), 10, expression)
+    return list(found)
+
+
 def growth(name: str, by: str = "", more: str = "") -> str:
     """How a metric grows by second: what Istio's queries consist of."""
     grouped = f"by ({by}) " if by else ""
@@ -114,19 +127,13 @@ def test_istios_mesh_dashboard_has_data(watched: Watched) -> None:
         *(growth(each, f"{workload}, destination_service") for each in tcp),
         "sum by (component, tag) (istio_build)",
     ):
-        found = watched.prometheus.query(filled_in(expression))
+        found = shown(watched, expression)
         assert any(each.value > 0 for each in found), expression
         if workload in expression:
             assert any(each.labels["destination_workload_namespace"] == "httpbin" for each in found), expression
 
 
 # -- ours -------------------------------------------------------------------------------------------------------------
-
-
-def filled_in(expression: str) -> str:
-    for variable, value in VARIABLES.items():
-        expression = expression.replace(variable, value)
-    return expression
 
 
 def dashboard() -> dict[str, Any]:
@@ -137,22 +144,21 @@ def dashboard() -> dict[str, Any]:
 @pytest.mark.parametrize("panel", dashboard()["panels"], ids=lambda panel: str(panel["title"]))
 def test_our_dashboard_has_data(watched: Watched, panel: dict[str, Any]) -> None:
     for target in panel["targets"]:
-        found = watched.prometheus.query(filled_in(target["expr"]))
-        assert found, target["expr"]
+        found = shown(watched, target["expr"])
         legend = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
         assert any(legend <= each.labels.keys() for each in found), target
 
 
 def test_our_dashboards_numbers_are_what_happened(watched: Watched) -> None:
-    def shown(title: str) -> float:
+    def total(title: str) -> float:
         (panel,) = [each for each in dashboard()["panels"] if each["title"] == title]
-        return sum(each.value for each in watched.prometheus.query(filled_in(panel["targets"][0]["expr"])))
+        return sum(each.value for each in shown(watched, panel["targets"][0]["expr"]))
 
-    assert shown("Endpoints out") == 1
-    assert shown("Replicas without Redis") == 0
-    assert shown("Ejections") >= 1
-    assert shown("Workers that ended") >= 1
-    assert shown("First certificate ends in") > 0
+    assert total("Endpoints out") == 1
+    assert total("Replicas without Redis") == 0
+    assert total("Ejections") >= 1
+    assert total("Workers that ended") >= 1
+    assert total("First certificate ends in") > 0
 
 
 def test_the_variables_of_our_dashboard_have_values(watched: Watched) -> None:
