@@ -3,13 +3,7 @@ the next one, so that the allocator, and the kernel behind it, see little of tha
 
 OpenSSL takes and returns 17 KiB for every record. Left to itself, the C library gives the end of the heap back to the
 kernel each time and has it zeroed again, page by page, which costs a fifth of what a large body costs (`keep_freed`).
-
-greenlet copies the stack of who waits to a block of some two KiB, and frees that when it goes on: four times a request.
-Blocks above 1 KiB are those that the C library has to look for.
 """
-
-import os
-import sys
 
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove
@@ -18,92 +12,22 @@ cdef extern from "malloc.h" nogil:
     int M_TRIM_THRESHOLD
     int M_MMAP_THRESHOLD
     int mallopt(int, int)
-    size_t malloc_usable_size(void*)
-
-cdef extern from "pthread.h" nogil:
-    ctypedef unsigned long pthread_t
-    pthread_t pthread_self()
-
-cdef extern from "Python.h" nogil:
-    ctypedef enum PyMemAllocatorDomain:
-        PYMEM_DOMAIN_RAW
-    ctypedef struct PyMemAllocatorEx:
-        void* (*malloc)(void*, size_t) noexcept nogil
-        void (*free)(void*, void*) noexcept nogil
-    void PyMem_GetAllocator(PyMemAllocatorDomain, PyMemAllocatorEx*)
-    void PyMem_SetAllocator(PyMemAllocatorDomain, PyMemAllocatorEx*)
 
 cdef enum:
     KEPT = 4194304              # freed memory that the process keeps at the end of its heap
     SPARE_SMALL = 256
     SPARE_LARGE = 32
-    # blocks of stacks, in steps of 256 bytes
-    STEP = 256
-    FEWEST = 5
-    MOST = 16
 
 cdef char* small[SPARE_SMALL]
 cdef char* large[SPARE_LARGE]
 cdef int small_count = 0
 cdef int large_count = 0
-cdef PyMemAllocatorEx below
-cdef pthread_t serving              # the thread that has spare blocks
-cdef void* spare_blocks[MOST + 1]   # by steps; each begins with where the next one is
-cdef int spare_counts[MOST + 1]
 
 
 def keep_freed() -> None:
-    """Has this process keep a few MiB of what it frees, and take blocks of less from its heap only. To be called once, in
-    the thread that serves."""
+    """Has this process keep a few MiB of what it frees, and take blocks of less from its heap only."""
     mallopt(M_TRIM_THRESHOLD, KEPT)
     mallopt(M_MMAP_THRESHOLD, KEPT)
-    if "PYTHONMALLOC" not in os.environ and not sys.flags.dev_mode:     # what is below knows its blocks by their beginning
-        keep_blocks()
-
-
-# -- blocks of Python's -----------------------------------------------------------------------------------------------
-
-
-cdef int keep_blocks() noexcept:
-    """Puts ourselves between Python and the C library, for blocks as large as stacks: each is one of the C library's all the
-    time, whoever asked for it."""
-    global serving
-    cdef PyMemAllocatorEx ours
-    PyMem_GetAllocator(PYMEM_DOMAIN_RAW, &below)
-    ours = below
-    ours.malloc, ours.free = take_block, free_block
-    serving = pthread_self()
-    PyMem_SetAllocator(PYMEM_DOMAIN_RAW, &ours)
-    return 0
-
-
-cdef void* take_block(void* context, size_t size) noexcept nogil:
-    cdef size_t steps = (size + STEP - 1) // STEP
-    cdef void** block
-    if steps < FEWEST or steps > MOST or pthread_self() != serving:
-        return below.malloc(context, size)
-    block = <void**>spare_blocks[steps]
-    if block == NULL:
-        return below.malloc(context, steps * STEP)
-    spare_blocks[steps] = block[0]
-    spare_counts[steps] -= 1
-    return block
-
-
-cdef void free_block(void* context, void* block) noexcept nogil:
-    cdef size_t steps
-    if block == NULL:
-        return
-    steps = malloc_usable_size(block) // STEP
-    if steps < FEWEST or steps > MOST or spare_counts[steps] >= SPARE_SMALL or pthread_self() != serving:
-        below.free(context, block)
-        return
-    (<void**>block)[0] = spare_blocks[steps]
-    spare_blocks[steps] = block
-    spare_counts[steps] += 1
-
-
-# -- buffers ----------------------------------------------------------------------------------------------------------
 
 
 cdef char* new_buffer(Py_ssize_t capacity) except NULL:
