@@ -76,10 +76,10 @@ def namespace(api: Api) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("way", "replicas"),
     [
-        ("waypointd", 2),
-        ("istiod", 1),
+        ("istiod", 2),
+        pytest.param("istiod", 1, marks=pytest.mark.slow),
         pytest.param("waypointd", 1, marks=pytest.mark.slow),
-        pytest.param("istiod", 2, marks=pytest.mark.slow),
+        pytest.param("waypointd", 2, marks=pytest.mark.slow),
         pytest.param("hand", 1, marks=pytest.mark.slow),
         pytest.param("hand", 2, marks=pytest.mark.slow),
     ],
