@@ -25,9 +25,10 @@ class RulePages:
         """Of the cluster asked for (`?cluster=httpbin/in-ambient:8000`): its rule, and each value with its rule."""
         snapshot = self._configuration.snapshot
         clusters = snapshot.clusters if snapshot else {}
-        cluster = clusters.get(asked.get("cluster", ""))
+        name = asked.get("cluster", "")
+        cluster = clusters.get(name)
         if cluster is None:
-            return plain(400, f"unknown cluster; there is: {', '.join(clusters) or 'none'}")
+            return plain(400, f"unknown cluster {name!r}; there is: {', '.join(clusters) or 'none'}")
         policy = cluster.policy
         values = [_value(each) for each in stated(policy)]
         return as_json({"rule": policy.rule, "ejects": policy.ejecting is not None, "values": values})
