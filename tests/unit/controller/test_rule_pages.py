@@ -59,4 +59,4 @@ def test_a_policy_says_each_value_with_its_rule(manifests: Path) -> None:
 
 
 def test_a_cluster_that_there_is_not_is_refused_with_those_there_are(manifests: Path) -> None:
-    assert ask(manifests, "/policy", cluster="a") == (400, f"unknown cluster; there is: {CLUSTER}\n")
+    assert ask(manifests, "/policy", cluster="a") == (400, f"unknown cluster 'a'; there is: {CLUSTER}\n")
