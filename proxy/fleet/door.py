@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 # A failure's answer to the client waits so long for the fleet's verdict, so that what the client does next, anywhere in
 # the fleet, finds it: as long as nearly every report takes, and at least some round trips to a Redis that is near. One
 # that is slow costs nobody more than the second.
-VERDICT_MS, LONGEST_VERDICT_MS = 4, 40
+VERDICT_MS, LONGEST_VERDICT_MS = 10, 40
 # It is noticed so soon that Redis is there, or is not: less than the leader's shortest pause between the two.
 # A connection that cannot be made is tried again ever more seldom.
 WARM_SECONDS = 0.05
@@ -49,7 +49,7 @@ LOCKED_LOG_MS = 10_000
 # What could not be lifted for a lock is lifted so much later.
 LOCKED_AGAIN_SECONDS = 0.5
 # The answer that completes an ejection waits so long for the other replicas to hear of it too.
-SPREAD_SECONDS = 0.004
+SPREAD_SECONDS = 0.008
 
 
 class Fleet:

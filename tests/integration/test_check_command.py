@@ -137,7 +137,7 @@ def test_a_captured_mesh_with_one_change(certificates: Path, old: str, new: str,
 def test_verbose_says_which_rule_is_in_force_and_how_endpoints_are_reached() -> None:
     status, text, errors = shell("waypointd --check -v --manifests conf/demo")
     assert (status, errors) == (0, "")
-    summary, cluster, rule, outlier, rest = text.splitlines()
+    summary, cluster, rule, outlier, pool, annotations = text.splitlines()
     assert summary + "\n" == SUMMARY
     assert cluster.startswith("httpbin/in-ambient:8000 (http): 3 endpoints: 3 in plain TCP (127.10.0.15:8080, ")
     assert (
@@ -145,7 +145,8 @@ def test_verbose_says_which_rule_is_in_force_and_how_endpoints_are_reached() -> 
         in rule
     )
     assert "outlierDetection: consecutive5xxErrors 3 (line 12), interval 10s (line 13)" in outlier
-    assert rest.strip() == "connectTimeout 1s (default), abandoned-request-timeout 1s (default)"
+    assert pool.strip() == "connectionPool: tcp.connectTimeout 1s (default)"
+    assert annotations.strip().startswith("annotations: abandoned-request-timeout 1s (default), ")
 
 
 def test_verbose_tells_of_clusters_beside_a_fault_of_the_certificates() -> None:

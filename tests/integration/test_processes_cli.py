@@ -45,7 +45,6 @@ def test_versions_and_help(tmp_path: Path) -> None:
     [
         (["--no-such-option"], "No such option"),
         ([], "nothing to serve: give --manifests PATH"),
-        (["--manifests", ".", "--metrics", "127.0.0.1:0"], "--metrics: not built in this version"),
         (["--manifests", ".", "--redis", "redis+sentinel://a,b"], "names no service"),
         (["--manifests", ".", "--redis", "redis://a", "--redis-ca", "ca.pem"], "--redis-ca is for TLS"),
         (["--manifests", ".", "-c", "/no/such/file"], "/no/such/file: No such file or directory"),
