@@ -14,7 +14,7 @@ from proxy.kubernetes.deployer.wish import CONTROLLER, MANAGED_BY, MANAGER
 from proxy.kubernetes.deployer.work import FINALIZER
 from tests.cluster.api_rig import Api
 from tests.cluster.deployer_rig import PATIENCE_S, SYSTEM, Object, Yard, said
-from tests.rig import wait_until
+from tests.rig import steady, wait_until
 
 pytestmark = pytest.mark.api
 
@@ -64,6 +64,11 @@ def test_a_gateway_deploys_a_waypoint_says_so_and_takes_it_away(yard: Yard, tmp_
         assert " error " not in deployer.log()
 
 
+def versions(yard: Yard) -> dict[str, str]:
+    """Of the first Gateway and its Service: they change when something is written."""
+    return {each.kind: yard.there(each)["metadata"]["resourceVersion"] for each in (kinds.SERVICES, kinds.GATEWAYS)}
+
+
 def test_what_somebody_changes_of_it_is_put_right_and_costs_no_loop(yard: Yard, tmp_path: Path) -> None:
     with yard.deployer(tmp_path):
         yard.put_gateway()
@@ -76,10 +81,11 @@ def test_what_somebody_changes_of_it_is_put_right_and_costs_no_loop(yard: Yard, 
         # Nothing is written while nothing changes: the next look (another Gateway's) finds it as it was.
         yard.put_gateway("other")
         yard.until("Programmed", "False", "Pending", "other")
-        before = {each: yard.there(each)["metadata"]["resourceVersion"] for each in (kinds.SERVICES, kinds.GATEWAYS)}
+        # Its status may yet tell of the new Service and of what the cluster makes of the Deployment.
+        before = steady(lambda: versions(yard), 2.0, PATIENCE_S)
         yard.put_gateway("third")
         yard.until("Programmed", "False", "Pending", "third")
-        assert before == {each: yard.there(each)["metadata"]["resourceVersion"] for each in before}
+        assert before == versions(yard)
 
 
 def test_a_waypoint_of_istiods_gets_rights_and_what_redis_takes_and_no_more(yard: Yard, tmp_path: Path) -> None:
