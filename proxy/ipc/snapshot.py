@@ -43,7 +43,7 @@ class HashForm(TypedDict):
 
 
 class BalanceForm(TypedDict):
-    """`model.Balance`. `hash` and `table_size` are those of the algorithms by key."""
+    """`loadBalancer` of the policy in force. `hash` and `table_size` are those of the algorithms by key."""
 
     algorithm: str  # "round_robin", "least_request", "random", "ring_hash", "maglev"
     table_size: int

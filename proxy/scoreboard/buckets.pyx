@@ -10,11 +10,7 @@ for _index, _bound in enumerate(BUCKETS_MS):
 
 
 cdef int bucket_of(int64_t duration_ms) noexcept nogil:
-    cdef int index
-    for index in range(BUCKET_COUNT - 1):
-        if duration_ms <= BOUNDS[index]:
-            return index
-    return BUCKET_COUNT - 1
+    return place_of(duration_ms, &BOUNDS[0], BUCKET_COUNT)
 
 
 # Istio's, of milliseconds and of bytes; the last bucket is open. What is counted are whole numbers, so only 0 is below 0.5.
@@ -26,8 +22,13 @@ for _index, _limit in enumerate(BOUNDS_OF_ISTIO):
 
 
 cdef int bound_of(int64_t value) noexcept nogil:
+    return place_of(value, &ISTIO[0], BOUND_COUNT)
+
+
+cdef inline int place_of(int64_t value, const int64_t* bounds, int count) noexcept nogil:
+    """Which of so many buckets has the value: the first with a bound that is not below it, or the last, which is open."""
     cdef int index
-    for index in range(BOUND_COUNT - 1):
-        if value <= ISTIO[index]:
+    for index in range(count - 1):
+        if value <= bounds[index]:
             return index
-    return BOUND_COUNT - 1
+    return count - 1

@@ -11,7 +11,7 @@ ref = struct(Ref)                                   # a Check[Ref]
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from proxy.mesh.reading.schema import AnyCheck, At, Check, Given, Rule, fields
@@ -52,19 +52,10 @@ def struct(
     shape = fields(table, [name for name, each in declared.items() if _DEFAULT not in each.metadata], (), closed)
     attributes = [(each.name, name, each.metadata.get(_DEFAULT)) for name, each in declared.items()]
 
-    def check(at: At, value: object) -> T | None:
-        found = shape(at, value)
-        if found is None:
-            return None
-        before = at.faults
-        for each in given:
-            each(at, found)
-        read = record(**{attribute: found.get(name, default) for attribute, name, default in attributes})
-        for rule in rules:
-            rule(at, read)
-        return read if at.faults == before else None
+    def make(found: Given) -> T:
+        return record(**{attribute: found.get(name, default) for attribute, name, default in attributes})
 
-    return check
+    return _checked(shape, make, given, rules)
 
 
 def built(
@@ -79,6 +70,19 @@ def built(
     declared = {api_name(each): each for each in dataclasses.fields(cast(Any, record))}
     shape = fields(checks, [name for name in checks if name in declared and not _has_default(declared[name])])
 
+    def make(found: Given) -> T:
+        known = {name: value for name, value in found.items() if name in declared and value is not None}
+        return record(**{declared[name].name: value for name, value in known.items()})
+
+    return _checked(shape, make, given, rules)
+
+
+def _checked(
+    shape: Check[Given], make: Callable[[Given], T], given: tuple[Rule[Given], ...], rules: tuple[Rule[T], ...]
+) -> Check[T]:
+    """What a mapping of that `shape` is made into, if neither the rules over what is given nor those over what it makes
+    find a fault."""
+
     def check(at: At, value: object) -> T | None:
         found = shape(at, value)
         if found is None:
@@ -86,11 +90,10 @@ def built(
         before = at.faults
         for each in given:
             each(at, found)
-        known = {name: read for name, read in found.items() if name in declared and read is not None}
-        read = record(**{declared[name].name: value for name, value in known.items()})
+        made = make(found)
         for rule in rules:
-            rule(at, read)
-        return read if at.faults == before else None
+            rule(at, made)
+        return made if at.faults == before else None
 
     return check
 

@@ -7,7 +7,8 @@ from proxy.scoreboard.scoreboard cimport Scoreboard
 
 
 cdef Chooser chooser_for(Scoreboard scoreboard, list endpoints, list weights, int cluster, bint ejects, dict balance):
-    """`endpoints`, with their `weights`, are those of the cluster in that slot of the scoreboard; only if it `ejects` may one be out."""
+    """`endpoints`, with their `weights`, are those of the cluster in that slot of the scoreboard; only if it `ejects` may
+    one be out."""
     cdef list slots = [endpoint.slot for endpoint in endpoints]
     cdef list addresses
     cdef str algorithm = balance["algorithm"]

@@ -7,6 +7,7 @@ cdef class Drawing(Chooser):
     cdef uint64_t state
 
     cdef uint64_t draw(self) noexcept
+    cdef int any_turn(self) noexcept
 
 cdef class Random(Drawing):
     pass

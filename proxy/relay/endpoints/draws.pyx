@@ -27,16 +27,16 @@ cdef class Drawing(Chooser):
         self.state ^= self.state >> 27
         return self.state * <uint64_t>0x2545F4914F6CDD1D
 
+    cdef int any_turn(self) noexcept:
+        """Of those that are in, one as likely as another; 0 where there are none."""
+        return ((self.draw() >> 32) * <uint64_t>self.view.present) >> 32
+
 
 cdef class Random(Drawing):
     """Each that is in as likely as the others, whatever their weights (Envoy's random_lb)."""
 
     cdef int choose(self, uint64_t key) noexcept:
-        cdef int turn
-        if self.view.present == 0:
-            return -1
-        turn = ((self.draw() >> 32) * <uint64_t>self.view.present) >> 32
-        return from_turn(turn, &self.view)
+        return from_turn(self.any_turn(), &self.view)
 
 
 cdef class LeastRequest(Drawing):
@@ -61,6 +61,4 @@ cdef class LeastRequest(Drawing):
         return first
 
     cdef int drawn_turn(self) noexcept:
-        if self.unequal:
-            return turn_of(self.draw(), &self.view)
-        return ((self.draw() >> 32) * <uint64_t>self.view.present) >> 32
+        return turn_of(self.draw(), &self.view) if self.unequal else self.any_turn()
