@@ -80,7 +80,7 @@ class Faults:
         link = self._replica().link
         for connection in self._network.connections:
             if connection.link is link and self._rng.random() < 0.8:
-                connection.mute = True
+                connection.mute_since_ns = self._world.now_ns
 
     def loss(self) -> Mend:
         link = self._replica().link

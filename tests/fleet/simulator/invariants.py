@@ -16,11 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from state.constants import MAX_EJECTION_MS
+from state.constants import MAX_EJECTION_MS, PROBE_AWAITED_MS
 from state.keys import Keys, text_of
 from state.outlier.store import BY_RULE
 from tests.fleet.simulator.order import certain_runs, could_be_a_run
-from tests.fleet.simulator.plan import QUIET_S
+from tests.fleet.simulator.plan import AWAY_MS, QUIET_S
 from tests.fleet.simulator.replica import NAME, Heard, Replica
 from tests.fleet.simulator.traffic import Attempt
 from tests.fleet.simulator.world import MS, Broken
@@ -82,9 +82,15 @@ class Invariants:
         """All the time since then something was."""
         self._disturbed_ns.append((from_ns, self._world.now_ns))
 
+    def half_open_ended(self, since_ns: int) -> None:
+        """A replica has found, by using it, that nothing passes on a connection any more."""
+        self.wrong(since_ns)
+        self.disturbed(AWAY_MS)
+
     def _calm(self, from_ns: int, until_ns: int) -> bool:
         """Nothing was wrong in that time."""
-        return not self._sim.faults.grave and not any(
+        wrong = self._sim.faults.grave or self._sim.network.half_open()
+        return not wrong and not any(
             begun_ns <= until_ns and over_ns >= from_ns for begun_ns, over_ns in self._disturbed_ns
         )
 
@@ -101,7 +107,7 @@ class Invariants:
         return str(server.values[key]) if server.exists(key) else None
 
     def _active(self) -> list[str]:
-        if not self._sim.server.values.get(KEYS.ejected) and not self._sim.hands_write_keys:
+        if not self._sim.server.values.get(KEYS.ejected) and not self._sim.index_may_lack:
             return []
         served = {address for replica in self._sim.living() for address in replica.manifests.endpoints}
         return [address for address in served if self.out_in_redis(address) is not None]
@@ -234,7 +240,8 @@ class Invariants:
         """Redis has other data than it had. What no replica knows either is lost."""
         for address, hand in list(self.hands.items()):
             hand.at_risk = not self._is_so(address, hand)
-            if hand.at_risk and not any(self._knows(r, address, hand) for r in self._sim.living()):
+            unknown = hand.at_risk and not any(self._knows(r, address, hand) for r in self._sim.living())
+            if unknown or (not hand.out and self.replicas_with(address)):  # who has not seen it return offers it again
                 self.hand_is_unsure(address)
 
     def pod_goes(self, address: str) -> None:
@@ -338,7 +345,7 @@ class Invariants:
         for key in list(server.values):
             _, eject, address = key.partition(":eject:")
             gone = eject and address not in served and server.exists(key)
-            if gone and server.do_pttl(key) > MAX_EJECTION_MS and _word(server.values[key], "reason") in BY_RULE:
+            if gone and server.do_pttl(key) > _longest_ms(server.values[key]):
                 self._broken("subject", f"{key} stays for ever")
 
     def check_cost(self, calls: dict[str, int]) -> None:
@@ -362,6 +369,13 @@ def _word(text: str, name: str) -> str:
         if word.startswith(f"{name}="):
             return word.partition("=")[2]
     return ""
+
+
+def _longest_ms(text: str) -> float:
+    """How long such an ejection lasts at most, if nobody who knows of it ends it."""
+    if _word(text, "reason") not in BY_RULE:
+        return float("inf")
+    return MAX_EJECTION_MS + (PROBE_AWAITED_MS if _word(text, "recovery") == "probe" else 0)
 
 
 def _told(out: bool) -> str:

@@ -67,11 +67,16 @@ class Network:
         self.lame: Callable[[], float] = lambda: 0.0  # milliseconds that the server takes for a call
         self._held: list[Callable[[], None]] = []
         self.connections: dict[Connection, None] = {}
+        self.half_open_ended: Callable[[int], None] = lambda since_ns: None
         self.calls: dict[str, int] = {}
 
     def take(self, server: Server) -> None:
         """From now on that is where new connections lead."""
         self.server = server
+
+    def half_open(self) -> bool:
+        """Somebody has a connection on which nothing passes, and has not found out."""
+        return any(connection.mute_since_ns and connection.process.alive for connection in self.connections)
 
     def execute(self, what: Callable[[], None]) -> None:
         """On the server, as soon as it goes on."""
@@ -114,7 +119,7 @@ class Connection:
         self.last_ns = 0
         self.closed = False  # by us
         self.broken = False  # by the other end, and known here
-        self.mute = False  # nothing passes any more, and nobody says so
+        self.mute_since_ns = 0  # nothing passes any more, and nobody says so
         self.channels: dict[str, None] = {}
         self.inbox: deque[dict[str, Any]] = deque()
         self._parked: Parked | None = None
@@ -123,6 +128,8 @@ class Connection:
     def close(self) -> None:
         self.closed = True
         self.network.connections.pop(self, None)
+        if self.mute_since_ns:
+            self.network.half_open_ended(self.mute_since_ns)
 
     def break_off(self) -> None:
         """The other end has gone; that is heard of like anything else."""
@@ -130,7 +137,7 @@ class Connection:
         self._send(lambda: self._wake(broken=True))
 
     def _send(self, arrive: Callable[[], None]) -> None:
-        if not self.mute and not self.closed:
+        if not self.mute_since_ns and not self.closed:
             self.link.carry(self, arrive)
 
     def _wake(self, broken: bool = False) -> None:

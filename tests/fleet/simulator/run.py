@@ -51,13 +51,14 @@ class Simulation:
         self._replicas_made = 0
         self._pods_made = 0
         self.rule_changed = False
-        self.hands_write_keys = any(step.kind == "key_set" for step in self.plan.steps)
+        self.index_may_lack = any(step.kind in ("key_set", "junk") for step in self.plan.steps)
         pods = [self._new_pod(f"10.0.0.{i + 1}:80") for i in range(self.plan.endpoints)]
         self.manifests = Manifests({pod.address: pod.workload for pod in pods}, self.plan.rule)
         self.traffic = Traffic(self.world, {pod.address: pod for pod in pods})
         self.watch = Invariants(self)
         self.faults = Faults(self)
         self.traffic.ended = self.watch.ended
+        self.network.half_open_ended = self.watch.half_open_ended
         self.operator = Hands(self)
         self._connect(self.server)
 
