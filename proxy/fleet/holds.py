@@ -14,6 +14,7 @@ A hold takes the endpoint out at once. Redis then
 Should this worker die meanwhile, the leader lets what it held stand (leader.py).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxy.fleet import silence
@@ -85,7 +86,7 @@ class Holds:
         for slot, hold in list(self._holds.items()):
             if name in ("", hold.cluster.name):
                 del self._holds[slot]
-                self._stand(hold)
+                self._or_later(hold, self._stand)
 
     def _due(self, hold: Hold) -> None:
         if self._holds.get(hold.endpoint.slot) is not hold:
@@ -93,8 +94,11 @@ class Holds:
         if (more_ms := self._patience_until_ms(hold) - self._desk.loop.now_ms()) > 0:
             self._desk.loop.spawn_later(more_ms / 1000, self._due, hold)
             return
+        self._or_later(hold, self._settle)
+
+    def _or_later(self, hold: Hold, end: Callable[[Hold], None]) -> None:
         try:
-            self._settle(hold)
+            end(hold)
         except ClusterLocked:  # out it is meanwhile
             self._holds[hold.endpoint.slot] = hold
             self._desk.loop.spawn_later(HOLD_MS / 1000, self._due, hold)

@@ -12,6 +12,7 @@ While Redis is away each replica claims from itself. One that suspects its own n
 and what it could not reach is nobody's news.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,9 +23,12 @@ from proxy.fleet.known import known_of
 from proxy.fleet.outbox import evidence
 from proxy.fleet.outcome import Outcome
 from proxy.fleet.records import ScoreboardRecords
+from proxy.scoreboard.clusters import ClusterLocked
 from state.errors import StoreUnavailable
 from state.outlier.local_store import LocalStore
 from state.outlier.store import EJECTED, PROBE_FAILED, RETURNED, Batch, Claim, Store, Verdict
+
+log = logging.getLogger(__name__)
 
 # A claim holds so long in Redis; it is renewed a little sooner.
 LEASE_MS = 1000
@@ -141,7 +145,13 @@ class Probing:
         self._ejections.note(endpoint, outcome)
         told = evidence(outcome.cause, by, outcome.request_id) if run.lead else ""
         batch = batch_of(cluster, endpoint, generation, run, outcome.status, by, told)
-        self._desk.loop.spawn(self._tell, cluster, endpoint, batch)
+        self._desk.loop.spawn(self._end, cluster, endpoint, batch)
+
+    def _end(self, cluster: Cluster, endpoint: Endpoint, batch: Batch) -> None:
+        try:
+            self._tell(cluster, endpoint, batch)
+        except ClusterLocked as error:  # what Redis has decided the next look brings; otherwise another probe is due
+            log.warning("cluster %s: what came of a probe is not known here yet: %s", cluster.name, error)
 
     def _tell(self, cluster: Cluster, endpoint: Endpoint, batch: Batch) -> None:
         asked_ms = self._now_ms()

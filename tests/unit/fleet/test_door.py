@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import gevent
 import pytest
 
 from proxy.fleet import silence, wiring
 from proxy.fleet.door import Fleet
+from proxy.fleet.ejections import Ejections
 from proxy.fleet.outbox import Pending
 from proxy.observe.outlier_log import Notice
 from proxy.policy.causes import word_of
@@ -24,8 +26,10 @@ from proxy.policy.shapes import (
     UNANSWERED,
     UNREACHABLE,
 )
+from proxy.scoreboard.clusters import ClusterLocked
 from proxy.scoreboard.scoreboard import Scoreboard
 from tests.instruments import decisions
+from tests.rig import wait_until
 from tests.unit.fleet.fleet_fakes import AWAY, NAME, FakeLoop, FakeStore, board, body, links_of, verdict
 
 
@@ -99,6 +103,23 @@ def test_no_answer_and_it_stands(setting: Setting) -> None:
     assert setting.out
     assert not setting.board.shared_state
     assert len(setting.lines) == 1
+
+
+def test_what_cannot_be_let_stand_now_is_let_stand_later(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis is lost while a stopped process holds the lock: the hold is not forgotten."""
+
+    def locked(*_: Any, **__: Any) -> None:
+        raise ClusterLocked("is it stopped?")
+
+    setting.store.meanwhile = lambda: gevent.sleep(0.02)
+    setting.store.answers = [AWAY]
+    with monkeypatch.context() as while_locked:
+        while_locked.setattr(Ejections, "stand", locked)
+        setting.fail(3)
+        gevent.sleep(0.04)
+        assert (setting.out, setting.board.shared_state, setting.lines) == (True, False, [])
+    wait_until(lambda: gevent.sleep(0.005) or len(setting.lines) == 1, what="it stands")
+    assert setting.out
 
 
 def test_the_fleets_cap_releases_at_once(setting: Setting) -> None:

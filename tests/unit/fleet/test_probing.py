@@ -1,6 +1,7 @@
 """Offering an ejected endpoint to one request, and what that request says."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import gevent
 import pytest
@@ -10,9 +11,10 @@ from proxy.fleet.known import Known
 from proxy.fleet.outcome import SUCCEEDED, failed
 from proxy.fleet.probing import LEASE_MS, PATIENCE_MS, RENEW_MS, Probing
 from proxy.policy.shapes import CONNECTION_REFUSED, TUNNEL_STATUS
+from proxy.scoreboard.clusters import ClusterLocked
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import StoreUnavailable
-from state.outlier.store import Claim
+from state.outlier.store import RETURNED, Claim
 from tests.unit.fleet.fleet_fakes import AWAY, FakeLoop, FakeStore, a_cluster, board, desk_of, known, verdict
 
 BASE = 30_000
@@ -189,3 +191,21 @@ def test_Z4_what_a_ztunnel_said_of_a_probe_is_told_all_the_same(setting: Setting
     setting.probing.tried(setting.cluster, setting.endpoint, 1, failed(0, "id", TUNNEL_STATUS + 503, True))
     gevent.sleep(0)
     assert [batch.evidence for batch in setting.store.batches] == ["tunnel_503@a/id"]
+
+
+def test_a_lock_that_is_not_given_back_leaves_the_probe_to_a_later_one(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Seed 5803 of the simulator: the greenlet that tells ended with an exception."""
+
+    def locked(*_: Any, **__: Any) -> None:
+        raise ClusterLocked("is it stopped?")
+
+    setting.later(BASE)
+    assert setting.taken()
+    setting.store.answers = [verdict(RETURNED)]
+    with monkeypatch.context() as while_locked:
+        while_locked.setattr(setting.ejections, "lift", locked)
+        setting.tried(success=True)
+    assert (setting.out, len(caplog.messages)) == (True, 1)
+    assert "is it stopped?" in caplog.text
