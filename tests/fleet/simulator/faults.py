@@ -191,7 +191,7 @@ class Faults:
         replica = self._replica()
         if any(worker.stopped for worker in replica.workers):
             return None
-        self._sim.watch.replica_dies(replica)
+        self._sim.watch.replicas_forget()
         replica.die()
         return self._sim.start_replica
 
@@ -267,6 +267,7 @@ class Faults:
         rule = self._sim.manifests.rule
         if rule is None:
             return None
+        self._sim.watch.replicas_forget()
         self._sim.change_rule(None)
         return lambda: self._sim.change_rule(rule)
 

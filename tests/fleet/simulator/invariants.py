@@ -120,7 +120,7 @@ class Invariants:
         if kind == "uneject" or why == "unejected":
             self._ejected_ns.pop(address, None)
         if kind in ("eject", "by_hand") and why != "offered":
-            self._version_made_up()
+            self.replicas_forget()  # something new may hide that data were lost (docs/fleet-state.md: not undone)
         if kind == "eject":
             self._ejected_ns[address] = self._world.now_ns
         if kind == "eject" and why == "consecutive_5xx":
@@ -250,17 +250,10 @@ class Invariants:
         if hand is not None and hand.at_risk and not self._is_so(address, hand):
             self.hand_is_unsure(address)
 
-    def _version_made_up(self) -> None:
-        """Data were lost, and then something new has happened, which may hide it (docs/fleet-state.md: not undone)."""
-        for address, hand in list(self.hands.items()):
-            if hand.at_risk and not self._is_so(address, hand):
-                self.hand_is_unsure(address)
-
-    def replica_dies(self, replica: Replica) -> None:
-        """And with it what it knew."""
-        for address, hand in list(self.hands.items()):
-            if hand.at_risk and not self._is_so(address, hand):
-                self.hand_is_unsure(address)
+    def replicas_forget(self) -> None:
+        """What Redis has lost is not offered to it again: who knew of it has gone, or its rule has."""
+        for address in list(self.hands):
+            self.pod_goes(address)
 
     # -- the log ------------------------------------------------------------------------------------------------------
 
