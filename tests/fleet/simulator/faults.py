@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 KEYS = Keys("waypoint", NAME)
 Mend = Callable[[], object]
+JUNK = "what is this?"
 
 
 class Faults:
@@ -152,10 +153,17 @@ class Faults:
 
     def junk(self) -> Mend:
         key = self._rng.choice((KEYS.log, KEYS.version, KEYS.ejected, KEYS.endpoint(self._address())))
-        server = self._sim.server
-        server.command("SET", key, "what is this?")
+        self._sim.server.command("SET", key, JUNK)
         self._world.tell(f"-- {key} is junk")
-        return lambda: server.command("DEL", key)
+
+        def mend() -> None:
+            """Wherever it has got to meanwhile."""
+            self._sim.server.command("DEL", key)
+            for values, _ in self._sim.snapshots:
+                if values.get(key) == JUNK:
+                    del values[key]
+
+        return mend
 
     def record_lost(self) -> None:
         self._sim.server.command("DEL", KEYS.endpoint(self._address()))
