@@ -41,6 +41,8 @@ EJECTED_INTERVAL_MS = 1000
 LATE_MS = 500
 # It is handled so long after it has come, as long as nothing is wrong.
 HANDLED_US = 500
+# A wait for one that took longer has met it when it came; one that took less has found what had come meanwhile.
+AT_ONCE_NS = 1_000_000
 # Returns are looked for so often; those already known of at their time.
 RETURNS_MS = 250
 # A worker looks so often whether the lease is free.
@@ -70,6 +72,7 @@ class Leader:
         self._settling = Settling(desk, store)
         self._leading = False
         self._stopped = False
+        self._came_ns = 0  # the messages that are taken now have come since, perhaps while something else was done
         self._told: set[str] = set()  # kinds of failure that were logged since Redis answered last
         self._wakeup = desk.loop.flag()
 
@@ -149,6 +152,7 @@ class Leader:
         if not self._my_turn():
             return  # that took so long that another worker leads
         subscription = self._store.subscribe(list(self._desk.clusters))
+        self._came_ns = self._desk.loop.now_ns()
         try:
             with self._desk.loop.within(CONNECT_MS, "no connection"):  # the subscription has taken the one there was
                 self._store.glance(next(iter(self._desk.clusters), "-"), [])
@@ -167,10 +171,14 @@ class Leader:
             subscription.close()
 
     def _turn(self, subscription: News) -> None:
+        asked_ns = self._desk.loop.now_ns()
         event = subscription.next(self._until_next_look() / 1000)
+        if self._desk.loop.now_ns() - asked_ns > AT_ONCE_NS:
+            self._came_ns = self._desk.loop.now_ns()
         while event is not None:
             self._apply_event(event)
             event = subscription.next(0)
+        self._came_ns = self._desk.loop.now_ns()
         subscription.update(list(self._desk.clusters))
         self._reconcile()
 
@@ -223,8 +231,9 @@ class Leader:
         """A run has begun somewhere. A success here since then ends it, if it was not told, or too early to end it."""
         if self._ejections.state(endpoint).generation != event.generation or not self._ejections.shared(cluster):
             return
-        counted_ns = self._desk.loop.now_ns() - 1000 * (self._desk.pace.one_way_us() + HANDLED_US)
-        began_ns = counted_ns - 1000 * event.age_us
+        on_its_way_ns = 1000 * (self._desk.pace.one_way_us() + HANDLED_US)
+        counted_ns = self._desk.loop.now_ns() - on_its_way_ns
+        began_ns = self._came_ns - on_its_way_ns - 1000 * event.age_us
         if self._scoreboard.outlier.succeeded_untold(endpoint.slot, began_ns, counted_ns):
             self._desk.outbox.add(cluster, endpoint, event.generation, SUCCESS, 0)
 

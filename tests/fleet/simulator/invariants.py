@@ -237,11 +237,18 @@ class Invariants:
         return replica in hand.knew and not state.ejected_until_ms
 
     def data_lost(self) -> None:
-        """Redis has other data than it had. What no replica knows either is lost."""
+        """Redis has other data than it had."""
         for address, hand in list(self.hands.items()):
             hand.at_risk = not self._is_so(address, hand)
-            unknown = hand.at_risk and not any(self._knows(r, address, hand) for r in self._sim.living())
-            if unknown or (not hand.out and self.replicas_with(address)):  # who has not seen it return offers it again
+            if not hand.out and self.replicas_with(address):  # who has not seen it return offers it again
+                self.hand_is_unsure(address)
+        self.look_who_knows()
+
+    def look_who_knows(self) -> None:
+        """What Redis has lost and no replica knows either is lost."""
+        for address, hand in list(self.hands.items()):
+            lost = hand.at_risk and not self._is_so(address, hand)
+            if lost and not any(self._knows(replica, address, hand) for replica in self._sim.living()):
                 self.hand_is_unsure(address)
 
     def pod_goes(self, address: str) -> None:

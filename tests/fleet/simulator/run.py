@@ -129,6 +129,7 @@ class Simulation:
         if replica.alive and not replica.deaf and replica.manifests != self.manifests:
             self.watch.disturbed(LOAD_CALM_MS)
             replica.load(self.manifests)
+            self.watch.look_who_knows()
 
     def start_replica(self) -> None:
         self._replicas_made += 1

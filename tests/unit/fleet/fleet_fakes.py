@@ -20,6 +20,7 @@ from proxy.mesh.traffic.outlier import OutlierDetection
 from proxy.mesh.traffic.policy import EffectivePolicy
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import StoreUnavailable
+from state.outlier.events import Event
 from state.outlier.store import NO_PROBE, Batch, Claim, ClusterView, Ejection, Glance, Verdict, View
 
 NAME = "httpbin/in-ambient:8000"
@@ -107,8 +108,9 @@ class Silence:
     def update(self, clusters: Any) -> None:
         pass
 
-    def next(self, timeout: float) -> None:
+    def next(self, timeout: float) -> Event | None:
         gevent.sleep(timeout)
+        return None
 
     def close(self) -> None:
         pass

@@ -11,8 +11,8 @@ from proxy.fleet.clusters import Cluster
 from proxy.fleet.leader import Leader
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import NotAllowed, StoreUnavailable
-from state.outlier.events import parse
-from tests.unit.fleet.fleet_fakes import FakeLoop, FakeStore, a_cluster, board, desk_of
+from state.outlier.events import Event, parse
+from tests.unit.fleet.fleet_fakes import FakeLoop, FakeStore, Silence, a_cluster, board, desk_of
 
 
 def leader_of(made: Any, store: FakeStore, meanwhile: Callable[[], None]) -> Leader:
@@ -116,13 +116,45 @@ def heard(
     desk, _ = desk_of(made, cluster, FakeLoop(now_ms))
     made.shared_state = True
     endpoint = cluster.endpoints["10.0.0.0:80"]
-    line = f"dirty endpoint={endpoint.address} workload=pod-0 version=0 generation={generation} failures=1 left_ms=0 "
+    leader = Leader(desk, FakeStore(), list)
+    leader._came_ns = desk.loop.now_ns()
+    leader._apply_event(begun(cluster, age_us, generation))
+    assert made.outlier.state(endpoint.slot).dirty
+    return [pending.run.any_success for pending in desk.outbox._entries.values()]
+
+
+def begun(cluster: Cluster, age_us: int, generation: int = 0) -> Event:
+    """The message that a run of the first endpoint has begun."""
+    line = f"dirty endpoint=10.0.0.0:80 workload=pod-0 version=0 generation={generation} failures=1 left_ms=0 "
     line += f"ejection_ms=0 ejections=0 backoff=0 probe_in_ms=-1 by= reason= age_us={age_us}"
     event = parse(cluster.name, line)
     assert event is not None
-    Leader(desk, FakeStore(), list)._apply_event(event)
-    assert made.outlier.state(endpoint.slot).dirty
-    return [pending.run.any_success for pending in desk.outbox._entries.values()]
+    return event
+
+
+class Told(Silence):
+    """News that are there at once."""
+
+    def __init__(self, *events: Event) -> None:
+        self._events = list(events)
+
+    def next(self, timeout: float) -> Event | None:
+        return self._events.pop(0) if self._events else None
+
+
+def test_S_F6_a_message_that_had_to_wait_is_as_old_as_the_last_look_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seed 10631 of the simulator: the leader was busy with a look when it came."""
+    with board() as made:
+        cluster = a_cluster(made)
+        desk, _ = desk_of(made, cluster, FakeLoop())
+        made.shared_state = True
+        leader = Leader(desk, FakeStore(), list)
+        monkeypatch.setattr(leader, "_reconcile", lambda: True)
+        leader._turn(Told())
+        made.outlier.note_success(cluster.slots[0])
+        gevent.sleep(0.02)
+        leader._turn(Told(begun(cluster, age_us=0)))
+        assert [pending.run.any_success for pending in desk.outbox._entries.values()] == [True]
 
 
 HOUR_US = 3_600_000_000
