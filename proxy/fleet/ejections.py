@@ -207,7 +207,7 @@ class Ejections:
                 ejected_until_ms=0,
                 ejection_ms=state.ejection_ms if state.shared and not forget else 0,
                 unejected_at_ms=min(now_ms, state.ejected_until_ms),
-                dirty=False,
+                dirty=state.private and state.dirty,
                 version=version,
                 probe_at_ms=0,
                 reason="",
@@ -223,6 +223,8 @@ class Ejections:
         with self._locked(cluster):
             state = self.state(endpoint)
             if state.ejected_until_ms > now_ms:
+                if dirty and state.private:  # others count meanwhile: when it is back here, its successes matter
+                    self._scoreboard.outlier.mark_dirty(endpoint.slot)
                 return
             if dirty:
                 self._scoreboard.outlier.mark_dirty(endpoint.slot)
@@ -233,13 +235,15 @@ class Ejections:
                 endpoint.slot, state._replace(generation=generation, failures=failures, dirty=dirty)
             )
 
-    def start_again(self, cluster: Cluster) -> None:
-        """No failure of any of its endpoints has been counted."""
+    def start_again(self, cluster: Cluster, *, keep_dirty: bool) -> None:
+        """No failure of its endpoints has been counted here. `keep_dirty`: perhaps elsewhere, as we have heard."""
         with self._locked(cluster):
             for slot in cluster.slots:
                 state = self._scoreboard.outlier.state(slot)
                 if state.failures and not state.ejected_until_ms:
-                    self._scoreboard.outlier.set_state(slot, state._replace(failures=0, dirty=False))
+                    self._scoreboard.outlier.set_state(
+                        slot, state._replace(failures=0, dirty=keep_dirty and state.dirty)
+                    )
 
     def forget_version(self, cluster: Cluster, endpoint: Endpoint, version: int) -> None:
         """The fleet's versions count from the beginning again: nothing known is newer than what comes now."""

@@ -17,7 +17,7 @@ FLEETS_WORD_MS = 1000
 def begin(desk: Desk, cluster: Cluster) -> None:
     """The fleet says that there is no room. May raise ClusterLocked."""
     desk.scoreboard.clusters.set_full(cluster.slot, desk.loop.now_ms() + FLEETS_WORD_MS)
-    desk.ejections.start_again(cluster)
+    desk.ejections.start_again(cluster, keep_dirty=False)
 
 
 def is_kept(desk: Desk, cluster: Cluster) -> bool:
@@ -28,7 +28,7 @@ def is_kept(desk: Desk, cluster: Cluster) -> bool:
     out = desk.scoreboard.outlier.count_shared(cluster.slots)
     if desk.loop.now_ms() < until_ms or not under_cap(cluster.policy, out):
         return True
-    desk.ejections.start_again(cluster)
+    desk.ejections.start_again(cluster, keep_dirty=True)  # others may have begun to count before
     desk.scoreboard.clusters.set_full(cluster.slot, 0)
     return False
 

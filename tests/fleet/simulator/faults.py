@@ -151,8 +151,10 @@ class Faults:
         self._world.tell(f"-- nobody may {', '.join(server.denied)}")
         return lambda: setattr(server, "denied", frozenset())
 
-    def junk(self) -> Mend:
+    def junk(self) -> Mend | None:
         key = self._rng.choice((KEYS.log, KEYS.version, KEYS.ejected, KEYS.endpoint(self._address())))
+        if "set" in self._sim.server.denied:
+            return None
         self._sim.server.command("SET", key, JUNK)
         self._world.tell(f"-- {key} is junk")
 

@@ -237,7 +237,8 @@ class Invariants:
         return replica in hand.knew and not state.ejected_until_ms
 
     def data_lost(self) -> None:
-        """Redis has other data than it had."""
+        """Redis has other data than it had; of an older time, with failures that an ejection had used up."""
+        self._since_ns.clear()
         for address, hand in list(self.hands.items()):
             hand.at_risk = not self._is_so(address, hand)
             if not hand.out and self.replicas_with(address):  # who has not seen it return offers it again

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from proxy.fleet.clusters import batch_of
+from proxy.fleet.ejections import PRIVATELY
 from proxy.fleet.known import Known
 from proxy.fleet.records import ScoreboardRecords
 from proxy.scoreboard.views import OutlierState
@@ -41,6 +42,22 @@ def test_transitions() -> None:
         assert told.lines[2:] == ["ejecting 10.0.0.0:80", "unejecting 10.0.0.0:80 by_hand"], "overtaken news"
         changes.confirm(cluster, endpoint, known(generation=1, version=1), NOW + 33_000, NOW + 33_000, certain=True)
         assert changes.state(endpoint).generation == 1, "a store without its data counts from the beginning"
+
+
+def test_a_run_that_began_while_it_was_out_here_alone_is_remembered() -> None:
+    """Seed 9955 of the simulator: its first success here was not told, as nobody was known to count failures."""
+    with board() as made:
+        cluster = a_cluster(made)
+        endpoint = cluster.endpoints["10.0.0.0:80"]
+        changes, _ = ejections(made)
+        local = LocalStore(ScoreboardRecords(made, {cluster.name: cluster}), lambda: NOW)
+        local.report(batch_of(cluster, endpoint, 0, Run.of_failures(3), 503, "a"), cluster.own_policy)
+        changes.stand(cluster, endpoint, 1, PRIVATELY)
+        until_ms = changes.state(endpoint).ejected_until_ms
+        changes.learn(cluster, endpoint, 1, dirty=True, asked_ms=until_ms - 10, now_ms=until_ms - 10)
+        assert changes.state(endpoint).ejected_until_ms == until_ms
+        changes.expire(cluster, endpoint, until_ms)
+        assert (changes.state(endpoint).ejected_until_ms, changes.state(endpoint).dirty) == (0, True)
 
 
 def test_an_answer_handled_late_says_nothing_of_failures_since() -> None:

@@ -40,6 +40,22 @@ def test_counting_begins_anew_at_both_ends() -> None:
             silence.look_again(desk, cluster)
 
 
+def test_what_others_have_begun_to_count_is_known_when_it_ends() -> None:
+    """Seed 9223 of the simulator: another's silence had ended before, and a success here was not told."""
+    with board() as made:
+        made.shared_state = True
+        cluster = a_cluster(made)
+        desk, _ = desk_of(made, cluster)
+        endpoint = next(iter(cluster.endpoints.values()))
+        silence.begin(desk, cluster)
+        made.outlier.set_state(endpoint.slot, made.outlier.state(endpoint.slot)._replace(failures=2))
+        desk.ejections.learn(cluster, endpoint, 0, dirty=True, asked_ms=0, now_ms=desk.loop.now_ms())
+        silence.look_again(desk, cluster)
+        assert not silence.is_kept(desk, cluster)
+        state = made.outlier.state(endpoint.slot)
+        assert (state.failures, state.dirty) == (0, True)
+
+
 def test_a_replica_that_decides_by_itself_is_not_silent() -> None:
     with board() as made:
         cluster = a_cluster(made)
