@@ -60,6 +60,7 @@ end
 -- The run with the failures up to the first success.
 local function join()
   r.failures, r.local_failures = before + run.lead, before_local + run.lead_local
+  r.run_since_ms = math.min(r.run_since_ms, now)  -- a clock may be put back
   if r.run_since_ms == 0 and run.lead > 0 then r.run_since_ms = now end
   if run.lead > 0 then r.reporters = with(r.reporters, by) end
   if run.lead_local > 0 then r.local_reporters = with(r.local_reporters, by) end

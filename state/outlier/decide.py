@@ -125,7 +125,7 @@ def join(record: Record, run: Run, now_ms: int, by: str) -> Record:
     return replace(
         record,
         failures=record.failures + run.lead,
-        run_since_ms=record.run_since_ms or (now_ms if run.lead else 0),
+        run_since_ms=min(record.run_since_ms, now_ms) or (now_ms if run.lead else 0),  # a clock may be put back
         local_failures=record.local_failures + run.lead_local,
         local_reporters=with_reporter(record.local_reporters, by) if run.lead_local else record.local_reporters,
     )

@@ -25,6 +25,15 @@ def test_S_F6_a_run_is_two_round_trips_old_before_it_ejects(clocked: Rig, round_
     assert report(clocked, "", round_trip_ms).outcome == "ejected"
 
 
+def test_S_F6_a_clock_that_is_put_back_makes_a_run_no_younger(clocked: Rig) -> None:
+    """Seed 12336 of the simulator: it had to grow old until the clock was where it had been."""
+    assert report(clocked, "FF", 15).outcome == "counted"
+    clocked.advance(-30_000)
+    assert report(clocked, "F", 15).wait_ms == 30
+    clocked.advance(30)
+    assert report(clocked, "", 15).outcome == "ejected"
+
+
 def test_S_F6_a_success_told_meanwhile_breaks_it(rig: Rig) -> None:
     assert report(rig, "FFF", 20).outcome == "too_soon"
     assert report(rig, "S", 20).outcome == "clean"
