@@ -119,7 +119,7 @@ class Invariants:
             self._world.tell(f"redis: {kind} {why} {address} {entry.get('reason', '')} by {entry['by']}")
         if kind == "uneject" or why == "unejected":
             self._ejected_ns.pop(address, None)
-        if kind in ("eject", "by_hand") and why != "offered":
+        if kind in ("eject", "uneject", "by_hand") and why != "offered":
             self.replicas_forget()  # something new may hide that data were lost (docs/fleet-state.md: not undone)
         if kind == "eject":
             self._ejected_ns[address] = self._world.now_ns
