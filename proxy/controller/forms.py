@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from proxy.controller.access_form import access_forms
 from proxy.controller.balance_form import balance_form
 from proxy.ipc.snapshot import ClusterForm, EndpointForm, OutlierForm, ProfileForm, RoutesForm
 from proxy.mesh.model import Cluster, Endpoint, Profile, Routes
@@ -15,7 +16,7 @@ def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterF
     """A cluster in `slot`, its endpoints in `places`."""
     profiles = dict.fromkeys(each.profile for each in cluster.endpoints if each.profile)
     index = {profile: position for position, profile in enumerate(profiles)}
-    return ClusterForm(
+    form = ClusterForm(
         name=cluster.name,
         slot=slot,
         envoy_name=cluster.envoy_name,
@@ -34,6 +35,9 @@ def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterF
             for each, place in zip(cluster.endpoints, places, strict=True)
         ],
     )
+    if cluster.access:
+        form["access"], form["access_tcp"] = access_forms(cluster.access)
+    return form
 
 
 def _profile_form(profile: Profile) -> ProfileForm:

@@ -11,7 +11,7 @@ from typing import Any, NotRequired, TypedDict
 
 import msgpack
 
-VERSION = 3
+VERSION = 4
 """Grows with every change of the form. A process that was started before an upgrade, and one that was started after it,
 find out by it that they do not understand each other."""
 
@@ -50,6 +50,40 @@ class BalanceForm(TypedDict):
     hash: NotRequired[HashForm]
 
 
+class ValueForm(TypedDict):
+    """What `fact` ("identity", "trust_domain", "workload", "host", "method", "path", "header", "port",
+    "source", "destination") has if it matches: a text that is as `op` says ("is", "starts", "ends", "like", "has",
+    "is_there", "follows"), an address in the block `text`, the port `number`. `header`: its name, in lower case."""
+
+    fact: str
+    op: str
+    text: str
+    number: int
+    header: str
+
+
+class TermForm(TypedDict):
+    """One of the values, or none of them."""
+
+    negated: bool
+    values: list[ValueForm]
+
+
+class AccessRuleForm(TypedDict):
+    """All clauses match; of each one of its alternatives, of that all terms. `name` is what the log calls it."""
+
+    name: str
+    clauses: list[list[list[TermForm]]]
+
+
+class AccessForm(TypedDict):
+    """`model.Cluster.access`, for requests or for connections that carry none. `limited`: one of `allow` must match."""
+
+    deny: list[AccessRuleForm]
+    allow: list[AccessRuleForm]
+    limited: bool
+
+
 ProfileForm = list[str]
 """`model.Profile`: its fields, in their order."""
 
@@ -85,6 +119,8 @@ class ClusterForm(TypedDict):
     protocol: str  # "http", "http2", "tcp", "undeclared"
     http2: str  # "always", "never", "as_client": whether endpoints are sent it
     profiles: list[ProfileForm]
+    access: NotRequired[AccessForm]  # of requests ...
+    access_tcp: NotRequired[AccessForm]  # ... and of connections
     endpoints: list[EndpointForm]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.addresses import join
+from proxy.mesh.traffic.access import AccessPolicy
 from proxy.mesh.traffic.connections import H2UpgradePolicy
 from proxy.mesh.traffic.outlier import OutlierDetection
 from proxy.mesh.traffic.policy import UNGOVERNED, EffectivePolicy
@@ -56,6 +57,7 @@ class Cluster:
     """A Service port: what requests are balanced over and what outlier state belongs to.
 
     `endpoints` are the ready ones in balancing order. `closed` is "" or the reason why every request gets 403.
+    `access`: the policies that decide who gets in, by name.
     `protocol` is what the port is declared to speak: "http", "http2", "tcp" or "undeclared" (a client's first bytes
     tell).
     """
@@ -67,6 +69,7 @@ class Cluster:
     policy: EffectivePolicy = UNGOVERNED
     closed: str = ""
     protocol: str = "http"
+    access: tuple[AccessPolicy, ...] = ()
 
     @property
     def outlier(self) -> OutlierDetection | None:

@@ -91,3 +91,73 @@ cdef enum Cause:                 # why an attempt failed; a status of HTTP is it
     UNANSWERED                   # nothing came for too long
     LEFT_WAITING                 # the client gave up waiting
     SHORTAGE                     # of our own: nothing was tried
+
+# -- access: who gets in ----------------------------------------------------------------------------------------------
+
+cdef enum Who:                   # what a decision says besides the number of the rule that denies
+    ALLOWED = -1
+    DENIED_BY_NONE = -2          # ... of the rules to allow
+
+cdef enum Fact:                  # what a term is about; texts by their number, then the others
+    OF_IDENTITY                  # the peer's, by its certificate: "td/ns/foo/sa/bar"
+    OF_TRUST_DOMAIN
+    OF_WORKLOAD                  # its identity without the trust domain
+    OF_HOST
+    OF_METHOD
+    OF_PATH                      # without the query
+    TEXTS                        # so many are texts
+    OF_HEADER
+    OF_PORT
+    OF_SOURCE
+    OF_DESTINATION
+
+cdef enum Op:                    # how a text is to be
+    TEXT_IS, TEXT_STARTS, TEXT_ENDS
+    TEXT_LIKE                    # * stands for anything, anywhere
+    TEXT_HAS                     # it is there
+    TEXT_IS_THERE                # ... and not empty
+    TEXT_FOLLOWS                 # a path, by a template
+
+cdef struct Text:
+    const unsigned char* at
+    int length                   # -1: it is absent
+
+cdef struct Line:                # of a header that some term names
+    int header                   # its number
+    const unsigned char* at
+    int length
+
+cdef struct Asked:               # what a decision may know of a request
+    Text texts[6]                # by Fact, up to TEXTS
+    const Line* lines
+    int line_count
+    const unsigned char* source  # addresses, 16 octets; all zeros: not known
+    const unsigned char* destination
+    int port
+
+cdef struct Part:                # of those of the next kind below
+    int first
+    int count
+
+cdef struct Term:
+    bint negated
+    int first                    # of its values
+    int count
+
+cdef struct Value:
+    int fact                     # of what; all of a term's are of one, as far as people are concerned
+    int header                   # OF_HEADER: its number
+    int op                       # of a text
+    const unsigned char* text    # or an address
+    int length
+    int number                   # a port, or how many bits of the address count
+
+cdef struct Access:              # AuthorizationPolicies of one cluster
+    const Part* rules            # those that deny, then those that allow
+    int denying
+    int rule_count
+    bint limited                 # there is a policy that allows, so that others are not
+    const Part* clauses
+    const Part* alternatives
+    const Term* terms
+    const Value* values

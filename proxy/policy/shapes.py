@@ -27,6 +27,14 @@ CONNECTION_REFUSED, UNREACHABLE, CONNECT_TIMEOUT, TLS_FAILED = range(3000, 3004)
 TUNNEL_RESET, CONNECTION_RESET, STREAM_ENDED, NO_PROTOCOL = range(3004, 3008)
 BAD_ANSWER, UNANSWERED, LEFT_WAITING, SHORTAGE = range(3008, 3012)
 
+# who gets in: what a decision says besides the number of the rule that denies
+ALLOWED, DENIED_BY_NONE = -1, -2
+# ... what a term is about
+OF_IDENTITY, OF_TRUST_DOMAIN, OF_WORKLOAD, OF_HOST, OF_METHOD, OF_PATH, TEXTS = range(7)
+OF_HEADER, OF_PORT, OF_SOURCE, OF_DESTINATION = range(7, 11)
+# ... how a text is to be
+TEXT_IS, TEXT_STARTS, TEXT_ENDS, TEXT_LIKE, TEXT_HAS, TEXT_IS_THERE, TEXT_FOLLOWS = range(7)
+
 
 @dataclass
 class Facts:
@@ -81,3 +89,75 @@ class OutlierRule:
     abandoned: int = 0
     listed: bool = False
     failing: Sequence[int] = ()
+
+
+@dataclass
+class Text:
+    """Octets; `length` -1: it is absent."""
+
+    at: bytes
+    length: int
+
+
+@dataclass
+class Line:
+    """One of a header that some term names."""
+
+    header: int
+    at: bytes
+    length: int
+
+
+@dataclass
+class Asked:
+    """What a decision about access may know of a request."""
+
+    texts: Sequence[Text]
+    lines: Sequence[Line]
+    line_count: int
+    source: bytes
+    destination: bytes
+    port: int
+
+
+@dataclass
+class Part:
+    """Of those of the next kind."""
+
+    first: int
+    count: int
+
+
+@dataclass
+class Term:
+    """A fact has one of its values, or none."""
+
+    negated: bool
+    first: int
+    count: int
+
+
+@dataclass
+class Value:
+    """One of a term's."""
+
+    fact: int
+    header: int
+    op: int
+    text: bytes
+    length: int
+    number: int
+
+
+@dataclass
+class Access:
+    """AuthorizationPolicies of one cluster."""
+
+    rules: Sequence[Part]
+    denying: int
+    rule_count: int
+    limited: bool
+    clauses: Sequence[Part]
+    alternatives: Sequence[Part]
+    terms: Sequence[Term]
+    values: Sequence[Value]

@@ -1,25 +1,28 @@
-"""AuthorizationPolicies and RequestAuthentications: what they target.
+"""AuthorizationPolicies and RequestAuthentications: what they target, and what of them is in force.
 
-This version enforces neither, so whatever one guards is closed: a policy that silently lets everybody in is the one
-outcome its author cannot have meant. Only a policy that does nothing but log (AUDIT) closes nothing.
+This version does not verify tokens and asks no provider, so what a RequestAuthentication guards, or an
+AuthorizationPolicy with action CUSTOM, is closed: a policy that silently lets everybody in is the one outcome its
+author cannot have meant. The same goes for one that cannot be read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from proxy.mesh.kinds.access import access_rule, has_rules, provider
 from proxy.mesh.kinds.gateways import Gateway
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
-from proxy.mesh.kinds.services import Service
 from proxy.mesh.reading.manifests import GATEWAY_API, ISTIO_NETWORK, Body, Manifest
+from proxy.mesh.reading.metadata import texts_of
 from proxy.mesh.reading.records import optional, required, struct
 from proxy.mesh.reading.remarks import shown
 from proxy.mesh.reading.report import Report
 from proxy.mesh.reading.schema import (
     At,
-    absent,
     at_most_one,
     boolean,
+    choice,
     fields,
     filled,
     items,
@@ -28,6 +31,7 @@ from proxy.mesh.reading.schema import (
     spec,
     text,
 )
+from proxy.mesh.traffic.access import AccessPolicy, AccessRule, Action
 
 _GROUPS = {
     "Service": ("", "core"),
@@ -38,6 +42,11 @@ _GROUPS = {
 }
 """What a policy may target; the group may be left out."""
 KINDS = ("AuthorizationPolicy", "RequestAuthentication")
+DRY_RUN = "istio.io/dry-run"
+_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+_MOST_TARGETS = 16
+"""The targetRefs of a policy."""
 EVERY = "*"
 """In the place of a Service's name: every one of the policy's namespace."""
 
@@ -48,8 +57,8 @@ class Guard:
 
     manifest: Manifest
     targets: frozenset[tuple[str, str]]
-    audits: bool = False
-    """Whether it does nothing but log, so that it closes nothing."""
+    access: AccessPolicy | None = None
+    """What an AuthorizationPolicy says."""
     unread: bool = False
     """Whether nobody knows what it says: then it closes whatever it could be meant for."""
 
@@ -57,13 +66,17 @@ class Guard:
         """The same, of which nothing can be believed."""
         return Guard(self.manifest, frozenset({("Service", EVERY)}), unread=True)
 
-    def closes(self, service: Service, gateway: Gateway) -> bool:
-        """Whether the policy stands before `service` as this Gateway serves it."""
-        same = self.manifest.namespace == service.manifest.namespace
-        names = (service.manifest.name, EVERY)
-        return (same and any(("Service", each) in self.targets for each in names)) or self.closes_all(gateway)
+    @property
+    def closes(self) -> bool:
+        """Whether what it guards is closed, for it cannot be kept to."""
+        return self.unread or self.access is None or (self.access.action is Action.CUSTOM and not self.access.dry_run)
 
-    def closes_all(self, gateway: Gateway) -> bool:
+    @property
+    def idle(self) -> bool:
+        """Whether it neither closes what it targets nor decides who gets in: it logs, or only tries."""
+        return not self.closes and not (self.access and self.access.decides)
+
+    def guards_all(self, gateway: Gateway) -> bool:
         """Whether it stands before everything that this Gateway serves."""
         namespace = self.manifest.namespace
         if self.unread:
@@ -76,7 +89,9 @@ class Guard:
     def reason(self) -> str:
         if self.unread:
             return f"{self.manifest.kind} {self.manifest.id} cannot be read, so what it may guard is closed"
-        return f"{self.manifest.kind} {self.manifest.id} is not enforced by this version, so what it guards is closed"
+        custom = " with action CUSTOM" if self.access else ""
+        what = f"{self.manifest.kind} {self.manifest.id}{custom}"
+        return f"{what} is not enforced by this version, so what it guards is closed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,28 +117,29 @@ _ref = struct(_Ref, rules=(_right_group, _own_namespace))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Spec:
+class _Targets:
     target_ref: _Ref | None = optional(_ref, None)
     target_refs: tuple[_Ref, ...] = optional(items(_ref), ())
-    action: str = optional(one_of("ALLOW", "DENY", "AUDIT", "CUSTOM"), "ALLOW")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Authorization(_Targets):
+    action: Action = optional(choice(Action), Action.ALLOW)
+    rules: tuple[AccessRule, ...] = optional(items(access_rule), ())
+
+
+def _right_rules(at: At, found: _Authorization) -> None:
+    has_rules(at, found.action, found.rules)
+
+
+def _few_targets(at: At, found: _Targets) -> None:
+    if len(found.target_refs) > _MOST_TARGETS:
+        at.down("targetRefs").fault(f"has {len(found.target_refs)} items; at most {_MOST_TARGETS} are allowed")
 
 
 _one_way = (at_most_one("selector", "targetRef", "targetRefs"),)
 _selector = fields({"matchLabels": labels})
 _texts = items(text)
-_SOURCES = (
-    *("principals", "requestPrincipals", "namespaces", "serviceAccounts", "ipBlocks", "remoteIpBlocks", "trustDomains"),
-    *("notPrincipals", "notRequestPrincipals", "notNamespaces", "notServiceAccounts", "notIpBlocks"),
-    *("notRemoteIpBlocks", "notTrustDomains"),
-)
-_OPERATIONS = ("hosts", "ports", "methods", "paths", "notHosts", "notPorts", "notMethods", "notPaths")
-_rule = fields(
-    {
-        "from": items(fields({"source": fields(dict.fromkeys(_SOURCES, _texts))})),
-        "to": items(fields({"operation": fields(dict.fromkeys(_OPERATIONS, _texts))})),
-        "when": items(fields({"key": filled, "values": _texts, "notValues": _texts}, ("key",))),
-    }
-)
 _jwt_rule = fields(
     {
         **dict.fromkeys(("issuer", "jwksUri", "jwks_uri", "jwks", "outputPayloadToHeader", "timeout"), text),
@@ -134,23 +150,41 @@ _jwt_rule = fields(
         "presence": one_of("OPTIONAL", "REQUIRED"),
     }
 )
-# Rules are not enforced yet, but what is in them is checked: a misspelt field would make a policy mean something else.
-_SPECS = {
-    "AuthorizationPolicy": struct(
-        _Spec,
-        also={"selector": _selector, "rules": items(_rule), "provider": fields({"name": text})},
-        given=_one_way,
-    ),
-    "RequestAuthentication": struct(
-        _Spec, also={"selector": _selector, "jwtRules": items(_jwt_rule), "action": absent}, given=_one_way
-    ),
-}
+_authorization = struct(
+    _Authorization,
+    also={"selector": _selector, "provider": provider},
+    given=_one_way,
+    rules=(_few_targets, _right_rules),
+)
+# Tokens are not verified yet, but what is said of them is checked: a misspelt field would mean something else.
+_authentication = struct(
+    _Targets, also={"selector": _selector, "jwtRules": items(_jwt_rule)}, given=_one_way, rules=(_few_targets,)
+)
 
 
-def read(manifest: Manifest, body: Body, report: Report) -> Guard:
-    """The policy, of what is read here; its rules are not."""
-    found = spec(manifest, body, report, _SPECS[manifest.kind], required=False)
+def read_authorization(manifest: Manifest, body: Body, report: Report) -> Guard:
+    """An AuthorizationPolicy."""
+    found = spec(manifest, body, report, _authorization, required=False)
+    dry_run = _dry_run(manifest, texts_of(body, "annotations"), report)
     if found is None:
-        return Guard(manifest, frozenset())
+        return Guard(manifest, frozenset(), AccessPolicy(manifest.id, dry_run=dry_run))
+    return Guard(manifest, _targeted(found), AccessPolicy(manifest.id, found.action, found.rules, dry_run))
+
+
+def read_authentication(manifest: Manifest, body: Body, report: Report) -> Guard:
+    """The policy, of what is read here; its rules are not."""
+    found = spec(manifest, body, report, _authentication, required=False)
+    return Guard(manifest, _targeted(found) if found else frozenset())
+
+
+def _targeted(found: _Targets) -> frozenset[tuple[str, str]]:
     refs = (*found.target_refs, *((found.target_ref,) if found.target_ref else ()))
-    return Guard(manifest, frozenset((ref.kind, ref.name) for ref in refs), found.action == "AUDIT")
+    return frozenset((ref.kind, ref.name) for ref in refs)
+
+
+def _dry_run(manifest: Manifest, annotations: Mapping[str, str], report: Report) -> bool:
+    """The annotation; values are those of Go's strconv.ParseBool."""
+    said = annotations.get(DRY_RUN, "false")
+    if said not in _TRUE | _FALSE:
+        At(manifest, report).down("metadata", "annotations", DRY_RUN).fault(f"must be true or false, not {shown(said)}")
+    return said in _TRUE

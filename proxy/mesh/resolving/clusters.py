@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxy.mesh.kinds.protocol import Speaks
 from proxy.mesh.kinds.services import Service, ServicePort
@@ -17,6 +18,7 @@ from proxy.mesh.resolving import governed
 from proxy.mesh.resolving.endpoints import Pods, endpoints, labelled, target
 from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.policies import Governing
+from proxy.mesh.traffic.access import AccessPolicy
 from proxy.mesh.traffic.policy import UNGOVERNED
 
 _LIVE = "kubectl get service,endpointslice,pod -o yaml"
@@ -47,6 +49,13 @@ class _Members:
         return in_slices + sum(each.endpoint(port) is not None for each in self.entries)
 
 
+class _Guarded(NamedTuple):
+    """Why a Service is closed, or "", and the policies that decide who gets in."""
+
+    closed: str
+    access: tuple[AccessPolicy, ...]
+
+
 class Clusters:
     """Builds the clusters of one Service, and reports what a user should know about each."""
 
@@ -60,7 +69,7 @@ class Clusters:
         `tunnelled`: it is served by an HBONE listener, which takes TCP ports too.
         """
         governing = self._inventory.rules.select(service.host, service.manifest.namespace)
-        closed = self._closed(service)
+        guarded = self._guarded(service)
         members = self._members(service)
         if tunnelled:
             self._check_pods(service, members)
@@ -71,7 +80,7 @@ class Clusters:
         for port in service.ports:
             if self._served(service, port, tunnelled):
                 self._check_port(service, port, members)
-                found[port.number] = _cluster(service, port, members.endpoints(port), governing, closed)
+                found[port.number] = _cluster(service, port, members.endpoints(port), governing, guarded)
         if governing:
             governed.advise(governing, service, tuple(found.values()), members.labels(), self._report)
         if not found:
@@ -131,12 +140,14 @@ class Clusters:
             return False
         return port.speaks is not Speaks.UDP
 
-    def _closed(self, service: Service) -> str:
+    def _guarded(self, service: Service) -> _Guarded:
         guards = self._inventory.guards.of(service)
-        for guard in guards:
+        closing = [guard for guard in guards if guard.closes]
+        for guard in closing:
             text = f"is not enforced by this version; Service {service.manifest.id} is closed (403) until it is"
             self._report.warn(guard.manifest, ("spec",), text)
-        return guards[0].reason if guards else ""
+        deciding = tuple(guard.access for guard in guards if guard.access is not None and not guard.closes)
+        return _Guarded(closing[0].reason if closing else "", deciding)
 
     def _warn(self, service: Service, path: Path, text: str, together: bool = False) -> None:
         self._report.warn(service.manifest, path, text, together)
@@ -148,7 +159,7 @@ def subset(inventory: Inventory, service: Service, port: ServicePort, governing:
     slices, entries = inventory.slices.of(service), inventory.entries.of(service)
     members = labelled(service.manifest.namespace, slices, entries, port, inventory.pods)
     chosen = tuple(endpoint for endpoint, labels in members if frozenset(part.labels) <= labels)
-    return _cluster(service, port, chosen, governing, "", name)
+    return _cluster(service, port, chosen, governing, _Guarded("", ()), name)
 
 
 def _cluster(
@@ -156,7 +167,7 @@ def _cluster(
     port: ServicePort,
     members: tuple[Endpoint, ...],
     governing: Governing | None,
-    closed: str,
+    guarded: _Guarded,
     subset: str = "",
 ) -> Cluster:
     suffix = f"/{subset}" if subset else ""
@@ -166,6 +177,7 @@ def _cluster(
         authority=f"{service.host}:{port.number}",
         endpoints=members,
         policy=governing.policy(port.number, subset) if governing else UNGOVERNED,
-        closed=closed,
+        closed=guarded.closed,
         protocol=port.speaks.value,
+        access=guarded.access,
     )

@@ -17,6 +17,7 @@ from proxy.mesh.resolving.clusters import subset
 from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.policies import MEMBERS, Governing, Part
 from proxy.mesh.resolving.stated import Stated, stated, time
+from proxy.mesh.traffic.access import AccessPolicy
 from proxy.mesh.traffic.connections import DEFAULT_CONNECT_TIMEOUT_MS
 from proxy.mesh.traffic.policy import EffectivePolicy
 
@@ -34,6 +35,8 @@ def explained(
         yield f"{name} ({_spoken(cluster)}): {_reached(cluster.endpoints, has_identity)}"
         if cluster.closed:
             yield f"  closed, every request gets 403: {cluster.closed}"
+        elif cluster.access:
+            yield f"  who gets in: AuthorizationPolicies {', '.join(map(_says, cluster.access))}"
         governing = inventory.rules.select(service.host, service.manifest.namespace)
         if governing is None:
             yield f"  no DestinationRule: never ejects; connectTimeout {time(DEFAULT_CONNECT_TIMEOUT_MS)} (default)"
@@ -131,6 +134,12 @@ def _why(rule: DestinationRule, service: Service, inventory: Inventory) -> str:
 def _ours(service: Service, inventory: Inventory) -> bool:
     labels = inventory.labels_of(service.manifest.namespace)
     return inventory.gateway.manifest.id in waypoints_of(service, labels).values()
+
+
+def _says(policy: AccessPolicy) -> str:
+    count = len(policy.rules)
+    rules = f"{count} rule{'s' if count > 1 else ''}" if count else "no rules: nobody"
+    return f"{policy.name} ({policy.action}, {rules})"
 
 
 def _spoken(cluster: Cluster) -> str:

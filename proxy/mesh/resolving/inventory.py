@@ -27,7 +27,7 @@ from proxy.mesh.resolving.rules import Rules, covers, service_called
 
 
 class Guards:
-    """The policies that close what they target, as one Gateway sees them."""
+    """The policies that close what they target or decide who gets in, as one Gateway sees them."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -37,8 +37,8 @@ class Guards:
     def replace(self, key: Key, old: Guard | None, new: Guard | None) -> None:
         """A policy is another now, has come (`old` is None) or gone."""
         self._of_all.pop(key, None)
-        old, new = (None if guard and guard.audits else guard for guard in (old, new))
-        if new and new.closes_all(self._gateway):
+        old, new = (None if guard and guard.idle else guard for guard in (old, new))
+        if new and new.guards_all(self._gateway):
             self._of_all[key] = new
         for guard, change in ((old, self._by_service.drop), (new, self._by_service.add)):
             for kind, name in guard.targets if guard else ():
@@ -196,7 +196,7 @@ class Inventory:
                 self.stale.update(f"{key.namespace}/{name}" for kind, name in guard.targets if kind == "Service")
                 if guard.unread:
                     self.stale.update(id for id in self.services if id.startswith(f"{key.namespace}/"))
-                if guard.closes_all(self.gateway):
+                if guard.guards_all(self.gateway):
                     self.stale.update(self.services)
 
     def _service_entry(self, key: Key, old: Manifest | None, new: Manifest | None) -> None:

@@ -40,8 +40,8 @@ READERS: Mapping[str, Reader] = {
     "WorkloadEntry": workload_entries.read,
     "Gateway": gateways.read,
     "DestinationRule": destination_rule.read,
-    "AuthorizationPolicy": guards.read,
-    "RequestAuthentication": guards.read,
+    "AuthorizationPolicy": guards.read_authorization,
+    "RequestAuthentication": guards.read_authentication,
     OTHERS: attachments.read,
 }
 

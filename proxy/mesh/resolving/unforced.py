@@ -10,6 +10,7 @@ from collections.abc import Collection
 
 from proxy.mesh.kinds.attachments import Attachment, Target
 from proxy.mesh.kinds.gateways import Gateway
+from proxy.mesh.kinds.guards import DRY_RUN
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
 from proxy.mesh.reading.lines import Path
 from proxy.mesh.reading.remarks import suggestion
@@ -38,12 +39,18 @@ def attached(inventory: Inventory, gateway: Gateway, served: Collection[str], re
 
 
 def audits(inventory: Inventory, gateway: Gateway, served: Collection[str], report: Report) -> None:
-    """Policies that do nothing but log."""
+    """Policies that do nothing but log, or tell what they would do."""
     for policy in inventory.policies.values():
         ids = (f"{policy.manifest.namespace}/{name}" for kind, name in policy.targets if kind == "Service")
-        if policy.audits and (policy.closes_all(gateway) or any(each in served for each in ids)):
-            text = "AUDIT is not in force in this version: nothing is logged for it; remove it"
-            report.warn(policy.manifest, ("spec", "action"), text)
+        if policy.idle and (policy.guards_all(gateway) or any(each in served for each in ids)):
+            tries = policy.access is not None and policy.access.dry_run
+            what = (
+                f"{DRY_RUN} is set: it is not enforced, and this version does not say what it would do"
+                if tries
+                else ("AUDIT is not in force in this version: nothing is logged for it; remove it")
+            )
+            place = ("metadata", "annotations", DRY_RUN) if tries else ("spec", "action")
+            report.warn(policy.manifest, place, what)
 
 
 def _ask_whether_misspelt(

@@ -5,6 +5,7 @@ from proxy.policy.facts cimport OutlierRule, RetryRule
 from proxy.relay.context.context cimport Context
 from proxy.relay.context.tallies cimport Party
 from proxy.relay.endpoints.chooser cimport Chooser
+from proxy.relay.endpoints.gate cimport Gate
 from proxy.relay.endpoints.hash_key cimport HashKey
 from proxy.relay.endpoints.trunk cimport Connections, Trunks
 from proxy.scoreboard.layout cimport Counters, EndpointRow
@@ -73,6 +74,8 @@ cdef class Cluster:
     cdef int http2                       # Speaking
     cdef dict body                       # what it was made from
     cdef Chooser chooser
+    cdef Gate gate                       # who gets in with a request, or None: everybody
+    cdef Gate tcp_gate                   # ... with a connection that carries none
     cdef HashKey hash_key                # what of a request is hashed, or None
     cdef dict positions                  # slot -> position in `endpoints`; made when first a request is tried again
     cdef int worker

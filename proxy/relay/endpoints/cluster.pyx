@@ -188,6 +188,9 @@ cdef class Cluster:
         cdef list weights = [entry["weight"] for entry in body["endpoints"]]
         self.chooser = chooser_for(scoreboard, endpoints, weights, self.slot, self.outlier_on, body["balance"])
         self.hash_key = HashKey(body["balance"]["hash"]) if "hash" in body["balance"] else None
+        port = int(body["authority"].rpartition(":")[2])
+        self.gate = Gate(body["access"], port) if "access" in body else None
+        self.tcp_gate = Gate(body["access_tcp"], port) if "access_tcp" in body else None
         if self.outlier_on:
             self.chooser.panic_below(self.outlier["min_health_percent"])
         self.counters = scoreboard.memory.counters_of(worker, self.slot)

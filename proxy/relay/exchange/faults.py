@@ -45,6 +45,8 @@ CLIENT_STALLED = Fault(Owner.CLIENT, 0, b"SI", b"stream_idle_timeout")
 
 NO_ROUTE = Fault(Owner.CLIENT, 404, b"NR", b"route_not_found")
 CLOSED = Fault(Owner.US, 403, b"-", b"rbac_access_denied_matched_policy[none]", b"RBAC: access denied")
+# Where access goes by paths, one that is another to the endpoint (proxy/policy/paths.py).
+PATH_NOT_NORMAL = Fault(Owner.CLIENT, 400, b"-", b"path_normalization_failed", b"Bad Request")
 NO_HEALTHY_ENDPOINT = Fault(Owner.ENDPOINT, 503, b"UH", b"no_healthy_upstream", b"no healthy upstream")
 
 # A tunnel is asked for to what is no `host:port`.
@@ -53,6 +55,12 @@ BAD_AUTHORITY = Fault(Owner.CLIENT, 400, b"DPE", b"bad_authority")
 
 # The details of a request that no fault of these ended.
 VIA_UPSTREAM = b"via_upstream"
+
+
+def denied(rule: bytes) -> Fault:
+    """An AuthorizationPolicy does not let the client in; `rule`: which one of its rules, or "none" that would."""
+    details = b"rbac_access_denied_matched_policy[%s]" % rule
+    return Fault(Owner.CLIENT, 403, b"-", details, b"RBAC: access denied")
 
 
 def connect_failed(error: int, retried: bool, exhausted: bool, reasons: Sequence[str] = ()) -> Fault:

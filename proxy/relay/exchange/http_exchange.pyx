@@ -13,6 +13,7 @@ from proxy.policy.route cimport place_of
 from libc.stdint cimport int64_t
 
 from proxy.relay.context.context cimport Context
+from proxy.relay.endpoints.gate cimport Gate
 from proxy.relay.endpoints.hash_key cimport HashKey
 from proxy.relay.exchange.counting cimport count_request
 from proxy.relay.exchange.http_attempt cimport HttpAttempt
@@ -80,9 +81,19 @@ cdef class HttpExchange(Exchange):
             self.fault = faults.NO_ROUTE
         elif self.cluster.closed:
             self.fault = faults.CLOSED
-        elif self.cluster.hash_key is not None:
+        elif self.cluster.gate is not None:
+            self.fault = self.refusal(self.cluster.gate)
+        if self.fault is None and self.cluster.hash_key is not None:
             self.find_key()
         return self.fault is None
+
+    cdef object refusal(self, Gate gate):
+        """Why the request does not get in, or None."""
+        cdef bytes rule
+        if not gate.takes(self.request.head, self.request.client):
+            return faults.PATH_NOT_NORMAL
+        rule = gate.refuses(self.request.head, self.request.client)
+        return None if rule is None else faults.denied(rule)
 
     cdef Cluster route(self, Routes routes):
         """The cluster behind the name that says where the request goes."""

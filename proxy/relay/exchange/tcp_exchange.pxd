@@ -6,3 +6,4 @@ from proxy.wire.stream cimport Stream
 
 cdef class TcpExchange(Exchange):
     cdef int carry(self, Stream client, Cluster cluster) except -1
+    cdef bint gets_in(self) except -1

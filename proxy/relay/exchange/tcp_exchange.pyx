@@ -14,6 +14,8 @@ from proxy.relay.exchange.request cimport Request
 from proxy.scoreboard.layout cimport ConnectionTally
 from proxy.wire.pipe cimport run_pipe
 
+from proxy.relay.exchange import faults
+
 
 cdef class TcpExchange(Exchange):
     """One connection; not reusable."""
@@ -32,7 +34,7 @@ cdef class TcpExchange(Exchange):
         if cluster.hash_key is not None:
             self.key = cluster.hash_key.of_client(client)
         try:
-            if self.make_attempts():
+            if self.gets_in() and self.make_attempts():
                 counted = count_connection(self)
                 run_pipe(client, self.attempt.stream, self.context.timeouts.tunnel_idle_timeout,
                          &self.request.body.data_bytes, &sent,
@@ -45,3 +47,11 @@ cdef class TcpExchange(Exchange):
                 counted.closed += 1
             log_line(self, None, sent, self.count(0))
         return 0
+
+    cdef bint gets_in(self) except -1:
+        cdef bytes rule = None
+        if self.cluster.tcp_gate is not None:
+            rule = self.cluster.tcp_gate.refuses(None, self.request.client)
+        if rule is not None:
+            self.fault = faults.denied(rule)
+        return rule is None

@@ -154,8 +154,20 @@ def test_how_endpoints_are_reached() -> None:
 
 def test_what_is_closed_and_what_is_not_served() -> None:
     guard = thing(
-        "AuthorizationPolicy", "security.istio.io/v1", "g", spec={"targetRefs": [{"kind": "Service", "name": "cart"}]}
+        "RequestAuthentication", "security.istio.io/v1", "g", spec={"targetRefs": [{"kind": "Service", "name": "cart"}]}
     )
     lines = explained(*shop(guard, service("till", labels={"istio.io/use-waypoint": "none"})))
-    assert lines[1].startswith("  closed, every request gets 403: AuthorizationPolicy shop/g")
+    assert lines[1].startswith("  closed, every request gets 403: RequestAuthentication shop/g")
     assert lines[-1] == "Services that are not bound to this Gateway: shop/till"
+
+
+def test_who_gets_in() -> None:
+    target: dict[str, object] = {"targetRefs": [{"kind": "Service", "name": "cart"}]}
+    deny: dict[str, object] = {"action": "DENY", "rules": [{}, {"to": [{"operation": {"methods": ["PUT"]}}]}]}
+    policies = [
+        thing("AuthorizationPolicy", "security.istio.io/v1", name, spec=target | spec)
+        for name, spec in (("a", {}), ("b", deny))
+    ]
+    assert "  who gets in: AuthorizationPolicies shop/a (ALLOW, no rules: nobody), shop/b (DENY, 2 rules)" in explained(
+        *shop(*policies)
+    )

@@ -65,7 +65,11 @@ OBJECTS: list[Any] = [yaml.safe_load(document.text) for document in demo_documen
         "security.istio.io/v1",
         "deny",
         "httpbin",
-        spec={"targetRefs": [{"kind": "Service", "name": "till"}], "action": "DENY"},
+        spec={
+            "targetRefs": [{"kind": "Service", "name": "till"}],
+            "action": "DENY",
+            "rules": [{"to": [{"operation": {"paths": ["/a*"]}}], "when": [{"key": "source.ip", "values": ["::1"]}]}],
+        },
     ),
     thing("GatewayClass", "gateway.networking.k8s.io/v1", "istio-waypoint", labels={"istio.io/waypoint-for": "all"}),
     {

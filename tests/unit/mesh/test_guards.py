@@ -1,4 +1,4 @@
-"""AuthorizationPolicies and RequestAuthentications close what they target."""
+"""Policies close what they target, or decide who gets in."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ def policy(target: Any, kind: str = "AuthorizationPolicy", ns: str = "shop", **s
 SERVICE_REF = {"kind": "Service", "group": "", "name": "cart"}
 GATEWAY_REF = {"kind": "Gateway", "group": "gateway.networking.k8s.io", "name": "wp"}
 CLASS_REF = {"kind": "GatewayClass", "group": "gateway.networking.k8s.io", "name": "istio-waypoint"}
+ANY: list[dict[str, object]] = [{}]
 
 
 @pytest.mark.parametrize(
     ("guard", "closed"),
     [
-        (policy(SERVICE_REF), ["cart"]),
         (policy(SERVICE_REF, "RequestAuthentication"), ["cart"]),
-        (policy(SERVICE_REF, action="DENY"), ["cart"]),
-        (policy(SERVICE_REF, action="CUSTOM"), ["cart"]),
+        (policy(SERVICE_REF, action="CUSTOM", rules=ANY), ["cart"]),
         (policy(SERVICE_REF, action="AUDIT"), []),
-        (policy(None, targetRef=SERVICE_REF), ["cart"]),
-        (policy(SERVICE_REF, ns="far"), []),
-        (policy({**SERVICE_REF, "name": "other"}), []),
-        (policy(GATEWAY_REF), ["cart", "till"]),
-        (policy(GATEWAY_REF, ns="far"), []),
-        (policy(CLASS_REF, ns="istio-system"), ["cart", "till"]),
-        (policy(CLASS_REF), []),
-        (policy({**CLASS_REF, "name": "other"}, ns="istio-system"), []),
-        (policy(None), []),
-        (policy(None, selector={"matchLabels": {"a": "b"}}), []),
+        (policy(SERVICE_REF), []),
+        (policy(None, "RequestAuthentication", targetRef=SERVICE_REF), ["cart"]),
+        (policy(SERVICE_REF, "RequestAuthentication", ns="far"), []),
+        (policy({**SERVICE_REF, "name": "other"}, "RequestAuthentication"), []),
+        (policy(GATEWAY_REF, "RequestAuthentication"), ["cart", "till"]),
+        (policy(GATEWAY_REF, "RequestAuthentication", ns="far"), []),
+        (policy(CLASS_REF, "RequestAuthentication", ns="istio-system"), ["cart", "till"]),
+        (policy(CLASS_REF, "RequestAuthentication"), []),
+        (policy({**CLASS_REF, "name": "other"}, "RequestAuthentication", ns="istio-system"), []),
+        (policy(None, "RequestAuthentication"), []),
+        (policy(None, "RequestAuthentication", selector={"matchLabels": {"a": "b"}}), []),
     ],
 )
 def test_policies_close_what_they_target(guard: Object, closed: list[str]) -> None:

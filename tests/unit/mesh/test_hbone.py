@@ -254,7 +254,7 @@ def test_captured_pods_that_are_not_among_the_manifests() -> None:
 
 def test_guards_close_tcp_clusters_too() -> None:
     deny = thing(
-        "AuthorizationPolicy",
+        "RequestAuthentication",
         "security.istio.io/v1",
         "deny",
         spec={"targetRefs": [{"kind": "Service", "group": "", "name": "cart"}]},

@@ -185,18 +185,26 @@ def test_a_misspelt_policy_is_a_fault(subject: Object, said: str) -> None:
 
 def test_all_that_istio_knows_in_a_policy_is_right() -> None:
     texts = ["a"]
-    names = ("principals", "requestPrincipals", "namespaces", "ipBlocks", "remoteIpBlocks", "notNamespaces")
-    source = dict.fromkeys(names, texts)
-    operation = dict.fromkeys(("hosts", "ports", "methods", "paths", "notPaths", "notPorts"), texts)
-    one = {"from": [{"source": source}], "to": [{"operation": operation}], "when": [{"key": "k", "values": texts}]}
+    source: dict[str, Any] = dict.fromkeys(("principals", "requestPrincipals", "namespaces", "notNamespaces"), texts)
+    source |= {name: ["10.0.0.1", "fd00::/8"] for name in ("ipBlocks", "remoteIpBlocks", "notIpBlocks")}
+    accounts = {"serviceAccounts": ["a", "ns/a"], "trustDomains": ["*.corp", "td"]}
+    operation: dict[str, Any] = dict.fromkeys(("hosts", "methods", "paths", "notPaths"), texts)
+    operation |= {"ports": ["80"], "notPorts": ["65535"]}
+    keys = ("source.ip", "source.principal", "request.auth.claims[a][b]", "request.headers[x-a]", "connection.sni")
+    one: dict[str, Any] = {
+        "from": [{"source": source}, {"source": accounts}],
+        "to": [{"operation": operation}, {"operation": {"paths": ["/a/{*}/b/{**}", "/{**}/", "*"]}}],
+        "when": [{"key": key, "values": ["::1"], "notValues": ["10.0.0.0/8"]} for key in keys],
+    }
     jwt = {
         **{"issuer": "a", "audiences": texts, "jwksUri": "https://a", "forwardOriginalToken": True, "timeout": "5s"},
         "fromHeaders": [{"name": "x", "prefix": "B "}],
         "outputClaimToHeaders": [{"header": "x", "claim": "sub"}],
     }
-    custom = policy(action="CUSTOM", provider={"name": "p"}, rules=[one, {}], targetRefs=[TO_CLASS])
+    custom = policy(action="CUSTOM", provider={"name": "p"}, rules=[{"to": one["to"]}, {}], targetRefs=[TO_CLASS])
+    allow = policy(rules=[one, {}], targetRefs=[TO_CLASS]) | {"metadata": {"name": "another", "namespace": "shop"}}
     of_jwt = policy("RequestAuthentication", jwtRules=[jwt], selector={"matchLabels": {"a": "b"}})
-    result = loaded(*shop(custom, of_jwt))
+    result = loaded(*shop(custom, allow, of_jwt))
     assert result.faults == ()
 
 

@@ -32,6 +32,6 @@ def test_number_for_number() -> None:
     c: dict[str, int] = {}
     for lines in declarations("enum").values():
         number = -1
-        for name, given in re.findall(r"(\w+)(?: = (\d+))?", " ".join(lines)):
+        for name, given in re.findall(r"(\w+)(?: = (-?\d+))?", " ".join(lines)):
             number = c[name] = int(given or number + 1)
     assert c == {name: value for name, value in vars(shapes).items() if isinstance(value, int)}

@@ -1,0 +1,26 @@
+# Who gets in to a cluster; theory in gate.pyx.
+from libc.stdint cimport uint8_t
+
+from proxy.policy.facts cimport Access, Line, Part, Term, Value
+from proxy.wire.http.head cimport Head
+from proxy.wire.stream cimport Stream
+
+cdef class Gate:
+    cdef Access access
+    cdef Part* rules                     # its arrays
+    cdef Part* clauses
+    cdef Part* alternatives
+    cdef Term* terms
+    cdef Value* values
+    cdef list kept                       # what the values' texts point into
+    cdef list names                      # of the rules, for the log
+    cdef list headers                    # names that values are of, by number
+    cdef Line* lines
+    cdef int port
+    cdef bint by_path, by_source, by_destination
+
+    cdef bint takes(self, Head head, Stream client) noexcept
+    cdef bytes refuses(self, Head head, Stream client)
+    cdef int find_lines(self, Head head, const char* text) noexcept
+
+cdef int address_of(const char* text, Py_ssize_t length, uint8_t* octets) noexcept

@@ -1,0 +1,31 @@
+"""Decisions about access as they are compiled, over arrays that a Gate has made of a form."""
+
+from proxy.policy cimport access, paths
+from proxy.policy.facts cimport TEXTS, Asked, Line
+from proxy.relay.endpoints.gate cimport Gate
+
+
+cdef class CompiledAccess:
+    cdef Gate gate
+
+    def __init__(self, dict form):
+        self.gate = Gate(form, 0)
+
+    def decide(self, asked) -> int:
+        cdef Asked made
+        cdef int at
+        cdef bytes source = asked.source, destination = asked.destination, octets
+        for at in range(<int>TEXTS):
+            octets = asked.texts[at].at
+            made.texts[at].at, made.texts[at].length = octets, asked.texts[at].length
+        for at in range(asked.line_count):
+            octets = asked.lines[at].at
+            self.gate.lines[at].header, self.gate.lines[at].length = asked.lines[at].header, asked.lines[at].length
+            self.gate.lines[at].at = octets
+        made.lines, made.line_count, made.port = self.gate.lines, asked.line_count, asked.port
+        made.source, made.destination = source, destination
+        return access.decide(&self.gate.access, &made)
+
+
+def is_normal(bytes path) -> bool:
+    return paths.is_normal(path, len(path))
