@@ -16,9 +16,10 @@ import click
 
 from proxy import log
 from proxy.mesh.model import Listener
-from proxy.settings import settings
+from proxy.settings import inside, settings
 from proxy.settings.setting import Setting
 from proxy.settings.settings import SETTINGS, Settings, SettingsFault
+from proxy.settings.unknown import unknown_in
 from proxy.version import __version__
 from state.server import access
 
@@ -87,7 +88,7 @@ def main(config: str | None, check: bool, verbose: bool, more: tuple[str, ...], 
         if check:
             sys.exit(_told([], fault.faults))
         _fail(BAD_USAGE, *fault.faults)
-    for text in settings.unknown_in(os.environ):
+    for text in unknown_in(os.environ):
         print(f"waypointd: warning: {text}", file=sys.stderr)
     sys.exit(_check(loaded, verbose) if check else _run(loaded))
 
@@ -134,6 +135,7 @@ def _run(loaded: Settings) -> int:
 
 def _check(loaded: Settings, verbose: bool) -> int:
     """`--check`: one line for each warning and fault, and what would be served."""
+    from proxy.mesh.resolving.here import own
     from proxy.mesh.resolving.load import Loader
     from proxy.mesh.sources.files import FileSource
 
@@ -142,7 +144,8 @@ def _check(loaded: Settings, verbose: bool) -> int:
         from proxy.demo.demo import shipped_manifests
 
         manifests = (str(shipped_manifests()),)
-    source, loader = FileSource(manifests, once=True), Loader(loaded.gateway)
+    me = own(inside.own_pod(os.environ), loaded.locality, inside.own_labels())
+    source, loader = FileSource(manifests, once=True), Loader(loaded.gateway, me)
     missing = _read_cluster(loaded, loader)
     documents, unreadable = source.read()
     result = loader.load(documents)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from proxy.controller.forms import cluster_form
 from proxy.ipc.snapshot import ClusterForm
-from proxy.mesh.model import Cluster, Endpoint
+from proxy.mesh.model import NOWHERE, Cluster, Endpoint, Group, Spread
 from proxy.mesh.traffic.balancing import LoadBalancer
 from proxy.mesh.traffic.outlier import OutlierDetection
 from proxy.mesh.traffic.policy import DEFAULT_LOAD_BALANCER, EffectivePolicy
@@ -24,18 +24,23 @@ def cluster(
     balancer: LoadBalancer = DEFAULT_LOAD_BALANCER,
     weights: Sequence[int] = (),
     min_health: int = 0,
+    groups: Sequence[Group] = (),
+    joined_ms: Sequence[int] = (),
 ) -> ClusterForm:
-    """A cluster with an endpoint at port 80 of each address, as a snapshot has it; what has no slot yet gets one."""
+    """A cluster with an endpoint at port 80 of each address, as a snapshot has it; what has no slot yet gets one.
+    `groups` stand one behind the other; with weights requests are distributed, without there is failover."""
     clusters, endpoints = board.clusters.slots(), board.endpoints.slots()
     slot = clusters[name] if name in clusters else board.clusters.add(name)
     members = tuple(
-        Endpoint(ip, 80, "", weight=weight) for ip, weight in zip(ips, weights or [1] * len(ips), strict=True)
+        Endpoint(ip, 80, "", weight=weight, joined_ms=joined)
+        for ip, weight, joined in zip(ips, weights or [1] * len(ips), joined_ms or [0] * len(ips), strict=True)
     )
+    spread = Spread(tuple(groups), not any(each.weight for each in groups), "", NOWHERE) if groups else None
     keys = [(slot, each.address, each.workload) for each in members]
     places = [endpoints[key] if key in endpoints else board.endpoints.add(*key) for key in keys]
     rule = OutlierDetection(5, 10_000, 30_000, 100, min_health_percent=min_health) if ejects else None
     policy = EffectivePolicy(load_balancer=balancer, outlier_detection=rule)
-    return cluster_form(Cluster(name, name, name, members, policy), slot, places)
+    return cluster_form(Cluster(name, name, name, members, policy, spread=spread), slot, places)
 
 
 def relay(board: Scoreboard, worker: int = 0) -> Relay:

@@ -1,19 +1,50 @@
 """From `loadBalancer` of the policy in force to the form that workers balance by. Pure."""
 
-from proxy.ipc.snapshot import BalanceForm, HashForm
-from proxy.mesh.traffic.balancing import ConsistentHash, HttpCookie, LoadBalancer, Simple
+from collections.abc import Sequence
+
+from proxy.ipc.snapshot import BalanceForm, GroupsForm, HashForm, WarmupForm
+from proxy.mesh.model import Endpoint, Spread
+from proxy.mesh.traffic.balancing import ConsistentHash, HttpCookie, LoadBalancer, Simple, Warmup
 
 ALGORITHMS = {
     Simple.ROUND_ROBIN: "round_robin",
     Simple.LEAST_REQUEST: "least_request",
     Simple.LEAST_CONN: "least_request",
     Simple.RANDOM: "random",
+    Simple.PASSTHROUGH: "passthrough",
 }
 DEFAULT = "round_robin"
+WARMING = ("round_robin", "least_request")
+"""Those that know of warm-up, as Envoy's do."""
 
 
-def balance_form(balancer: LoadBalancer) -> BalanceForm:
+def balance_form(
+    balancer: LoadBalancer, endpoints: Sequence[Endpoint] = (), spread: Spread | None = None
+) -> BalanceForm:
     """How endpoints are chosen. What is not in force (mesh/kinds/in_force.py) is as without a rule."""
+    form = _algorithm_form(balancer)
+    if spread:
+        form["groups"] = _groups_form(spread)
+    if balancer.slow_start and form["algorithm"] in WARMING:
+        form["warmup"] = _warmup_form(balancer.slow_start, endpoints)
+    return form
+
+
+def _groups_form(spread: Spread) -> GroupsForm:
+    weights = [] if spread.failover else [each.weight for each in spread.groups]
+    return GroupsForm(sizes=[each.size for each in spread.groups], weights=weights)
+
+
+def _warmup_form(warmup: Warmup, endpoints: Sequence[Endpoint]) -> WarmupForm:
+    return WarmupForm(
+        window_ms=warmup.duration_ms,
+        least_percent=warmup.minimum_percent,
+        aggression=warmup.aggression,
+        joined_ms=[each.joined_ms for each in endpoints],
+    )
+
+
+def _algorithm_form(balancer: LoadBalancer) -> BalanceForm:
     by_key = balancer.consistent_hash
     if by_key is None:
         return BalanceForm(algorithm=ALGORITHMS.get(balancer.simple, DEFAULT), table_size=0)

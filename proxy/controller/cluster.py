@@ -11,7 +11,9 @@ from proxy.kubernetes.api.events import Recorder
 from proxy.kubernetes.api.find import find
 from proxy.kubernetes.source.plan import Known
 from proxy.kubernetes.source.source import KubernetesSource
+from proxy.mesh.resolving.here import Own, own
 from proxy.scoreboard.scoreboard import Scoreboard
+from proxy.settings import inside
 from proxy.settings.settings import Settings
 
 
@@ -29,6 +31,11 @@ def cluster_of(settings: Settings, client: Client | None, news: Callable[[], Non
     assert settings.gateway
     namespace, _, name = settings.gateway.partition("/")
     return KubernetesSource(client, Known(namespace, name), news)
+
+
+def own_of(settings: Settings) -> Own:
+    """What this replica knows of itself."""
+    return own(inside.own_pod(os.environ), settings.locality, inside.own_labels())
 
 
 def events_of(settings: Settings, client: Client | None, board: Scoreboard, briefing: Message) -> Events | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Protocol
 
 from proxy.mesh.model import Snapshot
+from proxy.mesh.resolving.here import NOBODY, Own
 from proxy.mesh.resolving.live import Live
 from proxy.mesh.resolving.load import Loaded, Loader
 from proxy.mesh.sources.files import FileSource
@@ -39,13 +40,14 @@ class Configuration:
         grace_s: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         cluster: Cluster | None = None,
+        own: Own = NOBODY,
     ) -> None:
         self._grace_s = grace_s
         self._clock = clock
         self._vanished_at: float | None = None
         """Since when the manifests hold no Gateway, though there was one."""
         self._source = FileSource(paths)
-        self._loader = Loader(gateway)
+        self._loader = Loader(gateway, own)
         self._cluster = cluster
         self._live = Live(self._loader, "kubernetes")
         self._read_at = 0.0

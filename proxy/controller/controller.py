@@ -21,7 +21,7 @@ from proxy.admin.outlier_pages import OutlierPages
 from proxy.admin.pages import PageServer
 from proxy.admin.statsd import Pusher
 from proxy.controller.certificates import certificates_of
-from proxy.controller.cluster import client_of, cluster_of, events_of
+from proxy.controller.cluster import client_of, cluster_of, events_of, own_of
 from proxy.controller.configuration import Configuration
 from proxy.controller.desired import Certified, Desired, Line, Publication, Reading, Site, desired
 from proxy.controller.events import Events
@@ -67,6 +67,7 @@ class Controller:
             self._settings.gateway,
             self._settings.vanished_manifests_grace,
             cluster=self._cluster,
+            own=own_of(self._settings),
         )
         self._certificates = certificates_of(self._settings)
         self._saying = BoundedSemaphore()

@@ -25,7 +25,7 @@ def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterF
         abandoned_ms=cluster.abandoned_ms,
         closed=cluster.closed,
         outlier=_outlier_form(cluster.outlier) if cluster.outlier else None,
-        balance=balance_form(cluster.policy.load_balancer),
+        balance=balance_form(cluster.policy.load_balancer, cluster.endpoints, cluster.spread),
         destination_rule=cluster.destination_rule,
         protocol=cluster.protocol,
         http2=cluster.http2,

@@ -5,6 +5,7 @@ from typing import Any
 
 from proxy.admin.pages import Answer, Query, as_json, plain
 from proxy.controller.configuration import Configuration
+from proxy.mesh.resolving.explained import spread_lines
 from proxy.mesh.resolving.stated import Stated, stated
 
 
@@ -31,7 +32,9 @@ class RulePages:
             return plain(400, f"unknown cluster {name!r}; there is: {', '.join(clusters) or 'none'}")
         policy = cluster.policy
         values = [_value(each) for each in stated(policy)]
-        return as_json({"rule": policy.rule, "ejects": policy.ejecting is not None, "values": values})
+        spread = list(spread_lines(cluster.spread)) if cluster.spread else []
+        found = {"rule": policy.rule, "ejects": policy.ejecting is not None, "values": values, "spread": spread}
+        return as_json(found)
 
 
 def _value(each: Stated) -> dict[str, Any]:

@@ -68,7 +68,8 @@ def in_force(policy: dict[str, Any] | None) -> str:
         return ""
     head = f"policy of DestinationRule {policy['rule']}" if policy["rule"] else "policy: no DestinationRule"
     rows = [(f"  {each['field']}", printable(each["value"]), printable(_origin(each))) for each in policy["values"]]
-    return "\n".join([printable(head), *(columns(rows) if rows else [])])
+    spread = [printable(f"  {line}") for line in policy.get("spread", ())]
+    return "\n".join([printable(head), *(columns(rows) if rows else []), *spread])
 
 
 def _origin(value: dict[str, Any]) -> str:

@@ -42,12 +42,31 @@ class HashForm(TypedDict):
     set_cookie: str | None
 
 
+class GroupsForm(TypedDict):
+    """`model.Spread`: endpoints in groups, which stand one behind the other. Without `weights` (an empty list) the
+    first group gets what it can take, and so on."""
+
+    sizes: list[int]
+    weights: list[int]
+
+
+class WarmupForm(TypedDict):
+    """`warmup`. `joined_ms`: when each endpoint became ready, in ms since 1970; 0: nothing says so."""
+
+    window_ms: int
+    least_percent: float
+    aggression: float
+    joined_ms: list[int]
+
+
 class BalanceForm(TypedDict):
     """`loadBalancer` of the policy in force. `hash` and `table_size` are those of the algorithms by key."""
 
-    algorithm: str  # "round_robin", "least_request", "random", "ring_hash", "maglev"
+    algorithm: str  # "round_robin", "least_request", "random", "ring_hash", "maglev", "passthrough"
     table_size: int
     hash: NotRequired[HashForm]
+    groups: NotRequired[GroupsForm]
+    warmup: NotRequired[WarmupForm]
 
 
 class ValueForm(TypedDict):

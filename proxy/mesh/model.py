@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxy.addresses import join
 from proxy.mesh.traffic.access import AccessPolicy
@@ -29,13 +30,28 @@ class Profile:
     canonical_revision: str = ""
 
 
+class Locality(NamedTuple):
+    """Where a workload runs; "" where nothing says so."""
+
+    region: str = ""
+    zone: str = ""
+    subzone: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(self).rstrip("/") or "unknown"
+
+
+NOWHERE = Locality()
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One `ip:port` of a workload; `workload` is the Pod's name, "" when nothing names it.
 
     `hbone`: it is reached through a tunnel to port 15008 of `ip`. `identity` is what its certificate must say after the
     trust domain, "ns/httpbin/sa/in-ambient"; "" when its service account is not known. `weight`: its share beside the
-    others', for algorithms that know of weights.
+    others', for algorithms that know of weights. `joined_ms`: when it became ready, in ms since 1970, as the API has it
+    for every replica alike; 0 when nothing says so.
     """
 
     ip: str
@@ -45,11 +61,37 @@ class Endpoint:
     identity: str = ""
     profile: Profile | None = None
     weight: int = 1
+    locality: Locality = NOWHERE
+    joined_ms: int = 0
 
     @property
     def address(self) -> str:
         """`10.10.0.16:8080`, or `[fd00::1]:8080` for IPv6."""
         return join(self.ip, self.port)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Endpoints of a cluster that are alike as seen from here: how many, and what they have in common, for people.
+    `weight`: its part of the requests beside the others' (`distribute`)."""
+
+    size: int
+    name: str
+    weight: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How the requests of a cluster are spread over groups of its endpoints, which stand one behind the other.
+
+    `failover`: the first gets what it can take, and so on; else by weight. `why`: what asks for it, for people; `here`:
+    where this replica is.
+    """
+
+    groups: tuple[Group, ...]
+    failover: bool
+    why: str
+    here: Locality
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +101,7 @@ class Cluster:
     `endpoints` are the ready ones in balancing order. `closed` is "" or the reason why every request gets 403.
     `access`: the policies that decide who gets in, by name.
     `protocol` is what the port is declared to speak: "http", "http2", "tcp" or "undeclared" (a client's first bytes
-    tell).
+    tell). `spread` None: all endpoints are alike.
     """
 
     name: str
@@ -70,6 +112,7 @@ class Cluster:
     closed: str = ""
     protocol: str = "http"
     access: tuple[AccessPolicy, ...] = ()
+    spread: Spread | None = None
 
     @property
     def outlier(self) -> OutlierDetection | None:

@@ -22,6 +22,14 @@ cdef struct View:
     const int32_t* weights       # of each position, at least 1
     const int64_t* sums          # of those that are in, in the order of members: each one's and those before it, added up
 
+cdef struct Groups:              # of endpoints, by where they are; in failover the first one is the best
+    int32_t count                # how many groups there are
+    const int32_t* sizes         # endpoints in each
+    const int32_t* present       # ... that are in
+    const int32_t* weights       # distribution's; 0: gets nothing
+    int64_t* loads               # its part of the requests, beside the others'
+    unsigned char* panicking     # 1: those that are out get requests, too
+
 # -- retry, judge: how an attempt ended -------------------------------------------------------------------------------
 
 cdef enum How:

@@ -4,7 +4,7 @@ them, and interpreted on them.
 The same one for one (tests/unit/policy/test_shapes.py). Pure data; the request path has the C ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 from dataclasses import dataclass
 
 # what of a request says where it goes
@@ -55,6 +55,18 @@ class View:
     tried: Sequence[int]
     weights: Sequence[int] = ()
     sums: Sequence[int] = ()
+
+
+@dataclass
+class Groups:
+    """Endpoints in groups."""
+
+    count: int
+    sizes: Sequence[int]
+    present: Sequence[int]
+    weights: Sequence[int]
+    loads: MutableSequence[int]
+    panicking: MutableSequence[int]
 
 
 @dataclass

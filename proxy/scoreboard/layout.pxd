@@ -14,6 +14,7 @@ cdef enum:
     LABELS = 2024        # bytes of one
     BOUND_COUNT = 20     # buckets of their histograms
     REASONS = 4          # why endpoints are ejected
+    GROUPS = 8           # of a cluster's endpoints, by where they are, that take turns over all workers
 
 cdef enum:
     NO_PROBE, PROBE_OFFERED, PROBE_TAKEN
@@ -78,6 +79,7 @@ cdef struct ClusterRow:
     int64_t version              # of the fleet's state, as last read
     char epoch[40]
     char name[240]
+    int32_t cursors[GROUPS]      # round robin of each group of its endpoints
 
 cdef struct Counters:            # of one cluster in one worker: written by that worker alone
     int64_t requests[CLASSES]

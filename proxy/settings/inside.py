@@ -25,11 +25,22 @@ def in_cluster(environ: Mapping[str, str], token: Path = TOKEN) -> bool:
 def own_gateway(environ: Mapping[str, str], labels: Path = LABELS) -> str | None:
     """The Gateway whose Deployment this Pod belongs to, `namespace/name`; None where nothing says so."""
     namespace = environ.get("POD_NAMESPACE")
-    try:
-        name = read_labels(labels.read_text()).get(GATEWAY_NAME)
-    except (OSError, UnicodeDecodeError):
-        name = None
+    name = own_labels(labels).get(GATEWAY_NAME)
     return f"{namespace}/{name}" if namespace and name else None
+
+
+def own_pod(environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """Namespace and name of this Pod; None where nothing says so."""
+    namespace, name = environ.get("POD_NAMESPACE"), environ.get("POD_NAME")
+    return (namespace, name) if namespace and name else None
+
+
+def own_labels(labels: Path = LABELS) -> dict[str, str]:
+    """The labels of this Pod, as far as they are mounted."""
+    try:
+        return read_labels(labels.read_text())
+    except (OSError, UnicodeDecodeError):
+        return {}
 
 
 def own_ca(environ: Mapping[str, str], token: str, root: str) -> str | None:

@@ -179,6 +179,13 @@ def namespaced_name(value: object) -> str:
     return text(value)
 
 
+def locality(value: object) -> str:
+    """REGION/ZONE/SUBZONE, of which the last may be missing."""
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+){0,2}", text(value)):
+        raise ValueError(f"{value!r} must be a region, region/zone or region/zone/subzone, such as europe-west1/b")
+    return text(value)
+
+
 def key_prefix(value: object) -> str:
     """The first part of every Redis key: no braces (they mark the cluster), no spaces, no glob characters."""
     if not re.fullmatch(r"[A-Za-z0-9_.:/-]{1,64}", text(value)):

@@ -6,7 +6,6 @@ each fault with the place it came from. Reads only the file it is told to read; 
 
 import dataclasses
 import difflib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +79,13 @@ class Settings:
         "NAME",
         "The context of the kubeconfig; implies --source kubernetes.",
         shown_default="its current-context",
+    )
+    locality: str | None = _setting(
+        kinds.locality,
+        None,
+        "REGION/ZONE/SUBZONE",
+        "Where this replica runs, for failover by locality; the last parts may be left out.",
+        shown_default="the Pod's label istio-locality, else the labels of its Node",
     )
     redis: str = _setting(
         kinds.redis_url,
@@ -331,25 +337,13 @@ def _of_flags(flags: Mapping[str, object]) -> Source:
 
 
 def _of_environment(environ: Mapping[str, str]) -> Source:
-    names = {key: _variable(key) for key in SETTINGS}
+    names = {key: variable(key) for key in SETTINGS}
     return {key: (name, environ[name]) for key, name in names.items() if environ.get(name)}
 
 
-def _variable(key: str) -> str:
+def variable(key: str) -> str:
+    """The environment variable of a setting."""
     return ENVIRONMENT_PREFIX + key.upper()
-
-
-def unknown_in(environ: Mapping[str, str]) -> list[str]:
-    """What to say of variables that look like ours and are no setting. Those that Kubernetes makes of a Service called
-    waypoint are its own."""
-    names = sorted(name for name in environ if name.startswith(ENVIRONMENT_PREFIX) and not _OF_A_SERVICE.search(name))
-    keys = ((name, name.removeprefix(ENVIRONMENT_PREFIX).lower()) for name in names)
-    return [
-        f"{name}: no such setting{_meant(key, _variable)}" for name, key in keys if key not in {*SETTINGS, "config"}
-    ]
-
-
-_OF_A_SERVICE = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$")
 
 
 def flag_name(key: str) -> str:
@@ -382,7 +376,7 @@ def _of_mapping(path: str, node: yaml.MappingNode, loader: yaml.SafeLoader, faul
         origin = f"{path}:{key_node.start_mark.line + 1}"
         key = str(key_node.value)
         if key not in SETTINGS:
-            faults.append(f"{origin}: {key}: no such setting{_meant(key)}")
+            faults.append(f"{origin}: {key}: no such setting{meant(key)}")
         elif key in found:
             faults.append(f"{origin}: {key}: set twice in this file")
         else:
@@ -392,7 +386,8 @@ def _of_mapping(path: str, node: yaml.MappingNode, loader: yaml.SafeLoader, faul
     return found
 
 
-def _meant(key: str, shown: Callable[[str], str] = str) -> str:
+def meant(key: str, shown: Callable[[str], str] = str) -> str:
+    """What to say of a key that is no setting: which one it is like."""
     key = key.replace("-", "_").lower()
     bare = key.removesuffix("_url").removesuffix("_address")  # what others call redis or admin
     close = [bare] if bare in SETTINGS else difflib.get_close_matches(key, SETTINGS, n=1)

@@ -4,8 +4,9 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from proxy.policy cimport cause, outlier, retry, route
-from proxy.policy.balance cimport consistent_hash, least_request, panic, round_robin as balance, weighted
-from proxy.policy.facts cimport Ending, Facts, OutlierRule, RetryRule, View
+from proxy.policy.balance cimport consistent_hash, groups as spreading, least_request, panic, round_robin as balance
+from proxy.policy.balance cimport warmup, weighted
+from proxy.policy.facts cimport Ending, Facts, Groups, OutlierRule, RetryRule, View
 
 
 def place_of(facts) -> int:
@@ -113,6 +114,52 @@ def in_table(uint64_t key, table, bytes here, view) -> int:
 
 def panics(int present, int count, int min_health_percent) -> bool:
     return panic.panics(present, count, min_health_percent)
+
+
+cdef class Spread:
+    """Groups, and what they point at."""
+
+    cdef Groups groups
+    cdef int32_t* sizes
+    cdef int32_t* present
+    cdef int32_t* weights
+    cdef int64_t* loads
+    cdef bytearray panicking
+
+    def __init__(self, groups):
+        self.sizes, self.present, self.weights = numbers(groups.sizes), numbers(groups.present), numbers(groups.weights)
+        self.loads, self.panicking = long_numbers(groups.loads), bytearray(groups.panicking)
+        self.groups.count, self.groups.sizes, self.groups.present = groups.count, self.sizes, self.present
+        self.groups.weights, self.groups.loads, self.groups.panicking = self.weights, self.loads, self.panicking
+
+    def told(self, total):
+        """What a decision has said of them."""
+        return total, [self.loads[at] for at in range(self.groups.count)], list(self.panicking[:self.groups.count])
+
+    def __dealloc__(self):
+        free(self.sizes)
+        free(self.present)
+        free(self.weights)
+        free(self.loads)
+
+
+def fail_over(groups, int min_health_percent):
+    cdef Spread seen = Spread(groups)
+    return seen.told(spreading.fail_over(&seen.groups, min_health_percent))
+
+
+def distribute(groups, int min_health_percent):
+    cdef Spread seen = Spread(groups)
+    return seen.told(spreading.distribute(&seen.groups, min_health_percent))
+
+
+def group_of(uint64_t draw, uint64_t total, groups) -> int:
+    cdef Spread seen = Spread(groups)
+    return spreading.group_of(draw, total, &seen.groups)
+
+
+def warmth(double age_ms, double window_ms, double least, double aggression) -> float:
+    return warmup.warmth(age_ms, window_ms, least, aggression)
 
 
 def again(rule, ending) -> int:

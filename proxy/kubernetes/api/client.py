@@ -68,9 +68,9 @@ class Client:
         """What messages call it."""
         return f"{'https' if self._access.secure else 'http'}://{self._access.host}:{self._access.port}"
 
-    def get(self, path: str, query: Mapping[str, str] | None = None) -> Object:
+    def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = JSON) -> Object:
         """One object, or a list."""
-        return self.send("GET", path, query=query)
+        return self.send("GET", path, query=query, accept=accept)
 
     def apply(self, path: str, body: Object, manager: str) -> Object:
         """Server-side apply: exactly these fields are ours (KEP-555). The same again changes nothing."""
@@ -84,18 +84,19 @@ class Client:
         body: Object | None = None,
         query: Mapping[str, str] | None = None,
         content_type: str = JSON,
+        accept: str = JSON,
     ) -> Object:
         """One request and its whole answer."""
-        with self._asked(method, path, query, body, content_type, ANSWER_S) as (_, response):
+        with self._asked(method, path, query, body, (content_type, accept), ANSWER_S) as (_, response):
             read = response.read(LONGEST_ANSWER + 1)
             if len(read) > LONGEST_ANSWER:
                 raise ApiFault(f"the answer to {path} is longer than {LONGEST_ANSWER >> 20} MiB")
             return _object(read)
 
     @contextmanager
-    def stream(self, path: str, query: Mapping[str, str], silence_s: float) -> Iterator[Events]:
+    def stream(self, path: str, query: Mapping[str, str], silence_s: float, accept: str = JSON) -> Iterator[Events]:
         """The events of a watch, until the server ends it. A silence of `silence_s` is a fault."""
-        with self._asked("GET", path, query, None, JSON, silence_s) as (connection, response):
+        with self._asked("GET", path, query, None, (JSON, accept), silence_s) as (connection, response):
             yield Events(path, connection, response)
 
     @contextmanager
@@ -105,7 +106,7 @@ class Client:
         path: str,
         query: Mapping[str, str] | None,
         body: Object | None,
-        content_type: str,
+        types: tuple[str, str],
         silence_s: float,
     ) -> Iterator[tuple[socket.socket, http.client.HTTPResponse]]:
         connection = http.client.HTTPConnection(self._access.host, self._access.port)
@@ -115,7 +116,7 @@ class Client:
                 data = json.dumps(body).encode() if body is not None else None
                 target = self._access.prefix + path + (f"?{urlencode(query)}" if query else "")
                 connection.putrequest(method, target, skip_accept_encoding=True)
-                for name, value in self._headers(data, content_type):
+                for name, value in self._headers(data, *types):
                     connection.putheader(name, value)
                 connection.endheaders(data)
                 plain_or_tls.settimeout(silence_s)
@@ -139,8 +140,8 @@ class Client:
             with access.context().wrap_socket(plain, server_hostname=access.server_name or access.host) as secured:
                 yield secured
 
-    def _headers(self, data: bytes | None, content_type: str) -> Iterator[tuple[str, str]]:
-        yield "Accept", JSON
+    def _headers(self, data: bytes | None, content_type: str, accept: str) -> Iterator[tuple[str, str]]:
+        yield "Accept", accept
         yield "User-Agent", f"waypointd/{__version__}"
         if authorization := self._access.credentials.header():
             yield "Authorization", authorization

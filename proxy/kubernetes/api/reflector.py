@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from proxy.kubernetes.api.client import Client, Events, Object
+from proxy.kubernetes.api.client import JSON, Client, Events, Object
 from proxy.kubernetes.api.faults import ApiFault, of_status
 from proxy.kubernetes.api.pace import Pace
 from proxy.kubernetes.api.resources import Watched
@@ -144,7 +144,7 @@ class Reflector:
         told: set[Name] = set()
         query = self._watched.query() | {"limit": str(PAGE)}
         while True:
-            page = self._client.get(self._path, query)
+            page = self._client.get(self._path, query, self._accept("PartialObjectMetadataList"))
             for body in page.get("items") or ():
                 self._put(body, told)
             heading = page.get("metadata") or {}
@@ -177,7 +177,8 @@ class Reflector:
             query["resourceVersion"] = self._version
         else:
             query |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
-        with self._client.stream(self._path, query, seconds + GRACE_S) as self._open:
+        accept = self._accept("PartialObjectMetadata")
+        with self._client.stream(self._path, query, seconds + GRACE_S, accept) as self._open:
             if self._stopped.is_set():
                 return  # who said so has perhaps not seen that this one was being opened
             self._sink.well(self._watched)
@@ -192,15 +193,18 @@ class Reflector:
     def _path(self) -> str:
         return self._watched.resource.path(self._watched.namespace)
 
+    def _accept(self, heading: str) -> str:
+        return f"{JSON};as={heading};g=meta.k8s.io;v=v1" if self._watched.heading else JSON
+
     def _put(self, body: Object, told: set[Name] | None) -> None:
         name, version = _name_of(body), _version_of(body)
         if told is not None:
             told.add(name)
         if self._versions.get(name) == version:
             return  # listed again, and the same
-        # The items of a list do not say what they are.
-        body.setdefault("apiVersion", self._watched.resource.api_version)
-        body.setdefault("kind", self._watched.resource.kind)
+        what = {"apiVersion": self._watched.resource.api_version, "kind": self._watched.resource.kind}
+        # The items of a list do not say what they are, and headings say that they are headings.
+        body |= what if self._watched.heading else what | body
         self._sink.put(self._watched, *name, body)
         self._versions[name] = version
 

@@ -38,6 +38,7 @@ class Watched:
     """What one watch delivers: a resource, in one namespace or in all (""), narrowed by selectors.
 
     `optional`: to be without it costs nothing but advice, so that a right that is missing is no reason to wait.
+    `heading`: of each object its metadata is all that is asked for (PartialObjectMetadata), where the rest is long.
     """
 
     resource: Resource
@@ -45,6 +46,7 @@ class Watched:
     labels: str = ""
     fields: str = ""
     optional: bool = False
+    heading: bool = False
 
     def __str__(self) -> str:
         where = f" in {self.namespace}" if self.namespace else ""

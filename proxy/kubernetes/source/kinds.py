@@ -13,6 +13,7 @@ GATEWAY_CLASSES = Resource(_GATEWAY_API, "v1", "gatewayclasses", "GatewayClass",
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 SERVICES = Resource("", "v1", "services", "Service")
 PODS = Resource("", "v1", "pods", "Pod")
+NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
 
 OF_POLICY = (
     Resource(_SECURITY, "v1", "authorizationpolicies", "AuthorizationPolicy"),
@@ -40,6 +41,6 @@ ADVISED = (
 
 BY_NAME = {
     each.full_name: each
-    for each in (GATEWAYS, GATEWAY_CLASSES, NAMESPACES, SERVICES, *OF_POLICY, *OF_ROOT, *OF_SERVED, *ADVISED)
+    for each in (GATEWAYS, GATEWAY_CLASSES, NAMESPACES, NODES, SERVICES, *OF_POLICY, *OF_ROOT, *OF_SERVED, *ADVISED)
 }
 """All of them, as the ids of objects name them."""

@@ -90,6 +90,8 @@ def _wanted(known: Known) -> Iterator[Watched]:
     if known.class_name:
         yield Watched(kinds.GATEWAY_CLASSES, fields=f"metadata.name={known.class_name}", optional=True)
     yield Watched(kinds.NAMESPACES, fields=f"metadata.name={known.namespace}")
+    # Where endpoints are: without the right to know, all are alike.
+    yield Watched(kinds.NODES, optional=True, heading=True)
     whole = (known.namespace, *(known.elsewhere if known.invites else ()))
     yield from _of_namespaces(whole)
     if known.root_namespace not in whole:

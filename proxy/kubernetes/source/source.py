@@ -17,6 +17,8 @@ from proxy.kubernetes.api.client import Client, Object
 from proxy.kubernetes.api.faults import ApiFault
 from proxy.kubernetes.api.resources import Watched
 from proxy.kubernetes.api.watches import Watches
+from proxy.kubernetes.source import kinds
+from proxy.kubernetes.source.nodes import Nodes
 from proxy.kubernetes.source.plan import Known, Learned, wanted
 
 logger = logging.getLogger("kubernetes")
@@ -44,6 +46,7 @@ class KubernetesSource:
         self._client = client
         self._news = news
         self._learned = Learned(known)
+        self._nodes = Nodes()
         self._essential = frozenset({"", known.namespace, known.root_namespace})
         """Namespaces without which nothing is served; the services of another one wait for that one alone."""
         self._lock = threading.RLock()
@@ -98,6 +101,11 @@ class KubernetesSource:
             if watched not in self._watches.running:
                 return  # it was ended meanwhile
             self._holders.setdefault(id, set()).add(watched)
+            if watched.resource == kinds.NODES:
+                known = self._nodes.news(name, body)
+                if known is None:
+                    return
+                body = known
             if self._learned.put(watched, namespace, name, body):
                 self._follow_plan()
             self._tell(Change(id, body))
@@ -108,6 +116,8 @@ class KubernetesSource:
             if watched not in self._watches.running:
                 return
             self._drop(watched, Id(watched.resource.full_name, namespace, name))
+            if watched.resource == kinds.NODES:
+                self._nodes.gone(name)
             if self._learned.drop(watched, namespace, name):
                 self._follow_plan()
             self._hand_over()

@@ -126,6 +126,20 @@ def _old_warmup(at: At, given: Given) -> None:
         at.down("warmupDurationSecs").warn("does nothing beside warmup, whose old form it is; remove it")
 
 
+_NO_WARMUP = (Simple.RANDOM, Simple.PASSTHROUGH)
+
+
+def _warming(at: At, given: Given) -> None:
+    """Envoy's slow start is for algorithms that go by weights."""
+    simple = given.get("simple")
+    other = simple if simple in _NO_WARMUP else next((each for each in _BY_KEY_OR_LOAD if given.get(each)), None)
+    for name in ("warmup", "warmupDurationSecs"):
+        if other and given.get(name):
+            at.down(name).warn(f"does nothing with {other}: only ROUND_ROBIN and LEAST_REQUEST warm endpoints up")
+
+
+_BY_KEY_OR_LOAD = ("consistentHash", "backendUtilization")
+
 load_balancer = built(
     LoadBalancer,
     {
@@ -143,5 +157,6 @@ load_balancer = built(
         at_most_one("consistentHash", "backendUtilization"),
         at_most_one("localityLbSetting", "zoneAwareLbSetting"),
         _old_warmup,
+        _warming,
     ),
 )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from proxy.mesh.kinds.nodes import TOPOLOGY_LABELS
 from proxy.mesh.reading.records import built
 from proxy.mesh.reading.remarks import shown
 from proxy.mesh.reading.schema import At, Given, at_most_one, boolean, filled, integer, items, mapping, matching
 from proxy.mesh.traffic.balancing import Distribute, Failover, LocalitySetting, ZoneAwareSetting
 
-TOPOLOGY_LABELS = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone")
 _ANY = "*"
 
 
@@ -94,6 +94,8 @@ _distribute = built(Distribute, {"from": _locality, "to": _to})
 def _one_kind(at: At, given: Given) -> None:
     if given.get("distribute") and given.get("failover"):
         at_most_one("distribute", "failover")(at, given)
+    if given.get("distribute") and given.get("failoverPriority"):
+        at.down("failoverPriority").warn("does nothing beside distribute, which says where requests go; remove one")
 
 
 locality_setting = built(

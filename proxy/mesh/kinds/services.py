@@ -9,8 +9,10 @@ from ipaddress import ip_address
 from typing import Any, cast
 
 from proxy.mesh.kinds.addresses import CLUSTER_DOMAIN, is_ip
+from proxy.mesh.kinds.distribution import ANNOTATION, distribution
 from proxy.mesh.kinds.protocol import HTTP_FAMILY, Speaks, spoken
 from proxy.mesh.reading.manifests import Body, Manifest
+from proxy.mesh.reading.metadata import texts_of
 from proxy.mesh.reading.records import optional, required, struct
 from proxy.mesh.reading.remarks import shown
 from proxy.mesh.reading.report import Report
@@ -46,6 +48,8 @@ class Service:
     selector: Mapping[str, str]
     unaddressed: bool = False
     """Whether it has no cluster IP, not even "None": a Service as it is written, before a cluster has it."""
+    distribution: str = ""
+    """Its trafficDistribution, "" where it says none."""
 
     @property
     def host(self) -> str:
@@ -66,7 +70,13 @@ def read(manifest: Manifest, body: Body, report: Report) -> Service | None:
         found.type == "ExternalName",
         found.selector,
         not (found.type == "ExternalName" or found.cluster_ip or found.cluster_ips),
+        found.traffic_distribution or _annotated(manifest, body, report),
     )
+
+
+def _annotated(manifest: Manifest, body: Body, report: Report) -> str:
+    at = At(manifest, report).down("metadata", "annotations", ANNOTATION)
+    return distribution(at, texts_of(body, "annotations").get(ANNOTATION, "")) or ""
 
 
 def _target_port(at: At, value: object) -> int | str | None:
@@ -98,6 +108,7 @@ class _Spec:
     cluster_ips: tuple[str, ...] = optional(items(_cluster_ip), (), "clusterIPs")
     external_ips: tuple[str, ...] = optional(items(_ip), (), "externalIPs")
     selector: Mapping[str, str] = optional(labels, {})
+    traffic_distribution: str = optional(distribution, "")
     ports: tuple[_Port, ...] = optional(items(struct(_Port, closed=False)), ())
 
 

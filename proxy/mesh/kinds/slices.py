@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
+from sys import intern
 
 from proxy.mesh.kinds.addresses import unusable
 from proxy.mesh.reading.manifests import Body, Manifest
@@ -19,13 +20,16 @@ SERVICE_LABEL = "kubernetes.io/service-name"
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An endpoint of a slice, before the port is known. `pod` is the name of its Pod, as far as the slice tells."""
+    """An endpoint of a slice, before the port is known. `pod` is the name of its Pod, `node` of the Node that it runs
+    on, `zone` that Node's, as far as the slice tells."""
 
     ip: str
     name: str
     pod: str
     ready: bool
     leaving: bool
+    node: str = ""
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,8 @@ class _Endpoint:
     addresses: tuple[str, ...] = required(items(text))
     conditions: _Conditions | None = optional(struct(_Conditions, closed=False), None)
     target_ref: _TargetRef | None = optional(struct(_TargetRef, closed=False), None)
+    node_name: str = optional(text, "")
+    zone: str = optional(text, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,4 +156,6 @@ def _member(found: _Endpoint) -> Member:
         target.name if target.kind in ("", "Pod") else "",
         conditions.ready,
         conditions.serving and conditions.terminating,
+        intern(found.node_name),
+        intern(found.zone),
     )

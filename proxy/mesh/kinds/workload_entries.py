@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from proxy.mesh.kinds.addresses import is_ip, unusable
+from proxy.mesh.kinds.conditions import Condition, condition, milliseconds
+from proxy.mesh.kinds.nodes import LOCALITY_LABEL, written
 from proxy.mesh.kinds.profiles import profile
 from proxy.mesh.kinds.services import Service, ServicePort
 from proxy.mesh.kinds.workloads import Workload, identity, service_account, speaks_hbone
-from proxy.mesh.model import Endpoint
+from proxy.mesh.model import NOWHERE, Endpoint, Locality
 from proxy.mesh.reading.manifests import Body, Manifest
 from proxy.mesh.reading.metadata import is_subdomain, texts_of
 from proxy.mesh.reading.records import optional, struct
@@ -36,6 +38,8 @@ class WorkloadEntry:
     workload: Workload
     healthy: bool
     weight: int = 1
+    locality: Locality = NOWHERE
+    joined_ms: int = 0
 
     def selected_by(self, service: Service) -> bool:
         """Whether it is the Service's: as Pods are, by its labels; a Service without a selector selects nothing."""
@@ -48,7 +52,10 @@ class WorkloadEntry:
         if number is None:
             return None
         known = self.workload
-        return Endpoint(self.ip, number, known.name, known.hbone, known.identity, known.profile, self.weight)
+        return Endpoint(
+            *(self.ip, number, known.name, known.hbone, known.identity, known.profile, self.weight),
+            *(self.locality, self.joined_ms),
+        )
 
 
 def read(manifest: Manifest, body: Body, report: Report) -> WorkloadEntry | None:
@@ -62,8 +69,13 @@ def read(manifest: Manifest, body: Body, report: Report) -> WorkloadEntry | None
     account = identity(manifest.namespace, found.service_account)
     workload = Workload(manifest.name, speaks_hbone(own, annotations), account, profile(manifest, own, body))
     ip = ip_address(found.address).compressed if is_ip(found.address) else ""
-    healthy = annotations.get(_PROBED) != "true" or _found_healthy(body)
-    return WorkloadEntry(manifest, ip, found.ports, own, workload, healthy, found.weight or 1)
+    probed = annotations.get(_PROBED) == "true"
+    healthy = condition(body, "Healthy") or Condition(False, 0)
+    where = written(found.locality or own.get(LOCALITY_LABEL, ""))
+    if not probed:
+        healthy = Condition(True, milliseconds(manifest.created))
+    facts = (healthy.is_true, found.weight or 1, where, healthy.since_ms)
+    return WorkloadEntry(manifest, ip, found.ports, own, workload, *facts)
 
 
 def _address(at: At, value: object) -> str | None:
@@ -87,6 +99,7 @@ class _Spec:
     network: str = optional(text, "")
     service_account: str = optional(service_account, "")
     weight: int = optional(unsigned, 0)
+    locality: str = optional(text, "")
 
 
 def _address_given(at: At, found: _Spec) -> None:
@@ -103,15 +116,4 @@ def _ports_named(at: At, found: _Spec) -> None:
         at.down("ports").fault("a port must have a name")
 
 
-_spec = struct(
-    _Spec,
-    also={"locality": text},
-    rules=(_address_given, _ports_named),
-)
-
-
-def _found_healthy(body: Body) -> bool:
-    status = body.get("status")
-    conditions = status.get("conditions") if isinstance(status, dict) else None
-    found = [each for each in conditions if isinstance(each, dict)] if isinstance(conditions, list) else []
-    return any(each.get("type") == "Healthy" and each.get("status") == "True" for each in found)
+_spec = struct(_Spec, rules=(_address_given, _ports_named))

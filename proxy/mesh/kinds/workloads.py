@@ -10,16 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
+from sys import intern
 from typing import Any
 
 from proxy.mesh.kinds.addresses import is_ip
+from proxy.mesh.kinds.conditions import condition
 from proxy.mesh.kinds.profiles import profile
 from proxy.mesh.model import Profile
 from proxy.mesh.reading.manifests import Body, Manifest
 from proxy.mesh.reading.metadata import is_subdomain, texts_of
 from proxy.mesh.reading.records import optional, struct
 from proxy.mesh.reading.report import Report
-from proxy.mesh.reading.schema import boolean, matching, spec
+from proxy.mesh.reading.schema import boolean, matching, spec, text
 
 DATAPLANE = "istio.io/dataplane-mode"
 REDIRECTION = "ambient.istio.io/redirection"
@@ -55,6 +57,10 @@ class Pod:
     forgotten: bool = False
     """Whether it is labelled for the mesh, and nothing says that it was captured."""
     labels: Labels = NO_LABELS
+    node: str = ""
+    """The Node that it runs on, "" before it is given one."""
+    ready_since_ms: int = 0
+    """When it became ready, in ms since 1970; 0: it is not, or nothing says so."""
 
 
 def speaks_hbone(labels: Mapping[str, str], annotations: Mapping[str, str]) -> bool:
@@ -76,6 +82,7 @@ def identity(namespace: str, account: str) -> str:
 class _Spec:
     service_account_name: str = optional(service_account, "")
     host_network: bool = optional(boolean, False)
+    node_name: str = optional(text, "")
 
 
 _spec = struct(_Spec, closed=False)
@@ -83,7 +90,9 @@ _spec = struct(_Spec, closed=False)
 
 def read(manifest: Manifest, body: Body, report: Report) -> Pod:
     """The Pod, of what is read here. Its status is the cluster's own writing."""
-    found = spec(manifest, body, report, _spec, required=False) or _Spec(service_account_name="", host_network=False)
+    found = spec(manifest, body, report, _spec, required=False) or _Spec(
+        service_account_name="", host_network=False, node_name=""
+    )
     hbone = speaks_hbone(manifest.labels, texts_of(body, "annotations"))
     account = identity(manifest.namespace, found.service_account_name)
     workload = Workload(manifest.name, hbone, account, profile(manifest, manifest.labels, body))
@@ -92,7 +101,10 @@ def read(manifest: Manifest, body: Body, report: Report) -> Pod:
     shared = found.host_network or not isinstance(status, dict) or status.get("phase") in _FINISHED
     forgotten = manifest.labels.get(DATAPLANE) == "ambient" and not hbone
     labels = _shared(frozenset(manifest.labels.items()))
-    return Pod(workload, () if shared else _ips(status), manifest.created, forgotten, labels)
+    ready = condition(body, "Ready")
+    since = ready.since_ms if ready and ready.is_true else 0
+    ips = () if shared else _ips(status)
+    return Pod(workload, ips, manifest.created, forgotten, labels, intern(found.node_name), since)
 
 
 @lru_cache(maxsize=4096)

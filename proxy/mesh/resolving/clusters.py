@@ -11,12 +11,13 @@ from proxy.mesh.kinds.services import Service, ServicePort
 from proxy.mesh.kinds.slices import Slice
 from proxy.mesh.kinds.workload_entries import WorkloadEntry
 from proxy.mesh.kinds.workloads import DATAPLANE, REDIRECTION, Labels
-from proxy.mesh.model import Cluster, Endpoint
+from proxy.mesh.model import Cluster
 from proxy.mesh.reading.lines import Path
 from proxy.mesh.reading.report import Report
 from proxy.mesh.resolving import governed
-from proxy.mesh.resolving.endpoints import Pods, endpoints, labelled, target
+from proxy.mesh.resolving.endpoints import Labelled, Pods, labelled, target
 from proxy.mesh.resolving.inventory import Inventory
+from proxy.mesh.resolving.localities import spread
 from proxy.mesh.resolving.policies import Governing
 from proxy.mesh.traffic.access import AccessPolicy
 from proxy.mesh.traffic.policy import UNGOVERNED
@@ -33,8 +34,8 @@ class _Members:
     entries: Sequence[WorkloadEntry]
     pods: Pods
 
-    def endpoints(self, port: ServicePort) -> tuple[Endpoint, ...]:
-        return endpoints(self.namespace, self.slices, self.entries, port, self.pods)
+    def labelled(self, port: ServicePort) -> Sequence[Labelled]:
+        return tuple(labelled(self.namespace, self.slices, self.entries, port, self.pods))
 
     def labels(self) -> Iterator[Labels]:
         """Those of each, ready or not, as far as they are known."""
@@ -79,10 +80,12 @@ class Clusters:
         found = {}
         for port in service.ports:
             if self._served(service, port, tunnelled):
-                self._check_port(service, port, members)
-                found[port.number] = _cluster(service, port, members.endpoints(port), governing, guarded)
+                labelled = members.labelled(port)
+                self._check_port(service, port, members, len(labelled))
+                found[port.number] = _cluster(self._inventory, service, port, labelled, governing, guarded)
         if governing:
-            governed.advise(governing, service, tuple(found.values()), members.labels(), self._report)
+            here = self._inventory.here.locality
+            governed.advise(governing, service, tuple(found.values()), members.labels(), here, self._report)
         if not found:
             text = "has no TCP port" if tunnelled else "has no HTTP port, and HTTP listeners serve no other"
             self._warn(service, ("spec", "ports"), f"{text}, so it is not served")
@@ -119,8 +122,8 @@ class Clusters:
             text = f"its Pods are labelled {DATAPLANE}: ambient and lack the annotation {REDIRECTION}: enabled"
             self._warn(service, (), f"{text} ({governed.named(forgotten)}), {clear}; give live objects: {_LIVE}")
 
-    def _check_port(self, service: Service, port: ServicePort, members: _Members) -> None:
-        """Say why a port has fewer endpoints than it looks."""
+    def _check_port(self, service: Service, port: ServicePort, members: _Members, ready: int) -> None:
+        """Say why a port has fewer endpoints than it looks: so many are `ready`."""
         for entry in members.entries:
             if entry.endpoint(port) is None:
                 text = f'has no port "{port.target}", so it is no endpoint of {service.manifest.id}:{port.number}'
@@ -129,7 +132,7 @@ class Clusters:
             text = f'no EndpointSlice of it has a port named "{port.name}"'
             text += "" if members.entries else ", so the port has no endpoints"
             self._warn(service, ("spec", "ports", port.index, "name"), text)
-        elif (total := members.count(port)) and not members.endpoints(port):
+        elif (total := members.count(port)) and not ready:
             text = f"has no endpoints: {governed.counted(total)} found, none of them ready"
             self._warn(service, ("spec", "ports", port.index), text, together=True)
 
@@ -158,26 +161,30 @@ def subset(inventory: Inventory, service: Service, port: ServicePort, governing:
     part = governing.subsets[name].subset
     slices, entries = inventory.slices.of(service), inventory.entries.of(service)
     members = labelled(service.manifest.namespace, slices, entries, port, inventory.pods)
-    chosen = tuple(endpoint for endpoint, labels in members if frozenset(part.labels) <= labels)
-    return _cluster(service, port, chosen, governing, _Guarded("", ()), name)
+    chosen = tuple(each for each in members if frozenset(part.labels) <= each.labels)
+    return _cluster(inventory, service, port, chosen, governing, _Guarded("", ()), name)
 
 
 def _cluster(
+    inventory: Inventory,
     service: Service,
     port: ServicePort,
-    members: tuple[Endpoint, ...],
+    members: Sequence[Labelled],
     governing: Governing | None,
     guarded: _Guarded,
     subset: str = "",
 ) -> Cluster:
     suffix = f"/{subset}" if subset else ""
+    policy = governing.policy(port.number, subset) if governing else UNGOVERNED
+    chosen, groups = spread(members, policy, inventory.here, inventory.distribution_of(service))
     return Cluster(
         name=f"{service.manifest.id}:{port.number}{suffix}",
         envoy_name=f"inbound-vip|{port.number}|{'http' if port.http else 'tcp'}{suffix}|{service.host}",
         authority=f"{service.host}:{port.number}",
-        endpoints=members,
-        policy=governing.policy(port.number, subset) if governing else UNGOVERNED,
+        endpoints=chosen,
+        policy=policy,
         closed=guarded.closed,
         protocol=port.speaks.value,
+        spread=groups,
         access=guarded.access,
     )

@@ -6,35 +6,48 @@ endpoint of a port is ready, those that still serve while they terminate are use
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from proxy.mesh.kinds.services import Service, ServicePort
 from proxy.mesh.kinds.slices import Member, Slice
 from proxy.mesh.kinds.workload_entries import WorkloadEntry
 from proxy.mesh.kinds.workloads import NO_LABELS, Labels, Pod, Workload
-from proxy.mesh.model import Endpoint
+from proxy.mesh.model import Endpoint, Locality
 from proxy.mesh.reading.index import Index
+from proxy.mesh.resolving.here import locality_of
 
 In = tuple[str, str]
 """A namespace and what is looked for in it."""
 
 
+class Labelled(NamedTuple):
+    """An endpoint with the labels of its workload, and the Node that it runs on."""
+
+    endpoint: Endpoint
+    labels: Labels
+    node: str
+
+
 class Pods:
     """The Pods of all namespaces."""
 
-    def __init__(self) -> None:
+    def __init__(self, nodes: Mapping[str, Locality]) -> None:
+        self._nodes = nodes
         self._by_name: dict[In, Pod] = {}
         self._by_ip: Index[In, Pod] = Index()
+        self._by_node: Index[str, In] = Index()
 
     def replace(self, namespace: str, old: Pod | None, new: Pod | None) -> None:
         """A Pod is another now, has come (`old` is None) or gone."""
         if old:
             del self._by_name[namespace, old.workload.name]
+            self._by_node.drop(old.node, (namespace, old.workload.name))
             for ip in old.ips:
                 self._by_ip.drop((namespace, ip), old)
         if new:
             self._by_name[namespace, new.workload.name] = new
+            self._by_node.add(new.node, (namespace, new.workload.name))
             for ip in new.ips:
                 self._by_ip.add((namespace, ip), new)
 
@@ -45,16 +58,26 @@ class Pods:
         same = self._by_ip.of((namespace, member.ip))
         return max(same, key=lambda pod: (pod.created, pod.workload.name)) if same else None
 
-    def workload(self, namespace: str, member: Member) -> tuple[Workload, Labels]:
-        """Who is behind an endpoint, and its labels: the Pod it names, else the one with its address (the newest, where
-        several say so), else what the slice calls it."""
+    def called(self, namespace: str, name: str) -> Pod | None:
+        """The Pod of that name."""
+        return self._by_name.get((namespace, name))
+
+    def on(self, node: str) -> Iterator[tuple[str, Pod]]:
+        """The Pods on a Node, each with its namespace."""
+        return ((name[0], self._by_name[name]) for name in self._by_node.of(node))
+
+    def endpoint(self, namespace: str, member: Member, port: int) -> Labelled:
+        """An endpoint with who is behind it: the Pod it names, else the one with its address (the newest, where several
+        say so), else what the slice calls it."""
         pod = self.behind(namespace, member)
         if pod is None:
-            return Workload(member.name), NO_LABELS
-        known = pod.workload
-        if member.name not in ("", known.name):
-            known = replace(known, name=member.name)
-        return known, pod.labels
+            known, labels, node, since = Workload(member.name), NO_LABELS, member.node, 0
+        else:
+            known, labels, node, since = pod.workload, pod.labels, member.node or pod.node, pod.ready_since_ms
+        name = member.name or known.name
+        where = locality_of(labels, node, member.zone, self._nodes)
+        who = (name, known.hbone, known.identity, known.profile)
+        return Labelled(Endpoint(member.ip, port, *who, locality=where, joined_ms=since), labels, node)
 
 
 class Slices:
@@ -64,18 +87,21 @@ class Slices:
         self._by_service: Index[In, Slice] = Index()
         self._by_pod: Index[In, str] = Index()
         self._by_ip: Index[In, str] = Index()
+        self._by_node: Index[str, str] = Index()
 
     def replace(self, namespace: str, old: Slice | None, new: Slice | None) -> None:
         """A slice is another now, has come (`old` is None) or gone."""
         if old:
             self._by_service.drop((namespace, old.service), old)
             for member in old.members:
+                self._by_node.drop(member.node, f"{namespace}/{old.service}")
                 self._by_ip.drop((namespace, member.ip), old.service)
                 if member.pod:
                     self._by_pod.drop((namespace, member.pod), old.service)
         if new:
             self._by_service.add((namespace, new.service), new)
             for member in new.members:
+                self._by_node.add(member.node, f"{namespace}/{new.service}")
                 self._by_ip.add((namespace, member.ip), new.service)
                 if member.pod:
                     self._by_pod.add((namespace, member.pod), new.service)
@@ -84,6 +110,10 @@ class Slices:
         """The slices of a Service, by name."""
         found = self._by_service.of((service.manifest.namespace, service.manifest.name))
         return sorted(found, key=lambda each: each.name)
+
+    def on(self, node: str) -> Iterable[str]:
+        """The Services, as "namespace/name", that have endpoints on a Node."""
+        return self._by_node.of(node)
 
     def services_of(self, namespace: str, pod: Pod) -> set[str]:
         """The names of the Services that may have the Pod as an endpoint."""
@@ -112,19 +142,12 @@ class Entries:
         return []
 
 
-def endpoints(
-    namespace: str, slices: Iterable[Slice], entries: Sequence[WorkloadEntry], port: ServicePort, pods: Pods
-) -> tuple[Endpoint, ...]:
-    """The endpoints of a Service port in balancing order; the same `ip:port` twice counts once."""
-    return tuple(endpoint for endpoint, _ in labelled(namespace, slices, entries, port, pods))
-
-
 def labelled(
     namespace: str, slices: Iterable[Slice], entries: Sequence[WorkloadEntry], port: ServicePort, pods: Pods
-) -> Collection[tuple[Endpoint, Labels]]:
-    """The same, each with the labels of its workload."""
-    ready: dict[tuple[str, int], tuple[Endpoint, Labels]] = {}
-    leaving: dict[tuple[str, int], tuple[Endpoint, Labels]] = {}
+) -> Collection[Labelled]:
+    """The endpoints of a Service port in balancing order; the same `ip:port` twice counts once."""
+    ready: dict[tuple[str, int], Labelled] = {}
+    leaving: dict[tuple[str, int], Labelled] = {}
     for slice_ in slices:
         number = target(slice_, port)
         if number is None:
@@ -132,14 +155,11 @@ def labelled(
         for member in slice_.members:
             chosen = ready if member.ready else leaving if member.leaving else None
             if chosen is not None and (member.ip, number) not in chosen:
-                workload, labels = pods.workload(namespace, member)
-                chosen[member.ip, number] = (
-                    Endpoint(member.ip, number, workload.name, workload.hbone, workload.identity, workload.profile),
-                    labels,
-                )
+                chosen[member.ip, number] = pods.endpoint(namespace, member, number)
     for entry in entries:
         if entry.healthy and (endpoint := entry.endpoint(port)):
-            ready.setdefault((endpoint.ip, endpoint.port), (endpoint, frozenset(entry.labels.items())))
+            labels = frozenset(entry.labels.items())
+            ready.setdefault((endpoint.ip, endpoint.port), Labelled(endpoint, labels, ""))
     return (ready or leaving).values()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from proxy.mesh.kinds.destination_rule import OURS, DestinationRule
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
 from proxy.mesh.kinds.services import Service
-from proxy.mesh.model import Cluster, Endpoint
+from proxy.mesh.model import Cluster, Endpoint, Spread
 from proxy.mesh.reading.lines import path_text
 from proxy.mesh.reading.remarks import Key, Place
 from proxy.mesh.resolving.binding import waypoints_of
@@ -33,6 +33,8 @@ def explained(
     for name, cluster in clusters.items():
         service = inventory.services[name.rpartition(":")[0]]
         yield f"{name} ({_spoken(cluster)}): {_reached(cluster.endpoints, has_identity)}"
+        if cluster.spread:
+            yield from (f"  {line}" for line in spread_lines(cluster.spread))
         if cluster.closed:
             yield f"  closed, every request gets 403: {cluster.closed}"
         elif cluster.access:
@@ -105,6 +107,16 @@ class _Governed:
     def _begin(self, rule: str) -> str:
         found, place = self._rules[rule]
         return f"{place.path}:{found.manifest.lines.line + place.before}"
+
+
+def spread_lines(spread: Spread) -> Iterator[str]:
+    """Which endpoints are taken first, and why: one line, then one for each group."""
+    how = "failover by locality" if spread.failover else "distribution by locality"
+    yield f"{how}, from {spread.here}: {spread.why}"
+    total = sum(each.weight for each in spread.groups)
+    for each in spread.groups:
+        share = "" if spread.failover or not each.weight else f", {100 * each.weight / total:g} % of the requests"
+        yield f"  {each.size} endpoint{'s' if each.size > 1 else ''}: {each.name}{share}"
 
 
 def _ruled(

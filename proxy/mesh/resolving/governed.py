@@ -7,19 +7,27 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from proxy.mesh.kinds.destination_rule import DestinationRule
 from proxy.mesh.kinds.services import Service
 from proxy.mesh.kinds.workloads import Labels
-from proxy.mesh.model import Cluster
+from proxy.mesh.model import Cluster, Locality
 from proxy.mesh.reading.lines import Path
 from proxy.mesh.reading.report import Report
+from proxy.mesh.resolving.localities import covers
 from proxy.mesh.resolving.policies import POLICY, Governing
-from proxy.mesh.traffic.policy import Origin, TrafficPolicy
+from proxy.mesh.traffic.balancing import LocalitySetting
+from proxy.mesh.traffic.policy import EffectivePolicy, Origin, TrafficPolicy
 from proxy.mesh.traffic.security import TlsMode
 
 
 def advise(
-    governing: Governing, service: Service, clusters: Sequence[Cluster], labels: Iterable[Labels], report: Report
+    governing: Governing,
+    service: Service,
+    clusters: Sequence[Cluster],
+    labels: Iterable[Labels],
+    here: Locality,
+    report: Report,
 ) -> None:
-    """`clusters`: those of the Service. `labels`: of its endpoints, as far as they are known."""
+    """`clusters`: those of the Service. `labels`: of its endpoints, as far as they are known. `here`: where we are."""
     for cluster in clusters:
+        _places(governing, cluster, here, report)
         _ejections(governing, cluster, report)
         _mesh_tls(governing, cluster, report)
     if "*" not in governing.rule.host:
@@ -36,6 +44,24 @@ def _ejections(governing: Governing, cluster: Cluster, report: Report) -> None:
             f"set maxEjectionPercent to at least {-(-100 // size)}"
         )
         _warn(governing, cluster.policy.origins["outlierDetection"], text, report, "maxEjectionPercent")
+
+
+def _places(governing: Governing, cluster: Cluster, here: Locality, report: Report) -> None:
+    setting = cluster.policy.load_balancer.locality_lb_setting
+    if setting and setting.enabled is not False and not any(here) and _goes_by(setting, here, cluster.policy):
+        text = "does nothing: where this replica runs is not known; let it read its Node, or give --locality"
+        _warn(governing, cluster.policy.origins["loadBalancer"], text, report, "localityLbSetting")
+    groups = cluster.spread.groups if cluster.spread and not cluster.spread.failover else ()
+    if groups and not any(each.weight for each in groups):
+        text = f"leaves no endpoint of {cluster.name} any requests: they are in none of these localities"
+        _warn(governing, cluster.policy.origins["loadBalancer"], text, report, "localityLbSetting", "distribute")
+
+
+def _goes_by(setting: LocalitySetting, here: Locality, policy: EffectivePolicy) -> bool:
+    """Whether it would do something for who knows where he is."""
+    if setting.distribute:
+        return not any(covers(each.from_, here) for each in setting.distribute)
+    return bool(setting.failover) and policy.outlier_detection is not None
 
 
 def _mesh_tls(governing: Governing, cluster: Cluster, report: Report) -> None:

@@ -14,15 +14,18 @@ from proxy.mesh.kinds.attachments import Attachment
 from proxy.mesh.kinds.destination_rule import DestinationRule
 from proxy.mesh.kinds.gateways import Gateway
 from proxy.mesh.kinds.guards import EVERY, Guard
+from proxy.mesh.kinds.namespaces import Namespace
 from proxy.mesh.kinds.services import Service
 from proxy.mesh.kinds.slices import Slice
 from proxy.mesh.kinds.workload_entries import WorkloadEntry
 from proxy.mesh.kinds.workloads import Pod
+from proxy.mesh.model import NOWHERE, Locality
 from proxy.mesh.reading.index import Index
 from proxy.mesh.reading.manifests import Manifest
 from proxy.mesh.reading.objects import Change
 from proxy.mesh.reading.remarks import Key
 from proxy.mesh.resolving.endpoints import Entries, Pods, Slices
+from proxy.mesh.resolving.here import NOBODY, Own, here
 from proxy.mesh.resolving.rules import Rules, covers, service_called
 
 
@@ -57,11 +60,15 @@ class Guards:
 class Inventory:
     """The objects, looked up by what they have to do with each other."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, own: Own = NOBODY) -> None:
         self.gateway = gateway
+        self._own = own
+        self.here = here(own, None, {})
+        """Where the replica is that asks."""
+        self.nodes: dict[str, Locality] = {}
         self.services: dict[str, Service] = {}
         """By "namespace/name"."""
-        self.namespaces: dict[str, Manifest] = {}
+        self.namespaces: dict[str, Namespace] = {}
         self.rules = Rules(gateway.manifest.namespace)
         self.governing: dict[Key, DestinationRule] = {}
         """All rules, those that are for sidecars too."""
@@ -69,7 +76,7 @@ class Inventory:
         self.slices = Slices()
         self.legacy_endpoints: set[str] = set()
         """The Services that Endpoints are for, by "namespace/name"."""
-        self.pods = Pods()
+        self.pods = Pods(self.nodes)
         self.entries = Entries()
         self.workload_entries: dict[Key, WorkloadEntry] = {}
         self.service_entries: dict[Key, Manifest] = {}
@@ -85,6 +92,7 @@ class Inventory:
             "Service": self._service,
             "Namespace": self._namespace,
             "Gateway": self._other_gateway,
+            "Node": self._node,
             "EndpointSlice": self._slice,
             "Endpoints": self._legacy,
             "Pod": self._pod,
@@ -124,6 +132,11 @@ class Inventory:
         found = self.namespaces.get(namespace)
         return found.labels if found else {}
 
+    def distribution_of(self, service: Service) -> str:
+        """Its trafficDistribution, else that of its Namespace; "" where neither says any."""
+        found = self.namespaces.get(service.manifest.namespace)
+        return service.distribution or (found.distribution if found else "")
+
     def _service(self, key: Key, old: Service | None, new: Service | None) -> None:
         self.services.pop(key.id, None)
         if new:
@@ -135,17 +148,33 @@ class Inventory:
                 break  # one label finds it
         self.stale.add(key.id)
 
-    def _namespace(self, key: Key, old: Manifest | None, new: Manifest | None) -> None:
+    def _namespace(self, key: Key, old: Namespace | None, new: Namespace | None) -> None:
         self.namespaces.pop(key.name, None)
         if new:
             self.namespaces[key.name] = new
-        if (old.labels if old else {}) != (new.labels if new else {}):
+        if (old or Namespace({})) != (new or Namespace({})):
             self.stale.update(id for id, each in self.services.items() if each.manifest.namespace == key.name)
 
     def _other_gateway(self, key: Key, old: Gateway | None, new: Gateway | None) -> None:
         self.gateways.pop(key.id, None)
         if new:
             self.gateways[key.id] = new
+
+    def _node(self, key: Key, old: Locality | None, new: Locality | None) -> None:
+        self.nodes.pop(key.name, None)
+        if new:
+            self.nodes[key.name] = new
+        if (old or NOWHERE) != (new or NOWHERE):
+            self.stale.update(self.slices.on(key.name))
+            for namespace, pod in self.pods.on(key.name):
+                self.stale.update(f"{namespace}/{name}" for name in self.slices.services_of(namespace, pod))
+            self._look_where_we_are()
+
+    def _look_where_we_are(self) -> None:
+        found = here(self._own, self.pods.called(self._own.namespace, self._own.pod), self.nodes)
+        if found != self.here:
+            self.here = found
+            self.stale.update(self.services)
 
     def _slice(self, key: Key, old: Slice | None, new: Slice | None) -> None:
         self.slices.replace(key.namespace, old, new)
@@ -162,6 +191,8 @@ class Inventory:
         if old == new:
             return
         self.pods.replace(key.namespace, old, new)
+        if (key.namespace, key.name) == (self._own.namespace, self._own.pod):
+            self._look_where_we_are()
         for pod in (old, new):
             if pod:
                 names = self.slices.services_of(key.namespace, pod)

@@ -14,6 +14,8 @@ from proxy.mesh.kinds import (
     destination_rule,
     gateways,
     guards,
+    namespaces,
+    nodes,
     services,
     slices,
     workload_entries,
@@ -27,12 +29,15 @@ from proxy.mesh.reading.manifests import Document, Manifest
 from proxy.mesh.reading.objects import Change, Objects
 from proxy.mesh.reading.remarks import Key
 from proxy.mesh.reading.sheets import OTHERS, Reader
+from proxy.mesh.resolving.here import NOBODY, Own
 from proxy.mesh.resolving.resolve import Resolver
 from proxy.mesh.resolving.telling import in_order, told
 
 __all__ = ["Document", "Loaded", "Loader", "load"]
 
 READERS: Mapping[str, Reader] = {
+    "Namespace": namespaces.read,
+    "Node": nodes.read,
     "Service": services.read,
     "EndpointSlice": slices.read,
     "Endpoints": slices.read_legacy,
@@ -65,10 +70,12 @@ def load(documents: Iterable[Document], gateway: str | None = None) -> Loaded:
 
 
 class Loader:
-    """`load`, again and again: what has not changed is neither read, checked nor resolved another time."""
+    """`load`, again and again: what has not changed is neither read, checked nor resolved another time. `own`: which
+    replica asks, since what is near is near to it."""
 
-    def __init__(self, gateway: str | None = None) -> None:
+    def __init__(self, gateway: str | None = None, own: Own = NOBODY) -> None:
         self._wanted = gateway
+        self._own = own
         self._documents = Documents(READERS)
         self._objects = Objects()
         self._resolver: Resolver | None = None
@@ -127,12 +134,15 @@ class Loader:
         changes = self._objects.take_changes()
         gateway = self._read_gateway(chosen) if chosen else None
         if gateway is None or gateway != self._gateway:
-            self._gateway, self._resolver = gateway, Resolver(gateway, self._last) if gateway else None
+            self._gateway, self._resolver = gateway, self._resolver_of(gateway)
             changes = [Change(record.key, None, record) for record in self._objects.all()] if gateway else []
         if not self._resolver:
             return None
         self._last = self._resolver.update(changes)
         return self._last
+
+    def _resolver_of(self, gateway: Gateway | None) -> Resolver | None:
+        return Resolver(gateway, self._last, self._own) if gateway else None
 
     def _gateway_called(self, key: Key) -> object:
         record = self._objects.get(key)

@@ -17,13 +17,14 @@ from proxy.mesh.reading.remarks import Key, Place, Remark, suggestion
 from proxy.mesh.reading.report import Report
 from proxy.mesh.resolving import advice, unforced
 from proxy.mesh.resolving.explained import explained
+from proxy.mesh.resolving.here import NOBODY, Own
 from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.outcome import Outcome, outcome
 from proxy.mesh.resolving.overruled import overruled
 from proxy.mesh.resolving.routes import Table
 from proxy.mesh.resolving.unbound import Misnamed, unbound
 
-OF_ENDPOINTS = frozenset({"EndpointSlice", "Endpoints", "Pod", "WorkloadEntry"})
+OF_ENDPOINTS = frozenset({"EndpointSlice", "Endpoints", "Node", "Pod", "WorkloadEntry"})
 """Kinds that change often, and from which nothing follows but where a Service's endpoints are."""
 
 
@@ -31,11 +32,11 @@ class Resolver:
     """The snapshot of one Gateway, kept up with the objects. Another Gateway, or a changed one, needs another, which is
     told of the snapshot `before`, for what is the same in its own."""
 
-    def __init__(self, gateway: Gateway, before: Snapshot | None) -> None:
+    def __init__(self, gateway: Gateway, before: Snapshot | None, own: Own = NOBODY) -> None:
         report = Report()
         self._before = before.clusters if before else {}
         self._gateway = gateway
-        self._inventory = Inventory(gateway)
+        self._inventory = Inventory(gateway, own)
         self._misnamed = Misnamed(self._inventory)
         _advise_on_traffic(gateway, report)
         self._opened = [listener for listener in gateway.listeners if _opens(gateway, listener, report)]

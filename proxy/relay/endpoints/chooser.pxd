@@ -5,6 +5,15 @@ from proxy.policy.facts cimport View
 from proxy.scoreboard.layout cimport EndpointRow
 from proxy.scoreboard.scoreboard cimport Scoreboard
 
+cdef int64_t NEVER
+
+cdef struct WarmUp:                      # of endpoints that join
+    double window_ms, least, aggression
+    int64_t scale                        # by how much weights are larger, so that parts of them are numbers
+    int64_t step                         # ns from one look to the next while one is young
+    int64_t* joined                      # CLOCK_MONOTONIC ns, by position
+    int32_t* whole                       # weights that are not young
+
 cdef class Chooser:
     cdef View view                       # what an algorithm goes by; its arrays are those below
     cdef EndpointRow** rows              # by position, as all arrays here
@@ -21,13 +30,16 @@ cdef class Chooser:
     cdef uint32_t seen                   # what they were when the index was made
     cdef int64_t soonest                 # when the first of those that are out comes back
     cdef int min_health                  # percent of them; while fewer are in, those that are out get requests too
+    cdef WarmUp* warm_up                 # NULL: an endpoint that joins has its whole share at once
 
     cdef int pick(self, uint64_t key) noexcept
+    cdef void mark(self, int position, unsigned char mark) noexcept
     cdef int take_offer(self) noexcept
     cdef void renew(self, int64_t now) noexcept
     cdef void bring_all_in(self) noexcept
     cdef void look_at(self, int position, int64_t now) noexcept
     cdef void count_out(self) noexcept
+    cdef void weigh(self, int64_t now) noexcept
 
     cdef int choose(self, uint64_t key) noexcept
     cdef void up(self, int position) noexcept

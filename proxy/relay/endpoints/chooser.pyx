@@ -17,12 +17,19 @@ from libc.stdlib cimport calloc, free
 from proxy.clock cimport monotonic_ns
 from proxy.policy.balance.panic cimport panics
 from proxy.policy.balance.round_robin cimport from_turn, round_robin
+from proxy.policy.balance.warmup cimport warmth
 from proxy.policy.balance.weighted cimport spread, turn_of
 from proxy.scoreboard.atomics cimport wp_add, wp_add64, wp_load, wp_load64, wp_loadu, wp_swap
-from proxy.scoreboard.layout cimport PROBE_OFFERED
+from proxy.scoreboard.layout cimport GROUPS, PROBE_OFFERED
 from proxy.scoreboard.probes cimport take_probe
 
 cdef int64_t NEVER = INT64_MAX
+cdef int64_t MS = 1_000_000
+cdef int64_t HEAVIEST_SUM = 1 << 31     # weights of all together stay below (policy/balance/weighted.py)
+cdef enum:
+    STEPS = 200         # so often weights are renewed while an endpoint warms up ...
+    SHORTEST_MS = 20    # ... but not more often than this
+    FINEST = 1024       # parts that a weight of 1 is cut into
 
 
 cdef class Chooser:
@@ -58,7 +65,29 @@ cdef class Chooser:
         self.min_health = min_health_percent
         self.renew(monotonic_ns())
 
+    def warm(self, double window_ms, double least_percent, double aggression, list joined) -> None:
+        """Endpoints take their share over so long, from when they joined on (`joined`: CLOCK_MONOTONIC ns, by position)."""
+        cdef int position
+        cdef int64_t sum = 0
+        self.warm_up = <WarmUp*>room(1, sizeof(WarmUp))
+        self.warm_up.joined = <int64_t*>room(self.view.count, sizeof(int64_t))
+        self.warm_up.whole = <int32_t*>room(self.view.count, sizeof(int32_t))
+        for position in range(self.view.count):
+            sum += self.weights[position]
+        self.warm_up.scale = max(1, min(FINEST, HEAVIEST_SUM // max(1, sum)))
+        for position in range(self.view.count):
+            self.warm_up.joined[position] = joined[position]
+            self.warm_up.whole[position] = <int32_t>(self.weights[position] * self.warm_up.scale)
+        self.warm_up.window_ms, self.warm_up.aggression = window_ms, aggression
+        self.warm_up.least = least_percent / 100
+        self.warm_up.step = max(SHORTEST_MS, <int64_t>window_ms // STEPS) * MS
+        self.renew(monotonic_ns())
+
     def __dealloc__(self):
+        if self.warm_up != NULL:
+            free(self.warm_up.joined)
+            free(self.warm_up.whole)
+            free(self.warm_up)
         free(self.rows)
         free(self.members)
         free(self.rank)
@@ -81,6 +110,10 @@ cdef class Chooser:
             if position >= 0:
                 return position
         return self.choose(key)
+
+    cdef void mark(self, int position, unsigned char mark) noexcept:
+        """The request has tried this one (1); it has been marked for long enough (0)."""
+        self.tried[position] = mark
 
     cdef int take_offer(self) noexcept:
         """One that is out and is tried by this request all the same, as it offers itself to one; -1 if none does any
@@ -108,6 +141,8 @@ cdef class Chooser:
         self.offers = 0
         for position in range(self.view.count):
             self.look_at(position, now)
+        if self.warm_up != NULL:
+            self.weigh(now)
         self.count_out()
         if panics(self.view.present, self.view.count, self.min_health):
             self.bring_all_in()
@@ -131,6 +166,20 @@ cdef class Chooser:
         if wp_load(&self.rows[position].probe) == PROBE_OFFERED:
             self.offering[self.offers] = position
             self.offers += 1
+
+    cdef void weigh(self, int64_t now) noexcept:
+        """What each weighs at its age. While one is young, this is soon to be done again."""
+        cdef WarmUp* known = self.warm_up
+        cdef int position
+        cdef double age_ms, part
+        self.unequal = False
+        for position in range(self.view.count):
+            age_ms = <double>(now - known.joined[position]) / MS
+            part = warmth(age_ms, known.window_ms, known.least, known.aggression)
+            self.weights[position] = max(1, <int32_t>(known.whole[position] * part + 0.5))
+            self.unequal |= self.weights[position] != self.weights[0]
+            if age_ms < known.window_ms:
+                self.soonest = min(self.soonest, now + known.step)
 
     cdef void count_out(self) noexcept:
         cdef int position, present = 0
@@ -179,6 +228,14 @@ cdef class RoundRobin(Chooser):
     def go_alone(self) -> None:
         """The turns of others do not matter, nor ours to them."""
         self.cursor = &self.own_cursor
+
+    def go_as_group(self, Scoreboard scoreboard, int cluster, int group) -> None:
+        """These are a group of the cluster's endpoints, with turns of their own; beyond so many groups those of this
+        worker alone."""
+        if group < GROUPS:
+            self.cursor = &scoreboard.memory.cluster(cluster).cursors[group]
+        else:
+            self.go_alone()
 
     cdef int choose(self, uint64_t key) noexcept:
         return self.choose_by_weight() if self.unequal else self.choose_in_turn()

@@ -54,6 +54,11 @@ cdef class Endpoint(IdleListener):
             self.tunnels = connections.place((ip, self.identity))
         self.http2 = connections.place(None)
 
+    @property
+    def since(self) -> int:
+        """When it got its row, CLOCK_MONOTONIC ns."""
+        return self.row.since
+
     cdef int has_profile(self, list profile) except -1:
         if self.profile != profile:
             self.profile, self.party = profile, None
@@ -198,7 +203,7 @@ cdef class Cluster:
     def alone(self, Endpoint endpoint) -> Cluster:
         """A cluster of this endpoint alone, as it is when asked for by its own address: under no service's policy."""
         body = self.body | {"envoy_name": "encap", "authority": endpoint.name, "abandoned_ms": 0, "outlier": None}
-        body["balance"] = {"algorithm": "round_robin"}
+        body["balance"] = {"algorithm": "round_robin"}  # of one, in no group and with no warm-up
         body["endpoints"] = [entry for entry in self.body["endpoints"] if entry["slot"] == endpoint.slot]
         cdef Cluster cluster = Cluster(self.scoreboard, self.worker, body, [endpoint])
         cluster.by_address = True
@@ -221,7 +226,7 @@ cdef class Cluster:
         if self.positions is None:
             self.positions = {endpoint.slot: position for position, endpoint in enumerate(self.endpoints)}
         for endpoint in tried:
-            self.chooser.tried[<int>self.positions[endpoint.slot]] = mark
+            self.chooser.mark(<int>self.positions[endpoint.slot], mark)
         return 0
 
     cdef bint speaks_http2(self, Stream client) noexcept:

@@ -22,7 +22,7 @@ from proxy.mesh.traffic.balancing import (
         (Simple.LEAST_REQUEST, "least_request"),
         (Simple.LEAST_CONN, "least_request"),
         (Simple.RANDOM, "random"),
-        (Simple.PASSTHROUGH, "round_robin"),
+        (Simple.PASSTHROUGH, "passthrough"),
     ],
 )
 def test_simple(simple: Simple, algorithm: str) -> None:

@@ -22,7 +22,13 @@ class Store(Client):
         self.away = False
 
     def send(
-        self, method: str, path: str, body: Object | None = None, query: object = None, content_type: str = JSON
+        self,
+        method: str,
+        path: str,
+        body: Object | None = None,
+        query: object = None,
+        content_type: str = JSON,
+        accept: str = JSON,
     ) -> Object:
         if self.away:
             raise ApiFault("no answer in time")

@@ -15,7 +15,7 @@ KNOWN = {"waypointd.io/acknowledged": "true"}
     [
         route(TO_SERVICE),
         rule(OUTLIER, "nosuch.shop"),
-        rule({"loadBalancer": {"simple": "PASSTHROUGH"}}),
+        rule({"loadBalancer": {"backendUtilization": {}}}),
         policy(action="AUDIT", targetRefs=[TO_GATEWAY]),
         service("till", spec={"ports": [{"port": 53, "protocol": "UDP"}]}),
     ],
@@ -45,6 +45,6 @@ def test_a_fault_cannot_be_acknowledged() -> None:
 
 
 def test_what_is_known_stays_so_beside_a_fault() -> None:
-    known = rule({"loadBalancer": {"simple": "PASSTHROUGH"}}, annotations=KNOWN)
+    known = rule({"loadBalancer": {"backendUtilization": {}}}, annotations=KNOWN)
     result = loaded(*shop(known, rule({"outlierDetection": {"interval": 1}}, name="b")))
     assert (len(result.faults), result.warnings, len(result.acknowledged)) == (1, (), 1)

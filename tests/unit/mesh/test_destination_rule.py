@@ -44,16 +44,23 @@ def test_a_rule_without_a_spec_and_a_bad_annotation_are_refused() -> None:
         ({LB: {"simple": "ROUND_ROBIN"}}, []),
         ({LB: {"simple": "UNSPECIFIED"}}, []),
         ({LB: {"simple": "LEAST_CONN"}}, []),
+        ({LB: {"simple": "PASSTHROUGH"}}, []),
         (
-            {LB: {"simple": "PASSTHROUGH"}},
-            ["simple: PASSTHROUGH is not in force in this version (ROUND_ROBIN is used)"],
+            {LB: {"backendUtilization": {}}},
+            ["backendUtilization: is not in force in this version (ROUND_ROBIN is used)"],
         ),
         ({LB: {"consistentHash": {"useSourceIp": True}}}, []),
-        ({LB: {"warmup": {"duration": "1s"}}}, ["warmup: is not in force in this version"]),
-        ({LB: {"localityLbSetting": {"enabled": True}}}, ["localityLbSetting.enabled: true is not in force"]),
+        ({LB: {"warmup": {"duration": "1s"}}}, []),
+        ({LB: {"simple": "RANDOM", "warmup": {"duration": "1s"}}}, ["warmup: does nothing with RANDOM"]),
+        ({LB: {"consistentHash": {}, "warmupDurationSecs": "1s"}}, ["Secs: does nothing with consistentHash"]),
+        ({LB: {"localityLbSetting": {"enabled": True}}}, []),
         (
             {LB: {"localityLbSetting": {"failover": [{"from": "a", "to": "b"}]}}},
-            ["localityLbSetting.failover: is not in force", "failover: does nothing without outlierDetection"],
+            ["failover: does nothing without outlierDetection"],
+        ),
+        (
+            {LB: {"localityLbSetting": {"distribute": [{"from": "*", "to": {"*": 100}}], "failoverPriority": ["app"]}}},
+            ["failoverPriority: does nothing beside distribute", "does nothing without outlierDetection"],
         ),
         (
             {LB: {"zoneAwareLbSetting": {"failoverPriority": ["app"]}}},
@@ -98,8 +105,8 @@ def test_a_rule_without_a_spec_and_a_bad_annotation_are_refused() -> None:
         ),
         ({"retryBudget": {"percent": 20}}, ["retryBudget: is not in force"]),
         (
-            {"portLevelSettings": [{"port": {"number": 80}, LB: {"simple": "PASSTHROUGH"}}]},
-            ["simple: PASSTHROUGH is not in force"],
+            {"portLevelSettings": [{"port": {"number": 80}, LB: {"backendUtilization": {}}}]},
+            ["backendUtilization: is not in force"],
         ),
         (
             {"portLevelSettings": [{"port": {"number": 80}, LB: {}}, {"port": {"number": 80}, LB: {}}]},

@@ -109,7 +109,7 @@ def test_a_subset_says_who_is_in_it_and_what_is_its_own() -> None:
     lines = explained(*shop(pod("cart-1", "10.0.0.1", labels={"v": "1"}), first, second))
     assert lines[5:] == [
         "  subset v1 (v=1) of shop/a (DestinationRule-5.yaml:1): 1 of 3 endpoints",
-        "    loadBalancer: simple PASSTHROUGH (line 18, not in force)",
+        "    loadBalancer: simple PASSTHROUGH (line 18)",
         "  subset v2 (no labels) of shop/b (DestinationRule-6.yaml:1): 3 of 3 endpoints",
         "    never ejects: outlierDetection is switched off",
     ]

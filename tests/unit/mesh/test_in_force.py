@@ -42,14 +42,14 @@ def warned(spec: dict[str, Any]) -> list[str]:
 def test_one_warning_names_all_fields_at_the_place_of_the_first() -> None:
     policy: dict[str, Any] = {
         "outlierDetection": {"maxEjectionPercent": 100, "consecutiveGatewayErrors": 2},
-        "loadBalancer": {"simple": "PASSTHROUGH"},
+        "loadBalancer": {"backendUtilization": {}},
         "portLevelSettings": [{"port": {"number": 80}, "tls": {"mode": "SIMPLE"}}],
         "retryBudget": {"percent": 20},
     }
     (said,) = warned({"trafficPolicy": policy, "subsets": [{"name": "v1"}]})
     assert said == (
         "spec.trafficPolicy.outlierDetection.consecutiveGatewayErrors: 2 is not in force in this version; "
-        "nor are trafficPolicy.loadBalancer.simple PASSTHROUGH (ROUND_ROBIN is used), "
+        "nor are trafficPolicy.loadBalancer.backendUtilization (ROUND_ROBIN is used), "
         "trafficPolicy.retryBudget, "
         "trafficPolicy.portLevelSettings[0].tls.mode SIMPLE (endpoints are connected to without TLS), "
         "subsets (nothing routes to a subset)"

@@ -167,14 +167,14 @@ def test_a_known_kind_of_an_unknown_group_is_counted_and_warned_of() -> None:
 
 
 def test_warnings_are_in_the_snapshot_too() -> None:
-    result = loaded(*shop(rule({"loadBalancer": {"simple": "PASSTHROUGH"}})))
+    result = loaded(*shop(rule({"loadBalancer": {"backendUtilization": {}}})))
     assert result.snapshot is not None
     assert (
         result.snapshot.warnings
         == result.warnings
         == (
-            "DestinationRule-4.yaml:10: DestinationRule shop/rule: spec.trafficPolicy.loadBalancer.simple: "
-            "PASSTHROUGH is not in force in this version (ROUND_ROBIN is used)",
+            "DestinationRule-4.yaml:10: DestinationRule shop/rule: spec.trafficPolicy.loadBalancer."
+            "backendUtilization: is not in force in this version (ROUND_ROBIN is used)",
         )
     )
 

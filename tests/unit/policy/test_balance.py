@@ -51,6 +51,8 @@ def test_who_was_tried_is_passed_over() -> None:
         (0, 3, 0, False),
         (3, 3, 100, False),
         (2, 3, 100, True),
+        (71, 100, 100, True),
+        (72, 100, 100, False),
         (0, 0, 100, False),
     ],
 )

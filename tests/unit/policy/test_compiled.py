@@ -1,9 +1,10 @@
 """The decisions as they are compiled, against the same sources interpreted."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.shapes import Ending, Facts, OutlierRule, RetryRule, View
+from proxy.policy.shapes import Ending, Facts, Groups, OutlierRule, RetryRule, View
 from tests.instruments import decisions
 from tests.unit.policy.interpreted import interpreted
 from tests.unit.policy.views import view
@@ -31,6 +32,7 @@ panics = interpreted("balance.panic").panics
 weighted, least_request, by_key = (
     interpreted(f"balance.{name}") for name in ("weighted", "least_request", "consistent_hash")
 )
+spreading, interpreted_warmth = interpreted("balance.groups"), interpreted("balance.warmup").warmth
 LONG = st.integers(0, 2**64 - 1)
 
 
@@ -88,6 +90,34 @@ def test_consistent_hash(octets: bytes, key: int, view: View) -> None:
     if table:
         here = bytes(position in view.members for position in range(view.count))
         assert decisions.in_table(key, table, here, view) == by_key.in_table(key, table, len(table), here, view)
+
+
+@st.composite
+def spreads(draw: st.DrawFn) -> Groups:
+    sizes = draw(st.lists(st.integers(0, 2000), max_size=9))
+    present = [draw(st.integers(0, size)) for size in sizes]
+    weights = [draw(st.integers(0, 100)) for _ in sizes]
+    return Groups(len(sizes), sizes, present, weights, [0] * len(sizes), [0] * len(sizes))
+
+
+@given(spreads(), st.integers(0, 100), LONG)
+def test_groups(groups: Groups, percent: int, draw: int) -> None:
+    for name in ("fail_over", "distribute"):
+        compiled = getattr(decisions, name)(groups, percent)
+        total = getattr(spreading, name)(groups, percent)
+        assert compiled == (total, list(groups.loads), list(groups.panicking))
+        chosen = spreading.group_of(draw, total, groups)
+        assert decisions.group_of(draw, total, groups) == chosen
+        assert sum(groups.loads) == total
+        assert (chosen < 0) == (total == 0)
+        assert chosen < 0 or groups.loads[chosen]
+
+
+@given(st.floats(-1e6, 1e9), st.floats(1, 1e9), st.floats(0, 1), st.floats(0.01, 100))
+def test_warmup(age: float, window: float, least: float, aggression: float) -> None:
+    found = decisions.warmth(age, window, least, aggression)
+    assert found == pytest.approx(interpreted_warmth(age, window, least, aggression))
+    assert least <= found <= 1
 
 
 @given(st.builds(RetryRule, st.integers(0, 3)), ENDINGS)

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from proxy.mesh.model import Group
 from proxy.mesh.traffic.balancing import ConsistentHash, LoadBalancer, Maglev, Simple
 from proxy.mesh.traffic.policy import DEFAULT_LOAD_BALANCER
 from proxy.scoreboard.scoreboard import Scoreboard
@@ -27,10 +28,12 @@ class Board:
         balancer: LoadBalancer = DEFAULT_LOAD_BALANCER,
         weights: tuple[int, ...] = (),
         min_health: int = 0,
+        groups: Sequence[Group] = (),
+        joined_ms: Sequence[int] = (),
     ) -> None:
         self.board = Scoreboard.create()
         ips = [f"10.0.{at // 200}.{at % 200}" for at in range(count)]
-        body = cluster(self.board, CLUSTER, ips, ejects, balancer, weights, min_health)
+        body = cluster(self.board, CLUSTER, ips, ejects, balancer, weights, min_health, groups, joined_ms)
         self.slot = body["slot"]
         self.slots = [endpoint["slot"] for endpoint in body["endpoints"]]
         self.names = [f"{endpoint['ip']}:80" for endpoint in body["endpoints"]]

@@ -10,6 +10,7 @@ import yaml
 from proxy.settings import settings
 from proxy.settings.kinds import masked_url
 from proxy.settings.settings import SETTINGS, Settings, SettingsFault, load
+from proxy.settings.unknown import unknown_in
 
 ROOT = Path(__file__).parents[3]
 BASE = {"manifests": ("m",)}
@@ -67,6 +68,7 @@ def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
         "gateway",
         "kubeconfig",
         "context",
+        "locality",
         "tls_dir",
         "ca",
         "ca_token",
@@ -242,14 +244,14 @@ def test_passwords_are_masked(url: str, masked: str) -> None:
 
 def test_N25_a_variable_that_is_no_setting_is_told_with_what_was_meant() -> None:
     environ = {"WAYPOINT_REDIS_URL": "redis://r", "WAYPOINT_REDIS": "redis://r", "WAYPOINT_CONFIG": "x", "PATH": "/bin"}
-    assert settings.unknown_in(environ) == ["WAYPOINT_REDIS_URL: no such setting; did you mean WAYPOINT_REDIS?"]
-    (told,) = settings.unknown_in({"WAYPOINT_QQQ": "1"})
+    assert unknown_in(environ) == ["WAYPOINT_REDIS_URL: no such setting; did you mean WAYPOINT_REDIS?"]
+    (told,) = unknown_in({"WAYPOINT_QQQ": "1"})
     assert told.startswith("WAYPOINT_QQQ: no such setting; the settings are WAYPOINT_WORKERS, ")
 
 
 def test_N25_what_kubernetes_makes_of_a_service_called_waypoint_is_not_told() -> None:
     names = ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_MESH", "PORT", "PORT_15008_TCP", "PORT_15008_TCP_ADDR"]
-    assert settings.unknown_in({f"WAYPOINT_{name}": "1" for name in names}) == []
+    assert unknown_in({f"WAYPOINT_{name}": "1" for name in names}) == []
 
 
 def test_N25_several_manifests_in_the_environment_have_a_colon_between_them() -> None:
