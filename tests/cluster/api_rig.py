@@ -94,9 +94,9 @@ class Shop:
 
     @classmethod
     @contextlib.contextmanager
-    def made(cls, api: Api, namespace: str, folder: Path) -> Iterator[Shop]:
+    def made(cls, api: Api, namespace: str, folder: Path, count: int = 3) -> Iterator[Shop]:
         api.put(kinds.NAMESPACES, namespace, labels={"istio.io/use-waypoint": GATEWAY})
-        members = _endpoints(3)
+        members = _endpoints(count)
         shop = cls(api, namespace, free_port(), members, folder)
         try:
             shop.put_gateway()
@@ -153,6 +153,7 @@ class Shop:
         self.grant_role()
         named = {kinds.NAMESPACES: self.namespace, kinds.GATEWAY_CLASSES: CLASS}
         rules = [rule | {"resourceNames": [named[each]]} for each in named for rule in _rules([each])]
+        rules += _rules([kinds.NODES])
         self.api.put(CLUSTER_ROLES, self.namespace, rules=rules)
         self._bind(CLUSTER_BINDINGS, CLUSTER_ROLES, self.namespace, "")
         self.api.put(kinds.NAMESPACES, "istio-system")
