@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import io
 import itertools
 import json
 import os
@@ -114,12 +115,16 @@ class _Handler(BaseHTTPRequestHandler):
         endpoint.answered.append(status)
         text = endpoint.name if self.path.partition("?")[0] == "/hostname" else json.dumps(dict(self.headers))
         payload = (text + "\n").encode() if status == 200 else b"failing\n"
+        # In one write: who is killed has answered, or has not; never by half.
+        connection, self.wfile = self.wfile, io.BytesIO()
         self.send_response(status)
         if status >= 200 and status != 204:
             self.send_header("content-length", str(len(payload)))
         self.end_headers()
         if self.command != "HEAD" and status != 204:
             self.wfile.write(payload)
+        connection.write(self.wfile.getvalue())
+        self.wfile = connection
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -344,10 +349,10 @@ def replica(
         waypoint.stop()
 
 
-def answer(port: int) -> int:
+def answer(port: int, host: str = "in-ambient") -> int:
     """The status of one request on a new connection, 0 when there was no answer."""
     try:
-        return get(port, "/hostname", "in-ambient")[0]
+        return get(port, "/hostname", host)[0]
     except (OSError, http.client.HTTPException):
         return 0
 
@@ -374,15 +379,16 @@ class Background:
 class Traffic(Background):
     """Requests on new connections, from `clients` at a time, until the end of the block; those not answered 200."""
 
-    def __init__(self, port: int, clients: int = 1) -> None:
+    def __init__(self, port: int, clients: int = 1, host: str = "in-ambient") -> None:
         super().__init__(*[self._run] * clients)
+        self._host = host
         self.failed: list[int] = []
         self.count = 0
         self._port = port
 
     def _run(self) -> None:
         while not self.stopping.is_set():
-            status = answer(self._port)
+            status = answer(self._port, self._host)
             self.count += 1
             if status != 200:
                 self.failed.append(status)

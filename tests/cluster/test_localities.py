@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from proxy.kubernetes.source import kinds
 from tests.cluster.api_rig import ACCOUNTS, RULES, SLICES, Api, Shop
-from tests.rig import Background, Endpoint, Replica, get, wait_until
+from tests.rig import Endpoint, Replica, Traffic, get, wait_until
 
 pytestmark = pytest.mark.api
 
@@ -81,26 +80,16 @@ def zones(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 def test_a_zone_is_lost_to_the_next_by_failoverPriority_and_back(zones: Zones) -> None:
     with zones.shop.replica(workers=2, config=zones.shop.grant()) as replica:
         host = f"pay.{zones.shop.namespace}"
-        failed: list[int] = []
         wait_until(lambda: zones.only(replica, "here"), 20, "our own zone has everything")
 
-        def ask() -> None:
-            while not traffic.stopping.is_set():
-                try:
-                    status = get(replica.port, "/hostname", host)[0]
-                except (OSError, http.client.HTTPException):
-                    status = 0
-                if status != 200:
-                    failed.append(status)
-
-        with Background(ask, ask) as traffic:
+        with Traffic(replica.port, clients=2, host=host) as traffic:
             for member in zones.on("here"):
                 member.kill()
             wait_until(lambda: zones.only(replica, "near"), 20, "the same region has everything")
             for member in zones.on("here"):
                 member.start()
             wait_until(lambda: zones.only(replica, "here"), 30, "our own zone has everything again")
-        assert failed == []
+        assert traffic.count and traffic.failed == []
         moved = {REGION: "us", ZONE: "c"}
         zones.shop.api.patch(kinds.NODES, zones.nodes["here"], "", {"metadata": {"labels": moved}})
         wait_until(lambda: not zones.only(replica, "here", 40), 20, "we have moved, and ours are no longer alone")
