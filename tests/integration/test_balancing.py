@@ -119,6 +119,19 @@ def test_a_cookie_without_a_ttl_is_not_set(balanced: Balanced) -> None:
     assert len(balanced.asked(8, cookie="user=7")) == 1
 
 
+def test_3_1_passthrough_knows_no_ejections(balanced: Balanced) -> None:
+    balanced.by(simple="PASSTHROUGH")
+    victim = balanced.members[0]
+    before, victim.status = len(victim.requests), 503
+    try:
+        wait_until(lambda: balanced.ask() and balanced.replica.waypoint.ejections(), 15, "it is ejected")
+        again = len(victim.requests)
+        wait_until(lambda: balanced.ask() and len(victim.requests) > again + 3, 15, "and asked all the same")
+        assert before < again
+    finally:
+        victim.status = 200
+
+
 def test_who_fails_is_ejected_whatever_the_algorithm(balanced: Balanced) -> None:
     balanced.by(consistentHash={"httpHeaderName": "x-user"})
     name, _ = balanced.ask(x_user="me")

@@ -62,11 +62,11 @@ class Case:
 
 
 def healthy(percent: int) -> Case:
-    return Case(f"priority load, {percent} % healthy", (100, 10), (percent, 10))
+    return Case(f"3.3 priority load, {percent} % healthy", (100, 10), (percent, 10))
 
 
 def distributed(percent: int) -> Case:
-    return Case(f"locality load, {percent} % healthy", (100, 10), (percent, 10), shares=(80, 20))
+    return Case(f"3.3 locality load, {percent} % healthy", (100, 10), (percent, 10), shares=(80, 20))
 
 
 CASES = [
@@ -80,12 +80,12 @@ CASES = [
     Case("panic under distribution", (30, 10), (3, 1), shares=(50, 50), min_health=50),
     Case("panic, one group", (10,), (4,), min_health=50),
     Case("no panic from 72 % on", (4,), (3,), min_health=80),
-    Case("LEAST_REQUEST", (5,), (5,), simple=Simple.LEAST_REQUEST),
-    Case("LEAST_REQUEST by weight", (4,), (4,), simple=Simple.LEAST_REQUEST, weights=(1, 2, 3, 4)),
-    Case("RANDOM", (5,), (5,), simple=Simple.RANDOM),
-    Case("RANDOM by weight", (4,), (4,), simple=Simple.RANDOM, weights=(1, 2, 3, 4)),
-    Case("ROUND_ROBIN", (5,), (5,), tolerance=0.1),
-    Case("ROUND_ROBIN by weight", (4,), (4,), weights=(1, 2, 3, 4), tolerance=0.3),
+    Case("3.1 LEAST_REQUEST", (5,), (5,), simple=Simple.LEAST_REQUEST),
+    Case("3.1 LEAST_REQUEST by weight", (4,), (4,), simple=Simple.LEAST_REQUEST, weights=(1, 2, 3, 4)),
+    Case("3.1 RANDOM", (5,), (5,), simple=Simple.RANDOM),
+    Case("3.1 RANDOM by weight", (4,), (4,), simple=Simple.RANDOM, weights=(1, 2, 3, 4)),
+    Case("3.1 ROUND_ROBIN", (5,), (5,), tolerance=0.1),
+    Case("3.1 ROUND_ROBIN by weight", (4,), (4,), weights=(1, 2, 3, 4), tolerance=0.3),
 ]
 
 
@@ -263,7 +263,7 @@ def _write(path: Path, count: int) -> None:
     new.rename(path)
 
 
-def test_the_curve_of_a_warm_up(tmp_path: Path) -> None:
+def test_3_4_the_curve_of_a_warm_up(tmp_path: Path) -> None:
     """One endpoint joins three that are warm; again and again, what part of the requests it gets."""
     port, path = free_port(), tmp_path / "eds" / "endpoints.json"
     path.parent.mkdir()

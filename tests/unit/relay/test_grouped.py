@@ -114,7 +114,7 @@ def test_a_key_stays_in_its_group(balancer: LoadBalancer) -> None:
     assert {position < 10 for position in made.of_keys(keys)} == {True, False}
 
 
-def test_passthrough_does_not_ask_who_is_out() -> None:
+def test_3_1_passthrough_does_not_ask_who_is_out() -> None:
     made = Board(3, balancer=LoadBalancer(simple=Simple.PASSTHROUGH))
     made.out(1)
     assert set(made.turns(100)) == {0, 1, 2}
@@ -150,7 +150,7 @@ def test_who_is_warm_takes_strict_turns_again() -> None:
     assert made.turns(300).count(2) == 100
 
 
-def test_an_ejection_does_not_begin_it_again() -> None:
+def test_3_4_an_ejection_does_not_begin_it_again() -> None:
     made = Board(2, balancer=LoadBalancer(warmup=MINUTE), joined_ms=[OLD, ago(45)])
     made.out(1)
     assert set(made.turns(10)) == {0}

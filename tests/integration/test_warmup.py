@@ -1,0 +1,37 @@
+"""Warm-up over a fleet: who has become ready has the same part of its share in every replica."""
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.manifests import pod, rule
+from tests.rig import endpoints, manifests_for, replica
+
+WINDOW_S = 1000  # so long that what passes while the test runs does not matter
+AGES_S = (10 * WINDOW_S, 10 * WINDOW_S, WINDOW_S / 2)
+ASKED = 250
+
+
+def ready_since(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - seconds))
+
+
+@pytest.mark.parametrize("simple", ["ROUND_ROBIN", "LEAST_REQUEST"])
+def test_3_4_an_endpoint_warms_up_once_and_not_once_a_replica(tmp_path: Path, simple: str) -> None:
+    with endpoints(3) as members, manifests_for(members) as (manifests, port):
+        for at, member in enumerate(members):
+            made = pod(member.name, member.ip, captured=False)
+            since = {"type": "Ready", "status": "True", "lastTransitionTime": ready_since(AGES_S[at])}
+            made["status"]["conditions"] = [since]
+            manifests.put(f"pod-{at}", made)
+        warming = rule()
+        balancer = {"simple": simple, "warmup": {"duration": f"{WINDOW_S}s"}}
+        warming["spec"]["trafficPolicy"]["loadBalancer"] = balancer
+        manifests.put("rule", warming)
+        with replica(tmp_path, manifests, port, workers=2) as made_later:  # than the endpoints became ready
+            counts = Counter(made_later.hostnames(ASKED))
+    assert len(counts) == 3
+    assert min(counts.values()) == pytest.approx(ASKED / 5, abs=5 if simple == "ROUND_ROBIN" else 35)
+    assert counts[members[2].name[-5:]] == min(counts.values())
