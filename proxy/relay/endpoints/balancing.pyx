@@ -63,10 +63,11 @@ cdef Chooser in_groups(
 
 
 cdef int warm(Chooser chooser, list endpoints, dict form) except -1:
-    """An endpoint of which the API does not say when it joined did when it got its place on the scoreboard."""
+    """An endpoint of which the API does not say when it joined did when it got its place on the scoreboard; one that has
+    joined in the future, by a clock that is late, has just joined."""
     cdef int64_t now = monotonic_ns(), wall = time.time_ns()
     joined = [
-        now - wall + ms * 1_000_000 if ms else endpoint.since
+        now + min(0, ms * 1_000_000 - wall) if ms else endpoint.since
         for ms, endpoint in zip(form["joined_ms"], endpoints, strict=True)
     ]
     chooser.warm(form["window_ms"], form["least_percent"], form["aggression"], joined)

@@ -76,16 +76,16 @@ cdef class Grouped(Drawing):
 
     cdef int take_offer(self) noexcept:
         cdef Chooser part
-        cdef int at, position
+        cdef int at, position, taken = -1
         self.offers = 0
         for at in range(self.groups.count):
             part = <Chooser>self.parts[at]
-            if part.offers and self.shares[at]:
+            if taken < 0 and part.offers and self.shares[at]:
                 position = part.take_offer()
-                self.offers += part.offers
                 if position >= 0:
-                    return self.firsts[at] + position
-        return -1
+                    taken = self.firsts[at] + position
+            self.offers += part.offers if self.shares[at] else 0
+        return taken
 
     cdef void mark(self, int position, unsigned char mark) noexcept:
         cdef int group = self.group_at(position)
