@@ -18,8 +18,7 @@ def ready_since(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - seconds))
 
 
-@pytest.mark.parametrize("simple", ["ROUND_ROBIN", "LEAST_REQUEST"])
-def test_3_4_an_endpoint_warms_up_once_and_not_once_a_replica(tmp_path: Path, simple: str) -> None:
+def test_3_4_an_endpoint_warms_up_once_and_not_once_a_replica(tmp_path: Path) -> None:
     with endpoints(3) as members, manifests_for(members) as (manifests, port):
         for at, member in enumerate(members):
             made = pod(member.name, member.ip, captured=False)
@@ -27,11 +26,10 @@ def test_3_4_an_endpoint_warms_up_once_and_not_once_a_replica(tmp_path: Path, si
             made["status"]["conditions"] = [since]
             manifests.put(f"pod-{at}", made)
         warming = rule()
-        balancer = {"simple": simple, "warmup": {"duration": f"{WINDOW_S}s"}}
-        warming["spec"]["trafficPolicy"]["loadBalancer"] = balancer
+        warming["spec"]["trafficPolicy"]["loadBalancer"] = {"warmup": {"duration": f"{WINDOW_S}s"}}
         manifests.put("rule", warming)
         with replica(tmp_path, manifests, port, workers=2) as made_later:  # than the endpoints became ready
             counts = Counter(made_later.hostnames(ASKED))
     assert len(counts) == 3
-    assert min(counts.values()) == pytest.approx(ASKED / 5, abs=5 if simple == "ROUND_ROBIN" else 35)
+    assert min(counts.values()) == pytest.approx(ASKED / 5, abs=5)
     assert counts[members[2].name[-5:]] == min(counts.values())
