@@ -4,9 +4,22 @@ from collections.abc import Sequence
 
 from proxy.controller.access_form import access_forms
 from proxy.controller.balance_form import balance_form
-from proxy.ipc.snapshot import ClusterForm, EndpointForm, OutlierForm, ProfileForm, RoutesForm
+from proxy.ipc.snapshot import (
+    ClusterForm,
+    EndpointForm,
+    FailurePercentageForm,
+    OutlierForm,
+    ProfileForm,
+    RoutesForm,
+    SuccessRateForm,
+)
 from proxy.mesh.model import Cluster, Endpoint, Profile, Routes
-from proxy.mesh.traffic.outlier import OutlierDetection
+from proxy.mesh.traffic.outlier import (
+    DEFAULT_CONSECUTIVE_LOCAL_ORIGIN,
+    FailurePercentage,
+    OutlierDetection,
+    SuccessRate,
+)
 
 # Weights of 32768 endpoints add up to less than 2**31 (policy/balance/weighted.py).
 HEAVIEST = 65535
@@ -74,6 +87,29 @@ def _outlier_form(outlier: OutlierDetection) -> OutlierForm:
         http_error_codes=list(outlier.http_error_codes),
         probe=outlier.probe,
         local_origin_quorum=outlier.local_origin_quorum,
+        consecutive_gateway=outlier.consecutive_gateway,
+        split_local_origin=outlier.split_local_origin,
+        consecutive_local_origin=outlier.consecutive_local_origin or DEFAULT_CONSECUTIVE_LOCAL_ORIGIN,
+        success_rate=_success_rate_form(outlier.success_rate) if outlier.success_rate else None,
+        failure_percentage=_failure_percentage_form(outlier.failure_percentage) if outlier.failure_percentage else None,
+    )
+
+
+def _success_rate_form(rule: SuccessRate) -> SuccessRateForm:
+    return SuccessRateForm(
+        minimum_hosts=rule.minimum_hosts,
+        request_volume=rule.request_volume,
+        stdev_factor=rule.stdev_factor,
+        enforcing=rule.enforcing,
+    )
+
+
+def _failure_percentage_form(rule: FailurePercentage) -> FailurePercentageForm:
+    return FailurePercentageForm(
+        threshold=rule.threshold,
+        minimum_hosts=rule.minimum_hosts,
+        request_volume=rule.request_volume,
+        enforcing=rule.enforcing,
     )
 
 

@@ -147,6 +147,7 @@ def _long(found: ClusterReport, report: EndpointReport) -> Iterator[tuple[str, s
             yield "why", f"{facts.why}, by {facts.by}"
         else:
             yield "run", _run(found, facts)
+            yield from _rows(found, facts)
         if facts.names:
             yield "workload", f"replicas do not agree: {', '.join(facts.names)}; failures are counted by address"
         if facts.evidence:
@@ -174,6 +175,15 @@ def _run(found: ClusterReport, facts: FleetFacts) -> str:
     of = f" of {found.threshold}" if found.threshold else ""
     since = "" if facts.run_age_s is None else f" since {span(facts.run_age_s)}"
     return f"{facts.failures}{of} consecutive failures{since}, seen by {', '.join(facts.reporters) or 'nobody named'}"
+
+
+def _rows(found: ClusterReport, facts: FleetFacts) -> Iterator[tuple[str, str]]:
+    """What else is counted in a row."""
+    if found.gateway_threshold:
+        yield "gateway", f"{facts.gateway_failures} of {found.gateway_threshold} gateway errors in a row"
+    if found.local_origin_threshold:
+        outside = f"; the run counts {facts.failures - facts.local_failures} without those of local origin"
+        yield "origin", f"{facts.local_origin_failures} of {found.local_origin_threshold} connections not made{outside}"
 
 
 def _backoff(found: ClusterReport, facts: FleetFacts) -> str:

@@ -108,6 +108,8 @@ def sentence(entry: Entry) -> str:
         case "eject":
             causes = {
                 "consecutive_5xx": run,
+                "consecutive_gateway_failure": f"{entry.consecutive_5xx} gateway errors in a row",
+                "consecutive_local_origin_failure": f"{entry.consecutive_5xx} local-origin failures in a row",
                 "probe_failed": "a probe failed",
                 "offered": f"{run} while Redis was away",
             }

@@ -56,6 +56,9 @@ def cluster_of(body: ClusterForm) -> Cluster | None:
         min_run_ms=MIN_RUN_MS,
         local_origin_quorum=outlier["local_origin_quorum"],
         probe=outlier["probe"],
+        consecutive_gateway_failure=outlier["consecutive_gateway"],
+        split_local_origin=outlier["split_local_origin"],
+        consecutive_local_origin_failure=outlier["consecutive_local_origin"] if outlier["split_local_origin"] else 0,
     )
     by_slot = {endpoint.slot: endpoint for endpoint in endpoints.values()}
     return Cluster(

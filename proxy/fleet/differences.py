@@ -134,7 +134,10 @@ class Differences:
         missing = state.failures - known if unknown else 0
         if missing > 0:  # the run goes on where this replica's own count has got to
             cause = self._ejections.latest_cause(endpoint)
-            run, since_ms = Run.of_failures(missing), max(1, self._desk.scoreboard.mode().since_ms)  # untold since then
+            gateway = min(missing, state.gateway_failures)
+            local_origin = min(gateway, state.local_origin_failures) if cluster.policy.split_local_origin else 0
+            run = Run.of_failures(missing, gateway, local_origin)
+            since_ms = max(1, self._desk.scoreboard.mode().since_ms)  # untold since then
             self._desk.outbox.add(cluster, endpoint, generation, run, 0, cause=cause, since_ms=since_ms)
         dirty = known > 0 or missing > 0 or self._desk.outbox.waiting(endpoint)
         self._ejections.learn(cluster, endpoint, generation, dirty=dirty, asked_ms=asked_ms, now_ms=self._now_ms())

@@ -162,11 +162,12 @@ class Fleet:
         request_id: str,
         cause: int = 0,
         spoke: bool = False,
+        connected: bool = False,
     ) -> Pending | None:
         """An attempt on a cluster's endpoint in `slot`, dispatched in `generation`, failed: `status`, or 0
         without an answer, then for the `cause` (a number of policy/facts.pxd; 0: not known), of which its side `spoke`
-        itself or not. The report that it is part of, if there is one, for `before_answer`."""
-        return self._outcome(name, slot, generation, failed(status, request_id, cause, spoke))
+        itself or not, and `connected` or not. The report that it is part of, if there is one, for `before_answer`."""
+        return self._outcome(name, slot, generation, failed(status, request_id, cause, spoke, connected))
 
     def attempt_succeeded(self, name: str, slot: int, generation: int) -> None:
         """An attempt on a dirty endpoint was answered well."""
@@ -243,17 +244,21 @@ class Fleet:
     def _keep_in(self, cluster: Cluster, endpoint: Endpoint, before: OutlierState, verdict: Verdict) -> None:
         """The fleet has no room, whatever this replica's own view of the cap is."""
         if verdict.outcome == EJECTED:
-            before = before._replace(failures=0)
+            before = before.without_run()
             self._ejections.release(cluster, endpoint, before, verdict.generation, self._now_ms)
         if verdict.outcome in (EJECTED, OVERFLOW):
-            self._ejections.overflow(cluster, endpoint, cluster.policy.consecutive_5xx, self._now_ms)
+            self._overflow(cluster, endpoint, verdict.reason)
 
     def _decide_alone(self, cluster: Cluster, endpoint: Endpoint, verdict: Verdict, private: bool) -> None:
         """There is no fleet at the moment: what this replica's workers have counted together is what holds."""
         if verdict.outcome == EJECTED:
             self._ejections.stand(cluster, endpoint, verdict.generation, PRIVATELY if private else CONSECUTIVE_5XX)
         elif verdict.outcome == OVERFLOW:
-            self._ejections.overflow(cluster, endpoint, cluster.policy.consecutive_5xx, self._now_ms)
+            self._overflow(cluster, endpoint, verdict.reason)
+
+    def _overflow(self, cluster: Cluster, endpoint: Endpoint, reason: str) -> None:
+        failures = cluster.policy.threshold(reason)
+        self._ejections.overflow(cluster, endpoint, failures, self._loop.now_ms(), reason)
 
     # -- what Redis says ----------------------------------------------------------------------------------------------
 
@@ -276,7 +281,7 @@ class Fleet:
             return
         self._holds.answered(report, verdict)
         if verdict.outcome == OVERFLOW:
-            self._ejections.overflow(cluster, endpoint, cluster.policy.consecutive_5xx, now_ms)
+            self._overflow(cluster, endpoint, verdict.reason)
             silence.begin(self.desk, cluster)
             return
         dirty = verdict.failures > 0 or self.desk.outbox.waiting(endpoint)

@@ -102,7 +102,8 @@ class Ejections:
                 return
             self._scoreboard.outlier.set_state(endpoint.slot, to.on(row))
         if not standing(row).logged:
-            told = (row.run, row.ejection_ms, self._replica, reason, self.cause(endpoint, row))
+            why = reason if reason == PRIVATELY else row.reason or reason
+            told = (row.run, row.ejection_ms, self._replica, why, self.cause(endpoint, row))
             self._log_ejection(cluster, endpoint, *told)
 
     def confirm(
@@ -135,8 +136,7 @@ class Ejections:
                 until_ms, probe_at_ms = state.ejected_until_ms, state.probe_at_ms
             self._scoreboard.outlier.set_state(
                 endpoint.slot,
-                Standing.SHARED.on(state)._replace(
-                    failures=0,
+                Standing.SHARED.on(state.without_run())._replace(
                     generation=known.generation,
                     ejections=known.ejections,
                     backoff=known.backoff,
@@ -202,8 +202,7 @@ class Ejections:
         """`forget`: or else what Redis tells of the same ejection is not believed any more."""
         self._scoreboard.outlier.set_state(
             endpoint.slot,
-            Standing.IN.on(state)._replace(
-                failures=0,
+            Standing.IN.on(state.without_run())._replace(
                 ejected_until_ms=0,
                 ejection_ms=state.ejection_ms if state.shared and not forget else 0,
                 unejected_at_ms=min(now_ms, state.ejected_until_ms),
@@ -230,10 +229,9 @@ class Ejections:
                 self._scoreboard.outlier.mark_dirty(endpoint.slot)
             elif state.generation == generation and self._scoreboard.outlier.dirtied_since(endpoint.slot, asked_ms):
                 return
-            failures = state.failures if dirty else 0  # a success elsewhere has ended this replica's run too
-            self._scoreboard.outlier.set_state(
-                endpoint.slot, state._replace(generation=generation, failures=failures, dirty=dirty)
-            )
+            if not dirty:  # a success elsewhere has ended this replica's run too
+                state = state.without_run()
+            self._scoreboard.outlier.set_state(endpoint.slot, state._replace(generation=generation, dirty=dirty))
 
     def start_again(self, cluster: Cluster, *, keep_dirty: bool) -> None:
         """No failure of its endpoints has been counted here. `keep_dirty`: perhaps elsewhere, as we have heard."""
@@ -241,9 +239,8 @@ class Ejections:
             for slot in cluster.slots:
                 state = self._scoreboard.outlier.state(slot)
                 if state.failures and not state.ejected_until_ms:
-                    self._scoreboard.outlier.set_state(
-                        slot, state._replace(failures=0, dirty=keep_dirty and state.dirty)
-                    )
+                    dirty = keep_dirty and state.dirty
+                    self._scoreboard.outlier.set_state(slot, state.without_run()._replace(dirty=dirty))
 
     def forget_version(self, cluster: Cluster, endpoint: Endpoint, version: int) -> None:
         """The fleet's versions count from the beginning again: nothing known is newer than what comes now."""
@@ -253,8 +250,10 @@ class Ejections:
 
     # -- the log ------------------------------------------------------------------------------------------------------
 
-    def overflow(self, cluster: Cluster, endpoint: Endpoint, failures: int, now_ms: int) -> None:
-        """The run reached the threshold and the cap forbids the ejection."""
+    def overflow(
+        self, cluster: Cluster, endpoint: Endpoint, failures: int, now_ms: int, reason: str = CONSECUTIVE_5XX
+    ) -> None:
+        """There is a reason, so many failures, and the cap forbids the ejection."""
         self._scoreboard.clusters.count(self._worker, cluster.slot, overflows=1)
         with self._locked(cluster):
             first = self._scoreboard.outlier.note_overflow(endpoint.slot, now_ms, OVERFLOW_LOG_MS)
@@ -271,6 +270,7 @@ class Ejections:
                 cluster.policy.max_ejection_percent,
                 cluster.name,
                 self._replica,
+                reason,
             )
         )
 

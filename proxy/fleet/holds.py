@@ -132,5 +132,6 @@ class Holds:
         cluster = self._desk.present(hold.cluster, hold.endpoint)
         if cluster is not None:
             # The verdict may be old, and nobody has noted news meanwhile: successes matter, until one is told.
-            before = hold.before._replace(failures=failures, generation=generation, dirty=True)
+            before = hold.before if failures else hold.before.without_run()
+            before = before._replace(failures=failures, generation=generation, dirty=True)
             self._ejections.release(cluster, hold.endpoint, before, hold.generation, self._desk.loop.now_ms())

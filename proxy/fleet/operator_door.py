@@ -32,7 +32,7 @@ from state.operating.operator import Done, Operator, Order
 from state.operating.rule import parse
 from state.operating.sight import Out
 from state.operating.viewer import Refused, address_of
-from state.outlier.store import CONSECUTIVE_5XX, is_by_hand
+from state.outlier.store import CONSECUTIVE_5XX, COUNTED_REASONS, is_by_hand
 from state.server.access import Access
 from state.server.connect import connect
 
@@ -203,7 +203,8 @@ class OperatorDoor:
 def _why(state: OutlierState) -> str:
     if is_by_hand(state.reason):
         return state.reason
-    return f"{CONSECUTIVE_5XX}={state.run}" if state.reason in ("", CONSECUTIVE_5XX) else state.reason
+    reason = state.reason or CONSECUTIVE_5XX
+    return f"{reason}={state.run}" if reason in COUNTED_REASONS else reason
 
 
 def _order(given: Mapping[str, Any]) -> Order:

@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass
 
-from state.outlier.run import FAILURE, LOCAL_FAILURE, SUCCESS, Run
+from state.outlier.run import (
+    FAILURE,
+    GATEWAY_ERRORS,
+    LOCAL_FAILURE,
+    LOST_ANSWER,
+    SERVER_ERROR,
+    SUCCESS,
+    Run,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,11 @@ class Outcome:
 SUCCEEDED = Outcome(SUCCESS)
 
 
-def failed(status: int, request_id: str, cause: int, spoke: bool) -> Outcome:
-    """A failure; `status` 0: the endpoint itself has not answered, which counts as of local origin."""
-    return Outcome(FAILURE if status else LOCAL_FAILURE, status, request_id, cause or status, bool(status) or spoke)
+def failed(status: int, request_id: str, cause: int, spoke: bool, connected: bool = False) -> Outcome:
+    """A failure; `status` 0: the endpoint itself has not answered, which counts as of local origin, `connected` though
+    there was a connection to it."""
+    if status:
+        run = FAILURE if status in GATEWAY_ERRORS else SERVER_ERROR
+    else:
+        run = LOST_ANSWER if connected else LOCAL_FAILURE
+    return Outcome(run, status, request_id, cause or status, bool(status) or spoke)

@@ -11,7 +11,7 @@ from proxy.fleet.standing import MOVES, Move, Standing, standing
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
 from state.outlier.decide import Record
-from state.outlier.store import is_by_hand
+from state.outlier.store import CONSECUTIVE_5XX, is_by_hand
 
 
 class ScoreboardRecords:
@@ -43,7 +43,8 @@ class ScoreboardRecords:
         now = standing(before) if record.ejected_until_ms else Standing.IN
         if record.ejected_until_ms > before.ejected_until_ms:
             now = MOVES[Move.DECIDE][standing(before)]
-            before = before._replace(reason="", by="")
+            reason = "" if record.reason == CONSECUTIVE_5XX else record.reason
+            before = before._replace(reason=reason, by="")
         dirty = record.failures > 0 or (before.dirty and not self._alone(cluster))
         self._scoreboard.outlier.set_state(slot, now.on(with_record(before, record, dirty=dirty)))
 
@@ -74,6 +75,11 @@ def record_of(state: OutlierState, workload: str) -> Record:
         run=state.run,
         probe_at_ms=state.probe_at_ms,
         by_hand=bool(state.ejected_until_ms) and is_by_hand(state.reason),
+        local_failures=state.local_failures,
+        gateway_failures=state.gateway_failures,
+        gateway_local_failures=state.gateway_local_failures,
+        local_origin_failures=state.local_origin_failures,
+        reason=state.reason,
     )
 
 
@@ -90,4 +96,8 @@ def with_record(state: OutlierState, record: Record, *, dirty: bool) -> OutlierS
         run=record.run,
         probe_at_ms=record.probe_at_ms,
         dirty=dirty,
+        local_failures=record.local_failures,
+        gateway_failures=record.gateway_failures,
+        gateway_local_failures=record.gateway_local_failures,
+        local_origin_failures=record.local_origin_failures,
     )

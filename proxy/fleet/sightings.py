@@ -18,7 +18,12 @@ from proxy.policy.causes import words_of
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
 from state.durations import written
-from state.outlier.store import PROBE_FAILED, is_by_hand
+from state.outlier.store import (
+    CONSECUTIVE_GATEWAY_FAILURE,
+    CONSECUTIVE_LOCAL_ORIGIN_FAILURE,
+    PROBE_FAILED,
+    is_by_hand,
+)
 
 OTHERS_LOOKS = 2
 """So many looks later an ejection is told that another replica, or a hand, has decided."""
@@ -143,7 +148,13 @@ class Sightings:
         if state.reason == PROBE_FAILED:
             return f"the request that tried it failed{why}"
         whose = " of this replica only" if state.private else ""
-        return f"{state.run} consecutive failures{whose}{why}"
+        return f"{state.run} consecutive {_FAILURES.get(state.reason, 'failures')}{whose}{why}"
+
+
+_FAILURES = {
+    CONSECUTIVE_GATEWAY_FAILURE: "gateway errors",
+    CONSECUTIVE_LOCAL_ORIGIN_FAILURE: "local-origin failures",
+}
 
 
 def _why_back(known: _Out, now_ms: int) -> str:

@@ -20,6 +20,24 @@ class OtherVersion(Exception):
     """The body was made by a waypointd whose bodies have another form."""
 
 
+class SuccessRateForm(TypedDict):
+    """`traffic.outlier.SuccessRate`."""
+
+    minimum_hosts: int
+    request_volume: int
+    stdev_factor: int
+    enforcing: int
+
+
+class FailurePercentageForm(TypedDict):
+    """`traffic.outlier.FailurePercentage`."""
+
+    threshold: int
+    minimum_hosts: int
+    request_volume: int
+    enforcing: int
+
+
 class OutlierForm(TypedDict):
     """`model.OutlierDetection`."""
 
@@ -31,6 +49,11 @@ class OutlierForm(TypedDict):
     http_error_codes: list[int]  # 100..599; none: all of 5xx
     probe: bool
     local_origin_quorum: int
+    consecutive_gateway: int
+    split_local_origin: bool
+    consecutive_local_origin: int  # where they are split
+    success_rate: SuccessRateForm | None
+    failure_percentage: FailurePercentageForm | None
 
 
 class HashForm(TypedDict):

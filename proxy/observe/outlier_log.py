@@ -24,10 +24,22 @@ Line = Callable[[Notice], None]
 
 REASONS = {
     "consecutive_5xx": "consecutive 5xx",
+    "consecutive_gateway_failure": "consecutive gateway errors",
+    "consecutive_local_origin_failure": "consecutive local-origin failures",
+    "success_rate": "a low success rate",
+    "failure_percentage": "a high failure percentage",
     "probe_failed": "a failed probe",
     "unreachable_from_here": "consecutive failures of this replica only",
     "by_hand": "an operator",
 }
+
+
+_COUNTS = frozenset(REASONS) - {"probe_failed", "unreachable_from_here", "by_hand"}
+
+
+def counted_as(reason: str) -> str:
+    """What the number is called that led to an ejection for that reason."""
+    return reason if reason in _COUNTS else "consecutive_5xx"
 
 
 def ejecting(
@@ -41,7 +53,7 @@ def ejecting(
         (
             ("endpoint", endpoint),
             ("workload", workload),
-            ("consecutive_5xx", failures),
+            (counted_as(reason), failures),
             ("ejection_time", ejection_time),
             ("cluster", cluster),
             ("by", by or "-"),
@@ -60,7 +72,15 @@ def unejecting(endpoint: str, workload: str, reason: str, cluster: str, by: str)
 
 
 def overflow(
-    endpoint: str, workload: str, failures: int, out: int, endpoints: int, percent: int, cluster: str, by: str
+    endpoint: str,
+    workload: str,
+    failures: int,
+    out: int,
+    endpoints: int,
+    percent: int,
+    cluster: str,
+    by: str,
+    reason: str = "consecutive_5xx",
 ) -> Notice:
     """An endpoint stays in only because too many are out."""
     return Notice(
@@ -69,7 +89,7 @@ def overflow(
         (
             ("endpoint", endpoint),
             ("workload", workload),
-            ("consecutive_5xx", failures),
+            (counted_as(reason), failures),
             ("ejected", out),
             ("endpoints", endpoints),
             ("max_ejection_percent", percent),

@@ -13,7 +13,10 @@ from proxy.scoreboard.views import ClusterCounters
 # A cluster's lock is held for microseconds; who has it for so long is stopped.
 cdef int64_t LOCK_NS = 20_000_000
 
-EJECTION_REASONS = ("consecutive_5xx", "probe_failed", "by_hand", "unreachable_from_here")
+EJECTION_REASONS = (
+    "consecutive_5xx", "probe_failed", "by_hand", "unreachable_from_here", "consecutive_gateway_failure",
+    "consecutive_local_origin_failure", "success_rate", "failure_percentage",
+)
 
 
 class ClusterLocked(Exception):

@@ -93,6 +93,23 @@ cdef class Endpoints:
         cdef uint32_t kept = min(<uint32_t>max(count, 0), caused, <uint32_t>KEPT_CAUSES)
         return [row.causes[at % KEPT_CAUSES] for at in range(caused - kept, caused)]
 
+    # -- how many of its attempts failed --------------------------------------------------------------------------------
+
+    def take_rates(self, object slots) -> dict:
+        """Slot -> (successes, failures) of these endpoints since that was asked last; those with none are left out. One
+        process asks at a time: the leader."""
+        cdef EndpointRow* row
+        cdef int slot
+        cdef int64_t well, badly
+        found = {}
+        for slot in slots:
+            row = self.memory.endpoint(slot)
+            well, badly = wp_load64(&row.well), wp_load64(&row.badly)
+            if well != row.well_told or badly != row.badly_told:
+                found[slot] = well - row.well_told, badly - row.badly_told
+                row.well_told, row.badly_told = well, badly
+        return found
+
     # -- this replica's own network -----------------------------------------------------------------------------------
 
     def note_local_failure(self, int slot, int64_t window_ms, int cause=0) -> bool:

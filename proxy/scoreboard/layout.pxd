@@ -13,8 +13,8 @@ cdef enum:
     SERIES = 8192        # label sets of Istio's metrics
     LABELS = 2024        # bytes of one
     BOUND_COUNT = 20     # buckets of their histograms
-    REASONS = 4          # why endpoints are ejected
     GROUPS = 8           # of a cluster's endpoints, by where they are, that take turns over all workers
+    REASONS = 8          # why endpoints are ejected
 
 cdef enum:
     NO_PROBE, PROBE_OFFERED, PROBE_TAKEN
@@ -46,6 +46,10 @@ cdef struct EndpointRow:
     int32_t pad
     # outlier state, under the cluster's lock
     int32_t failures             # this replica's run
+    int32_t local_failures       # of these, those of local origin
+    int32_t gateway_failures     # at its end in a row: gateway errors, ...
+    int32_t gateway_local_failures  # ... of these, those of local origin
+    int32_t local_origin_failures   # ... and connections that were not made
     int32_t ejections
     int32_t backoff              # Envoy's multiplier k
     int32_t run                  # failures that led to the last ejection
@@ -61,6 +65,10 @@ cdef struct EndpointRow:
     uint16_t causes[KEPT_CAUSES] # why, of the last ones: the latest stands at caused - 1, round and round
     int64_t dirtied              # CLOCK_MONOTONIC ns; when it was last said that somebody counts its failures
     int64_t since                # when the slot was given out
+    int64_t well                 # outcomes, where the rule goes by rates: successes, ...
+    int64_t badly                # ... and failures that count
+    int64_t well_told            # of these, what the leader has taken
+    int64_t badly_told
     uint32_t flags               # HELD, LOGGED, SHARED, PRIVATE
     int32_t cluster
     char address[64]

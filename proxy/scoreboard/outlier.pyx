@@ -26,7 +26,8 @@ cdef class Outlier:
             row.failures, row.generation, row.ejections, row.backoff, row.ejected_until // 1_000_000, row.ejection_ms,
             row.unejected_at // 1_000_000, row.run, bool(row.flags & HELD), bool(row.flags & LOGGED),
             bool(row.flags & SHARED), bool(row.dirty), row.version, bool(row.flags & PRIVATE),
-            row.probe_at // 1_000_000, row.reason.decode(errors="replace"), row.by.decode(errors="replace"))
+            row.probe_at // 1_000_000, row.reason.decode(errors="replace"), row.by.decode(errors="replace"),
+            row.local_failures, row.gateway_failures, row.gateway_local_failures, row.local_origin_failures)
 
     def set_state(self, int slot, object state) -> None:
         """Writes a whole OutlierState; the deadline last, since it alone takes the endpoint out or back, and then that
@@ -34,6 +35,10 @@ cdef class Outlier:
         cdef EndpointRow* row = self.memory.endpoint(slot)
         cdef int64_t until = within(state.ejected_until_ms, FOREVER_MS) * 1_000_000
         row.failures = within(state.failures, INT32_MAX)
+        row.local_failures = within(state.local_failures, INT32_MAX)
+        row.gateway_failures = within(state.gateway_failures, INT32_MAX)
+        row.gateway_local_failures = within(state.gateway_local_failures, INT32_MAX)
+        row.local_origin_failures = within(state.local_origin_failures, INT32_MAX)
         row.ejections = within(state.ejections, INT32_MAX)
         row.backoff = within(state.backoff, INT32_MAX)
         row.ejection_ms = within(state.ejection_ms, FOREVER_MS)

@@ -118,8 +118,18 @@ class OutlierState(NamedTuple):
     version: int
     private: bool = False
     probe_at_ms: int = 0
-    reason: str = ""  # of the ejection, as Redis told it; "" of one that this replica has decided
+    reason: str = ""  # of the ejection; "" of one for consecutive 5xx that this replica has decided
     by: str = ""
+    local_failures: int = 0
+    gateway_failures: int = 0
+    gateway_local_failures: int = 0
+    local_origin_failures: int = 0
+
+    def without_run(self) -> "OutlierState":
+        """With no failures counted."""
+        return self._replace(
+            failures=0, local_failures=0, gateway_failures=0, gateway_local_failures=0, local_origin_failures=0
+        )
 
     @property
     def begun_ms(self) -> int:

@@ -183,11 +183,13 @@ local function keep_evidence(r, more, fresh)
   r.evidence = all
 end
 
-local function verdict(outcome, r, wait)
+-- `reason`: of an overflow, why it would have been ejected.
+local function verdict(outcome, r, wait, reason)
   local out = r.left > 0
   return {
     outcome, out and r.consecutive_5xx or r.failures, r.generation, r.ejections, r.backoff,
-    r.left, out and r.ejection_ms or 0, version(), wait or 0, probe_in(r), out and r.by or '', out and r.reason or '', r.names,
+    r.left, out and r.ejection_ms or 0, version(), wait or 0, probe_in(r), out and r.by or '',
+    out and r.reason or reason or '', r.names,
     out and cause_of(r) or '',
   }
 end

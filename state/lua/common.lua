@@ -22,10 +22,14 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local NUMBERS = {
   'failures', 'generation', 'ejections', 'backoff', 'consecutive_5xx', 'ejection_ms', 'ejected_until_ms',
   'unejected_at_ms', 'last_status', 'overflows', 'overflow_logged_ms', 'run_since_ms', 'local_failures', 'probe_at_ms',
-  'probe_until_ms',
+  'probe_until_ms', 'gateway_failures', 'gateway_local_failures', 'local_origin_failures', 'crossed_at',
 }
-local RULES = { consecutive_5xx = true, probe_failed = true } -- reasons that are no hand's
-local WORDS = { 'workload', 'reporters', 'local_reporters', 'evidence', 'by', 'reason', 'prober', 'names' }
+local COUNTED = { -- reasons that a threshold of failures in a row gives
+  consecutive_5xx = true, consecutive_gateway_failure = true, consecutive_local_origin_failure = true,
+}
+local RULES = { probe_failed = true } -- reasons that are no hand's
+for reason in pairs(COUNTED) do RULES[reason] = true end
+local WORDS = { 'workload', 'reporters', 'local_reporters', 'evidence', 'by', 'reason', 'prober', 'names', 'crossed' }
 
 local function number(text)
   return tonumber(text or 0) or 0
@@ -95,6 +99,7 @@ end
 
 local function without_run(r)
   r.failures, r.run_since_ms, r.local_failures, r.reporters, r.local_reporters = 0, 0, 0, '', ''
+  r.gateway_failures, r.gateway_local_failures, r.local_origin_failures, r.crossed, r.crossed_at = 0, 0, 0, '', 0
 end
 
 -- Milliseconds until the endpoint may be probed; -1: it comes back by itself.
@@ -173,10 +178,15 @@ local function mark_ejected(r)
   announce('eject', r)
 end
 
+-- What the number of failures that did it is called in the eject key.
+local function counted_as(reason)
+  return COUNTED[reason] and reason or 'consecutive_5xx'
+end
+
 local function eject_key_text(r)
   local cause = cause_of(r)
   return table.concat({
-    'reason=' .. r.reason, 'consecutive_5xx=' .. whole(r.consecutive_5xx), 'ejections=' .. whole(r.ejections),
+    'reason=' .. r.reason, counted_as(r.reason) .. '=' .. whole(r.consecutive_5xx), 'ejections=' .. whole(r.ejections),
     'backoff=' .. whole(r.backoff), 'ejection_time=' .. seconds(r.ejection_ms), 'workload=' .. r.workload,
     'generation=' .. whole(r.generation), 'by=' .. r.by,
   }, ' ') .. (cause ~= '' and ' cause=' .. cause or '') .. (r.probe_at_ms > 0 and ' recovery=probe' or '')
@@ -242,7 +252,7 @@ local function adopt(r)
   if r.reason == '' then r.reason = 'by_hand' end
   r.by = named(text, 'by')
   if r.by == '' then r.by = 'hand' end
-  r.consecutive_5xx = number(named(text, 'consecutive_5xx'))
+  r.consecutive_5xx = number(named(text, counted_as(r.reason)))
   r.ejections = math.max(r.ejections, number(named(text, 'ejections')))
   r.backoff = math.max(r.backoff, number(named(text, 'backoff')))
   r.ejection_ms, r.ejected_until_ms, r.probe_at_ms = r.left, now + r.left, 0

@@ -45,6 +45,8 @@ class FleetFacts:
     entries: tuple[Entry, ...]  # newest first
     names: tuple[str, ...] = ()  # what replicas call its workload, while they do not agree
     absent: bool = False  # no replica has it in the cluster, so the cap leaves it out
+    gateway_failures: int = 0  # at the end of the run in a row: gateway errors, ...
+    local_origin_failures: int = 0  # ... and connections that were not made
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ class ClusterReport:
     fault: str  # why Redis could not be asked
     reports: tuple[EndpointReport, ...]
     replica: Replica | None = None
+    gateway_threshold: int = 0  # 0: these are not counted
+    local_origin_threshold: int = 0  # 0: they count as 5xx do
 
 
 def cluster_report(
@@ -123,6 +127,8 @@ def cluster_report(
         listening=listening,
         fault=fault,
         reports=(),
+        gateway_threshold=policy.consecutive_gateway_failure,
+        local_origin_threshold=policy.consecutive_local_origin_failure if policy.split_local_origin else 0,
     )
 
 
@@ -155,6 +161,8 @@ def report(seen: Seen, workload: str, policy: Policy | None, ejected: int, entri
         entries=tuple(entries[:ENTRIES]),
         names=seen.names("names"),
         absent=seen.absent,
+        gateway_failures=0 if out else seen.number("gateway_failures"),
+        local_origin_failures=0 if out else seen.number("local_origin_failures"),
     )
     return EndpointReport(seen.endpoint, workload or seen.workload, facts)
 

@@ -3,7 +3,7 @@
 Pure. A replica writes it, lua/sync.lua keeps it in Redis, operators read it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from state.durations import milliseconds, written
@@ -33,10 +33,20 @@ def text_for(policy: Policy, destination_rule: str, addresses: Mapping[str, str]
         "endpoints": policy.endpoints,
         "local_origin_quorum": policy.local_origin_quorum,
         "recovery": "probe" if policy.probe else "full",
+        **dict(_counted(policy)),
         "destination_rule": destination_rule,
         "addresses": ",".join(pairs),
     }
     return " ".join(f"{name}={value}" for name, value in words.items())
+
+
+def _counted(policy: Policy) -> Iterator[tuple[str, object]]:
+    """What is counted besides 5xx, where anything is."""
+    if policy.consecutive_gateway_failure:
+        yield "consecutive_gateway_failure", policy.consecutive_gateway_failure
+    if policy.split_local_origin:
+        yield "split_external_local_origin_errors", "true"
+        yield "consecutive_local_origin_failure", policy.consecutive_local_origin_failure
 
 
 def parse(text: str) -> Rule:
@@ -52,6 +62,9 @@ def parse(text: str) -> Rule:
             endpoints=int(words["endpoints"]),
             local_origin_quorum=int(words["local_origin_quorum"]),
             probe=words["recovery"] == "probe",
+            consecutive_gateway_failure=int(words.get("consecutive_gateway_failure", 0)),
+            split_local_origin=words.get("split_external_local_origin_errors") == "true",
+            consecutive_local_origin_failure=int(words.get("consecutive_local_origin_failure", 0)),
         )
     except (KeyError, ValueError):
         policy = None

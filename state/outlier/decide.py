@@ -1,23 +1,29 @@
 """When an endpoint is ejected and for how long: the executable specification of `lua/*.lua`.
 
 Pure: `now_ms` is an argument, on any clock that only moves forward. Used as it is by the local store. The rules are
-Envoy's for `consecutive_5xx` (threshold, cap, closed form of the multiplier), with three differences on purpose: the
-threshold is `>=` because it may change in a rollout; an ejection ends exactly at its time; generations fence off old
-evidence.
+Envoy's for `consecutive_5xx`, `consecutive_gateway_failure` and `consecutive_local_origin_failure` (threshold, cap,
+closed form of the multiplier), with four differences on purpose: the threshold is `>=` because it may change in a
+rollout; an ejection ends exactly at its time; generations fence off old evidence; when the cap forbids, all three begin
+again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from state.constants import LONGEST_MIN_RUN_MS, MAX_EJECTION_MS, PROBE_AWAITED_MS
-from state.outlier.run import Run
+from state.outlier.run import Run, Streak
 from state.outlier.store import (
     ALREADY_EJECTED,
     CLEAN,
+    CONSECUTIVE_5XX,
+    CONSECUTIVE_GATEWAY_FAILURE,
+    CONSECUTIVE_LOCAL_ORIGIN_FAILURE,
     COUNTED,
     EJECTED,
     NO_PROBE,
     OVERFLOW,
+    PROBE_FAILED,
     RETURNED,
     STALE,
     TOO_SOON,
@@ -45,6 +51,12 @@ class Record:
     local_reporters: tuple[str, ...] = ()  # who reported these
     probe_at_ms: int = 0  # from when on the endpoint may be probed; 0: it comes back by itself
     by_hand: bool = False  # a hand has ejected it: the cap does not stop that, nor does it give way
+    gateway_failures: int = 0  # gateway errors in a row, at the end of the current run
+    gateway_local_failures: int = 0  # of these, those of local origin
+    local_origin_failures: int = 0  # connections in a row that were not made, at the end of the current run
+    crossed: str = ""  # the run has reached a threshold and was too young: the reason to eject for, ...
+    crossed_at: int = 0  # ... and how many failures that were
+    reason: str = ""  # of the last ejection, one of BY_RULE; "" when that is not known
 
     @property
     def begun_ms(self) -> int:
@@ -61,7 +73,18 @@ def settle(record: Record, now_ms: int) -> Record:
 
 def without_run(record: Record) -> Record:
     """The record with no failures counted."""
-    return replace(record, failures=0, run_since_ms=0, local_failures=0, local_reporters=())
+    return replace(
+        record,
+        failures=0,
+        run_since_ms=0,
+        local_failures=0,
+        local_reporters=(),
+        gateway_failures=0,
+        gateway_local_failures=0,
+        local_origin_failures=0,
+        crossed="",
+        crossed_at=0,
+    )
 
 
 def identify(record: Record, workload: str) -> Record:
@@ -86,7 +109,7 @@ def decide(
     longest that reports take, as far as is known.
 
     `active` is how many endpoints of the cluster are ejected besides this one. The verdict's `version` and `by` are
-    left empty for the store to fill.
+    left empty for the store to fill. A policy that does not count several sees 5xx only: nothing else is told with it.
     """
     record = settle(record, now_ms)
     if record.ejected_until_ms:
@@ -95,23 +118,35 @@ def decide(
         return record, verdict(STALE, record, now_ms)
     if generation > record.generation:  # the record's store has lost that ejection, and the evidence was used up by it
         record = replace(without_run(record), generation=generation)
+    run = run if policy.counts_several else run.plain()
     if policy.min_run_ms and run.any_success:  # whatever stood before it was too young to be sure of
         record, run = without_run(record), run.after_success()
     before, joined = record, join(record, run, now_ms, by)
-    crossing = crossed_at(before, run, policy, confirmed=confirmed(joined, policy))
-    if not crossing:
+    crossing = crossing_of(before, run, policy, confirmed=confirmed(joined, policy))
+    if not crossing.failures:
         record = count(joined, run, now_ms, by)
-        unconfirmed = crossed_at(before, run, policy, confirmed=True)
+        unconfirmed = crossing_of(before, run, policy, confirmed=True).failures
         outcome = UNCONFIRMED if unconfirmed else COUNTED if record.failures else CLEAN
         return record, verdict(outcome, record, now_ms)
     wait_ms = 0 if run.any_success else joined.run_since_ms + min_run_ms(policy, round_trip_ms) - now_ms
     if wait_ms > 0:
-        return joined, replace(verdict(TOO_SOON, joined, now_ms), wait_ms=wait_ms)
+        record = replace(joined, crossed=crossing.reason, crossed_at=crossing.failures)
+        return record, replace(verdict(TOO_SOON, record, now_ms), wait_ms=wait_ms)
     if not under_cap(policy, active):
         record = after_overflow(joined, run, crossing, policy.consecutive_5xx, now_ms)
-        return record, verdict(OVERFLOW, record, now_ms)
+        return record, replace(verdict(OVERFLOW, record, now_ms), reason=crossing.reason)
     record = eject(before, crossing, policy, now_ms)
     return record, verdict(EJECTED, record, now_ms)
+
+
+class Crossing(NamedTuple):
+    """A threshold that was reached: which, and the length of the run at that failure; 0: none was."""
+
+    reason: str
+    failures: int
+
+
+NOT_CROSSED = Crossing("", 0)
 
 
 def min_run_ms(policy: Policy, round_trip_ms: int) -> int:
@@ -121,14 +156,26 @@ def min_run_ms(policy: Policy, round_trip_ms: int) -> int:
 
 
 def join(record: Record, run: Run, now_ms: int, by: str) -> Record:
-    """The record with the failures up to the run's first success."""
+    """The record with the failures up to the run's first success; of gateway errors and of connections, as they are
+    after the whole run."""
+    ends = run.gateway.any_success
     return replace(
         record,
         failures=record.failures + run.lead,
         run_since_ms=min(record.run_since_ms, now_ms) or (now_ms if run.lead else 0),  # a clock may be put back
         local_failures=record.local_failures + run.lead_local,
         local_reporters=with_reporter(record.local_reporters, by) if run.lead_local else record.local_reporters,
+        gateway_failures=after(record.gateway_failures, run.gateway),
+        gateway_local_failures=run.gateway.trail_local
+        if ends
+        else record.gateway_local_failures + run.gateway.lead_local,
+        local_origin_failures=after(record.local_origin_failures, run.local_origin),
     )
+
+
+def after(failures: int, streak: Streak) -> int:
+    """A count of failures in a row, after those."""
+    return streak.trail if streak.any_success else failures + streak.lead
 
 
 def count(joined: Record, run: Run, now_ms: int, by: str) -> Record:
@@ -144,6 +191,8 @@ def restart(record: Record, failures: int, local: int, now_ms: int, by: str) -> 
         run_since_ms=now_ms if failures else 0,
         local_failures=local,
         local_reporters=(by,) if local else (),
+        crossed="",
+        crossed_at=0,
     )
 
 
@@ -157,25 +206,75 @@ def confirmed(record: Record, policy: Policy) -> bool:
     return len(record.local_reporters) >= policy.local_origin_quorum or policy.local_origin_quorum <= 1
 
 
-def crossed_at(record: Record, run: Run, policy: Policy, *, confirmed: bool) -> int:
-    """Length of the run at the failure that reached the threshold, counting one by one after the failures of `record`;
-    0: not reached, or no threshold. Not `confirmed`: failures of local origin are left out."""
-    threshold = policy.consecutive_5xx
-    failures = record.failures if confirmed else record.failures - record.local_failures
-    lead = run.lead if confirmed else run.lead - run.lead_local
+def crossing_of(record: Record, run: Run, policy: Policy, *, confirmed: bool) -> Crossing:
+    """The threshold that the run after the failures of `record` reaches. Where one report reaches two, the lower one is
+    named, and of equals that of gateway errors, as in Envoy. Not `confirmed`: those of local origin are left out."""
+    found = NOT_CROSSED
+    lowest = 0
+    for row in rows(record, run, policy):
+        alone = policy.local_origin_quorum <= 1
+        failures = crossed_at(row, with_local=row.with_local and confirmed, inside=row.with_local and alone)
+        if row.reason == record.crossed and not run.any_success and record.crossed_at >= row.threshold > 0:
+            failures = failures or record.crossed_at  # it was too young then
+        if failures and (not lowest or row.threshold < lowest):
+            found, lowest = Crossing(row.reason, failures), row.threshold
+    return found
+
+
+class Row(NamedTuple):
+    """One of the counters: what it had counted, and what is new to it. `with_local`: failures of local origin count."""
+
+    reason: str
+    threshold: int
+    failures: int
+    local_failures: int
+    streak: Streak
+    with_local: bool
+
+
+def rows(record: Record, run: Run, policy: Policy) -> Iterator[Row]:
+    """All of them. The last is counted where splitExternalLocalOriginErrors keeps local origin out of the others."""
+    split, local = policy.split_local_origin, record.local_origin_failures
+    yield Row(
+        CONSECUTIVE_GATEWAY_FAILURE,
+        policy.consecutive_gateway_failure,
+        record.gateway_failures,
+        record.gateway_local_failures,
+        run.gateway,
+        not split,
+    )
+    yield Row(CONSECUTIVE_5XX, policy.consecutive_5xx, record.failures, record.local_failures, run, not split)
+    if split:
+        threshold = policy.consecutive_local_origin_failure
+        yield Row(CONSECUTIVE_LOCAL_ORIGIN_FAILURE, threshold, local, local, run.local_origin, True)
+
+
+def crossed_at(row: Row, *, with_local: bool, inside: bool) -> int:
+    """Length of the run at the failure that reached the threshold, counting one by one; 0: not reached, or no
+    threshold. `with_local`, and `inside` a streak that is over: failures of local origin count."""
+    threshold, streak = row.threshold, row.streak
+    failures = row.failures if with_local else row.failures - row.local_failures
+    lead = streak.lead if with_local else streak.lead - streak.lead_local
     if threshold <= 0:
         return 0
-    if (run.lead or not run.any_success) and failures + lead >= threshold:
+    if (streak.lead or not streak.any_success) and failures + lead >= threshold:
         # more than the threshold if that was lowered meanwhile, or the run was too young before
         return max(threshold, failures + min(1, lead))
-    best = run.best if policy.local_origin_quorum <= 1 else run.best_external
+    best = streak.best if inside else streak.best_external
     return threshold if best >= threshold else 0
 
 
-def after_overflow(joined: Record, run: Run, crossing: int, threshold: int, now_ms: int) -> Record:
-    """The record when each run that reached `threshold` was dropped and counting began again from 0."""
-    left = run.trail if run.any_success else joined.failures - crossing
-    return restart(joined, left % threshold, 0, now_ms, "")
+def after_overflow(joined: Record, run: Run, crossing: Crossing, threshold: int, now_ms: int) -> Record:
+    """The record when each run that reached the threshold was dropped and all counting began again from 0. What came
+    after another threshold than that of 5xx in the same report is dropped with it."""
+    left = run.trail if run.any_success else joined.failures - crossing.failures
+    left = left % threshold if crossing.reason == CONSECUTIVE_5XX else 0
+    return replace(
+        restart(joined, left, 0, now_ms, ""),
+        gateway_failures=min(left, joined.gateway_failures),
+        gateway_local_failures=0,
+        local_origin_failures=min(left, joined.local_origin_failures),
+    )
 
 
 def under_cap(policy: Policy, active: int) -> bool:
@@ -191,7 +290,7 @@ def next_backoff(record: Record, policy: Policy, now_ms: int) -> int:
     return backoff + 1 if backoff * policy.base_ejection_ms < longest + policy.base_ejection_ms else backoff
 
 
-def eject(record: Record, run: int, policy: Policy, now_ms: int) -> Record:
+def eject(record: Record, crossing: Crossing, policy: Policy, now_ms: int) -> Record:
     """The record ejected at `now_ms` for the time its history and the policy give."""
     backoff = next_backoff(record, policy, now_ms)
     ejection_ms = min(policy.base_ejection_ms * backoff, max(MAX_EJECTION_MS, policy.base_ejection_ms))
@@ -204,8 +303,9 @@ def eject(record: Record, run: int, policy: Policy, now_ms: int) -> Record:
         ejected_until_ms=until_ms,
         ejection_ms=ejection_ms,
         unejected_at_ms=until_ms,
-        run=run,
+        run=crossing.failures,
         probe_at_ms=now_ms + ejection_ms if policy.probe else 0,
+        reason=crossing.reason,
     )
 
 
@@ -218,7 +318,7 @@ def judge_probe(record: Record, success: bool, generation: int, policy: Policy, 
     back = lift(record, now_ms)
     if success:
         return back, verdict(RETURNED, back, now_ms)
-    record = eject(back, 1, policy, now_ms)
+    record = eject(back, Crossing(PROBE_FAILED, 1), policy, now_ms)
     return record, verdict(EJECTED, record, now_ms)
 
 
@@ -262,7 +362,7 @@ def lift(record: Record, now_ms: int) -> Record:
 
 
 def verdict(outcome: str, record: Record, now_ms: int) -> Verdict:
-    """The answer that `record` gives at `now_ms`; `version`, `by` and `reason` empty."""
+    """The answer that `record` gives at `now_ms`; `version` and `by` empty."""
     left_ms = max(0, record.ejected_until_ms - now_ms)
     return Verdict(
         outcome=outcome,
@@ -275,4 +375,5 @@ def verdict(outcome: str, record: Record, now_ms: int) -> Verdict:
         version=0,
         by="",
         probe_in_ms=max(0, record.probe_at_ms - now_ms) if left_ms and record.probe_at_ms else NO_PROBE,
+        reason=record.reason if left_ms else "",
     )

@@ -170,6 +170,7 @@ def _record(ejection: Ejection, now_ms: int) -> Record:
         run=ejection.failures,
         probe_at_ms=0 if ejection.probe_in_ms == NO_PROBE else now_ms + ejection.probe_in_ms,
         by_hand=is_by_hand(ejection.reason),
+        reason=ejection.reason,
     )
 
 
@@ -184,6 +185,6 @@ def _ejection(endpoint: str, record: Record, now_ms: int) -> Ejection:
         ejections=record.ejections,
         backoff=record.backoff,
         by="",
-        reason=BY_HAND if record.by_hand else CONSECUTIVE_5XX,
+        reason=record.reason or (BY_HAND if record.by_hand else CONSECUTIVE_5XX),
         probe_in_ms=max(0, record.probe_at_ms - now_ms) if record.probe_at_ms else NO_PROBE,
     )

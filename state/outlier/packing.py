@@ -12,23 +12,27 @@ from typing import Any
 import msgpack
 
 from state.keys import word
-from state.outlier.run import Run
+from state.outlier.run import Streak
 from state.outlier.store import Batch, Ejection, Policy, View
 
 # Rules in force in this process, and those just replaced.
 _POLICIES = 1024
 
-_RUN = tuple(field.name for field in fields(Run))
-_run_of = attrgetter(*_RUN)
+_STREAK = tuple(field.name for field in fields(Streak))
+_streak_of = attrgetter(*_STREAK)
 
 
-def batch(told: Batch) -> bytes:
-    """`evidence` is made of words already; cluster and endpoint are said by the keys."""
+def batch(told: Batch, *, several: bool = False) -> bytes:
+    """`evidence` is made of words already; cluster and endpoint are said by the keys. `several`: the policy that goes
+    with it counts more than 5xx."""
+    run: dict[str, Any] = _streak(told.run)
+    if several:
+        run |= {"gateway": _streak(told.run.gateway), "local_origin": _streak(told.run.local_origin)}
     return _packed(
         {
             "workload": word(told.workload),
             "generation": told.generation,
-            "run": dict(zip(_RUN, _run_of(told.run), strict=True)),
+            "run": run,
             "last_status": told.last_status,
             "by": word(told.by),
             "evidence": told.evidence,
@@ -36,6 +40,10 @@ def batch(told: Batch) -> bytes:
             "age_us": told.age_us,
         }
     )
+
+
+def _streak(streak: Streak) -> dict[str, Any]:
+    return dict(zip(_STREAK, _streak_of(streak), strict=True))
 
 
 @lru_cache(_POLICIES)

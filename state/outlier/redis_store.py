@@ -44,7 +44,7 @@ class RedisStore:
     def report(self, batch: Batch, policy: Policy) -> Verdict:
         """Count a batch and decide."""
         with unavailable():
-            arguments = [packing.batch(batch), packing.policy(policy)]
+            arguments = [packing.batch(batch, several=policy.counts_several), packing.policy(policy)]
             return _verdict(self._on_endpoint(self._scripts["report"], batch.cluster, batch.endpoint, arguments))
 
     def claim_probe(self, cluster: str, endpoint: str, by: str, lease_ms: int) -> Claim:

@@ -23,9 +23,12 @@ STALE = "stale"  # evidence from before an ejection; nothing was counted, `Verdi
 RETURNED = "returned"  # a probe succeeded: the endpoint is back
 
 CONSECUTIVE_5XX = "consecutive_5xx"
+CONSECUTIVE_GATEWAY_FAILURE = "consecutive_gateway_failure"
+CONSECUTIVE_LOCAL_ORIGIN_FAILURE = "consecutive_local_origin_failure"
 PROBE_FAILED = "probe_failed"
 BY_HAND = "by_hand"
-BY_RULE = frozenset({CONSECUTIVE_5XX, PROBE_FAILED})  # what the cap is for
+COUNTED_REASONS = (CONSECUTIVE_5XX, CONSECUTIVE_GATEWAY_FAILURE, CONSECUTIVE_LOCAL_ORIGIN_FAILURE)
+BY_RULE = frozenset({*COUNTED_REASONS, PROBE_FAILED})  # what the cap is for
 
 
 def is_by_hand(reason: str) -> bool:
@@ -51,6 +54,22 @@ class Policy:
     min_run_ms: int = 0  # younger runs wait, and those younger than two round trips; 0: all is known that counts
     local_origin_quorum: int = 1  # local-origin failures count once so many replicas see them in one run
     probe: bool = False  # an ejection ends with a request that succeeds, not with its time
+    consecutive_gateway_failure: int = 0  # 0: never eject for it
+    split_local_origin: bool = False  # local-origin failures count by themselves, and not as 5xx or gateway errors
+    consecutive_local_origin_failure: int = 0  # where they do; 0: never eject for it
+
+    def threshold(self, reason: str) -> int:
+        """How many failures in a row eject for that reason, one of COUNTED_REASONS; any other: that of 5xx."""
+        if reason == CONSECUTIVE_GATEWAY_FAILURE:
+            return self.consecutive_gateway_failure
+        if reason == CONSECUTIVE_LOCAL_ORIGIN_FAILURE:
+            return self.consecutive_local_origin_failure
+        return self.consecutive_5xx
+
+    @property
+    def counts_several(self) -> bool:
+        """There is more to count than 5xx."""
+        return self.consecutive_gateway_failure > 0 or self.split_local_origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +103,7 @@ class Verdict:
     by: str  # who ejected it, "" when it is not ejected
     wait_ms: int = 0  # of "too_soon"
     probe_in_ms: int = NO_PROBE  # until the endpoint may be probed, NO_PROBE: it is back when its time is over
-    reason: str = ""  # why it is ejected, as an Ejection's; "" when it is not, and from a store that knows one reason
+    reason: str = ""  # why it is ejected, as an Ejection's, or would have been, of "overflow"; else ""
     names: tuple[str, ...] = ()  # what replicas call the workload, while they do not agree: counted is the address
     cause: str = ""  # of an ejection by the rule: why attempts failed, in words; "" when that is not known
 
@@ -102,7 +121,7 @@ class Ejection:
     ejections: int
     backoff: int
     by: str
-    reason: str  # "consecutive_5xx", "probe_failed", "by_hand", or what the hand that set it wrote
+    reason: str  # one of BY_RULE, "by_hand", or what the hand that set it wrote
     probe_in_ms: int = NO_PROBE
     cause: str = ""  # why attempts failed: `refused`, `503,tunnel_503`; "" when not known
 

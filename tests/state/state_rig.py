@@ -19,7 +19,7 @@ from state.operating.operator import Operator, Order
 from state.outlier.decide import Record
 from state.outlier.local_store import LocalStore
 from state.outlier.redis_store import RedisStore
-from state.outlier.run import FAILURE, LOCAL_FAILURE, SUCCESS, Run
+from state.outlier.run import FAILURE, LOCAL_FAILURE, LOST_ANSWER, SERVER_ERROR, SUCCESS, Run
 from state.outlier.store import CONSECUTIVE_5XX, Batch, Ejection, Policy, Store, Verdict
 from state.server.access import Access
 from state.server.connect import connect
@@ -32,12 +32,20 @@ A, B, C = "10.10.0.16:8080", "10.10.0.17:8080", "10.10.0.18:8080"
 SEED = Policy(consecutive_5xx=3, interval_ms=10_000, base_ejection_ms=30_000, max_ejection_percent=50, endpoints=3)
 KEYS = Keys("waypoint", CLUSTER)
 
+LETTERS = {
+    "S": SUCCESS,
+    "F": FAILURE,  # the endpoint answered 503
+    "E": SERVER_ERROR,  # it answered 500
+    "L": LOCAL_FAILURE,  # refused
+    "T": LOST_ANSWER,  # connected, and then nothing
+}
+
 
 def batch(outcomes: str, endpoint: str = A, workload: str = "pod-a", generation: int = 0, by: str = "r1/w1") -> Batch:
-    """`outcomes` as letters: F a failure the endpoint answered, L one of local origin, S a success."""
+    """`outcomes` as letters of LETTERS."""
     run = Run()
     for letter in outcomes:
-        run = run.combine({"F": FAILURE, "L": LOCAL_FAILURE, "S": SUCCESS}[letter])
+        run = run.combine(LETTERS[letter])
     return Batch(
         cluster=CLUSTER,
         endpoint=endpoint,

@@ -69,8 +69,11 @@ ENDPOINTS = st.sampled_from([A, B, C])
 REPLICAS = st.sampled_from(["r1", "r2", "r3"])
 WORKLOADS = st.sampled_from(["pod-a"] * 9 + ["pod-b"])
 POLICIES = st.builds(
-    lambda n, base, percent, age, quorum, probe: replace(
+    lambda n, base, percent, age, quorum, probe, gateway, split: replace(
         SEED,
+        consecutive_gateway_failure=gateway,
+        split_local_origin=split > 0,
+        consecutive_local_origin_failure=split,
         consecutive_5xx=n,
         base_ejection_ms=base,
         max_ejection_percent=percent,
@@ -84,6 +87,8 @@ POLICIES = st.builds(
     st.sampled_from([0, 0, 2]),
     st.sampled_from([1, 1, 2, 3]),
     st.sampled_from([False, False, True]),
+    st.sampled_from([0, 1, 2, 3]),
+    st.sampled_from([0, 0, 1, 2, 3]),
 )
 REPORTS = st.builds(
     lambda outcomes, endpoint, workload, policy, late, by: (
@@ -91,7 +96,7 @@ REPORTS = st.builds(
             outcomes, endpoint, workload, policy, max(0, rig.generations.get(endpoint, 0) + late), by
         )
     ),
-    st.text("FFLLS", max_size=5),
+    st.text("FFFLLETS", max_size=6),
     ENDPOINTS,
     WORKLOADS,
     POLICIES,
@@ -120,7 +125,7 @@ WAITS = st.sampled_from([1, 2, 7, 1_007, 6_007, 12_007]).map(lambda ms: lambda r
 
 
 def plain(answer: Verdict | None) -> Verdict | None:
-    return None if answer is None else replace(answer, version=0, by="", reason="")
+    return None if answer is None else replace(answer, version=0, by="")
 
 
 HISTORIES = st.lists(st.one_of(REPORTS, REPORTS, REPORTS, WAITS, PROBES, OFFERS, FORGETS), max_size=30)

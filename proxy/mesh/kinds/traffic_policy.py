@@ -38,7 +38,7 @@ def _split(at: At, given: Given) -> None:
 
 
 def _never(at: At, found: OutlierDetection) -> None:
-    if found.consecutive_5xx == 0:
+    if found.consecutive_5xx == 0 and not (found.consecutive_gateway or found.split_local_origin):
         at.down("consecutive5xxErrors").warn("0 switches ejection off: no endpoint is ever ejected")
 
 

@@ -10,12 +10,36 @@ DEFAULT_CONSECUTIVE_5XX = 5
 DEFAULT_INTERVAL_MS = 10_000
 DEFAULT_BASE_EJECTION_MS = 30_000
 DEFAULT_MAX_EJECTION_PERCENT = 10
+DEFAULT_CONSECUTIVE_LOCAL_ORIGIN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SuccessRate:
+    """Envoy's success_rate_*: an endpoint is an outlier whose share of successes in an interval is below the mean of
+    all that got `request_volume` requests, by more than `stdev_factor` thousandths of their standard deviation; where
+    there are `minimum_hosts` of those. `enforcing`: in so many cases of a hundred it is ejected."""
+
+    minimum_hosts: int = 5
+    request_volume: int = 100
+    stdev_factor: int = 1900
+    enforcing: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class FailurePercentage:
+    """Envoy's failure_percentage_*: an endpoint of which so many percent of the requests fail is an outlier. The others
+    as of SuccessRate. Envoy's own `enforcing` is 0; who asks for it here means it."""
+
+    threshold: int = 85
+    minimum_hosts: int = 5
+    request_volume: int = 50
+    enforcing: int = 100
 
 
 @dataclass(frozen=True, slots=True)
 class OutlierDetection:
-    """When an endpoint is ejected and for how long. Of the thresholds 0 is one that ejects nothing; the last three are
-    our own, of the rule's annotations."""
+    """When an endpoint is ejected and for how long. Of the thresholds 0 is one that ejects nothing; `probe`,
+    `local_origin_quorum` and the last two are our own, of the rule's annotations."""
 
     consecutive_5xx: int = named("consecutive5xxErrors", DEFAULT_CONSECUTIVE_5XX)
     interval_ms: int = DEFAULT_INTERVAL_MS
@@ -26,8 +50,10 @@ class OutlierDetection:
     consecutive_gateway: int = named("consecutiveGatewayErrors", 0)
     split_local_origin: bool = named("splitExternalLocalOriginErrors", False)
     consecutive_local_origin: int | None = named("consecutiveLocalOriginFailures", None)
-    """None: with `split_local_origin` the default of 5."""
+    """Only with `split_local_origin`; None or 0: the default, as Istio sends no 0."""
     min_health_percent: int = 0
     """Below so many percent that are in, those that are out get requests, too; 0: never."""
     http_error_codes: tuple[int, ...] = named("outlierDetectionHttpErrorCodes", ())
     """The statuses that are failures; none: 500 to 599."""
+    success_rate: SuccessRate | None = None
+    failure_percentage: FailurePercentage | None = None

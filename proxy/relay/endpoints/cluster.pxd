@@ -68,6 +68,8 @@ cdef class Cluster:
     cdef OutlierRule outlier_rule
     cdef readonly object outlier         # the policy, or None: then nothing is ejected or reported
     cdef bint outlier_on
+    cdef bint rates_on                   # outcomes are counted for detection by rates, ...
+    cdef bint rates_local                # ... also failures of local origin
     cdef readonly list endpoints
     cdef int count
     cdef readonly int protocol           # Protocol

@@ -187,6 +187,9 @@ cdef class Cluster:
         for status in self.outlier["http_error_codes"] if self.outlier_on else ():
             self.outlier_rule.listed = True
             self.outlier_rule.failing[<int>status - 100] = 1
+        if self.outlier_on:
+            self.rates_on = bool(self.outlier["success_rate"] or self.outlier["failure_percentage"])
+            self.rates_local = not self.outlier["split_local_origin"] and self.outlier["local_origin_quorum"] <= 1
         self.endpoints = endpoints
         self.count = len(endpoints)
         self.scoreboard = scoreboard

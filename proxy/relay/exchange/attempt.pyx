@@ -145,8 +145,11 @@ cdef class Attempt(IdleListener):
         wp_add64(&self.endpoint.row.failed, 1)
         if not self.cluster.outlier_on:
             return None
+        if self.cluster.rates_on and (status or self.cluster.rates_local):
+            wp_add64(&self.endpoint.row.badly, 1)
         return self.context.fleet.attempt_failed(
-            self.cluster.name, self.endpoint.slot, self.generation, status, self.request.id(), cause, spoke(cause))
+            self.cluster.name, self.endpoint.slot, self.generation, status, self.request.id(), cause, spoke(cause),
+            self.ending.how != NOT_CONNECTED)
 
     cdef int report_success(self) except -1:
         """Only worth telling while somebody counts failures of this endpoint; should it turn out that somebody did
@@ -154,6 +157,8 @@ cdef class Attempt(IdleListener):
         if not self.cluster.outlier_on:
             return 0
         wp_store64(&self.endpoint.row.succeeded, monotonic_ns())
+        if self.cluster.rates_on:
+            wp_add64(&self.endpoint.row.well, 1)
         if wp_loadu(&self.endpoint.row.dirty):
             self.context.fleet.attempt_succeeded(self.cluster.name, self.endpoint.slot, self.generation)
         return 0

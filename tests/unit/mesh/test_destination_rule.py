@@ -78,10 +78,9 @@ def test_a_rule_without_a_spec_and_a_bad_annotation_are_refused() -> None:
         ({"connectionPool": {"http": {"h2UpgradePolicy": "UPGRADE"}}}, []),
         ({"connectionPool": {"http": {"useClientProtocol": True}}}, []),
         ({OD: {"maxEjectionPercent": 50, "consecutiveGatewayErrors": 0, "minHealthPercent": 0}}, []),
-        (
-            {OD: {"maxEjectionPercent": 50, "consecutiveGatewayErrors": 3}},
-            ["consecutiveGatewayErrors: 3 is not in force"],
-        ),
+        ({OD: {"maxEjectionPercent": 50, "consecutiveGatewayErrors": 3}}, []),
+        ({OD: {"maxEjectionPercent": 50, "consecutive5xxErrors": 0}}, ["Errors: 0 switches ejection off"]),
+        ({OD: {"maxEjectionPercent": 50, "consecutive5xxErrors": 0, "consecutiveGatewayErrors": 3}}, []),
         ({OD: {"maxEjectionPercent": 50, "minHealthPercent": 3}}, []),
         ({OD: {"maxEjectionPercent": 50, "outlierDetectionHttpErrorCodes": [429]}}, []),
         (
@@ -96,7 +95,7 @@ def test_a_rule_without_a_spec_and_a_bad_annotation_are_refused() -> None:
                     "consecutiveLocalOriginFailures": 2,
                 }
             },
-            ["splitExternalLocalOriginErrors: true is not in force"],
+            [],
         ),
         ({"tls": {"mode": "DISABLE"}}, []),
         (

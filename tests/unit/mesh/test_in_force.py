@@ -9,10 +9,16 @@ from typing import Any, get_args, get_type_hints
 
 from proxy.mesh.kinds.in_force import FIELDS
 from proxy.mesh.traffic.fields import api_name
+from proxy.mesh.traffic.outlier import FailurePercentage, SuccessRate
 from proxy.mesh.traffic.policy import TrafficPolicy
 from tests.unit.mesh.mesh_rig import loaded, rule, shop
 
-OURS = {"outlierDetection.probe", "outlierDetection.localOriginQuorum"}
+OURS = {
+    "outlierDetection.probe",
+    "outlierDetection.localOriginQuorum",
+    *(f"outlierDetection.successRate.{api_name(each)}" for each in dataclasses.fields(SuccessRate)),
+    *(f"outlierDetection.failurePercentage.{api_name(each)}" for each in dataclasses.fields(FailurePercentage)),
+}
 
 
 def declared(record: Any, path: str = "") -> Iterator[str]:
@@ -41,16 +47,15 @@ def warned(spec: dict[str, Any]) -> list[str]:
 
 def test_one_warning_names_all_fields_at_the_place_of_the_first() -> None:
     policy: dict[str, Any] = {
-        "outlierDetection": {"maxEjectionPercent": 100, "consecutiveGatewayErrors": 2},
+        "outlierDetection": {"maxEjectionPercent": 100},
         "loadBalancer": {"backendUtilization": {}},
         "portLevelSettings": [{"port": {"number": 80}, "tls": {"mode": "SIMPLE"}}],
         "retryBudget": {"percent": 20},
     }
     (said,) = warned({"trafficPolicy": policy, "subsets": [{"name": "v1"}]})
     assert said == (
-        "spec.trafficPolicy.outlierDetection.consecutiveGatewayErrors: 2 is not in force in this version; "
-        "nor are trafficPolicy.loadBalancer.backendUtilization (ROUND_ROBIN is used), "
-        "trafficPolicy.retryBudget, "
+        "spec.trafficPolicy.loadBalancer.backendUtilization: is not in force in this version (ROUND_ROBIN is used); "
+        "nor are trafficPolicy.retryBudget, "
         "trafficPolicy.portLevelSettings[0].tls.mode SIMPLE (endpoints are connected to without TLS), "
         "subsets (nothing routes to a subset)"
     )

@@ -30,7 +30,7 @@ def test_no_field_is_left_out(packed: bytes, kind: Any) -> None:
 
 def test_values_go_as_they_are_and_texts_as_words() -> None:
     told = msgpack.unpackb(packing.batch(BATCH))
-    assert Run(**told["run"]) == LOCAL_FAILURE
+    assert Run(**told["run"]).plain() == LOCAL_FAILURE.plain()
     assert (told["workload"], told["by"], told["evidence"]) == ("pod%20a", "r%201", "0@r%201/id")
     assert Policy(**msgpack.unpackb(packing.policy(POLICY))) == POLICY
     assert msgpack.unpackb(packing.ejection(EJECTION))["probe_in_ms"] == NO_PROBE
