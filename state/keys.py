@@ -75,6 +75,11 @@ class Keys:
         return self._key("full")
 
     @property
+    def rates(self) -> str:
+        """Hash: how many requests to each endpoint succeeded and failed in this interval; where a rule asks for it."""
+        return self._key("rates")
+
+    @property
     def replicas(self) -> str:
         """Hash: which view of the cluster each replica has, and until when that is to be believed."""
         return self._key("replicas")

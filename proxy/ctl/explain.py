@@ -154,7 +154,7 @@ def _long(found: ClusterReport, report: EndpointReport) -> Iterator[tuple[str, s
             yield "failures", "the last ones (cause@replica/request id): " + shown(facts.evidence[-SEEN:])
         elif facts.last_status:
             yield "failures", f"last status {facts.last_status}"
-        if found.threshold:
+        if found.ejects:
             counts = facts.ejected and not facts.absent
             yield "cap", cap(found.ejected, found.endpoints, found.max_ejection_percent, this_one=counts)
             yield "backoff", _backoff(found, facts)

@@ -12,7 +12,7 @@ from proxy.ctl.common import fail
 from proxy.ctl.source import Place, Source, asked
 from proxy.ctl.words import columns, moment, printable
 from state.errors import StoreUnavailable
-from state.operating.history import Entry, shown
+from state.operating.history import RATES, Entry, shown
 from state.operating.viewer import Refused
 
 FOLLOW_S = 0.5
@@ -99,6 +99,11 @@ def sentence(entry: Entry) -> str:
     run = f"{entry.consecutive_5xx} consecutive failures"
     out = "out until unejected" if entry.ejection_time == "forever" else f"out for {entry.ejection_time}"
     match entry.kind:
+        case "eject" | "detected" if entry.why in RATES:
+            what = "found, and not ejected" if entry.kind == "detected" else out
+            return f"{what}, by its rate ({entry.why}), by {entry.by}: {entry.reason}"
+        case "eject" if entry.rule and entry.reason:
+            return f"{out} for {entry.rule} while Redis was away, by {entry.by}{_failures(entry)}"
         case "eject" if entry.reason:  # a hand's
             return f"{out} by {entry.by}: {entry.reason}; offered, since Redis had lost it"
         case "rule_deleted":
@@ -121,7 +126,8 @@ def sentence(entry: Entry) -> str:
             by = f", by {entry.by}" if entry.why == "probe_succeeded" else ""
             return RETURNS.get(entry.why, f"back: {entry.why}") + by
         case "overflow":
-            return f"stays in after {run}, maxEjectionPercent leaves no room, by {entry.by}{_failures(entry)}"
+            why = entry.reason or f"after {run}"
+            return f"stays in {why}, maxEjectionPercent leaves no room, by {entry.by}{_failures(entry)}"
         case _:
             what = {"ejected": out, "changed": f"changed: {out}", "unejected": "put back"}.get(entry.why, entry.why)
             return f"{what} by {entry.by}" + (f": {entry.reason}" if entry.reason else "")

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from proxy.addresses import join
-from proxy.ipc.snapshot import ClusterForm
+from proxy.ipc.snapshot import ClusterForm, OutlierForm
 from state.operating.rule import text_for
+from state.outlier.rates import RateRule
 from state.outlier.run import Run
 from state.outlier.store import MIN_RUN_MS, Batch, Policy, View
 
@@ -35,6 +36,7 @@ class Cluster:
     endpoints: Mapping[str, Endpoint]  # by address
     by_slot: Mapping[int, Endpoint]
     slots: tuple[int, ...]  # the scoreboard rows of all endpoints
+    rates: RateRule | None  # by which shares of successes are judged, if by any
     view: str  # short for who these are: replicas that have the same say so by this name
 
 
@@ -60,6 +62,7 @@ def cluster_of(body: ClusterForm) -> Cluster | None:
         split_local_origin=outlier["split_local_origin"],
         consecutive_local_origin_failure=outlier["consecutive_local_origin"] if outlier["split_local_origin"] else 0,
     )
+    rates = _rates(outlier)
     by_slot = {endpoint.slot: endpoint for endpoint in endpoints.values()}
     return Cluster(
         name=body["name"],
@@ -67,13 +70,39 @@ def cluster_of(body: ClusterForm) -> Cluster | None:
         policy=policy,
         own_policy=replace(policy, min_run_ms=0, local_origin_quorum=1),
         rule=text_for(
-            policy, body["destination_rule"], {endpoint.address: endpoint.workload for endpoint in endpoints.values()}
+            policy,
+            body["destination_rule"],
+            {endpoint.address: endpoint.workload for endpoint in endpoints.values()},
+            rates,
         ),
         endpoints=endpoints,
         by_slot=by_slot,
         slots=tuple(by_slot),
+        rates=rates,
         view=_view(endpoints.values()),
     )
+
+
+def _rates(outlier: OutlierForm) -> RateRule | None:
+    by_rate, by_percentage = outlier["success_rate"], outlier["failure_percentage"]
+    rule = RateRule(outlier["interval_ms"])
+    if by_rate:
+        rule = replace(
+            rule,
+            success_rate_minimum_hosts=by_rate["minimum_hosts"],
+            success_rate_request_volume=by_rate["request_volume"],
+            success_rate_stdev_factor=by_rate["stdev_factor"],
+            enforcing_success_rate=by_rate["enforcing"],
+        )
+    if by_percentage:
+        rule = replace(
+            rule,
+            failure_percentage_threshold=by_percentage["threshold"],
+            failure_percentage_minimum_hosts=by_percentage["minimum_hosts"],
+            failure_percentage_request_volume=by_percentage["request_volume"],
+            enforcing_failure_percentage=by_percentage["enforcing"],
+        )
+    return rule if by_rate or by_percentage else None
 
 
 def _view(endpoints: Iterable[Endpoint]) -> str:

@@ -22,10 +22,11 @@ from proxy.fleet.clusters import Cluster, Endpoint
 from proxy.fleet.desk import Desk
 from proxy.fleet.holds import HOLD_MS
 from proxy.fleet.known import known_of
+from proxy.fleet.rates import Rates
 from proxy.fleet.settle import Settling
 from proxy.scoreboard.clusters import ClusterLocked
 from state.constants import LONGEST_MIN_RUN_MS
-from state.errors import NotAllowed, StoreUnavailable
+from state.errors import KeysUnusable, NotAllowed, StoreUnavailable
 from state.outlier.events import Event
 from state.outlier.run import SUCCESS
 from state.outlier.store import News, SharedStore
@@ -70,6 +71,7 @@ class Leader:
         self._ejections = desk.ejections
         self._now_ms = desk.loop.now_ms
         self._settling = Settling(desk, store)
+        self._rates = Rates(desk, store)
         self._leading = False
         self._stopped = False
         self._came_ns = 0  # the messages that are taken now have come since, perhaps while something else was done
@@ -180,7 +182,17 @@ class Leader:
             event = subscription.next(0)
         self._came_ns = self._desk.loop.now_ns()
         subscription.update(list(self._desk.clusters))
-        self._reconcile()
+        if self._reconcile():
+            self._tell_rates()
+
+    def _tell_rates(self) -> None:
+        for cluster in self._rates.due(shared=True):
+            try:
+                self._rates.tell(cluster)
+            except KeysUnusable as error:
+                self._settling.leave_alone(cluster, error)
+            except ClusterLocked as error:
+                log.warning("cluster %s: %s", cluster.name, error)
 
     # -- news ---------------------------------------------------------------------------------------------------------
 
@@ -246,7 +258,9 @@ class Leader:
     def _until_next_look(self) -> int:
         now_ms = self._now_ms()
         due = (self._settling.due_ms(cluster, self._interval_ms(cluster)) for cluster in self._desk.clusters.values())
-        return max(0, min(TURN_MS, min(due, default=now_ms + TURN_MS) - now_ms))
+        look_ms = min(due, default=now_ms + TURN_MS) - now_ms
+        tell_ms = self._rates.until_due_ms()
+        return max(0, min(TURN_MS, look_ms, TURN_MS if tell_ms is None else tell_ms))
 
     def _reconcile(self) -> bool:
         """Looks at the clusters that are due; False if this worker leads no longer."""
@@ -255,6 +269,7 @@ class Leader:
                 return False
             self._settling.settle(cluster, self._interval_ms(cluster))
         self._settling.retain()
+        self._rates.retain()
         return True
 
     # -- time ---------------------------------------------------------------------------------------------------------
@@ -270,6 +285,9 @@ class Leader:
         for cluster in list(self._desk.clusters.values()):
             with suppress(ClusterLocked):  # the others' time passes too; balancing has taken its endpoints back anyway
                 pause = min(pause, self._pass_time_in(cluster))
+        for cluster in self._rates.due(shared=False):
+            with suppress(ClusterLocked):
+                self._rates.judge_alone(cluster)
         return pause
 
     def _pass_time_in(self, cluster: Cluster) -> int:

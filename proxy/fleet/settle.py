@@ -112,7 +112,7 @@ class Settling:
         try:
             self._look(cluster)
         except KeysUnusable as error:
-            self._leave_alone(cluster, error)
+            self.leave_alone(cluster, error)
         except ClusterLocked as error:  # the other clusters go on; this one is looked at again in its time
             self._looked[cluster.name], self._synced[cluster.name] = self._now_ms(), cluster
             log.warning("cluster %s: %s", cluster.name, error)
@@ -173,7 +173,7 @@ class Settling:
                 with self._desk.loop.within(BUDGET_MS):
                     self._store.forget(cluster.name, endpoint.address, endpoint.workload, self._desk.replica)
 
-    def _leave_alone(self, cluster: Cluster, error: KeysUnusable) -> None:
+    def leave_alone(self, cluster: Cluster, error: KeysUnusable) -> None:
         """Somebody has written other things where this cluster's state belongs: the replica decides about it alone."""
         self._scoreboard.clusters.set_alone(cluster.slot, True)
         if not self._has_misfits(cluster):

@@ -18,6 +18,7 @@ from proxy.policy.causes import words_of
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
 from state.durations import written
+from state.outlier.rates import FAILURE_PERCENTAGE, SUCCESS_RATE
 from state.outlier.store import (
     CONSECUTIVE_GATEWAY_FAILURE,
     CONSECUTIVE_LOCAL_ORIGIN_FAILURE,
@@ -147,10 +148,16 @@ class Sightings:
         why = f": {causes}" if causes else ""
         if state.reason == PROBE_FAILED:
             return f"the request that tried it failed{why}"
+        if state.reason in _RATES:
+            return _RATES[state.reason].format(state.run)
         whose = " of this replica only" if state.private else ""
         return f"{state.run} consecutive {_FAILURES.get(state.reason, 'failures')}{whose}{why}"
 
 
+_RATES = {
+    SUCCESS_RATE: "{} % of its requests succeeded, far fewer than of others",
+    FAILURE_PERCENTAGE: "{} % of its requests failed",
+}
 _FAILURES = {
     CONSECUTIVE_GATEWAY_FAILURE: "gateway errors",
     CONSECUTIVE_LOCAL_ORIGIN_FAILURE: "local-origin failures",

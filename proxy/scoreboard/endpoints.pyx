@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint16_t, uint32_t
 from libc.string cimport memset
 
-from proxy.scoreboard.atomics cimport wp_load, wp_load64, wp_store, wp_store64
+from proxy.scoreboard.atomics cimport wp_add64, wp_load, wp_load64, wp_store, wp_store64
 from proxy.scoreboard.layout cimport ENDPOINTS, HELD, KEPT_CAUSES, LOGGED, PRIVATE, EndpointRow
 from proxy.scoreboard.memory cimport copy_text
 
@@ -94,6 +94,11 @@ cdef class Endpoints:
         return [row.causes[at % KEPT_CAUSES] for at in range(caused - kept, caused)]
 
     # -- how many of its attempts failed --------------------------------------------------------------------------------
+
+    def note_outcome(self, int slot, bint success) -> None:
+        """What an attempt on the endpoint does where the rule goes by rates (relay/exchange/attempt.pyx)."""
+        cdef EndpointRow* row = self.memory.endpoint(slot)
+        wp_add64(&row.well if success else &row.badly, 1)
 
     def take_rates(self, object slots) -> dict:
         """Slot -> (successes, failures) of these endpoints since that was asked last; those with none are left out. One

@@ -143,12 +143,12 @@ local function began_when_full(r)
 end
 
 -- Count an overflow, and log it unless that was done lately.
-local function overflowed(r, by)
+local function overflowed(r, by, detail)
   full(r)
   r.overflows = r.overflows + 1
   if now - r.overflow_logged_ms >= OVERFLOW_LOG_MS then
     r.overflow_logged_ms = now
-    log('overflow', r, 'max_ejection_percent', by, r.evidence)
+    log('overflow', r, 'max_ejection_percent', by, r.evidence, detail)
   end
 end
 
@@ -160,8 +160,8 @@ local function next_backoff(r, policy)
   return backoff * base < math.max(MAX_EJECTION_MS, base) + base and backoff + 1 or backoff
 end
 
--- Out from now on, for a run of so many failures, or (1) a probe that failed.
-local function eject(r, run, policy, reason, by)
+-- Out from now on, for a run of so many failures, (1) a probe that failed, or a percentage: `detail` says of what.
+local function eject(r, run, policy, reason, by, detail)
   r.backoff = next_backoff(r, policy)
   local base = policy.base_ejection_ms
   r.ejection_ms = math.min(base * r.backoff, math.max(MAX_EJECTION_MS, base))
@@ -171,7 +171,7 @@ local function eject(r, run, policy, reason, by)
   r.by, r.reason = by, reason
   write_eject_key(r)
   mark_ejected(r)
-  log('eject', r, reason, by, r.evidence)
+  log('eject', r, reason, by, r.evidence, detail)
 end
 
 -- Adds the newest failures to those kept, or starts again with them.

@@ -24,8 +24,9 @@ local NUMBERS = {
   'unejected_at_ms', 'last_status', 'overflows', 'overflow_logged_ms', 'run_since_ms', 'local_failures', 'probe_at_ms',
   'probe_until_ms', 'gateway_failures', 'gateway_local_failures', 'local_origin_failures', 'crossed_at',
 }
-local COUNTED = { -- reasons that a threshold of failures in a row gives
+local COUNTED = { -- reasons that come with a number: failures in a row, or a percentage
   consecutive_5xx = true, consecutive_gateway_failure = true, consecutive_local_origin_failure = true,
+  success_rate = true, failure_percentage = true,
 }
 local RULES = { probe_failed = true } -- reasons that are no hand's
 for reason in pairs(COUNTED) do RULES[reason] = true end
@@ -150,7 +151,8 @@ local function publish(kind, r, at_version, why)
   }, ' '))
 end
 
--- `evidence`: the failures that are the reason, '' for none. `reason`: what the hand that did it said.
+-- `evidence`: the failures that are the reason, '' for none. `reason`: what the hand that did it said, or what else there is to
+-- say.
 local function log(kind, r, why, by, evidence, reason)
   local entry = {
     'kind', kind, 'endpoint', r.endpoint, 'workload', r.workload, 'why', why, 'consecutive_5xx', whole(r.consecutive_5xx),

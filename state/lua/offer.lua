@@ -63,5 +63,5 @@ if by_hand then r.workload = '' end
 write_eject_key(r)
 mark_ejected(r)
 r.workload = workload
-log('eject', r, 'offered', by, r.evidence, by_hand and r.reason or '')
+log('eject', r, 'offered', by, r.evidence, r.reason ~= 'consecutive_5xx' and r.reason or '')
 return verdict('ejected', r)

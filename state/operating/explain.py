@@ -13,6 +13,7 @@ from state.operating.history import Entry, evidence_of
 from state.operating.rule import Rule
 from state.operating.sight import Seen
 from state.outlier.decide import next_backoff, under_cap
+from state.outlier.rates import FAILURE_PERCENTAGE, SUCCESS_RATE
 from state.outlier.store import Policy
 
 ENTRIES = 5  # so many of the newest entries of an endpoint are shown
@@ -105,6 +106,12 @@ class ClusterReport:
     replica: Replica | None = None
     gateway_threshold: int = 0  # 0: these are not counted
     local_origin_threshold: int = 0  # 0: they count as 5xx do
+
+    @property
+    def ejects(self) -> bool:
+        """Whether the rule ever ejects anything."""
+        by_rate = any(f" {name}=" in f" {self.rule}" for name in (SUCCESS_RATE, FAILURE_PERCENTAGE))
+        return by_rate or max(self.threshold, self.gateway_threshold, self.local_origin_threshold) > 0
 
 
 def cluster_report(

@@ -4,6 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from state.keys import text_of, word
+from state.outlier.rates import FAILURE_PERCENTAGE, SUCCESS_RATE
+from state.outlier.store import is_by_hand
+
+RATES = (SUCCESS_RATE, FAILURE_PERCENTAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +23,20 @@ class Entry:
     workload: str
     why: str
     by: str
-    reason: str  # what a hand said
+    reason: str  # what a hand said; of RATES, in words; of an ejection that was offered, what for
     consecutive_5xx: int  # the run that did it
     ejections: int
     backoff: int
     ejection_time: str  # "30s", "forever"
     generation: int
     evidence: tuple[str, ...]  # the last failures, "cause@replica/request-id"
+
+    @property
+    def rule(self) -> str:
+        """Of an ejection that was offered: which threshold or rate it was for; "" of a hand's, and of another."""
+        if self.why != "offered" or is_by_hand(self.reason or "consecutive_5xx"):
+            return ""
+        return f"{self.reason or 'consecutive_5xx'}={self.consecutive_5xx}"
 
     @property
     def place(self) -> tuple[int, int]:

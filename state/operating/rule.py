@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from state.durations import milliseconds, written
 from state.keys import text_of, word
+from state.outlier.rates import RateRule
+from state.outlier.rates import words as words_of_rates
 from state.outlier.store import Policy
 
 
@@ -22,7 +24,7 @@ class Rule:
     addresses: dict[str, str] = field(default_factory=dict)
 
 
-def text_for(policy: Policy, destination_rule: str, addresses: Mapping[str, str]) -> str:
+def text_for(policy: Policy, destination_rule: str, addresses: Mapping[str, str], rates: RateRule | None = None) -> str:
     """Words of the form `name=value`, as in all the fleet's texts; `addresses`: endpoint -> workload."""
     pairs = (f"{address}/{word(workload)}".replace(",", "%2C") for address, workload in addresses.items())
     words = {
@@ -34,6 +36,7 @@ def text_for(policy: Policy, destination_rule: str, addresses: Mapping[str, str]
         "local_origin_quorum": policy.local_origin_quorum,
         "recovery": "probe" if policy.probe else "full",
         **dict(_counted(policy)),
+        **(dict(words_of_rates(rates)) if rates else {}),
         "destination_rule": destination_rule,
         "addresses": ",".join(pairs),
     }

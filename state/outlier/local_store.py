@@ -5,12 +5,25 @@ the clock. It decides as one Envoy does, whose threads share their counters, whe
 the fleet.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Protocol
 
-from state.outlier.decide import Record, accept, decide, giving_way, identify, judge_probe, lift, settle
+from state.outlier.decide import (
+    Crossing,
+    Record,
+    accept,
+    decide,
+    eject,
+    giving_way,
+    identify,
+    judge_probe,
+    lift,
+    settle,
+    under_cap,
+)
+from state.outlier.rates import Finding, Found, Name, Outcomes, RateRule, Window, enforced, judge
 from state.outlier.store import (
     BY_HAND,
     CONSECUTIVE_5XX,
@@ -56,6 +69,7 @@ class LocalStore:
     def __init__(self, records: Records, clock_ms: Callable[[], int]) -> None:
         self._records = records
         self._clock_ms = clock_ms
+        self._windows: dict[str, Window] = {}
 
     def report(self, batch: Batch, policy: Policy) -> Verdict:
         """Count a batch and decide."""
@@ -68,6 +82,49 @@ class LocalStore:
             )
             self._records.save(batch.cluster, batch.endpoint, record)
         return replace(answer, by=batch.by) if answer.outcome == EJECTED else answer
+
+    def tell_rates(self, cluster: str, told: Outcomes, rule: RateRule, policy: Policy) -> Sequence[Found]:
+        """Count, and judge if it is time; see Store. What was told is this object's alone, not in the records."""
+        now_ms = self._clock_ms()
+        window = self._windows.get(cluster)
+        if window is None or window.gone(rule, now_ms):
+            window = Window(now_ms, now_ms)
+        self._windows[cluster] = window = window.told(told.counts, now_ms)
+        if not window.over(rule, now_ms):
+            return ()
+        with self._records.locked(cluster):
+            inside = {
+                name: count
+                for name, count in window.counts.items()
+                if sum(count) and not settle(self._records.load(cluster, name[0]), now_ms).ejected_until_ms
+            }
+        findings, enough = judge(inside, rule)
+        self._windows[cluster] = window.next(now_ms, enough=enough)
+        found = (
+            self._take_out(cluster, each, policy, now_ms, enforced=enforced(each, rule, told.dice)) for each in findings
+        )
+        return [each for each in found if each is not None]
+
+    def keep_rates(self, cluster: str, names: Collection[Name]) -> None:
+        """Only what was told of these endpoints still says something."""
+        window = self._windows.pop(cluster, None)
+        if window is not None and names:
+            counts = {name: count for name, count in window.counts.items() if name in names}
+            self._windows[cluster] = replace(window, counts=counts)
+
+    def _take_out(self, cluster: str, finding: Finding, policy: Policy, now_ms: int, *, enforced: bool) -> Found | None:
+        """None: it is out already."""
+        endpoint, workload = finding.name
+        with self._records.locked(cluster):
+            record = self._current(cluster, endpoint, workload, now_ms)
+            if record.ejected_until_ms:
+                return None
+            outcome = "detected" if not enforced else OVERFLOW
+            if enforced and under_cap(policy, self._records.active(cluster, now_ms)):
+                outcome = EJECTED
+                record = eject(record, Crossing(finding.reason, finding.number), policy, now_ms)
+                self._records.save(cluster, endpoint, record)
+        return Found(endpoint, finding.reason, finding.number, outcome, record.generation)
 
     def _current(self, cluster: str, endpoint: str, workload: str, now_ms: int) -> Record:
         """The record of `workload` now; saved when its owner changed, so that the cap no longer counts the former

@@ -14,7 +14,7 @@ _WORDS = {"zset": "sorted set"}
 def misfits(client: redis.Redis, keys: Keys, endpoints: Sequence[str]) -> list[str]:
     """`KEY is a string, not a hash`, for each of them. Raises redis.RedisError."""
     wanted = {keys.ejected: "zset", keys.log: "stream", keys.version: "string", keys.epoch: "string"}
-    wanted |= {keys.replicas: "hash", keys.pace: "string"}
+    wanted |= {keys.replicas: "hash", keys.pace: "string", keys.rates: "hash"}
     wanted |= {keys.endpoint(endpoint): "hash" for endpoint in endpoints}
     script = client.register_script(alone("types"))
     found = cast(list[str], script(keys=list(wanted)))

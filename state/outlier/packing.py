@@ -12,6 +12,7 @@ from typing import Any
 import msgpack
 
 from state.keys import word
+from state.outlier.rates import Outcomes, RateRule
 from state.outlier.run import Streak
 from state.outlier.store import Batch, Ejection, Policy, View
 
@@ -50,6 +51,18 @@ def _streak(streak: Streak) -> dict[str, Any]:
 def policy(rules: Policy) -> bytes:
     """The same for all of a cluster's reports, so made once."""
     return _packed({field.name: getattr(rules, field.name) for field in fields(rules)})
+
+
+def rates(told: Outcomes) -> bytes:
+    """Counts by name as the key of the store has it."""
+    counts = {f"{endpoint} {word(workload)}": count._asdict() for (endpoint, workload), count in told.counts.items()}
+    return _packed({"by": word(told.by), "dice": told.dice, "counts": counts})
+
+
+@lru_cache(_POLICIES)
+def rate_rule(rule: RateRule) -> bytes:
+    """As `policy`."""
+    return _packed({field.name: getattr(rule, field.name) for field in fields(rule)})
 
 
 def ejection(out: Ejection) -> bytes:

@@ -15,6 +15,7 @@ from state.constants import ENDLESS_MS
 from state.keys import Keys, text_of, word
 from state.outlier import packing
 from state.outlier.misfits import misfits
+from state.outlier.rates import Found, Outcomes, RateRule
 from state.outlier.store import Batch, Claim, ClusterView, Ejection, Glance, Policy, Verdict, View
 from state.outlier.subscription import Subscription
 from state.scripts import source
@@ -30,6 +31,7 @@ _SCRIPTS = (
     "time_left",
     "withdraw",
     "rule_deleted",
+    "tell_rates",
 )
 
 
@@ -46,6 +48,23 @@ class RedisStore:
         with unavailable():
             arguments = [packing.batch(batch, several=policy.counts_several), packing.policy(policy)]
             return _verdict(self._on_endpoint(self._scripts["report"], batch.cluster, batch.endpoint, arguments))
+
+    def tell_rates(self, cluster: str, told: Outcomes, rule: RateRule, policy: Policy) -> Sequence[Found]:
+        """Tell counts, and judge if it is time; see Store."""
+        keys = Keys(self._prefix, cluster)
+        names = [keys.ejected, keys.log, keys.version, keys.rates]
+        arguments: list[str | bytes] = [
+            keys.events,
+            packing.rates(told),
+            packing.rate_rule(rule),
+            packing.policy(policy),
+        ]
+        with unavailable():
+            rows = cast(list[list[Any]], self._scripts["tell_rates"](keys=names, args=arguments))
+            return [
+                Found(str(endpoint), str(reason), int(number), str(outcome), int(generation))
+                for endpoint, reason, number, outcome, generation in rows
+            ]
 
     def claim_probe(self, cluster: str, endpoint: str, by: str, lease_ms: int) -> Claim:
         """Ask to probe an ejected endpoint; see Store."""

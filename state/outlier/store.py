@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from state.outlier.events import Event
+from state.outlier.rates import FAILURE_PERCENTAGE, SUCCESS_RATE, Found, Outcomes, RateRule
 from state.outlier.run import Run
 
 COUNTED = "counted"  # the run of failures is now `Verdict.failures`
@@ -27,7 +28,13 @@ CONSECUTIVE_GATEWAY_FAILURE = "consecutive_gateway_failure"
 CONSECUTIVE_LOCAL_ORIGIN_FAILURE = "consecutive_local_origin_failure"
 PROBE_FAILED = "probe_failed"
 BY_HAND = "by_hand"
-COUNTED_REASONS = (CONSECUTIVE_5XX, CONSECUTIVE_GATEWAY_FAILURE, CONSECUTIVE_LOCAL_ORIGIN_FAILURE)
+COUNTED_REASONS = (  # reasons that come with a number: failures in a row, or a percentage
+    CONSECUTIVE_5XX,
+    CONSECUTIVE_GATEWAY_FAILURE,
+    CONSECUTIVE_LOCAL_ORIGIN_FAILURE,
+    SUCCESS_RATE,
+    FAILURE_PERCENTAGE,
+)
 BY_RULE = frozenset({*COUNTED_REASONS, PROBE_FAILED})  # what the cap is for
 
 
@@ -59,7 +66,7 @@ class Policy:
     consecutive_local_origin_failure: int = 0  # where they do; 0: never eject for it
 
     def threshold(self, reason: str) -> int:
-        """How many failures in a row eject for that reason, one of COUNTED_REASONS; any other: that of 5xx."""
+        """How many failures in a row eject for that reason; one that no row gives: that of 5xx."""
         if reason == CONSECUTIVE_GATEWAY_FAILURE:
             return self.consecutive_gateway_failure
         if reason == CONSECUTIVE_LOCAL_ORIGIN_FAILURE:
@@ -187,6 +194,10 @@ class Store(Protocol):
 
     def report(self, batch: Batch, policy: Policy) -> Verdict:
         """Count a batch and decide."""
+
+    def tell_rates(self, cluster: str, told: Outcomes, rule: RateRule, policy: Policy) -> Sequence[Found]:
+        """How many requests succeeded and failed; if the interval is over with that, the endpoints that are outliers by
+        it, the worst first, and what has become of each."""
 
     def glance(self, cluster: str, endpoints: Sequence[str], view: View | None = None) -> Glance:
         """Version, epoch and who of `endpoints` is ejected. `view`, if given, is told."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from proxy.mesh.kinds import in_force, names
 from proxy.mesh.kinds.addresses import CLUSTER_DOMAIN
+from proxy.mesh.kinds.detectors import detector
 from proxy.mesh.kinds.traffic_policy import traffic_policy
 from proxy.mesh.reading.lines import Path
 from proxy.mesh.reading.manifests import Body, Manifest
@@ -20,13 +21,22 @@ from proxy.mesh.reading.records import built, optional, required, struct
 from proxy.mesh.reading.remarks import shown
 from proxy.mesh.reading.report import Report
 from proxy.mesh.reading.schema import At, duration, items, mapping, matching, spec, text
+from proxy.mesh.traffic.outlier import FailurePercentage, SuccessRate
 from proxy.mesh.traffic.policy import DEFAULT_ABANDONED_MS, Subset, TrafficPolicy
 
 OURS = "waypointd.io/"
 ABANDONED_ANNOTATION = f"{OURS}abandoned-request-timeout"
 RECOVERY_ANNOTATION = f"{OURS}recovery"
 QUORUM_ANNOTATION = f"{OURS}local-origin-quorum"
-_SETTINGS = (ABANDONED_ANNOTATION, RECOVERY_ANNOTATION, QUORUM_ANNOTATION)
+SUCCESS_RATE_ANNOTATION = f"{OURS}success-rate"
+FAILURE_PERCENTAGE_ANNOTATION = f"{OURS}failure-percentage"
+_SETTINGS = (
+    ABANDONED_ANNOTATION,
+    RECOVERY_ANNOTATION,
+    QUORUM_ANNOTATION,
+    SUCCESS_RATE_ANNOTATION,
+    FAILURE_PERCENTAGE_ANNOTATION,
+)
 ANNOTATIONS = (*_SETTINGS, ACKNOWLEDGED)
 RECOVERIES = ("full", "probe")
 _LARGEST_QUORUM = 32
@@ -40,6 +50,8 @@ class Annotations:
     abandoned_ms: int = DEFAULT_ABANDONED_MS
     probe: bool = False
     quorum: int = 1
+    success_rate: SuccessRate | None = None
+    failure_percentage: FailurePercentage | None = None
     given: frozenset[str] = frozenset()
 
 
@@ -88,7 +100,7 @@ def _annotations(at: At, given: Mapping[str, str]) -> Annotations | None:
     for name in given:
         if name.startswith(OURS) and name not in ANNOTATIONS:
             at.down(name).warn(f"is not known, so it does nothing; there are {', '.join(ANNOTATIONS)}")
-    abandoned, recovery, quorum = map(given.get, _SETTINGS)
+    abandoned, recovery, quorum, by_rate, by_percentage = map(given.get, _SETTINGS)
     abandoned_ms = DEFAULT_ABANDONED_MS
     if abandoned is not None:
         abandoned_ms = 0 if abandoned == "off" else duration(at.down(ABANDONED_ANNOTATION), abandoned) or 0
@@ -97,9 +109,18 @@ def _annotations(at: At, given: Mapping[str, str]) -> Annotations | None:
     if quorum is not None and not _good_quorum(quorum):
         said = f'must be a number of replicas from "1" to "{_LARGEST_QUORUM}", not {shown(quorum)}'
         at.down(QUORUM_ANNOTATION).fault(said)
+    success_rate = detector(at.down(SUCCESS_RATE_ANNOTATION), by_rate, SuccessRate)
+    failure_percentage = detector(at.down(FAILURE_PERCENTAGE_ANNOTATION), by_percentage, FailurePercentage)
     if at.faults != before:
         return None
-    return Annotations(abandoned_ms, recovery == "probe", int(quorum or 1), frozenset(given) & {*_SETTINGS})
+    return Annotations(
+        abandoned_ms=abandoned_ms,
+        probe=recovery == "probe",
+        quorum=int(quorum or 1),
+        success_rate=success_rate,
+        failure_percentage=failure_percentage,
+        given=frozenset(given) & {*_SETTINGS},
+    )
 
 
 def _good_quorum(quorum: str) -> bool:

@@ -127,5 +127,11 @@ def _effective(members: Mapping[str, _Member], rule: DestinationRule) -> Effecti
         origins[ANNOTATIONS] = Origin(asking.manifest.id, ("metadata", "annotations"), found.given)
     if "outlier_detection" in values:
         outlier = values["outlier_detection"]
-        values["outlier_detection"] = replace(outlier, probe=found.probe, local_origin_quorum=found.quorum)
+        values["outlier_detection"] = replace(
+            outlier,
+            probe=found.probe,
+            local_origin_quorum=found.quorum,
+            success_rate=found.success_rate,
+            failure_percentage=found.failure_percentage,
+        )
     return EffectivePolicy(rule=rule.manifest.id, origins=origins, abandoned_ms=found.abandoned_ms, **values)

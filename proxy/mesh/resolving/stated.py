@@ -9,10 +9,17 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
 from proxy.mesh.kinds import in_force
-from proxy.mesh.kinds.destination_rule import ABANDONED_ANNOTATION, QUORUM_ANNOTATION, RECOVERY_ANNOTATION
+from proxy.mesh.kinds.destination_rule import (
+    ABANDONED_ANNOTATION,
+    FAILURE_PERCENTAGE_ANNOTATION,
+    QUORUM_ANNOTATION,
+    RECOVERY_ANNOTATION,
+    SUCCESS_RATE_ANNOTATION,
+)
 from proxy.mesh.reading.lines import Path, path_text
 from proxy.mesh.resolving.policies import ANNOTATIONS, MEMBERS
 from proxy.mesh.traffic.fields import MILLISECONDS, api_name, values
+from proxy.mesh.traffic.outlier import FailurePercentage, SuccessRate
 from proxy.mesh.traffic.policy import EffectivePolicy
 
 ALWAYS = frozenset(
@@ -69,11 +76,19 @@ def _annotations(policy: EffectivePolicy) -> Iterator[Stated]:
     if outlier:
         found[RECOVERY_ANNOTATION] = "probe" if outlier.probe else "full"
         found[QUORUM_ANNOTATION] = str(outlier.local_origin_quorum)
+        if outlier.success_rate:
+            found[SUCCESS_RATE_ANNOTATION] = _settings(outlier.success_rate)
+        if outlier.failure_percentage:
+            found[FAILURE_PERCENTAGE_ANNOTATION] = _settings(outlier.failure_percentage)
     for name, value in found.items():
         if origin and name in origin.said:
             yield Stated(name, value, origin.rule, (*origin.path, name))
         else:
             yield Stated(name, value)
+
+
+def _settings(detector: SuccessRate | FailurePercentage) -> str:
+    return " ".join(f"{each.name}={getattr(detector, each.name)}" for each in dataclasses.fields(detector))
 
 
 def written(value: object, attribute: str = "") -> str:

@@ -57,3 +57,9 @@ class OutlierDetection:
     """The statuses that are failures; none: 500 to 599."""
     success_rate: SuccessRate | None = None
     failure_percentage: FailurePercentage | None = None
+
+    @property
+    def ejects(self) -> bool:
+        """Whether anything ever does."""
+        in_a_row = self.consecutive_5xx or self.consecutive_gateway or self.split_local_origin
+        return bool(in_a_row or self.success_rate or self.failure_percentage)

@@ -98,7 +98,7 @@ class EffectivePolicy:
     def ejecting(self) -> OutlierDetection | None:
         """The outlier detection, where it can eject anything."""
         found = self.outlier_detection
-        return found if found and found.consecutive_5xx else None
+        return found if found and found.ejects else None
 
 
 UNGOVERNED = EffectivePolicy()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from state.constants import MAX_EJECTION_MS, PROBE_AWAITED_MS
 from state.keys import Keys, text_of
-from state.outlier.store import BY_RULE
+from state.outlier.store import BY_RULE, CONSECUTIVE_5XX, CONSECUTIVE_GATEWAY_FAILURE, COUNTED_REASONS
 from tests.fleet.simulator.order import certain_runs, could_be_a_run
 from tests.fleet.simulator.plan import AWAY_MS, QUIET_S
 from tests.fleet.simulator.replica import NAME, Heard, Replica
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tests.fleet.simulator.run import Simulation
 
 KEYS = Keys("waypoint", NAME)
+IN_A_ROW = (CONSECUTIVE_5XX, CONSECUTIVE_GATEWAY_FAILURE)
 # After a cap that was full it takes the fleet so long to report again.
 CAP_CALM_MS = 1500
 # A replica hears of other manifests; then all are to be told, and views.
@@ -123,8 +124,9 @@ class Invariants:
             self.replicas_forget()  # something new may hide that data were lost (docs/fleet-state.md: not undone)
         if kind == "eject":
             self._ejected_ns[address] = self._world.now_ns
-        if kind == "eject" and why == "consecutive_5xx":
+        if kind == "eject" and why in IN_A_ROW:
             self._check_order(address, int(entry["generation"]))
+        if kind == "eject" and why in COUNTED_REASONS:
             self._check_cap(address)
 
     def _check_order(self, address: str, generation: int) -> None:

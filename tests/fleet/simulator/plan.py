@@ -1,11 +1,11 @@
 """What a seed means: how large the fleet is, by which rule, how endpoints behave, and what goes wrong when."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import NamedTuple
 
-from proxy.mesh.traffic.outlier import OutlierDetection
+from proxy.mesh.traffic.outlier import OutlierDetection, SuccessRate
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,7 @@ def plan_of(rng: Random, only: Sequence[str] = ()) -> Plan:
         )
         for kind in rng.choices(kinds, weights, k=rng.choice((3, 4, 5) if only else (0, 0, 1, 2, 2, 3, 4, 5)))
     ]
+    rule = with_others(rule, Random(repr(steps)))
     return Plan(
         replicas=rng.choice((1, 2, 2, 3, 3, 4)),
         workers=rng.choice((1, 1, 1, 2)),
@@ -118,6 +119,16 @@ def plan_of(rng: Random, only: Sequence[str] = ()) -> Plan:
         settled_s=heals_s + settling_s(rule, steps),
         steps=sorted(steps, key=lambda step: step.at_s),
     )
+
+
+def with_others(rule: OutlierDetection, rng: Random) -> OutlierDetection:
+    """Other detectors beside that of 5xx, with dice of their own. Every failure is a gateway error here, so these come
+    with the same number and are named instead."""
+    if rng.random() < 0.15:
+        rule = replace(rule, consecutive_gateway=rule.consecutive_5xx)
+    if rng.random() < 0.15:
+        rule = replace(rule, success_rate=SuccessRate(minimum_hosts=2, request_volume=5, stdev_factor=900))
+    return rule
 
 
 def settling_s(rule: OutlierDetection, steps: Sequence[Step]) -> float:

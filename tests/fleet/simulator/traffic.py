@@ -102,6 +102,7 @@ class Traffic:
         """As relay/exchange/attempt.pyx does."""
         if (slot, address) not in worker.endpoints:
             return  # its row may be another's by now; the door says the same
+        worker.board.endpoints.note_outcome(slot, status == 200)
         if status == 200:
             if worker.board.outlier.note_success(slot):
                 worker.fleet.attempt_succeeded(NAME, slot, generation)

@@ -21,6 +21,7 @@ from proxy.mesh.traffic.policy import EffectivePolicy
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import StoreUnavailable
 from state.outlier.events import Event
+from state.outlier.rates import Found, Outcomes, RateRule
 from state.outlier.store import NO_PROBE, Batch, Claim, ClusterView, Ejection, Glance, Verdict, View
 
 NAME = "httpbin/in-ambient:8000"
@@ -131,6 +132,7 @@ class FakeStore:
         self.claims = 0
         self.lefts: dict[str, int] = {}
         self.looks = 0
+        self.rates: list[Outcomes] = []
         self.views: list[View | None] = []  # told with looks
         self.syncs = 0
         self.meanwhile: Any = lambda: None
@@ -146,6 +148,10 @@ class FakeStore:
     def report(self, batch: Batch, policy: Any) -> Verdict:
         self.batches.append(batch)
         return self._answer()
+
+    def tell_rates(self, cluster: str, told: Outcomes, rule: RateRule, policy: Any) -> list[Found]:
+        self.rates.append(told)
+        return []
 
     def claim_probe(self, cluster: str, endpoint: str, by: str, lease_ms: int) -> Claim:
         self.claims += 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.mesh.traffic.outlier import OutlierDetection
+from proxy.mesh.traffic.outlier import FailurePercentage, OutlierDetection, SuccessRate
 from tests.unit.mesh.mesh_rig import (
     clusters,
     endpoint_slice,
@@ -168,8 +168,46 @@ def test_recovery_and_quorum_are_annotations() -> None:
 
 
 @pytest.mark.parametrize(
+    ("note", "text", "expected"),
+    [
+        ("success-rate", "on", SuccessRate(5, 100, 1900, 100)),
+        ("success-rate", "request_volume=20  minimum_hosts=3", SuccessRate(3, 20, 1900, 100)),
+        ("success-rate", "stdev_factor=0 enforcing=0", SuccessRate(5, 100, 0, 0)),
+        ("failure-percentage", "on", FailurePercentage(85, 5, 50, 100)),
+        ("failure-percentage", "threshold=30", FailurePercentage(30, 5, 50, 100)),
+    ],
+)
+def test_detectors_by_rate_are_annotations(note: str, text: str, expected: SuccessRate | FailurePercentage) -> None:
+    made = rule({OD: {"consecutive5xxErrors": 0}}, annotations={f"waypointd.io/{note}": text})
+    outlier = clusters(*shop(made))["shop/cart:80"].outlier
+    assert outlier is not None
+    assert {outlier.success_rate, outlier.failure_percentage} == {expected, None}
+
+
+@pytest.mark.parametrize(
+    ("fields", "ejects"),
+    [
+        ({"consecutive5xxErrors": 0}, False),
+        ({"consecutive5xxErrors": 0, "consecutiveGatewayErrors": 2}, True),
+        ({"consecutive5xxErrors": 0, "splitExternalLocalOriginErrors": True}, True),
+        ({}, True),
+    ],
+)
+def test_a_rule_ejects_by_any_of_its_thresholds(fields: dict[str, Any], ejects: bool) -> None:
+    outlier = clusters(*shop(rule({OD: {"maxEjectionPercent": 50} | fields})))["shop/cart:80"].outlier
+    assert (outlier is not None) == ejects
+
+
+@pytest.mark.parametrize(
     ("note", "text", "fault"),
     [
+        ("success-rate", "", 'must be "on" or settings: minimum_hosts, request_volume, stdev_factor, enforcing'),
+        ("success-rate", "off", '"off": must be "on" or settings, each once, of minimum_hosts, request_volume'),
+        ("success-rate", "minimum_hosts=0", 'minimum_hosts: must be a number from 1 to 2147483647, not "0"'),
+        ("success-rate", "enforcing=101", 'enforcing: must be a number from 0 to 100, not "101"'),
+        ("success-rate", "minimum_hosts=3 minimum_hosts=4", '"minimum_hosts=4": must be "on" or settings, each once'),
+        ("failure-percentage", "threshold=0", "threshold: must be a number from 1 to 100"),
+        ("failure-percentage", "stdev_factor=1", '"stdev_factor=1": must be "on" or settings'),
         ("recovery", "half", 'must be one of full, probe, not "half"'),
         ("local-origin-quorum", "0", 'must be a number of replicas from "1" to "32", not "0"'),
         ("local-origin-quorum", "99", "must be a number of replicas"),

@@ -32,6 +32,23 @@ def test_the_return_and_the_overflow() -> None:
     assert "ejected=1 endpoints=3 max_ejection_percent=50" in full
 
 
+@pytest.mark.parametrize(
+    ("reason", "text", "number"),
+    [
+        ("consecutive_gateway_failure", "consecutive gateway errors", "consecutive_gateway_failure=3"),
+        ("consecutive_local_origin_failure", "consecutive local-origin failures", "consecutive_local_origin_failure=3"),
+        ("success_rate", "a low success rate", "success_rate=3"),
+        ("failure_percentage", "a high failure percentage", "failure_percentage=3"),
+        ("probe_failed", "a failed probe", "consecutive_5xx=3"),
+    ],
+)
+def test_other_reasons(reason: str, text: str, number: str) -> None:
+    line = lines.text_line(lines.ejecting("e:1", POD, 3, "30s", "c", "a", reason), WHEN).decode()
+    assert f"ejecting endpoint due to {text} endpoint=e:1 " in line
+    assert f" {number} " in line
+    assert f" {number} " in lines.text_line(lines.overflow("e:1", POD, 3, 1, 3, 34, "c", "a", reason), WHEN).decode()
+
+
 def test_json() -> None:
     event = lines.ejecting("10.10.0.16:8080", 'odd "name', 3, "1.5s", "c", "", "by_hand")
     told = json.loads(lines.json_line(event, WHEN))
