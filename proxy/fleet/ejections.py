@@ -21,8 +21,9 @@ from proxy.policy.causes import words_of
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
 from state import durations
-from state.constants import OVERFLOW_LOG_MS
+from state.constants import EVIDENCE, OVERFLOW_LOG_MS
 from state.outlier.decide import under_cap
+from state.outlier.rates import FAILURE_PERCENTAGE, SUCCESS_RATE
 from state.outlier.store import CONSECUTIVE_5XX, PROBE_FAILED, is_by_hand
 
 # Redis may still see the last moments of an ejection that has ended here: the two have looked at different times.
@@ -84,7 +85,8 @@ class Ejections:
 
     def cause(self, endpoint: Endpoint, state: OutlierState) -> str:
         """Why it failed, as far as this replica has seen it, in the run that led to this ejection of its own."""
-        return words_of(self._scoreboard.endpoints.causes(endpoint.slot, state.run))
+        by_rate = state.reason in (SUCCESS_RATE, FAILURE_PERCENTAGE)
+        return words_of(self._scoreboard.endpoints.causes(endpoint.slot, EVIDENCE if by_rate else state.run))
 
     def latest_cause(self, endpoint: Endpoint) -> int:
         """Of the last failure that this replica has counted."""

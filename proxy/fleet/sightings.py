@@ -149,7 +149,7 @@ class Sightings:
         if state.reason == PROBE_FAILED:
             return f"the request that tried it failed{why}"
         if state.reason in _RATES:
-            return _RATES[state.reason].format(state.run)
+            return f"{_RATES[state.reason].format(state.run)}{why}"
         whose = " of this replica only" if state.private else ""
         return f"{state.run} consecutive {_FAILURES.get(state.reason, 'failures')}{whose}{why}"
 

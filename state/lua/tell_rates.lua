@@ -47,23 +47,27 @@ local function is_there(endpoint, workload)
   return #views == 0
 end
 
--- Those that are in, with their share of successes.
-local rates = {}
+-- What was told of each address. While replicas do not agree whose it is, it is one endpoint all the same.
+local by_address = {}
 for name, text in pairs(window) do
   local endpoint, workload = string.match(name, '^(%S+) (%S*)$')
-  local well, badly = number(named(text, 'well')), number(named(text, 'badly'))
-  local there = endpoint and well + badly > 0 and is_there(endpoint, workload)
-  if there and redis.call('EXISTS', key_of('eject', endpoint)) == 0 then
-    rates[#rates + 1] = {
-      endpoint = endpoint, workload = workload, rate = 100 * well / (well + badly), volume = well + badly,
-    }
+  if endpoint and is_there(endpoint, workload) then
+    local each = by_address[endpoint] or { endpoint = endpoint, workload = workload, well = 0, badly = 0 }
+    each.well, each.badly = each.well + number(named(text, 'well')), each.badly + number(named(text, 'badly'))
+    by_address[endpoint] = each
   end
 end
-local function by_name(one, two)
-  if one.endpoint ~= two.endpoint then return one.endpoint < two.endpoint end
-  return one.workload < two.workload
+
+-- Those that are in, with their share of successes.
+local rates = {}
+for endpoint, each in pairs(by_address) do
+  each.volume = each.well + each.badly
+  if each.volume > 0 and redis.call('EXISTS', key_of('eject', endpoint)) == 0 then
+    each.rate = 100 * each.well / each.volume
+    rates[#rates + 1] = each
+  end
 end
-table.sort(rates, by_name)
+table.sort(rates, function(one, two) return one.endpoint < two.endpoint end)
 
 local function with_volume(requests)
   local valid = {}
@@ -123,7 +127,12 @@ write(changed)
 
 local function take_out(each)
   local r = load(each.endpoint, key_of('eject', each.endpoint), key_of('endpoint', each.endpoint))
-  identify(r, each.workload, told.by)
+  local names = names_of(each.endpoint, each.workload, '')
+  if each.workload ~= '' and #names > 1 then
+    disputed(r, names, told.by)
+  else
+    identify(r, each.workload, told.by)
+  end
   if r.left > 0 then return nil end
   if not each.enforced then
     log('detected', r, each.reason, told.by, r.evidence, each.detail)
@@ -141,7 +150,7 @@ end
 
 table.sort(findings, function(one, two)
   if one.rate ~= two.rate then return one.rate < two.rate end
-  return by_name(one, two)
+  return one.endpoint < two.endpoint
 end)
 local found = {}
 for _, each in ipairs(findings) do found[#found + 1] = take_out(each) end

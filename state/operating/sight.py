@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from state.constants import PROBE_AWAITED_MS
 from state.keys import text_of
 from state.outlier.decide import Record
+from state.outlier.rates import SUCCESS_RATE
 from state.outlier.store import BY_HAND
 
 ENDLESS = -1  # PTTL of a key without an expiry
@@ -77,7 +78,8 @@ class Seen:
         """What ejected it: `consecutive_5xx=3`, `probe_failed`, or what a hand wrote."""
         words = self._words()
         why = words.get("reason", BY_HAND)
-        return f"{why}={words[why]}" if words.get(why, "0") != "0" else why
+        counted = words.get(why, "0") != "0" or (why == SUCCESS_RATE and why in words)
+        return f"{why}={words[why]}" if counted else why
 
     @property
     def by(self) -> str:

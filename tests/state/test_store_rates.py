@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from state.operating.operator import Operator
 from state.outlier.rates import Count, Found, Outcomes, RateRule
 from state.outlier.store import Policy, View
 from tests.state.state_rig import CLUSTER, KEYS, SEED, FakeTime, Rig, fake_rig, local_rig, log_of
@@ -112,6 +113,29 @@ def test_what_people_see(shared: Rig) -> None:
     assert client.pttl(KEYS.rates) > 0
     client.delete(KEYS.eject(BAD))
     assert shared.report("FF", BAD, "pod 13", policy=POLICY, generation=1).failures == 2, "the key is the truth"
+
+
+def test_while_replicas_do_not_agree_whose_an_address_is_it_is_the_addresss(shared: Rig) -> None:
+    workloads = {each: f"pod {each[6:8]}" for each in TEN}
+    shared.store.sync(CLUSTER, TEN, view=View("r1", "v1", workloads, 60_000))
+    shared.store.sync(CLUSTER, TEN, view=View("r2", "v2", workloads | {BAD: "another"}, 60_000))
+    tell(shared, part(2))
+    others = {(BAD, "another"): Count(15, 37)}
+    shared.store.tell_rates(CLUSTER, Outcomes("r2", others), RULE, POLICY)
+    tell(shared, part(2) | {BAD: (0, 0)})
+    shared.advance(210)
+    assert [each.endpoint for each in tell(shared, {})] == [BAD]
+    (ejection,) = shared.store.sync(CLUSTER, TEN).ejections
+    assert ejection.workload == "", "whoever is there is out"
+
+
+def test_it_may_have_had_no_success_at_all(shared: Rig) -> None:
+    tell(shared, part(1) | {BAD: (0, 104)})
+    shared.advance(210)
+    assert [each.number for each in tell(shared, {})] == [0]
+    assert shared.client is not None
+    (out,) = Operator(shared.client).ejections()
+    assert out.why == "success_rate=0"
 
 
 def test_a_key_that_was_lost_with_its_record_says_it_all(shared: Rig) -> None:

@@ -101,6 +101,24 @@ def test_w16_the_default_percentage_ejects_nothing_of_three() -> None:
     assert [cluster.tell("A", "F", 0).outcome for _ in range(6)] == ["counted", "counted", "overflow"] * 2
 
 
+SHARES = (10, 33, 34, 50, 66, 67, 100)
+TABLE = {1: (0, 0, 0, 0, 0, 0, 1), 2: (0, 0, 0, 1, 1, 1, 2), 3: (0, 0, 1, 1, 1, 2, 3), 10: (1, 3, 3, 5, 6, 6, 10)}
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "percent", "most"),
+    [
+        pytest.param(count, percent, most, id=f"2.3 {count} hosts, pct {percent}")
+        for count, row in TABLE.items()
+        for percent, most in zip(SHARES, row, strict=True)
+    ],
+)
+def test_the_largest_number_that_is_out(endpoints: int, percent: int, most: int) -> None:
+    cluster = Cluster(Policy(1, 10_000, 30_000, percent, endpoints))
+    outcomes = [cluster.tell(f"10.0.0.{i}:80", "F", 0).outcome for i in range(endpoints)]
+    assert outcomes.count("ejected") == most
+
+
 @pytest.mark.parametrize("endpoints", range(1, 13))
 def test_the_cap_is_the_floor_for_every_percentage(endpoints: int) -> None:
     for percent in range(101):
