@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from proxy.mesh.kinds.destination_rule import DestinationRule
+from proxy.mesh.kinds.destination_rule import (
+    FAILURE_PERCENTAGE_ANNOTATION,
+    SUCCESS_RATE_ANNOTATION,
+    DestinationRule,
+)
 from proxy.mesh.kinds.services import Service
 from proxy.mesh.kinds.workloads import Labels
 from proxy.mesh.model import Cluster, Locality
 from proxy.mesh.reading.lines import Path
 from proxy.mesh.reading.report import Report
 from proxy.mesh.resolving.localities import covers
-from proxy.mesh.resolving.policies import POLICY, Governing
+from proxy.mesh.resolving.policies import ANNOTATIONS, POLICY, Governing
 from proxy.mesh.traffic.balancing import LocalitySetting
 from proxy.mesh.traffic.policy import EffectivePolicy, Origin, TrafficPolicy
 from proxy.mesh.traffic.security import TlsMode
@@ -29,6 +33,7 @@ def advise(
     for cluster in clusters:
         _places(governing, cluster, here, report)
         _ejections(governing, cluster, report)
+        _detectors(governing, cluster, report)
         _mesh_tls(governing, cluster, report)
     if "*" not in governing.rule.host:
         _ports(governing, service, report)
@@ -62,6 +67,20 @@ def _goes_by(setting: LocalitySetting, here: Locality, policy: EffectivePolicy) 
     if setting.distribute:
         return not any(covers(each.from_, here) for each in setting.distribute)
     return bool(setting.failover) and policy.outlier_detection is not None
+
+
+def _detectors(governing: Governing, cluster: Cluster, report: Report) -> None:
+    outlier, size = cluster.outlier, len(cluster.endpoints)
+    if outlier is None:
+        return
+    for annotation, detector in (
+        (SUCCESS_RATE_ANNOTATION, outlier.success_rate),
+        (FAILURE_PERCENTAGE_ANNOTATION, outlier.failure_percentage),
+    ):
+        if detector and 0 < size < detector.minimum_hosts:
+            few = f"{counted(size)} of {cluster.name}, and minimum_hosts is {detector.minimum_hosts}"
+            text = f"judges nothing: there {'is' if size == 1 else 'are'} {few}; set a lower one"
+            _warn(governing, cluster.policy.origins[ANNOTATIONS], text, report, annotation)
 
 
 def _mesh_tls(governing: Governing, cluster: Cluster, report: Report) -> None:

@@ -184,6 +184,14 @@ def test_detectors_by_rate_are_annotations(note: str, text: str, expected: Succe
     assert {outlier.success_rate, outlier.failure_percentage} == {expected, None}
 
 
+def test_a_detector_that_has_too_few_endpoints_is_told_of() -> None:
+    for text, warnings in (("on", 1), ("minimum_hosts=1", 0)):
+        made = rule({OD: {"maxEjectionPercent": 100}}, annotations={"waypointd.io/success-rate": text})
+        told = [each for each in loaded(*shop(made)).warnings if "judges nothing" in each]
+        assert len(told) == warnings
+        assert all("metadata.annotations[waypointd.io/success-rate]: judges nothing: there " in each for each in told)
+
+
 @pytest.mark.parametrize(
     ("fields", "ejects"),
     [
