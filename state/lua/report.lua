@@ -23,6 +23,7 @@ if adopted then  -- an ejection this server does not know of has used up the evi
   r.generation = generation
   without_run(r)
 end
+
 -- What came after the last success.
 local function latest(streak)
   local trail, locals = streak.trail, streak.trail_local
@@ -41,6 +42,7 @@ end
 local before, before_local = r.failures, r.local_failures
 local before_gateway, before_gateway_local, before_local_origin
 if several then
+  if before == 0 then without_run(r) end  -- a script of a version that knows no other rows has ended it
   before_gateway, before_gateway_local = r.gateway_failures, r.gateway_local_failures
   before_local_origin = r.local_origin_failures
 elseif run.any_success then

@@ -12,8 +12,8 @@ RATES = (SUCCESS_RATE, FAILURE_PERCENTAGE)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One change. `kind`: "eject", "uneject", "overflow", "by_hand", "disagree"; `why`: of an ejection the rule, of
-    "by_hand" what the hand did ("ejected", "unejected", "changed")."""
+    """One change. `kind`: "eject", "uneject", "overflow", "detected", "by_hand", "disagree"; `why`: of an ejection the
+    rule, of "by_hand" what the hand did ("ejected", "unejected", "changed")."""
 
     id: str  # in the cluster's stream
     time_ms: int  # on the clock of Redis, since 1970
