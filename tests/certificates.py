@@ -1,6 +1,8 @@
 """Certificates for tests: a CA shaped like istiod's, and leaves that are right, or wrong in one way."""
 
+import contextlib
 import datetime
+import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,10 +96,11 @@ class Authority:
         authority: bool = False,
         signs: Sequence[str] = (),
         lacks: Sequence[str] = (),
+        names: Sequence[str] = (),
     ) -> Leaf:
         """A leaf; times are seconds from now; `signs` are key usages that no leaf's may have, `lacks` such as it has.
 
-        Without `uris` a waypoint's identity; `""` makes one without any."""
+        Without `uris` a waypoint's identity; `""` makes one without any. `names` are of DNS, or addresses."""
         now = datetime.datetime.now(datetime.UTC)
         key = new_key(kind)
         builder = (
@@ -110,9 +113,11 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
             .add_extension(key_usage(signs_certificates=False, also=signs, but=lacks), critical=True)
         )
-        names = [x509.UniformResourceIdentifier(uri) for uri in (uris or (WAYPOINT,)) if uri]
+        uris = uris or (() if names else (WAYPOINT,))
+        found: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri) for uri in uris if uri]
+        found += [_name(each) for each in names]
         builder = builder.add_extension(
-            x509.SubjectAlternativeName(names or [x509.DNSName("waypoint.example")]), critical=True
+            x509.SubjectAlternativeName(found or [x509.DNSName("waypoint.example")]), critical=True
         )
         if usages:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -124,8 +129,27 @@ class Authority:
         chain = certificate.public_bytes(PEM) + self._intermediates()
         return Leaf(chain, pem_of_key(key), roots or self.root.pem, certificate)
 
+    def revoked(self, *leaves: Leaf) -> bytes:
+        """The list of the revoked (CRL) with these on it, PEM."""
+        now = datetime.datetime.now(datetime.UTC)
+        builder = x509.CertificateRevocationListBuilder(
+            issuer_name=self.certificate.subject,
+            last_update=now - datetime.timedelta(hours=1),
+            next_update=now + datetime.timedelta(days=1),
+        )
+        for leaf in leaves:
+            entry = x509.RevokedCertificateBuilder(leaf.certificate.serial_number, now - datetime.timedelta(hours=1))
+            builder = builder.add_revoked_certificate(entry.build())
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(PEM)
+
     def _intermediates(self) -> bytes:
         return self.pem + self.parent._intermediates() if self.parent else b""
+
+
+def _name(text: str) -> x509.GeneralName:
+    with contextlib.suppress(ValueError):
+        return x509.IPAddress(ipaddress.ip_address(text))
+    return x509.DNSName(text)
 
 
 def key_usage(signs_certificates: bool, also: Sequence[str] = (), but: Sequence[str] = ()) -> x509.KeyUsage:

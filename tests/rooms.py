@@ -76,7 +76,9 @@ ROOMS: Mapping[str, Room] = {
     "proxy.observe": Room("proxy.wire", purpose="what the data path tells"),
     # -- what processes are made of
     "proxy.settings": Room("proxy.addresses state.server", WAITING, "each setting once"),
-    "proxy.identity": Room("proxy.ipc.snapshot proxy.mesh.model proxy.wire.tls", purpose="who we are"),
+    "proxy.identity": Room(
+        "proxy.ipc.snapshot proxy.mesh.model proxy.mesh.traffic proxy.wire.tls", purpose="who we are"
+    ),
     "proxy.identity.istiod": Room(
         "proxy.addresses proxy.settings proxy.wire.tls proxy.identity", purpose="certificates that istiod signs"
     ),

@@ -36,9 +36,11 @@ from proxy.controller.rule_pages import RulePages
 from proxy.controller.snapshots import Snapshots
 from proxy.controller.sockets import Sockets
 from proxy.fleet.operator_door import OperatorDoor
+from proxy.identity.credential_watch import CredentialWatch
 from proxy.identity.watch import Said
 from proxy.ipc.channel import Channel, Message, read_body
 from proxy.ipc.snapshot import OtherVersion, unpack_all
+from proxy.mesh.resolving.credentials import wanted
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.settings.settings import Settings
 
@@ -70,6 +72,7 @@ class Controller:
             own=own_of(self._settings),
         )
         self._certificates = certificates_of(self._settings)
+        self._credentials = CredentialWatch()
         self._saying = BoundedSemaphore()
         self._snapshots = Snapshots(board)
         self._sockets = Sockets(self._say)
@@ -77,7 +80,8 @@ class Controller:
         self._rollout = Rollout(self._snapshots, self._sockets)
         self._readiness = Readiness(board, self._snapshots, self._sockets, self._configuration)
         self._admin = Admin(
-            self._settings, briefing, board, self._snapshots, self._configuration, self._certificates, self._readiness
+            *(self._settings, briefing, board, self._snapshots, self._configuration, self._certificates),
+            *(self._credentials, self._readiness),
         )
         door = OperatorDoor(
             *(board, briefing["replica"], self._settings.access(briefing["redis"]), self._settings.keys_prefix),
@@ -155,6 +159,7 @@ class Controller:
             logger.error("what the former controller kept is of no use: %s", fault)
             return
         self._certificates.adopt(self._snapshots.tls)
+        self._credentials.adopt(self._snapshots.credentials)
         self._certified = self._certified_now()
 
     # -- configuration ----------------------------------------------------------------------------------------------
@@ -177,21 +182,26 @@ class Controller:
             # In a thread: many manifests take seconds to parse, and probes want answers meanwhile.
             pool = gevent.get_hub().threadpool
             certified = pool.apply(self._certificates.refresh)
-            if pool.apply(self._configuration.refresh, (told_to,)):
+            told = pool.apply(self._configuration.refresh, (told_to,))
+            if told and (model := self._configuration.snapshot):
+                self._credentials.want(wanted(model.clusters), model.secrets)
+            # Before the clusters that need them are published.
+            certified = pool.apply(self._credentials.refresh) or certified
+            if told:
                 self._reading = self._read()
                 if self._events:
                     self._events.refused(self._configuration.refusals())
                 self._news.set()
             if certified:
                 self._certified = self._certified_now()
-                for level, text in self._certificates.news():
+                for level, text in (*self._certificates.news(), *self._credentials.news()):
                     logger.log(level, "%s", text)
                 self._news.set()
             self._look.wait(POLL_S)
 
     def _certified_now(self) -> Certified:
         found = self._certificates
-        return Certified(found.form(), found.problems, found.waiting)
+        return Certified(found.form(), found.problems, found.waiting, self._credentials.forms)
 
     def _read(self) -> Reading:
         """What came of it. A copy: the next one is made in a thread."""
@@ -233,7 +243,9 @@ class Controller:
 
     def _publish(self, wanted: Publication) -> None:
         try:
-            news = self._snapshots.update(wanted.listeners, wanted.clusters, time.monotonic(), wanted.tls)
+            news = self._snapshots.update(
+                wanted.listeners, wanted.clusters, time.monotonic(), wanted.tls, wanted.credentials
+            )
         except MemoryError as fault:
             if self._configuration.refuse(str(fault)):
                 logger.error("%s: keeping snapshot %d", fault, self._snapshots.number)

@@ -7,12 +7,12 @@ with a newer one.
 
 import logging
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from proxy import addresses
 from proxy.identity.certificates import HBONE, faults_of
-from proxy.ipc.snapshot import TlsForm
+from proxy.ipc.snapshot import CredentialForm, TlsForm
 from proxy.mesh.model import Cluster, Listener, Snapshot
 
 
@@ -47,6 +47,7 @@ class Certified:
     tls: TlsForm | None = None
     problems: tuple[str, ...] = ()
     waiting: bool = False  # they only say that there has been no answer yet
+    credentials: Mapping[str, CredentialForm] = field(default_factory=dict)  # for TLS to endpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Publication:
     listeners: Mapping[str, Listener]  # by address
     clusters: Mapping[str, Cluster]
     tls: TlsForm | None
+    credentials: Mapping[str, CredentialForm]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def _publication(
     model: Snapshot | None, served: Mapping[str, Listener], bound: Bound, certified: Certified
 ) -> Publication:
     listeners = {address: each for address, each in served.items() if address in bound.open}
-    return Publication(listeners, model.clusters if model else {}, certified.tls)
+    return Publication(listeners, model.clusters if model else {}, certified.tls, certified.credentials)
 
 
 def _lines_of(reading: Reading, site: Site) -> Iterator[Line]:

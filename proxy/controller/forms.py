@@ -8,6 +8,7 @@ from proxy.ipc.snapshot import (
     ClusterForm,
     EndpointForm,
     FailurePercentageForm,
+    OriginationForm,
     OutlierForm,
     ProfileForm,
     RoutesForm,
@@ -20,9 +21,13 @@ from proxy.mesh.traffic.outlier import (
     OutlierDetection,
     SuccessRate,
 )
+from proxy.mesh.traffic.security import ProxyProtocolVersion
 
 # Weights of 32768 endpoints add up to less than 2**31 (policy/balance/weighted.py).
 HEAVIEST = 65535
+
+
+_VERSIONS = {ProxyProtocolVersion.V1: 1, ProxyProtocolVersion.V2: 2}
 
 
 def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterForm:
@@ -39,6 +44,8 @@ def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterF
         closed=cluster.closed,
         outlier=_outlier_form(cluster.outlier) if cluster.outlier else None,
         balance=balance_form(cluster.policy.load_balancer, cluster.endpoints, cluster.spread),
+        origination=_origination_form(cluster),
+        proxy_protocol=_VERSIONS[cluster.policy.proxy_protocol.version] if cluster.policy.proxy_protocol else 0,
         destination_rule=cluster.destination_rule,
         protocol=cluster.protocol,
         http2=cluster.http2,
@@ -51,6 +58,15 @@ def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterF
     if cluster.access:
         form["access"], form["access_tcp"] = access_forms(cluster.access)
     return form
+
+
+def _origination_form(cluster: Cluster) -> OriginationForm | None:
+    tls = cluster.policy.tls
+    credential = tls.credential if tls else None
+    if tls is None or credential is None:
+        return None
+    host = cluster.authority.rpartition(":")[0]
+    return OriginationForm(credential=credential.name, sni=tls.sni or host, names=list(tls.names(host)))
 
 
 def _profile_form(profile: Profile) -> ProfileForm:

@@ -15,6 +15,7 @@ from proxy.admin.pages import Answer, Page, Query, as_json, plain
 from proxy.controller.configuration import Configuration
 from proxy.controller.readiness import Readiness
 from proxy.controller.snapshots import Snapshots
+from proxy.identity.credential_watch import CredentialWatch
 from proxy.identity.watch import CertificateWatch
 from proxy.ipc.channel import Message
 from proxy.ipc.snapshot import ClusterForm, EndpointForm, ListenerForm
@@ -39,6 +40,7 @@ class Admin:
         snapshots: Snapshots,
         configuration: Configuration,
         certificates: CertificateWatch,
+        credentials: CredentialWatch,
         readiness: Readiness,
     ) -> None:
         self._settings = settings
@@ -47,6 +49,7 @@ class Admin:
         self._snapshots = snapshots
         self._configuration = configuration
         self._certificates = certificates
+        self._credentials = credentials
         self._readiness = readiness
         self.pages: Mapping[str, Page] = {
             "/server_info": self._server_info,
@@ -101,6 +104,7 @@ class Admin:
                     "gateway": newest.gateway if newest else "",
                     "listeners": [_listener(listener) for listener in self._snapshots.listeners()],
                     "clusters": list(self._snapshots.clusters.values()),
+                    "credentials": self._credentials.shown(),
                 },
             }
         )

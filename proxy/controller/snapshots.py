@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from proxy.controller.forms import cluster_form, routes_form
 from proxy.controller.history import History
 from proxy.controller.slots import Slots
-from proxy.ipc.snapshot import Body, ClusterForm, ListenerForm, RoutesForm, TlsForm, body, pack
+from proxy.ipc.snapshot import Body, ClusterForm, CredentialForm, ListenerForm, RoutesForm, TlsForm, body, pack
 from proxy.mesh.model import Cluster, Listener, Routes
 from proxy.scoreboard.scoreboard import Scoreboard
 
@@ -37,10 +37,11 @@ class _Change:
     listeners: bool
     routes: Mapping[str, tuple[Mapping[str, RoutesForm], Sequence[str]]]  # by address: changed, removed
     tls: bool
+    credentials: bool
 
     def __bool__(self) -> bool:
         routes = any(changed or removed for changed, removed in self.routes.values())
-        return bool(self.clusters or self.removed or self.listeners or routes or self.tls)
+        return bool(self.clusters or self.removed or self.listeners or routes or self.tls or self.credentials)
 
 
 class Snapshots:
@@ -55,6 +56,9 @@ class Snapshots:
         self.tls: TlsForm | None = None
         """Certificates, the private key among them: not for the admin pages."""
         self._tls_changed = 0  # the number
+        self.credentials: Mapping[str, CredentialForm] = {}
+        """For TLS to endpoints, private keys among them: not for the admin pages."""
+        self._credentials_changed = 0
         self._clusters: History[ClusterForm] = History(0)
         self._listeners: dict[str, _Listener] = {}  # by address
         self._models: Mapping[str, Cluster] = {}  # what `_clusters` was made from
@@ -94,6 +98,8 @@ class Snapshots:
         made = body(self.number, full, [*clusters], [*removed], self.listeners(since))
         if full or self._tls_changed > since:
             made["tls"] = self.tls
+        if full or self._credentials_changed > since:
+            made["credentials"] = dict(self.credentials)
         return pack(made)
 
     # -- from a former controller -----------------------------------------------------------------------------------
@@ -116,6 +122,8 @@ class Snapshots:
             self._restore_listeners(kept["listeners"], number)
             if "tls" in kept:
                 self.tls, self._tls_changed = kept["tls"], number
+            if "credentials" in kept:
+                self.credentials, self._credentials_changed = kept["credentials"], number
 
     def _restore_listeners(self, forms: Iterable[ListenerForm], number: int) -> None:
         former, self._listeners = self._listeners, {}
@@ -135,13 +143,14 @@ class Snapshots:
         clusters: Mapping[str, Cluster],
         now: float,
         tls: TlsForm | None = None,
+        credentials: Mapping[str, CredentialForm] | None = None,
     ) -> bool:
         """Put a new configuration in force, its listeners by address; False when it is the one that is.
 
         MemoryError: the scoreboard is full, and nothing has changed.
         """
         self._begin_slots(now)
-        change = self._compare(listeners, clusters, now, tls)
+        change = self._compare(listeners, clusters, now, tls, credentials or {})
         news = bool(change) or not self.number
         if news:
             self.number += 1
@@ -150,6 +159,8 @@ class Snapshots:
             self._put_listeners(change, listeners)
             if change.tls:
                 self.tls, self._tls_changed = tls, self.number
+            if change.credentials:
+                self.credentials, self._credentials_changed = credentials or {}, self.number
         self._models = clusters
         for address, listener in listeners.items():
             self._listeners[address].services = listener.services
@@ -172,7 +183,12 @@ class Snapshots:
                 self._slots.used(form)
 
     def _compare(
-        self, listeners: Mapping[str, Listener], clusters: Mapping[str, Cluster], now: float, tls: TlsForm | None
+        self,
+        listeners: Mapping[str, Listener],
+        clusters: Mapping[str, Cluster],
+        now: float,
+        tls: TlsForm | None,
+        credentials: Mapping[str, CredentialForm],
     ) -> _Change:
         changed = self._changed_clusters(clusters, now)
         fresh = sum(name not in self.clusters for name in changed)
@@ -183,6 +199,7 @@ class Snapshots:
             listeners=present != {address: (each.name, each.protocol) for address, each in listeners.items()},
             routes={address: self._changed_routes(address, each) for address, each in listeners.items()},
             tls=tls != self.tls,
+            credentials=credentials != self.credentials,
         )
 
     def _changed_clusters(self, clusters: Mapping[str, Cluster], now: float) -> dict[str, ClusterForm]:

@@ -126,6 +126,27 @@ class AccessForm(TypedDict):
     limited: bool
 
 
+class OriginationForm(TypedDict):
+    """`tls` of the policy in force, where endpoints are sent TLS. `credential` is a key of a body's `credentials`; of
+    `names` the endpoint's certificate must have one, if there are any."""
+
+    credential: str
+    sni: str
+    names: list[str]
+
+
+class CredentialForm(TypedDict):
+    """Our certificate for endpoints, its key, whom endpoints are verified against, and who is revoked: PEM, or b"".
+    Without `roots` it is the system's store. `problem`: why there is nothing that can be used, or ""."""
+
+    chain: bytes
+    key: bytes
+    roots: bytes
+    crl: bytes
+    verifies: bool
+    problem: str
+
+
 ProfileForm = list[str]
 """`model.Profile`: its fields, in their order."""
 
@@ -157,6 +178,8 @@ class ClusterForm(TypedDict):
     closed: str
     outlier: OutlierForm | None
     balance: BalanceForm
+    origination: OriginationForm | None
+    proxy_protocol: int  # its version, which connections to endpoints begin with; 0: none
     destination_rule: str
     protocol: str  # "http", "http2", "tcp", "undeclared"
     http2: str  # "always", "never", "as_client": whether endpoints are sent it
@@ -194,7 +217,8 @@ class Body(TypedDict):
     """`listeners` are all there are. `clusters` and `removed` say what is new since the number the reader has; with
     `full`, there are no others. Names in a listener are those of clusters in the same body or an earlier one.
 
-    Without `tls` the certificates are those of before, with None there are none.
+    Without `tls` the certificates are those of before, with None there are none. `credentials` are all there are for
+    TLS to endpoints; without, those of before.
     """
 
     version: int
@@ -204,6 +228,7 @@ class Body(TypedDict):
     removed: list[str]
     listeners: list[ListenerForm]
     tls: NotRequired[TlsForm | None]
+    credentials: NotRequired[dict[str, CredentialForm]]
 
 
 def body(
@@ -213,7 +238,7 @@ def body(
     removed: Sequence[str],
     listeners: Sequence[ListenerForm],
 ) -> Body:
-    """The one place where a body is made; `tls` is put into it where it is new."""
+    """The one place where a body is made; `tls` and `credentials` are put into it where they are new."""
     return Body(
         version=VERSION,
         number=number,

@@ -7,7 +7,7 @@ The words are those of ARCHITECTURE.md (endpoint, cluster, snapshot).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from proxy.addresses import join
@@ -178,6 +178,8 @@ class Snapshot:
     listeners: tuple[Listener, ...]
     clusters: Mapping[str, Cluster]
     warnings: tuple[str, ...] = ()
+    secrets: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict, repr=False)
+    """By the name that a `credentialName` has; what is in them, certificates and keys, by Kubernetes' names for it."""
 
 
 @dataclass(frozen=True, slots=True)

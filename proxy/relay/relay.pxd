@@ -1,10 +1,12 @@
 # A worker's relay; theory in relay.pyx.
 from proxy.relay.context.context cimport Context
 from proxy.relay.endpoints.addresses cimport Addresses
+from proxy.relay.endpoints.cluster cimport Cluster
 from proxy.relay.endpoints.trunk cimport Connections
 from proxy.relay.routes cimport Routes
 from proxy.wire.http2.server cimport StreamServer
 from proxy.wire.stream cimport RAISED, Stream
+from proxy.wire.tls.origin cimport Origination
 from proxy.wire.work cimport Work
 
 cdef class Relay:
@@ -12,9 +14,11 @@ cdef class Relay:
     cdef Connections connections         # HTTP/2 to endpoints, shared by exchanges
     cdef readonly dict clusters          # name -> Cluster
     cdef dict endpoints                  # (cluster slot, endpoint slot) -> Endpoint
+    cdef dict credentials                # by the names that clusters call them: OriginContext, or why there is none
     cdef Addresses addresses             # None until a listener needs it
     cdef list spare                      # exchanges nobody uses now
 
+    cdef Origination origination_for(self, Cluster former, dict form)
     cdef int serve_http(self, Stream client, Listener listener) except -1
     cdef bint serve_request(self, Stream client, Py_ssize_t size, Listener listener) except -1
     cdef Py_ssize_t await_request(self, Stream client) except? RAISED

@@ -37,6 +37,7 @@ cdef class Relay:
         self.connections = Connections(context.timeouts.endpoint_idle_timeout.duration)
         self.clusters = {}
         self.endpoints = {}
+        self.credentials = {}
         self.spare = []
 
     def tick(self) -> None:
@@ -60,6 +61,7 @@ cdef class Relay:
     def make_cluster(self, dict body) -> Cluster:
         cdef list endpoints = []
         cdef Endpoint endpoint
+        cdef Cluster cluster
         for entry in body["endpoints"]:
             key = (body["slot"], entry["slot"])
             endpoint = self.endpoints.get(key)
@@ -70,7 +72,26 @@ cdef class Relay:
                 endpoint = self.endpoints[key] = Endpoint(self.context, self.connections, entry)
             endpoint.has_profile(body["profiles"][entry["profile"]] if entry["profile"] >= 0 else [])
             endpoints.append(endpoint)
-        return Cluster(self.context.scoreboard, self.context.worker, body, endpoints)
+        cluster = Cluster(self.context.scoreboard, self.context.worker, body, endpoints)
+        cluster.secure(self.origination_for(self.clusters.get(body["name"]), body["origination"]))
+        return cluster
+
+    def originate(self, dict credentials) -> None:
+        """What TLS to endpoints is made with from now on, by the names that clusters call it: an OriginContext, or why
+        there is none. Those that are the same as before are the same objects."""
+        cdef Cluster cluster
+        self.credentials = credentials
+        for cluster in self.clusters.values():
+            cluster.secure(self.origination_for(cluster, cluster.body["origination"]))
+
+    cdef Origination origination_for(self, Cluster former, dict form):
+        """What a cluster's connections begin with; the former one's, if it is the same."""
+        if form is None:
+            return None
+        found = self.credentials.get(form["credential"], "its credentials are unknown")
+        if former is not None and former.origination is not None and former.origination.same(form, found):
+            return former.origination
+        return Origination(form, found)
 
     def replace(self, str name, Cluster fresh) -> None:
         """`fresh` (None: nothing) from now on. Endpoints that it does not have give up their pooled connections."""

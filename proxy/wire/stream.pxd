@@ -21,6 +21,7 @@ cdef enum Ending:               # how a stream ended
     HEAD_BROKEN                 # ... and that was the head of this one's answer
     NEVER_SPOKE                 # with a connection on which the peer never took the request
     SPOKE_OTHERWISE             # ... for it answered in another protocol
+    TLS_REFUSED                 # with the connection: the peer's TLS did not accept us
     TUNNEL_ENDED                # with the tunnel that it is, or that carried it: the connection under that goes on
 
 cdef enum IdleEvent:            # what a stream that nobody reads has to say
@@ -59,12 +60,14 @@ cdef class Stream:
     cdef readonly bytes target          # in a tunnel: the CONNECT authority, what the client asked for; else None
     cdef readonly bint http2            # the messages on it came in HTTP/2
     cdef bint in_records                # it is TLS: put_now_both is worth it
+    cdef object origin                  # what its TLS to an endpoint was made with; None: there is none
     # membership in one Deadlines list
     cdef Deadlines deadlines
     cdef Stream before, after
     cdef int64_t deadline
 
     cdef Py_ssize_t fill(self) except? RAISED
+    cdef Py_ssize_t fill_now(self) except? RAISED
     cdef int put(self, const char* data, Py_ssize_t length) except? RAISED
     cdef int put_two(
             self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? RAISED

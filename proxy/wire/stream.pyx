@@ -196,6 +196,10 @@ cdef class Stream:
         """Waits until more has arrived: how many bytes, or END, FAILED, TIMED_OUT, CANCELLED."""
         raise NotImplementedError
 
+    cdef Py_ssize_t fill_now(self) except? RAISED:
+        """As `fill`, of what is here already: 0 if that is nothing, or the end. To be called while nobody reads."""
+        return 0
+
     cdef int put(self, const char* data, Py_ssize_t length) except? RAISED:
         """Writes all of it, waiting as needed: 0, FAILED or TIMED_OUT. `data` must stay valid while it waits."""
         raise NotImplementedError

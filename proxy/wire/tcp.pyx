@@ -96,6 +96,21 @@ cdef class TcpStream(Stream):
                 self.eof = True
                 return FAILED
 
+    cdef Py_ssize_t fill_now(self) except? RAISED:
+        cdef Py_ssize_t n
+        if self.closed or self.eof:
+            return 0
+        self.make_room(2048)
+        n = recv(self.fd, self.buffer + self.end, self.capacity - self.end, MSG_DONTWAIT)
+        if n > 0:
+            self.end += n
+            return n
+        if n < 0 and (errno == EAGAIN or errno == EINTR):
+            return 0
+        self.error = errno if n < 0 else 0
+        self.eof = True
+        return 0
+
     cdef int start_watching(self) except -1:
         if self.watcher is None:
             self.watcher = get_hub().loop.io(self.fd, READ)

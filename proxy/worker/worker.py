@@ -9,6 +9,7 @@ import gc
 import logging
 import os
 import signal
+import ssl
 import sys
 import time
 
@@ -18,7 +19,7 @@ from gevent.event import Event
 from proxy import log as process_log
 from proxy.fleet import wiring
 from proxy.ipc.channel import Channel, Message, read_body
-from proxy.ipc.snapshot import ListenerForm, OtherVersion, TlsForm, unpack
+from proxy.ipc.snapshot import CredentialForm, ListenerForm, OtherVersion, TlsForm, unpack
 from proxy.observe import outlier_log
 from proxy.observe.access_log import AccessLog
 from proxy.relay.context.context import Context
@@ -32,6 +33,7 @@ from proxy.scoreboard.workers import DRAINING, READY, STARTING
 from proxy.settings.settings import Settings
 from proxy.wire.buffers import keep_freed
 from proxy.wire.tls.mesh import MeshTls
+from proxy.wire.tls.origin import OriginContext
 from proxy.worker.handed import Handed
 
 log = logging.getLogger("worker")
@@ -88,6 +90,7 @@ class Worker:
         self._sockets: dict[str, int] = {}
         self._routes: dict[str, Routes] = {}
         self._tls: TlsForm | None = None
+        self._credentials: dict[str, tuple[CredentialForm, OriginContext | str]] = {}
         self._draining = Event()
         self._silent_seconds = settings.drain_time * SILENT_PART
 
@@ -140,6 +143,8 @@ class Worker:
             os.close(body_fd)
         if "tls" in news:
             self._take_certificates(news["tls"])
+        if "credentials" in news:
+            self._take_credentials(news["credentials"])
         self._relay.apply(news["full"], news["clusters"], news["removed"])
         self._fleet.apply(news["full"], news["clusters"], news["removed"])
         self._prepare_listeners(news["listeners"])
@@ -162,6 +167,15 @@ class Worker:
             self._tls = tls
             if tls:
                 self._relay.trust(tls["trust_domains"][0])
+
+    def _take_credentials(self, forms: dict[str, CredentialForm]) -> None:
+        """For TLS to endpoints. What has not changed stays the same, and so do the connections made with it."""
+        known = self._credentials
+        self._credentials = {
+            name: known[name] if name in known and known[name][0] == form else (form, _context_of(form))
+            for name, form in forms.items()
+        }
+        self._relay.originate({name: context for name, (_, context) in self._credentials.items()})
 
     def _await_reconcile(self) -> None:
         with gevent.Timeout(RECONCILE_SECONDS, False):
@@ -250,6 +264,17 @@ class Worker:
         with gevent.Timeout(seconds, False):
             while self._board.workers.row(self._slot).connections > 0:
                 gevent.sleep(0.02)
+
+
+def _context_of(form: CredentialForm) -> OriginContext | str:
+    """What can be made of credentials, or why that is nothing: the controller has tried, on the same machine."""
+    if form["problem"]:
+        return form["problem"]
+    try:
+        return OriginContext(form["chain"], form["key"], form["roots"], form["crl"], form["verifies"])
+    except ssl.SSLError as fault:
+        log.error("credentials for TLS to endpoints cannot be used: %s", fault)
+        return f"its credentials cannot be used: {fault}"
 
 
 def main() -> None:

@@ -69,8 +69,7 @@ FIELDS: Mapping[str, Row] = {
     "outlierDetection.consecutiveLocalOriginFailures": IN_FORCE,
     "outlierDetection.minHealthPercent": IN_FORCE,
     "outlierDetection.outlierDetectionHttpErrorCodes": IN_FORCE,
-    "tls.mode": _not_yet("endpoints are connected to without TLS", "DISABLE", "ISTIO_MUTUAL"),
-    # These are part of what the mode asks for.
+    "tls.mode": IN_FORCE,
     "tls.clientCertificate": IN_FORCE,
     "tls.privateKey": IN_FORCE,
     "tls.caCertificates": IN_FORCE,
@@ -80,7 +79,7 @@ FIELDS: Mapping[str, Row] = {
     "tls.sni": IN_FORCE,
     "tls.insecureSkipVerify": IN_FORCE,
     "tunnel": _not_yet(),
-    "proxyProtocol": _not_yet(),
+    "proxyProtocol": IN_FORCE,
     "retryBudget": _not_yet(),
 }
 SUBSETS = _not_yet("nothing routes to a subset", [])

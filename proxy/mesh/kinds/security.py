@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from proxy.mesh.kinds.names import whole_host
+from proxy.mesh.kinds.secrets import CONFIG_MAP
 from proxy.mesh.reading.records import built
 from proxy.mesh.reading.schema import At, boolean, choice, items, one_of, port_number, text
 from proxy.mesh.traffic.security import ClientTls, ProxyProtocol, ProxyProtocolVersion, TlsMode, Tunnel
 
-_CONFIG_MAP = "configmap://"
 _OWN_TLS = (TlsMode.SIMPLE, TlsMode.MUTUAL)
 
 
@@ -43,9 +43,15 @@ def _unverified(at: At, found: ClientTls) -> None:
                 at.down(name).fault("cannot be used together with insecureSkipVerify: nothing would be verified by it")
 
 
+def _unnamed(at: At, found: ClientTls) -> None:
+    if found.mode in _OWN_TLS and found.sni and not found.subject_alt_names and not found.insecure_skip_verify:
+        text = "without subjectAltNames no name is verified, as in Istio: any certificate of the CAs will do; add them"
+        at.down("sni").warn(text)
+
+
 def _own_config_map(at: At, found: ClientTls) -> None:
-    if found.credential_name.startswith(_CONFIG_MAP):
-        namespace, _, name = found.credential_name.removeprefix(_CONFIG_MAP).partition("/")
+    if found.credential_name.startswith(CONFIG_MAP):
+        namespace, _, name = found.credential_name.removeprefix(CONFIG_MAP).partition("/")
         if not name or namespace != at.manifest.namespace:
             said = f"must be configmap://{at.manifest.namespace}/NAME: of the rule's own namespace"
             at.down("credentialName").fault(said)
@@ -64,7 +70,7 @@ client_tls = built(
         "sni": text,
         "insecureSkipVerify": boolean,
     },
-    rules=(_credential, _own_certificate, _unverified, _own_config_map),
+    rules=(_credential, _own_certificate, _unverified, _unnamed, _own_config_map),
 )
 
 tunnel = built(Tunnel, {"protocol": one_of("CONNECT", "POST"), "targetHost": whole_host, "targetPort": port_number})

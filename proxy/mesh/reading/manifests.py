@@ -22,6 +22,8 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
     "Service": (_CORE, frozenset({"v1"})),
     "Pod": (_CORE, frozenset({"v1"})),
     "Node": (_CORE, frozenset({"v1"})),
+    "Secret": (_CORE, frozenset({"v1"})),
+    "ConfigMap": (_CORE, frozenset({"v1"})),
     "Endpoints": (_CORE, frozenset({"v1"})),
     "EndpointSlice": ("discovery.k8s.io", frozenset({"v1"})),
     "Gateway": (GATEWAY_API, frozenset({"v1", "v1beta1"})),

@@ -32,7 +32,7 @@ def explained(
     certificates, without which no endpoint is reached over HBONE."""
     for name, cluster in clusters.items():
         service = inventory.services[name.rpartition(":")[0]]
-        yield f"{name} ({_spoken(cluster)}): {_reached(cluster.endpoints, has_identity)}"
+        yield f"{name} ({_spoken(cluster)}): {_reached(cluster.endpoints, has_identity)}{_inside(cluster)}"
         if cluster.spread:
             yield from (f"  {line}" for line in spread_lines(cluster.spread))
         if cluster.closed:
@@ -175,6 +175,12 @@ def _reached(endpoints: Sequence[Endpoint], has_identity: bool) -> str:
     if clear:
         parts.append(f"{len(clear)} in plain TCP ({_some(clear)})")
     return f"{len(endpoints)} endpoint{'s' if len(endpoints) > 1 else ''}: {'; '.join(parts)}"
+
+
+def _inside(cluster: Cluster) -> str:
+    """What is put over the way to them."""
+    tls = cluster.policy.tls
+    return f", under TLS ({tls.mode})" if tls and tls.credential else ""
 
 
 def _some(names: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from proxy.mesh.kinds.destination_rule import DestinationRule
 from proxy.mesh.kinds.gateways import Gateway
 from proxy.mesh.kinds.guards import EVERY, Guard
 from proxy.mesh.kinds.namespaces import Namespace
+from proxy.mesh.kinds.secrets import CONFIG_MAP, Secret
 from proxy.mesh.kinds.services import Service
 from proxy.mesh.kinds.slices import Slice
 from proxy.mesh.kinds.workload_entries import WorkloadEntry
@@ -85,6 +86,8 @@ class Inventory:
         self.gateways: dict[str, Gateway] = {}
         """All of them, by "namespace/name"."""
         self.attachments: dict[Key, Attachment] = {}
+        self.secrets: Mapping[str, Mapping[str, bytes]] = {}
+        """What a `credentialName` may mean: Secrets beside the Gateway, ConfigMaps as `configmap://namespace/name`."""
         self.stale: set[str] = set()
         """The Services that a change since the last `take_stale` concerns; some of these may not exist."""
         self._selecting: Index[tuple[str, str, str], Service] = Index()
@@ -101,6 +104,8 @@ class Inventory:
             "AuthorizationPolicy": self._guard,
             "RequestAuthentication": self._guard,
             "ServiceEntry": self._service_entry,
+            "Secret": self._secret,
+            "ConfigMap": self._secret,
         }
 
     def apply(self, change: Change) -> None:
@@ -229,6 +234,13 @@ class Inventory:
                     self.stale.update(id for id in self.services if id.startswith(f"{key.namespace}/"))
                 if guard.guards_all(self.gateway):
                     self.stale.update(self.services)
+
+    def _secret(self, key: Key, old: Secret | None, new: Secret | None) -> None:
+        if key.kind == "Secret" and key.namespace != self.gateway.manifest.namespace:
+            return
+        name = key.name if key.kind == "Secret" else f"{CONFIG_MAP}{key.id}"
+        others = {each: data for each, data in self.secrets.items() if each != name}
+        self.secrets = others | ({name: new.data} if new else {})
 
     def _service_entry(self, key: Key, old: Manifest | None, new: Manifest | None) -> None:
         self.service_entries.pop(key, None)

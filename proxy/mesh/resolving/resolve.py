@@ -67,7 +67,7 @@ class Resolver:
         for index, table in enumerate(self._tables):
             table.replace({service: found.claims[index] if found else None for service, found in news.items()})
         self._listeners = tuple(map(_renewed, self._listeners, self._tables))
-        return Snapshot(self._gateway.manifest.id, self._listeners, self._clusters)
+        return Snapshot(self._gateway.manifest.id, self._listeners, self._clusters, secrets=self._inventory.secrets)
 
     def explained(self, place: Callable[[Key], Place], has_identity: bool) -> list[str]:
         """The clusters of the last `update`, for people; `place` is where an object stands."""

@@ -12,6 +12,7 @@ from proxy.scoreboard.layout cimport Counters, EndpointRow
 from proxy.scoreboard.scoreboard cimport Scoreboard
 from proxy.wire.stream cimport IdleListener, Stream
 from proxy.wire.address cimport Address
+from proxy.wire.tls.origin cimport Origination
 
 cdef enum:
     HBONE_PORT = 15008
@@ -45,10 +46,18 @@ cdef class Endpoint(IdleListener):
     cdef Party party                     # the same for metrics; None: nothing was counted yet
     cdef Counters* counters              # its cluster's
     cdef readonly bint gone              # the snapshot no longer names it: nothing is pooled any more
+    cdef readonly Origination origination   # TLS to it; None: there is none
+    cdef int proxy_protocol              # its version, which connections begin with; 0: none
+    cdef int64_t only_http1_until        # it was offered HTTP/2 by TLS and did not take it
+    cdef Endpoint bare                   # the same without what its cluster's policy has connections begin with
 
     cdef int has_profile(self, list profile) except -1
     cdef bint described_by(self, dict entry) except -1
 
+    cdef int secure(self, Origination origination, int proxy_protocol) except -1
+    cdef bint only_http1(self) noexcept
+    cdef int declines_http2(self, Stream stream) except -1
+    cdef Endpoint without_policy(self, dict entry)
     cdef int keep_turn(self) except -1
     cdef Stream take(self)
     cdef int give(self, Stream stream) except -1
@@ -75,6 +84,7 @@ cdef class Cluster:
     cdef readonly int protocol           # Protocol
     cdef int http2                       # Speaking
     cdef dict body                       # what it was made from
+    cdef readonly Origination origination    # TLS to its endpoints; None: there is none
     cdef Chooser chooser
     cdef Gate gate                       # who gets in with a request, or None: everybody
     cdef Gate tcp_gate                   # ... with a connection that carries none
@@ -86,6 +96,7 @@ cdef class Cluster:
     cdef Counters* counters
     cdef Scoreboard scoreboard
 
+    cdef int secure(self, Origination origination) except -1
     cdef Endpoint pick(self, list tried, uint64_t key)
     cdef int mark(self, list tried, unsigned char mark) except -1
     cdef bint speaks_http2(self, Stream client) noexcept

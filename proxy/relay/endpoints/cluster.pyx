@@ -23,6 +23,7 @@ refusals = Refusals(logging.getLogger("worker"), "endpoints")
 
 cdef int64_t LATE_NS = 1_000_000_000        # bytes that come later than this behind an answer have to do with idling
 cdef int64_t UNCLEAN_NS = 10_000_000_000
+cdef int64_t DECLINED_NS = 60_000_000_000   # an endpoint that takes no HTTP/2 is not offered it again before
 
 cdef dict PROTOCOLS = {"http": HTTP, "http2": HTTP2, "tcp": TCP, "undeclared": UNDECLARED}
 cdef dict SPEAKING = {"never": NEVER, "always": ALWAYS, "as_client": AS_CLIENT}
@@ -68,6 +69,31 @@ cdef class Endpoint(IdleListener):
         """Whether `entry` is still this endpoint, reached in the same way."""
         return self.hbone == (entry["hbone"] and self.context.tunnels) and self.identity == entry["identity"]
 
+    cdef int secure(self, Origination origination, int proxy_protocol) except -1:
+        """Connections begin with these from now on; those begun otherwise are not used again."""
+        if self.origination is not origination or self.proxy_protocol != proxy_protocol:
+            self.origination, self.proxy_protocol = origination, proxy_protocol
+            self.only_http1_until = 0
+            self.close_idle()
+        return 0
+
+    cdef bint only_http1(self) noexcept:
+        return self.only_http1_until != 0 and monotonic_ns() < self.only_http1_until
+
+    cdef int declines_http2(self, Stream stream) except -1:
+        """Its TLS, offered both on this connection, chose HTTP/1.1, or nothing: it is as good for that."""
+        self.only_http1_until = monotonic_ns() + DECLINED_NS
+        return self.give(stream)
+
+    cdef Endpoint without_policy(self, dict entry):
+        """The same, as it is reached under no cluster's policy."""
+        if self.origination is None and self.proxy_protocol == 0:
+            return self
+        if self.bare is None:
+            self.bare = Endpoint(self.context, self.connections, entry)
+            self.bare.profile = self.profile
+        return self.bare
+
     cdef Stream take(self):
         """A pooled connection, or None. The one used last: the others may grow old and go. On it nothing has come since:
         what has is no answer to what will be asked (RFC 9112 9.2). Of one that was here already when the event loop last
@@ -98,6 +124,8 @@ cdef class Endpoint(IdleListener):
         if stream.start != stream.end:
             self.distrust()
         if self.gone or stream.closed or stream.start != stream.end or self.hbone and stream.leaving():
+            return stream.close()
+        if stream.origin is not self.origination or self.proxy_protocol:    # ... which names the client
             return stream.close()
         if self.unclean_until and monotonic_ns() < self.unclean_until:
             return stream.close()
@@ -160,6 +188,8 @@ cdef class Endpoint(IdleListener):
         """The snapshot no longer names this endpoint; what is under way on it goes on."""
         self.gone = True
         self.close_idle()
+        if self.bare is not None:
+            self.bare.retire()
         if self.hbone:
             self.connections.leave(self.tunnels)
         return self.connections.leave(self.http2)
@@ -208,10 +238,19 @@ cdef class Cluster:
         body = self.body | {"envoy_name": "encap", "authority": endpoint.name, "abandoned_ms": 0, "outlier": None}
         body["balance"] = {"algorithm": "round_robin"}  # of one, in no group and with no warm-up
         body["endpoints"] = [entry for entry in self.body["endpoints"] if entry["slot"] == endpoint.slot]
+        endpoint = endpoint.without_policy(body["endpoints"][0])
         cdef Cluster cluster = Cluster(self.scoreboard, self.worker, body, [endpoint])
         cluster.by_address = True
         (<RoundRobin>cluster.chooser).go_alone()
         return cluster
+
+    cdef int secure(self, Origination origination) except -1:
+        """Connections to its endpoints begin with this from now on."""
+        cdef Endpoint endpoint
+        self.origination = origination
+        for endpoint in self.endpoints:
+            endpoint.secure(origination, self.body["proxy_protocol"])
+        return 0
 
     cdef Endpoint pick(self, list tried, uint64_t key):
         """The endpoint that gets the request's next attempt, none of those `tried` (None: nothing was); None if there

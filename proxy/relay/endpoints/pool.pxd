@@ -7,9 +7,15 @@ from proxy.wire.stream cimport Stream
 
 cdef int64_t after(double seconds) noexcept
 cdef Stream reach(
-    Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int* error, list reasons)
+    Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int* error, list reasons,
+    bint http2=*)
 cdef Stream open_request(
     Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int64_t since, bint* fresh,
     int* error, list reasons)
+
+cdef enum:
+    HTTP2_DECLINED = 4000       # no errno and no Cause: the endpoint speaks HTTP/1.1, by what its TLS says
+
+cdef object certificate_of(Endpoint endpoint, Context context)
 cdef bint own_shortage(int error) noexcept
 cdef int cause_of_error(int error) noexcept

@@ -8,14 +8,18 @@ The pod's ztunnel reaches the app before it answers 200, so any other answer mea
 The cluster's connect timeout is for all of it together: a deadline. A tunnel asked for on a connection that was there
 already and proves dead, or takes no more, is asked for once more on another: that says nothing about the endpoint.
 
-HTTP/2 to an endpoint (clear text, prior knowledge) is a trunk too, over a TCP connection or a tunnel. Whether the peer
+TLS to an endpoint (`trafficPolicy.tls`) is put over whatever leads there, inside the tunnel where there is one. What it
+cannot be begun with, credentials that are missing, is as a certificate of our own that is: nothing is sent, and it says
+nothing about the endpoint.
+
+HTTP/2 to an endpoint (clear text, prior knowledge; or TLS, if it agrees) is a trunk too, over a TCP connection or a tunnel. Whether the peer
 speaks HTTP/2 at all shows only when it answers: one that answers in HTTP/1 was not reached.
 """
 
 from libc.errno cimport EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, EMFILE, ENFILE, ENOBUFS, ENOMEM, ETIMEDOUT
 from libc.stdint cimport int64_t
 
-from proxy.relay.endpoints.trunk cimport Dialer
+from proxy.relay.endpoints.trunk cimport Dialer, Trunks
 from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport (
     CONNECT_TIMEOUT,
@@ -32,10 +36,12 @@ from proxy.wire.http2.nghttp2 cimport NGHTTP2_NO_ERROR
 from proxy.wire.http2.session cimport Session
 from proxy.wire.stream cimport FAILED, TIMED_OUT
 from proxy.wire.tcp cimport connect
+from proxy.wire.tls.secured cimport SecuredStream, secure
 from proxy.wire.tls.stream cimport TlsStream, connect_tls
 from proxy.wire.http2.tunnel cimport Tunnel, open_tunnel
 
 from proxy.relay.endpoints.trunk import refusals
+from proxy.wire.preamble import preamble
 
 cdef extern from "errno.h":
     int ENOKEY
@@ -45,17 +51,25 @@ cdef int ROUNDS = 3
 
 
 cdef Stream reach(
-        Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int* error, list reasons):
-    """A fresh byte stream to the endpoint for what `client` wants, by the deadline.
+        Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int* error, list reasons,
+        bint http2=False):
+    """A fresh byte stream to the endpoint for what `client` wants, by the deadline. `http2`: TLS offers that.
 
     None if it cannot be reached: the errno is in `error` (ETIMEDOUT: too slow; ENOKEY: we have no certificate), or what
     says more, a Cause, and then as text for the log in `reasons`, which faults.connect_failed takes.
     """
-    cdef Stream stream
-    if endpoint.hbone:
+    cdef Stream stream = None
+    if endpoint.origination is not None and endpoint.origination.context is None:
+        error[0] = ENOKEY
+        reasons.append("TLS_error: " + endpoint.origination.problem)
+    elif endpoint.hbone:
         stream = reach_by_tunnel(endpoint, cluster, context, client, deadline, error, reasons)
     else:
         stream = connect(endpoint.address, seconds_until(deadline), context.timeouts.stream_idle_seconds, error)
+    if stream is not None and endpoint.proxy_protocol:
+        stream = introduce(stream, endpoint, client, error)
+    if stream is not None and endpoint.origination is not None:
+        stream = reach_inside(stream, endpoint, http2, deadline, error, reasons)
     if stream is None:
         endpoint.counters.unopened += 1
     else:
@@ -88,6 +102,27 @@ cdef int cause_of_error(int error) noexcept:
     if error == ECONNREFUSED:
         return CONNECTION_REFUSED
     return CONNECTION_RESET if error == ECONNRESET else UNREACHABLE
+
+
+cdef Stream introduce(Stream stream, Endpoint endpoint, Stream client, int* error):
+    """The stream, on which the endpoint is told first who the client is."""
+    cdef bytes said = preamble(endpoint.proxy_protocol, client.peer, client.local, endpoint.text)
+    if stream.put(said, len(said)) == 0:
+        return stream
+    error[0] = stream.error or ECONNRESET
+    stream.close()
+    return None
+
+
+cdef Stream reach_inside(
+        Stream stream, Endpoint endpoint, bint http2, int64_t deadline, int* error, list reasons):
+    """TLS over a stream to the endpoint; None if there is none, and the stream is closed."""
+    cdef SecuredStream secured = secure(stream, endpoint.origination, http2, seconds_until(deadline), reasons)
+    if secured is None:
+        error[0] = ETIMEDOUT if reasons[0] == "timeout" else TLS_FAILED
+        reasons[0] = "TLS_error: " + reasons[0]
+        refusals.tell("no TLS with", endpoint.text, None, reasons[0])
+    return secured
 
 
 # -- tunnels ----------------------------------------------------------------------------------------------------------
@@ -207,9 +242,13 @@ cdef class RequestDialer(Dialer):
 
     cdef Session dial(self, double seconds):
         cdef Stream stream = reach(self.endpoint, self.cluster, self.context, self.client, after(seconds),
-                                   &self.error, self.reasons)
+                                   &self.error, self.reasons, True)
         cdef Http2Client session
         if stream is None:
+            return None
+        if stream.origin is not None and (<SecuredStream>stream).protocol() != "h2":
+            self.endpoint.declines_http2(stream)
+            self.error = HTTP2_DECLINED
             return None
         # No PINGs: gRPC servers take them for an attack and end the connection ("too many pings"). Envoy sends none.
         session = Http2Client(stream, None, self.context.timeouts.stream_idle_timeout.duration)
@@ -217,23 +256,35 @@ cdef class RequestDialer(Dialer):
         return session
 
 
+cdef object certificate_of(Endpoint endpoint, Context context):
+    """What connections to the endpoint itself are made with: on those made with another one nothing new is asked."""
+    if endpoint.origination is not None:
+        return endpoint.origination
+    return context.mesh if endpoint.hbone else None
+
+
 cdef Stream open_request(
         Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int64_t since, bint* fresh,
         int* error, list reasons):
     """A stream for one request, which is opened when the request is put; None as with `reach`. The connection is none
     that was begun before `since`. `fresh`: it was made for this."""
-    cdef object certificate = context.mesh if endpoint.hbone else None
-    cdef Session session = endpoint.http2.take(certificate, since)
+    cdef object certificate = certificate_of(endpoint, context)
+    cdef Trunks trunks = endpoint.http2
+    cdef Session session = trunks.take(certificate, since)
     cdef RequestDialer dialer
     while session is not None and endpoint.hbone and session.transport.leaving():
         session.draining = True
-        session = endpoint.http2.take(certificate, since)
+        session = trunks.take(certificate, since)
     if session is None:
         fresh[0] = True
+        if endpoint.proxy_protocol:     # a connection for this client alone
+            trunks = endpoint.connections.place(None)
         dialer = RequestDialer()
         dialer.endpoint, dialer.cluster, dialer.context, dialer.client = endpoint, cluster, context, client
         dialer.certificate = certificate
-        session = endpoint.http2.get(dialer, deadline, since)
+        session = trunks.get(dialer, deadline, since)
+        if trunks is not endpoint.http2:
+            endpoint.connections.leave(trunks)      # it ends with its stream
         if session is None:
             error[0] = dialer.error
             reasons.extend(dialer.reasons)

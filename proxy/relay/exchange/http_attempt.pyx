@@ -23,6 +23,7 @@ from proxy.policy.facts cimport (
     RESET,
     SAME,
     SILENT,
+    TLS_FAILED,
 )
 from proxy.policy.retry cimport again
 from proxy.relay.context.context cimport Context
@@ -45,6 +46,7 @@ from proxy.wire.stream cimport (
     SPOKE_OTHERWISE,
     STREAM_RESET,
     TIMED_OUT,
+    TLS_REFUSED,
     Stream,
     get_hub,
 )
@@ -163,6 +165,9 @@ cdef class HttpAttempt(Lease):
         if ended == NEVER_SPOKE or ended == SPOKE_OTHERWISE:
             self.connect_error = NO_PROTOCOL if ended == SPOKE_OTHERWISE else CONNECTION_RESET
             self.reasons.append(self.stream.last_word())
+            return self.not_connected()
+        if ended == TLS_REFUSED:
+            self.connect_error, self.reasons = TLS_FAILED, [self.stream.last_word()]
             return self.not_connected()
         if ended == STREAM_RESET:
             return REFUSED if self.stream.was_ignored() else RESET

@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t
 
 from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport CLIENT_FAILED
-from proxy.relay.endpoints.pool cimport after, open_request
+from proxy.relay.endpoints.pool cimport HTTP2_DECLINED, after, certificate_of, open_request
 from proxy.relay.exchange.request cimport Request
 from proxy.scoreboard.atomics cimport wp_add
 from proxy.wire.stream cimport Stream
@@ -41,7 +41,7 @@ cdef class Lease(Attempt):
     cdef bint has_connection(self, bint pooled) except -1:
         """Whether there is one that needs no dial. One that is pooled is looked at by whoever takes it."""
         return pooled and self.cluster.speaks_http2(self.request.client) and self.endpoint.http2.take(
-            self.context.mesh if self.endpoint.hbone else None, 0) is not None
+            certificate_of(self.endpoint, self.context), 0) is not None
 
     cdef Lease aside(self):
         """The same, as far as a connection is concerned, for nobody."""
@@ -75,8 +75,12 @@ cdef class Lease(Attempt):
     cdef bint lease(self, bint pooled) except -1:
         """A connection to the endpoint, pooled if there is one and it is wanted. False: it cannot be reached."""
         cdef Stream stream
-        if self.cluster.speaks_http2(self.request.client):
-            return self.lease_stream(pooled)
+        if self.cluster.speaks_http2(self.request.client) and not self.endpoint.only_http1():
+            if self.lease_stream(pooled):
+                return True
+            if self.connect_error != HTTP2_DECLINED:
+                return False
+            pooled = True       # by that it has left us a connection
         stream = self.endpoint.take() if pooled else None
         self.pooled = stream is not None
         if stream is None:

@@ -25,6 +25,7 @@ from proxy.wire.stream cimport (
     RAISED,
     SPOKE_OTHERWISE,
     STREAM_RESET,
+    TLS_REFUSED,
 )
 
 cdef enum:
@@ -79,7 +80,7 @@ cdef class HttpClientStream(HttpStream):
         self.trailers_wanted = scratch.te_trailers
         self.outward.start(scratch.framing, scratch.content_length)
         set_span(0, b":method", 7, text, scratch.method_text)
-        set_field(&fields[1], b":scheme", 7, b"http", 4)
+        set_field(&fields[1], b":scheme", 7, b"https", 5 if self.session.transport.origin is not None else 4)
         count = 2
         if scratch.authority.length:        # 8.3.1: never an empty one
             set_span(2, b":authority", 10, text, scratch.authority)
@@ -164,6 +165,8 @@ cdef class HttpClientStream(HttpStream):
             if self.session.heading != 0:
                 return HEAD_BROKEN if self.session.heading == self.id else CONNECTION_ENDED
             return PROTOCOL_BROKEN
+        if not self.session.settled and self.session.transport.how_it_ended() == TLS_REFUSED:
+            return TLS_REFUSED
         if not self.session.settled and self.was_ignored():
             return SPOKE_OTHERWISE if self.session.foreign else NEVER_SPOKE
         return self.session.transport.how_it_ended()
@@ -172,9 +175,12 @@ cdef class HttpClientStream(HttpStream):
         if self.status != 0:
             return False        # whatever it says afterwards
         return self.refused or self.session.h2 == NULL and (
-            self.session.foreign or self.session.transport.written <= self.starts_at)
+            self.session.foreign or self.session.transport.was_ignored() or
+            self.session.transport.written <= self.starts_at)
 
     cdef str last_word(self):
+        if self.session.transport.how_it_ended() == TLS_REFUSED:
+            return self.session.transport.last_word()
         return "HTTP/2: " + (self.session.fault.decode() if self.session.fault != NULL else "connection closed")
 
     # -- the end ------------------------------------------------------------------------------------------------------

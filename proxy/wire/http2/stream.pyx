@@ -134,6 +134,11 @@ cdef class Http2Stream(Stream):
             if woken != READY:
                 return woken
 
+    cdef Py_ssize_t fill_now(self) except? RAISED:
+        if self.given and self.start == self.end:
+            self.credit_given()
+        return 0 if self.closed or self.inbox.end == self.inbox.start else self.take_inbox()
+
     cdef Py_ssize_t take_inbox(self) except -1:
         """What waits goes into the reader's buffer: by changing buffers if that one is empty."""
         cdef Py_ssize_t length = self.inbox.end - self.inbox.start

@@ -8,12 +8,17 @@ cdef extern from "openssl/ssl.h":
     ctypedef struct BIO
     ctypedef struct BIO_METHOD
     ctypedef struct X509
+    ctypedef struct X509_CRL
     ctypedef struct X509_STORE_CTX
     ctypedef struct X509_STORE
     ctypedef struct X509_VERIFY_PARAM
     ctypedef struct EVP_PKEY
 
+    int TLS1_2_VERSION
     int TLS1_3_VERSION
+    int SSL_VERIFY_NONE
+    uint64_t SSL_OP_NO_RENEGOTIATION
+    uint64_t SSL_OP_NO_COMPRESSION
     int SSL_VERIFY_PEER
     int SSL_VERIFY_FAIL_IF_NO_PEER_CERT
     int SSL_SESS_CACHE_OFF
@@ -27,6 +32,7 @@ cdef extern from "openssl/ssl.h":
     int SSL_TLSEXT_ERR_OK
     int SSL_TLSEXT_ERR_NOACK
     int OPENSSL_NPN_NEGOTIATED
+    int SSL_ERROR_NONE
     int SSL_ERROR_SSL
     int SSL_ERROR_WANT_READ
     int SSL_ERROR_WANT_WRITE
@@ -59,11 +65,19 @@ cdef extern from "openssl/ssl.h":
     int SSL_select_next_proto(
         unsigned char**, unsigned char*, const unsigned char*, unsigned int, const unsigned char*, unsigned int)
 
+    uint64_t SSL_CTX_set_options(SSL_CTX*, uint64_t)
+    int SSL_CTX_set_default_verify_paths(SSL_CTX*)
+
     SSL* SSL_new(SSL_CTX*)
     void SSL_free(SSL*)
     void SSL_set_bio(SSL*, BIO*, BIO*)
     void SSL_set_accept_state(SSL*)
     void SSL_set_connect_state(SSL*)
+    long SSL_set_tlsext_host_name(SSL*, const char*)
+    int SSL_set_alpn_protos(SSL*, const unsigned char*, unsigned int)
+    int SSL_set_ex_data(SSL*, int, void*)
+    void* SSL_get_ex_data(const SSL*, int)
+    int SSL_get_ex_data_X509_STORE_CTX_idx()
     int SSL_do_handshake(SSL*)
     int SSL_read_ex(SSL*, void*, size_t, size_t*)
     int SSL_write_ex(SSL*, const void*, size_t, size_t*)
@@ -101,6 +115,7 @@ cdef extern from "openssl/bio.h":
 
 cdef extern from "openssl/pem.h":
     X509* PEM_read_bio_X509(BIO*, X509**, void*, void*)
+    X509_CRL* PEM_read_bio_X509_CRL(BIO*, X509_CRL**, void*, void*)
     EVP_PKEY* PEM_read_bio_PrivateKey(BIO*, EVP_PKEY**, void*, void*)
     void EVP_PKEY_free(EVP_PKEY*)
 
@@ -112,6 +127,18 @@ cdef extern from "openssl/x509v3.h":
     int GEN_URI
     unsigned long X509_V_FLAG_TRUSTED_FIRST
     unsigned long X509_V_FLAG_PARTIAL_CHAIN
+    unsigned long X509_V_FLAG_CRL_CHECK
+    unsigned long X509_V_FLAG_CRL_CHECK_ALL
+    int X509_V_ERR_HOSTNAME_MISMATCH
+    int X509_V_ERR_APPLICATION_VERIFICATION
+    unsigned int X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
+    unsigned int X509_CHECK_FLAG_NEVER_CHECK_SUBJECT
+    int X509_check_host(X509*, const char*, size_t, unsigned int, char**)
+    int X509_check_email(X509*, const char*, size_t, unsigned int)
+    int X509_check_ip_asc(X509*, const char*, unsigned int)
+    void X509_CRL_free(X509_CRL*)
+    int X509_STORE_add_crl(X509_STORE*, X509_CRL*)
+    void* X509_STORE_CTX_get_ex_data(const X509_STORE_CTX*, int)
     void X509_free(X509*)
     int X509_STORE_add_cert(X509_STORE*, X509*)
     int X509_VERIFY_PARAM_set_flags(X509_VERIFY_PARAM*, unsigned long)

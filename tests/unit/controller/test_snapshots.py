@@ -77,6 +77,8 @@ def test_the_first_body_has_everything(snapshots: Snapshots) -> None:
             "failure_percentage": None,
         },
         "balance": {"algorithm": "round_robin", "table_size": 0},
+        "origination": None,
+        "proxy_protocol": 0,
         "destination_rule": "",
         "protocol": "http",
         "http2": "never",

@@ -49,14 +49,14 @@ def test_one_warning_names_all_fields_at_the_place_of_the_first() -> None:
     policy: dict[str, Any] = {
         "outlierDetection": {"maxEjectionPercent": 100},
         "loadBalancer": {"backendUtilization": {}},
-        "portLevelSettings": [{"port": {"number": 80}, "tls": {"mode": "SIMPLE"}}],
+        "portLevelSettings": [{"port": {"number": 80}, "loadBalancer": {"backendUtilization": {}}}],
         "retryBudget": {"percent": 20},
     }
     (said,) = warned({"trafficPolicy": policy, "subsets": [{"name": "v1"}]})
     assert said == (
         "spec.trafficPolicy.loadBalancer.backendUtilization: is not in force in this version (ROUND_ROBIN is used); "
         "nor are trafficPolicy.retryBudget, "
-        "trafficPolicy.portLevelSettings[0].tls.mode SIMPLE (endpoints are connected to without TLS), "
+        "trafficPolicy.portLevelSettings[0].loadBalancer.backendUtilization (ROUND_ROBIN is used), "
         "subsets (nothing routes to a subset)"
     )
 

@@ -147,12 +147,12 @@ def test_the_text_of_a_fault_leaves_out_what_is_empty_and_stays_on_one_line() ->
 
 
 def test_unknown_kinds_are_counted() -> None:
-    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "shop"}}
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "a", "namespace": "shop"}}
     kustomization = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": []}
     istio = {"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "wp", "namespace": "shop"}}
-    result = loaded(*shop(config_map, kustomization, kustomization, istio))
+    result = loaded(*shop(claim, kustomization, kustomization, istio))
     assert result.unknown_kinds == {
-        "ConfigMap": 1,
+        "PersistentVolumeClaim": 1,
         "Kustomization.kustomize.config.k8s.io": 2,
         "Gateway.networking.istio.io": 1,
     }

@@ -1,0 +1,3 @@
+class OriginContext:
+    verifies: bool
+    def __init__(self, chain: bytes, key: bytes, roots: bytes, crl: bytes, verifies: bool) -> None: ...
