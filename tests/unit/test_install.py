@@ -49,12 +49,22 @@ def used() -> Iterator[Right]:
         yield kinds.GATEWAYS.group, resource, "patch"
 
 
+NAMING: dict[str, Any] = {
+    "metadata": {"namespace": "shop", "name": "naming"},
+    "spec": {
+        "trafficPolicy": {"tls": {"mode": "MUTUAL", "credentialName": "ours"}},
+        "subsets": [{"trafficPolicy": {"tls": {"mode": "SIMPLE", "credentialName": "configmap://shop/cas"}}}],
+    },
+}
+"""A DestinationRule, for which a waypoint gets what it names."""
+
+
 def test_the_deployer_may_do_what_it_does_and_holds_what_it_grants_and_nothing_else() -> None:
     (role,) = [each for each in documents() if each["kind"] == "ClusterRole"]
     granted: set[Right] = set()
     for scope in ("Same", "All"):
         given = wish(MESH | {"allowedRoutes": {"namespaces": {"from": scope}}})
-        granted |= {right for each in rights_of(given) for right in rights(each.get("rules", ()))}
+        granted |= {right for each in rights_of(given, [NAMING]) for right in rights(each.get("rules", ()))}
     assert set(rights(role["rules"])) == set(used()) | granted
 
 

@@ -39,6 +39,7 @@ class Watched:
 
     `optional`: to be without it costs nothing but advice, so that a right that is missing is no reason to wait.
     `heading`: of each object its metadata is all that is asked for (PartialObjectMetadata), where the rest is long.
+    `name`: one object, which is asked for by its name again and again.
     """
 
     resource: Resource
@@ -47,17 +48,19 @@ class Watched:
     fields: str = ""
     optional: bool = False
     heading: bool = False
+    name: str = ""
 
     def __str__(self) -> str:
         where = f" in {self.namespace}" if self.namespace else ""
         which = "".join(f" with {each}" for each in (self.labels, self.fields) if each)
-        return f"{self.resource.full_name}{where}{which}"
+        return f"{self.resource.full_name}{f' {self.name}' if self.name else ''}{where}{which}"
 
     @property
     def rule(self) -> str:
         """The rule of RBAC that allows it, and where it has to stand."""
         group, plural = self.resource.group, self.resource.plural
-        rule = f'{{apiGroups: ["{group}"], resources: [{plural}], verbs: [get, list, watch]}}'
+        names, verbs = (f", resourceNames: [{self.name}]", "get") if self.name else ("", "get, list, watch")
+        rule = f'{{apiGroups: ["{group}"], resources: [{plural}]{names}, verbs: [{verbs}]}}'
         return f"{rule} in a Role of namespace {self.namespace}" if self.namespace else f"{rule} in a ClusterRole"
 
     def query(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from proxy.kubernetes.api.client import Client
 from proxy.kubernetes.api.faults import ApiFault
+from proxy.kubernetes.api.poller import Poller
 from proxy.kubernetes.api.reflector import Reflector, Sink
 from proxy.kubernetes.api.resources import Watched
 
@@ -22,13 +23,13 @@ class Watches:
         self._client = client
         self._sink = sink
         self._told = told
-        self.running: dict[Watched, Reflector] = {}
+        self.running: dict[Watched, Reflector | Poller] = {}
         self.unsynced: set[Watched] = set()
         self.troubles: dict[Watched, ApiFault] = {}
 
     def begin(self, watched: Watched) -> None:
         """One more; it has told nothing yet."""
-        reflector = Reflector(self._client, watched, self._sink)
+        reflector = (Poller if watched.name else Reflector)(self._client, watched, self._sink)
         self.running[watched] = reflector
         self.unsynced.add(watched)
         threading.Thread(target=reflector.run, name=f"watch {watched}", daemon=True).start()

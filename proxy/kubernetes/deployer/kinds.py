@@ -10,8 +10,7 @@ _RBAC = "rbac.authorization.k8s.io"
 
 GATEWAY_CLASSES, GATEWAYS = of_source.GATEWAY_CLASSES, of_source.GATEWAYS
 NAMESPACES, SERVICES = of_source.NAMESPACES, of_source.SERVICES
-CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
-SECRETS = Resource("", "v1", "secrets", "Secret")
+CONFIG_MAPS, SECRETS, RULES = of_source.CONFIG_MAPS, of_source.SECRETS, of_source.RULES
 ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 BUDGETS = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
@@ -41,12 +40,13 @@ ASKED = (GATEWAY_CLASSES, GATEWAYS, NAMESPACES)
 
 
 def watches() -> list[Watched]:
-    """What is always watched. Routes are only counted, grants rarely needed: nothing waits for them."""
+    """What is always watched. Routes are only counted, grants rarely needed, of rules only the Secrets that they name:
+    nothing waits for them."""
     label = f"{MANAGED_BY}={MANAGER}"
     return [
         *(Watched(each) for each in ASKED),
         *(Watched(each, labels=label) for each in FOLLOWED),
-        *(Watched(each, optional=True) for each in (*ROUTES, GRANTS)),
+        *(Watched(each, optional=True) for each in (*ROUTES, GRANTS, RULES)),
     ]
 
 

@@ -18,6 +18,7 @@ from proxy.kubernetes.api.watches import Watches
 from proxy.kubernetes.deployer import kinds
 from proxy.kubernetes.deployer.queue import Key
 from proxy.kubernetes.deployer.wish import GATEWAY_NAME, GATEWAY_NAMESPACE, Reference
+from proxy.kubernetes.source import named
 
 Object = dict[str, Any]
 logger = logging.getLogger("known")
@@ -53,6 +54,10 @@ class Known:
         """Every object of a resource."""
         with self._lock:
             return list(self._objects.get(resource, {}).values())
+
+    def naming(self) -> list[Object]:
+        """The DestinationRules that name a Secret or a ConfigMap."""
+        return self.all(kinds.RULES)
 
     def made_for(self, key: Key) -> list[tuple[Resource, Object]]:
         """What has our label and that of this Gateway."""
@@ -95,6 +100,9 @@ class Known:
         with self._lock:
             if watched not in self._watches.running:
                 return  # it was ended meanwhile
+            if watched.resource == kinds.RULES:
+                self._rule((namespace, name), body)
+                return
             objects = self._objects.setdefault(watched.resource, {})
             before = objects.get((namespace, name))
             objects[namespace, name] = body
@@ -104,6 +112,9 @@ class Known:
 
     def drop(self, watched: Watched, namespace: str, name: str) -> None:
         with self._lock:
+            if watched.resource == kinds.RULES:
+                self._rule((namespace, name), {})
+                return
             known = self._objects.get(watched.resource, {}) if watched in self._watches.running else {}
             if before := known.pop((namespace, name), None):
                 if watched.resource in kinds.FOLLOWED:
@@ -129,6 +140,15 @@ class Known:
         with self._lock:
             if self._watches.troubles.pop(watched, None):
                 logger.info("%s: followed again", watched)
+
+    def _rule(self, name: Name, body: Object) -> None:
+        """Of rules only those are kept that name what takes a right to read: others are many, and no matter here."""
+        rules = self._objects.setdefault(kinds.RULES, {})
+        before = rules.pop(name, {})
+        if named.secrets(body) or named.config_maps(body):
+            rules[name] = {"metadata": {"namespace": name[0], "name": name[1]}, "spec": body["spec"]}
+        if named.secrets(before) != named.secrets(body) or named.config_maps(before) != named.config_maps(body):
+            self._touch_all(key_of(each) for each in self.all(kinds.GATEWAYS))
 
     def _mark(self, resource: Resource, name: Name, before: Object | None, after: Object | None) -> None:
         """Keep `_made` up with one object."""

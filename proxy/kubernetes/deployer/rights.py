@@ -7,7 +7,7 @@ from typing import Any
 
 from proxy.kubernetes.api.resources import Resource
 from proxy.kubernetes.deployer.wish import GATEWAY_NAME, GATEWAY_NAMESPACE, Wish
-from proxy.kubernetes.source import kinds
+from proxy.kubernetes.source import kinds, named
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
 
 Object = dict[str, Any]
@@ -19,11 +19,15 @@ _TELL = {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"
 _OWN = (kinds.GATEWAYS, kinds.SERVICES, *kinds.OF_SERVED, *kinds.ADVISED)
 
 
-def rights_of(wish: Wish) -> Iterator[Object]:
-    """Roles and bindings of a waypoint's ServiceAccount. Those that stand elsewhere are found again by their labels."""
-    yield from _bound("Role", wish.name, wish.namespace, [*_rules(_OWN), _TELL], wish)
+def rights_of(wish: Wish, rules: Sequence[Object] = ()) -> Iterator[Object]:
+    """Roles and bindings of a waypoint's ServiceAccount. Those that stand elsewhere are found again by their labels.
+
+    `rules`: DestinationRules that name Secrets and ConfigMaps, by which it gets these, and no others."""
+    own = [*_rules(_OWN), *_named(wish, rules, wish.namespace), _TELL]
+    yield from _bound("Role", wish.name, wish.namespace, own, wish)
     if wish.namespace != ROOT_NAMESPACE:
-        yield from _bound("Role", _full_name(wish), ROOT_NAMESPACE, [*_rules(kinds.OF_ROOT), _TELL], wish)
+        root = [*_rules(kinds.OF_ROOT), *_named(wish, rules, ROOT_NAMESPACE), _TELL]
+        yield from _bound("Role", _full_name(wish), ROOT_NAMESPACE, root, wish)
     yield from _bound("ClusterRole", _full_name(wish), "", list(_cluster_rules(wish)), wish)
 
 
@@ -37,6 +41,17 @@ def _cluster_rules(wish: Wish) -> Iterator[Object]:
         return
     yield from _rules([kinds.NAMESPACES, kinds.SERVICES, *kinds.OF_SERVED, *kinds.ADVISED])
     yield _TELL
+
+
+def _named(wish: Wish, rules: Sequence[Object], namespace: str) -> Iterator[Object]:
+    """What rules that may concern the Gateway name there: Secrets stand beside it, ConfigMaps beside their rules."""
+    near = (wish.namespace, ROOT_NAMESPACE)
+    those = [each for each in rules if wish.reaches_out or each["metadata"]["namespace"] in near]
+    secrets = {name for each in those for name in named.secrets(each)} if namespace == wish.namespace else set()
+    maps = {name for each in those if each["metadata"]["namespace"] == namespace for name in named.config_maps(each)}
+    for resource, names in ((kinds.SECRETS, secrets), (kinds.CONFIG_MAPS, maps)):
+        if names:
+            yield {"apiGroups": [""], "resources": [resource.plural], "resourceNames": sorted(names), "verbs": ["get"]}
 
 
 def _rules(resources: Sequence[Resource]) -> list[Object]:

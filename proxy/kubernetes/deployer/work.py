@@ -154,7 +154,7 @@ class Work:
             return
         there = [each for each in self._known.all(kinds.GATEWAYS) if self._is_istiods(each)]
         wishes = [beside_istiod.wish_of(each) for each in there if key_of(each).namespace == key.namespace]
-        wanted = [body for each in wishes if each.name == key.name for body in rights_of(each)]
+        wanted = [body for each in wishes if each.name == key.name for body in self._rights(each)]
         self._apply(wanted, key)
         for body in beside_istiod.shared(key.namespace, wishes, self._site()):
             self._writer.apply(body, None)
@@ -181,7 +181,10 @@ class Work:
         return overlay.read(found.get("data") or {})
 
     def _make(self, wish: Wish, overlays: list[dict[str, Object]]) -> None:
-        self._apply([*rights_of(wish), *children_of(wish, self._site(), overlays)], Key(wish.namespace, wish.name))
+        self._apply([*self._rights(wish), *children_of(wish, self._site(), overlays)], Key(wish.namespace, wish.name))
+
+    def _rights(self, wish: Wish) -> Iterator[Object]:
+        return rights_of(wish, self._known.naming())
 
     def _apply(self, wanted: list[Object], key: Key) -> None:
         """Have these, and nothing else, for a Gateway."""

@@ -14,12 +14,15 @@ NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 SERVICES = Resource("", "v1", "services", "Service")
 PODS = Resource("", "v1", "pods", "Pod")
 NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
+SECRETS = Resource("", "v1", "secrets", "Secret")
+CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
+RULES = Resource(_NETWORK, "v1", "destinationrules", "DestinationRule")
 
 OF_POLICY = (
     Resource(_SECURITY, "v1", "authorizationpolicies", "AuthorizationPolicy"),
     Resource(_SECURITY, "v1", "requestauthentications", "RequestAuthentication"),
 )
-OF_ROOT = (Resource(_NETWORK, "v1", "destinationrules", "DestinationRule"), *OF_POLICY)
+OF_ROOT = (RULES, *OF_POLICY)
 """What is read in Istio's root namespace, where it concerns every namespace."""
 OF_SERVED = (
     Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"),
@@ -41,6 +44,18 @@ ADVISED = (
 
 BY_NAME = {
     each.full_name: each
-    for each in (GATEWAYS, GATEWAY_CLASSES, NAMESPACES, NODES, SERVICES, *OF_POLICY, *OF_ROOT, *OF_SERVED, *ADVISED)
+    for each in (
+        GATEWAYS,
+        GATEWAY_CLASSES,
+        NAMESPACES,
+        NODES,
+        SERVICES,
+        SECRETS,
+        CONFIG_MAPS,
+        *OF_POLICY,
+        *OF_ROOT,
+        *OF_SERVED,
+        *ADVISED,
+    )
 }
 """All of them, as the ids of objects name them."""

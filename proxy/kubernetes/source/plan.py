@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from proxy.kubernetes.api.resources import Watched
-from proxy.kubernetes.source import kinds
+from proxy.kubernetes.source import kinds, named
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
 
 USES = (
@@ -25,7 +25,8 @@ USES = (
 class Known:
     """What decides it. `elsewhere`: other namespaces that are bound to the Gateway, or hold a Service that is.
 
-    `invites`: whether a listener takes Services of other namespaces.
+    `invites`: whether a listener takes Services of other namespaces. `secrets`, `config_maps` (with their namespaces):
+    what rules name for TLS to endpoints; they are asked for one by one, each by its name.
     """
 
     namespace: str
@@ -34,6 +35,8 @@ class Known:
     class_name: str = ""
     invites: bool = False
     elsewhere: frozenset[str] = frozenset()
+    secrets: frozenset[str] = frozenset()
+    config_maps: frozenset[tuple[str, str]] = frozenset()
 
 
 def wanted(known: Known) -> frozenset[Watched]:
@@ -55,6 +58,8 @@ class Learned:
         self.known = known
         self._found: dict[Watched, set[tuple[str, str]]] = {}
         """By the watches that look for what is bound to us: (namespace, name)."""
+        self._naming: dict[tuple[Watched, str, str], tuple[frozenset[str], frozenset[str]]] = {}
+        """Rules that name Secrets and ConfigMaps, and which."""
 
     def put(self, watched: Watched, namespace: str, name: str, body: dict[str, Any]) -> bool:
         """An object came or changed. Whether that changes what is wanted."""
@@ -62,6 +67,8 @@ class Learned:
             spec = body.get("spec")
             class_name = spec.get("gatewayClassName") if isinstance(spec, dict) else ""
             return self._now(class_name=str(class_name or ""), invites=invites(body))
+        if watched.resource == kinds.RULES:
+            return self._names((watched, namespace, name), named.secrets(body), named.config_maps(body))
         if watched.labels:
             self._found.setdefault(watched, set()).add((namespace, name))
         return self._now()
@@ -70,12 +77,33 @@ class Learned:
         """An object is gone."""
         if watched.resource == kinds.GATEWAYS:
             return self._now(class_name="", invites=False)
+        if watched.resource == kinds.RULES:
+            return self._names((watched, namespace, name))
         self._found.get(watched, set()).discard((namespace, name))
         return self._now()
 
     def forget(self, watched: Watched) -> None:
         """A watch has ended."""
         self._found.pop(watched, None)
+        for rule in [rule for rule in self._naming if rule[0] == watched]:
+            self._names(rule)
+
+    def _names(
+        self,
+        rule: tuple[Watched, str, str],
+        secrets: frozenset[str] = frozenset(),
+        config_maps: frozenset[str] = frozenset(),
+    ) -> bool:
+        """A rule names these now. Whether that changes what is wanted."""
+        if (secrets, config_maps) == self._naming.get(rule, (frozenset(), frozenset())):
+            return False
+        self._naming[rule] = secrets, config_maps
+        if not secrets and not config_maps:
+            del self._naming[rule]
+        return self._now(
+            secrets=frozenset(name for found, _ in self._naming.values() for name in found),
+            config_maps=frozenset((each[1], name) for each, (_, found) in self._naming.items() for name in found),
+        )
 
     def _now(self, **changed: Any) -> bool:
         before = self.known
@@ -92,6 +120,10 @@ def _wanted(known: Known) -> Iterator[Watched]:
     yield Watched(kinds.NAMESPACES, fields=f"metadata.name={known.namespace}")
     # Where endpoints are: without the right to know, all are alike.
     yield Watched(kinds.NODES, optional=True, heading=True)
+    for name in known.secrets:
+        yield Watched(kinds.SECRETS, known.namespace, optional=True, name=name)
+    for namespace, name in known.config_maps:
+        yield Watched(kinds.CONFIG_MAPS, namespace, optional=True, name=name)
     whole = (known.namespace, *(known.elsewhere if known.invites else ()))
     yield from _of_namespaces(whole)
     if known.root_namespace not in whole:
