@@ -95,8 +95,8 @@ ROOMS: Mapping[str, Room] = {
     ),
     "proxy.relay.routes": Room("proxy.ipc.snapshot proxy.relay.endpoints", purpose="where a listener's requests go"),
     "proxy.relay.exchange": Room(
-        "proxy.clock proxy.policy proxy.scoreboard proxy.wire proxy.wire.http proxy.observe proxy.relay.context"
-        " proxy.relay.endpoints proxy.relay.routes",
+        "proxy.clock proxy.policy proxy.scoreboard proxy.wire proxy.wire.http proxy.wire.tls proxy.observe"
+        " proxy.relay.context proxy.relay.endpoints proxy.relay.routes",
         purpose="one request and its answer",
     ),
     "proxy.relay": Room(

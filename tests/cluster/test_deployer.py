@@ -117,6 +117,23 @@ def test_a_waypoint_of_istiods_gets_rights_and_what_redis_takes_and_no_more(yard
         yard.api.delete(kinds.GATEWAY_CLASSES, name)
 
 
+def test_a_waypoint_may_get_the_secrets_that_rules_name_while_they_do(yard: Yard, tmp_path: Path) -> None:
+    def named() -> list[str]:
+        """The Secrets that the Role names."""
+        rules = (yard.get(kinds.ROLES) or {"rules": []})["rules"]
+        return [name for each in rules if "secrets" in each["resources"] for name in each["resourceNames"]]
+
+    with yard.deployer(tmp_path):
+        yard.put_gateway()
+        yard.there(kinds.ROLES)
+        assert named() == []
+        policy = {"tls": {"mode": "MUTUAL", "credentialName": "ours"}}
+        yard.api.put(kinds.RULES, "rule", yard.namespace, spec={"host": "a", "trafficPolicy": policy})
+        wait_until(lambda: named() == ["ours", "ours-cacert"], PATIENCE_S, "the right is there")
+        yard.api.delete(kinds.RULES, "rule", yard.namespace)
+        wait_until(lambda: named() == [], PATIENCE_S, "and is gone with the rule")
+
+
 def kinds_made(yard: Yard) -> set[Resource]:
     """Of what is watched and in the namespace."""
     ours = {"labelSelector": f"{MANAGED_BY}={MANAGER}"}

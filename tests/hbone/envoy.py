@@ -151,6 +151,42 @@ def destination(pods: list[str], files: Path, port: int = 15008) -> Json:
     return {"static_resources": {"listeners": [_inbound(ip, port, files) for ip in pods], "clusters": [app]}}
 
 
+# -- as a proxy of requests ------------------------------------------------------------------------------------------
+
+
+def cluster(name: str, at: tuple[str, int], tls: Json | None = None, http2: bool = False) -> Json:
+    """One endpoint, to which TLS of this UpstreamTlsContext is spoken, if there is one."""
+    found: Json = {
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "2s",
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _at(*at)}}]}],
+        },
+    }
+    if tls:
+        found["transport_socket"] = _typed("tls", "transport_sockets.tls.v3.UpstreamTlsContext", **tls)
+    if http2:
+        options = {"@type": _TYPES + _HTTP, "explicit_http_config": {"http2_protocol_options": {}}}
+        found["typed_extension_protocol_options"] = {f"envoy.extensions.{_HTTP}": options}
+    return found
+
+
+def listener(port: int, cluster: str) -> Json:
+    """Requests to a port go to this cluster; the log has path, status and response flags."""
+    route = {"match": {"prefix": "/"}, "route": {"cluster": cluster}}
+    manager = _typed(
+        "http",
+        "filters.network.http_connection_manager.v3.HttpConnectionManager",
+        stat_prefix=cluster,
+        access_log=_log(" %REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %UPSTREAM_TRANSPORT_FAILURE_REASON%"),
+        route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
+        http_filters=[_typed("router", "filters.http.router.v3.Router")],
+    )
+    return {"name": cluster, "address": _at("127.0.0.1", port), "filter_chains": [{"filters": [manager]}]}
+
+
 # -- processes --------------------------------------------------------------------------------------------------------
 
 

@@ -161,7 +161,7 @@ def test_row(row: Row, suffix: str, hbone: bool, proxy: HboneBench) -> None:
     line = proxy.line(f" {path} ")
     if not row.said:
         assert answer == proxy.services[name][0].name, line
-        assert [each.hello for each in served.meetings] == [Hello(row.sni or host(name), ())]
+        assert [each.hello for each in served.meetings] == [Hello(row.sni or host(name), ("http/1.1",))]
         assert served.meetings[0].client == (f"{OURS.certificate.serial_number:x}" if row.shows else "")
         return
     assert (answer, line["flags"]) == ("503", "UF")
@@ -196,6 +196,18 @@ class TestConnections:
         assert line["flags"] == "UF"
         assert "TLS_error:_what_it_sends_is_not_TLS" in line["transport"]
         assert [first[:1] for first in endpoint.bodies] == [b"\x16"]
+
+    def test_asked_for_by_its_own_address(self, suffix: str, proxy: HboneBench) -> None:
+        """Under no Service's policy, and over no connection that was made under one."""
+        served = app(proxy, f"large{suffix}")
+        endpoint = proxy.services[f"large{suffix}"][0]
+        assert proxy.ask(f"large{suffix}") == [endpoint.name]
+        with proxy.client(endpoint.address) as client:
+            client.send(b"GET /own HTTP/1.1\r\nhost: a\r\n\r\n")
+            assert client.ended() or client.buffer
+        assert Hello("in clear text", ()) in served.hellos
+        assert proxy.ask(f"large{suffix}") == [endpoint.name]
+        assert len(served.meetings) == 1
 
     def test_endpoint_that_says_nothing(self, suffix: str, proxy: HboneBench) -> None:
         """The handshake ends with the connectTimeout, and it is the endpoint's outcome."""
@@ -257,7 +269,7 @@ class TestAlpn:
         assert proxy.ask(f"as{suffix}") == [proxy.services[f"as{suffix}"][0].name]
         stream = h2_client(proxy.tunnel(f"as{suffix}")).request(h2_headers("/two"), end=True)
         assert stream.recv(1 << 16) == b"/two https"
-        assert [each.hello.alpn for each in served.meetings] == [(), ("h2", "http/1.1")]
+        assert [each.hello.alpn for each in served.meetings] == [("http/1.1",), ("h2", "http/1.1")]
 
 
 def h2_inside(peer: Peer) -> None:

@@ -8,7 +8,7 @@ from proxy.wire.stream cimport Stream
 cdef int64_t after(double seconds) noexcept
 cdef Stream reach(
     Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int* error, list reasons,
-    bint http2=*)
+    int alpn=*)
 cdef Stream open_request(
     Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int64_t since, bint* fresh,
     int* error, list reasons)

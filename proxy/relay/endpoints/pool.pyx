@@ -36,6 +36,7 @@ from proxy.wire.http2.nghttp2 cimport NGHTTP2_NO_ERROR
 from proxy.wire.http2.session cimport Session
 from proxy.wire.stream cimport FAILED, TIMED_OUT
 from proxy.wire.tcp cimport connect
+from proxy.wire.tls.origin cimport HTTP1_OR_2, NOTHING_NAMED
 from proxy.wire.tls.secured cimport SecuredStream, secure
 from proxy.wire.tls.stream cimport TlsStream, connect_tls
 from proxy.wire.http2.tunnel cimport Tunnel, open_tunnel
@@ -52,8 +53,9 @@ cdef int ROUNDS = 3
 
 cdef Stream reach(
         Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int* error, list reasons,
-        bint http2=False):
-    """A fresh byte stream to the endpoint for what `client` wants, by the deadline. `http2`: TLS offers that.
+        int alpn=NOTHING_NAMED):
+    """A fresh byte stream to the endpoint for what `client` wants, by the deadline. `alpn`: what TLS, if there is any,
+    offers.
 
     None if it cannot be reached: the errno is in `error` (ETIMEDOUT: too slow; ENOKEY: we have no certificate), or what
     says more, a Cause, and then as text for the log in `reasons`, which faults.connect_failed takes.
@@ -69,7 +71,7 @@ cdef Stream reach(
     if stream is not None and endpoint.proxy_protocol:
         stream = introduce(stream, endpoint, client, error)
     if stream is not None and endpoint.origination is not None:
-        stream = reach_inside(stream, endpoint, http2, deadline, error, reasons)
+        stream = reach_inside(stream, endpoint, alpn, deadline, error, reasons)
     if stream is None:
         endpoint.counters.unopened += 1
     else:
@@ -115,9 +117,9 @@ cdef Stream introduce(Stream stream, Endpoint endpoint, Stream client, int* erro
 
 
 cdef Stream reach_inside(
-        Stream stream, Endpoint endpoint, bint http2, int64_t deadline, int* error, list reasons):
+        Stream stream, Endpoint endpoint, int alpn, int64_t deadline, int* error, list reasons):
     """TLS over a stream to the endpoint; None if there is none, and the stream is closed."""
-    cdef SecuredStream secured = secure(stream, endpoint.origination, http2, seconds_until(deadline), reasons)
+    cdef SecuredStream secured = secure(stream, endpoint.origination, alpn, seconds_until(deadline), reasons)
     if secured is None:
         error[0] = ETIMEDOUT if reasons[0] == "timeout" else TLS_FAILED
         reasons[0] = "TLS_error: " + reasons[0]
@@ -242,7 +244,7 @@ cdef class RequestDialer(Dialer):
 
     cdef Session dial(self, double seconds):
         cdef Stream stream = reach(self.endpoint, self.cluster, self.context, self.client, after(seconds),
-                                   &self.error, self.reasons, True)
+                                   &self.error, self.reasons, HTTP1_OR_2)
         cdef Http2Client session
         if stream is None:
             return None

@@ -18,6 +18,7 @@ cdef class Attempt(IdleListener):
     cdef list reasons                   # ... and what else there is to say
     cdef Ending ending                  # how it ended, and all that is decided by
     cdef object client_fault            # proxy.relay.exchange.faults.Fault of the client's, or None
+    cdef int alpn                       # what TLS to the endpoint offers, where there is any
     cdef bint in_flight
     cdef bint fresh                     # over a connection that is made for it
     cdef uint32_t generation            # of the endpoint's outlier state when this began

@@ -93,7 +93,7 @@ cdef class Attempt(IdleListener):
         self.reasons = []
         self.deadline = after(self.cluster.connect_seconds)
         self.stream = reach(self.endpoint, self.cluster, self.context, self.request.client, self.deadline,
-                            &self.connect_error, self.reasons)
+                            &self.connect_error, self.reasons, self.alpn)
         return self.stream is not None
 
     cdef int not_connected(self) noexcept:

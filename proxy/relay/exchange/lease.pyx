@@ -14,12 +14,16 @@ from proxy.relay.endpoints.pool cimport HTTP2_DECLINED, after, certificate_of, o
 from proxy.relay.exchange.request cimport Request
 from proxy.scoreboard.atomics cimport wp_add
 from proxy.wire.stream cimport Stream
+from proxy.wire.tls.origin cimport HTTP1
 
 from proxy.relay.exchange import faults
 
 
 cdef class Lease(Attempt):
     """An attempt as far as its connection."""
+
+    def __cinit__(self):
+        self.alpn = HTTP1
 
     cdef bint lease_in_time(self, bint pooled) except -1:
         """As `lease`, but no longer than the client waits. What has been begun goes on without it, for others and for what

@@ -1,6 +1,9 @@
 # What TLS to an endpoint is made with; theory in origin.pyx.
 from proxy.wire.tls.openssl cimport SSL, SSL_CTX
 
+cdef enum Alpn:                  # what TLS offers to speak inside
+    NOTHING_NAMED, HTTP1, HTTP1_OR_2
+
 cdef class OriginContext:
     cdef SSL_CTX* raw
     cdef readonly bint verifies
@@ -12,4 +15,4 @@ cdef class Origination:
     cdef bytes sni
     cdef list names
 
-    cdef SSL* begin(self, bint http2) except NULL
+    cdef SSL* begin(self, int alpn) except NULL

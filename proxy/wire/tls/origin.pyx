@@ -19,6 +19,7 @@ cdef enum:
 cdef const unsigned char* BOTH = b"\x02h2\x08http/1.1"
 cdef enum:
     BOTH_LENGTH = 12
+    H2_LENGTH = 3               # of them
 
 
 cdef class OriginContext:
@@ -59,9 +60,8 @@ cdef class Origination:
         """Whether connections made with this are as good as those of another made of these."""
         return self.form == form and (self.context if self.context is not None else self.problem) == found
 
-    cdef SSL* begin(self, bint http2) except NULL:
-        """A new connection's TLS, without a transport yet; the caller frees it. `http2`: it is offered, before HTTP/1.1;
-        else no protocol is named."""
+    cdef SSL* begin(self, int alpn) except NULL:
+        """A new connection's TLS, without a transport yet; the caller frees it."""
         cdef SSL* tls = SSL_new(self.context.raw)
         if tls == NULL:
             raise MemoryError
@@ -69,8 +69,10 @@ cdef class Origination:
         SSL_set_ex_data(tls, OWNER, <void*>self)
         if self.sni:
             SSL_set_tlsext_host_name(tls, <const char*>self.sni)
-        if http2:
+        if alpn == HTTP1_OR_2:
             SSL_set_alpn_protos(tls, BOTH, BOTH_LENGTH)
+        elif alpn == HTTP1:
+            SSL_set_alpn_protos(tls, BOTH + H2_LENGTH, BOTH_LENGTH - H2_LENGTH)
         return tls
 
 

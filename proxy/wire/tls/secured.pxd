@@ -8,7 +8,7 @@ cdef class SecuredStream(SealedStream):
     cdef bint refused                   # the peer has refused us before it said anything inside
     cdef readonly str reason            # what was wrong, "" if nothing was
 
-    cdef int wrap(self, Stream under, Origination origination, bint http2) except -1
+    cdef int wrap(self, Stream under, Origination origination, int alpn) except -1
     cdef int shake_hands(self, double seconds) except? RAISED
     cdef int note_end(self, Py_ssize_t got) except -1
     cdef int advance(self) except? RAISED
@@ -16,4 +16,4 @@ cdef class SecuredStream(SealedStream):
     cdef Py_ssize_t decrypt(self) except? RAISED
     cdef int read_ended(self, int kind) except -1
 
-cdef SecuredStream secure(Stream under, Origination origination, bint http2, double seconds, list reasons)
+cdef SecuredStream secure(Stream under, Origination origination, int alpn, double seconds, list reasons)

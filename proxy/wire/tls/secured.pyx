@@ -53,14 +53,14 @@ cdef class SecuredStream(SealedStream):
     def __cinit__(self):
         self.reason = ""
 
-    cdef int wrap(self, Stream under, Origination origination, bint http2) except -1:
+    cdef int wrap(self, Stream under, Origination origination, int alpn) except -1:
         """Puts TLS over `under`, which is ours from now on."""
         cdef Ear ear = Ear()
         self.origin = origination
         self.local, self.peer, self.identity = under.local, under.peer, under.identity
         ear.stream = self
         self.ear = ear
-        return self.carry(under, origination.begin(http2))
+        return self.carry(under, origination.begin(alpn))
 
     cdef int shake_hands(self, double seconds) except? RAISED:
         """0, or FAILED with the reason. When the time is up the connection is closed, whatever it waits for."""
@@ -279,10 +279,10 @@ cdef class SecuredStream(SealedStream):
         return self.close()
 
 
-cdef SecuredStream secure(Stream under, Origination origination, bint http2, double seconds, list reasons):
+cdef SecuredStream secure(Stream under, Origination origination, int alpn, double seconds, list reasons):
     """TLS over `under`, hands shaken within `seconds`; or None with the reason, and `under` is closed."""
     cdef SecuredStream stream = SecuredStream()
-    stream.wrap(under, origination, http2)
+    stream.wrap(under, origination, alpn)
     if stream.shake_hands(max(seconds, 0.001)) == 0:
         return stream
     reasons.append(stream.reason or "connection closed")
