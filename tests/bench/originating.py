@@ -24,9 +24,10 @@ from tests.manifests import Manifests, gateway, namespace
 from tests.rig import free_port, replica, wait_until
 
 ENDPOINT = "127.31.1.1"
-CLEAR, TLS = "clear", "in-ambient"
+CLEAR, TLS = "clear text", "under TLS"
+SERVICE = "in-ambient"
 NAME = "api.example"
-CONNECTIONS, SECONDS = 16, 1.5
+CONNECTIONS, SECONDS = 16, 2.0
 
 
 def main() -> int:
@@ -59,15 +60,15 @@ def _start(scratch: Path, running: contextlib.ExitStack, cores: list[int]) -> di
     }
     turns = {}
     for name, port in ((CLEAR, clear), (TLS, secured)):
-        rule = tls_rule(TLS, {"mode": "SIMPLE", "sni": NAME, "subjectAltNames": [NAME], "caCertificates": str(ca)})
-        folder = scratch / name
+        rule = tls_rule(SERVICE, {"mode": "SIMPLE", "sni": NAME, "subjectAltNames": [NAME], "caCertificates": str(ca)})
+        folder = scratch / name.replace(" ", "-")
         (folder / "manifests").mkdir(parents=True)
         manifests = Manifests(folder / "manifests")
         listening = ports["waypointd"][name]
         manifests.put("namespace", namespace())
         manifests.put("gateway", gateway(listening))
-        manifests.put("service", service(TLS))
-        manifests.put("slice", slice_of(TLS, [Scripted("nginx", ENDPOINT, port)]))
+        manifests.put("service", service(SERVICE))
+        manifests.put("slice", slice_of(SERVICE, [Scripted("nginx", ENDPOINT, port)]))
         if name == TLS:
             manifests.put("rule", rule)
         made = running.enter_context(replica(folder, manifests, listening, "--access-log", os.devnull))
@@ -107,7 +108,7 @@ def _endpoints(scratch: Path, running: contextlib.ExitStack, clear: int, secured
     (scratch / "key.pem").write_bytes(leaf.key)
     (scratch / "hostname").write_text("x" * 1024)
     (scratch / "nginx.conf").write_text(
-        f"""worker_processes 1; pid {scratch}/nginx.pid; error_log {scratch}/nginx.log; daemon off;
+        f"""user root; worker_processes 1; pid {scratch}/nginx.pid; error_log {scratch}/nginx.log; daemon off;
         events {{ worker_connections 512; }}
         http {{ access_log off; keepalive_requests 100000000; default_type text/plain; root {scratch};
           server {{ listen {ENDPOINT}:{clear}; listen {ENDPOINT}:{secured} ssl;

@@ -140,13 +140,16 @@ cdef class SecuredStream(SealedStream):
         while SSL_read_ex(self.tls, self.buffer + self.end, self.capacity - self.end, &n) == 1:
             self.end += n
             got += n
+            self.answered = True
             if self.consumer is not None:
                 self.consumer.consume(self)
             if self.tls == NULL:
                 return got
+            if self.under.start == self.under.end and not self.ended and SSL_pending(self.tls) == 0:
+                break
             self.make_room(RECORD)
-        self.answered = self.answered or got > 0
-        self.read_ended(SSL_get_error(self.tls, 0))
+        else:
+            self.read_ended(SSL_get_error(self.tls, 0))
         self.under.release()
         if self.end == self.start:
             self.release()
