@@ -152,7 +152,7 @@ def _check(loaded: Settings, verbose: bool) -> int:
     listeners = result.snapshot.listeners if result.snapshot else ()
     faults = [*missing, *map(str, (*unreadable, *result.faults)), *_faults_of_certificates(listeners, loaded)]
     faults += [*_faults_of_access(loaded), *_gateway_missing(loaded, result, loader.gateways())]
-    status = _told((*source.notes, *result.warnings), faults)
+    status = _told((*source.notes, *result.warnings, *_wrong_with_credentials(result)), faults)
     if not status:
         print("\n".join(_summary(result)))
     if verbose and result.snapshot:
@@ -215,6 +215,18 @@ def _faults_of_certificates(listeners: Sequence[Listener], loaded: Settings) -> 
     files = Files(loaded.tls_dir)
     found = files.look(time.time())
     return certificates.faults_of(listeners, files.option, found.problems if found else ())
+
+
+def _wrong_with_credentials(result: "Loaded") -> list[str]:
+    """What TLS to endpoints would lack here. No faults: files may be where the replica will be, and nowhere else."""
+    from proxy.identity.credential_watch import CredentialWatch
+    from proxy.mesh.resolving.credentials import wanted
+
+    watch = CredentialWatch()
+    if result.snapshot:
+        watch.want(wanted(result.snapshot.clusters), result.snapshot.secrets)
+        watch.refresh()
+    return [text for _, text in watch.news()]
 
 
 def _faults_of_ca(loaded: Settings) -> list[str]:

@@ -2,9 +2,13 @@
 through them."""
 
 import base64
+import contextlib
 import re
 import socket
 import ssl
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -16,7 +20,7 @@ from tests.certificates import Authority, Leaf
 from tests.integration.hbone_rig import DOMAIN, HboneBench, Served, echo, h2_client, h2_headers, hbone_bench, serve_name
 from tests.integration.http_rig import Handler, Peer, unique
 from tests.integration.tls_rig import Files, Hello, TlsApp, context, system_roots, tls_rule
-from tests.rig import wait_until
+from tests.rig import ROOT, wait_until
 
 Json = dict[str, Any]
 CA, OTHERS, SYSTEM = Authority(name="endpoints"), Authority(name="strangers"), Authority(name="public")
@@ -103,6 +107,18 @@ def silent(peer: Peer) -> None:
     """Takes what comes, and says nothing."""
     while peer.more():
         peer.buffer = b""
+
+
+def dripping(peer: Peer) -> None:
+    """Its half of the handshake comes byte by byte."""
+    arriving, leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context(CA.leaf("", names=["app.example"])).wrap_bio(arriving, leaving, server_side=True)
+    arriving.write(peer.sock.recv(4096))
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    for byte in leaving.read():
+        peer.send(bytes([byte]))
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -209,9 +225,10 @@ class TestConnections:
         assert proxy.ask(f"large{suffix}") == [endpoint.name]
         assert len(served.meetings) == 1
 
-    def test_endpoint_that_says_nothing(self, suffix: str, proxy: HboneBench) -> None:
+    @pytest.mark.parametrize("handler", [silent, dripping])
+    def test_endpoint_that_takes_its_time(self, handler: Handler, suffix: str, proxy: HboneBench) -> None:
         """The handshake ends with the connectTimeout, and it is the endpoint's outcome."""
-        proxy.play(f"silent{suffix}", silent)
+        proxy.play(f"silent{suffix}", handler)
         before, path = proxy.failures(f"silent{suffix}"), unique()
         assert proxy.ask(f"silent{suffix}", path) == ["503"]
         line = proxy.line(f" {path} ")
@@ -320,6 +337,17 @@ def test_missing_files_are_told_and_followed(proxy: HboneBench, files: Files) ->
     proxy.play("missing", served)
     files.put("none.pem", CA.pem)
     wait_until(lambda: proxy.ask("missing") == [proxy.services["missing"][0].name], 8, "it is there")
+
+
+def test_check_says_what_is_missing(proxy: HboneBench, files: Files) -> None:
+    rule = tls_rule("off", {"mode": "SIMPLE", "caCertificates": files.of("nowhere.pem")})
+    check = (sys.executable, str(ROOT / "bin" / "waypointd"), "--check", "-v", "--manifests", str(proxy.manifests.path))
+    proxy.replica.serve(lambda: proxy.manifests.put("rule-off", rule))
+    said = subprocess.run(check, capture_output=True, text=True, timeout=60, check=False).stdout
+    proxy.replica.serve(lambda: proxy.manifests.put("rule-off", tls_rule("off", {"mode": "DISABLE"})))
+    assert "DestinationRule httpbin/off: spec.trafficPolicy.tls.caCertificates: " in said
+    assert "nowhere.pem: no such file; what needs it gets 503 until that is mended" in said
+    assert re.search(r"httpbin/off:8000 \(http\): .*, under TLS \(SIMPLE\)", said)
 
 
 def test_keys_are_nowhere_to_be_read(proxy: HboneBench) -> None:

@@ -109,7 +109,7 @@ cdef int cause_of_error(int error) noexcept:
 cdef Stream introduce(Stream stream, Endpoint endpoint, Stream client, int* error):
     """The stream, on which the endpoint is told first who the client is."""
     cdef bytes said = preamble(endpoint.proxy_protocol, client.peer, client.local, endpoint.text)
-    if stream.put(said, len(said)) == 0:
+    if stream.put_now(said, len(said)) == len(said):    # there is room for that, or nobody reads there
         return stream
     error[0] = stream.error or ECONNRESET
     stream.close()

@@ -15,5 +15,6 @@ cdef class SecuredStream(SealedStream):
     cdef str protocol(self)
     cdef Py_ssize_t decrypt(self) except? RAISED
     cdef int read_ended(self, int kind) except -1
+    cdef int state(self) noexcept
 
 cdef SecuredStream secure(Stream under, Origination origination, int alpn, double seconds, list reasons)

@@ -41,7 +41,8 @@ cdef class Ear(IdleListener):
         if stream.listener is None:
             return 0            # it will be read
         if event == DATA_WAITS:
-            event = stream.look()
+            stream.absorb()
+            event = stream.state()
             if event == QUIET:
                 return under.watch()
         return stream.listener.idle_event(stream, event)
@@ -193,9 +194,13 @@ cdef class SecuredStream(SealedStream):
         if event == DATA_WAITS:
             self.absorb()
             event = QUIET
+        return self.state() if self.state() != QUIET else event
+
+    cdef int state(self) noexcept:
+        """As `look`, of what has been taken."""
         if self.start != self.end:
             return DATA_WAITS
-        return (PEER_RESET if self.error else PEER_CLOSED) if self.eof else event
+        return (PEER_RESET if self.error else PEER_CLOSED) if self.eof else QUIET
 
     cdef bint was_quiet(self) except -1:
         return self.start == self.end and not self.eof and self.under.was_quiet()
