@@ -74,7 +74,7 @@ def _start(scratch: Path, running: contextlib.ExitStack, cores: list[int]) -> di
         made = running.enter_context(replica(folder, manifests, listening, "--access-log", os.devnull))
         (worker,) = made.worker_pids()
         os.sched_setaffinity(worker, {cores[-1]})
-        turns[f"waypointd, {name}"] = _turn(listening, cores[0], lambda pid=worker: cpu_seconds(pid))
+        turns[f"waypointd, {name}"] = _turn(listening, cores[0], worker)
     context = {"common_tls_context": {"validation_context": {"trusted_ca": {"filename": str(ca)}}}, "sni": NAME}
     static = {
         "listeners": [envoy.listener(port, name) for name, port in ports["Envoy"].items()],
@@ -85,15 +85,17 @@ def _start(scratch: Path, running: contextlib.ExitStack, cores: list[int]) -> di
     for thread in Path(f"/proc/{pid}/task").iterdir():
         os.sched_setaffinity(int(thread.name), {cores[-1]})
     for name, port in ports["Envoy"].items():
-        turns[f"Envoy, {name}"] = _turn(port, cores[0], lambda pid=pid: cpu_seconds(pid))
+        turns[f"Envoy, {name}"] = _turn(port, cores[0], pid)
     return turns
 
 
-def _turn(port: int, core: int, used: Callable[[], float]) -> Callable[[], float]:
+def _turn(port: int, core: int, pid: int) -> Callable[[], float]:
+    """Microseconds of that process's CPU for a request."""
+
     def turn() -> float:
-        before = used()
+        before = cpu_seconds(pid)
         requests = run("127.0.0.1", port, core, CONNECTIONS, SECONDS).requests
-        return (used() - before) / requests * 1e6
+        return (cpu_seconds(pid) - before) / requests * 1e6
 
     return turn
 

@@ -14,8 +14,8 @@ from tests.hbone import envoy
 from tests.hbone.envoy import Envoy
 from tests.integration.hbone_rig import serve_name
 from tests.integration.http_rig import Bench, Scripted, bench, unique
-from tests.integration.test_tls_endpoints import h2_inside, plain
 from tests.integration.tls_rig import Files, Hello, TlsApp, context, tls_rule
+from tests.integration.tls_rows import h2_inside, plain
 from tests.rig import free_port, wait_until
 
 Json = dict[str, Any]

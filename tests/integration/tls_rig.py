@@ -5,12 +5,12 @@ import os
 import socket
 import ssl
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.certificates import Authority, Leaf
+from tests.certificates import Leaf
 from tests.integration.http_rig import Handler, Peer
 
 Json = dict[str, Any]
@@ -146,6 +146,3 @@ def system_roots(pem: bytes) -> Iterator[None]:
                 del os.environ["SSL_CERT_FILE"]
             else:
                 os.environ["SSL_CERT_FILE"] = before
-
-
-Making = Callable[[Authority], Leaf]
