@@ -20,6 +20,7 @@ from proxy.identity.watch import CertificateWatch
 from proxy.ipc.channel import Message
 from proxy.ipc.snapshot import ClusterForm, EndpointForm, ListenerForm
 from proxy.scoreboard.buckets import BUCKETS_MS
+from proxy.scoreboard.clusters import LIMITS
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.workers import DRAINING, READY, STARTING
 from proxy.settings.kinds import masked_url
@@ -120,6 +121,7 @@ class Admin:
         counters = self._board.clusters.counters(cluster["slot"])._asdict()
         counters["buckets_ms"] = _histogram(counters.pop("buckets"))
         counters["ejections"] = sum(counters.pop("decided")) + sum(counters.pop("followed"))
+        counters["refused"] = dict(zip(LIMITS, counters["refused"], strict=True))
         return {
             "name": cluster["name"],
             "envoy_name": cluster["envoy_name"],
@@ -127,6 +129,8 @@ class Admin:
             "outlier": cluster["outlier"],
             "destination_rule": cluster["destination_rule"],
             "shared": self._board.shared_state and not self._board.clusters.alone(cluster["slot"]),
+            "limits": cluster["pool"],
+            "held": dict(zip(LIMITS, self._board.clusters.held(cluster["slot"]), strict=True)),
             "counters": counters,
             "endpoints": [self._endpoint(endpoint) for endpoint in cluster["endpoints"]],
         }

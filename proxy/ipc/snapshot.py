@@ -147,6 +147,17 @@ class CredentialForm(TypedDict):
     problem: str
 
 
+class PoolForm(TypedDict, total=False):
+    """`connectionPool` and `retryBudget` of the policy in force, as far as they say something. Times in ms."""
+
+    connections: int  # at once, as the following three
+    pending: int
+    requests: int
+    retries: int
+    budget_percent: float  # instead of `retries`, with ...
+    budget_min: int
+
+
 ProfileForm = list[str]
 """`model.Profile`: its fields, in their order."""
 
@@ -180,6 +191,7 @@ class ClusterForm(TypedDict):
     balance: BalanceForm
     origination: OriginationForm | None
     proxy_protocol: int  # its version, which connections to endpoints begin with; 0: none
+    pool: PoolForm
     destination_rule: str
     protocol: str  # "http", "http2", "tcp", "undeclared"
     http2: str  # "always", "never", "as_client": whether endpoints are sent it

@@ -30,6 +30,14 @@ cdef struct Groups:              # of endpoints, by where they are; in failover 
     int64_t* loads               # its part of the requests, beside the others'
     unsigned char* panicking     # 1: those that are out get requests, too
 
+# -- breaker: what a cluster may have at once ------------------------------------------------------------------------
+
+cdef struct Limits:
+    int64_t connections, pending, requests, retries
+    bint budgeted                # `retries` do not matter, but these:
+    int64_t budget               # so many ten-thousandths of the requests that run or wait, ...
+    int64_t budget_min           # ... but never fewer
+
 # -- retry, judge: how an attempt ended -------------------------------------------------------------------------------
 
 cdef enum How:
@@ -48,6 +56,7 @@ cdef enum How:
     SILENT                       # nothing came for too long
     ABANDONED                    # the client left
     CLIENT_FAILED                # the client's body stopped, or is none
+    OVERFLOWED                   # nothing was tried: the cluster has as many as it may
 
 cdef struct Ending:
     int how

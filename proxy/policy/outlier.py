@@ -25,6 +25,7 @@ from proxy.policy.shapes import (
     MALFORMED,
     NOT_HTTP,
     NOTHING,
+    OVERFLOWED,
     SHORT_OF,
     SILENT,
     SUCCESS,
@@ -37,7 +38,7 @@ def outcome_of(rule: shapes.OutlierRule, ending: shapes.Ending) -> int:
         return EXTERNAL_FAILURE if fails(rule, status_of(ending)) else SUCCESS
     if ending.how == CONNECTED:
         return SUCCESS
-    if ending.how in (SHORT_OF, CLIENT_FAILED, MALFORMED) or (ending.how == NOT_HTTP and ending.pooled):
+    if ending.how in (SHORT_OF, CLIENT_FAILED, MALFORMED, OVERFLOWED) or (ending.how == NOT_HTTP and ending.pooled):
         return NOTHING
     if ending.how in (ABANDONED, SILENT):
         return judge_silence(rule, ending)

@@ -13,7 +13,7 @@ NOWHERE, BY_TARGET, BY_HOST = range(3)
 # how an attempt ended
 ANSWERED, CONNECTED, CUT = range(3)
 SHORT_OF, NOT_CONNECTED, CLOSED, RESET, REFUSED = range(3, 8)
-NOT_HTTP, MALFORMED, SILENT, ABANDONED, CLIENT_FAILED = range(8, 13)
+NOT_HTTP, MALFORMED, SILENT, ABANDONED, CLIENT_FAILED, OVERFLOWED = range(8, 14)
 
 # what follows a failed attempt
 NO, EXHAUSTED, ANOTHER, SAME = range(4)
@@ -67,6 +67,19 @@ class Groups:
     weights: Sequence[int]
     loads: MutableSequence[int]
     panicking: MutableSequence[int]
+
+
+@dataclass
+class Limits:
+    """What a cluster may have at once."""
+
+    connections: int
+    pending: int
+    requests: int
+    retries: int
+    budgeted: bool = False
+    budget: int = 0
+    budget_min: int = 0
 
 
 @dataclass

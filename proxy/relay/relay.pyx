@@ -48,6 +48,10 @@ cdef class Relay:
         self.context.row.log_lines_dropped = self.context.log.dropped
         self.context.scoreboard.workers.turn(self.context.worker)
 
+    def make_room(self) -> None:
+        """Another worker has somebody who waits for a connection, or has left room for somebody who waits here."""
+        self.connections.make_room()
+
     # -- the snapshot -------------------------------------------------------------------------------------------------
 
     def apply(self, bint full, list clusters, list removed) -> None:
@@ -74,6 +78,7 @@ cdef class Relay:
             endpoints.append(endpoint)
         cluster = Cluster(self.context.scoreboard, self.context.worker, body, endpoints)
         cluster.secure(self.origination_for(self.clusters.get(body["name"]), body["origination"]))
+        cluster.keep_limits()
         return cluster
 
     def originate(self, dict credentials) -> None:
@@ -105,6 +110,8 @@ cdef class Relay:
             if (former.slot, endpoint.slot) not in used:
                 del self.endpoints[former.slot, endpoint.slot]
                 endpoint.retire()
+        if former is not None and (fresh is None or fresh.slot != former.slot):
+            former.drop_limits()
         if self.addresses is not None:
             if former is not None:
                 self.addresses.drop(former)

@@ -4,7 +4,8 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from proxy.scoreboard.atomics cimport wp_load, wp_load64, wp_move, wp_store, wp_store64, wp_swap
-from proxy.scoreboard.layout cimport BUCKET_COUNT, CLASSES, CLUSTERS, REASONS, ClusterRow, Counters
+from proxy.scoreboard.layout cimport BUCKET_COUNT, CLASSES, CLUSTERS, LIMITED, REASONS, ClusterRow, Counters, Holding
+from proxy.scoreboard.limits cimport count_held
 from proxy.scoreboard.memory cimport copy_text
 from proxy.scoreboard.mutex cimport HELD_BY_ANOTHER, INHERITED, init_mutex, lock_within, unlock
 
@@ -17,6 +18,7 @@ EJECTION_REASONS = (
     "consecutive_5xx", "probe_failed", "by_hand", "unreachable_from_here", "consecutive_gateway_failure",
     "consecutive_local_origin_failure", "success_rate", "failure_percentage",
 )
+LIMITS = ("connections", "pending", "requests", "retries")
 
 
 class ClusterLocked(Exception):
@@ -47,6 +49,8 @@ cdef class Clusters:
             row.full = 0
             for worker in range(self.memory.header.workers_high):
                 memset(self.memory.counters_of(worker, slot), 0, sizeof(Counters))
+                memset(self.memory.holding_of(worker, slot), 0, sizeof(Holding))
+            memset(row.held, 0, sizeof(row.held))
             row.used = 1
             if slot >= self.memory.header.clusters_high:
                 wp_store(&self.memory.header.clusters_high, slot + 1)
@@ -84,7 +88,12 @@ cdef class Clusters:
         return ClusterCounters(
             *[total.requests[index] for index in range(CLASSES)], total.retries, decided, followed, total.unejections,
             total.overflows, total.duration_ms, tuple([total.buckets[index] for index in range(BUCKET_COUNT)]),
-            total.opened, total.unopened, total.idle, total.reused)
+            total.opened, total.unopened, total.idle, total.reused, tuple([total.refused[index] for index in range(LIMITED)]))
+
+    def held(self, int slot) -> tuple:
+        """How many there are now, in all workers, of what LIMITS names; what has no limit need not be counted."""
+        cdef ClusterRow* row = self.memory.cluster(slot)
+        return tuple([count_held(row, index) for index in range(LIMITED)])
 
     def count(self, int worker, int slot, int unejections=0, int overflows=0) -> None:
         """Adds outlier events to a worker's counters."""

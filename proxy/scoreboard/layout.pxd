@@ -15,9 +15,13 @@ cdef enum:
     BOUND_COUNT = 20     # buckets of their histograms
     GROUPS = 8           # of a cluster's endpoints, by where they are, that take turns over all workers
     REASONS = 8          # why endpoints are ejected
+    LIMITED = 4          # what there may be so many of in a cluster: the Limits below
 
 cdef enum:
     NO_PROBE, PROBE_OFFERED, PROBE_TAKEN
+
+cdef enum:               # Limits of a cluster
+    CONNECTIONS, PENDING, REQUESTS, RETRIES
 
 cdef enum:               # flags of an ejection
     HELD = 1             # this replica made it alone and waits for Redis to answer
@@ -88,6 +92,7 @@ cdef struct ClusterRow:
     char epoch[40]
     char name[240]
     int32_t cursors[GROUPS]      # round robin of each group of its endpoints
+    int64_t held[LIMITED]        # how many there are in all workers; above that, how often it has moved (limits.pyx)
 
 cdef struct Counters:            # of one cluster in one worker: written by that worker alone
     int64_t requests[CLASSES]
@@ -102,6 +107,14 @@ cdef struct Counters:            # of one cluster in one worker: written by that
     int64_t unopened             # ... and not
     int64_t idle                 # pooled now
     int64_t reused
+    int64_t refused[LIMITED]     # there was no room for another
+
+cdef struct Holding:             # what one worker holds of what a cluster has limits for: written by that worker alone
+    int32_t held[LIMITED]
+    int32_t moving               # it is between moving the cluster's number and saying so here
+    int32_t pad
+    int64_t waits_since          # CLOCK_MONOTONIC ns; of those who wait in this worker for a connection, the first; 0: none
+    char rest[32]                # a cache line: the next row is another cluster's
 
 cdef struct SeriesRow:           # one label set; under the header's lock for them
     uint64_t hash                # of kind and labels

@@ -1,7 +1,7 @@
 # The memory itself; see memory.pyx.
 from libc.stdint cimport int32_t, int64_t
 
-from proxy.scoreboard.layout cimport ClusterRow, Counters, EndpointRow, Header, SeriesRow, Tally, WorkerRow
+from proxy.scoreboard.layout cimport ClusterRow, Counters, EndpointRow, Header, Holding, SeriesRow, Tally, WorkerRow
 
 cdef class Memory:
     cdef int fd
@@ -12,6 +12,7 @@ cdef class Memory:
     cdef EndpointRow* endpoint_rows
     cdef int32_t* shares         # [worker][endpoint] attempts in flight
     cdef Counters* counters      # [worker][cluster]
+    cdef Holding* holdings       # [worker][cluster]
     cdef SeriesRow* series_rows
     cdef Tally* tallies          # [worker][series]
 
@@ -20,6 +21,7 @@ cdef class Memory:
     cdef EndpointRow* endpoint(self, int slot) except NULL
     cdef int32_t* share_of(self, int worker, int endpoint) noexcept
     cdef Counters* counters_of(self, int worker, int cluster) noexcept
+    cdef Holding* holding_of(self, int worker, int cluster) noexcept
     cdef Tally* tally_of(self, int worker, int series) noexcept
     cdef int64_t now(self) noexcept nogil
 

@@ -25,7 +25,8 @@ cdef class Memory:
         cdef size_t counters_at = shares_at + aligned(<size_t>WORKERS * ENDPOINTS * sizeof(int32_t))
         cdef size_t series_at = counters_at + aligned(<size_t>WORKERS * CLUSTERS * sizeof(Counters))
         cdef size_t tallies_at = series_at + aligned(SERIES * sizeof(SeriesRow))
-        cdef size_t size = tallies_at + aligned(<size_t>WORKERS * SERIES * sizeof(Tally))
+        cdef size_t holdings_at = tallies_at + aligned(<size_t>WORKERS * SERIES * sizeof(Tally))
+        cdef size_t size = holdings_at + aligned(<size_t>WORKERS * CLUSTERS * sizeof(Holding))
         cdef void* mapped
         cdef char* start
         self.fd = fd
@@ -45,6 +46,7 @@ cdef class Memory:
         self.counters = <Counters*>(start + counters_at)
         self.series_rows = <SeriesRow*>(start + series_at)
         self.tallies = <Tally*>(start + tallies_at)
+        self.holdings = <Holding*>(start + holdings_at)
         if fresh:
             init_mutex(&self.header.lock)
             init_mutex(&self.header.series_lock)
@@ -77,6 +79,9 @@ cdef class Memory:
 
     cdef Counters* counters_of(self, int worker, int cluster) noexcept:
         return self.counters + <size_t>worker * CLUSTERS + cluster
+
+    cdef Holding* holding_of(self, int worker, int cluster) noexcept:
+        return self.holdings + <size_t>worker * CLUSTERS + cluster
 
     cdef Tally* tally_of(self, int worker, int series) noexcept:
         return self.tallies + <size_t>worker * SERIES + series

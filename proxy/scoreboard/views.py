@@ -65,6 +65,8 @@ class ClusterCounters(NamedTuple):
     idle: int
     """Connections in the pools now; grows and shrinks."""
     reused: int
+    refused: tuple[int, ...]
+    """How often there was no room, by limit (clusters.LIMITS)."""
 
     @property
     def ejections(self) -> int:

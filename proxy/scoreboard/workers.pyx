@@ -7,6 +7,7 @@ from posix.time cimport clock_gettime, timespec
 
 from proxy.scoreboard.buckets cimport bound_of
 from proxy.scoreboard.layout cimport BOUND_COUNT, WORKERS, Header, Reports, WorkerRow
+from proxy.scoreboard.limits cimport give_back
 from proxy.scoreboard.mutex cimport HELD_BY_ANOTHER, lock_within, unlock
 from proxy.scoreboard.series cimport close_all
 
@@ -56,6 +57,7 @@ cdef class Workers:
                 share[0] = 0
         for cluster in range(wp_load(&self.memory.header.clusters_high)):
             self.memory.counters_of(slot, cluster).idle = 0
+            give_back(self.memory, slot, cluster)
         close_all(self.memory, slot)
         wp_store(&row.connections, 0)
         row.unread_answers = row.waiting_requests = 0

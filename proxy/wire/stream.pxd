@@ -31,6 +31,9 @@ cdef enum IdleEvent:            # what a stream that nobody reads has to say
 cdef class IdleListener:
     cdef int idle_event(self, Stream stream, int event) except -1
 
+cdef class Permit:
+    cdef int release(self) except -1
+
 cdef class Consumer:
     cdef int consume(self, Stream stream) except -1
 
@@ -61,6 +64,7 @@ cdef class Stream:
     cdef readonly bint http2            # the messages on it came in HTTP/2
     cdef bint in_records                # it is TLS: put_now_both is worth it
     cdef object origin                  # what its TLS to an endpoint was made with; None: there is none
+    cdef Permit permit                  # given back when it is closed
     # membership in one Deadlines list
     cdef Deadlines deadlines
     cdef Stream before, after
@@ -103,6 +107,7 @@ cdef class Stream:
     cdef int wake_reader(self, int result) except -1
     cdef int cancel_read(self) except -1
     cdef int end_read(self, int result) except -1
+    cdef int give_up_permit(self) except -1
     cdef int arm(self, Deadlines deadlines) except -1
     cdef int disarm(self) except -1
 

@@ -98,6 +98,14 @@ cdef class IdleListener:
         raise NotImplementedError
 
 
+cdef class Permit:
+    """What a stream may have that others may not have meanwhile."""
+
+    cdef int release(self) except -1:
+        """It has been closed."""
+        raise NotImplementedError
+
+
 cdef class Consumer:
     """Takes what arrives on a stream piece by piece, while it is in the processor's cache. May not switch."""
 
@@ -362,6 +370,14 @@ cdef class Stream:
         if self.reader is None:
             self.timed_out = True
         self.end_read(TIMED_OUT)
+
+    cdef int give_up_permit(self) except -1:
+        """For `close`, when nothing of the stream is left."""
+        cdef Permit permit = self.permit
+        if permit is not None:
+            self.permit = None
+            permit.release()
+        return 0
 
     cdef int arm(self, Deadlines deadlines) except -1:
         """From now on the reader has `deadlines.duration` until it is told TIMED_OUT."""

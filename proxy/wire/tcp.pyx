@@ -289,7 +289,7 @@ cdef class TcpStream(Stream):
         self.cancel_read()
         if self.writer is not None:
             get_hub().loop.run_callback(self._wake_writer, FAILED)
-        return 0
+        return self.give_up_permit()
 
     cdef int abort(self) except -1:
         cdef linger now

@@ -1,11 +1,13 @@
 """Connections that one worker accepted and another one, with fewer of its own, shall serve.
 
-A packet is the listener's address and the process the connection was counted for; the descriptor travels beside it. The
+A packet is the listener's address and the process the connection was counted for; the descriptor travels beside it. One
+without them is a nudge: somebody waits for what the worker may have (relay/endpoints/breaker.pyx). The
 sockets belong to the slot, not to the process: what waits for a worker that died is there for its successor. Plain
 non-blocking sockets, not gevent's: giving never waits, and taking happens between two events.
 """
 
 import _socket
+import contextlib
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -18,6 +20,7 @@ from proxy.scoreboard.scoreboard import Scoreboard
 
 _PACKET = 4096
 _CONTROL = socket.CMSG_SPACE(16 * 4)
+_NUDGE = msgpack.packb(None)
 
 
 class Handed:
@@ -29,6 +32,7 @@ class Handed:
         self._incoming = _plain(incoming)
         self._outgoing = {other: _plain(fd) for other, fd in outgoing.items()}
         self._watcher = gevent.get_hub().loop.io(incoming, 1)
+        self._nudged: Callable[[], None] = lambda: None
 
     def give(self, fd: int, slot: int, address: str) -> bool:
         """Passes a connection counted as worker `slot`'s on to it. False: it cannot; then it is this worker's again."""
@@ -42,8 +46,15 @@ class Handed:
         os.close(fd)
         return True
 
-    def start(self, take: Callable[[str, int], None]) -> None:
-        """From now on `take(address, fd)` is called for each connection that comes."""
+    def nudge(self, slot: int) -> None:
+        """Tells worker `slot` that there is something for it to see on the scoreboard. It may not hear of it."""
+        with contextlib.suppress(OSError):
+            self._outgoing[slot].send(_NUDGE, socket.MSG_DONTWAIT)
+
+    def start(self, take: Callable[[str, int], None], nudged: Callable[[], None]) -> None:
+        """From now on `take(address, fd)` is called for each connection that comes, and `nudged` where there is something
+        to see."""
+        self._nudged = nudged
         self._watcher.start(self.take_waiting, take)
 
     def take_waiting(self, take: Callable[[str, int], None]) -> None:
@@ -55,6 +66,9 @@ class Handed:
                 )
             except BlockingIOError:
                 return
+            if packet == _NUDGE:
+                self._nudged()
+                continue
             address, pid = msgpack.unpackb(packet)
             if pid != os.getpid():  # counted for a process that is gone, and its count with it
                 self._board.workers.add_connections(self._slot, 1)

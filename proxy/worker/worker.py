@@ -83,6 +83,7 @@ class Worker:
         )
         self._context = Context(board, slot, self._access_log, self._fleet, timeouts)
         self._context.tunnels = settings.in_mesh
+        self._context.nudge = handed.nudge
         if settings.metrics:
             self._context.tallies = Tallies(board, slot, settings.cluster_id, settings.trust_domain or "")
         self._relay = Relay(self._context)
@@ -157,7 +158,7 @@ class Worker:
                 listener.start()
             if first:
                 self._board.workers.set_state(self._slot, READY)
-                self._handed.start(self._take)
+                self._handed.start(self._take, self._relay.make_room)
         self._board.workers.set_snapshot(self._slot, message["number"])
 
     def _take_certificates(self, tls: TlsForm | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from proxy.admin.metrics.family import COUNTER, GAUGE, HISTOGRAM, Distribution, Family, Labels, one
 from proxy.ipc.snapshot import ClusterForm
 from proxy.scoreboard.buckets import BOUNDS_OF_ISTIO, BUCKETS_MS
-from proxy.scoreboard.clusters import EJECTION_REASONS
+from proxy.scoreboard.clusters import EJECTION_REASONS, LIMITS
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import ClusterCounters, WorkerView
 from proxy.scoreboard.workers import DRAINING, FREE, READY, STARTING
@@ -82,6 +82,7 @@ def _of_configured(board: Scoreboard, clusters: Mapping[str, ClusterForm]) -> It
         ("waypointd_cluster_closed", "1: every request gets 403.", [int(bool(form["closed"])) for _, form, _ in rows]),
     ):
         yield Family(name, GAUGE, text, [(row[0], value) for row, value in zip(rows, values, strict=True)])
+    yield from _of_limits(board, clusters)
     yield Family(
         "waypointd_outlier_policy",
         GAUGE,
@@ -92,6 +93,27 @@ def _of_configured(board: Scoreboard, clusters: Mapping[str, ClusterForm]) -> It
             if form["outlier"]
         ],
     )
+
+
+def _of_limits(board: Scoreboard, clusters: Mapping[str, ClusterForm]) -> Iterator[Family]:
+    """What there is of it where something is limited; connections are counted everywhere."""
+    rows = [
+        (Labels((("cluster", name), ("limit", limit))), held, refused, form["pool"].get(limit, 0))
+        for name, form in clusters.items()
+        for limit, held, refused in zip(
+            LIMITS, board.clusters.held(form["slot"]), board.clusters.counters(form["slot"]).refused, strict=True
+        )
+        if form["pool"] or limit == "connections"
+    ]
+    for name, type_, text, values in (
+        ("waypointd_breaker_held", GAUGE, "What there is now of it.", [held for _, held, _, _ in rows]),
+        ("waypointd_breaker_overflows_total", COUNTER, "There was no room for more.", [row[2] for row in rows]),
+    ):
+        yield Family(name, type_, text, [(row[0], value) for row, value in zip(rows, values, strict=True)])
+    limited = [(labels, held, most) for labels, held, _, most in rows if isinstance(most, int) and most]
+    yield Family("waypointd_breaker_limit", GAUGE, "How much there may be.", [(row[0], row[2]) for row in limited])
+    full = [(labels, int(held >= most)) for labels, held, most in limited]
+    yield Family("waypointd_breaker_open", GAUGE, "1: there is as much as there may be.", full)
 
 
 # -- the fleet -------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ cdef class Context:
     cdef readonly Timeouts timeouts
     cdef readonly Drain drain
     cdef public Tallies tallies          # None: nothing is counted for Istio's metrics
+    cdef public object nudge             # tells another worker to look after those who wait; None: there are no others
     cdef Unread unread
     cdef Date date
     cdef RequestIds request_ids

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 from proxy.observe.access_log import AccessLog
@@ -13,4 +14,5 @@ class Context:
     mesh: MeshTls | None
     tunnels: bool
     tallies: Tallies | None
+    nudge: Callable[[int], None] | None
     def __init__(self, scoreboard: Scoreboard, worker: int, log: AccessLog, fleet: Any, timeouts: Timeouts) -> None: ...

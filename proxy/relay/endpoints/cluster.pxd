@@ -4,13 +4,14 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from proxy.policy.facts cimport OutlierRule, RetryRule
 from proxy.relay.context.context cimport Context
 from proxy.relay.context.tallies cimport Party
+from proxy.relay.endpoints.breaker cimport Breaker, Member, Seat
 from proxy.relay.endpoints.chooser cimport Chooser
 from proxy.relay.endpoints.gate cimport Gate
 from proxy.relay.endpoints.hash_key cimport HashKey
 from proxy.relay.endpoints.trunk cimport Connections, Trunks
 from proxy.scoreboard.layout cimport Counters, EndpointRow
 from proxy.scoreboard.scoreboard cimport Scoreboard
-from proxy.wire.stream cimport IdleListener, Stream
+from proxy.wire.stream cimport Stream
 from proxy.wire.address cimport Address
 from proxy.wire.tls.origin cimport Origination
 
@@ -23,7 +24,7 @@ cdef enum Protocol:              # what a cluster's port speaks
 cdef enum Speaking:              # whether endpoints are sent HTTP/2
     NEVER, ALWAYS, AS_CLIENT
 
-cdef class Endpoint(IdleListener):
+cdef class Endpoint(Member):
     cdef readonly Address address
     cdef readonly bint hbone             # reached through a tunnel ...
     cdef readonly Address hbone_address  # ... to this address, ...
@@ -41,6 +42,7 @@ cdef class Endpoint(IdleListener):
     cdef int64_t turn                    # how often it had when the last of them was given
     cdef Context context
     cdef Connections connections
+    cdef Breaker breaker                 # its cluster's
     cdef int64_t unclean_until           # nothing is pooled before: bytes came that nobody had asked for
     cdef list profile                    # of its workload, as ipc.snapshot has it
     cdef Party party                     # the same for metrics; None: nothing was counted yet
@@ -88,6 +90,8 @@ cdef class Cluster:
     cdef Chooser chooser
     cdef Gate gate                       # who gets in with a request, or None: everybody
     cdef Gate tcp_gate                   # ... with a connection that carries none
+    cdef Breaker breaker                 # None: there is no endpoint
+    cdef readonly bint limited           # there may be only so many of something at once
     cdef HashKey hash_key                # what of a request is hashed, or None
     cdef dict positions                  # slot -> position in `endpoints`; made when first a request is tried again
     cdef int worker

@@ -11,6 +11,7 @@ import logging
 from libc.stdint cimport int64_t, uint64_t
 
 from proxy.clock cimport monotonic_ns
+from proxy.relay.endpoints.breaker cimport Breaker, Member, Seat
 from proxy.relay.endpoints.balancing cimport chooser_for
 from proxy.relay.endpoints.chooser cimport RoundRobin
 from proxy.relay.endpoints.hash_key cimport HashKey
@@ -31,7 +32,7 @@ cdef dict SPEAKING = {"never": NEVER, "always": ALWAYS, "as_client": AS_CLIENT}
 cdef int RETRIES = 2
 
 
-cdef class Endpoint(IdleListener):
+cdef class Endpoint(Member):
     """One endpoint of one cluster in one worker, as `entry` of a snapshot says. `text` is its `ip:port`, `slot` its
     row."""
 
@@ -49,6 +50,7 @@ cdef class Endpoint(IdleListener):
         self.row = context.scoreboard.memory.endpoint(self.slot)
         self.share = context.scoreboard.memory.share_of(context.worker, self.slot)
         self.counters = context.scoreboard.memory.counters_of(context.worker, self.row.cluster)
+        self.breaker = connections.breaker(context, self.row.cluster)
         self.idle, self.given = [], []
         if self.hbone:
             self.hbone_address = Address(ip, HBONE_PORT)
@@ -132,6 +134,8 @@ cdef class Endpoint(IdleListener):
         stream.pinned = 0
         stream.start = stream.end = 0
         stream.release()
+        if self.breaker.limited and self.breaker.wants(self, stream):
+            return 0
         stream.listener = self
         stream.arm(self.context.timeouts.endpoint_idle_timeout)
         self.keep_turn()
@@ -175,6 +179,24 @@ cdef class Endpoint(IdleListener):
             refusals.tell("no connection used twice to", self.text, None, "bytes nobody asked for, behind an answer")
         self.unclean_until = now + UNCLEAN_NS
         return self.close_idle()
+
+    cdef Seat give_up_one(self):
+        cdef Seat seat
+        cdef Stream stream
+        if not self.idle and not self.given:
+            self.http2.end_idle()
+            return None
+        stream = (self.idle or self.given).pop(0)
+        self.counters.idle -= 1
+        seat, stream.permit = <Seat>stream.permit, None
+        stream.close()
+        return seat
+
+    cdef bint has_room(self):
+        return self.http2.take(self.context.mesh if self.hbone else None, 0) is not None
+
+    cdef int drain_one(self) except -1:
+        return self.http2.drain_one()
 
     cdef int close_idle(self) except -1:
         cdef Stream stream
@@ -232,6 +254,18 @@ cdef class Cluster:
         if self.outlier_on:
             self.chooser.panic_below(self.outlier["min_health_percent"])
         self.counters = scoreboard.memory.counters_of(worker, self.slot)
+        self.breaker = (<Endpoint>endpoints[0]).breaker if endpoints else None
+
+    def keep_limits(self) -> None:
+        """Those of `connectionPool` and `retryBudget`, from now on."""
+        if self.breaker is not None:
+            self.breaker.limit(self.body["pool"], self.endpoints)
+            self.limited = self.breaker.limited
+
+    def drop_limits(self) -> None:
+        """The snapshot has no such cluster any more."""
+        if self.breaker is not None:
+            self.breaker.limit({}, [])
 
     def alone(self, Endpoint endpoint) -> Cluster:
         """A cluster of this endpoint alone, as it is when asked for by its own address: under no service's policy."""

@@ -1,9 +1,13 @@
 # How an endpoint is reached; theory in pool.pyx.
 from libc.stdint cimport int64_t
 
+from proxy.relay.endpoints.breaker cimport Seat
 from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 from proxy.relay.context.context cimport Context
 from proxy.wire.stream cimport Stream
+
+cdef enum:
+    NO_SEAT = -1                # instead of an errno: the cluster has as many connections as it may
 
 cdef int64_t after(double seconds) noexcept
 cdef Stream reach(
@@ -11,7 +15,7 @@ cdef Stream reach(
     int alpn=*)
 cdef Stream open_request(
     Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int64_t since, bint* fresh,
-    int* error, list reasons)
+    int* error, list reasons, Seat seat)
 
 cdef enum:
     HTTP2_DECLINED = 4000       # no errno and no Cause: the endpoint speaks HTTP/1.1, by what its TLS says

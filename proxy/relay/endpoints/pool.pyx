@@ -19,6 +19,7 @@ speaks HTTP/2 at all shows only when it answers: one that answers in HTTP/1 was 
 from libc.errno cimport EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, EMFILE, ENFILE, ENOBUFS, ENOMEM, ETIMEDOUT
 from libc.stdint cimport int64_t
 
+from proxy.relay.endpoints.breaker cimport Seat
 from proxy.relay.endpoints.trunk cimport Dialer, Trunks
 from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport (
@@ -241,13 +242,21 @@ cdef class RequestDialer(Dialer):
     cdef Cluster cluster
     cdef Context context
     cdef Stream client
+    cdef Seat seat                  # the one who asks has it, or None
 
     cdef Session dial(self, double seconds):
-        cdef Stream stream = reach(self.endpoint, self.cluster, self.context, self.client, after(seconds),
-                                   &self.error, self.reasons, HTTP1_OR_2)
+        cdef Stream stream
         cdef Http2Client session
-        if stream is None:
+        cdef Seat seat = self.take_seat()
+        if seat is None:
+            self.error = NO_SEAT
             return None
+        stream = reach(self.endpoint, self.cluster, self.context, self.client, after(seconds), &self.error,
+                       self.reasons, HTTP1_OR_2)
+        if stream is None:
+            seat.release()
+            return None
+        stream.permit = seat
         if stream.origin is not None and (<SecuredStream>stream).protocol() != "h2":
             self.endpoint.declines_http2(stream)
             self.error = HTTP2_DECLINED
@@ -256,6 +265,14 @@ cdef class RequestDialer(Dialer):
         session = Http2Client(stream, None, self.context.timeouts.stream_idle_timeout.duration)
         session.open()
         return session
+
+    cdef Seat take_seat(self):
+        """For the connection; None: the cluster has as many as it may."""
+        cdef Seat seat = self.seat
+        self.seat = None
+        if seat is not None:
+            return seat
+        return self.cluster.breaker.take() if self.cluster.limited else self.endpoint.breaker.seat()
 
 
 cdef object certificate_of(Endpoint endpoint, Context context):
@@ -267,9 +284,9 @@ cdef object certificate_of(Endpoint endpoint, Context context):
 
 cdef Stream open_request(
         Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int64_t since, bint* fresh,
-        int* error, list reasons):
-    """A stream for one request, which is opened when the request is put; None as with `reach`. The connection is none
-    that was begun before `since`. `fresh`: it was made for this."""
+        int* error, list reasons, Seat seat):
+    """A stream for one request, which is opened when the request is put; None as with `reach`, or for NO_SEAT. The
+    connection is none that was begun before `since`. `fresh`: it was made for this. `seat`: for it, if need be."""
     cdef object certificate = certificate_of(endpoint, context)
     cdef Trunks trunks = endpoint.http2
     cdef Session session = trunks.take(certificate, since)
@@ -283,12 +300,16 @@ cdef Stream open_request(
             trunks = endpoint.connections.place(None)
         dialer = RequestDialer()
         dialer.endpoint, dialer.cluster, dialer.context, dialer.client = endpoint, cluster, context, client
-        dialer.certificate = certificate
+        dialer.certificate, dialer.seat = certificate, seat
         session = trunks.get(dialer, deadline, since)
+        seat = dialer.seat
         if trunks is not endpoint.http2:
             endpoint.connections.leave(trunks)      # it ends with its stream
         if session is None:
             error[0] = dialer.error
             reasons.extend(dialer.reasons)
-            return None
+    if seat is not None:
+        seat.release()      # somebody else's connection will do
+    if session is None:
+        return None
     return (<Http2Client>session).new_stream()

@@ -1,6 +1,8 @@
 # Connections that carry many streams to one place; theory in trunk.pyx.
 from libc.stdint cimport int64_t, uint32_t
 
+from proxy.relay.context.context cimport Context
+from proxy.relay.endpoints.breaker cimport Breaker
 from proxy.wire.http2.session cimport Session
 
 cdef int64_t CROWDED_NS
@@ -32,6 +34,9 @@ cdef class Trunks:
     cdef Session take(self, object certificate, int64_t since)
     cdef Session get(self, Dialer dialer, int64_t deadline, int64_t since)
     cdef Session make(self, Dialer dialer, double seconds)
+    cdef int drain_one(self) except -1
+    cdef int end_drained(self) except -1
+    cdef int end_idle(self) except -1
     cdef Session add(self, Session session, object certificate, int64_t begun)
 
 cdef class Connections:
@@ -39,6 +44,8 @@ cdef class Connections:
     cdef set trunks
     cdef readonly int64_t idle_ns
     cdef int64_t swept
+    cdef dict breakers               # by their cluster's slot
 
     cdef Trunks place(self, object key)
+    cdef Breaker breaker(self, Context context, int slot)
     cdef int leave(self, Trunks trunks) except -1

@@ -20,6 +20,8 @@ from libc.stdint cimport int64_t
 from proxy.clock cimport monotonic_ns
 from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.http2.nghttp2 cimport NGHTTP2_CANCEL, NGHTTP2_NO_ERROR
+from proxy.relay.context.context cimport Context
+from proxy.relay.endpoints.breaker cimport Breaker
 from proxy.wire.http2.session cimport Session
 from proxy.wire.stream cimport PEER_CLOSED, UNHEARD_MS
 
@@ -149,6 +151,33 @@ cdef class Trunks:
             opening.set((0 if session is not None else dialer.error, dialer.reasons))
         return session
 
+    cdef int drain_one(self) except -1:
+        """The oldest takes no more: 1, or 0 if none is open."""
+        cdef Trunk trunk
+        for trunk in self.open:
+            if not trunk.session.draining:
+                trunk.session.shutdown()
+                self.end_drained()
+                return 1
+        return 0
+
+    cdef int end_idle(self) except -1:
+        """One that carries nothing ends; soon, not at once."""
+        cdef Trunk trunk
+        for trunk in self.open:
+            if not trunk.session.streams and not trunk.session.draining:
+                trunk.session.shutdown()
+                return trunk.session.refuse_new()
+        return 0
+
+    cdef int end_drained(self) except -1:
+        """What takes no more and carries nothing ends."""
+        cdef Trunk trunk
+        for trunk in list(self.open):
+            if trunk.session.draining and not trunk.session.streams:
+                trunk.session.refuse_new()
+        return 0
+
     cdef Session add(self, Session session, object certificate, int64_t begun):
         cdef Trunk trunk = Trunk()
         trunk.session, trunk.home, trunk.certificate, trunk.begun = session, self, certificate, begun
@@ -165,7 +194,7 @@ cdef class Connections:
 
     def __init__(self, int64_t idle_ns):
         self.idle_ns = idle_ns
-        self.places = {}
+        self.places, self.breakers = {}, {}
         self.trunks = set()
 
     cdef Trunks place(self, object key):
@@ -184,6 +213,20 @@ cdef class Connections:
         if trunks.users == 0:
             self.places.pop(trunks.key, None)
         return 0
+
+    cdef Breaker breaker(self, Context context, int slot):
+        """The one of the cluster in that slot."""
+        cdef Breaker breaker = self.breakers.get(slot)
+        if breaker is None:
+            breaker = self.breakers[slot] = Breaker(context, slot)
+        return breaker
+
+    def make_room(self) -> None:
+        """Another worker says that somebody waits there, or that there is room."""
+        cdef Breaker breaker
+        for breaker in self.breakers.values():
+            if breaker.limited:
+                breaker.make_room()
 
     def tick(self) -> None:
         """Closes what is of no more use; to be called now and then."""

@@ -19,6 +19,9 @@ from proxy.wire.stream cimport FAILED, HEAD_BROKEN, PROTOCOL_BROKEN, RAISED, TIM
 from proxy.relay.exchange import faults
 
 
+cdef bytes END_OF_HEAD = b"\r\n\r\n"
+
+
 @cython.final
 cdef class Answer:
     """Answers the client, and decides what becomes of the two connections. Reusable."""
@@ -98,6 +101,8 @@ cdef class Answer:
             used = attempt.body.take(stream.buffer + stream.start, stream.end - stream.start, &forward)
             if used < 0:
                 return BAD
+            if attempt.counted and attempt.body.done:
+                attempt.count_no_more()     # before the client can send another
             if self.begun:
                 result = self.request.client.put(attempt.body.out, forward)
             else:
@@ -220,6 +225,8 @@ cdef class Answer:
             text = grpc_reply(self.grpc_status, fault.body, not self.keep_alive, self.context.date.line())
         else:
             text = local_reply(fault.status, fault.body, head_only, not self.keep_alive, self.context.date.line())
+        if fault.fields:
+            text = text.replace(END_OF_HEAD, b"\r\n" + fault.fields + END_OF_HEAD, 1)
         if request.client.put(text, len(text)) < 0:
             self.keep_alive = False
             return 0

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t
 
 from proxy.policy.facts cimport Ending
 from proxy.relay.context.context cimport Context
+from proxy.relay.endpoints.breaker cimport Seat
 from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 from proxy.relay.exchange.request cimport Request
 from proxy.wire.stream cimport IdleListener, Stream
@@ -19,6 +20,7 @@ cdef class Attempt(IdleListener):
     cdef Ending ending                  # how it ended, and all that is decided by
     cdef object client_fault            # proxy.relay.exchange.faults.Fault of the client's, or None
     cdef int alpn                       # what TLS to the endpoint offers, where there is any
+    cdef Seat seat                      # for a connection that is yet to be made, where there may be only so many
     cdef bint in_flight
     cdef bint fresh                     # over a connection that is made for it
     cdef uint32_t generation            # of the endpoint's outlier state when this began
@@ -28,7 +30,9 @@ cdef class Attempt(IdleListener):
     cdef int begin(self, Cluster cluster, Endpoint endpoint, int retries, bint fresh) except -1
     cdef bint make(self) except -1
     cdef int end(self) except -1
+    cdef bint has_seat(self) except -1
     cdef bint connect(self) except -1
+    cdef bint be_seated(self) except -1
     cdef int not_connected(self) noexcept
     cdef int drop_stream(self) except -1
     cdef object judge(self)

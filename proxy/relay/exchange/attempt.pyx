@@ -21,6 +21,7 @@ from proxy.policy.facts cimport (
     NOT_CONNECTED,
     NOT_HTTP,
     NOTHING,
+    OVERFLOWED,
     REFUSED,
     RESET,
     SHORT_OF,
@@ -30,9 +31,11 @@ from proxy.policy.facts cimport (
     TUNNEL_RESET,
 )
 from proxy.policy.outlier cimport outcome_of, status_of
+from proxy.relay.endpoints.breaker cimport Seat
 from proxy.relay.endpoints.pool cimport after, cause_of_error, own_shortage, reach
 from proxy.clock cimport monotonic_ns
 from proxy.scoreboard.atomics cimport wp_add64, wp_loadu, wp_store64
+from proxy.scoreboard.layout cimport CONNECTIONS as LIMIT_OF_CONNECTIONS
 from proxy.wire.stream cimport HEAD_BROKEN, PROTOCOL_BROKEN, STREAM_RESET, TUNNEL_ENDED
 
 from proxy.policy.causes import word_of
@@ -72,7 +75,9 @@ cdef class Attempt(IdleListener):
 
     cdef bint make(self) except -1:
         """Goes as far as the endpoint's answer, of which here the connection is all; whether there is one."""
-        if self.connect():
+        if self.cluster.limited and not self.has_seat():
+            self.ending.how = OVERFLOWED
+        elif self.connect():
             self.local = self.stream.local
             self.ending.how = CONNECTED
         else:
@@ -86,7 +91,16 @@ cdef class Attempt(IdleListener):
         if self.in_flight:
             self.in_flight = False
             self.cluster.chooser.drop(self.endpoint.row, self.endpoint.share)
+            if self.cluster.limited:
+                self.cluster.breaker.stream_ended(self.endpoint)
         return 0
+
+    cdef bint has_seat(self) except -1:
+        """Whether there may be one more connection. Bytes do not wait for that, as with Envoy."""
+        self.seat = self.cluster.breaker.take()
+        if self.seat is None:
+            self.cluster.counters.refused[LIMIT_OF_CONNECTIONS] += 1
+        return self.seat is not None
 
     cdef bint connect(self) except -1:
         """A fresh byte stream to the endpoint. False: it cannot be reached."""
@@ -94,6 +108,16 @@ cdef class Attempt(IdleListener):
         self.deadline = after(self.cluster.connect_seconds)
         self.stream = reach(self.endpoint, self.cluster, self.context, self.request.client, self.deadline,
                             &self.connect_error, self.reasons, self.alpn)
+        return self.be_seated()
+
+    cdef bint be_seated(self) except -1:
+        """The connection that has been made is one of the cluster's; False: there is none."""
+        cdef Seat seat = self.seat
+        self.seat = None
+        if self.stream is not None:
+            self.stream.permit = seat if seat is not None else self.endpoint.breaker.seat()
+        elif seat is not None:
+            seat.release()
         return self.stream is not None
 
     cdef int not_connected(self) noexcept:
@@ -135,7 +159,7 @@ cdef class Attempt(IdleListener):
     cdef int note_failure(self, int outcome) except -1:
         """For the log, whatever becomes of the request: where it failed and why. An answer speaks for itself."""
         cdef int how = self.ending.how
-        if how != ANSWERED and how != CLIENT_FAILED and not (how == ABANDONED and outcome == NOTHING):
+        if how not in (ANSWERED, CLIENT_FAILED, OVERFLOWED) and not (how == ABANDONED and outcome == NOTHING):
             self.request.failures.append(f"{word_of(cause_of(&self.ending))}@{self.endpoint.name}")
         return 0
 
@@ -176,4 +200,6 @@ cdef class Attempt(IdleListener):
             return faults.endpoint_reset(how == REFUSED, retried, exhausted)
         if how == NOT_HTTP or how == MALFORMED:
             return faults.endpoint_malformed(self.reasons or ())
+        if how == OVERFLOWED:
+            return faults.OVERFLOW
         return faults.ENDPOINT_SILENT if how == SILENT else self.client_fault

@@ -13,10 +13,14 @@ cdef class Exchange:
     cdef Attempt attempt                 # the latest one
     cdef list tried                      # endpoints, in vain
     cdef int retries
+    cdef bint retrying                   # it is one of the retries that the cluster may have at once
     cdef uint64_t key                    # for consistent hashing; 0: none
     cdef object fault                    # proxy.relay.exchange.faults.Fault, or None
 
     cdef int forget(self) except -1
     cdef bint make_attempts(self) except -1
+    cdef bint try_endpoints(self) except -1
     cdef int turn_to_another(self) except -1
+    cdef bint may_retry(self) except -1
+    cdef int retry_no_more(self) except -1
     cdef int64_t count(self, int status) except -1

@@ -27,6 +27,12 @@ cdef class Exchange:
 
     cdef bint make_attempts(self) except -1:
         """Tries endpoints until one answers or there is no sense in going on; leaves a fault unless one answered."""
+        cdef bint answered = self.try_endpoints()
+        if self.retrying:
+            self.retry_no_more()
+        return answered
+
+    cdef bint try_endpoints(self) except -1:
         cdef Attempt attempt = self.attempt
         cdef Endpoint endpoint = self.cluster.pick(self.tried, self.key)
         cdef int ruling
@@ -39,6 +45,9 @@ cdef class Exchange:
             ruling = again(&self.cluster.retry_rule, &attempt.ending)
             self.fault = attempt.fault(ruling == EXHAUSTED)
             if ruling != ANOTHER:
+                return False
+            if self.cluster.limited and not self.may_retry():
+                self.fault = faults.overflowed(self.fault)
                 return False
             self.turn_to_another()
             endpoint = self.cluster.pick(self.tried, self.key)
@@ -55,6 +64,18 @@ cdef class Exchange:
         self.tried.append(self.attempt.endpoint)
         self.retries += 1
         self.cluster.counters.retries += 1
+        return 0
+
+    cdef bint may_retry(self) except -1:
+        """Whether the cluster may have one more retry at once; the one before is over."""
+        if self.retrying:
+            self.retry_no_more()
+        self.retrying = self.cluster.breaker.begin_retry()
+        return self.retrying
+
+    cdef int retry_no_more(self) except -1:
+        self.retrying = False
+        self.cluster.breaker.end_retry()
         return 0
 
     cdef int64_t count(self, int status) except -1:

@@ -7,7 +7,7 @@ know of a waypoint holds here.
 import errno
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 
@@ -31,6 +31,8 @@ class Fault:
     transport_failure: bytes = b""
     grpc_status: int = -1
     """What a gRPC client is told; -1: what the status stands for."""
+    fields: bytes = b""
+    """Of the answer's head, besides those that every answer of ours has."""
 
 
 BAD_REQUEST = Fault(Owner.CLIENT, 400, b"DPE", b"http1.codec_error", b"Bad Request")
@@ -111,6 +113,11 @@ RESPONSE_MALFORMED = Fault(Owner.ENDPOINT, 0, b"UPE", b"upstream_reset_after_res
 RESPONSE_STALLED = Fault(Owner.ENDPOINT, 0, b"SI", b"stream_idle_timeout")
 
 
+def overflowed(fault: Fault) -> Fault:
+    """That fault, after which there would have been another attempt, were there not as many retries as there may be."""
+    return replace(fault, flags=b"UO," + fault.flags)
+
+
 def _reset(when: bytes, reason: bytes, flags: bytes, retried: bool, transport: bytes = b"") -> Fault:
     details = b"upstream_reset_%s_response_started{%s%s}" % (when, reason, b"|" + transport if transport else b"")
     latest = b"retried and the latest reset reason: " if retried else b"reset reason: "
@@ -122,3 +129,9 @@ def _reset(when: bytes, reason: bytes, flags: bytes, retried: bool, transport: b
         b"upstream connect error or disconnect/reset before headers. " + latest + reason,
         transport.replace(b" ", b"_"),
     )
+
+
+# The cluster has as many connections and requests that wait, or as many requests, as it may (connectionPool).
+OVERFLOW = replace(
+    _reset(b"before", b"overflow", b"UO", retried=False), owner=Owner.US, fields=b"x-envoy-overloaded: true"
+)

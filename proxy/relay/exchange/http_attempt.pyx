@@ -19,6 +19,7 @@ from proxy.policy.facts cimport (
     MALFORMED,
     NO_PROTOCOL,
     NOT_HTTP,
+    OVERFLOWED,
     REFUSED,
     RESET,
     SAME,
@@ -95,6 +96,8 @@ cdef class HttpAttempt(Lease):
             self.timer.stop()
             self.timer.close()
             self.timer = None
+        if self.counted:
+            self.count_no_more()
         return Lease.end(self)
 
     cdef int keep_time(self) except -1:
@@ -110,6 +113,8 @@ cdef class HttpAttempt(Lease):
             self.client_fault = faults.DEADLINE
         if self.stream is not None:
             self.stream.close()
+        if self.waiter is not None:
+            self.waiter.end()
 
     # -- the attempt on it --------------------------------------------------------------------------------------------
 
@@ -118,7 +123,9 @@ cdef class HttpAttempt(Lease):
         cdef int result
         self.ending.pooled = False
         if not connected:
-            return self.not_connected() if self.client_fault is None else CLIENT_FAILED
+            return self.no_connection()
+        if self.cluster.limited and not self.may_be_sent():
+            return OVERFLOWED
         self.local = self.stream.local
         self.written_before = self.stream.written
         self.interim = 0
@@ -129,6 +136,39 @@ cdef class HttpAttempt(Lease):
         if result == 0:
             result = self.await_response()
         return ANSWERED if result > 0 else self.no_answer(result)
+
+    cdef int no_connection(self) except -1:
+        """How it ended without one. If there was no room, no endpoint had anything to do with it."""
+        if self.overflowed:
+            self.end()
+            self.endpoint = None
+            return OVERFLOWED
+        return self.not_connected() if self.client_fault is None else CLIENT_FAILED
+
+    cdef bint may_be_sent(self) except -1:
+        """Whether the cluster may have one more request; else the connection is for others."""
+        if not self.counted:
+            self.counted = self.cluster.breaker.begin_request()
+        if not self.counted and not self.stream.http2:
+            self.endpoint.give(self.stream)
+            self.stream = None
+        return self.counted
+
+    cdef int count_no_more(self) except -1:
+        """The endpoint is done with it."""
+        self.counted = False
+        self.cluster.breaker.end_request()
+        return 0
+
+    cdef int begin_to_wait(self) except -1:
+        self.sent_at = coarse_ns()          # from when on leaving is told from half closing
+        self.request.client.listener = self
+        return self.request.client.watch()
+
+    cdef bint gave_up(self) except -1:
+        if self.request.left and self.client_fault is None:
+            self.client_fault = faults.CLIENT_LEFT
+        return self.client_fault is not None
 
     cdef int no_answer(self, int result) except -1:
         """No response head came: whose doing was it?"""
@@ -370,6 +410,8 @@ cdef class HttpAttempt(Lease):
             self.request.half_closed = True
             return 0
         self.request.left = True
+        if self.waiter is not None:
+            self.waiter.end()
         return self.stream.cancel_read() if self.stream is not None else 0
 
     # -- outcomes -----------------------------------------------------------------------------------------------------

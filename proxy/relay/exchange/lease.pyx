@@ -2,6 +2,9 @@
 
 A dial takes as long as the cluster's connect timeout. A client that waits no longer (grpc-timeout) is told so when its
 time is up, and the dial goes on aside.
+
+Where a cluster may have only so many connections, room for one is found first (relay/endpoints/breaker.pyx): a pooled
+connection, or a seat for a new one, or the request waits for either.
 """
 
 import gevent
@@ -10,10 +13,11 @@ from libc.stdint cimport int64_t
 
 from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport CLIENT_FAILED
-from proxy.relay.endpoints.pool cimport HTTP2_DECLINED, after, certificate_of, open_request
+from proxy.relay.endpoints.breaker cimport Seat, Waiter
+from proxy.relay.endpoints.pool cimport HTTP2_DECLINED, NO_SEAT, after, certificate_of, open_request
 from proxy.relay.exchange.request cimport Request
 from proxy.scoreboard.atomics cimport wp_add
-from proxy.wire.stream cimport Stream
+from proxy.wire.stream cimport QUIET, Stream
 from proxy.wire.tls.origin cimport HTTP1
 
 from proxy.relay.exchange import faults
@@ -29,6 +33,8 @@ cdef class Lease(Attempt):
         """As `lease`, but no longer than the client waits. What has been begun goes on without it, for others and for what
         it says about the endpoint: callers in a hurry would never find out that it cannot be reached."""
         cdef Lease other
+        if self.cluster.limited and not self.find_room(pooled):
+            return False
         cdef double left = (self.request.started + self.request.patience - monotonic_ns()) / 1e9
         if self.request.patience == 0 or left >= self.cluster.connect_seconds or self.has_connection(pooled):
             return self.lease(pooled)
@@ -39,11 +45,13 @@ cdef class Lease(Attempt):
             self.client_fault = faults.DEADLINE
             return False
         self.stream, self.pooled, self.upgrading = other.stream, other.pooled, other.upgrading
-        self.connect_error, self.reasons = other.connect_error, other.reasons
+        self.connect_error, self.reasons, self.overflowed = other.connect_error, other.reasons, other.overflowed
         return self.stream is not None
 
     cdef bint has_connection(self, bint pooled) except -1:
         """Whether there is one that needs no dial. One that is pooled is looked at by whoever takes it."""
+        if self.lent is not None:
+            return True
         return pooled and self.cluster.speaks_http2(self.request.client) and self.endpoint.http2.take(
             certificate_of(self.endpoint, self.context), 0) is not None
 
@@ -53,6 +61,7 @@ cdef class Lease(Attempt):
         other.request.client, other.request.known_as = self.request.client, self.request.id()
         other.cluster, other.endpoint, other.generation = self.cluster, self.endpoint, self.generation
         other.upgrading = self.upgrading
+        other.seat, self.seat = self.seat, None
         other.ending.grpc = -1
         return other
 
@@ -62,7 +71,8 @@ cdef class Lease(Attempt):
             self.lease(pooled)
             self.over = True
             if self.alone:
-                self.ending.how = self.not_connected() if self.stream is None else CLIENT_FAILED
+                gone = self.stream is not None or self.overflowed
+                self.ending.how = CLIENT_FAILED if gone else self.not_connected()
                 self.judge()
         finally:
             if self.alone:
@@ -85,7 +95,9 @@ cdef class Lease(Attempt):
             if self.connect_error != HTTP2_DECLINED:
                 return False
             pooled = True       # by that it has left us a connection
-        stream = self.endpoint.take() if pooled else None
+        stream, self.lent = self.lent, None
+        if stream is None and pooled:
+            stream = self.endpoint.take()
         self.pooled = stream is not None
         if stream is None:
             return self.connect()
@@ -99,8 +111,84 @@ cdef class Lease(Attempt):
         cdef int64_t since = 0 if pooled else monotonic_ns()
         self.upgrading = False
         self.reasons = []
-        self.deadline = after(self.cluster.connect_seconds)
-        self.stream = open_request(self.endpoint, self.cluster, self.context, self.request.client, self.deadline,
-                                   since, &fresh, &self.connect_error, self.reasons)
+        self.stream = None
+        while self.stream is None:
+            self.deadline = after(self.cluster.connect_seconds)
+            self.stream = open_request(self.endpoint, self.cluster, self.context, self.request.client, self.deadline,
+                                       since, &fresh, &self.connect_error, self.reasons, self.seat)
+            self.seat = None
+            if self.stream is None and not (self.connect_error == NO_SEAT and self.find_room(pooled)):
+                return False
         self.pooled = pooled and not fresh
-        return self.stream is not None
+        return True
+
+    # -- where there may be only so many ------------------------------------------------------------------------------
+
+    cdef bint find_room(self, bint pooled) except -1:
+        """Finds a connection, or a seat for one, and waits for it if need be. False: `overflowed`, or `client_fault`."""
+        cdef Waiter waiter
+        self.overflowed = False
+        if self.cluster.speaks_http2(self.request.client):
+            return self.find_room_for_stream(pooled)
+        if pooled:
+            self.lent = self.endpoint.take()
+            if self.lent is not None:
+                return True
+        self.seat = self.cluster.breaker.take()
+        if self.seat is not None:
+            return True
+        waiter = Waiter(self.endpoint if pooled else None, False)
+        if not self.wait(waiter):
+            return False
+        self.use(waiter)
+        return True
+
+    cdef bint find_room_for_stream(self, bint pooled) except -1:
+        """As find_room. A connection that is being made will have room, as far as is known."""
+        cdef Waiter waiter
+        while not (pooled and (self.endpoint.has_room() or self.endpoint.http2.opening is not None)):
+            self.seat = self.cluster.breaker.take()
+            if self.seat is not None:
+                return True
+            waiter = Waiter(self.endpoint, pooled)
+            if not self.wait(waiter):
+                return False
+            self.use(waiter)
+            if self.seat is not None:
+                return True
+        return True
+
+    cdef bint wait(self, Waiter waiter) except -1:
+        """Until there is something for it; False: that will not be."""
+        self.waiter = waiter
+        self.begin_to_wait()
+        self.overflowed = not self.cluster.breaker.wait(waiter, self.context.timeouts.stream_idle_seconds)
+        self.waiter = None
+        if self.overflowed:
+            return False
+        if not self.gave_up() and (waiter.served() or waiter.shared and waiter.event.is_set()):
+            return True
+        if waiter.seat is not None:
+            waiter.seat.release()
+        if waiter.stream is not None:
+            self.endpoint.give(waiter.stream)
+        if not self.gave_up():
+            self.client_fault = faults.ENDPOINT_SILENT
+        return False
+
+    cdef int begin_to_wait(self) except -1:
+        """Whoever wants it may change his mind."""
+        return 0
+
+    cdef bint gave_up(self) except -1:
+        """Nobody wants it any more."""
+        return self.client_fault is not None
+
+    cdef int use(self, Waiter waiter) except -1:
+        """What was waited for. A connection on which something has come that nobody asked for leaves a seat."""
+        self.seat, self.lent = waiter.seat, waiter.stream
+        if self.lent is not None and self.lent.look() != QUIET:
+            self.seat, self.lent.permit = <Seat>self.lent.permit, None
+            self.lent.close()
+            self.lent = None
+        return 0

@@ -341,7 +341,7 @@ cdef class Http2Stream(Stream):
         self.end_read(CANCELLED)
         if self.writer is not None:
             self.wake_writer(FAILED)
-        return 0
+        return self.give_up_permit()
 
     cdef int leave(self) except -1:
         """Ends an open stream: our end, and if the peer has not ended its side, word that nobody reads it any more."""

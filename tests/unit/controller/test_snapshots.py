@@ -79,6 +79,7 @@ def test_the_first_body_has_everything(snapshots: Snapshots) -> None:
         "balance": {"algorithm": "round_robin", "table_size": 0},
         "origination": None,
         "proxy_protocol": 0,
+        "pool": {},
         "destination_rule": "",
         "protocol": "http",
         "http2": "never",

@@ -55,8 +55,7 @@ def test_one_warning_names_all_fields_at_the_place_of_the_first() -> None:
     (said,) = warned({"trafficPolicy": policy, "subsets": [{"name": "v1"}]})
     assert said == (
         "spec.trafficPolicy.loadBalancer.backendUtilization: is not in force in this version (ROUND_ROBIN is used); "
-        "nor are trafficPolicy.retryBudget, "
-        "trafficPolicy.portLevelSettings[0].loadBalancer.backendUtilization (ROUND_ROBIN is used), "
+        "nor are trafficPolicy.portLevelSettings[0].loadBalancer.backendUtilization (ROUND_ROBIN is used), "
         "subsets (nothing routes to a subset)"
     )
 
