@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from proxy.controller.access_form import access_forms
 from proxy.controller.balance_form import balance_form
-from proxy.controller.pool_form import pool_form
+from proxy.controller.pool_form import pool_form, retry_form
 from proxy.ipc.snapshot import (
     ClusterForm,
     EndpointForm,
@@ -48,6 +48,7 @@ def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterF
         origination=_origination_form(cluster),
         proxy_protocol=_VERSIONS[cluster.policy.proxy_protocol.version] if cluster.policy.proxy_protocol else 0,
         pool=pool_form(cluster.policy),
+        retry=retry_form(cluster.retries),
         destination_rule=cluster.destination_rule,
         protocol=cluster.protocol,
         http2=cluster.http2,

@@ -156,6 +156,24 @@ class PoolForm(TypedDict, total=False):
     retries: int
     budget_percent: float  # instead of `retries`, with ...
     budget_min: int
+    idle_ms: int  # a connection that waits for a request, 0: for ever
+    bytes_idle_ms: int  # the same of one that carries bytes
+    duration_ms: int
+    requests_per_connection: int
+    streams: int  # of an HTTP/2 connection, at once
+    ping_ms: int  # silence on one before a PING, with ...
+    pong_ms: int  # ... that after it
+    keepalive: list[int]  # of TCP: probes, seconds before the first, and between two; 0: as without a rule
+
+
+class RetryForm(TypedDict):
+    """`mesh.traffic.retries.RetryPolicy`. Times in ms, 0: without end."""
+
+    attempts: int
+    attempt_ms: int
+    timeout_ms: int
+    pause_ms: int
+    longest_pause_ms: int
 
 
 ProfileForm = list[str]
@@ -192,6 +210,7 @@ class ClusterForm(TypedDict):
     origination: OriginationForm | None
     proxy_protocol: int  # its version, which connections to endpoints begin with; 0: none
     pool: PoolForm
+    retry: RetryForm
     destination_rule: str
     protocol: str  # "http", "http2", "tcp", "undeclared"
     http2: str  # "always", "never", "as_client": whether endpoints are sent it

@@ -15,6 +15,7 @@ from proxy.mesh.traffic.access import AccessPolicy
 from proxy.mesh.traffic.connections import H2UpgradePolicy
 from proxy.mesh.traffic.outlier import OutlierDetection
 from proxy.mesh.traffic.policy import UNGOVERNED, EffectivePolicy
+from proxy.mesh.traffic.retries import DEFAULT_RETRIES, RetryPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Cluster:
     `endpoints` are the ready ones in balancing order. `closed` is "" or the reason why every request gets 403.
     `access`: the policies that decide who gets in, by name.
     `protocol` is what the port is declared to speak: "http", "http2", "tcp" or "undeclared" (a client's first bytes
-    tell). `spread` None: all endpoints are alike.
+    tell). `spread` None: all endpoints are alike. `retries`: as routes are to say.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Cluster:
     protocol: str = "http"
     access: tuple[AccessPolicy, ...] = ()
     spread: Spread | None = None
+    retries: RetryPolicy = DEFAULT_RETRIES
 
     @property
     def outlier(self) -> OutlierDetection | None:

@@ -17,6 +17,7 @@ from proxy.policy.shapes import (
     NO_PROTOCOL,
     NOT_CONNECTED,
     NOT_HTTP,
+    OVERDUE,
     REFUSED,
     RESET,
     SHORT_OF,
@@ -46,7 +47,7 @@ def cause_of_nothing(how: int) -> int:
         return NO_PROTOCOL
     if how == MALFORMED:
         return BAD_ANSWER
-    if how == SILENT:
+    if how in (SILENT, OVERDUE):
         return UNANSWERED
     if how == ABANDONED:
         return LEFT_WAITING

@@ -50,6 +50,7 @@ cdef enum How:
     CLOSED                       # the endpoint closed the connection before a response head
     RESET                        # it reset the request's stream, not its connection
     REFUSED                      # ... and did nothing with the request
+    OVERDUE                      # it was not answered in the time that one attempt may take
     # there is no sense in another:
     NOT_HTTP                     # what came is not even the beginning of an answer
     MALFORMED                    # an answer came, or began to, that is refused
@@ -74,6 +75,8 @@ cdef struct Ending:
 
 cdef struct RetryRule:
     int retries                  # at most
+    int64_t attempt              # ns until an attempt is answered; 0: without end
+    int64_t pause, longest       # ns, by which the pauses between attempts are drawn
 
 cdef enum Retry:                 # what follows a failed attempt
     NO                           # it is the kind of failure that nothing follows

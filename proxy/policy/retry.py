@@ -21,6 +21,7 @@ from proxy.policy.shapes import (
     NO,
     NOT_CONNECTED,
     NOT_HTTP,
+    OVERDUE,
     REFUSED,
     RESET,
     SAME,
@@ -32,13 +33,23 @@ def again(rule: shapes.RetryRule, ending: shapes.Ending) -> int:
     """What follows an attempt that failed before a response head."""
     if ending.how == NOT_HTTP:
         return SAME if ending.pooled and may_repeat(ending) else NO
-    if ending.how not in (SHORT_OF, NOT_CONNECTED, CLOSED, RESET, REFUSED) or not may_repeat(ending):
+    if ending.how not in (SHORT_OF, NOT_CONNECTED, CLOSED, RESET, REFUSED, OVERDUE) or not may_repeat(ending):
         return NO
-    if ending.pooled:
+    if ending.pooled and ending.how != OVERDUE:
         return SAME
     if ending.retries < rule.retries and (ending.untried > 0 or ending.how == REFUSED):
         return ANOTHER
     return EXHAUSTED if ending.retries > 0 else NO
+
+
+def pause_before(rule: shapes.RetryRule, retry: int, draw: int) -> int:
+    """How many nanoseconds to wait before the Nth retry, N from 1; `draw` is a number of 16 bits.
+
+    Drawn evenly from 0 to (2^N - 1) times the rule's pause, or to the longest (Envoy's RetryBackOff): so those that
+    failed together do not come back together.
+    """
+    most = min(((1 << min(retry, 16)) - 1) * rule.pause, rule.longest)
+    return (most * draw) >> 16
 
 
 def may_repeat(ending: shapes.Ending) -> bool:

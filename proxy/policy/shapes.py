@@ -12,8 +12,8 @@ NOWHERE, BY_TARGET, BY_HOST = range(3)
 
 # how an attempt ended
 ANSWERED, CONNECTED, CUT = range(3)
-SHORT_OF, NOT_CONNECTED, CLOSED, RESET, REFUSED = range(3, 8)
-NOT_HTTP, MALFORMED, SILENT, ABANDONED, CLIENT_FAILED, OVERFLOWED = range(8, 14)
+SHORT_OF, NOT_CONNECTED, CLOSED, RESET, REFUSED, OVERDUE = range(3, 9)
+NOT_HTTP, MALFORMED, SILENT, ABANDONED, CLIENT_FAILED, OVERFLOWED = range(9, 15)
 
 # what follows a failed attempt
 NO, EXHAUSTED, ANOTHER, SAME = range(4)
@@ -102,9 +102,12 @@ class Ending:
 
 @dataclass
 class RetryRule:
-    """How often a request may be tried again."""
+    """How often a request may be tried again, and when."""
 
     retries: int
+    attempt: int = 0
+    pause: int = 0
+    longest: int = 0
 
 
 @dataclass

@@ -1,9 +1,9 @@
 """Connections that one worker accepted and another one, with fewer of its own, shall serve.
 
 A packet is the listener's address and the process the connection was counted for; the descriptor travels beside it. One
-without them is a nudge: somebody waits for what the worker may have (relay/endpoints/breaker.pyx). The
-sockets belong to the slot, not to the process: what waits for a worker that died is there for its successor. Plain
-non-blocking sockets, not gevent's: giving never waits, and taking happens between two events.
+without either is a nudge: somebody waits for what the worker may have (relay/endpoints/breaker.pyx). The sockets belong
+to the slot, not to the process: what waits for a worker that died is there for its successor. Plain non-blocking
+sockets, not gevent's: giving never waits, and taking happens between two events.
 """
 
 import _socket
@@ -52,8 +52,7 @@ class Handed:
             self._outgoing[slot].send(_NUDGE, socket.MSG_DONTWAIT)
 
     def start(self, take: Callable[[str, int], None], nudged: Callable[[], None]) -> None:
-        """From now on `take(address, fd)` is called for each connection that comes, and `nudged` where there is something
-        to see."""
+        """From now on `take(address, fd)` is called for each connection that comes, `nudged` for each nudge."""
         self._nudged = nudged
         self._watcher.start(self.take_waiting, take)
 

@@ -148,11 +148,12 @@ def captured(
     own: bool | None = True,
     more: tuple[str, ...] = (),
     pool: Mapping[str, Any] | None = None,
+    tcp: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> Iterator[Captured]:
     """`leaf`: what the pods' ztunnels present. Without `doors` nothing is on their port 15008; without `hbone` the pods
     are not captured; without `own` the replica has no certificate, with None it is not told of any. `more` are its
-    options, `pool` is the rule's connectionPool.http, `changes` are of the outlierDetection."""
+    options, `pool` and `tcp` are of the rule's connectionPool, `changes` of the outlierDetection."""
     with contextlib.ExitStack() as stack:
         prefix, listener = stack.enter_context(network()), free_port()
         port = free_port(f"{prefix}.1")
@@ -166,7 +167,8 @@ def captured(
         manifests.put("service", service(port_name))
         manifests.put("slice", slice_of(members, port_name))
         governing = rule(connect_timeout, **changes)
-        governing["spec"]["trafficPolicy"]["connectionPool"]["http"] = {**(pool or {})}
+        connections = governing["spec"]["trafficPolicy"]["connectionPool"]
+        connections["http"], connections["tcp"] = {**(pool or {})}, connections["tcp"] | {**(tcp or {})}
         manifests.put("rule", governing)
         made = []
         for member in members:

@@ -1,7 +1,7 @@
-"""Endpoints that count what they hold at once, all of them together: connections, and requests that they have not answered.
+"""Endpoints that count what they hold at once, all of them together: connections, and requests not answered yet.
 
-One thread, which sees what has happened in the order in which it did: of a connection that has come, and of one that was
-closed before that, it counts one.
+One thread, which sees what has happened in the order in which it did: of a connection that has come, and of one that
+was closed before that, it counts one.
 """
 
 import contextlib

@@ -28,7 +28,6 @@ def _not_yet(instead: str = "", *but: object) -> Row:
 
 
 IN_FORCE = Row(lambda value: True)
-_LIMIT = _not_yet("there is no limit", 0)
 _TURNS = "ROUND_ROBIN is used"
 _ALIKE = "all endpoints are balanced alike"
 
@@ -48,18 +47,18 @@ FIELDS: Mapping[str, Row] = {
     "loadBalancer.warmupDurationSecs": IN_FORCE,
     "connectionPool.tcp.maxConnections": IN_FORCE,
     "connectionPool.tcp.connectTimeout": IN_FORCE,
-    "connectionPool.tcp.maxConnectionDuration": _not_yet(),
-    "connectionPool.tcp.idleTimeout": _not_yet(),
-    "connectionPool.tcp.tcpKeepalive": _not_yet(),
+    "connectionPool.tcp.maxConnectionDuration": IN_FORCE,
+    "connectionPool.tcp.idleTimeout": IN_FORCE,
+    "connectionPool.tcp.tcpKeepalive": IN_FORCE,
     "connectionPool.http.http1MaxPendingRequests": IN_FORCE,
     "connectionPool.http.http2MaxRequests": IN_FORCE,
-    "connectionPool.http.maxRequestsPerConnection": _LIMIT,
+    "connectionPool.http.maxRequestsPerConnection": IN_FORCE,
     "connectionPool.http.maxRetries": IN_FORCE,
-    "connectionPool.http.idleTimeout": _not_yet(),
+    "connectionPool.http.idleTimeout": IN_FORCE,
     "connectionPool.http.h2UpgradePolicy": IN_FORCE,
     "connectionPool.http.useClientProtocol": IN_FORCE,
-    "connectionPool.http.maxConcurrentStreams": _LIMIT,
-    "connectionPool.http.http2KeepAlive": _not_yet(),
+    "connectionPool.http.maxConcurrentStreams": IN_FORCE,
+    "connectionPool.http.http2KeepAlive": IN_FORCE,
     "outlierDetection.consecutive5xxErrors": IN_FORCE,
     "outlierDetection.interval": IN_FORCE,
     "outlierDetection.baseEjectionTime": IN_FORCE,

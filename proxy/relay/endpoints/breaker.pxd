@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t
 
 from proxy.policy.facts cimport Limits
 from proxy.relay.context.context cimport Context
+from proxy.relay.endpoints.lifetimes cimport Lifetimes
 from proxy.scoreboard.layout cimport ClusterRow, Counters, Holding
 from proxy.wire.stream cimport IdleListener, Permit, Stream
 
@@ -11,6 +12,8 @@ cdef class Member(IdleListener):
     cdef Seat give_up_one(self)
     cdef bint has_room(self)
     cdef int drain_one(self) except -1
+    cdef int end_drained(self) except -1
+    cdef int end_idle(self, int64_t begun_before) except -1
 
 @cython.final
 cdef class Seat(Permit):
@@ -18,6 +21,10 @@ cdef class Seat(Permit):
     cdef ClusterRow* row                # NULL: it is given back
     cdef Holding* own
 
+    cdef int64_t begun                  # when the connection was made
+    cdef int64_t requests               # ... and how many it has had
+
+    cdef int sit(self, Stream stream) except -1
     cdef void drop(self) noexcept
 
 @cython.final
@@ -40,13 +47,17 @@ cdef class Breaker:
     cdef Holding* own
     cdef Counters* counters
     cdef Limits limits
-    cdef readonly bint limited
+    cdef readonly bint limited          # ... or connections end before they must
+    cdef dict pool                      # what both are made from
+    cdef Lifetimes lifetimes
     cdef list members                   # Members
     cdef list waiting                   # Waiters, who came first first
     cdef object timer                   # while there are any
     cdef int looks, passed_over
 
     cdef int limit(self, dict pool, list members) except -1
+    cdef int set_limits(self, dict pool) except -1
+    cdef int tick(self, int64_t now) except -1
     cdef Seat seat(self)
     cdef Seat counted(self)
     cdef Seat take(self)
@@ -62,6 +73,8 @@ cdef class Breaker:
 
     cdef int take_back(self, Seat seat) except -1
     cdef bint wants(self, Member member, Stream stream) except -1
+    cdef bint worn(self, Seat seat) noexcept
+    cdef int sent(self, Stream stream) except -1
     cdef int stream_ended(self, Member member) except -1
     cdef int make_room(self) except -1
     cdef int serve(self) except -1

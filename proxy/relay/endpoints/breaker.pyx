@@ -1,4 +1,5 @@
-"""What a cluster may have at once: connections, requests that wait for one, requests, retries.
+"""What a cluster may have at once: connections, requests that wait for one, requests, retries. How long its connections
+last is known here too (lifetimes.pyx).
 
 How many there are is counted for all workers of the replica (scoreboard/limits.pyx), so a limit is neither exceeded by
 one nor reached before. Connections are counted whether they are limited or not: a limit that is set later holds for those
@@ -18,7 +19,7 @@ worker is stopped), the next one goes ahead. What a worker held that was killed 
 """
 
 cimport cython
-from libc.stdint cimport int64_t
+from libc.stdint cimport INT64_MAX, int64_t
 
 from proxy.clock cimport monotonic_ns
 from proxy.policy.breaker cimport GRACE, goes_first, retries_at_once
@@ -26,6 +27,8 @@ from proxy.scoreboard.atomics cimport wp_load, wp_store64
 from proxy.scoreboard.layout cimport CONNECTIONS, PENDING, REQUESTS, RETRIES
 from proxy.scoreboard.memory cimport Memory
 from proxy.scoreboard.limits cimport UNLIMITED, count_held, drop_one, first_elsewhere, take_one
+from proxy.wire.http2.session cimport Session
+from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.stream cimport get_hub
 
 from gevent.event import Event
@@ -51,6 +54,14 @@ cdef class Member(IdleListener):
         """A connection that others have takes no more requests: 1, or 0 if there is none."""
         return 0
 
+    cdef int end_drained(self) except -1:
+        """Ends such connections as have come to their end."""
+        return 0
+
+    cdef int end_idle(self, int64_t begun_before) except -1:
+        """Closes connections that wait for a request, if they are older."""
+        return 0
+
 
 @cython.final
 cdef class Seat(Permit):
@@ -58,6 +69,12 @@ cdef class Seat(Permit):
 
     cdef int release(self) except -1:
         return self.breaker.take_back(self) if self.row != NULL else 0
+
+    cdef int sit(self, Stream stream) except -1:
+        """For this connection, which has been made."""
+        self.begun, self.requests = monotonic_ns(), 0
+        stream.permit = self
+        return 0
 
     cdef void drop(self) noexcept:
         """It is nobody's any more."""
@@ -97,11 +114,23 @@ cdef class Breaker:
         self.own = context.scoreboard.memory.holding_of(context.worker, slot)
         self.counters = context.scoreboard.memory.counters_of(context.worker, slot)
         self.waiting = []
+        self.pool = None
         self.limit({}, [])
 
     cdef int limit(self, dict pool, list members) except -1:
         """From now on the cluster has these limits (ipc.snapshot's PoolForm) and endpoints."""
+        cdef Member member
+        if pool != self.pool:
+            for member in self.members or ():
+                member.end_idle(INT64_MAX)      # they wait by the rules of before
+            self.pool = pool
+            self.set_limits(pool)
+            self.lifetimes = Lifetimes(pool, self.context.timeouts.endpoint_idle_timeout)
+            self.limited = len(pool) > 0
         self.members = members
+        return 0
+
+    cdef int set_limits(self, dict pool) except -1:
         self.limits.connections = pool.get("connections", UNLIMITED)
         self.limits.pending = pool.get("pending", UNLIMITED)
         self.limits.requests = pool.get("requests", UNLIMITED)
@@ -109,8 +138,15 @@ cdef class Breaker:
         self.limits.budgeted = "budget_percent" in pool
         self.limits.budget = round(pool.get("budget_percent", 0) * 100)
         self.limits.budget_min = pool.get("budget_min", 0)
-        self.limited = self.limits.budgeted or min(
-            self.limits.connections, self.limits.pending, self.limits.requests, self.limits.retries) < UNLIMITED
+        return 0
+
+    cdef int tick(self, int64_t now) except -1:
+        """Ends connections whose time is over; to be called a few times a second."""
+        cdef Member member
+        self.lifetimes.tick()
+        if self.lifetimes.duration:
+            for member in self.members:
+                member.end_idle(now - self.lifetimes.duration)
         return 0
 
     # -- connections --------------------------------------------------------------------------------------------------
@@ -242,10 +278,11 @@ cdef class Breaker:
         """Whether a connection that is about to be pooled is somebody's now, or closed for somebody."""
         cdef int64_t other
         cdef Waiter waiter
+        if self.worn(<Seat>stream.permit) or self.exceeded():
+            stream.close()
+            return True
         if count_held(self.row, PENDING) == 0:
-            if self.exceeded():
-                stream.close()
-            return stream.closed
+            return False
         first_elsewhere(self.context.scoreboard.memory, self.context.worker, self.slot, &other)
         if goes_first(self.first_here(), other):
             for waiter in self.waiting:
@@ -259,9 +296,29 @@ cdef class Breaker:
         stream.close()
         return True
 
+    cdef bint worn(self, Seat seat) noexcept:
+        """Whether its connection has had one more request, and with that as many, or been for as long, as it may. None: it
+        has been closed."""
+        if seat is None:
+            return True
+        seat.requests += 1
+        if self.lifetimes.requests and seat.requests >= self.lifetimes.requests:
+            return True
+        return self.lifetimes.duration and monotonic_ns() - seat.begun >= self.lifetimes.duration
+
+    cdef int sent(self, Stream stream) except -1:
+        """A request was sent. One that shares its connection with others may have been the last there."""
+        cdef Session session
+        if stream.http2:
+            session = <Session>(<Http2Stream>stream).session
+            if self.worn(<Seat>session.transport.permit):
+                session.shutdown()
+        return 0
+
     cdef int stream_ended(self, Member member) except -1:
-        """There may be room on a connection to the endpoint that others have, too."""
+        """There may be room on a connection to the endpoint that others have, too, or an end to it."""
         cdef Waiter waiter
+        member.end_drained()
         for waiter in self.waiting:
             if waiter.shared and waiter.member is member:
                 if member.has_room():

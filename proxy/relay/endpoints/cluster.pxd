@@ -91,7 +91,8 @@ cdef class Cluster:
     cdef Gate gate                       # who gets in with a request, or None: everybody
     cdef Gate tcp_gate                   # ... with a connection that carries none
     cdef Breaker breaker                 # None: there is no endpoint
-    cdef readonly bint limited           # there may be only so many of something at once
+    cdef readonly bint limited           # connectionPool says something: of what there may be, or how long
+    cdef int64_t timeout                 # ns for all of a request; 0: without end
     cdef HashKey hash_key                # what of a request is hashed, or None
     cdef dict positions                  # slot -> position in `endpoints`; made when first a request is tried again
     cdef int worker

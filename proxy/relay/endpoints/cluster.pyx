@@ -28,8 +28,6 @@ cdef int64_t DECLINED_NS = 60_000_000_000   # an endpoint that takes no HTTP/2 i
 
 cdef dict PROTOCOLS = {"http": HTTP, "http2": HTTP2, "tcp": TCP, "undeclared": UNDECLARED}
 cdef dict SPEAKING = {"never": NEVER, "always": ALWAYS, "as_client": AS_CLIENT}
-# Istio's default, where no route says otherwise: nothing does yet.
-cdef int RETRIES = 2
 
 
 cdef class Endpoint(Member):
@@ -56,6 +54,7 @@ cdef class Endpoint(Member):
             self.hbone_address = Address(ip, HBONE_PORT)
             self.tunnels = connections.place((ip, self.identity))
         self.http2 = connections.place(None)
+        self.http2.breaker = self.breaker
 
     @property
     def since(self) -> int:
@@ -137,7 +136,7 @@ cdef class Endpoint(Member):
         if self.breaker.limited and self.breaker.wants(self, stream):
             return 0
         stream.listener = self
-        stream.arm(self.context.timeouts.endpoint_idle_timeout)
+        stream.arm(self.breaker.lifetimes.idle)
         self.keep_turn()
         self.given.append(stream)
         self.counters.idle += 1
@@ -164,7 +163,7 @@ cdef class Endpoint(Member):
 
     cdef int note(self, Stream stream, int event) except -1:
         """What a pooled connection had to say. A server that tells a client that it waits no longer does so late."""
-        cdef int64_t limit = self.context.timeouts.endpoint_idle_timeout.duration
+        cdef int64_t limit = self.breaker.lifetimes.idle.duration
         cdef int64_t given = stream.deadline - limit if limit else monotonic_ns()
         if event == DATA_WAITS and monotonic_ns() - given < LATE_NS:
             return self.distrust()
@@ -197,6 +196,21 @@ cdef class Endpoint(Member):
 
     cdef int drain_one(self) except -1:
         return self.http2.drain_one()
+
+    cdef int end_drained(self) except -1:
+        return self.http2.end_drained()
+
+    cdef int end_idle(self, int64_t begun_before) except -1:
+        cdef Stream stream
+        cdef Seat seat
+        for pooled in (self.idle, self.given):
+            for stream in list(pooled):
+                seat = <Seat>stream.permit
+                if seat is not None and seat.begun < begun_before:
+                    pooled.remove(stream)
+                    self.counters.idle -= 1
+                    stream.close()
+        return 0
 
     cdef int close_idle(self) except -1:
         cdef Stream stream
@@ -232,7 +246,11 @@ cdef class Cluster:
         self.slot = body["slot"]
         self.closed = body["closed"]
         self.connect_seconds = body["connect_timeout_ms"] / 1000
-        self.retry_rule.retries = RETRIES
+        self.retry_rule.retries = body["retry"]["attempts"]
+        self.retry_rule.attempt = body["retry"]["attempt_ms"] * 1_000_000
+        self.retry_rule.pause = body["retry"]["pause_ms"] * 1_000_000
+        self.retry_rule.longest = body["retry"]["longest_pause_ms"] * 1_000_000
+        self.timeout = body["retry"]["timeout_ms"] * 1_000_000
         self.outlier_rule.abandoned = body["abandoned_ms"] * 1_000_000
         self.outlier = body["outlier"]
         self.outlier_on = self.outlier is not None
@@ -270,7 +288,7 @@ cdef class Cluster:
     def alone(self, Endpoint endpoint) -> Cluster:
         """A cluster of this endpoint alone, as it is when asked for by its own address: under no service's policy."""
         body = self.body | {"envoy_name": "encap", "authority": endpoint.name, "abandoned_ms": 0, "outlier": None}
-        body["balance"] = {"algorithm": "round_robin"}  # of one, in no group and with no warm-up
+        body["balance"], body["pool"] = {"algorithm": "round_robin"}, {}  # of one, in no group and with no warm-up
         body["endpoints"] = [entry for entry in self.body["endpoints"] if entry["slot"] == endpoint.slot]
         endpoint = endpoint.without_policy(body["endpoints"][0])
         cdef Cluster cluster = Cluster(self.scoreboard, self.worker, body, [endpoint])

@@ -36,7 +36,7 @@ from proxy.wire.http2.client cimport Http2Client
 from proxy.wire.http2.nghttp2 cimport NGHTTP2_NO_ERROR
 from proxy.wire.http2.session cimport Session
 from proxy.wire.stream cimport FAILED, TIMED_OUT
-from proxy.wire.tcp cimport connect
+from proxy.wire.tcp cimport TcpStream, connect
 from proxy.wire.tls.origin cimport HTTP1_OR_2, NOTHING_NAMED
 from proxy.wire.tls.secured cimport SecuredStream, secure
 from proxy.wire.tls.stream cimport TlsStream, connect_tls
@@ -69,6 +69,8 @@ cdef Stream reach(
         stream = reach_by_tunnel(endpoint, cluster, context, client, deadline, error, reasons)
     else:
         stream = connect(endpoint.address, seconds_until(deadline), context.timeouts.stream_idle_seconds, error)
+        if stream is not None and endpoint.breaker.limited:
+            endpoint.breaker.lifetimes.keep_alive(<TcpStream>stream)
     if stream is not None and endpoint.proxy_protocol:
         stream = introduce(stream, endpoint, client, error)
     if stream is not None and endpoint.origination is not None:
@@ -156,6 +158,8 @@ cdef class HboneDialer(Dialer):
                 self.reasons = ["TLS_error: " + reasons[0]]
                 self.error = self.error if self.error == ETIMEDOUT else TLS_FAILED
             return None
+        if self.endpoint.breaker.limited:
+            self.endpoint.breaker.lifetimes.keep_alive(stream)
         session = Session()
         session.transport = stream
         session.patience = self.context.timeouts.ping_interval
@@ -256,13 +260,15 @@ cdef class RequestDialer(Dialer):
         if stream is None:
             seat.release()
             return None
-        stream.permit = seat
+        seat.sit(stream)
         if stream.origin is not None and (<SecuredStream>stream).protocol() != "h2":
             self.endpoint.declines_http2(stream)
             self.error = HTTP2_DECLINED
             return None
-        # No PINGs: gRPC servers take them for an attack and end the connection ("too many pings"). Envoy sends none.
-        session = Http2Client(stream, None, self.context.timeouts.stream_idle_timeout.duration)
+        # No PINGs, if nobody asks for them: gRPC servers take them for an attack and end the connection ("too many pings").
+        # Envoy sends none.
+        session = Http2Client(stream, self.endpoint.breaker.lifetimes.ping, self.context.timeouts.stream_idle_timeout.duration)
+        session.last_patience = self.endpoint.breaker.lifetimes.pong
         session.open()
         return session
 

@@ -29,6 +29,7 @@ cdef class Trunks:
     cdef list open
     cdef object opening              # while one is made: what comes of it, for those who wait
     cdef int users                   # endpoints of the snapshot that go this way
+    cdef Breaker breaker             # of the cluster that the place is part of; None: of none
     cdef uint32_t most_streams       # what the peer said last of one connection; 0: nothing yet
 
     cdef Session take(self, object certificate, int64_t since)
@@ -37,6 +38,7 @@ cdef class Trunks:
     cdef int drain_one(self) except -1
     cdef int end_drained(self) except -1
     cdef int end_idle(self) except -1
+    cdef bint may_carry_more(self, Trunk trunk) noexcept
     cdef Session add(self, Session session, object certificate, int64_t begun)
 
 cdef class Connections:

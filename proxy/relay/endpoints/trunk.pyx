@@ -51,7 +51,13 @@ cdef class Trunk:
 
     def sweep(self, int64_t now) -> None:
         """Closes the connection if it carries nothing and nobody will want it, or has not for too long."""
-        cdef bint wanted = self.home.users > 0 and not self.session.draining
+        cdef int64_t idle_ns = self.home.connections.idle_ns
+        cdef bint wanted
+        if self.home.breaker is not None:
+            idle_ns = self.home.breaker.lifetimes.idle.duration
+            if 0 < self.home.breaker.lifetimes.duration <= now - self.begun:
+                self.session.shutdown()
+        wanted = self.home.users > 0 and not self.session.draining
         if self.session.h2 != NULL and self.session.transport.unheard_ms() > UNHEARD_MS:
             self.session.fault, self.session.fault_code = b"nothing is acknowledged any more", NGHTTP2_NO_ERROR
             self.session.break_off()
@@ -61,7 +67,7 @@ cdef class Trunk:
             self.empty_since = 0
         elif self.empty_since == 0:
             self.empty_since = now
-        elif not wanted or self.home.connections.idle_ns and now - self.empty_since > self.home.connections.idle_ns:
+        elif not wanted or idle_ns and now - self.empty_since > idle_ns:
             self.session.shutdown()
             self.session.refuse_new()
 
@@ -107,7 +113,7 @@ cdef class Trunks:
         for trunk in self.open:
             if trunk.certificate is not certificate:
                 trunk.session.shutdown()
-            elif trunk.begun >= since and trunk.session.has_room():
+            elif trunk.begun >= since and trunk.session.has_room() and self.may_carry_more(trunk):
                 if not trunk.session.crowded(CROWDED_NS):
                     return trunk.session
                 crowds += 1
@@ -116,6 +122,11 @@ cdef class Trunks:
             elif trunk.session.settled:
                 self.most_streams = trunk.session.most_streams
         return roomiest if crowds >= MOST_CROWDED else None
+
+    cdef bint may_carry_more(self, Trunk trunk) noexcept:
+        """Whether `maxConcurrentStreams` allows it."""
+        cdef Py_ssize_t most = self.breaker.lifetimes.streams if self.breaker is not None else 0
+        return most == 0 or len(trunk.session.streams) < most
 
     cdef Session get(self, Dialer dialer, int64_t deadline, int64_t since):
         """As `take`, but made if need be; None if that fails or takes until `deadline`."""
@@ -232,10 +243,14 @@ cdef class Connections:
         """Closes what is of no more use; to be called now and then."""
         cdef int64_t now = monotonic_ns()
         cdef Trunk trunk
+        cdef Breaker breaker
         if now - self.swept >= SWEEP_NS:
             self.swept = now
             for trunk in list(self.trunks):
                 trunk.sweep(now)
+        for breaker in self.breakers.values():
+            if breaker.limited:
+                breaker.tick(now)
 
     def __len__(self) -> int:
         return len(self.trunks)

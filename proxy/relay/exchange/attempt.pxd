@@ -31,6 +31,7 @@ cdef class Attempt(IdleListener):
     cdef bint make(self) except -1
     cdef int end(self) except -1
     cdef bint has_seat(self) except -1
+    cdef int leave_seat(self) except -1
     cdef bint connect(self) except -1
     cdef bint be_seated(self) except -1
     cdef int not_connected(self) noexcept

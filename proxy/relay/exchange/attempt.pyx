@@ -21,6 +21,7 @@ from proxy.policy.facts cimport (
     NOT_CONNECTED,
     NOT_HTTP,
     NOTHING,
+    OVERDUE,
     OVERFLOWED,
     REFUSED,
     RESET,
@@ -92,6 +93,7 @@ cdef class Attempt(IdleListener):
             self.in_flight = False
             self.cluster.chooser.drop(self.endpoint.row, self.endpoint.share)
             if self.cluster.limited:
+                self.leave_seat()
                 self.cluster.breaker.stream_ended(self.endpoint)
         return 0
 
@@ -101,6 +103,14 @@ cdef class Attempt(IdleListener):
         if self.seat is None:
             self.cluster.counters.refused[LIMIT_OF_CONNECTIONS] += 1
         return self.seat is not None
+
+    cdef int leave_seat(self) except -1:
+        """There will be no connection for it."""
+        cdef Seat seat = self.seat
+        if seat is not None:
+            self.seat = None
+            seat.release()
+        return 0
 
     cdef bint connect(self) except -1:
         """A fresh byte stream to the endpoint. False: it cannot be reached."""
@@ -113,12 +123,14 @@ cdef class Attempt(IdleListener):
     cdef bint be_seated(self) except -1:
         """The connection that has been made is one of the cluster's; False: there is none."""
         cdef Seat seat = self.seat
+        if self.stream is None:
+            self.leave_seat()
+            return False
         self.seat = None
-        if self.stream is not None:
-            self.stream.permit = seat if seat is not None else self.endpoint.breaker.seat()
-        elif seat is not None:
-            seat.release()
-        return self.stream is not None
+        if seat is None:
+            seat = self.endpoint.breaker.seat()
+        seat.sit(self.stream)
+        return True
 
     cdef int not_connected(self) noexcept:
         """How it ended: why is in `connect_error` and `reasons`."""
@@ -202,4 +214,6 @@ cdef class Attempt(IdleListener):
             return faults.endpoint_malformed(self.reasons or ())
         if how == OVERFLOWED:
             return faults.OVERFLOW
-        return faults.ENDPOINT_SILENT if how == SILENT else self.client_fault
+        if how == OVERDUE:
+            return faults.attempt_overdue(exhausted)
+        return faults.ENDPOINT_SILENT if how == SILENT and self.client_fault is None else self.client_fault

@@ -21,6 +21,7 @@ cdef class Exchange:
     cdef bint make_attempts(self) except -1
     cdef bint try_endpoints(self) except -1
     cdef int turn_to_another(self) except -1
+    cdef int pause(self) except -1
     cdef bint may_retry(self) except -1
     cdef int retry_no_more(self) except -1
     cdef int64_t count(self, int status) except -1

@@ -6,9 +6,13 @@ This is the only place that decides whether another endpoint is tried.
 
 from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport ANOTHER, EXHAUSTED, REFUSED
-from proxy.policy.retry cimport again
+from proxy.policy.retry cimport again, pause_before
 from proxy.relay.endpoints.cluster cimport Endpoint
 from proxy.scoreboard.buckets cimport bucket_of
+
+from random import randrange
+
+import gevent
 
 from proxy.relay.exchange import faults
 
@@ -50,6 +54,9 @@ cdef class Exchange:
                 self.fault = faults.overflowed(self.fault)
                 return False
             self.turn_to_another()
+            if self.request.patience and monotonic_ns() - self.request.started >= self.request.patience:
+                self.fault = faults.DEADLINE
+                return False
             endpoint = self.cluster.pick(self.tried, self.key)
             if endpoint is None and attempt.ending.how == REFUSED:
                 endpoint = self.cluster.pick(None, self.key)      # it will do again, over another connection
@@ -64,6 +71,14 @@ cdef class Exchange:
         self.tried.append(self.attempt.endpoint)
         self.retries += 1
         self.cluster.counters.retries += 1
+        return self.pause()
+
+    cdef int pause(self) except -1:
+        """Before the next attempt; no longer than the client waits."""
+        cdef int64_t pause = pause_before(&self.cluster.retry_rule, self.retries, randrange(65536))
+        if self.request.patience:
+            pause = min(pause, self.request.started + self.request.patience - monotonic_ns())
+        gevent.sleep(max(pause, 0) / 1e9)
         return 0
 
     cdef bint may_retry(self) except -1:

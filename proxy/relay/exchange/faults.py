@@ -107,6 +107,15 @@ ENDPOINT_SILENT = Fault(Owner.ENDPOINT, 504, b"SI", b"stream_idle_timeout", b"st
 # The time was over that a gRPC client had said it would wait. 4 is DEADLINE_EXCEEDED.
 DEADLINE = Fault(Owner.ENDPOINT, 504, b"UT", b"response_timeout", b"upstream request timeout", grpc_status=4)
 
+
+def attempt_overdue(exhausted: bool) -> Fault:
+    """No answer came in the time that one attempt may take."""
+    return replace(DEADLINE, flags=b"URX,UT" if exhausted else b"UT", details=b"upstream_per_try_timeout")
+
+
+# A connection that carries bytes has lasted as long as it may (maxConnectionDuration).
+LASTED_TOO_LONG = Fault(Owner.US, 0, b"DT", b"-")
+
 # The response's head had gone to the client already: its connection is cut, or it might take the rest for whole.
 RESPONSE_CUT = Fault(Owner.ENDPOINT, 0, b"UC", b"upstream_reset_after_response_started{connection_termination}")
 RESPONSE_MALFORMED = Fault(Owner.ENDPOINT, 0, b"UPE", b"upstream_reset_after_response_started{protocol_error}")

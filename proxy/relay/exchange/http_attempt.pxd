@@ -2,29 +2,24 @@
 cimport cython
 from libc.stdint cimport int64_t
 
-from proxy.relay.exchange.lease cimport Lease
+from proxy.relay.exchange.bounded cimport Bounded
 from proxy.wire.http.body cimport Body
 from proxy.wire.http.head cimport Head
 from proxy.wire.stream cimport RAISED
 
 
 @cython.final
-cdef class HttpAttempt(Lease):
+cdef class HttpAttempt(Bounded):
     cdef Head head                      # of the response
     cdef Body body
     cdef object pump                    # the greenlet that sends the request body, while there is one
     cdef bint end_held                  # the end of the request goes by itself: trailers may come with it
-    cdef object timer                   # ends it when the client's patience is over; None: it has not said
-    cdef bint counted                   # as one of the requests that the cluster may have at once
     cdef int interim                    # how many 1xx heads came
     cdef int64_t sent_at                # by the coarse clock, as what it is held against
     cdef int64_t written_before         # on the stream, by others
 
-    cdef int keep_time(self) except -1
     cdef int attempt_on(self, bint connected) except -1
     cdef int no_connection(self) except -1
-    cdef bint may_be_sent(self) except -1
-    cdef int count_no_more(self) except -1
     cdef int no_answer(self, int result) except -1
     cdef int not_http(self) except -1
 

@@ -19,6 +19,7 @@ from proxy.policy.facts cimport (
     MALFORMED,
     NO_PROTOCOL,
     NOT_HTTP,
+    OVERDUE,
     OVERFLOWED,
     REFUSED,
     RESET,
@@ -29,7 +30,7 @@ from proxy.policy.facts cimport (
 from proxy.policy.retry cimport again
 from proxy.relay.context.context cimport Context
 from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
-from proxy.relay.exchange.lease cimport Lease
+from proxy.relay.exchange.bounded cimport Bounded
 from proxy.relay.exchange.request cimport Request
 from proxy.scoreboard.atomics cimport wp_load64, wp_store64
 from proxy.wire.http.head cimport BAD, NO_BODY, NO_HTTP
@@ -49,7 +50,6 @@ from proxy.wire.stream cimport (
     TIMED_OUT,
     TLS_REFUSED,
     Stream,
-    get_hub,
 )
 
 from proxy.relay.exchange import faults
@@ -62,59 +62,36 @@ cdef int64_t HALF_CLOSE_NS = 1_000_000_000
 
 
 @cython.final
-cdef class HttpAttempt(Lease):
+cdef class HttpAttempt(Bounded):
     """Listens to the client from when the request is sent until the exchange has settled."""
 
     def __init__(self, Context context, Request request):
-        Lease.__init__(self, context, request)
+        Bounded.__init__(self, context, request)
         self.head = Head(lenient=True)
         self.body = Body(lenient=True)
 
     cdef int forget(self) except -1:
         self.pump = None
         self.body.start(NO_BODY, 0)
-        return Lease.forget(self)
+        return Bounded.forget(self)
 
     cdef bint make(self) except -1:
         """As far as the head of the final response, which is judged when it goes to the client. A pooled connection that
         proves dead is no outcome: a fresh one takes its place."""
         self.upgrading = self.request.upgrading
-        if self.request.patience:
-            self.keep_time()
+        self.overdue = False
+        if self.request.patience or self.cluster.retry_rule.attempt:
+            self.keep_times()
         self.ending.how = self.attempt_on(self.lease_in_time(not self.fresh))
         while again(&self.cluster.retry_rule, &self.ending) == SAME:
             self.drop_stream()
             self.ending.how = self.attempt_on(self.lease_in_time(False))
+        self.stop_own_timer()
         if self.ending.how == ANSWERED:
             self.request.let_go()
             return True
         self.judge()
         return False
-
-    cdef int end(self) except -1:
-        if self.timer is not None:
-            self.timer.stop()
-            self.timer.close()
-            self.timer = None
-        if self.counted:
-            self.count_no_more()
-        return Lease.end(self)
-
-    cdef int keep_time(self) except -1:
-        """The client has said how long it waits (grpc-timeout), for all attempts and for all of the answer."""
-        cdef int64_t left = self.request.started + self.request.patience - monotonic_ns()
-        self.timer = get_hub().loop.timer(max(left, 0) / 1e9)
-        self.timer.start(self._time_is_up)
-        return 0
-
-    def _time_is_up(self) -> None:
-        """Nobody waits any longer: the endpoint is told so, at once."""
-        if self.client_fault is None:
-            self.client_fault = faults.DEADLINE
-        if self.stream is not None:
-            self.stream.close()
-        if self.waiter is not None:
-            self.waiter.end()
 
     # -- the attempt on it --------------------------------------------------------------------------------------------
 
@@ -130,6 +107,8 @@ cdef class HttpAttempt(Lease):
         self.written_before = self.stream.written
         self.interim = 0
         result = self.send_request()
+        if self.cluster.limited:
+            self.cluster.breaker.sent(self.stream)
         self.sent_at = coarse_ns()
         if result == FAILED and self.stream.written > self.written_before and self.client_fault is None:
             result = 0      # it stopped listening; it may have said why
@@ -143,32 +122,14 @@ cdef class HttpAttempt(Lease):
             self.end()
             self.endpoint = None
             return OVERFLOWED
-        return self.not_connected() if self.client_fault is None else CLIENT_FAILED
-
-    cdef bint may_be_sent(self) except -1:
-        """Whether the cluster may have one more request; else the connection is for others."""
-        if not self.counted:
-            self.counted = self.cluster.breaker.begin_request()
-        if not self.counted and not self.stream.http2:
-            self.endpoint.give(self.stream)
-            self.stream = None
-        return self.counted
-
-    cdef int count_no_more(self) except -1:
-        """The endpoint is done with it."""
-        self.counted = False
-        self.cluster.breaker.end_request()
-        return 0
+        if self.client_fault is not None:
+            return CLIENT_FAILED
+        return OVERDUE if self.overdue else self.not_connected()
 
     cdef int begin_to_wait(self) except -1:
         self.sent_at = coarse_ns()          # from when on leaving is told from half closing
         self.request.client.listener = self
         return self.request.client.watch()
-
-    cdef bint gave_up(self) except -1:
-        if self.request.left and self.client_fault is None:
-            self.client_fault = faults.CLIENT_LEFT
-        return self.client_fault is not None
 
     cdef int no_answer(self, int result) except -1:
         """No response head came: whose doing was it?"""
@@ -182,7 +143,12 @@ cdef class HttpAttempt(Lease):
         if request.has_body and not self.ending.sent:
             request.rewind()
         if self.client_fault is not None:
+            if request.bounded and self.client_fault is faults.DEADLINE:
+                self.note_silence()
+                return SILENT
             return CLIENT_FAILED
+        if self.overdue:
+            return OVERDUE
         if request.left:
             self.note_silence()
             self.client_fault = faults.CLIENT_LEFT

@@ -85,6 +85,8 @@ cdef class HttpExchange(Exchange):
             self.fault = self.refusal(self.cluster.gate)
         if self.fault is None and self.cluster.hash_key is not None:
             self.find_key()
+        if self.cluster is not None and self.cluster.timeout:
+            request.bound(self.cluster.timeout)
         return self.fault is None
 
     cdef object refusal(self, Gate gate):

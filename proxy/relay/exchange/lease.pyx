@@ -96,7 +96,7 @@ cdef class Lease(Attempt):
                 return False
             pooled = True       # by that it has left us a connection
         stream, self.lent = self.lent, None
-        if stream is None and pooled:
+        if stream is None and pooled and self.seat is None:
             stream = self.endpoint.take()
         self.pooled = stream is not None
         if stream is None:
@@ -135,12 +135,11 @@ cdef class Lease(Attempt):
             if self.lent is not None:
                 return True
         self.seat = self.cluster.breaker.take()
-        if self.seat is not None:
-            return True
-        waiter = Waiter(self.endpoint if pooled else None, False)
-        if not self.wait(waiter):
-            return False
-        self.use(waiter)
+        while self.seat is None and self.lent is None:
+            waiter = Waiter(self.endpoint if pooled else None, False)
+            if not self.wait(waiter):
+                return False
+            self.use(waiter)
         return True
 
     cdef bint find_room_for_stream(self, bint pooled) except -1:

@@ -22,7 +22,8 @@ cdef class Request:
     cdef bint half_closed               # it has ended its side, and may yet want an answer
     cdef readonly list failures         # of attempts without an answer, or with half of one: "refused@10.10.0.16:8080"
     cdef int64_t started_wall, started
-    cdef int64_t patience               # ns from then that the client waits (grpc-timeout); 0: it does not say
+    cdef int64_t patience               # ns from then that the client waits (grpc-timeout), or its request may take; 0: no end
+    cdef bint bounded                   # ... which is by the cluster's timeout
     cdef char[36] own_id                # used when the client sent none
     cdef bytes cookie                   # a field of the answer that gives the client one, or None
     cdef int64_t body_taken             # octets of its body and their framing
@@ -32,6 +33,7 @@ cdef class Request:
     cdef int begin(self, Stream client, Py_ssize_t size) except -1
     cdef int accept(self, RequestIds ids) noexcept
     cdef int64_t grpc_timeout(self) noexcept
+    cdef void bound(self, int64_t timeout) noexcept
     cdef int begin_body(self, bint keep) noexcept
     cdef void moved(self, Py_ssize_t length) noexcept
     cdef void let_go(self) noexcept

@@ -34,7 +34,7 @@ cdef class Request:
     cdef int begin(self, Stream client, Py_ssize_t size) except -1:
         """Moves the head, `size` bytes, to the beginning of the client's buffer and pins it there."""
         self.client = client
-        self.parsed = self.has_body = self.repeatable = self.upgrading = self.left = self.half_closed = self.kept = False
+        self.parsed = self.has_body = self.repeatable = self.upgrading = self.left = self.half_closed = self.kept = self.bounded = False
         self.started_wall = wall_ns()
         self.started = monotonic_ns()
         self.body_taken, self.written_before = 0, client.written
@@ -64,6 +64,11 @@ cdef class Request:
         if head.request_id.length == 0:
             ids.make(self.own_id)
         return 0
+
+    cdef void bound(self, int64_t timeout) noexcept:
+        """It may take so long (ns), unless its client waits less."""
+        if self.patience == 0 or timeout < self.patience:
+            self.patience, self.bounded = timeout, True
 
     cdef int64_t grpc_timeout(self) noexcept:
         """What its grpc-timeout says."""

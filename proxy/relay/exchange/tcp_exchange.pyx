@@ -13,6 +13,7 @@ from proxy.relay.exchange.line cimport log_line
 from proxy.relay.exchange.request cimport Request
 from proxy.scoreboard.layout cimport ConnectionTally
 from proxy.wire.pipe cimport run_pipe
+from proxy.wire.stream cimport get_hub
 
 from proxy.relay.exchange import faults
 
@@ -36,13 +37,17 @@ cdef class TcpExchange(Exchange):
         try:
             if self.gets_in() and self.make_attempts():
                 counted = count_connection(self)
-                run_pipe(client, self.attempt.stream, self.context.timeouts.tunnel_idle_timeout,
+                self.keep_time()
+                run_pipe(client, self.attempt.stream, self.idle(),
                          &self.request.body.data_bytes, &sent,
                          &counted.received if counted != NULL else NULL, &counted.sent if counted != NULL else NULL)
             else:
                 counted = count_connection(self)
                 client.abort()
         finally:
+            if self.timer is not None:
+                self.timer.stop()
+                self.timer.close()
             if counted != NULL:
                 counted.closed += 1
             log_line(self, None, sent, self.count(0))
@@ -55,3 +60,20 @@ cdef class TcpExchange(Exchange):
         if rule is not None:
             self.fault = faults.denied(rule)
         return rule is None
+
+    cdef Deadlines idle(self):
+        """How long nothing may move."""
+        cdef Deadlines own = self.cluster.breaker.lifetimes.bytes_idle if self.cluster.limited else None
+        return own if own is not None else self.context.timeouts.tunnel_idle_timeout
+
+    cdef int keep_time(self) except -1:
+        """It may last only so long (maxConnectionDuration)."""
+        if self.cluster.limited and self.cluster.breaker.lifetimes.duration:
+            self.timer = get_hub().loop.timer(self.cluster.breaker.lifetimes.duration / 1e9)
+            self.timer.start(self._time_is_up)
+        return 0
+
+    def _time_is_up(self) -> None:
+        self.fault = faults.LASTED_TOO_LONG
+        self.request.client.close()
+        self.attempt.stream.close()

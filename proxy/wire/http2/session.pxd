@@ -13,6 +13,7 @@ cdef class Session(Input):
     cdef bint refusing              # GOAWAY was sent, and was final
     cdef uint32_t most_streams      # of ours at a time, as far as is known
     cdef Deadlines patience         # how long the peer may be silent before it is pinged; None: no pings
+    cdef Deadlines last_patience    # ... and then, before it is given up; None: as long, and once more
     cdef int narrow                 # of these, begun though their client could not take an answer
     cdef int running                # streams of the peer's that are served, or wait for it
     cdef int64_t idle_since         # the server's side: when the last of them ended; 0: there are some

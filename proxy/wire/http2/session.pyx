@@ -4,7 +4,8 @@
 One greenlet runs a connection (`run`): it reads, gives the bytes to nghttp2, and wakes the greenlets of the streams on
 which something came. What is received is input.pyx, what is sent output.pyx, the streams are stream.pyx.
 
-* A connection that is silent is asked (PING) every `patience`, and given up when two were not answered.
+* A connection that is silent is asked (PING) every `patience`, and given up when two were not answered, or with
+  `last_patience` when one was not for so long.
 * A graceful end is two GOAWAYs (6.8): `shutdown` asks for no more streams, `refuse_new` takes no more.
 """
 
@@ -74,7 +75,7 @@ cdef class Session(Input):
                     break
                 transport.release()
                 if self.patience is not None:
-                    transport.arm(self.patience)
+                    transport.arm(self.patience if self.pings == 0 or self.last_patience is None else self.last_patience)
                 got = transport.fill()
                 if self.patience is not None:
                     transport.disarm()
@@ -103,7 +104,7 @@ cdef class Session(Input):
 
     cdef int hear_silence(self) except -1:
         """Nothing has come for as long as patience says: 1 if the peer is asked once more, 0 if it is given up."""
-        if self.pings >= UNANSWERED_PINGS:
+        if self.pings >= (UNANSWERED_PINGS if self.last_patience is None else 1):
             self.fault, self.fault_code = b"no answer to PING", NGHTTP2_NO_ERROR
             return 0
         self.pings += 1

@@ -80,6 +80,7 @@ def test_the_first_body_has_everything(snapshots: Snapshots) -> None:
         "origination": None,
         "proxy_protocol": 0,
         "pool": {},
+        "retry": {"attempts": 2, "attempt_ms": 0, "timeout_ms": 0, "pause_ms": 25, "longest_pause_ms": 250},
         "destination_rule": "",
         "protocol": "http",
         "http2": "never",

@@ -1,0 +1,132 @@
+"""How often and how long a request is tried, as a snapshot says it to a worker: reference 5.1."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from proxy.arbiter.listening import listen
+from proxy.controller.forms import cluster_form
+from proxy.ipc.snapshot import ListenerForm, body, pack
+from proxy.mesh.model import Cluster, Endpoint
+from proxy.mesh.traffic.retries import DEFAULT_RETRIES, RetryPolicy
+from tests.integration.http_rig import Client, Handler, Head, Peer, Scripted, serve_ok
+from tests.integration.process_rig import Alone, worker_alone
+from tests.rig import free_port
+
+
+class Trying:
+    """A worker that serves one cluster, whose endpoints do as they are told."""
+
+    def __init__(self, worker: Alone, count: int) -> None:
+        self.worker = worker
+        self.socket = listen("127.0.0.1:0")
+        network = f"127.{free_port() % 190 + 30}.8"
+        port = free_port(f"{network}.1")
+        self.members = [Scripted(f"pod-{i}", f"{network}.{i + 1}", port) for i in range(count)]
+        self.slot = worker.board.clusters.add("web")
+        places = tuple(Endpoint(each.ip, port, each.name) for each in self.members)
+        self.slots = [worker.board.endpoints.add(self.slot, each.address, each.workload) for each in places]
+        self.cluster = Cluster("web", "web", "web", places)
+        self.number = 0
+
+    def under(self, policy: RetryPolicy, *handlers: Handler) -> None:
+        """From here on; as many of the endpoints are there as there are handlers."""
+        for member, handler in zip(self.members, handlers, strict=True):
+            member.play(handler)
+        first, self.number = not self.number, self.number + 1
+        address = f"127.0.0.1:{self.socket.getsockname()[1]}"
+        listener = ListenerForm(
+            name="http", address=address, protocol="HTTP", full=True, services={"ns/web": {"web": [b"web"]}}, removed=[]
+        )
+        form = cluster_form(replace(self.cluster, retries=policy), self.slot, self.slots)
+        packed = pack(body(self.number, True, [form], [], [listener]))
+        self.worker.apply(self.number, packed, {address: self.socket.fileno()} if first else {})
+
+    def ask(self, *fields: str, method: str = "GET", text: bytes = b"") -> tuple[Head, bytes]:
+        with Client(self.socket.getsockname()[1], 20) as client:
+            return client.ask("web", "/", *fields, method=method, body=text)
+
+    def attempts(self) -> int:
+        return sum(len(each.heads) for each in self.members)
+
+
+@pytest.fixture
+def trying(tmp_path: Path) -> Iterator[Trying]:
+    with worker_alone(tmp_path) as worker, contextlib.ExitStack() as stack:
+        made = Trying(worker, 3)
+        stack.callback(made.socket.close)
+        for member in made.members:
+            member.start()
+            stack.callback(member.stop)
+        yield made
+
+
+def closing(peer: Peer) -> None:
+    """Takes a request and says nothing."""
+    peer.request()
+
+
+def silent(peer: Peer) -> None:
+    peer.request()
+    peer.rest()
+
+
+def unavailable(peer: Peer) -> None:
+    peer.request()
+    peer.send(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n")
+
+
+@pytest.mark.parametrize(("attempts", "made"), [(0, 1), (1, 2), (2, 3)])
+def test_5_1_attempts(attempts: int, made: int, trying: Trying) -> None:
+    trying.under(replace(DEFAULT_RETRIES, attempts=attempts), closing, closing, closing)
+    head, text = trying.ask()
+    assert (head.status, trying.attempts()) == (503, made)
+    assert [len(each.heads) for each in trying.members] == [1] * made + [0] * (3 - made), "each on another endpoint"
+    assert (b"retried and the latest" in text) is (attempts > 0)
+
+
+def test_5_1_by_default_two_and_never_of_an_answer(trying: Trying) -> None:
+    trying.under(DEFAULT_RETRIES, closing, closing, serve_ok)
+    assert trying.ask()[0].status == 200
+    trying.under(DEFAULT_RETRIES, unavailable, unavailable, unavailable)
+    assert (trying.ask()[0].status, trying.attempts()) == (503, 1)
+    trying.under(DEFAULT_RETRIES, closing, closing, closing)
+    assert (trying.ask(method="POST", text=b"x")[0].status, trying.attempts()) == (503, 1), "it may have been acted on"
+
+
+def test_5_1_a_pause_before_each_which_the_timeout_ends(trying: Trying) -> None:
+    """Of those that are drawn from an hour, one in 7,200 is over in half a second."""
+    hour = 3_600_000
+    trying.under(RetryPolicy(timeout_ms=500, pause_ms=hour, longest_pause_ms=hour), closing, closing, closing)
+    head, _ = trying.ask()
+    assert (head.status, trying.attempts()) == (504, 1)
+
+
+def test_5_1_perTryTimeout(trying: Trying) -> None:
+    policy = replace(DEFAULT_RETRIES, attempt_ms=200)
+    trying.under(policy, silent, silent, serve_ok)
+    assert trying.ask()[0].status == 200
+    trying.under(policy, silent, silent, silent)
+    head, text = trying.ask()
+    assert (head.status, text, trying.attempts()) == (504, b"upstream request timeout", 3)
+    trying.under(policy, silent, silent, silent)
+    assert (trying.ask(method="POST", text=b"x")[0].status, trying.attempts()) == (504, 1), "it may have been acted on"
+
+
+def test_5_1_timeout_is_for_all_of_it_and_ends_it(trying: Trying) -> None:
+    """R12: per try 0.2 s, 0.5 s in all: three attempts, the last one shorter."""
+    trying.under(RetryPolicy(attempts=5, attempt_ms=200, timeout_ms=500, pause_ms=1), silent, silent, silent)
+    head, text = trying.ask()
+    assert (head.status, text) == (504, b"upstream request timeout")
+    assert trying.attempts() == 3
+    trying.under(replace(DEFAULT_RETRIES, timeout_ms=60_000), serve_ok, serve_ok, serve_ok)
+    assert trying.ask()[0].status == 200
+
+
+def test_5_1_a_client_that_waits_less_than_the_timeout_is_told_then(trying: Trying) -> None:
+    trying.under(replace(DEFAULT_RETRIES, timeout_ms=60_000), silent, silent, silent)
+    head, _ = trying.ask("content-type: application/grpc", "te: trailers", "grpc-timeout: 100m")
+    assert (head.status, head["grpc-status"]) == (200, "4")
