@@ -67,14 +67,7 @@ def test_a_rule_without_a_spec_and_a_bad_annotation_are_refused() -> None:
             ["failoverPriority: is not in force", "failoverPriority: does nothing without outlierDetection"],
         ),
         ({"connectionPool": {"tcp": {"connectTimeout": "2s", "maxConnections": 0}}}, []),
-        (
-            {"connectionPool": {"tcp": {"maxConnections": 5}}},
-            ["maxConnections: 5 is not in force in this version (there is no limit)"],
-        ),
-        (
-            {"connectionPool": {"http": {"maxRetries": 5, "idleTimeout": "1s"}}},
-            ["maxRetries: 5 is not in force in this version (there is no limit); nor is trafficPolicy.connectionPool."],
-        ),
+        ({"connectionPool": {"tcp": {"maxConnections": 5}, "http": {"maxRetries": 5, "idleTimeout": "1s"}}}, []),
         ({"connectionPool": {"http": {"h2UpgradePolicy": "UPGRADE"}}}, []),
         ({"connectionPool": {"http": {"useClientProtocol": True}}}, []),
         ({OD: {"maxEjectionPercent": 50, "consecutiveGatewayErrors": 0, "minHealthPercent": 0}}, []),
@@ -102,7 +95,11 @@ def test_a_rule_without_a_spec_and_a_bad_annotation_are_refused() -> None:
             {"tls": {"mode": "ISTIO_MUTUAL"}},
             ["tls: ISTIO_MUTUAL is done over HBONE only: endpoints of shop/cart:80 are reached without TLS"],
         ),
-        ({"retryBudget": {"percent": 20}}, ["retryBudget: is not in force"]),
+        ({"retryBudget": {"percent": 20, "budgetInterval": "0s"}}, []),
+        (
+            {"retryBudget": {"percent": 20, "budgetInterval": "5s"}},
+            ["budgetInterval: 5s is not in force in this version (requests that run or wait are counted)"],
+        ),
         (
             {"portLevelSettings": [{"port": {"number": 80}, LB: {"backendUtilization": {}}}]},
             ["backendUtilization: is not in force"],
