@@ -83,5 +83,7 @@ def notices_of(sighting: Sighting, gateway: str) -> Iterator[Notice]:
         yield Notice(pod, reason, text, f"{sighting.address} {sighting.occurrence}", sighting.out)
     who = f"{sighting.workload} ({sighting.address})" if sighting.workload else sighting.address
     text = f"Endpoint {who} {verb} of port {port} through waypoint {gateway}{joint}{sighting.text}"
+    if "." in name:
+        return  # a host of a ServiceEntry: its clusters are called by the host, not by the object
     subject = Subject(kinds.SERVICES, namespace, name)
     yield Notice(subject, reason, text, f"{sighting.address} {sighting.occurrence}", sighting.out)

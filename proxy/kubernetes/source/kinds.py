@@ -17,6 +17,8 @@ NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
 SECRETS = Resource("", "v1", "secrets", "Secret")
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 RULES = Resource(_NETWORK, "v1", "destinationrules", "DestinationRule")
+SERVICE_ENTRIES = Resource(_NETWORK, "v1", "serviceentries", "ServiceEntry")
+WORKLOAD_ENTRIES = Resource(_NETWORK, "v1", "workloadentries", "WorkloadEntry")
 
 OF_POLICY = (
     Resource(_SECURITY, "v1", "authorizationpolicies", "AuthorizationPolicy"),
@@ -28,8 +30,8 @@ OF_SERVED = (
     Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"),
     PODS,
     *OF_ROOT,
-    Resource(_NETWORK, "v1", "serviceentries", "ServiceEntry"),
-    Resource(_NETWORK, "v1", "workloadentries", "WorkloadEntry"),
+    SERVICE_ENTRIES,
+    WORKLOAD_ENTRIES,
 )
 """What is read in every namespace that has a Service of ours, beside the Services."""
 ADVISED = (

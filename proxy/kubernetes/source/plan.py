@@ -23,7 +23,8 @@ USES = (
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What decides it. `elsewhere`: other namespaces that are bound to the Gateway, or hold a Service that is.
+    """What decides it. `elsewhere`: other namespaces that are bound to the Gateway, or hold a Service or ServiceEntry
+    that is.
 
     `invites`: whether a listener takes Services of other namespaces. `secrets`, `config_maps` (with their namespaces):
     what rules name for TLS to endpoints; they are asked for one by one, each by its name.
@@ -107,7 +108,7 @@ class Learned:
 
     def _now(self, **changed: Any) -> bool:
         before = self.known
-        # A Namespace is bound by its own label, a Service's by that of the Service.
+        # A Namespace is bound by its own label, that of a Service or a ServiceEntry by theirs.
         found = {namespace or name for each in self._found.values() for namespace, name in each}
         self.known = replace(before, elsewhere=frozenset(found - {before.namespace}), **changed)
         return self.known != before
@@ -129,13 +130,14 @@ def _wanted(known: Known) -> Iterator[Watched]:
     if known.root_namespace not in whole:
         yield from (Watched(each, known.root_namespace) for each in kinds.OF_ROOT)
     if known.invites:
-        # Of a Service found by its own labels, its Namespace's decide too: `allowedRoutes`, or beside which waypoint it
+        # Of one found by its own labels, its Namespace's decide too: `allowedRoutes`, or beside which waypoint it
         # names us as its canary.
         yield from (Watched(kinds.NAMESPACES, fields=f"metadata.name={each}") for each in known.elsewhere)
         for name, namespace in USES:
             labels = f"{name}={known.name},{namespace}={known.namespace}"
             yield Watched(kinds.NAMESPACES, labels=labels)
             yield Watched(kinds.SERVICES, labels=labels)
+            yield Watched(kinds.SERVICE_ENTRIES, labels=labels, optional=True)
 
 
 def _of_namespaces(namespaces: Iterable[str]) -> Iterator[Watched]:

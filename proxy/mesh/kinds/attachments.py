@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from proxy.mesh.kinds.addresses import CLUSTER_DOMAIN
 from proxy.mesh.reading.lines import Path
-from proxy.mesh.reading.manifests import GATEWAY_API, Body, Manifest
+from proxy.mesh.reading.manifests import GATEWAY_API, ISTIO_NETWORK, Body, Manifest
 from proxy.mesh.reading.metadata import DEFAULT_NAMESPACE
 from proxy.mesh.reading.remarks import suggestion
 from proxy.mesh.reading.report import Report
@@ -23,6 +23,12 @@ _SELECTORS = ("selector", "workloadSelector")
 # the whole mesh). The group is not asked: the kind of another group is called differently (`sheets`).
 _WIDE = frozenset({"Telemetry", "WasmPlugin", "EnvoyFilter", "TrafficExtension"})
 _MESH = "mesh"
+_GROUPS: Mapping[str, tuple[str | None, ...]] = {
+    "Service": ("", "core", None),
+    "ServiceEntry": (ISTIO_NETWORK,),
+    **dict.fromkeys(("Gateway", "GatewayClass"), (GATEWAY_API, "", None)),
+}
+"""What may be attached to, each with its group; None: that is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +88,8 @@ def _target(manifest: Manifest, ref: object, path: Path) -> Target | None:
     # A parent without a kind is a Gateway; targets must say.
     kind, name = ref.get("kind") or ("Gateway" if str(path[1]).startswith("parentRef") else ""), ref.get("name")
     group = ref.get("group")
-    right = ("", "core", None) if kind == "Service" else (GATEWAY_API, "", None)
-    if kind not in ("Service", "Gateway", "GatewayClass") or group not in right or not isinstance(name, str):
+    right = _GROUPS.get(kind) if isinstance(kind, str) else None
+    if right is None or group not in right or not isinstance(name, str) or not isinstance(kind, str):
         return None
     namespace = ref.get("namespace") or manifest.namespace or DEFAULT_NAMESPACE
     return Target(kind, namespace, name, path) if isinstance(namespace, str) else None

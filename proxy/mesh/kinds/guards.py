@@ -48,7 +48,9 @@ _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 _MOST_TARGETS = 16
 """The targetRefs of a policy."""
 EVERY = "*"
-"""In the place of a Service's name: every one of the policy's namespace."""
+"""In the place of a Service's name, or a ServiceEntry's: every one of the policy's namespace."""
+OF_SERVICES = ("Service", "ServiceEntry")
+"""The targets that are a Service, or several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Guard:
 
     def unreadable(self) -> Guard:
         """The same, of which nothing can be believed."""
-        return Guard(self.manifest, frozenset({("Service", EVERY)}), unread=True)
+        return Guard(self.manifest, frozenset((kind, EVERY) for kind in OF_SERVICES), unread=True)
 
     @property
     def closes(self) -> bool:

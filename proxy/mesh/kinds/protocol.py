@@ -54,3 +54,9 @@ def spoken(port: int, name: str, transport: str, app_protocol: str) -> Speaks:
     if speaks:
         return speaks
     return Speaks.TCP if port in _SERVER_FIRST_PORTS else Speaks.UNDECLARED
+
+
+def declared(protocol: str) -> Speaks | None:
+    """Of a ServiceEntry's port, which says it in a field of its own: "" is not declared. None: there is no such
+    protocol."""
+    return _NAMES.get(protocol.lower()) if protocol else Speaks.UNDECLARED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, cast
@@ -52,9 +52,23 @@ class Service:
     """Its trafficDistribution, "" where it says none."""
 
     @property
+    def id(self) -> str:
+        """What tells it apart from all others: "namespace/name"."""
+        return self.manifest.id
+
+    @property
     def host(self) -> str:
         """The full name: `in-ambient.httpbin.svc.cluster.local`."""
         return f"{self.manifest.name}.{self.manifest.namespace}.{CLUSTER_DOMAIN}"
+
+    @property
+    def resolves(self) -> bool:
+        """Whether DNS is asked for the host names among its endpoints."""
+        return False
+
+    def selects(self, namespace: str, labels: Set[tuple[str, str]]) -> bool:
+        """Whether a workload of `namespace` with these labels is its; a Service without a selector selects nothing."""
+        return bool(self.selector) and self.manifest.namespace == namespace and self.selector.items() <= labels
 
 
 def read(manifest: Manifest, body: Body, report: Report) -> Service | None:

@@ -18,7 +18,7 @@ from proxy.mesh.kinds.conditions import condition
 from proxy.mesh.kinds.profiles import profile
 from proxy.mesh.model import Profile
 from proxy.mesh.reading.manifests import Body, Manifest
-from proxy.mesh.reading.metadata import is_subdomain, texts_of
+from proxy.mesh.reading.metadata import is_subdomain, metadata_of, texts_of
 from proxy.mesh.reading.records import optional, struct
 from proxy.mesh.reading.report import Report
 from proxy.mesh.reading.schema import boolean, matching, spec, text
@@ -61,6 +61,8 @@ class Pod:
     """The Node that it runs on, "" before it is given one."""
     ready_since_ms: int = 0
     """When it became ready, in ms since 1970; 0: it is not, or nothing says so."""
+    ready: bool = True
+    """As far as anything says otherwise."""
 
 
 def speaks_hbone(labels: Mapping[str, str], annotations: Mapping[str, str]) -> bool:
@@ -101,10 +103,11 @@ def read(manifest: Manifest, body: Body, report: Report) -> Pod:
     shared = found.host_network or not isinstance(status, dict) or status.get("phase") in _FINISHED
     forgotten = manifest.labels.get(DATAPLANE) == "ambient" and not hbone
     labels = _shared(frozenset(manifest.labels.items()))
-    ready = condition(body, "Ready")
-    since = ready.since_ms if ready and ready.is_true else 0
+    found_ready = condition(body, "Ready")
+    since = found_ready.since_ms if found_ready and found_ready.is_true else 0
+    ready = not metadata_of(body).get("deletionTimestamp") and (found_ready is None or found_ready.is_true)
     ips = () if shared else _ips(status)
-    return Pod(workload, ips, manifest.created, forgotten, labels, intern(found.node_name), since)
+    return Pod(workload, ips, manifest.created, forgotten, labels, intern(found.node_name), since, ready)
 
 
 @lru_cache(maxsize=4096)

@@ -79,13 +79,7 @@ FIELDS: dict[str, str] = {
     "Service.spec.ports": "appProtocol name nodePort port protocol targetPort",
     "Service.spec.sessionAffinityConfig": "clientIP+",
     "Service.spec.sessionAffinityConfig.clientIP": "timeoutSeconds",
-    "ServiceEntry": "apiVersion kind metadata+ spec+ status",
-    "ServiceEntry.spec": (
-        "addresses endpoints+ exportTo hosts location ports+ resolution subjectAltNames workloadSelector+"
-    ),
-    "ServiceEntry.spec.endpoints": "address labels locality network ports serviceAccount weight",
-    "ServiceEntry.spec.ports": "name number protocol targetPort",
-    "ServiceEntry.spec.workloadSelector": "labels",
+    "ServiceEntry": "apiVersion kind metadata+ spec status",
     "WorkloadEntry": "apiVersion kind metadata+ spec status",
     "metadata": (
         "annotations clusterName creationTimestamp deletionGracePeriodSeconds deletionTimestamp finalizers "

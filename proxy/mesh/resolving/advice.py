@@ -7,6 +7,7 @@ from collections.abc import Collection
 from proxy.mesh.kinds.addresses import CLUSTER_DOMAIN
 from proxy.mesh.kinds.destination_rule import DestinationRule
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
+from proxy.mesh.kinds.service_entries import Host
 from proxy.mesh.reading.manifests import Manifest
 from proxy.mesh.reading.metadata import DEFAULT_NAMESPACE
 from proxy.mesh.reading.remarks import suggestion
@@ -15,22 +16,30 @@ from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.rules import service_called
 
 
-def unserved_kinds(inventory: Inventory, report: Report) -> None:
-    """Kinds that are read no further."""
+def twice(inventory: Inventory, report: Report) -> None:
+    """Hosts that an older ServiceEntry of the same namespace has, or a Service that is called so."""
     for entry in inventory.service_entries.values():
-        report.warn(entry, (), "is not served by this version", together=True)
+        for host in entry.hosts:
+            first = inventory.services[host.id].manifest
+            if first.key != host.manifest.key:
+                text = f"{first.kind} {first.id} has this host already, so this one does nothing"
+                report.warn(host.manifest, ("spec", "hosts", host.index), text)
 
 
 def odd_rules(inventory: Inventory, report: Report) -> None:
     """Rules that apply to no Service and look as if they were meant to."""
     for rule in inventory.governing.values():
+        if inventory.called(rule.host) & inventory.services.keys():
+            continue
         if text := _odd(rule, inventory.services):
             report.warn(rule.manifest, ("spec", "host"), text)
 
 
 def idle_policies(inventory: Inventory, report: Report) -> None:
     """Policies that target what is not there: whoever wrote them believes something closed that is open."""
-    there: dict[str, Collection[str]] = {"Service": inventory.services, "Gateway": inventory.gateways}
+    there: dict[str, Collection[str]] = {"Gateway": inventory.gateways}
+    there["Service"] = [each for each, service in inventory.services.items() if not isinstance(service, Host)]
+    there["ServiceEntry"] = [key.id for key in inventory.service_entries]
     for policy in inventory.policies.values():
         namespace = policy.manifest.namespace
         for kind, name in sorted(policy.targets):
@@ -45,10 +54,12 @@ def idle_policies(inventory: Inventory, report: Report) -> None:
 
 
 def idle_entries(inventory: Inventory, report: Report) -> None:
-    """WorkloadEntries that are no Service's endpoints."""
+    """WorkloadEntries that are nobody's endpoints."""
     for entry in inventory.workload_entries.values():
-        if entry.ip and not inventory.selecting(entry):
-            text = "no Service of its namespace selects these labels, so it does nothing"
+        if (entry.ip or entry.hostname) and not inventory.selecting(entry):
+            text = "no Service or ServiceEntry of its namespace selects these labels, so it does nothing"
+            if entry.hostname:
+                text += "; one with a host name is for a ServiceEntry with resolution DNS"
             report.warn(entry.manifest, ("spec", "labels"), text)
 
 
@@ -59,7 +70,7 @@ def _left_out(manifest: Manifest) -> str:
 
 
 def _odd(rule: DestinationRule, services: Collection[str]) -> str:
-    if service_called(rule.host) in services or "*" in rule.host:
+    if "*" in rule.host:
         return ""
     if rule.host.endswith(f".{CLUSTER_DOMAIN}"):
         return f"{rule.host} names no Service, so the rule does nothing{_left_out(rule.manifest)}"

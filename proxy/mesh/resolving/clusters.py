@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from proxy.mesh.kinds.protocol import Speaks
+from proxy.mesh.kinds.service_entries import Host
 from proxy.mesh.kinds.services import Service, ServicePort
 from proxy.mesh.kinds.slices import Slice
 from proxy.mesh.kinds.workload_entries import WorkloadEntry
@@ -14,7 +15,7 @@ from proxy.mesh.kinds.workloads import DATAPLANE, REDIRECTION, Labels
 from proxy.mesh.model import Cluster
 from proxy.mesh.reading.lines import Path
 from proxy.mesh.reading.report import Report
-from proxy.mesh.resolving import governed
+from proxy.mesh.resolving import governed, hosts
 from proxy.mesh.resolving.endpoints import Labelled, Pods, labelled, target
 from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.localities import spread
@@ -71,12 +72,12 @@ class Clusters:
         """
         governing = self._inventory.rules.select(service.host, service.manifest.namespace)
         guarded = self._guarded(service)
-        members = self._members(service)
+        members = _members(self._inventory, service)
+        self._check_members(service, members)
         if tunnelled:
             self._check_pods(service, members)
-            if service.unaddressed and self._inventory.gateway.serves_services:
-                text = "has no clusterIP, the address by which a ztunnel asks for it: such requests get 404"
-                self._warn(service, ("spec", "clusterIP"), f"{text}; give live objects: {_LIVE}", together=True)
+            if self._inventory.gateway.serves_services:
+                self._check_address(service)
         found = {}
         for port in service.ports:
             if self._served(service, port, tunnelled):
@@ -91,16 +92,17 @@ class Clusters:
             self._warn(service, ("spec", "ports"), f"{text}, so it is not served")
         return found
 
-    def _members(self, service: Service) -> _Members:
-        inventory = self._inventory
-        slices, entries = inventory.slices.of(service), inventory.entries.of(service)
-        if not slices and not entries:
-            legacy = " (Endpoints are not read)" if service.manifest.id in inventory.legacy_endpoints else ""
+    def _check_members(self, service: Service, members: _Members) -> None:
+        """Say why it has no endpoints."""
+        if isinstance(service, Host):
+            if text := hosts.empty(service, self._inventory):
+                self._warn(service, ("spec",), text)
+        elif not members.slices and not members.entries:
+            legacy = " (Endpoints are not read)" if service.id in self._inventory.legacy_endpoints else ""
             text = f"has no EndpointSlice{legacy}, so it has no endpoints; give live objects: {_LIVE}"
             self._warn(service, (), text, together=True)
-        elif not entries and not any(each.members for each in slices):
+        elif not members.entries and not any(each.members for each in members.slices):
             self._warn(service, (), "has no endpoints: there are none in its EndpointSlices", together=True)
-        return _Members(service.manifest.namespace, slices, entries, inventory.pods)
 
     def _check_pods(self, service: Service, members: _Members) -> None:
         """Say which endpoints look as if they were in the mesh and are reached past it."""
@@ -122,11 +124,20 @@ class Clusters:
             text = f"its Pods are labelled {DATAPLANE}: ambient and lack the annotation {REDIRECTION}: enabled"
             self._warn(service, (), f"{text} ({governed.named(forgotten)}), {clear}; give live objects: {_LIVE}")
 
+    def _check_address(self, service: Service) -> None:
+        """Say that ztunnels cannot ask for it."""
+        if isinstance(service, Host):
+            if text := hosts.unaddressed(service):
+                self._warn(service, ("spec", "hosts", service.index), f"{text}: such requests get 404", together=True)
+        elif service.unaddressed:
+            text = "has no clusterIP, the address by which a ztunnel asks for it: such requests get 404"
+            self._warn(service, ("spec", "clusterIP"), f"{text}; give live objects: {_LIVE}", together=True)
+
     def _check_port(self, service: Service, port: ServicePort, members: _Members, ready: int) -> None:
         """Say why a port has fewer endpoints than it looks: so many are `ready`."""
         for entry in members.entries:
             if entry.endpoint(port) is None:
-                text = f'has no port "{port.target}", so it is no endpoint of {service.manifest.id}:{port.number}'
+                text = f'has no port "{port.target}", so it is no endpoint of {service.id}:{port.number}'
                 self._report.warn(entry.manifest, ("spec", "ports"), text)
         if members.slices and all(target(each, port) is None for each in members.slices):
             text = f'no EndpointSlice of it has a port named "{port.name}"'
@@ -147,7 +158,7 @@ class Clusters:
         guards = self._inventory.guards.of(service)
         closing = [guard for guard in guards if guard.closes]
         for guard in closing:
-            text = f"is not enforced by this version; Service {service.manifest.id} is closed (403) until it is"
+            text = f"is not enforced by this version; {service.manifest.kind} {service.id} is closed (403) until it is"
             self._report.warn(guard.manifest, ("spec",), text)
         deciding = tuple(guard.access for guard in guards if guard.access is not None and not guard.closes)
         return _Guarded(closing[0].reason if closing else "", deciding)
@@ -156,11 +167,17 @@ class Clusters:
         self._report.warn(service.manifest, path, text, together)
 
 
+def _members(inventory: Inventory, service: Service) -> _Members:
+    slices, entries = inventory.slices.of(service), inventory.entries.of(service)
+    if isinstance(service, Host):
+        slices, entries = [], hosts.members(service, inventory)
+    return _Members(service.manifest.namespace, slices, entries, inventory.pods)
+
+
 def subset(inventory: Inventory, service: Service, port: ServicePort, governing: Governing, name: str) -> Cluster:
     """The cluster of a subset, which nothing has before something routes to it. Its state is apart from the whole's."""
     part = governing.subsets[name].subset
-    slices, entries = inventory.slices.of(service), inventory.entries.of(service)
-    members = labelled(service.manifest.namespace, slices, entries, port, inventory.pods)
+    members = _members(inventory, service).labelled(port)
     chosen = tuple(each for each in members if frozenset(part.labels) <= each.labels)
     return _cluster(inventory, service, port, chosen, governing, _Guarded("", ()), name)
 
@@ -176,9 +193,11 @@ def _cluster(
 ) -> Cluster:
     suffix = f"/{subset}" if subset else ""
     policy = governing.policy(port.number, subset) if governing else UNGOVERNED
+    if isinstance(service, Host):
+        policy = hosts.verified(service, policy)
     chosen, groups = spread(members, policy, inventory.here, inventory.distribution_of(service))
     return Cluster(
-        name=f"{service.manifest.id}:{port.number}{suffix}",
+        name=f"{service.id}:{port.number}{suffix}",
         envoy_name=f"inbound-vip|{port.number}|{'http' if port.http else 'tcp'}{suffix}|{service.host}",
         authority=f"{service.host}:{port.number}",
         endpoints=chosen,

@@ -34,41 +34,61 @@ class Pods:
 
     def __init__(self, nodes: Mapping[str, Locality]) -> None:
         self._nodes = nodes
-        self._by_name: dict[In, Pod] = {}
+        self._by_name: dict[str, dict[str, Pod]] = {}
+        """By namespace, then by name."""
         self._by_ip: Index[In, Pod] = Index()
         self._by_node: Index[str, In] = Index()
 
     def replace(self, namespace: str, old: Pod | None, new: Pod | None) -> None:
         """A Pod is another now, has come (`old` is None) or gone."""
         if old:
-            del self._by_name[namespace, old.workload.name]
+            del self._by_name[namespace][old.workload.name]
             self._by_node.drop(old.node, (namespace, old.workload.name))
             for ip in old.ips:
                 self._by_ip.drop((namespace, ip), old)
         if new:
-            self._by_name[namespace, new.workload.name] = new
+            self._by_name.setdefault(namespace, {})[new.workload.name] = new
             self._by_node.add(new.node, (namespace, new.workload.name))
             for ip in new.ips:
                 self._by_ip.add((namespace, ip), new)
 
     def behind(self, namespace: str, member: Member) -> Pod | None:
         """The Pod behind an endpoint, if it is among the manifests."""
-        if pod := self._by_name.get((namespace, member.pod)):
+        known = self._by_name.get(namespace)
+        if known and (pod := known.get(member.pod)):
             return pod
-        same = self._by_ip.of((namespace, member.ip))
+        return self.at(namespace, member.ip)
+
+    def at(self, namespace: str, ip: str) -> Pod | None:
+        """The Pod with that address; the newest, where several say so."""
+        same = self._by_ip.of((namespace, ip))
         return max(same, key=lambda pod: (pod.created, pod.workload.name)) if same else None
 
     def called(self, namespace: str, name: str) -> Pod | None:
         """The Pod of that name."""
-        return self._by_name.get((namespace, name))
+        return self._by_name.get(namespace, {}).get(name)
 
     def on(self, node: str) -> Iterator[tuple[str, Pod]]:
         """The Pods on a Node, each with its namespace."""
-        return ((name[0], self._by_name[name]) for name in self._by_node.of(node))
+        return ((namespace, self._by_name[namespace][name]) for namespace, name in self._by_node.of(node))
+
+    def selected_by(self, service: Service) -> list[Pod]:
+        """Those with an address that a Service selects, by name: each of its namespace is looked at."""
+        namespace = service.manifest.namespace
+        found = (
+            each
+            for each in self._by_name.get(namespace, {}).values()
+            if each.ips and service.selects(namespace, each.labels)
+        )
+        return sorted(found, key=lambda pod: pod.workload.name)
+
+    def locality(self, pod: Pod) -> Locality:
+        """Where a Pod runs, as far as it or its Node says."""
+        return locality_of(pod.labels, pod.node, "", self._nodes)
 
     def endpoint(self, namespace: str, member: Member, port: int) -> Labelled:
-        """An endpoint with who is behind it: the Pod it names, else the one with its address (the newest, where several
-        say so), else what the slice calls it."""
+        """An endpoint with who is behind it: the Pod it names, else the one with its address, else what the slice calls
+        it."""
         pod = self.behind(namespace, member)
         if pod is None:
             known, labels, node, since = Workload(member.name), NO_LABELS, member.node, 0

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from proxy.mesh.kinds.destination_rule import OURS, DestinationRule
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
+from proxy.mesh.kinds.service_entries import Host
 from proxy.mesh.kinds.services import Service
 from proxy.mesh.model import Cluster, Endpoint, Spread
 from proxy.mesh.reading.lines import path_text
 from proxy.mesh.reading.remarks import Key, Place
+from proxy.mesh.resolving import hosts
 from proxy.mesh.resolving.binding import waypoints_of
 from proxy.mesh.resolving.clusters import subset
 from proxy.mesh.resolving.inventory import Inventory
@@ -32,7 +34,9 @@ def explained(
     certificates, without which no endpoint is reached over HBONE."""
     for name, cluster in clusters.items():
         service = inventory.services[name.rpartition(":")[0]]
-        yield f"{name} ({_spoken(cluster)}): {_reached(cluster.endpoints, has_identity)}{_inside(cluster)}"
+        asked = hosts.names(service, inventory) if isinstance(service, Host) else ()
+        more = f"; DNS is asked for {_some(asked)}" if asked else ""
+        yield f"{name} ({_spoken(cluster)}): {_reached(cluster.endpoints, has_identity)}{_inside(cluster)}{more}"
         if cluster.spread:
             yield from (f"  {line}" for line in spread_lines(cluster.spread))
         if cluster.closed:

@@ -101,7 +101,8 @@ def _ports(governing: Governing, service: Service, report: Report) -> None:
     for rule, policy, path in _policies(governing):
         for index, entry in enumerate(policy.port_level_settings):
             if entry.port not in numbers:
-                text = f"Service {service.manifest.id} has no port {entry.port}, so this does nothing; it has {known}"
+                whose = f"{service.manifest.kind} {service.id}"
+                text = f"{whose} has no port {entry.port}, so this does nothing; it has {known}"
                 report.warn(rule.manifest, (*path, "portLevelSettings", index, "port", "number"), text)
 
 
@@ -122,7 +123,7 @@ def _subsets(governing: Governing, service: Service, labels: Collection[Labels],
     for part in governing.subsets.values():
         wanted = frozenset(part.subset.labels)
         if labels and not any(wanted <= each for each in labels):
-            text = f"no endpoint of Service {service.manifest.id} has these labels, so the subset has none"
+            text = f"no endpoint of {service.manifest.kind} {service.id} has these labels, so the subset has none"
             report.warn(part.rule.manifest, (*part.path, "labels"), text)
 
 

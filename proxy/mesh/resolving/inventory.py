@@ -1,7 +1,8 @@
 """All objects of the mesh as one Gateway's Services need them, and which Services a change concerns.
 
-What concerns a Service: itself, its Namespace's labels, its EndpointSlices, the Pods these name or whose addresses they
-have, WorkloadEntries that it selects, DestinationRules for its host, policies that target it or the whole Gateway.
+What concerns a Service, or a host of a ServiceEntry, which counts as one: itself, its Namespace's labels, its
+EndpointSlices, the Pods these name or whose addresses they have, WorkloadEntries and Pods that it selects, Pods at its
+endpoints' addresses, DestinationRules for its host, policies that target it or the whole Gateway, what DNS answered.
 `stale` must hold every Service for which one of these has changed; tests compare with a fresh inventory.
 """
 
@@ -10,19 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from proxy.mesh.kinds.addresses import CLUSTER_DOMAIN
 from proxy.mesh.kinds.attachments import Attachment
 from proxy.mesh.kinds.destination_rule import DestinationRule
 from proxy.mesh.kinds.gateways import Gateway
-from proxy.mesh.kinds.guards import EVERY, Guard
+from proxy.mesh.kinds.guards import EVERY, OF_SERVICES, Guard
 from proxy.mesh.kinds.namespaces import Namespace
 from proxy.mesh.kinds.secrets import CONFIG_MAP, Secret
+from proxy.mesh.kinds.service_entries import Host, ServiceEntry
 from proxy.mesh.kinds.services import Service
 from proxy.mesh.kinds.slices import Slice
 from proxy.mesh.kinds.workload_entries import WorkloadEntry
 from proxy.mesh.kinds.workloads import Pod
 from proxy.mesh.model import NOWHERE, Locality
 from proxy.mesh.reading.index import Index
-from proxy.mesh.reading.manifests import Manifest
 from proxy.mesh.reading.objects import Change
 from proxy.mesh.reading.remarks import Key
 from proxy.mesh.resolving.endpoints import Entries, Pods, Slices
@@ -35,7 +37,7 @@ class Guards:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._by_service: Index[tuple[str, str], Guard] = Index()
+        self._by_target: Index[tuple[str, str, str], Guard] = Index()
         self._of_all: dict[Key, Guard] = {}
 
     def replace(self, key: Key, old: Guard | None, new: Guard | None) -> None:
@@ -44,16 +46,16 @@ class Guards:
         old, new = (None if guard and guard.idle else guard for guard in (old, new))
         if new and new.guards_all(self._gateway):
             self._of_all[key] = new
-        for guard, change in ((old, self._by_service.drop), (new, self._by_service.add)):
+        for guard, change in ((old, self._by_target.drop), (new, self._by_target.add)):
             for kind, name in guard.targets if guard else ():
-                if kind == "Service":
+                if kind in OF_SERVICES:
                     assert guard
-                    change((guard.manifest.namespace, name), guard)
+                    change((guard.manifest.namespace, kind, name), guard)
 
     def of(self, service: Service) -> list[Guard]:
         """Those that stand before a Service, by kind and name."""
-        namespace, name = service.manifest.namespace, service.manifest.name
-        own = (*self._by_service.of((namespace, name)), *self._by_service.of((namespace, EVERY)))
+        kind, namespace, name = service.manifest.key
+        own = (*self._by_target.of((namespace, kind, name)), *self._by_target.of((namespace, kind, EVERY)))
         found = (*own, *self._of_all.values())
         return sorted({guard.manifest.key: guard for guard in found}.values(), key=lambda guard: guard.manifest.key)
 
@@ -61,14 +63,18 @@ class Guards:
 class Inventory:
     """The objects, looked up by what they have to do with each other."""
 
-    def __init__(self, gateway: Gateway, own: Own = NOBODY) -> None:
+    def __init__(
+        self, gateway: Gateway, own: Own = NOBODY, answers: Mapping[str, tuple[str, ...]] | None = None
+    ) -> None:
         self.gateway = gateway
         self._own = own
         self.here = here(own, None, {})
         """Where the replica is that asks."""
         self.nodes: dict[str, Locality] = {}
+        self.answers = {} if answers is None else answers
+        """The addresses that DNS has given for host names, kept up by whoever asks it."""
         self.services: dict[str, Service] = {}
-        """By "namespace/name"."""
+        """By "namespace/name"; hosts of ServiceEntries by "namespace/host"."""
         self.namespaces: dict[str, Namespace] = {}
         self.rules = Rules(gateway.manifest.namespace)
         self.governing: dict[Key, DestinationRule] = {}
@@ -80,7 +86,7 @@ class Inventory:
         self.pods = Pods(self.nodes)
         self.entries = Entries()
         self.workload_entries: dict[Key, WorkloadEntry] = {}
-        self.service_entries: dict[Key, Manifest] = {}
+        self.service_entries: dict[Key, ServiceEntry] = {}
         self.policies: dict[Key, Guard] = {}
         """All of them, those that close nothing too."""
         self.gateways: dict[str, Gateway] = {}
@@ -90,6 +96,13 @@ class Inventory:
         """What a `credentialName` may mean: Secrets beside the Gateway, ConfigMaps as `configmap://namespace/name`."""
         self.stale: set[str] = set()
         """The Services that a change since the last `take_stale` concerns; some of these may not exist."""
+        self._claimants: Index[str, Service] = Index()
+        """All that would be called so: the oldest of some ServiceEntries is, and a Service before any of them."""
+        self._by_host: Index[str, Host] = Index()
+        self._by_shadow: Index[str, Host] = Index()
+        self._of_pods: Index[str, Host] = Index()
+        """By namespace, those that select."""
+        self._by_ip: Index[tuple[str, str], Host] = Index()
         self._selecting: Index[tuple[str, str, str], Service] = Index()
         self._apply: Mapping[str, Callable[[Key, Any, Any], None]] = {
             "Service": self._service,
@@ -142,16 +155,44 @@ class Inventory:
         found = self.namespaces.get(service.manifest.namespace)
         return service.distribution or (found.distribution if found else "")
 
+    def called(self, host: str) -> set[str]:
+        """Who has that full name, by the names of `services`; some of these may not exist."""
+        return {service_called(host), *(each.id for each in self._by_host.of(host))}
+
+    def shadow(self, host: Host) -> str:
+        """The Service, not of a ServiceEntry, that has a host's name as one of its own; or ""."""
+        name = self._meant(host)
+        found = self.services.get(name)
+        return name if found and not isinstance(found, Host) else ""
+
+    def _meant(self, host: Host) -> str:
+        """The Service that would have a host's name as one of its own."""
+        short = host.full_name.removesuffix(f".{CLUSTER_DOMAIN}").removesuffix(".svc")
+        name, _, namespace = short.partition(".")
+        return f"{namespace or self.gateway.manifest.namespace}/{name}"
+
     def _service(self, key: Key, old: Service | None, new: Service | None) -> None:
-        self.services.pop(key.id, None)
-        if new:
-            self.services[key.id] = new
+        self._claim(key.id, old, new)
         for service, change in ((old, self._selecting.drop), (new, self._selecting.add)):
-            for label in service.selector.items() if service else ():
-                assert service
-                change((key.namespace, *label), service)
-                break  # one label finds it
-        self.stale.add(key.id)
+            if service:
+                self._note_selector(service, change)
+        self.stale.update(each.id for each in self._by_shadow.of(key.id))
+
+    def _claim(self, id: str, old: Service | None, new: Service | None) -> None:
+        """One that is called so is another now, has come or gone."""
+        if old:
+            self._claimants.drop(id, old)
+        if new:
+            self._claimants.add(id, new)
+        self.services.pop(id, None)
+        if claimants := self._claimants.of(id):
+            self.services[id] = min(claimants, key=_rank)
+        self.stale.add(id)
+
+    def _note_selector(self, service: Service, change: Callable[[tuple[str, str, str], Service], int]) -> None:
+        for label in service.selector.items():
+            change((service.manifest.namespace, *label), service)
+            break  # one label finds it
 
     def _namespace(self, key: Key, old: Namespace | None, new: Namespace | None) -> None:
         self.namespaces.pop(key.name, None)
@@ -172,7 +213,7 @@ class Inventory:
         if (old or NOWHERE) != (new or NOWHERE):
             self.stale.update(self.slices.on(key.name))
             for namespace, pod in self.pods.on(key.name):
-                self.stale.update(f"{namespace}/{name}" for name in self.slices.services_of(namespace, pod))
+                self._stale_by(namespace, pod)
             self._look_where_we_are()
 
     def _look_where_we_are(self) -> None:
@@ -200,8 +241,14 @@ class Inventory:
             self._look_where_we_are()
         for pod in (old, new):
             if pod:
-                names = self.slices.services_of(key.namespace, pod)
-                self.stale.update(f"{key.namespace}/{name}" for name in names)
+                self._stale_by(key.namespace, pod)
+
+    def _stale_by(self, namespace: str, pod: Pod) -> None:
+        """Whatever a Pod may be an endpoint of."""
+        self.stale.update(f"{namespace}/{name}" for name in self.slices.services_of(namespace, pod))
+        selecting = self._of_pods.of(namespace)
+        self.stale.update(each.id for each in selecting if each.selects(namespace, pod.labels))
+        self.stale.update(each.id for ip in pod.ips for each in self._by_ip.of((namespace, ip)))
 
     def _entry(self, key: Key, old: WorkloadEntry | None, new: WorkloadEntry | None) -> None:
         self.entries.replace(old, new)
@@ -210,7 +257,7 @@ class Inventory:
             self.workload_entries[key] = new
         for entry in (old, new):
             if entry:
-                self.stale.update(service.manifest.id for service in self.selecting(entry))
+                self.stale.update(service.id for service in self.selecting(entry))
 
     def _rule(self, key: Key, old: DestinationRule | None, new: DestinationRule | None) -> None:
         self.rules.replace(old, new)
@@ -218,7 +265,7 @@ class Inventory:
         if new:
             self.governing[key] = new
         for host in {rule.host for rule in (old, new) if rule}:
-            self.stale.add(service_called(host))
+            self.stale.update(self.called(host))
             if "*" in host:
                 self.stale.update(id for id, each in self.services.items() if covers(host, each.host))
 
@@ -230,6 +277,9 @@ class Inventory:
         for guard in (old, new):
             if guard:
                 self.stale.update(f"{key.namespace}/{name}" for kind, name in guard.targets if kind == "Service")
+                entries = (Key(kind, key.namespace, name) for kind, name in guard.targets if kind == "ServiceEntry")
+                found = (self.service_entries[each] for each in entries if each in self.service_entries)
+                self.stale.update(host.id for entry in found for host in entry.hosts)
                 if guard.unread:
                     self.stale.update(id for id in self.services if id.startswith(f"{key.namespace}/"))
                 if guard.guards_all(self.gateway):
@@ -242,7 +292,27 @@ class Inventory:
         others = {each: data for each, data in self.secrets.items() if each != name}
         self.secrets = others | ({name: new.data} if new else {})
 
-    def _service_entry(self, key: Key, old: Manifest | None, new: Manifest | None) -> None:
+    def _service_entry(self, key: Key, old: ServiceEntry | None, new: ServiceEntry | None) -> None:
         self.service_entries.pop(key, None)
         if new:
             self.service_entries[key] = new
+        for host in old.hosts if old else ():
+            self._index(host, Index.drop)
+            self._claim(host.id, host, None)
+        for host in new.hosts if new else ():
+            self._index(host, Index.add)
+            self._claim(host.id, None, host)
+
+    def _index(self, host: Host, change: Callable[[Index[Any, Any], Any, Any], int]) -> None:
+        namespace = host.manifest.namespace
+        change(self._by_host, host.full_name, host)
+        change(self._by_shadow, self._meant(host), host)
+        for ip in {each.ip for each in host.endpoints or () if each.ip}:
+            change(self._by_ip, (namespace, ip), host)
+        if host.selecting:
+            change(self._of_pods, namespace, host)
+            self._note_selector(host, lambda key, service: change(self._selecting, key, service))
+
+
+def _rank(service: Service) -> tuple[bool, str, str]:
+    return isinstance(service, Host), service.manifest.created, service.manifest.name

@@ -17,6 +17,7 @@ from proxy.mesh.kinds import (
     namespaces,
     nodes,
     secrets,
+    service_entries,
     services,
     slices,
     workload_entries,
@@ -43,6 +44,7 @@ READERS: Mapping[str, Reader] = {
     "EndpointSlice": slices.read,
     "Endpoints": slices.read_legacy,
     "Pod": workloads.read,
+    "ServiceEntry": service_entries.read,
     "WorkloadEntry": workload_entries.read,
     "Secret": secrets.read,
     "ConfigMap": secrets.read_config_map,
@@ -84,6 +86,7 @@ class Loader:
         self._resolver: Resolver | None = None
         self._gateway: Gateway | None = None
         self._last: Snapshot | None = None
+        self._answers: dict[str, tuple[str, ...]] = {}
 
     def load(self, documents: Iterable[Document]) -> Loaded:
         """These are all documents there are."""
@@ -94,6 +97,19 @@ class Loader:
     def put(self, source: Hashable, placed: Sequence[Placed]) -> None:
         """What one source of objects holds now; to be followed by `loaded`."""
         self._objects.put(source, placed)
+
+    def answer(self, name: str, addresses: Sequence[str]) -> None:
+        """What DNS says of a host name now, the first first; to be followed by `loaded`."""
+        self._answers.pop(name, None)
+        if addresses:
+            self._answers[name] = tuple(addresses)
+        if self._resolver:
+            self._resolver.heard(name)
+
+    @property
+    def names(self) -> set[str]:
+        """The host names among endpoints of what is served: those of `answer`."""
+        return self._resolver.names if self._resolver and self._last else set()
 
     def loaded(self) -> Loaded:
         """What has come of all objects."""
@@ -145,7 +161,7 @@ class Loader:
         return self._last
 
     def _resolver_of(self, gateway: Gateway | None) -> Resolver | None:
-        return Resolver(gateway, self._last, self._own) if gateway else None
+        return Resolver(gateway, self._last, self._own, self._answers) if gateway else None
 
     def _gateway_called(self, key: Key) -> object:
         record = self._objects.get(key)

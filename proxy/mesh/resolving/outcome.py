@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from proxy.mesh.kinds.gateways import HBONE, Gateway, GatewayListener
+from proxy.mesh.kinds.service_entries import Host
 from proxy.mesh.kinds.services import Service
 from proxy.mesh.model import Cluster
 from proxy.mesh.reading.remarks import Remark
 from proxy.mesh.reading.report import Report
-from proxy.mesh.resolving import routes
+from proxy.mesh.resolving import hosts, routes
 from proxy.mesh.resolving.binding import admitted, waypoints_of
 from proxy.mesh.resolving.clusters import Clusters
 from proxy.mesh.resolving.inventory import Inventory
@@ -19,11 +20,13 @@ from proxy.mesh.resolving.routes import Claims
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`clusters`: by name, in the order of the Service's ports. `claims`: one for each listener that is opened."""
+    """`clusters`: by name, in the order of the Service's ports. `claims`: one for each listener that is opened.
+    `names`: the host names that DNS is to be asked for."""
 
     clusters: Mapping[str, Cluster]
     claims: Sequence[Claims | None]
     warnings: Sequence[Remark]
+    names: Sequence[str] = ()
 
 
 def outcome(
@@ -39,7 +42,8 @@ def outcome(
     if served:
         clusters = Clusters(inventory, report).of(service, any(each.protocol == HBONE for each in served))
     claims = tuple(_claims(service, clusters, gateway, each) if each in served else None for each in opened)
-    return Outcome({cluster.name: cluster for cluster in clusters.values()}, claims, tuple(report.warnings))
+    names = hosts.names(service, inventory) if clusters and isinstance(service, Host) else ()
+    return Outcome({cluster.name: cluster for cluster in clusters.values()}, claims, tuple(report.warnings), names)
 
 
 def _serving(
@@ -51,6 +55,9 @@ def _serving(
         return []
     if service.external:
         report.warn(service.manifest, ("spec", "type"), "ExternalName is not served by this version")
+        return []
+    if isinstance(service, Host) and (text := hosts.unserved(service, inventory)):
+        report.warn(service.manifest, ("spec", "hosts", service.index), text)
         return []
     labels = inventory.labels_of(service.manifest.namespace)
     admitting = [listener for listener in gateway.listeners if admitted(service, gateway, listener, labels)]

@@ -13,7 +13,7 @@ from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
 from proxy.mesh.reading.report import Report
 from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.outcome import Outcome
-from proxy.mesh.resolving.rules import covers, service_called
+from proxy.mesh.resolving.rules import covers
 
 
 def overruled(inventory: Inventory, gateway: Gateway, served: Mapping[str, Outcome], report: Report) -> None:
@@ -23,10 +23,12 @@ def overruled(inventory: Inventory, gateway: Gateway, served: Mapping[str, Outco
         if key.id in in_force or rule.selects_clients or (rule.policy is None and "*" not in rule.host):
             continue
         wild = "*" in rule.host
-        concerned = next(_covered(rule, inventory, served), "") if wild else service_called(rule.host)
+        named = _covered(rule, inventory, served) if wild else sorted(inventory.called(rule.host) & served.keys())
+        concerned = next(iter(named), "")
         outcome = served.get(concerned)
         if outcome and outcome.clusters and (found := _in_force(outcome)) != rule.manifest.id:
-            text = f"is not in force for Service {concerned}{_why(rule, concerned, found, gateway, inventory)}"
+            whose = f"{inventory.services[concerned].manifest.kind} {concerned}"
+            text = f"is not in force for {whose}{_why(rule, concerned, found, gateway, inventory)}"
             report.warn(rule.manifest, ("spec", "host"), text)
 
 

@@ -32,11 +32,17 @@ class Resolver:
     """The snapshot of one Gateway, kept up with the objects. Another Gateway, or a changed one, needs another, which is
     told of the snapshot `before`, for what is the same in its own."""
 
-    def __init__(self, gateway: Gateway, before: Snapshot | None, own: Own = NOBODY) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        before: Snapshot | None,
+        own: Own = NOBODY,
+        answers: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
         report = Report()
         self._before = before.clusters if before else {}
         self._gateway = gateway
-        self._inventory = Inventory(gateway, own)
+        self._inventory = Inventory(gateway, own, answers)
         self._misnamed = Misnamed(self._inventory)
         _advise_on_traffic(gateway, report)
         self._opened = [listener for listener in gateway.listeners if _opens(gateway, listener, report)]
@@ -68,6 +74,15 @@ class Resolver:
             table.replace({service: found.claims[index] if found else None for service, found in news.items()})
         self._listeners = tuple(map(_renewed, self._listeners, self._tables))
         return Snapshot(self._gateway.manifest.id, self._listeners, self._clusters, secrets=self._inventory.secrets)
+
+    def heard(self, name: str) -> None:
+        """DNS answers otherwise about a host name now; to be followed by `update`."""
+        self._inventory.stale.update(id for id, found in self._outcomes.items() if name in found.names)
+
+    @property
+    def names(self) -> set[str]:
+        """The host names that DNS is to be asked for."""
+        return {name for found in self._outcomes.values() for name in found.names}
 
     def explained(self, place: Callable[[Key], Place], has_identity: bool) -> list[str]:
         """The clusters of the last `update`, for people; `place` is where an object stands."""
@@ -102,7 +117,7 @@ class Resolver:
         clusters = {
             name: known[name] if known.get(name) == cluster else cluster for name, cluster in found.clusters.items()
         }
-        return Outcome(clusters, found.claims, found.warnings)
+        return Outcome(clusters, found.claims, found.warnings, found.names)
 
     def _put(self, news: Mapping[str, Outcome | None]) -> None:
         """Remember what has come of these Services."""
@@ -128,10 +143,10 @@ class Resolver:
     def _advise(self, kinds: set[str]) -> None:
         """Look again at what concerns objects that no Service may have to do with."""
         for about, concerned in (
-            (advice.odd_rules, {"DestinationRule", "Service"}),
-            (advice.idle_entries, {"WorkloadEntry", "Service"}),
-            (advice.unserved_kinds, {"ServiceEntry"}),
-            (advice.idle_policies, {*guards.KINDS, "Service", "Gateway"}),
+            (advice.odd_rules, {"DestinationRule", "Service", "ServiceEntry"}),
+            (advice.idle_entries, {"WorkloadEntry", "Service", "ServiceEntry"}),
+            (advice.twice, {"ServiceEntry", "Service"}),
+            (advice.idle_policies, {*guards.KINDS, "Service", "ServiceEntry", "Gateway"}),
         ):
             if kinds & concerned:
                 report = Report()

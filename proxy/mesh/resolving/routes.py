@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from proxy.addresses import bracketed
+from proxy.mesh.kinds.service_entries import Host
 from proxy.mesh.kinds.services import Service
 from proxy.mesh.model import Cluster, Routes
 from proxy.mesh.reading.index import Index
@@ -138,14 +139,18 @@ class Table:
 
 
 def _names(service: Service, gateway_namespace: str) -> list[str]:
-    """Every form of the Service's name without a port, lower case; the bare name only beside the Gateway."""
+    """Every form of the Service's name without a port, lower case; the bare name only beside the Gateway. None of a
+    ServiceEntry's host: others may have it too."""
+    if isinstance(service, Host):
+        return []
     name, namespace = service.manifest.name, service.manifest.namespace
     forms = [f"{name}.{namespace}", f"{name}.{namespace}.svc", service.host, f"{service.host}."]
     return [name, *forms] if namespace == gateway_namespace else forms
 
 
 def _addresses(service: Service) -> list[str]:
-    return [bracketed(address) for address in service.addresses]
+    names = [service.host, f"{service.host}."] if isinstance(service, Host) and not service.is_wildcard else []
+    return [*names, *map(bracketed, service.addresses)]
 
 
 def _with_ports(host: str, clusters: Mapping[int, str]) -> Iterator[tuple[str, str]]:

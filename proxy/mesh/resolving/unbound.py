@@ -47,7 +47,7 @@ class Misnamed:
     def _look_at(self, service: Service) -> None:
         for label, waypoint in _waypoints(service, self._inventory).items():
             if self._is_almost(waypoint):
-                self._found[service.manifest.id] = service, waypoint, label
+                self._found[service.id] = service, waypoint, label
 
     def _is_almost(self, waypoint: str) -> bool:
         """Whether it seems to mean this one."""

@@ -10,10 +10,10 @@ from collections.abc import Collection
 
 from proxy.mesh.kinds.attachments import Attachment, Target
 from proxy.mesh.kinds.gateways import Gateway
-from proxy.mesh.kinds.guards import DRY_RUN
+from proxy.mesh.kinds.guards import DRY_RUN, OF_SERVICES
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
 from proxy.mesh.reading.lines import Path
-from proxy.mesh.reading.remarks import suggestion
+from proxy.mesh.reading.remarks import Key, suggestion
 from proxy.mesh.reading.report import Report
 from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.rules import covers, service_called
@@ -25,24 +25,28 @@ _REMEDY = "remove it, or leave what it is for to Istio's own waypoint (label ist
 def attached(inventory: Inventory, gateway: Gateway, served: Collection[str], report: Report) -> None:
     """`served`: the Services of the Gateway, as "namespace/name"."""
     namespaces = {each.partition("/")[0] for each in served} | {gateway.manifest.namespace, ROOT_NAMESPACE}
+    # Targets are objects, of which one may have several hosts.
+    objects = {inventory.services[each].manifest.key for each in served if each in inventory.services}
     for attachment in inventory.attachments.values():
         namespace = attachment.manifest.namespace
         if attachment.wide and namespace in namespaces:
             whole = "the whole mesh" if namespace == ROOT_NAMESPACE else f"all of namespace {namespace}"
             _warn(attachment, ("spec",), whole, report)
-        elif found := next((each for each in attachment.targets if _names(each, namespace, gateway, served)), None):
+        elif found := next((each for each in attachment.targets if _names(each, namespace, gateway, objects)), None):
             _warn(attachment, found.path, f"{found.kind} {_id(found)}", report)
         elif attachment.hosts and (host := _host(attachment, inventory, served)):
-            _warn(attachment, ("spec", "hosts"), f"Service {host}", report)
+            kind = inventory.services[host].manifest.kind
+            _warn(attachment, ("spec", "hosts"), f"{kind} {host}", report)
         else:
             _ask_whether_misspelt(attachment, inventory, served, report)
 
 
 def audits(inventory: Inventory, gateway: Gateway, served: Collection[str], report: Report) -> None:
     """Policies that do nothing but log, or tell what they would do."""
+    objects = {inventory.services[each].manifest.key for each in served}
     for policy in inventory.policies.values():
-        ids = (f"{policy.manifest.namespace}/{name}" for kind, name in policy.targets if kind == "Service")
-        if policy.idle and (policy.guards_all(gateway) or any(each in served for each in ids)):
+        keys = (Key(kind, policy.manifest.namespace, name) for kind, name in policy.targets)
+        if policy.idle and (policy.guards_all(gateway) or any(each in objects for each in keys)):
             tries = policy.access is not None and policy.access.dry_run
             what = (
                 f"{DRY_RUN} is set: it is not enforced, and this version does not say what it would do"
@@ -78,10 +82,10 @@ def _id(target: Target) -> str:
     return target.name if target.kind == "GatewayClass" else f"{target.namespace}/{target.name}"
 
 
-def _names(target: Target, namespace: str, gateway: Gateway, served: Collection[str]) -> bool:
+def _names(target: Target, namespace: str, gateway: Gateway, objects: Collection[Key]) -> bool:
     """Whether an object of `namespace` that names the target attaches to what is served."""
-    if target.kind == "Service":
-        return _id(target) in served
+    if target.kind in OF_SERVICES:
+        return Key(target.kind, target.namespace, target.name) in objects
     if target.kind == "Gateway":
         return _id(target) == gateway.manifest.id
     return namespace == ROOT_NAMESPACE and target.name == gateway.class_name
@@ -90,8 +94,8 @@ def _names(target: Target, namespace: str, gateway: Gateway, served: Collection[
 def _host(attachment: Attachment, inventory: Inventory, served: Collection[str]) -> str:
     """The first Service that is served and that a VirtualService is for, or ""."""
     for host in attachment.hosts:
-        if (name := service_called(host)) in served:
-            return name
+        if named := sorted(inventory.called(host) & set(served)):
+            return named[0]
         if "*" in host:
             likely = (each for each in sorted(served) if each in inventory.services)
             if name := next((each for each in likely if covers(host, inventory.services[each].host)), ""):

@@ -56,6 +56,12 @@ def test_an_endpoint_without_a_pod_is_told_on_the_service_alone() -> None:
     assert str(only.subject) == "Service shop/pay" and "Endpoint 10.0.0.1:80 gets" in only.message
 
 
+def test_an_endpoint_of_a_service_entry_is_told_on_its_pod_alone() -> None:
+    """Nothing is called as its cluster, which has the name of a host."""
+    (only,) = notices_of(OUT._replace(cluster="shop/api.example.com:443"), "shop/way")
+    assert str(only.subject) == "Pod shop/pay-1"
+
+
 def test_a_refused_object_is_told_on_itself_once_and_again_while_it_is(rig: Rig) -> None:
     rule = Id(kinds.OF_ROOT[0].full_name, "shop", "rule")
     rig.events.refused({rule: "host: must be there; it is left out until that is mended"})

@@ -86,10 +86,12 @@ def test_what_is_bound_elsewhere_is_found_by_its_labels(label: str) -> None:
     watch = next(each for each in wanted(GATEWAY) if each.resource == kinds.GATEWAYS)
     assert learned.put(watch, "shop", "way", gateway("All"))
     by_label = {each.resource: each for each in wanted(learned.known) if each.labels == selector}
-    assert set(by_label) == {kinds.NAMESPACES, kinds.SERVICES}
+    assert set(by_label) == {kinds.NAMESPACES, kinds.SERVICES, kinds.SERVICE_ENTRIES}
     assert learned.put(by_label[kinds.NAMESPACES], "", "books", {})
     assert learned.put(by_label[kinds.SERVICES], "cards", "pay", {})
     assert not learned.put(by_label[kinds.SERVICES], "cards", "refund", {})
+    assert learned.put(by_label[kinds.SERVICE_ENTRIES], "banks", "rates", {})
+    assert learned.drop(by_label[kinds.SERVICE_ENTRIES], "banks", "rates")
     assert {each.namespace for each in wanted(learned.known)} == {"", "shop", "istio-system", "books", "cards"}
     by_name = {each.fields for each in wanted(learned.known) if each.resource == kinds.NAMESPACES and each.fields}
     assert by_name == {f"metadata.name={each}" for each in ("shop", "books", "cards")}

@@ -149,6 +149,18 @@ def entry(name: str = "vm", ns: str = "shop", **fields: Any) -> Object:
     return thing("WorkloadEntry", "networking.istio.io/v1", name, ns, spec=spec, **mine)
 
 
+def external(name: str = "api", ns: str = "shop", **fields: Any) -> Object:
+    """A ServiceEntry with one endpoint and an address; `fields` not of the object are those of its spec."""
+    mine: Object = {key: fields.pop(key) for key in ("annotations", "status", "labels") if key in fields}
+    mine |= {"creationTimestamp": fields.pop("created")} if "created" in fields else {}
+    spec: Object = {"hosts": ["api.example.com"], "addresses": ["240.0.0.1"]}
+    spec |= {"ports": [{"number": 80, "name": "http", "protocol": "HTTP"}], "resolution": "STATIC"}
+    if "workloadSelector" not in fields:
+        spec["endpoints"] = [{"address": "192.0.2.1"}]
+    given = {key: value for key, value in {**spec, **fields}.items() if value is not None}
+    return thing("ServiceEntry", "networking.istio.io/v1", name, ns, spec=given, **mine)
+
+
 def selecting(ports: Any = None, **selector: str) -> Object:
     """The Service shop/cart, which selects app=cart unless told otherwise."""
     return service(ports=ports, spec={"selector": selector or {"app": "cart"}})

@@ -107,13 +107,6 @@ def test_slices_without_endpoints() -> None:
     assert "Service shop/cart: has no endpoints: there are none in its EndpointSlices" in second
 
 
-def test_every_service_entry_is_named() -> None:
-    """N23: in one line."""
-    entries = [thing("ServiceEntry", "networking.istio.io/v1", name, spec={"hosts": ["a.b"]}) for name in "abc"]
-    (line,) = told(*shop(*entries))
-    assert line.endswith("ServiceEntry shop/a: is not served by this version; the same: shop/b, shop/c")
-
-
 def unbound(*objects: Object) -> str:
     (line,) = (each for each in told(gateway(), *objects) if "no Service is bound" in each)
     return line.partition("use-waypoint: wp")[2]

@@ -18,6 +18,7 @@ from tests.unit.mesh.mesh_rig import (
     Object,
     endpoint_slice,
     entry,
+    external,
     gateway,
     hbone,
     listener,
@@ -40,6 +41,7 @@ ADDRESSES = st.sampled_from(["10.0.0.1", "10.0.0.2", "10.0.0.3"])
 APPS = st.sampled_from([{}, {"app": "cart"}, {"app": "till"}, {"app": "cart", "tier": "x"}])
 FULL = "cart.shop.svc.cluster.local"
 CAPTURED = {"ambient.istio.io/redirection": "enabled"}
+UNREADY = {"type": "Ready", "status": "False"}
 ALL: Object = {"allowedRoutes": {"namespaces": {"from": "All"}}}
 SOME: Object = {"allowedRoutes": {"namespaces": {"from": "Selector", "selector": {"matchLabels": {"team": "a"}}}}}
 
@@ -92,14 +94,15 @@ slices = st.builds(
     one_of(None, [{"name": "http", "port": 9}, {"name": "tcp"}], [{"name": "other", "port": 1}]),
 )
 pods = st.builds(
-    lambda name, ip, account, ns, notes, host, phase, created: pod(
+    lambda name, ip, account, ns, notes, host, phase, created, labels, conditions: pod(
         *(name, ip, account, ns, {"hostNetwork": host}),
         annotations=notes,
-        status={"podIP": ip, "phase": phase},
+        labels=labels,
+        status={"podIP": ip, "phase": phase, "conditions": conditions},
         creationTimestamp=created,
     ),
     *(one_of("p", "q", "r"), ADDRESSES, one_of("", "a"), NAMESPACES, one_of({}, CAPTURED), st.booleans()),
-    *(one_of("Running", "Failed"), one_of(None, "2025-01-01T00:00:00Z")),
+    *(one_of("Running", "Failed"), one_of(None, "2025-01-01T00:00:00Z"), APPS, one_of([], [UNREADY])),
 )
 entries = st.builds(
     lambda name, ns, address, labels, ports: entry(name, ns, address=address, labels=labels, ports=ports),
@@ -118,7 +121,7 @@ rules = st.builds(
     ),
     *(
         POLICIES,
-        one_of("cart", FULL, "*", "*.local", "*.shop.svc.cluster.local", "cart.shop", "gone"),
+        one_of("cart", FULL, "*", "*.local", "*.shop.svc.cluster.local", "cart.shop", "gone", "a.example", "*.example"),
         one_of("r", "s"),
     ),
     *(NAMESPACES, one_of(None, ["."], ["*"], ["far"]), one_of(None, "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z")),
@@ -137,16 +140,32 @@ guards = st.builds(
     one_of(
         {"kind": "Service", "name": "cart"},
         {"kind": "Service", "name": "till"},
+        {"kind": "ServiceEntry", "name": "ext"},
         {"kind": "Gateway", "name": "wp"},
         {"kind": "Gateway", "name": "other"},
         {"kind": "GatewayClass", "name": "istio-waypoint"},
     ),
     one_of("DENY", "AUDIT"),
 )
+HOSTS = one_of(["a.example"], ["a.example", "b.example"], ["*.example"], ["till"], [FULL], ["cart.shop"])
+externals = st.builds(
+    lambda name, ns, labels, hosts, addresses, created, more: external(
+        *(name, ns), labels=labels, addresses=addresses, created=created, **{"hosts": hosts, **more}
+    ),
+    *(one_of("ext", "ext-2"), NAMESPACES, one_of({}, {}, {USE: "none"}, {USE: "wp", USE_NS: "shop"}), HOSTS),
+    *(one_of([], ["192.0.2.1"]), one_of(None, "2025-01-01T00:00:00Z")),
+    one_of(
+        {},
+        {"endpoints": [{"address": "10.0.0.1"}, {"address": "10.0.0.2", "weight": 2}]},
+        {"workloadSelector": {"labels": {"app": "cart"}}},
+        {"workloadSelector": {"labels": {"app": "cart"}}, "resolution": "DNS", "hosts": ["a.example"]},
+        {"resolution": "DNS", "endpoints": None, "hosts": ["a.example"]},
+        {"resolution": None, "endpoints": None},
+        {"exportTo": ["far"]},
+    ),
+)
 others = one_of(
-    thing("ServiceEntry", "networking.istio.io/v1", "ext", spec={}),
-    thing("ServiceEntry", "networking.istio.io/v1", "ext", "far", spec={}),
-    thing("ServiceEntry", "networking.istio.io/v1", "ext", annotations={"waypointd.io/acknowledged": "true"}, spec={}),
+    external(annotations={"waypointd.io/acknowledged": "true"}, addresses=None),
     thing("ConfigMap", "v1", "settings"),
     thing("DestinationRules", "networking.istio.io/v1", "odd"),
     thing("DestinationRules", "networking.istio.io/v1", "odd", annotations={"waypointd.io/acknowledged": "true"}),
@@ -158,6 +177,7 @@ others = one_of(
         for ref in (
             {"group": "", "kind": "Service", "name": "cart"},
             {"group": "", "kind": "Service", "name": "till", "namespace": "far"},
+            {"group": "networking.istio.io", "kind": "ServiceEntry", "name": "ext"},
             {"name": "wp"},
         )
     ),
@@ -168,7 +188,8 @@ others = one_of(
 )
 broken = one_of(service(spec={"type": "Nothing"}), endpoint_slice(member("10.0.0.300")), {"kind": "Service"})
 objects = st.one_of(
-    namespaces, gateways, services, services, slices, slices, pods, pods, entries, rules, guards, others
+    *(namespaces, gateways, services, services, slices, slices, pods, pods, entries, rules, guards, others),
+    *(externals, externals),
 )
 # What to do, with which object, in which file; "twice" leaves the object where it was, too.
 usual = st.tuples(one_of("put", "put", "put", "take"), objects, one_of(*FILES))
@@ -257,6 +278,7 @@ def test_edits_lead_to_what_is_read_at_once(steps: list[Any], more: list[Object]
         last = found if found.snapshot else last
 
 
+SELECTING: Object = {"workloadSelector": {"labels": {"app": "cart"}}}
 RULE = rule({"outlierDetection": {"consecutive5xxErrors": 2, "maxEjectionPercent": 100}})
 
 
@@ -313,15 +335,22 @@ def guarding(kind: str, name: str, ns: str = "shop") -> Object:
                 labels={"istio.io/waypoint-for": "none"},
             ),
         ),
-        ([], thing("ServiceEntry", "networking.istio.io/v1", "ext", spec={})),
-        (
-            [],
-            thing(
-                *("ServiceEntry", "networking.istio.io/v1", "ext"),
-                annotations={"waypointd.io/acknowledged": "true"},
-                spec={},
-            ),
-        ),
+        ([], external()),
+        ([external(endpoints=[{"address": "10.0.0.1"}])], pod("x", "10.0.0.1", annotations=CAPTURED)),
+        ([external(**SELECTING)], pod("x", "10.0.0.1", labels={"app": "cart"})),
+        ([external(**SELECTING)], entry()),
+        ([external(**SELECTING, resolution="DNS")], entry(address="vm.example")),
+        ([external(created="2025-01-02T00:00:00Z")], external("older", created="2025-01-01T00:00:00Z")),
+        ([external(created="2025-01-01T00:00:00Z")], external("newer", created="2025-01-02T00:00:00Z")),
+        ([external(ns="far", labels={USE: "wp", USE_NS: "shop"}), gateway(listener(**ALL))], external()),
+        ([external(hosts=["till.shop"])], service("till")),
+        ([external(hosts=["till"])], service("till")),
+        ([], external(hosts=["cart.shop.svc.cluster.local"])),
+        ([external()], rule({"outlierDetection": {"maxEjectionPercent": 100}}, host="api.example.com")),
+        ([external()], rule({"outlierDetection": {"maxEjectionPercent": 100}}, host="*.example.com")),
+        ([external()], guarding("ServiceEntry", "api")),
+        ([external()], thing("VirtualService", "networking.istio.io/v1", "v", spec={"hosts": ["api.example.com"]})),
+        ([], external(addresses=None, annotations={"waypointd.io/acknowledged": "true"}, **{"resolution": "DNS"})),
         ([], thing("VirtualService", "networking.istio.io/v1", "virtual", spec={"hosts": ["cart"]})),
         ([thing("VirtualService", "networking.istio.io/v1", "virtual", spec={"hosts": ["*"]})], namespace("shop", {})),
     ],

@@ -18,8 +18,6 @@ from tests.unit.mesh.mesh_rig import (
     routes,
     served,
     service,
-    shop,
-    thing,
     warnings,
 )
 
@@ -162,8 +160,3 @@ def test_an_external_name_is_not_served() -> None:
     objects = (namespace(), gateway(), service(spec={"type": "ExternalName", "externalName": "a.b"}))
     assert served(*objects) == []
     assert "spec.type: ExternalName is not served by this version" in warnings(*objects)
-
-
-def test_a_service_entry_is_warned_of() -> None:
-    entry = thing("ServiceEntry", "networking.istio.io/v1", "ext", spec={"hosts": ["a.b"]})
-    assert "ServiceEntry shop/ext: is not served by this version" in warnings(*shop(entry))

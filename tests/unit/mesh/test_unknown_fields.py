@@ -17,6 +17,7 @@ from tests.unit.mesh.mesh_rig import (
     documents,
     endpoint_slice,
     entry,
+    external,
     gateway,
     listener,
     loaded,
@@ -72,8 +73,8 @@ def port(**more: Any) -> Object:
         (thing("GatewayClass", GATEWAY_API, "c", spec={"controller": "x"}), "spec.controller: is not a known field"),
         (thing("Node", "v1", "n", spec={"podCIDRS": []}), '(did you mean "podCIDRs"?)'),
         (
-            thing("ServiceEntry", "networking.istio.io/v1", "s", spec={"host": ["a.b"]}),
-            'spec.host: is not a known field (did you mean "hosts"?)',
+            {**external(), "state": {}},
+            "ServiceEntry shop/api: state: is not a known field",
         ),
         ({**rule(), "specification": {}}, "DestinationRule shop/rule: specification: is not a known field"),
         ({**entry(), "state": {}}, "WorkloadEntry shop/vm: state: is not a known field"),

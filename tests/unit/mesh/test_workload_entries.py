@@ -67,7 +67,9 @@ def test_a_service_without_a_selector_selects_nothing(selector: Any) -> None:
     bare = selecting()
     bare["spec"]["selector"] = selector
     assert endpoints(bare, entry()) == ()
-    assert "spec.labels: no Service of its namespace selects these labels" in warnings(*BASE, bare, entry())
+    assert "spec.labels: no Service or ServiceEntry of its namespace selects these labels" in warnings(
+        *BASE, bare, entry()
+    )
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,7 @@ def test_an_entry_that_is_probed_serves_when_it_is_healthy(fields: Object, expec
         ({"address": None}, "spec.address: is required"),
         ({"address": ""}, "spec.address: is required"),
         ({"address": 7}, "spec.address: must be text, not 7"),
-        ({"address": "10.0.0"}, 'spec.address: must be an IP address, not "10.0.0"'),
+        ({"address": "10.0.0"}, 'spec.address: must be an IP address or a host name, not "10.0.0"'),
         ({"address": "10.0.0.300"}, "spec.address: must be an IP address"),
         ({"address": "a b"}, "spec.address: must be an IP address"),
         ({"address": "fe80::1%eth0"}, "spec.address: must be an IP address"),
@@ -187,8 +189,8 @@ def test_an_entry_without_a_spec() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"address": "vm.example.com"}, 'spec.address: "vm.example.com" is not served by this version'),
-        ({"address": "unix:///run/a.sock"}, 'spec.address: "unix:///run/a.sock" is not served by this version'),
+        ({"address": "vm.example.com"}, "one with a host name is for a ServiceEntry with resolution DNS"),
+        ({"address": "unix:///run/a.sock"}, "spec.address: a Unix socket is not served by this version"),
         ({"address": None, "network": "far"}, "spec: has no address of its own"),
     ],
 )
