@@ -121,7 +121,7 @@ ROOMS: Mapping[str, Room] = {
     "proxy.controller": Room(
         "proxy.version proxy.addresses proxy.log proxy.ipc proxy.ipc.snapshot proxy.settings proxy.scoreboard"
         " proxy.identity proxy.identity.istiod"
-        " proxy.mesh.model proxy.mesh.traffic proxy.mesh.resolving proxy.mesh.sources"
+        " proxy.mesh.model proxy.mesh.traffic proxy.mesh.kinds proxy.mesh.resolving proxy.mesh.sources"
         " proxy.kubernetes.api proxy.kubernetes.source"
         " proxy.observe proxy.fleet proxy.admin",
         purpose="the process that knows",

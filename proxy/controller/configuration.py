@@ -41,6 +41,7 @@ class Configuration:
         clock: Callable[[], float] = time.monotonic,
         cluster: Cluster | None = None,
         own: Own = NOBODY,
+        answers: Callable[[], Iterable[tuple[str, Sequence[str]]]] = tuple,
     ) -> None:
         self._grace_s = grace_s
         self._clock = clock
@@ -50,6 +51,7 @@ class Configuration:
         self._loader = Loader(gateway, own)
         self._cluster = cluster
         self._live = Live(self._loader, "kubernetes")
+        self._answers = answers
         self._read_at = 0.0
         self.file_readings = 0
         """How often the files were read, or it was asked for."""
@@ -63,9 +65,9 @@ class Configuration:
         self.warnings: tuple[str, ...] = ()
 
     def refresh(self, told_to: bool) -> bool:
-        """Look at the files and at what the cluster has told; True when there was something new, or when `told_to` read
-        the files anyway (and believe what they say)."""
-        news = self._take_from_cluster()
+        """Look at the files, at what the cluster has told and DNS has answered; True when there was something new, or
+        when `told_to` read the files anyway (and believe what they say)."""
+        news = self._take_answers() + self._take_from_cluster()
         if self._cluster and not self._cluster.synced:
             self.reason = self._cluster.reason
             return False
@@ -88,6 +90,18 @@ class Configuration:
             self._vanished_at = None
             self.snapshot, self.reason, self.is_read = loaded.snapshot, loaded.reason, True
         return True
+
+    @property
+    def names(self) -> set[str]:
+        """The host names that DNS is to be asked for. Not while `refresh` runs."""
+        return self._loader.names
+
+    def _take_answers(self) -> bool:
+        news = False
+        for name, addresses in self._answers():
+            news = True
+            self._loader.answer(name, addresses)
+        return news
 
     def _take_from_cluster(self) -> bool:
         news = False

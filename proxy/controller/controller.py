@@ -20,6 +20,7 @@ from proxy.admin.metrics.scrape import PATH, Scrape
 from proxy.admin.outlier_pages import OutlierPages
 from proxy.admin.pages import PageServer
 from proxy.admin.statsd import Pusher
+from proxy.controller.asking import Asking
 from proxy.controller.certificates import certificates_of
 from proxy.controller.cluster import client_of, cluster_of, events_of, own_of
 from proxy.controller.configuration import Configuration
@@ -29,6 +30,7 @@ from proxy.controller.expiry import Expiry
 from proxy.controller.gather import Gather
 from proxy.controller.keeping import Keeping
 from proxy.controller.metrics import Metrics
+from proxy.controller.names import Names
 from proxy.controller.pages import Admin, ready
 from proxy.controller.readiness import Readiness
 from proxy.controller.rollout import Rollout
@@ -48,6 +50,8 @@ logger = logging.getLogger("controller")
 
 POLL_S = 1.0
 """How often files are looked at, refused sockets tried again and slots given back."""
+FIRST_ANSWERS_S = 1.0
+"""How long a replica that starts waits for DNS before it serves without what it has not answered yet."""
 FIRST_READY_S = 0.05
 """How often readiness is looked at until the replica is ready for the first time."""
 
@@ -64,12 +68,15 @@ class Controller:
         client = client_of(self._settings)
         self._cluster = cluster_of(self._settings, client, self._gather.news)
         self._events = events_of(self._settings, client, board, briefing)
+        names = Names()
+        self._asking = Asking(names, self._settings.name_servers, self._gather.news)
         self._configuration = Configuration(
             self._settings.manifests,
             self._settings.gateway,
             self._settings.vanished_manifests_grace,
             cluster=self._cluster,
             own=own_of(self._settings),
+            answers=names.take,
         )
         self._certificates = certificates_of(self._settings)
         self._credentials = CredentialWatch()
@@ -81,7 +88,7 @@ class Controller:
         self._readiness = Readiness(board, self._snapshots, self._sockets, self._configuration)
         self._admin = Admin(
             *(self._settings, briefing, board, self._snapshots, self._configuration, self._certificates),
-            *(self._credentials, self._readiness),
+            *(self._credentials, self._readiness, names),
         )
         door = OperatorDoor(
             *(board, briefing["replica"], self._settings.access(briefing["redis"]), self._settings.keys_prefix),
@@ -107,8 +114,8 @@ class Controller:
         """Until the arbiter is gone."""
         self._start_page_servers()
         tasks = [self._follow_sources, self._follow_news, self._look_after, self._announce, self._follow_certificates]
+        tasks += [self._follow_others, self._asking.run]
         if self._cluster:
-            tasks.append(self._follow_cluster)
             self._cluster.start()
         greenlets = [gevent.spawn(task) for task in tasks]
         if self._settings.statsd:
@@ -158,13 +165,17 @@ class Controller:
         except OtherVersion as fault:
             logger.error("what the former controller kept is of no use: %s", fault)
             return
+        for form in self._snapshots.clusters.values():
+            for name, known in form.get("names", {}).items():
+                self._asking.names.remember(name, known)
         self._certificates.adopt(self._snapshots.tls)
         self._credentials.adopt(self._snapshots.credentials)
         self._certified = self._certified_now()
 
     # -- configuration ----------------------------------------------------------------------------------------------
 
-    def _follow_cluster(self) -> None:
+    def _follow_others(self) -> None:
+        """The cluster, and DNS."""
         while True:
             self._gather.wait()
             self._look.set()
@@ -183,6 +194,10 @@ class Controller:
             pool = gevent.get_hub().threadpool
             certified = pool.apply(self._certificates.refresh)
             told = pool.apply(self._configuration.refresh, (told_to,))
+            if told:
+                self._asking.want(self._configuration.names)
+                if not self._reading.number and self._asking.settle(FIRST_ANSWERS_S):
+                    pool.apply(self._configuration.refresh, (False,))
             if told and (model := self._configuration.snapshot):
                 self._credentials.want(wanted(model.clusters), model.secrets)
             # Before the clusters that need them are published.
@@ -318,7 +333,11 @@ class Controller:
                 self._settings.admin,
                 PageServer(
                     self._admin.pages,
-                    {**self._admin.queries, **self._outlier_pages.queries, **RulePages(self._configuration).queries},
+                    {
+                        **self._admin.queries,
+                        **self._outlier_pages.queries,
+                        **RulePages(self._configuration, self._asking.names).queries,
+                    },
                     self._outlier_pages.actions,
                     only_ours(self._settings.admin),
                 ),

@@ -60,6 +60,8 @@ def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterF
     )
     if cluster.access:
         form["access"], form["access_tcp"] = access_forms(cluster.access)
+    if cluster.names:
+        form["names"] = {name: list(found) for name, found in cluster.names}
     return form
 
 

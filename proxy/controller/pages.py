@@ -13,6 +13,7 @@ from typing import Any
 from proxy import addresses
 from proxy.admin.pages import Answer, Page, Query, as_json, plain
 from proxy.controller.configuration import Configuration
+from proxy.controller.names import Names
 from proxy.controller.readiness import Readiness
 from proxy.controller.snapshots import Snapshots
 from proxy.identity.credential_watch import CredentialWatch
@@ -43,6 +44,7 @@ class Admin:
         certificates: CertificateWatch,
         credentials: CredentialWatch,
         readiness: Readiness,
+        names: Names,
     ) -> None:
         self._settings = settings
         self._briefing = briefing
@@ -52,6 +54,7 @@ class Admin:
         self._certificates = certificates
         self._credentials = credentials
         self._readiness = readiness
+        self._names = names
         self.pages: Mapping[str, Page] = {
             "/server_info": self._server_info,
             "/config_dump": self._config_dump,
@@ -100,6 +103,7 @@ class Admin:
                 "settings": self._settings.shown(),
                 "warnings": self._configuration.warnings,
                 "kubernetes": self._configuration.of_cluster(),
+                "names": self._names.shown(),
                 "snapshot": {
                     "number": self._snapshots.number,
                     "gateway": newest.gateway if newest else "",

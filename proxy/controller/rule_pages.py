@@ -5,6 +5,7 @@ from typing import Any
 
 from proxy.admin.pages import Answer, Query, as_json, plain
 from proxy.controller.configuration import Configuration
+from proxy.controller.names import Names
 from proxy.mesh.resolving.explained import spread_lines
 from proxy.mesh.resolving.stated import Stated, stated
 
@@ -12,8 +13,9 @@ from proxy.mesh.resolving.stated import Stated, stated
 class RulePages:
     """`queries` for the admin server."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, names: Names) -> None:
         self._configuration = configuration
+        self._names = names
         self.queries: Mapping[str, Query] = {"/destinationrules": self._rules, "/policy": self._policy}
 
     def _rules(self, _asked: Mapping[str, str]) -> Answer:
@@ -23,7 +25,8 @@ class RulePages:
         return as_json({"namespace": own, "rules": self._configuration.destination_rules()})
 
     def _policy(self, asked: Mapping[str, str]) -> Answer:
-        """Of the cluster asked for (`?cluster=httpbin/in-ambient:8000`): its rule, and each value with its rule."""
+        """Of the cluster asked for (`?cluster=httpbin/in-ambient:8000`): its rule, each value with its rule, and what
+        is known of the host names among its endpoints."""
         snapshot = self._configuration.snapshot
         clusters = snapshot.clusters if snapshot else {}
         name = asked.get("cluster", "")
@@ -33,8 +36,10 @@ class RulePages:
         policy = cluster.policy
         values = [_value(each) for each in stated(policy)]
         spread = list(spread_lines(cluster.spread)) if cluster.spread else []
-        found = {"rule": policy.rule, "ejects": policy.ejecting is not None, "values": values, "spread": spread}
-        return as_json(found)
+        shown = self._names.shown() if cluster.names else {}
+        names = {name: shown[name] for name, _ in cluster.names if name in shown}
+        found = {"rule": policy.rule, "ejects": policy.ejecting is not None, "values": values}
+        return as_json(found | {"spread": spread, "names": names})
 
 
 def _value(each: Stated) -> dict[str, Any]:

@@ -69,7 +69,16 @@ def in_force(policy: dict[str, Any] | None) -> str:
     head = f"policy of DestinationRule {policy['rule']}" if policy["rule"] else "policy: no DestinationRule"
     rows = [(f"  {each['field']}", printable(each["value"]), printable(_origin(each))) for each in policy["values"]]
     spread = [printable(f"  {line}") for line in policy.get("spread", ())]
-    return "\n".join([printable(head), *(columns(rows) if rows else []), *spread])
+    names = [(f"  {name}", printable(_answered(each))) for name, each in policy.get("names", {}).items()]
+    asked = ["names, as DNS has answered", *columns(names)] if names else []
+    return "\n".join([printable(head), *(columns(rows) if rows else []), *spread, *asked])
+
+
+def _answered(name: dict[str, Any]) -> str:
+    """Of a host name: its addresses, and what is wrong."""
+    known = ", ".join(name["addresses"]) or "no address yet, so requests get 503"
+    again = "" if name["asked_again_s"] is None else f"; asked again in {span(name['asked_again_s'])}"
+    return f"{known}{again}" + (f"; {name['error']}, {number(name['failures'], 'time')}" if name["error"] else "")
 
 
 def _origin(value: dict[str, Any]) -> str:

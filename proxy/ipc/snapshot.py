@@ -218,6 +218,7 @@ class ClusterForm(TypedDict):
     access: NotRequired[AccessForm]  # of requests ...
     access_tcp: NotRequired[AccessForm]  # ... and of connections
     endpoints: list[EndpointForm]
+    names: NotRequired[dict[str, list[str]]]  # for the next controller: what DNS has answered for host names
 
 
 RoutesForm = dict[str, list[bytes]]

@@ -102,7 +102,8 @@ class Cluster:
     `endpoints` are the ready ones in balancing order. `closed` is "" or the reason why every request gets 403.
     `access`: the policies that decide who gets in, by name.
     `protocol` is what the port is declared to speak: "http", "http2", "tcp" or "undeclared" (a client's first bytes
-    tell). `spread` None: all endpoints are alike. `retries`: as routes are to say.
+    tell). `spread` None: all endpoints are alike. `retries`: as routes are to say. `names` are the host names among its
+    endpoints, each with the addresses that DNS has given for it.
     """
 
     name: str
@@ -115,6 +116,7 @@ class Cluster:
     access: tuple[AccessPolicy, ...] = ()
     spread: Spread | None = None
     retries: RetryPolicy = DEFAULT_RETRIES
+    names: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def outlier(self) -> OutlierDetection | None:

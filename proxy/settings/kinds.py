@@ -135,6 +135,20 @@ def host_port_or_off(value: object) -> str | None:
     return None if value is False or value == "off" else host_port(value)
 
 
+def name_servers(value: object) -> tuple[str, ...]:
+    """`ip` or `ip:port` of name servers, a list or separated by commas; 53 is the port of those without."""
+    given = value if isinstance(value, (list, tuple)) else [value]
+    items = [part.strip() for item in given for part in text(item).split(",")]
+    return tuple(dict.fromkeys(map(_name_server, items)))
+
+
+def _name_server(value: str) -> str:
+    ip, port = (value, 53) if addresses.is_address(value) else addresses.split(value)
+    if not addresses.is_address(ip):
+        raise ValueError(f"{value!r} must be an IP address, with a port or without: 10.96.0.10, 127.0.0.1:5353")
+    return addresses.join(ip, port)
+
+
 def loopback_port(value: object) -> str:
     """HOST:PORT that only this machine can reach."""
     address = host_port(value)

@@ -188,6 +188,9 @@ class Settings:
         "Which mesh this is, where several share a Redis: follows the prefix in every key.",
         shown_default="what Istio tells its pods (ISTIO_META_MESH_ID/ISTIO_META_CLUSTER_ID), unless a prefix is given",
     )
+    name_servers: tuple[str, ...] = _setting(
+        kinds.name_servers, (), "IP[:PORT]", "Whom to ask for host names.", repeatable=True, shown_default="resolv.conf"
+    )
     admin: str = _setting(
         kinds.loopback_port,
         "127.0.0.1:15000",
@@ -219,10 +222,7 @@ class Settings:
         shown_default="5, with --demo 0",
     )
     drain_time: float = _setting(
-        kinds.seconds(0),
-        20.0,
-        "SECONDS",
-        "How long requests in flight may take to finish when stopping, after --drain-delay.",
+        kinds.seconds(0), 20.0, "SECONDS", "How long requests in flight may take to finish, after --drain-delay."
     )
     log_level: str = _setting(
         kinds.choice("debug", "info", "warning", "error", warn="warning"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from proxy.mesh.kinds.protocol import Speaks
@@ -78,12 +78,14 @@ class Clusters:
             self._check_pods(service, members)
             if self._inventory.gateway.serves_services:
                 self._check_address(service)
+        names = hosts.names(service, self._inventory) if isinstance(service, Host) else ()
         found = {}
         for port in service.ports:
             if self._served(service, port, tunnelled):
                 labelled = members.labelled(port)
                 self._check_port(service, port, members, len(labelled))
-                found[port.number] = _cluster(self._inventory, service, port, labelled, governing, guarded)
+                cluster = _cluster(self._inventory, service, port, labelled, governing, guarded)
+                found[port.number] = replace(cluster, names=names) if names else cluster
         if governing:
             here = self._inventory.here.locality
             governed.advise(governing, service, tuple(found.values()), members.labels(), here, self._report)

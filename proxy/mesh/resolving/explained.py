@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from proxy.mesh.kinds.destination_rule import OURS, DestinationRule
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
-from proxy.mesh.kinds.service_entries import Host
 from proxy.mesh.kinds.services import Service
 from proxy.mesh.model import Cluster, Endpoint, Spread
 from proxy.mesh.reading.lines import path_text
 from proxy.mesh.reading.remarks import Key, Place
-from proxy.mesh.resolving import hosts
 from proxy.mesh.resolving.binding import waypoints_of
 from proxy.mesh.resolving.clusters import subset
 from proxy.mesh.resolving.inventory import Inventory
@@ -34,7 +32,7 @@ def explained(
     certificates, without which no endpoint is reached over HBONE."""
     for name, cluster in clusters.items():
         service = inventory.services[name.rpartition(":")[0]]
-        asked = hosts.names(service, inventory) if isinstance(service, Host) else ()
+        asked = [name for name, _ in cluster.names]
         more = f"; DNS is asked for {_some(asked)}" if asked else ""
         yield f"{name} ({_spoken(cluster)}): {_reached(cluster.endpoints, has_identity)}{_inside(cluster)}{more}"
         if cluster.spread:

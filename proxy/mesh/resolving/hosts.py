@@ -77,11 +77,12 @@ def members(host: Host, inventory: Inventory) -> list[WorkloadEntry]:
     return list(_members(host, inventory))
 
 
-def names(host: Host, inventory: Inventory) -> tuple[str, ...]:
-    """The host names that DNS is to be asked for."""
+def names(host: Host, inventory: Inventory) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The host names that DNS is to be asked for, each with what it has answered last."""
     if not host.resolves:
         return ()
-    return tuple(dict.fromkeys(each.hostname for each in _given(host, inventory) if each.hostname))
+    found = dict.fromkeys(each.hostname for each in _given(host, inventory) if each.hostname)
+    return tuple((name, inventory.answers.get(name, ())) for name in found)
 
 
 def _members(host: Host, inventory: Inventory) -> Iterator[WorkloadEntry]:

@@ -20,13 +20,16 @@ from proxy.mesh.resolving.routes import Claims
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`clusters`: by name, in the order of the Service's ports. `claims`: one for each listener that is opened.
-    `names`: the host names that DNS is to be asked for."""
+    """`clusters`: by name, in the order of the Service's ports. `claims`: one for each listener that is opened."""
 
     clusters: Mapping[str, Cluster]
     claims: Sequence[Claims | None]
     warnings: Sequence[Remark]
-    names: Sequence[str] = ()
+
+    @property
+    def names(self) -> set[str]:
+        """The host names that DNS is to be asked for."""
+        return {name for cluster in self.clusters.values() for name, _ in cluster.names}
 
 
 def outcome(
@@ -42,8 +45,7 @@ def outcome(
     if served:
         clusters = Clusters(inventory, report).of(service, any(each.protocol == HBONE for each in served))
     claims = tuple(_claims(service, clusters, gateway, each) if each in served else None for each in opened)
-    names = hosts.names(service, inventory) if clusters and isinstance(service, Host) else ()
-    return Outcome({cluster.name: cluster for cluster in clusters.values()}, claims, tuple(report.warnings), names)
+    return Outcome({cluster.name: cluster for cluster in clusters.values()}, claims, tuple(report.warnings))
 
 
 def _serving(

@@ -117,7 +117,7 @@ class Resolver:
         clusters = {
             name: known[name] if known.get(name) == cluster else cluster for name, cluster in found.clusters.items()
         }
-        return Outcome(clusters, found.claims, found.warnings, found.names)
+        return Outcome(clusters, found.claims, found.warnings)
 
     def _put(self, news: Mapping[str, Outcome | None]) -> None:
         """Remember what has come of these Services."""

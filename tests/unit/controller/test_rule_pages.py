@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from proxy.controller.configuration import Configuration
+from proxy.controller.names import Names
 from proxy.controller.rule_pages import RulePages
 from tests.unit.mesh.mesh_rig import DEMO
 
@@ -25,7 +26,7 @@ def manifests(tmp_path: Path) -> Path:
 def ask(manifests: Path, page: str, **asked: str) -> tuple[int, Any]:
     configuration = Configuration([str(manifests)], None)
     assert configuration.refresh(False)
-    status, kind, body = RulePages(configuration).queries[page](asked)
+    status, kind, body = RulePages(configuration, Names()).queries[page](asked)
     return status, json.loads(body) if "json" in kind else body.decode()
 
 

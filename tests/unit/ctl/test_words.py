@@ -389,4 +389,12 @@ def test_a_policy_says_where_each_value_comes_from() -> None:
         "  outlierDetection.interval  10s     default",
     ]
     assert in_force({"rule": "", "values": []}) == "policy: no DestinationRule"
+    known = {"addresses": ["192.0.2.1", "192.0.2.2"], "error": "", "failures": 0, "asked_again_s": 12.0}
+    silent = {"addresses": [], "error": "no answer within 5 s", "failures": 2, "asked_again_s": None}
+    assert in_force({"rule": "", "values": [], "names": {"a.test": known, "api.test": silent}}).splitlines() == [
+        "policy: no DestinationRule",
+        "names, as DNS has answered",
+        "  a.test    192.0.2.1, 192.0.2.2; asked again in 12.0 s",
+        "  api.test  no address yet, so requests get 503; no answer within 5 s, 2 times",
+    ]
     assert in_force(None) == ""

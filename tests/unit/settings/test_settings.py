@@ -77,6 +77,7 @@ def test_the_example_file_shows_the_defaults(tmp_path: Path) -> None:
         "trust_domain_aliases",
         "mesh_id",
         "metrics",
+        "name_servers",
         "statsd",
         *(key for key in SETTINGS if key.startswith("redis_") and key != "redis_prefix"),
     }
