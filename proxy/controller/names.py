@@ -20,6 +20,8 @@ RETRY_S, LONGEST_RETRY_S = 1.0, 60.0
 """When a name is asked for again that was not answered: each time twice as late, to the longest."""
 JITTER = 0.1
 """By how much of its time a name is asked for later, at most, so that replicas and names do not ask all at once."""
+KEPT_S = 300.0
+"""How long the answer for a name is kept that nobody wants any more."""
 MOST = 128
 """Addresses of a name; what is more is left out."""
 
@@ -35,10 +37,16 @@ class Answer(NamedTuple):
 class _Name:
     due: float
     addresses: tuple[str, ...] = ()
+    unwanted_since: float | None = None
     asking: bool = False
     failures: int = 0
     """Since the last answer."""
     error: str = ""
+
+    @property
+    def waits(self) -> bool:
+        """For its time to be asked for."""
+        return not self.asking and self.unwanted_since is None
 
 
 class Names:
@@ -59,14 +67,19 @@ class Names:
         self._news.append((name, tuple(addresses)))
 
     def want(self, names: Iterable[str]) -> None:
-        """These are all that matter; new ones are due at once."""
-        wanted = set(names)
-        for name in self._names.keys() - wanted:
-            del self._names[name]
-            self._news.append((name, ()))
+        """These are all that matter; new ones are due at once. Others are kept for a while: what has vanished by
+        mistake comes back."""
+        now, wanted = self._clock(), set(names)
         for name in wanted - self._names.keys():
-            self._names[name] = _Name(self._clock(), self._remembered.get(name, ()))
-        self._remembered = {}
+            self._names[name] = _Name(now, self._remembered.pop(name, ()))
+        for name, each in list(self._names.items()):
+            if name in wanted:
+                each.unwanted_since = None
+            elif each.unwanted_since is None:
+                each.unwanted_since = now
+            elif now >= each.unwanted_since + KEPT_S:
+                del self._names[name]
+                self._news.append((name, ()))
 
     @property
     def unheard(self) -> bool:
@@ -76,14 +89,14 @@ class Names:
     def due(self) -> list[str]:
         """Those whose time has come, and which count as being asked for from now on."""
         now = self._clock()
-        found = [name for name, each in self._names.items() if not each.asking and each.due <= now]
+        found = [name for name, each in self._names.items() if each.waits and each.due <= now]
         for name in found:
             self._names[name].asking = True
         return found
 
     def wait_s(self) -> float | None:
         """In how many seconds the next is due; None: there is none that is not being asked for."""
-        times = [each.due for each in self._names.values() if not each.asking]
+        times = [each.due for each in self._names.values() if each.waits]
         return max(min(times) - self._clock(), 0.0) if times else None
 
     def answered(self, name: str, answer: Answer) -> bool:
@@ -132,6 +145,7 @@ class Names:
                 "asked_again_s": None if each.asking else round(max(each.due - now, 0.0), 1),
             }
             for name, each in sorted(self._names.items())
+            if each.unwanted_since is None
         }
 
     def _ask_again(self, each: _Name, after_s: float) -> None:

@@ -17,7 +17,7 @@ from proxy.mesh.kinds.profiles import profile
 from proxy.mesh.kinds.protocol import declared
 from proxy.mesh.kinds.service_entry_spec import BY_NAME, EVERYWHERE, Port, Resolution, Said, said
 from proxy.mesh.kinds.services import Service, ServicePort
-from proxy.mesh.kinds.workload_entries import Given, WorkloadEntry
+from proxy.mesh.kinds.workload_entries import EntrySpec, WorkloadEntry
 from proxy.mesh.kinds.workloads import Workload, identity, speaks_hbone
 from proxy.mesh.reading.manifests import Body, Manifest
 from proxy.mesh.reading.metadata import is_stored, texts_of
@@ -25,6 +25,7 @@ from proxy.mesh.reading.report import Report
 from proxy.mesh.reading.schema import At, spec
 
 ALLOCATES = "networking.istio.io/enable-autoallocate-ip"
+_ALL = frozenset({EVERYWHERE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Host(Service):
     index: int = 0
     resolution: Resolution = Resolution.NONE
     endpoints: tuple[WorkloadEntry, ...] | None = ()
-    export_to: frozenset[str] = frozenset({EVERYWHERE})
+    export_to: frozenset[str] = _ALL
     subject_alt_names: tuple[str, ...] = ()
 
     @property
@@ -82,34 +83,36 @@ def read(manifest: Manifest, body: Body, report: Report) -> ServiceEntry | None:
         return None
     at = At(manifest, report).down("spec")
     _advise(at, found)
-    own = _single(found.addresses)
-    allocated = {} if found.addresses or not _allocates(manifest, found) else _allocated(body)
     called = profile(manifest, manifest.labels, {})
     workload = Workload(manifest.name, speaks_hbone(manifest.labels, texts_of(body, "annotations")), "", called)
-    endpoints = _endpoints(manifest, found, workload, own)
-    implied = endpoints == () and found.resolution in BY_NAME
-    scopes = (manifest.namespace if each == "." else each for each in found.export_to)
-    export_to = frozenset(scopes) or frozenset({EVERYWHERE})
-    hosts = dict.fromkeys(each.lower().removesuffix(".") for each in found.hosts)
-    return ServiceEntry(
-        manifest,
-        tuple(
-            Host(
-                manifest=manifest,
-                ports=tuple(_service_port(port, position) for position, port in enumerate(found.ports)),
-                addresses=own or (() if host.startswith("*") else allocated.get(host, ())),
-                external=False,
-                selector=found.workload_selector.labels if found.workload_selector else {},
-                full_name=host,
-                index=index,
-                resolution=found.resolution,
-                endpoints=_implied(manifest, host, workload) if implied else endpoints,
-                export_to=export_to,
-                subject_alt_names=found.subject_alt_names,
-            )
-            for index, host in enumerate(hosts)
-        ),
+    own = _single(found.addresses)
+    any_host = Host(
+        manifest=manifest,
+        ports=tuple(map(_service_port, found.ports, range(len(found.ports)))),
+        addresses=own,
+        external=False,
+        selector=found.workload_selector.labels if found.workload_selector else {},
+        resolution=found.resolution,
+        endpoints=_endpoints(manifest, found, workload, own),
+        export_to=frozenset(manifest.namespace if each == "." else each for each in found.export_to) or _ALL,
+        subject_alt_names=found.subject_alt_names,
     )
+    allocated = _allocated(body) if _allocates(manifest, found) else {}
+    hosts: dict[str, int] = {}
+    for index, host in enumerate(found.hosts):
+        hosts.setdefault(host.lower().removesuffix("."), index)
+    return ServiceEntry(
+        manifest, tuple(_host(any_host, host, index, allocated, workload) for host, index in hosts.items())
+    )
+
+
+def _host(entry: Host, name: str, index: int, allocated: Mapping[str, tuple[str, ...]], workload: Workload) -> Host:
+    """One of them: with addresses that were allocated for it, and itself for an endpoint where DNS is to say."""
+    addresses = entry.addresses or (() if name.startswith("*") else allocated.get(name, ()))
+    endpoints = entry.endpoints
+    if entry.resolves and endpoints == ():
+        endpoints = (_outside(entry.manifest, name, workload),)
+    return replace(entry, full_name=name, index=index, addresses=addresses, endpoints=endpoints)
 
 
 def _advise(at: At, found: Said) -> None:
@@ -129,7 +132,11 @@ def _single(addresses: tuple[str, ...]) -> tuple[str, ...]:
 
 def _allocates(manifest: Manifest, found: Said) -> bool:
     """Istio's ShouldV2AutoAllocateIP."""
-    return found.resolution is not Resolution.NONE and manifest.labels.get(ALLOCATES, "").lower() != "false"
+    return (
+        not found.addresses
+        and found.resolution is not Resolution.NONE
+        and manifest.labels.get(ALLOCATES, "").lower() != "false"
+    )
 
 
 def _allocated(body: Body) -> Mapping[str, tuple[str, ...]]:
@@ -160,12 +167,12 @@ def _endpoints(
     )
 
 
-def _implied(manifest: Manifest, host: str, workload: Workload) -> tuple[WorkloadEntry, ...]:
-    """Of a name without endpoints: what DNS says of it. These are outside, whatever the entry is labelled."""
-    return (WorkloadEntry(manifest, "", {}, {}, replace(workload, hbone=False), True, hostname=host),)
+def _outside(manifest: Manifest, host: str, workload: Workload) -> WorkloadEntry:
+    """What DNS says of a host: that is outside, whatever the entry is labelled."""
+    return WorkloadEntry(manifest, "", {}, {}, replace(workload, hbone=False), True, hostname=host)
 
 
-def _workload(entry: Workload, found: Given) -> Workload:
+def _workload(entry: Workload, found: EntrySpec) -> Workload:
     """Who is behind an endpoint, of the entry's own."""
     assert entry.profile
     hbone = entry.hbone or speaks_hbone(dict(found.labels), {})

@@ -13,11 +13,10 @@ from ipaddress import ip_network
 from proxy.mesh.kinds import names, workload_entries
 from proxy.mesh.kinds.addresses import is_ip
 from proxy.mesh.kinds.protocol import Speaks, declared
-from proxy.mesh.kinds.workload_entries import UNIX, Given
+from proxy.mesh.kinds.workload_entries import UNIX, EntrySpec
 from proxy.mesh.reading.records import optional, required, struct
 from proxy.mesh.reading.remarks import shown
-from proxy.mesh.reading.schema import At, at_most_one, choice, items, mapping, matching, port_number, text
-from proxy.mesh.reading.schema import Given as Fields
+from proxy.mesh.reading.schema import At, Given, at_most_one, choice, items, mapping, matching, port_number, text
 
 EVERYWHERE, NOWHERE = "*", "~"
 _TLS = frozenset({"https", "tls"})
@@ -102,13 +101,13 @@ class Said:
     ports: tuple[Port, ...] = optional(items(struct(Port)), ())
     location: Location = optional(choice(Location), Location.MESH_EXTERNAL)
     resolution: Resolution = optional(choice(Resolution), Resolution.NONE)
-    endpoints: tuple[Given, ...] = optional(items(workload_entries.given), ())
+    endpoints: tuple[EntrySpec, ...] = optional(items(workload_entries.entry_spec), ())
     workload_selector: _WorkloadSelector | None = optional(struct(_WorkloadSelector), None)
     export_to: tuple[str, ...] = optional(items(_scope), ())
     subject_alt_names: tuple[str, ...] = optional(items(text), ())
 
 
-def _not_with_none(at: At, given: Fields) -> None:
+def _not_with_none(at: At, given: Given) -> None:
     if given.get("resolution", Resolution.NONE) is Resolution.NONE and "endpoints" in given:
         at.down("endpoints").fault("must not be given with resolution NONE (the default)")
 
@@ -127,16 +126,16 @@ def _hosts_fit(at: At, found: Said) -> None:
             where.fault("must be a wildcard with resolution DYNAMIC_DNS")
         elif "*" in host and not host.startswith("*."):
             where.warn("a wildcard for a part of a label matches nothing, in Istio too; write *.example.com")
+
+
+def _told_apart(at: At, found: Said) -> None:
+    """Several hosts need a protocol that names the one that is meant."""
     if len(found.hosts) > 1 and found.resolution is not Resolution.NONE:
         for index, port in enumerate(found.ports):
-            if declared(port.protocol) in (Speaks.TCP, Speaks.UDP, Speaks.UNDECLARED) and not _is_tls(port):
-                text = "must be HTTP or TLS where there are several hosts: nothing else tells one from the other"
-                at.down("ports", index, "protocol").fault(text)
-                break
-
-
-def _is_tls(port: Port) -> bool:
-    return port.protocol.lower() in _TLS
+            if declared(port.protocol) not in (Speaks.HTTP, Speaks.HTTP2) and port.protocol.lower() not in _TLS:
+                said = "must be HTTP or TLS where there are several hosts: nothing else tells one from the other"
+                at.down("ports", index, "protocol").fault(said)
+                return
 
 
 def _addresses_fit(at: At, found: Said) -> None:
@@ -206,5 +205,5 @@ def _export_rules(at: At, found: Said) -> None:
 said = struct(
     Said,
     given=(at_most_one("workloadSelector", "endpoints"), _not_with_none),
-    rules=(_hosts_fit, _addresses_fit, _ports_differ, _endpoints_fit, _dynamic, _export_rules),
+    rules=(_hosts_fit, _told_apart, _addresses_fit, _ports_differ, _endpoints_fit, _dynamic, _export_rules),
 )

@@ -65,7 +65,7 @@ class WorkloadEntry:
 
 def read(manifest: Manifest, body: Body, report: Report) -> WorkloadEntry | None:
     """The entry; None if there is something wrong with it."""
-    found = spec(manifest, body, report, given, stored=is_stored(body))
+    found = spec(manifest, body, report, entry_spec, stored=is_stored(body))
     if found is None:
         return None
     annotations = texts_of(body, "annotations")
@@ -111,21 +111,27 @@ def _ports(at: At, value: object) -> Mapping[str, int] | None:
     return found
 
 
+def _network(at: At, value: object) -> str | None:
+    if value:
+        at.warn("is not in force in this version: the address is connected to as if it were of our own network")
+    return text(at, value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class EntrySpec:
     """What a WorkloadEntry says, or an endpoint of a ServiceEntry."""
 
     address: str = optional(_address, "")
     ports: Mapping[str, int] = optional(_ports, {})
     labels: tuple[tuple[str, str], ...] = optional(names.labels, ())
-    network: str = optional(text, "")
+    network: str = optional(_network, "")
     service_account: str = optional(service_account, "")
     weight: int = optional(unsigned, 0)
     locality: str = optional(text, "")
 
 
 def made(
-    manifest: Manifest, found: Given, workload: Workload, labels: Mapping[str, str], healthy: Condition
+    manifest: Manifest, found: EntrySpec, workload: Workload, labels: Mapping[str, str], healthy: Condition
 ) -> WorkloadEntry:
     """The entry that it describes, with `labels` that are its workload's."""
     ip = ip_address(found.address).compressed if is_ip(found.address) else ""
@@ -135,7 +141,7 @@ def made(
     return WorkloadEntry(manifest, ip, found.ports, labels, workload, *facts)
 
 
-def _address_given(at: At, found: Given) -> None:
+def _address_given(at: At, found: EntrySpec) -> None:
     if found.address:
         return
     if found.network:
@@ -144,9 +150,9 @@ def _address_given(at: At, found: Given) -> None:
         at.down("address").fault("is required")
 
 
-def _socket_alone(at: At, found: Given) -> None:
+def _socket_alone(at: At, found: EntrySpec) -> None:
     if found.address.startswith(UNIX) and found.ports:
         at.down("ports").fault("must not be given for a Unix socket")
 
 
-given = struct(Given, rules=(_address_given, _socket_alone))
+entry_spec = struct(EntrySpec, rules=(_address_given, _socket_alone))

@@ -41,7 +41,8 @@ class Misnamed:
         for _, (service, waypoint, label) in sorted(self._found.items()):
             own = self._inventory.gateway.manifest.id
             where = ("metadata", "labels", label) if label in service.manifest.labels else ()
-            text = f"waypoint {waypoint} is not among the manifests (did you mean {own}?), so the Service is not served"
+            kind = service.manifest.kind
+            text = f"waypoint {waypoint} is not among the manifests (did you mean {own}?), so the {kind} is not served"
             report.warn(service.manifest, where, text, together=True)
 
     def _look_at(self, service: Service) -> None:
@@ -67,7 +68,12 @@ def _instead(inventory: Inventory) -> Iterator[str]:
         return
     others = {name: found for name, each in inventory.services.items() if (found := _waypoints(each, inventory))}
     if others:
-        yield _some([f"Service {name} names waypoint {found[USE_WAYPOINT]}" for name, found in sorted(others.items())])
+        yield _some(
+            [
+                f"{inventory.services[name].manifest.kind} {name} names waypoint {found[USE_WAYPOINT]}"
+                for name, found in sorted(others.items())
+            ]
+        )
     unlabelled = {each.manifest.namespace for name, each in inventory.services.items() if name not in others}
     if missing := sorted(unlabelled - inventory.namespaces.keys()):
         yield f"{_some([f'Namespace {name}' for name in missing])} not among the manifests, so its labels are not known"

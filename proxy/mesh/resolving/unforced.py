@@ -26,7 +26,7 @@ def attached(inventory: Inventory, gateway: Gateway, served: Collection[str], re
     """`served`: the Services of the Gateway, as "namespace/name"."""
     namespaces = {each.partition("/")[0] for each in served} | {gateway.manifest.namespace, ROOT_NAMESPACE}
     # Targets are objects, of which one may have several hosts.
-    objects = {inventory.services[each].manifest.key for each in served if each in inventory.services}
+    objects = {inventory.services[each].manifest.key for each in served}
     for attachment in inventory.attachments.values():
         namespace = attachment.manifest.namespace
         if attachment.wide and namespace in namespaces:

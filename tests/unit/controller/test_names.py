@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from proxy.controller.names import LONGEST_RETRY_S, LONGEST_S, MOST, SHORTEST_S, Answer, Names
+from proxy.controller.names import KEPT_S, LONGEST_RETRY_S, LONGEST_S, MOST, SHORTEST_S, Answer, Names
 
 API, PAY = "api.test", "pay.test"
 
@@ -94,10 +94,25 @@ def test_a_name_that_was_never_answered_says_so(rig: Rig, caplog: pytest.LogCapt
 def test_a_name_that_is_not_wanted_any_more_is_forgotten(rig: Rig) -> None:
     rig.names.answered(API, Answer(("192.0.2.1",), 1))
     rig.names.want([PAY])
-    assert rig.news() == [(API, ("192.0.2.1",)), (API, ())]
+    assert list(rig.names.shown()) == [PAY]
+    assert rig.news() == [(API, ("192.0.2.1",))]
+    rig.now += KEPT_S
+    rig.names.want([PAY])
+    assert rig.news() == [(API, ())]
     assert not rig.names.answered(API, Answer(("192.0.2.2",), 1)), "it was on its way"
     rig.names.failed(API, "late")
     assert list(rig.names.shown()) == [PAY]
+
+
+def test_a_name_that_is_wanted_again_soon_has_its_answer_still(rig: Rig) -> None:
+    """Manifests that vanish for a moment, a Gateway that is put there anew."""
+    rig.names.answered(API, Answer(("192.0.2.1",), 1))
+    rig.news()
+    rig.names.want([])
+    assert rig.asked(100) == [], "nobody wants to know"
+    rig.names.want([API])
+    assert rig.asked(0) == [API]
+    assert rig.news() == [] and rig.names.shown()[API]["addresses"] == ["192.0.2.1"]
 
 
 def test_what_a_former_controller_knew_is_in_force_until_there_is_an_answer() -> None:

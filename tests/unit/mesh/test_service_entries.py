@@ -8,6 +8,7 @@ import pytest
 
 from proxy.mesh.model import Cluster, Endpoint, Profile
 from proxy.mesh.resolving.load import Loader
+from proxy.observe.series_labels import DESTINATION, destination_of, service_of
 from tests.unit.mesh.entry_rig import BASE, HOST, NAME, SELECTING, TUNNEL, at, port
 from tests.unit.mesh.mesh_rig import (
     USE,
@@ -107,6 +108,30 @@ def test_ports_of_endpoints(target: int | None, ports: Any, number: int) -> None
 def test_endpoints_fields(fields: Object, attribute: str, value: object) -> None:
     (found,) = cluster(external(endpoints=[at("192.0.2.1", **fields)])).endpoints
     assert getattr(found, attribute) == value
+
+
+def test_endpoints_network_is_told() -> None:
+    said = warnings(*BASE, external(endpoints=[at("192.0.2.1", network="far")]))
+    assert "spec.endpoints[0].network: is not in force in this version" in said
+
+
+def test_metrics_labels_are_istios() -> None:
+    """K12-K15: the host is both names of the Service, the entry is the workload; nothing says which app it is."""
+    (found,) = cluster(external(labels={"version": "v2"}, endpoints=[at("192.0.2.1", serviceAccount="pay")])).endpoints
+    assert found.profile
+    profile = [getattr(found.profile, each) for each in found.profile.__slots__]
+    destination = dict(zip(DESTINATION, destination_of(profile, found.identity, "cluster.local", "east"), strict=True))
+    assert destination == {
+        "destination_workload": b"api",
+        "destination_workload_namespace": b"shop",
+        "destination_principal": b"spiffe://cluster.local/ns/shop/sa/pay",
+        "destination_app": b"unknown",
+        "destination_version": b"v2",
+        "destination_canonical_service": b"api",
+        "destination_canonical_revision": b"v2",
+        "destination_cluster": b"east",
+    }
+    assert service_of(NAME, HOST.encode()) == (HOST.encode(), HOST.encode(), b"shop")
 
 
 def test_endpoints_of_ipv6_and_given_twice() -> None:
