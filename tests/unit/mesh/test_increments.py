@@ -194,7 +194,9 @@ objects = st.one_of(
 # What to do, with which object, in which file; "twice" leaves the object where it was, too.
 usual = st.tuples(one_of("put", "put", "put", "take"), objects, one_of(*FILES))
 odd = st.tuples(one_of("put", "twice", "comment", "whole"), st.one_of(broken, objects), one_of(*FILES))
-edits = st.integers(0, 9).flatmap(lambda chance: odd if chance == 9 else usual)
+ANSWERS = one_of((), ("10.9.0.1",), ("10.9.0.1", "10.9.0.2"))
+told = st.tuples(one_of("answer"), one_of("a.example", "b.example"), ANSWERS)
+edits = st.integers(0, 9).flatmap(lambda chance: odd if chance == 9 else told if chance == 8 else usual)
 
 
 class Manifests:
@@ -266,16 +268,27 @@ def test_edits_lead_to_what_is_read_at_once(steps: list[Any], more: list[Object]
     manifests = Manifests(*shop())
     for each in more:
         manifests.edit("put", each, "b.yaml")
-    loader = Loader(wanted)
+    loader, answers = Loader(wanted), {}
     last = loader.load(manifests.documents())
     compare(last, load(manifests.documents(), wanted))
-    for step in steps:
-        manifests.edit(*step)
+    for what, subject, where in steps:
+        if what == "answer":
+            answers[subject] = where
+            loader.answer(subject, where)
+        else:
+            manifests.edit(what, subject, where)
         found = loader.load(manifests.documents())
-        compare(found, load(manifests.documents(), wanted))
+        compare(found, read_at_once(manifests, answers, wanted))
         if found.snapshot and last.snapshot:
             compare_with_last(found.snapshot, last.snapshot)
         last = found if found.snapshot else last
+
+
+def read_at_once(manifests: Manifests, answers: Mapping[str, Any], wanted: str | None) -> Loaded:
+    fresh = Loader(wanted)
+    for name, addresses in answers.items():
+        fresh.answer(name, addresses)
+    return fresh.load(manifests.documents())
 
 
 SELECTING: Object = {"workloadSelector": {"labels": {"app": "cart"}}}
