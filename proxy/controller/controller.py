@@ -90,12 +90,7 @@ class Controller:
             *(self._settings, briefing, board, self._snapshots, self._configuration, self._certificates),
             *(self._credentials, self._readiness, names),
         )
-        door = OperatorDoor(
-            *(board, briefing["replica"], self._settings.access(briefing["redis"]), self._settings.keys_prefix),
-            lambda: self._snapshots.clusters,
-            briefing["started"],
-        )
-        self._outlier_pages = OutlierPages(door)
+        self._outlier_pages = OutlierPages(self._door(briefing))
         self._metrics = Metrics(
             *(board, self._snapshots, self._configuration, self._certificates, self._readiness, briefing["started"])
         )
@@ -109,6 +104,13 @@ class Controller:
         self._said: Sequence[Line] = ()
         self._answered = False
         self._draining = False
+
+    def _door(self, briefing: Message) -> OperatorDoor:
+        return OperatorDoor(
+            *(self._board, briefing["replica"], self._settings.access(briefing["redis"]), self._settings.keys_prefix),
+            lambda: self._snapshots.clusters,
+            briefing["started"],
+        )
 
     def run(self) -> None:
         """Until the arbiter is gone."""

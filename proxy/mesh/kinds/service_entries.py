@@ -16,7 +16,7 @@ from proxy.mesh.kinds.conditions import Condition, milliseconds
 from proxy.mesh.kinds.profiles import profile
 from proxy.mesh.kinds.protocol import declared
 from proxy.mesh.kinds.service_entry_spec import BY_NAME, EVERYWHERE, Port, Resolution, Said, said
-from proxy.mesh.kinds.services import Service, ServicePort
+from proxy.mesh.kinds.services import Service, ServicePort, annotated_distribution
 from proxy.mesh.kinds.workload_entries import EntrySpec, WorkloadEntry
 from proxy.mesh.kinds.workloads import Workload, identity, speaks_hbone
 from proxy.mesh.reading.manifests import Body, Manifest
@@ -92,6 +92,7 @@ def read(manifest: Manifest, body: Body, report: Report) -> ServiceEntry | None:
         addresses=own,
         external=False,
         selector=found.workload_selector.labels if found.workload_selector else {},
+        distribution=annotated_distribution(manifest, body, report),
         resolution=found.resolution,
         endpoints=_endpoints(manifest, found, workload, own),
         export_to=frozenset(manifest.namespace if each == "." else each for each in found.export_to) or _ALL,

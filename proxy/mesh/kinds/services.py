@@ -84,11 +84,12 @@ def read(manifest: Manifest, body: Body, report: Report) -> Service | None:
         found.type == "ExternalName",
         found.selector,
         not (found.type == "ExternalName" or found.cluster_ip or found.cluster_ips),
-        found.traffic_distribution or _annotated(manifest, body, report),
+        found.traffic_distribution or annotated_distribution(manifest, body, report),
     )
 
 
-def _annotated(manifest: Manifest, body: Body, report: Report) -> str:
+def annotated_distribution(manifest: Manifest, body: Body, report: Report) -> str:
+    """The trafficDistribution that an annotation asks for, "" without."""
     at = At(manifest, report).down("metadata", "annotations", ANNOTATION)
     return distribution(at, texts_of(body, "annotations").get(ANNOTATION, "")) or ""
 

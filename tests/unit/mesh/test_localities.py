@@ -14,6 +14,7 @@ from tests.unit.mesh.mesh_rig import (
     documents,
     endpoint_slice,
     entry,
+    external,
     gateway,
     namespace,
     pod,
@@ -349,3 +350,28 @@ def test_a_distribution_that_is_none_is_told() -> None:
     found = Loader().load(documents(*mesh(trafficDistribution="PreferClosest")))
     (said,) = [each for each in found.warnings if "trafficDistribution" in each]
     assert 'is not known, so it does nothing (did you mean "PreferClose"?)' in said
+
+
+def test_endpoints_of_a_service_entry_are_where_they_say_and_selected_pods_where_their_nodes_are() -> None:
+    written = [{"address": f"192.0.2.{last}", "locality": where} for last, where in ((1, "us/a/x"), (2, "eu/a/x"))]
+    labels = {"app": "cart"}
+    objects = (
+        *(namespace(), gateway(), *NODES, external(endpoints=written)),
+        external("near", hosts=["near.test"], workloadSelector={"labels": labels}),
+        *(pod(name, f"10.0.0.{at}", labels=labels, spec={"nodeName": name}) for at, name in enumerate(("us", "here"))),
+        *(rule(EJECTS, host=host, name=host) for host in ("api.example.com", "near.test")),
+    )
+    found = Loader(None, at()).load(documents(*objects)).snapshot
+    assert found
+    for name in ("shop/api.example.com:80", "shop/near.test:80"):
+        cluster = found.clusters[name]
+        assert {each.locality for each in cluster.endpoints} == {Locality("us", "a", "x"), Locality("eu", "a", "x")}
+        assert cluster.spread, "the nearer one comes first"
+
+
+def test_traffic_distribution_of_a_service_entry_is_its_annotation() -> None:
+    annotations = {"networking.istio.io/traffic-distribution": "PreferClose"}
+    written = [{"address": f"192.0.2.{last}", "locality": where} for last, where in ((1, "us/a/x"), (2, "eu/a/x"))]
+    objects = (namespace(), gateway(), external(endpoints=written, annotations=annotations))
+    found = Loader(None, at()).load(documents(*objects)).snapshot
+    assert found and found.clusters["shop/api.example.com:80"].spread
