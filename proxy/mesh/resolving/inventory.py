@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from proxy.mesh.kinds.addresses import CLUSTER_DOMAIN
 from proxy.mesh.kinds.attachments import Attachment
 from proxy.mesh.kinds.destination_rule import DestinationRule
 from proxy.mesh.kinds.gateways import Gateway
@@ -29,6 +28,7 @@ from proxy.mesh.reading.objects import Change
 from proxy.mesh.reading.remarks import Key
 from proxy.mesh.resolving.endpoints import Entries, Pods, Slices
 from proxy.mesh.resolving.here import NOBODY, Own, here
+from proxy.mesh.resolving.host_index import HostIndex
 from proxy.mesh.resolving.rules import Rules, covers, service_called
 
 
@@ -98,11 +98,7 @@ class Inventory:
         """The Services that a change since the last `take_stale` concerns; some of these may not exist."""
         self._claimants: Index[str, Service] = Index()
         """All that would be called so: the oldest of some ServiceEntries is, and a Service before any of them."""
-        self._by_host: Index[str, Host] = Index()
-        self._by_shadow: Index[str, Host] = Index()
-        self._of_pods: Index[str, Host] = Index()
-        """By namespace, those that select."""
-        self._by_ip: Index[tuple[str, str], Host] = Index()
+        self._hosts = HostIndex(gateway.manifest.namespace)
         self._selecting: Index[tuple[str, str, str], Service] = Index()
         self._apply: Mapping[str, Callable[[Key, Any, Any], None]] = {
             "Service": self._service,
@@ -157,26 +153,20 @@ class Inventory:
 
     def called(self, host: str) -> set[str]:
         """Who has that full name, by the names of `services`; some of these may not exist."""
-        return {service_called(host), *(each.id for each in self._by_host.of(host))}
+        return {service_called(host), *(each.id for each in self._hosts.called(host))}
 
     def shadow(self, host: Host) -> str:
         """The Service, not of a ServiceEntry, that has a host's name as one of its own; or ""."""
-        name = self._meant(host)
+        name = self._hosts.meant(host)
         found = self.services.get(name)
         return name if found and not isinstance(found, Host) else ""
-
-    def _meant(self, host: Host) -> str:
-        """The Service that would have a host's name as one of its own."""
-        short = host.full_name.removesuffix(f".{CLUSTER_DOMAIN}").removesuffix(".svc")
-        name, _, namespace = short.partition(".")
-        return f"{namespace or self.gateway.manifest.namespace}/{name}"
 
     def _service(self, key: Key, old: Service | None, new: Service | None) -> None:
         self._claim(key.id, old, new)
         for service, change in ((old, self._selecting.drop), (new, self._selecting.add)):
             if service:
                 self._note_selector(service, change)
-        self.stale.update(each.id for each in self._by_shadow.of(key.id))
+        self.stale.update(each.id for each in self._hosts.shadowed_by(key.id))
 
     def _claim(self, id: str, old: Service | None, new: Service | None) -> None:
         """One that is called so is another now, has come or gone."""
@@ -246,9 +236,7 @@ class Inventory:
     def _stale_by(self, namespace: str, pod: Pod) -> None:
         """Whatever a Pod may be an endpoint of."""
         self.stale.update(f"{namespace}/{name}" for name in self.slices.services_of(namespace, pod))
-        selecting = self._of_pods.of(namespace)
-        self.stale.update(each.id for each in selecting if each.selects(namespace, pod.labels))
-        self.stale.update(each.id for ip in pod.ips for each in self._by_ip.of((namespace, ip)))
+        self.stale.update(each.id for each in self._hosts.of_pod(namespace, pod))
 
     def _entry(self, key: Key, old: WorkloadEntry | None, new: WorkloadEntry | None) -> None:
         self.entries.replace(old, new)
@@ -297,21 +285,13 @@ class Inventory:
         if new:
             self.service_entries[key] = new
         for host in old.hosts if old else ():
-            self._index(host, Index.drop)
+            self._hosts.drop(host)
+            self._note_selector(host, self._selecting.drop)
             self._claim(host.id, host, None)
         for host in new.hosts if new else ():
-            self._index(host, Index.add)
+            self._hosts.add(host)
+            self._note_selector(host, self._selecting.add)
             self._claim(host.id, None, host)
-
-    def _index(self, host: Host, change: Callable[[Index[Any, Any], Any, Any], int]) -> None:
-        namespace = host.manifest.namespace
-        change(self._by_host, host.full_name, host)
-        change(self._by_shadow, self._meant(host), host)
-        for ip in {each.ip for each in host.endpoints or () if each.ip}:
-            change(self._by_ip, (namespace, ip), host)
-        if host.selecting:
-            change(self._of_pods, namespace, host)
-            self._note_selector(host, lambda key, service: change(self._selecting, key, service))
 
 
 def _rank(service: Service) -> tuple[bool, str, str]:

@@ -1,0 +1,62 @@
+"""Hosts of ServiceEntries, by what they have to do with other objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from proxy.mesh.kinds.addresses import CLUSTER_DOMAIN
+from proxy.mesh.kinds.service_entries import Host
+from proxy.mesh.kinds.workloads import Pod
+from proxy.mesh.reading.index import Index
+
+_Change = Callable[[Index[Any, Any], Any, Any], int]
+
+
+class HostIndex:
+    """All of them. `namespace`: the Gateway's, where bare names are those of its Services."""
+
+    def __init__(self, namespace: str) -> None:
+        self._namespace = namespace
+        self._by_name: Index[str, Host] = Index()
+        self._by_shadow: Index[str, Host] = Index()
+        self._selecting: Index[str, Host] = Index()
+        """By namespace, those that select."""
+        self._by_ip: Index[tuple[str, str], Host] = Index()
+
+    def add(self, host: Host) -> None:
+        """One more."""
+        self._index(host, Index.add)
+
+    def drop(self, host: Host) -> None:
+        """One less."""
+        self._index(host, Index.drop)
+
+    def called(self, name: str) -> tuple[Host, ...]:
+        """Those with that name, one of each namespace or several."""
+        return self._by_name.of(name)
+
+    def shadowed_by(self, service: str) -> tuple[Host, ...]:
+        """Those whose name is one of a Service's ("namespace/name")."""
+        return self._by_shadow.of(service)
+
+    def meant(self, host: Host) -> str:
+        """The Service ("namespace/name") that would have a host's name as one of its own."""
+        short = host.full_name.removesuffix(f".{CLUSTER_DOMAIN}").removesuffix(".svc")
+        name, _, namespace = short.partition(".")
+        return f"{namespace or self._namespace}/{name}"
+
+    def of_pod(self, namespace: str, pod: Pod) -> Iterator[Host]:
+        """Those that may have a Pod as an endpoint."""
+        yield from (each for each in self._selecting.of(namespace) if each.selects(namespace, pod.labels))
+        for ip in pod.ips:
+            yield from self._by_ip.of((namespace, ip))
+
+    def _index(self, host: Host, change: _Change) -> None:
+        namespace = host.manifest.namespace
+        change(self._by_name, host.full_name, host)
+        change(self._by_shadow, self.meant(host), host)
+        for ip in {each.ip for each in host.endpoints or () if each.ip}:
+            change(self._by_ip, (namespace, ip), host)
+        if host.selecting:
+            change(self._selecting, namespace, host)
