@@ -1,4 +1,4 @@
-"""Hosts of ServiceEntries, by what they have to do with other objects."""
+"""Hosts of ServiceEntries, by what they have to do with other objects, and who has a name that several claim."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from proxy.mesh.kinds.addresses import CLUSTER_DOMAIN
 from proxy.mesh.kinds.service_entries import Host
+from proxy.mesh.kinds.services import Service
 from proxy.mesh.kinds.workloads import Pod
 from proxy.mesh.reading.index import Index
 
@@ -23,6 +24,16 @@ class HostIndex:
         self._selecting: Index[str, Host] = Index()
         """By namespace, those that select."""
         self._by_ip: Index[tuple[str, str], Host] = Index()
+        self._claimants: Index[str, Service] = Index()
+
+    def claim(self, id: str, old: Service | None, new: Service | None) -> Service | None:
+        """One that is called so is another now, has come or gone. Who has the name then: of some ServiceEntries the
+        oldest, and a Service before any of them."""
+        if old:
+            self._claimants.drop(id, old)
+        if new:
+            self._claimants.add(id, new)
+        return min(self._claimants.of(id), key=_rank, default=None)
 
     def add(self, host: Host) -> None:
         """One more."""
@@ -60,3 +71,7 @@ class HostIndex:
             change(self._by_ip, (namespace, ip), host)
         if host.selecting:
             change(self._selecting, namespace, host)
+
+
+def _rank(service: Service) -> tuple[bool, str, str]:
+    return isinstance(service, Host), service.manifest.created, service.manifest.name

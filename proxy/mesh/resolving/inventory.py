@@ -31,6 +31,9 @@ from proxy.mesh.resolving.here import NOBODY, Own, here
 from proxy.mesh.resolving.host_index import HostIndex
 from proxy.mesh.resolving.rules import Rules, covers, service_called
 
+Answers = Mapping[str, tuple[str, ...]]
+"""By host name, the addresses that DNS has given for it."""
+
 
 class Guards:
     """The policies that close what they target or decide who gets in, as one Gateway sees them."""
@@ -63,15 +66,13 @@ class Guards:
 class Inventory:
     """The objects, looked up by what they have to do with each other."""
 
-    def __init__(
-        self, gateway: Gateway, own: Own = NOBODY, answers: Mapping[str, tuple[str, ...]] | None = None
-    ) -> None:
+    def __init__(self, gateway: Gateway, own: Own = NOBODY, answers: Answers | None = None) -> None:
         self.gateway = gateway
         self._own = own
         self.here = here(own, None, {})
         """Where the replica is that asks."""
         self.nodes: dict[str, Locality] = {}
-        self.answers = {} if answers is None else answers
+        self.answers: Answers = {} if answers is None else answers
         """The addresses that DNS has given for host names, kept up by whoever asks it."""
         self.services: dict[str, Service] = {}
         """By "namespace/name"; hosts of ServiceEntries by "namespace/host"."""
@@ -96,8 +97,6 @@ class Inventory:
         """What a `credentialName` may mean: Secrets beside the Gateway, ConfigMaps as `configmap://namespace/name`."""
         self.stale: set[str] = set()
         """The Services that a change since the last `take_stale` concerns; some of these may not exist."""
-        self._claimants: Index[str, Service] = Index()
-        """All that would be called so: the oldest of some ServiceEntries is, and a Service before any of them."""
         self._hosts = HostIndex(gateway.manifest.namespace)
         self._selecting: Index[tuple[str, str, str], Service] = Index()
         self._apply: Mapping[str, Callable[[Key, Any, Any], None]] = {
@@ -170,13 +169,9 @@ class Inventory:
 
     def _claim(self, id: str, old: Service | None, new: Service | None) -> None:
         """One that is called so is another now, has come or gone."""
-        if old:
-            self._claimants.drop(id, old)
-        if new:
-            self._claimants.add(id, new)
         self.services.pop(id, None)
-        if claimants := self._claimants.of(id):
-            self.services[id] = min(claimants, key=_rank)
+        if found := self._hosts.claim(id, old, new):
+            self.services[id] = found
         self.stale.add(id)
 
     def _note_selector(self, service: Service, change: Callable[[tuple[str, str, str], Service], int]) -> None:
@@ -292,7 +287,3 @@ class Inventory:
             self._hosts.add(host)
             self._note_selector(host, self._selecting.add)
             self._claim(host.id, None, host)
-
-
-def _rank(service: Service) -> tuple[bool, str, str]:
-    return isinstance(service, Host), service.manifest.created, service.manifest.name

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from proxy.controller.forms import cluster_form
 from proxy.mesh.model import Cluster, Endpoint, Profile
 from proxy.mesh.resolving.load import Loader
 from proxy.observe.series_labels import DESTINATION, destination_of, service_of
@@ -354,16 +355,18 @@ def test_destination_rules_subsets_are_of_its_endpoints_labels() -> None:
     ],
 )
 def test_subject_alt_names_are_verified_where_a_rule_names_none(tls: Object, names: tuple[str, ...]) -> None:
-    found = cluster(external(subjectAltNames=["spiffe://a/b"]), rule({"tls": tls}, host=HOST)).policy.tls
-    assert found and found.subject_alt_names == names
+    found = cluster(external(subjectAltNames=["spiffe://a/b"]), rule({"tls": tls}, host=HOST))
+    assert found.policy.tls and found.policy.tls.subject_alt_names == names
+    origination = cluster_form(found, 0, [0])["origination"]
+    assert (origination["names"] if origination else []) == list(names), "what workers verify"
 
 
 @pytest.mark.parametrize("kind", ["AuthorizationPolicy", "RequestAuthentication"])
-def test_a_policy_that_targets_it_closes_all_of_its_hosts(kind: str) -> None:
+def test_a_policy_that_targets_it_stands_before_all_of_its_hosts(kind: str) -> None:
     spec = {"targetRefs": [{"group": "networking.istio.io", "kind": "ServiceEntry", "name": "api"}]}
     guard = thing(kind, "security.istio.io/v1", "guard", spec=spec)
     both = clusters(*BASE, external(hosts=["a.example", "b.example"]), external("open", hosts=["c.example"]), guard)
-    assert [bool(each.closed) for each in both.values()] == [True, True, False]
+    assert [bool(each.closed or each.access) for each in both.values()] == [True, True, False]
     missing = thing(
         kind, "security.istio.io/v1", "guard", spec={"targetRefs": [{"kind": "ServiceEntry", "name": "apy"}]}
     )
