@@ -266,9 +266,8 @@ cdef class Cluster:
         cdef list weights = [entry["weight"] for entry in body["endpoints"]]
         self.chooser = chooser_for(scoreboard, endpoints, weights, self.slot, self.outlier_on, body["balance"])
         self.hash_key = HashKey(body["balance"]["hash"]) if "hash" in body["balance"] else None
-        port = int(body["authority"].rpartition(":")[2])
-        self.gate = Gate(body["access"], port) if "access" in body else None
-        self.tcp_gate = Gate(body["access_tcp"], port) if "access_tcp" in body else None
+        self.gate = self.gate_for(body.get("access"))
+        self.tcp_gate = self.gate_for(body.get("access_tcp"))
         if self.outlier_on:
             self.chooser.panic_below(self.outlier["min_health_percent"])
         self.counters = scoreboard.memory.counters_of(worker, self.slot)
@@ -284,6 +283,10 @@ cdef class Cluster:
         """The snapshot has no such cluster any more."""
         if self.breaker is not None:
             self.breaker.limit({}, [])
+
+    def gate_for(self, form) -> Gate:
+        """For the port that was dialled; None: everybody gets in."""
+        return None if form is None else Gate(form, int(self.authority.rpartition(b":")[2]))
 
     def alone(self, Endpoint endpoint) -> Cluster:
         """A cluster of this endpoint alone, as it is when asked for by its own address: under no service's policy."""
