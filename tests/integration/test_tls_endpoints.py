@@ -63,6 +63,9 @@ def proxy(files: Files, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hb
             Served(f"up{suffix}", hbone=hbone, rule=tls_rule(f"up{suffix}", ca, {"h2UpgradePolicy": "UPGRADE"})),
             Served(f"as{suffix}", hbone=hbone, rule=tls_rule(f"as{suffix}", ca, {"useClientProtocol": True})),
         ]
+        for name, http in (("one", None), ("one-up", {"h2UpgradePolicy": "UPGRADE"})):
+            rule = tls_rule(name + suffix, ca, http, connections=1)
+            served.append(Served(name + suffix, hbone=hbone, rule=rule))
         for version in ("V1", "V2"):
             name = f"told-{version.lower()}{suffix}"
             served.append(Served(name, hbone=hbone, rule=tls_rule(name, ca, proxyProtocol={"version": version})))
@@ -140,6 +143,24 @@ class TestConnections:
         assert Hello("in clear text", ()) in served.hellos
         assert proxy.ask(f"large{suffix}") == [endpoint.name]
         assert len(served.meetings) == 1
+
+    @pytest.mark.parametrize(
+        ("name", "alpn", "inside"),
+        [("one", [], serve_name), ("one-up", ["h2"], h2_inside), ("one-up", ["http/1.1"], serve_name)],
+        ids=["HTTP/1.1", "HTTP/2", "HTTP/2 declined"],
+    )
+    def test_at_most_one(self, name: str, alpn: list[str], inside: Handler, suffix: str, proxy: HboneBench) -> None:
+        """maxConnections: a connection that ends makes room for the next, and one whose TLS fails takes none."""
+        endpoint = proxy.services[f"{name}{suffix}"][0]
+        for _ in range(2):
+            proxy.play(f"{name}{suffix}", plain)
+            assert proxy.ask(f"{name}{suffix}") == ["503"]
+            served = app(proxy, f"{name}{suffix}", inside, alpn=alpn)
+            with proxy.client(f"{name}{suffix}") as client, proxy.client(f"{name}{suffix}") as other:
+                for each in (client, other) * 3:
+                    assert each.ask("any", "/a")[0].status == 200
+            assert len(served.meetings) == 1
+            assert endpoint.heads or inside is h2_inside
 
     @pytest.mark.parametrize("handler", [silent, dripping])
     def test_endpoint_that_takes_its_time(self, handler: Handler, suffix: str, proxy: HboneBench) -> None:

@@ -120,9 +120,13 @@ class Files:
         return str(self.path / name)
 
 
-def tls_rule(name: str, tls: Json, http: Json | None = None, connect_timeout: str = "2s", **more: Any) -> Json:
-    """A DestinationRule for the Service of that name; nothing is ejected."""
-    pool: Json = {"tcp": {"connectTimeout": connect_timeout}} | ({"http": http} if http else {})
+def tls_rule(
+    name: str, tls: Json, http: Json | None = None, connect_timeout: str = "2s", connections: int = 0, **more: Any
+) -> Json:
+    """A DestinationRule for the Service of that name; nothing is ejected. `connections`: at most, 0: as many as one
+    likes."""
+    tcp = {"connectTimeout": connect_timeout} | ({"maxConnections": connections} if connections else {})
+    pool: Json = {"tcp": tcp} | ({"http": http} if http else {})
     return {
         "apiVersion": "networking.istio.io/v1",
         "kind": "DestinationRule",

@@ -1,5 +1,5 @@
 """Rules with `trafficPolicy.tls` and the endpoints that they are for, row by row of destinationrule.md 1.5; and what
-such endpoints do inside TLS, and instead."""
+they do inside TLS, and instead."""
 
 import contextlib
 import ssl

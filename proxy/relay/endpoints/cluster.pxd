@@ -57,6 +57,7 @@ cdef class Endpoint(Member):
     cdef bint described_by(self, dict entry) except -1
 
     cdef int secure(self, Origination origination, int proxy_protocol) except -1
+    cdef object certificate(self)
     cdef bint only_http1(self) noexcept
     cdef int declines_http2(self, Stream stream) except -1
     cdef Endpoint without_policy(self, dict entry)

@@ -78,6 +78,12 @@ cdef class Endpoint(Member):
             self.close_idle()
         return 0
 
+    cdef object certificate(self):
+        """What connections to the endpoint itself are made with: on those made with another one nothing new is asked."""
+        if self.origination is not None:
+            return self.origination
+        return self.context.mesh if self.hbone else None
+
     cdef bint only_http1(self) noexcept:
         return self.only_http1_until != 0 and monotonic_ns() < self.only_http1_until
 
@@ -192,7 +198,7 @@ cdef class Endpoint(Member):
         return seat
 
     cdef bint has_room(self):
-        return self.http2.take(self.context.mesh if self.hbone else None, 0) is not None
+        return self.http2.take(self.certificate(), 0) is not None
 
     cdef int drain_one(self) except -1:
         return self.http2.drain_one()

@@ -20,6 +20,5 @@ cdef Stream open_request(
 cdef enum:
     HTTP2_DECLINED = 4000       # no errno and no Cause: the endpoint speaks HTTP/1.1, by what its TLS says
 
-cdef object certificate_of(Endpoint endpoint, Context context)
 cdef bint own_shortage(int error) noexcept
 cdef int cause_of_error(int error) noexcept

@@ -281,19 +281,12 @@ cdef class RequestDialer(Dialer):
         return self.cluster.breaker.take() if self.cluster.limited else self.endpoint.breaker.seat()
 
 
-cdef object certificate_of(Endpoint endpoint, Context context):
-    """What connections to the endpoint itself are made with: on those made with another one nothing new is asked."""
-    if endpoint.origination is not None:
-        return endpoint.origination
-    return context.mesh if endpoint.hbone else None
-
-
 cdef Stream open_request(
         Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int64_t since, bint* fresh,
         int* error, list reasons, Seat seat):
     """A stream for one request, which is opened when the request is put; None as with `reach`, or for NO_SEAT. The
     connection is none that was begun before `since`. `fresh`: it was made for this. `seat`: for it, if need be."""
-    cdef object certificate = certificate_of(endpoint, context)
+    cdef object certificate = endpoint.certificate()
     cdef Trunks trunks = endpoint.http2
     cdef Session session = trunks.take(certificate, since)
     cdef RequestDialer dialer
@@ -304,6 +297,7 @@ cdef Stream open_request(
         fresh[0] = True
         if endpoint.proxy_protocol:     # a connection for this client alone
             trunks = endpoint.connections.place(None)
+            trunks.breaker = endpoint.breaker
         dialer = RequestDialer()
         dialer.endpoint, dialer.cluster, dialer.context, dialer.client = endpoint, cluster, context, client
         dialer.certificate, dialer.seat = certificate, seat

@@ -13,6 +13,7 @@ cdef class Lease(Attempt):
 
     cdef bint lease_in_time(self, bint pooled) except -1
     cdef bint has_connection(self, bint pooled) except -1
+    cdef bint over_http2(self) noexcept
     cdef Lease aside(self)
     cdef int go_alone(self) except -1
     cdef bint lease(self, bint pooled) except -1

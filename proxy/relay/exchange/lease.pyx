@@ -14,7 +14,7 @@ from libc.stdint cimport int64_t
 from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport CLIENT_FAILED
 from proxy.relay.endpoints.breaker cimport Seat, Waiter
-from proxy.relay.endpoints.pool cimport HTTP2_DECLINED, NO_SEAT, after, certificate_of, open_request
+from proxy.relay.endpoints.pool cimport HTTP2_DECLINED, NO_SEAT, after, open_request
 from proxy.relay.exchange.request cimport Request
 from proxy.scoreboard.atomics cimport wp_add
 from proxy.wire.stream cimport QUIET, Stream
@@ -52,8 +52,11 @@ cdef class Lease(Attempt):
         """Whether there is one that needs no dial. One that is pooled is looked at by whoever takes it."""
         if self.lent is not None:
             return True
-        return pooled and self.cluster.speaks_http2(self.request.client) and self.endpoint.http2.take(
-            certificate_of(self.endpoint, self.context), 0) is not None
+        return pooled and self.over_http2() and self.endpoint.has_room()
+
+    cdef bint over_http2(self) noexcept:
+        """Whether the endpoint is sent HTTP/2 for this client, and has not declined it."""
+        return self.cluster.speaks_http2(self.request.client) and not self.endpoint.only_http1()
 
     cdef Lease aside(self):
         """The same, as far as a connection is concerned, for nobody."""
@@ -89,12 +92,14 @@ cdef class Lease(Attempt):
     cdef bint lease(self, bint pooled) except -1:
         """A connection to the endpoint, pooled if there is one and it is wanted. False: it cannot be reached."""
         cdef Stream stream
-        if self.cluster.speaks_http2(self.request.client) and not self.endpoint.only_http1():
+        if self.over_http2():
             if self.lease_stream(pooled):
                 return True
             if self.connect_error != HTTP2_DECLINED:
                 return False
-            pooled = True       # by that it has left us a connection
+            pooled = True       # by that it has left a connection, if nobody else was first
+            if self.cluster.limited and self.lent is None and self.seat is None and not self.find_room(pooled):
+                return False
         stream, self.lent = self.lent, None
         if stream is None and pooled and self.seat is None:
             stream = self.endpoint.take()
@@ -119,6 +124,9 @@ cdef class Lease(Attempt):
             self.seat = None
             if self.stream is None and not (self.connect_error == NO_SEAT and self.find_room(pooled)):
                 return False
+            if self.stream is None and not self.over_http2():   # since it waited
+                self.connect_error = HTTP2_DECLINED
+                return False
         self.pooled = pooled and not fresh
         return True
 
@@ -128,7 +136,7 @@ cdef class Lease(Attempt):
         """Finds a connection, or a seat for one, and waits for it if need be. False: `overflowed`, or `client_fault`."""
         cdef Waiter waiter
         self.overflowed = False
-        if self.cluster.speaks_http2(self.request.client):
+        if self.over_http2():
             return self.find_room_for_stream(pooled)
         if pooled:
             self.lent = self.endpoint.take()

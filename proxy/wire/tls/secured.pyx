@@ -279,7 +279,7 @@ cdef class SecuredStream(SealedStream):
         self.error = self.error or ECONNRESET
         self.under.close()
         self.ear = None
-        return 0
+        return self.give_up_permit()
 
     cdef int abort(self) except -1:
         self.eof = True                 # so nothing is said
