@@ -290,7 +290,7 @@ cdef class Cluster:
         if self.breaker is not None:
             self.breaker.limit({}, [])
 
-    def gate_for(self, form) -> Gate:
+    def gate_for(self, form: dict | None) -> Gate | None:
         """For the port that was dialled; None: everybody gets in."""
         return None if form is None else Gate(form, int(self.authority.rpartition(b":")[2]))
 
