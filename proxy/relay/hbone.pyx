@@ -99,7 +99,7 @@ cdef class HboneConnection(Session):
 
     cdef object answer(self, Tunnel tunnel):
         """None grants the tunnel; a fault says why not, and is told by its status alone."""
-        cdef bytes target = tunnel.target
+        cdef bytes target = tunnel.target, rule
         cdef Cluster cluster
         if tunnel.method != b"CONNECT":
             return faults.NO_ROUTE
@@ -110,6 +110,10 @@ cdef class HboneConnection(Session):
             return faults.NO_ROUTE
         if cluster.closed and cluster.protocol == TCP:
             return faults.CLOSED
+        if cluster.tcp_gate is not None and cluster.protocol == TCP:
+            rule = cluster.tcp_gate.refuses(None, tunnel)
+            if rule is not None:
+                return faults.denied(rule)
         return faults.NO_HEALTHY_ENDPOINT if cluster.count == 0 else None
 
     cdef int serve_tunnel(self, Tunnel tunnel) except -1:

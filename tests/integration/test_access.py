@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.hbone.ztunnel import Ztunnel
+from tests.hbone.ztunnel import Refused, Ztunnel
 from tests.integration.hbone_rig import (
     HboneBench,
     Served,
@@ -34,6 +34,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HboneBench]:
         Served("web"),
         Served("grpc", port=5000, port_name="grpc-api"),
         Served("data", port=7000, port_name="tcp"),
+        Served("any", port=7001, port_name=""),
     ]
     with hbone_bench(tmp_path_factory.mktemp("access"), *served, http=True) as running:
         yield running
@@ -136,15 +137,25 @@ def test_http2_and_grpc(proxy: HboneBench) -> None:
         assert taken.answered()[":status"] == "200"
 
 
-def test_a_connection_that_may_not_is_closed(proxy: HboneBench, stranger: Ztunnel) -> None:
+def test_a_connection_that_may_not_is_refused_with_its_connect(proxy: HboneBench, stranger: Ztunnel) -> None:
     endpoint = proxy.play("data", echo)
     with in_force(proxy, policy("data", {"from": [{"source": {"principals": [FRIEND]}}]})):
         with contextlib.closing(proxy.tunnel("data")) as tunnel:
             tunnel.sendall(b"hello")
             assert tunnel.recv(5) == b"hello"
         before = len(endpoint.peers)
-        with contextlib.closing(stranger.tunnel(proxy.authority("data"))) as tunnel, contextlib.suppress(OSError):
-            tunnel.sendall(b"hello")
+        with pytest.raises(Refused) as refused:
+            stranger.tunnel(proxy.authority("data"))
+        assert (refused.value.status, len(endpoint.peers)) == (403, before)
+    assert "rbac_access_denied_matched_policy[none]" in proxy.told("CONNECT", "rbac")
+
+
+def test_bytes_where_nothing_is_declared_are_judged_when_they_come(proxy: HboneBench, stranger: Ztunnel) -> None:
+    endpoint = proxy.play("any", echo)
+    with in_force(proxy, policy("any", {"from": [{"source": {"principals": [FRIEND]}}]})):
+        before = len(endpoint.peers)
+        with contextlib.closing(stranger.tunnel(proxy.authority("any"))) as tunnel, contextlib.suppress(OSError):
+            tunnel.sendall(b"\0hello")
             assert tunnel.recv(5) == b""
         assert len(endpoint.peers) == before
     assert "rbac_access_denied_matched_policy[none]" in proxy.told("- - -", "rbac")
