@@ -59,8 +59,7 @@ cdef class Gate:
         cdef list alternatives = [each for clause in clauses for each in clause]
         cdef list terms = [each for alternative in alternatives for each in alternative]
         cdef list values = [each for term in terms for each in term["values"]]
-        self.port = port
-        self.kept = [octets_of(each) for each in values]
+        self.port, self.kept = port, []
         self.names = [each["name"].encode() for each in rules]
         self.headers = [each.encode() for each in dict.fromkeys(each["header"] for each in values if each["header"])]
         self.rules = parts([each["clauses"] for each in rules])
@@ -95,10 +94,10 @@ cdef class Gate:
         cdef bytes octets
         self.values = <Value*>room(values, sizeof(Value))
         for at in range(len(values)):
-            octets = self.kept[at]
+            octets, self.values[at].number = content_of(values[at])
+            self.kept.append(octets)
             self.values[at].fact, self.values[at].op = FACTS[values[at]["fact"]], OPS[values[at]["op"]]
             self.values[at].text, self.values[at].length = octets, len(octets)
-            self.values[at].number = bits_of(values[at])
             if self.values[at].fact == OF_HEADER:
                 self.values[at].header = self.headers.index(values[at]["header"].encode())
             self.by_path |= self.values[at].fact == OF_PATH
@@ -149,24 +148,13 @@ cdef class Gate:
         return found
 
 
-cdef bint is_block(dict form):
-    return form["fact"] in ("source", "destination")
-
-
-cdef bytes octets_of(dict form):
-    """A value's text, or a block's address, IPv4 as IPv6 has it."""
-    if not is_block(form):
-        return form["text"].encode()
+cdef tuple content_of(dict form):
+    """A value's octets and its number: a text and a port, or a block's address, IPv4 as IPv6 has it, and its bits."""
+    if form["fact"] not in ("source", "destination"):
+        return form["text"].encode(), form["number"]
     block = ip_network(form["text"])
-    return (V4_IN_V6 if block.version == 4 else b"") + block.network_address.packed
-
-
-cdef int bits_of(dict form) except -1:
-    """How many of a block's bits count; a port's number."""
-    if not is_block(form):
-        return form["number"]
-    block = ip_network(form["text"])
-    return block.prefixlen + (8 * len(V4_IN_V6) if block.version == 4 else 0)
+    before = V4_IN_V6 if block.version == 4 else b""
+    return before + block.network_address.packed, block.prefixlen + 8 * len(before)
 
 
 cdef Part* parts(list things) except NULL:

@@ -197,23 +197,31 @@ cdef int choose_protocol(
 
 
 cdef int trust(SSL_CTX* raw, bytes roots) except -1:
-    cdef BIO* pem = opened(roots)
-    cdef X509* root
+    return read_all(raw, roots, read_root)
+
+
+cdef int read_all(SSL_CTX* raw, bytes content, bint (*read_one)(SSL_CTX*, BIO*) noexcept) except -1:
+    """Reads what stands in PEM one after the other, at least one. `read_one`: False when there is no further one."""
+    cdef BIO* pem = opened(content)
     cdef int count = 0
     try:
-        while True:
-            root = PEM_read_bio_X509(pem, NULL, NULL, NULL)
-            if root == NULL:
-                break
+        while read_one(raw, pem):
             count += 1
-            X509_STORE_add_cert(SSL_CTX_get_cert_store(raw), root)
-            X509_free(root)
         if count == 0:
             raise error_of(NULL, 0, 0)
         ERR_clear_error()       # that there is no further one
     finally:
         BIO_free(pem)
     return 0
+
+
+cdef bint read_root(SSL_CTX* raw, BIO* pem) noexcept:
+    cdef X509* root = PEM_read_bio_X509(pem, NULL, NULL, NULL)
+    if root == NULL:
+        return False
+    X509_STORE_add_cert(SSL_CTX_get_cert_store(raw), root)
+    X509_free(root)
+    return True
 
 
 cdef int use_chain(SSL_CTX* raw, bytes chain) except -1:
@@ -319,3 +327,29 @@ cdef str chosen_protocol(SSL* tls):
     cdef unsigned int length = 0
     SSL_get0_alpn_selected(tls, &chosen, &length)
     return (<const char*>chosen)[:length].decode("latin-1") if length else None
+
+
+# -- a stream of ours as OpenSSL sees it -------------------------------------------------------------------------------
+
+
+cdef BIO_METHOD* make_transport(
+        const char* name, int (*read)(BIO*, char*, int) noexcept, int (*write)(BIO*, const char*, int) noexcept,
+        long (*control)(BIO*, int, long, void*) noexcept) except NULL:
+    cdef BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, name)
+    if made == NULL:
+        raise MemoryError
+    BIO_meth_set_read(made, read)
+    BIO_meth_set_write(made, write)
+    BIO_meth_set_ctrl(made, control)
+    return made
+
+
+cdef int put_over(SSL* tls, BIO_METHOD* transport, void* stream) except -1:
+    """TLS speaks over the stream, which its transport's functions are given; it must live longer than `tls`."""
+    cdef BIO* bio = BIO_new(transport)
+    if bio == NULL:
+        raise MemoryError
+    BIO_set_data(bio, stream)
+    BIO_set_init(bio, 1)
+    SSL_set_bio(tls, bio, bio)
+    return 0

@@ -8,7 +8,7 @@ meant. Names are compared as Envoy's exact matches are: with the DNS names, addr
 certificate, and never with its subject.
 """
 
-from proxy.wire.tls.context cimport error_of, opened, trust, uris_in, use_chain, use_key
+from proxy.wire.tls.context cimport error_of, read_all, trust, uris_in, use_chain, use_key
 from proxy.wire.tls.openssl cimport *
 
 cdef enum:
@@ -98,30 +98,19 @@ cdef int verify_against(SSL_CTX* raw, bytes roots, bytes crl) except -1:
     elif SSL_CTX_set_default_verify_paths(raw) != 1:
         raise error_of(NULL, 0, 0)
     if crl:
-        revoke(raw, crl)
+        read_all(raw, crl, read_revoked)
         flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL
     X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(raw), flags)
     return 0
 
 
-cdef int revoke(SSL_CTX* raw, bytes lists) except -1:
-    cdef BIO* pem = opened(lists)
-    cdef X509_CRL* found
-    cdef int count = 0
-    try:
-        while True:
-            found = PEM_read_bio_X509_CRL(pem, NULL, NULL, NULL)
-            if found == NULL:
-                break
-            count += 1
-            X509_STORE_add_crl(SSL_CTX_get_cert_store(raw), found)
-            X509_CRL_free(found)
-        if count == 0:
-            raise error_of(NULL, 0, 0)
-        ERR_clear_error()
-    finally:
-        BIO_free(pem)
-    return 0
+cdef bint read_revoked(SSL_CTX* raw, BIO* pem) noexcept:
+    cdef X509_CRL* found = PEM_read_bio_X509_CRL(pem, NULL, NULL, NULL)
+    if found == NULL:
+        return False
+    X509_STORE_add_crl(SSL_CTX_get_cert_store(raw), found)
+    X509_CRL_free(found)
+    return True
 
 
 # -- whose certificate it is -------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from libc.string cimport memcpy
 from proxy.wire.buffers cimport Buffer, drop, reserve
 from proxy.wire.http2.output cimport RECORD
 from proxy.wire.stream cimport FAILED, RAISED
+from proxy.wire.tls.context cimport make_transport, put_over
 from proxy.wire.tls.openssl cimport *
 
 cdef enum:
@@ -22,7 +23,7 @@ cdef enum:
 cdef char[OUTPUT] output
 cdef Py_ssize_t output_end = 0
 cdef char[RECORD] joined        # a head and a short body: one record
-cdef BIO_METHOD* transport = make_transport()
+cdef BIO_METHOD* transport = make_transport(b"waypointd secured", transport_read, transport_write, transport_control)
 
 
 cdef class SealedStream(Stream):
@@ -34,14 +35,8 @@ cdef class SealedStream(Stream):
 
     cdef int carry(self, Stream under, SSL* tls) except -1:
         """`tls` is ours from now on, and speaks over `under`."""
-        cdef BIO* bio = BIO_new(transport)
         self.under, self.tls = under, tls
-        if bio == NULL:
-            raise MemoryError
-        BIO_set_data(bio, <void*>self)
-        BIO_set_init(bio, 1)
-        SSL_set_bio(tls, bio, bio)
-        return 0
+        return put_over(tls, transport, <void*>self)
 
     cdef Py_ssize_t absorb(self) except? RAISED:
         """What has come is taken without waiting."""
@@ -186,13 +181,3 @@ cdef long transport_control(BIO* bio, int command, long number, void* pointer) n
     if command == BIO_CTRL_EOF:
         return (<SealedStream>BIO_get_data(bio)).ended and (<SealedStream>BIO_get_data(bio)).error == 0
     return command == BIO_CTRL_FLUSH
-
-
-cdef BIO_METHOD* make_transport() except NULL:
-    cdef BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, b"waypointd secured")
-    if made == NULL:
-        raise MemoryError
-    BIO_meth_set_read(made, transport_read)
-    BIO_meth_set_write(made, transport_write)
-    BIO_meth_set_ctrl(made, transport_control)
-    return made

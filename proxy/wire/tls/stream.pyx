@@ -19,7 +19,7 @@ from proxy.wire.http2.output cimport RECORD
 from proxy.wire.stream cimport END, FAILED, RAISED, READY, TIMED_OUT, get_hub
 from proxy.wire.address cimport Address
 from proxy.wire.tcp cimport MSG_MORE, MSG_NOSIGNAL, TcpStream, connect_stream, recv, send, set_up
-from proxy.wire.tls.context cimport TlsContext, chosen_protocol, error_of, peer_uris
+from proxy.wire.tls.context cimport TlsContext, chosen_protocol, error_of, make_transport, peer_uris, put_over
 
 from proxy.wire.tls.mesh import identity_in, reason_of
 
@@ -32,7 +32,7 @@ cdef Py_ssize_t input_start = 0
 cdef Py_ssize_t input_end = 0
 cdef void* input_owner = NULL
 
-cdef BIO_METHOD* transport = make_transport()
+cdef BIO_METHOD* transport = make_transport(b"waypointd stream", transport_read, transport_write, transport_control)
 
 
 cdef class TlsStream(TcpStream):
@@ -46,15 +46,9 @@ cdef class TlsStream(TcpStream):
 
     cdef int wrap(self, TlsContext context) except -1:
         """Puts TLS over the descriptor, which stays ours."""
-        cdef BIO* bio = BIO_new(transport)
         self.in_records = True
-        if bio == NULL:
-            raise MemoryError
-        BIO_set_data(bio, <void*>self)
-        BIO_set_init(bio, 1)
         self.tls = context.begin()
-        SSL_set_bio(self.tls, bio, bio)
-        return 0
+        return put_over(self.tls, transport, <void*>self)
 
     cdef int shake_hands(self, double seconds) except? RAISED:
         """0; FAILED or TIMED_OUT with the reason."""
@@ -302,13 +296,3 @@ cdef long transport_control(BIO* bio, int command, long number, void* pointer) n
     if command == BIO_CTRL_EOF:
         return (<TlsStream>BIO_get_data(bio)).ended and (<TlsStream>BIO_get_data(bio)).error == 0
     return command == BIO_CTRL_FLUSH
-
-
-cdef BIO_METHOD* make_transport() except NULL:
-    cdef BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, b"waypointd stream")
-    if made == NULL:
-        raise MemoryError
-    BIO_meth_set_read(made, transport_read)
-    BIO_meth_set_write(made, transport_write)
-    BIO_meth_set_ctrl(made, transport_control)
-    return made
