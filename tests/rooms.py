@@ -30,7 +30,8 @@ ROOMS: Mapping[str, Room] = {
     "proxy.policy": Room("", PURE, "what to do, pure"),
     "proxy.mesh.traffic": Room("", PURE, "what traffic policies ask for"),
     "proxy.mesh.model": Room("proxy.addresses proxy.mesh.traffic", PURE, "what the mesh is"),
-    "proxy.ipc.snapshot": Room("", PURE, "the form of a snapshot"),
+    "proxy.ipc.routing": Room("", PURE, "the form of routes"),
+    "proxy.ipc.snapshot": Room("proxy.ipc.routing", PURE, "the form of a snapshot"),
     "state.errors": Room("", PURE, "what can go wrong with a store"),
     "state.keys": Room("", PURE, "names of Redis keys"),
     "state.constants": Room("", PURE, "numbers that Python and Lua share"),
@@ -119,8 +120,8 @@ ROOMS: Mapping[str, Room] = {
         purpose="the process that serves",
     ),
     "proxy.controller": Room(
-        "proxy.version proxy.addresses proxy.log proxy.ipc proxy.ipc.snapshot proxy.settings proxy.scoreboard"
-        " proxy.identity proxy.identity.istiod"
+        "proxy.version proxy.addresses proxy.log proxy.ipc proxy.ipc.routing proxy.ipc.snapshot proxy.settings"
+        " proxy.scoreboard proxy.identity proxy.identity.istiod"
         " proxy.mesh.model proxy.mesh.traffic proxy.mesh.kinds proxy.mesh.resolving proxy.mesh.sources"
         " proxy.kubernetes.api proxy.kubernetes.source"
         " proxy.observe proxy.fleet proxy.admin",

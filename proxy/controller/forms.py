@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from proxy.controller.access_form import access_forms
 from proxy.controller.balance_form import balance_form
 from proxy.controller.pool_form import pool_form, retry_form
+from proxy.controller.route_form import routing_form
 from proxy.ipc.snapshot import (
     ClusterForm,
     EndpointForm,
@@ -60,6 +61,8 @@ def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterF
     )
     if cluster.access:
         form["access"], form["access_tcp"] = access_forms(cluster.access)
+    if cluster.routing:
+        form["routing"] = routing_form(cluster.routing)
     if cluster.names:
         form["names"] = {name: list(found) for name, found in cluster.names}
     return form

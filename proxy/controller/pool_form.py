@@ -2,7 +2,8 @@
 
 from math import ceil
 
-from proxy.ipc.snapshot import PoolForm, RetryForm
+from proxy.ipc.routing import RetryForm
+from proxy.ipc.snapshot import PoolForm
 from proxy.mesh.traffic.connections import HttpPool, TcpKeepalive, TcpPool
 from proxy.mesh.traffic.policy import EffectivePolicy
 from proxy.mesh.traffic.retries import RetryPolicy
@@ -58,10 +59,15 @@ def _keepalive(asked: TcpKeepalive) -> list[int]:
 
 def retry_form(policy: RetryPolicy) -> RetryForm:
     """How often and how long requests are tried."""
-    return RetryForm(
+    form = RetryForm(
         attempts=policy.attempts,
         attempt_ms=policy.attempt_ms or 0,
         timeout_ms=policy.timeout_ms or 0,
         pause_ms=policy.pause_ms,
         longest_pause_ms=policy.longest_pause_ms,
     )
+    if policy.codes:
+        form["codes"] = list(policy.codes)
+    if policy.on:
+        form["on"] = list(policy.on)
+    return form

@@ -11,7 +11,9 @@ from typing import Any, NotRequired, TypedDict
 
 import msgpack
 
-VERSION = 4
+from proxy.ipc.routing import RetryForm, RoutingForm
+
+VERSION = 5
 """Grows with every change of the form. A process that was started before an upgrade, and one that was started after it,
 find out by it that they do not understand each other."""
 
@@ -166,16 +168,6 @@ class PoolForm(TypedDict, total=False):
     keepalive: list[int]  # of TCP: probes, seconds before the first, and between two; 0: as without a rule
 
 
-class RetryForm(TypedDict):
-    """`mesh.traffic.retries.RetryPolicy`. Times in ms, 0: without end."""
-
-    attempts: int
-    attempt_ms: int
-    timeout_ms: int
-    pause_ms: int
-    longest_pause_ms: int
-
-
 ProfileForm = list[str]
 """`model.Profile`: its fields, in their order."""
 
@@ -217,6 +209,7 @@ class ClusterForm(TypedDict):
     profiles: list[ProfileForm]
     access: NotRequired[AccessForm]  # of requests ...
     access_tcp: NotRequired[AccessForm]  # ... and of connections
+    routing: NotRequired[RoutingForm]  # where its requests go instead
     endpoints: list[EndpointForm]
     names: NotRequired[dict[str, list[str]]]  # for the next controller: what DNS has answered for host names
 

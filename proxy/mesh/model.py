@@ -16,6 +16,7 @@ from proxy.mesh.traffic.connections import H2UpgradePolicy
 from proxy.mesh.traffic.outlier import OutlierDetection
 from proxy.mesh.traffic.policy import UNGOVERNED, EffectivePolicy
 from proxy.mesh.traffic.retries import DEFAULT_RETRIES, RetryPolicy
+from proxy.mesh.traffic.routing import Routing
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ class Cluster:
     spread: Spread | None = None
     retries: RetryPolicy = DEFAULT_RETRIES
     names: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    routing: Routing | None = None
 
     @property
     def outlier(self) -> OutlierDetection | None:

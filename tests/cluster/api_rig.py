@@ -71,7 +71,9 @@ class Api:
         answer = self.client.send("POST", ACCOUNTS.path(namespace, account, "token"), body)
         return str(answer["status"]["token"])
 
-    def until_gone(self, resource: Resource, name: str, namespace: str = "", seconds: float = 30) -> None:
+    def until_gone(self, resource: Resource, name: str, namespace: str = "", seconds: float = 120) -> None:
+        """The cluster's own controllers take their time: a namespace that they found full is looked at again later."""
+
         def gone() -> bool:
             try:
                 self.client.get(resource.path(namespace, name))

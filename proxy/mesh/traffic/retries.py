@@ -11,6 +11,10 @@ class RetryPolicy:
     """`attempts` after the first one, each after a pause of chance: before the Nth it is shorter than (2^N - 1) times
     `pause_ms`, and than `longest_pause_ms` (Envoy's RetryBackOff). None is a time that does not end.
 
+    Failures without an answer are tried again as far as nothing is done twice; `codes` and `on` say what else is:
+    statuses, and conditions by Envoy's names ("5xx", "gateway-error", "reset", "retriable-4xx", "cancelled",
+    "deadline-exceeded", "internal", "resource-exhausted", "unavailable"; those of gRPC go by its status in a head).
+
     `attempt_ms`: until an attempt is answered (`perTryTimeout`, `backendRequest`). `timeout_ms`: for all of them, their
     pauses, and the answer (`timeout`, `request`)."""
 
@@ -19,6 +23,8 @@ class RetryPolicy:
     timeout_ms: int | None = None
     pause_ms: int = 25
     longest_pause_ms: int = 250
+    codes: tuple[int, ...] = ()
+    on: tuple[str, ...] = ()
 
 
 DEFAULT_RETRIES = RetryPolicy()
