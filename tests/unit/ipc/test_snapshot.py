@@ -8,7 +8,7 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from proxy.ipc import snapshot
+from proxy.ipc import routing, snapshot
 from proxy.ipc.snapshot import VERSION, Body, ClusterForm, EndpointForm, OtherVersion, body, pack, unpack, unpack_all
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,9 +38,10 @@ def test_bodies_behind_each_other_are_read_as_far_as_they_were_written() -> None
         list(unpack_all(pack(made(1)) + msgpack.packb({"number": 2})))
 
 
-FORMS = [form for form in vars(snapshot).values() if typing.is_typeddict(form)]
+FORMS = [form for module in (snapshot, routing) for form in vars(module).values() if typing.is_typeddict(form)]
+FORMS = [form for index, form in enumerate(FORMS) if form not in FORMS[:index]]
 SNIPPET = """
-from proxy.ipc.snapshot import {name}
+from {module} import {name}
 def right(form: {name}) -> object:
     return form["{key}"]
 def wrong(form: {name}) -> object:
@@ -55,7 +56,9 @@ def test_mypy_sees_a_misspelt_key_of_every_form(tmp_path: Path, monkeypatch: pyt
     paths = []
     for form in FORMS:
         paths.append(tmp_path / f"reader_of_{form.__name__}.py")
-        paths[-1].write_text(SNIPPET.format(name=form.__name__, key=next(iter(form.__annotations__))))
+        paths[-1].write_text(
+            SNIPPET.format(module=form.__module__, name=form.__name__, key=next(iter(form.__annotations__)))
+        )
     told, errors, _ = mypy.run(
         [f"--cache-dir={tmp_path / 'cache'}", f"--python-executable={sys.executable}", *map(str, paths)]
     )
