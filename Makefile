@@ -7,13 +7,14 @@ export VENV PYTHON
 IN := $(VENV)/bin
 QUICK := -m "not slow" -n $(JOBS) --dist loadfile
 
-.PHONY: help demo test test-slow test-cluster check chart coverage sanitize wheel other-release lock build bench bench-fleet soak clean
+.PHONY: help demo test test-slow test-cluster conformance check chart coverage sanitize wheel other-release lock build bench bench-fleet soak clean
 
 help:
 	@echo "make demo       build, start a waypoint with three sample endpoints, say what to type next"
 	@echo "make test       build, run every test but the slow ones (TESTS=tests/wire: only those)"
 	@echo "make test-slow  run the slow ones (the guide with its own 30 s)"
 	@echo "make test-cluster  in a real Kubernetes cluster with istiod, which is built first (20 minutes, once; root; SLOW=1: all)"
+	@echo "make conformance  the Gateway API's own suite, in such a cluster (PROFILE=mesh or gateway, TEST=regular expression)"
 	@echo "make check      formatting, lint, types, who imports whom, links of the documents"
 	@echo "make coverage   the tests again, and which lines of .py they reach"
 	@echo "make sanitize   the compiled part under the address and undefined-behaviour sanitizers"
@@ -42,6 +43,12 @@ test-slow:
 test-cluster:
 	@scripts/prepare test cluster chart
 	@scripts/cluster $(IN)/python -m pytest $(if $(SLOW),,-m "not slow") $(or $(TESTS),tests/cluster)
+
+conformance:
+	@scripts/prepare test cluster
+	@status=0; for profile in $(or $(PROFILE),mesh gateway); do \
+		scripts/cluster $(IN)/python -m tests.cluster.conformance $$profile $(if $(TEST),--test='$(TEST)') || status=1; \
+	done; exit $$status
 
 check:
 	@scripts/prepare check

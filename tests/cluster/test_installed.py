@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
 from proxy.kubernetes.api.resources import Resource
 from proxy.kubernetes.deployer import kinds
 from proxy.kubernetes.deployer.wish import GATEWAY_NAME
 from tests.cluster.api_rig import PODS, Api
 from tests.cluster.deployer_rig import ROOT, SYSTEM, Yard, let_capture
+from tests.cluster.installation import bodies
 from tests.rig import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
@@ -45,11 +45,7 @@ def yard(api: Api) -> Iterator[Yard]:
 
 
 def install(yard: Yard) -> None:
-    """As it is, but for the volume: the node has none that last."""
-    for body in yaml.safe_load_all((ROOT / "deploy" / "install.yaml").read_text()):
-        if body["kind"] == "StatefulSet":
-            del body["spec"]["volumeClaimTemplates"]
-            body["spec"]["template"]["spec"]["volumes"].append({"name": "data", "emptyDir": {}})
+    for body in bodies():
         yard.apply(body)
 
 
