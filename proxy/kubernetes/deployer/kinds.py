@@ -36,16 +36,19 @@ read all of them."""
 BY_KIND = {each.kind: each for each in (*FOLLOWED, SECRETS)}
 GRANTS = Resource(GROUP, "v1", "referencegrants", "ReferenceGrant")
 ROUTES = of_source.ADVISED[:2]
+ROUTE_BY_KIND = {each.kind: each for each in ROUTES}
+ALL_SERVICES = Watched(SERVICES)
 ASKED = (GATEWAY_CLASSES, GATEWAYS, NAMESPACES)
 
 
 def watches() -> list[Watched]:
-    """What is always watched. Routes are only counted, grants rarely needed, of rules only the Secrets that they name:
-    nothing waits for them."""
+    """What is always watched, Services twice: ours, and of each a little (`bound.Service`). Nothing waits for routes,
+    grants, and rules, of which only the Secrets that they name matter."""
     label = f"{MANAGED_BY}={MANAGER}"
     return [
         *(Watched(each) for each in ASKED),
         *(Watched(each, labels=label) for each in FOLLOWED),
+        ALL_SERVICES,
         *(Watched(each, optional=True) for each in (*ROUTES, GRANTS, RULES)),
     ]
 

@@ -1,4 +1,4 @@
-"""What is known of the cluster: every object that is watched, and which Gateways a change of it concerns.
+"""What is known of the cluster: every object that is watched, and which Gateways and routes a change of it concerns.
 
 Watches that are always there (`kinds.watches`), and one more for each ConfigMap that a Gateway or class refers to.
 """
@@ -15,8 +15,9 @@ from proxy.kubernetes.api.faults import ApiFault
 from proxy.kubernetes.api.reflector import Name
 from proxy.kubernetes.api.resources import Resource, Watched
 from proxy.kubernetes.api.watches import Watches
-from proxy.kubernetes.deployer import kinds
-from proxy.kubernetes.deployer.queue import Key
+from proxy.kubernetes.deployer import bound, kinds
+from proxy.kubernetes.deployer.queue import Key, RouteKey, Task
+from proxy.kubernetes.deployer.referring import Referring
 from proxy.kubernetes.deployer.wish import GATEWAY_NAME, GATEWAY_NAMESPACE, Reference
 from proxy.kubernetes.source import named
 
@@ -31,12 +32,14 @@ class NotYet(Exception):
 class Known:
     """The sink of all reflectors. `touch` is called with what a change concerns, from any thread."""
 
-    def __init__(self, client: Client, touch: Callable[[Key], None]) -> None:
+    def __init__(self, client: Client, touch: Callable[[Task], None]) -> None:
         self._touch = touch
         self._lock = threading.RLock()
         self._objects: dict[Resource, dict[Name, Object]] = {}
         self._watches = Watches(client, self, _told)
         self._made: dict[Key, set[tuple[Resource, Name]]] = {}
+        self._services: dict[Name, bound.Service] = {}
+        self._referring = Referring()
         self._parameters: dict[Key, Watched] = {}
         """The ConfigMap that a Gateway, or a class, refers to."""
 
@@ -54,6 +57,11 @@ class Known:
         """Every object of a resource."""
         with self._lock:
             return list(self._objects.get(resource, {}).values())
+
+    def service(self, namespace: str, name: str) -> bound.Service | None:
+        """What is kept of a Service, ours or not."""
+        with self._lock:
+            return self._services.get((namespace, name))
 
     def naming(self) -> list[Object]:
         """The DestinationRules that name a Secret or a ConfigMap."""
@@ -103,11 +111,18 @@ class Known:
             if watched.resource == kinds.RULES:
                 self._rule((namespace, name), body)
                 return
+            if watched == kinds.ALL_SERVICES:
+                self._service((namespace, name), bound.service_of(body))
+                return
             objects = self._objects.setdefault(watched.resource, {})
             before = objects.get((namespace, name))
             objects[namespace, name] = body
             if watched.resource in kinds.FOLLOWED:
                 self._mark(watched.resource, (namespace, name), before, body)
+            if watched.resource in kinds.ROUTES:
+                self._referring.put(RouteKey(namespace, name, watched.resource.kind), body)
+            if watched.resource == kinds.GATEWAYS and _is_another(before, body):
+                self._touch_all(self._referring.to_gateway(namespace, name))
             self._concern(watched.resource, body, *([before] if before else []))
 
     def drop(self, watched: Watched, namespace: str, name: str) -> None:
@@ -115,10 +130,17 @@ class Known:
             if watched.resource == kinds.RULES:
                 self._rule((namespace, name), {})
                 return
+            if watched == kinds.ALL_SERVICES:
+                self._service((namespace, name), None)
+                return
+            if watched.resource in kinds.ROUTES:
+                self._referring.put(RouteKey(namespace, name, watched.resource.kind), None)
             known = self._objects.get(watched.resource, {}) if watched in self._watches.running else {}
             if before := known.pop((namespace, name), None):
                 if watched.resource in kinds.FOLLOWED:
                     self._mark(watched.resource, (namespace, name), before, None)
+                if watched.resource == kinds.GATEWAYS:
+                    self._touch_all(self._referring.to_gateway(namespace, name))
                 self._concern(watched.resource, before)
 
     def listed(self, watched: Watched) -> None:
@@ -126,7 +148,7 @@ class Known:
             if watched in self._watches.unsynced:
                 self._watches.unsynced.discard(watched)
                 if watched.resource == kinds.CONFIG_MAPS:  # one that is not there is told by nothing else
-                    self._touch_all(self._referring(watched.namespace, watched.fields.partition("=")[2]))
+                    self._touch_all(self._referring_to(watched.namespace, watched.fields.partition("=")[2]))
 
     def troubled(self, watched: Watched, fault: ApiFault) -> None:
         with self._lock:
@@ -150,6 +172,15 @@ class Known:
         if named.secrets(before) != named.secrets(body) or named.config_maps(before) != named.config_maps(body):
             self._touch_all(key_of(each) for each in self.all(kinds.GATEWAYS))
 
+    def _service(self, name: Name, found: bound.Service | None) -> None:
+        if found == self._services.get(name):
+            return
+        if found:
+            self._services[name] = found
+        else:
+            del self._services[name]
+        self._touch_all(self._referring.to_service(*name))
+
     def _mark(self, resource: Resource, name: Name, before: Object | None, after: Object | None) -> None:
         """Keep `_made` up with one object."""
         if before and (owner := owner_of(before)):
@@ -166,7 +197,7 @@ class Known:
         for body in bodies:
             self._touch_all(self._concerned(resource, body))
 
-    def _concerned(self, resource: Resource, body: Object) -> Iterator[Key]:
+    def _concerned(self, resource: Resource, body: Object) -> Iterator[Task]:
         metadata = body["metadata"]
         namespace, name = metadata.get("namespace", ""), metadata["name"]
         if resource == kinds.GATEWAYS:
@@ -174,14 +205,19 @@ class Known:
             yield Key("", body["spec"]["gatewayClassName"])
         elif resource == kinds.GATEWAY_CLASSES:
             yield Key("", name)
-            yield from self._of_class(name)
+            for each in self._of_class(name):
+                yield each
+                yield from self._referring.to_gateway(*each)
         elif resource == kinds.NAMESPACES:
             yield from (key_of(each) for each in self.all(kinds.GATEWAYS) if _selects(each))
+            yield from self._referring.in_namespace(name)
         elif resource == kinds.CONFIG_MAPS:
-            yield from self._referring(namespace, name)
+            yield from self._referring_to(namespace, name)
         elif resource == kinds.GRANTS:
             yield from (key_of(each) for each in self.all(kinds.GATEWAYS) if "certificateRefs" in str(each["spec"]))
+            yield from self._referring.in_namespace(namespace)
         elif resource in kinds.ROUTES:
+            yield RouteKey(namespace, name, resource.kind)
             for parent in body["spec"].get("parentRefs") or ():
                 yield Key(parent.get("namespace") or namespace, parent["name"])
         elif owner := owner_of(body):
@@ -190,7 +226,7 @@ class Known:
     def _of_class(self, name: str) -> Iterator[Key]:
         return (key_of(each) for each in self.all(kinds.GATEWAYS) if each["spec"]["gatewayClassName"] == name)
 
-    def _referring(self, namespace: str, name: str) -> Iterator[Key]:
+    def _referring_to(self, namespace: str, name: str) -> Iterator[Key]:
         """The Gateways and classes that do; of a class all its Gateways."""
         watched = kinds.of_parameters(namespace, name)
         for key in [key for key, each in self._parameters.items() if each == watched]:
@@ -198,7 +234,7 @@ class Known:
             if not key.namespace:
                 yield from self._of_class(key.name)
 
-    def _touch_all(self, keys: Iterable[Key]) -> None:
+    def _touch_all(self, keys: Iterable[Task]) -> None:
         for key in keys:
             self._touch(key)
 
@@ -221,6 +257,11 @@ def owner_of(child: Object) -> Key | None:
     namespace = labels.get(GATEWAY_NAMESPACE) or metadata.get("namespace")
     name = labels.get(GATEWAY_NAME)
     return Key(namespace, name) if namespace and name else None
+
+
+def _is_another(before: Object | None, after: Object) -> bool:
+    """Whether more has changed than its status, as we write it."""
+    return before is None or before["metadata"].get("generation") != after["metadata"].get("generation")
 
 
 def _selects(gateway: Object) -> bool:

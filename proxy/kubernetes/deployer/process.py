@@ -18,7 +18,7 @@ from proxy.kubernetes.api.lease import Lease
 from proxy.kubernetes.deployer.children import Site
 from proxy.kubernetes.deployer.health import Health
 from proxy.kubernetes.deployer.known import Known
-from proxy.kubernetes.deployer.queue import Key, Queue
+from proxy.kubernetes.deployer.queue import Queue, Task
 from proxy.kubernetes.deployer.work import Work
 from proxy.kubernetes.deployer.writer import Foreign, NotLeading, Writer
 
@@ -44,7 +44,7 @@ class Deployer:
         self._health = Health(health, self._reason, self._is_alive, lambda: lease.held)
         self._stopping = threading.Event()
         self._turned_at = time.monotonic()
-        self._said: dict[Key, str] = {}
+        self._said: dict[Task, str] = {}
 
     def run(self) -> None:
         """Until TERM or INT. OSError: the health page's address cannot be had."""
@@ -90,7 +90,7 @@ class Deployer:
             return False
         return True
 
-    def _do(self, key: Key) -> None:
+    def _do(self, key: Task) -> None:
         try:
             again_s = self._work.look_at(key)
         except NotLeading:

@@ -18,17 +18,28 @@ class Key(NamedTuple):
     name: str
 
 
+class RouteKey(NamedTuple):
+    """A route of one of our kinds, to be looked at."""
+
+    namespace: str
+    name: str
+    kind: str
+
+
+Task = Key | RouteKey
+
+
 class Queue:
     """Keys in the order in which they fall due. Any thread may add; one takes."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._changed = threading.Condition()
-        self._due: dict[Key, float] = {}
-        self._heap: list[tuple[float, Key]] = []
-        self._paces: dict[Key, Pace] = {}
+        self._due: dict[Task, float] = {}
+        self._heap: list[tuple[float, Task]] = []
+        self._paces: dict[Task, Pace] = {}
 
-    def add(self, key: Key, after_s: float = 0.0) -> None:
+    def add(self, key: Task, after_s: float = 0.0) -> None:
         """To be looked at after so many seconds, or earlier if somebody asked for it earlier."""
         due = self._clock() + after_s
         with self._changed:
@@ -37,7 +48,7 @@ class Queue:
                 heapq.heappush(self._heap, (due, key))
                 self._changed.notify()
 
-    def take(self, timeout_s: float) -> Key | None:
+    def take(self, timeout_s: float) -> Task | None:
         """The next that is due; None if nothing is within `timeout_s`."""
         end = self._clock() + timeout_s
         with self._changed:
@@ -53,11 +64,11 @@ class Queue:
                     return None
                 self._changed.wait(min(next_due, end) - now)
 
-    def well(self, key: Key) -> None:
+    def well(self, key: Task) -> None:
         """It was done: the next failure is a first one."""
         self._paces.pop(key, None)
 
-    def failed(self, key: Key, asked_s: float = 0.0) -> None:
+    def failed(self, key: Task, asked_s: float = 0.0) -> None:
         """To be tried again, after a wait."""
         self.add(key, self._paces.setdefault(key, Pace()).next(asked_s))
 

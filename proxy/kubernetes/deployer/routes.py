@@ -1,101 +1,118 @@
-"""What the status of a route says of a Gateway of ours that it names (Gateway API, RouteParentStatus). Pure.
+"""What the status of a route says of its parents of ours: Gateways, and Services that use one as their waypoint
+(Gateway API, RouteParentStatus). Pure.
 
-This version of waypointd has no routes: so one that attaches is not Accepted either, and says why. What else is wrong
-with it is said as it will be when there are.
+Whether a route is accepted has nothing to do with its backends: what it does not find is answered 500, and said in
+ResolvedRefs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from proxy.kubernetes.deployer.attached import Fault, names, refusal
+from proxy.kubernetes.deployer import attached, bound
+from proxy.kubernetes.deployer.attached import Fault
 from proxy.kubernetes.deployer.certificates import permitted
+from proxy.kubernetes.deployer.referring import backends_of, parents_of
 from proxy.kubernetes.deployer.status import Condition, as_object
 from proxy.kubernetes.deployer.wish import CONTROLLER, GROUP, Reference, Wish
 
 Object = Mapping[str, Any]
 
-NOT_SERVED = "NotServed", "routes are not in force in this version of waypointd: requests go where their host says"
+NOT_SERVED: Fault | None = (
+    "NotServed",
+    "routes are not in force in this version of waypointd: requests go where their host says",
+)
+_HOSTNAME = "networking.istio.io", "Hostname"
+"""Istio's backend that is called by its host name. Whether there is one is not known here."""
 
 
-def parents(
-    route: Object,
-    gateway: str,
-    wish: Wish | None,
-    labels: Mapping[str, Mapping[str, str]],
-    unresolved: Fault | None,
-    now: str,
-) -> list[Object]:
-    """Its `status.parents`, with what we say of one Gateway, "namespace/name", which is `wish` if it is ours (still).
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What there is beside a route, by namespace and name: Gateways of ours, Services, labels of Namespaces."""
 
-    Entries of others, and of other Gateways, stay. `unresolved`: what is wrong with its backends.
-    """
+    gateway: Callable[[str, str], Wish | None]
+    service: Callable[[str, str], bound.Service | None]
+    labels: Callable[[str], Mapping[str, str]]
+    grants: Sequence[Object] = ()
+
+
+def parents(route: Object, around: Around, now: str) -> Sequence[Object]:
+    """Its `status.parents`, with what we say of each of ours. Entries of others stay; `now`: RFC 3339."""
     there = (route.get("status") or {}).get("parents") or []
-    ours = [
-        each for each in there if _is_ours(each) and names(each["parentRef"], route["metadata"]["namespace"], gateway)
-    ]
-    said = [_entry(each, ours, wish, route, labels, unresolved, now) for each in named(route, gateway)] if wish else []
-    return there if said == ours else [*(each for each in there if each not in ours), *said]
+    ours = [each for each in there if each["controllerName"] == CONTROLLER]
+    said = list(_entries(route, around, ours, now))
+    if len(said) == len(ours) and all(each in ours for each in said):
+        return there
+    return [*(each for each in there if each not in ours), *said]
 
 
-def named(route: Object, gateway: str) -> list[Object]:
-    """Its `parentRefs` that mean the Gateway, "namespace/name"."""
-    refs = route["spec"].get("parentRefs") or ()
-    return [each for each in refs if names(each, route["metadata"]["namespace"], gateway)]
-
-
-def told(route: Object) -> Iterator[tuple[str, str]]:
-    """The Gateways of which we have said something, by namespace and name."""
-    for each in (route.get("status") or {}).get("parents") or ():
-        if _is_ours(each):
-            parent = each["parentRef"]
-            yield parent.get("namespace") or route["metadata"]["namespace"], parent["name"]
-
-
-def backends(route: Object, exists: Callable[[str, str], bool], grants: Iterable[Object]) -> Fault | None:
-    """What is wrong with what it refers to, as reason and message; None if nothing is. `exists`: a Service, by
-    namespace and name."""
-    own = route["metadata"]["namespace"]
-    for each in _references(route):
+def unresolved(route: Object, around: Around, of_mesh: bool) -> Fault | None:
+    """What is wrong with what it refers to; None if nothing is. `of_mesh`: its parent is a Service, and as at Istio's
+    waypoints it may send requests to other namespaces without a ReferenceGrant."""
+    for given, each in backends_of(route):
+        if (each.group, each.kind) == _HOSTNAME:
+            continue
         if (each.group, each.kind) != ("", "Service"):
             return "InvalidKind", f"{each.kind} of group {each.group!r} is not a Service"
-        if each.namespace != own and not permitted((GROUP, route["kind"], own), each, grants):
-            return (
-                "RefNotPermitted",
-                f"no ReferenceGrant in {each.namespace} permits it to refer to Service {each.name}",
-            )
-        if not exists(each.namespace, each.name):
-            return "BackendNotFound", f"there is no Service {each.namespace}/{each.name}"
+        if not (of_mesh or _may_refer(route, each, around.grants)):
+            reason = f"no ReferenceGrant in {each.namespace} permits it to refer to Service {each.name}"
+            return "RefNotPermitted", reason
+        if fault := _missing(given, each, around.service(each.namespace, each.name)):
+            return "BackendNotFound", fault
     return None
 
 
-def _references(route: Object) -> Iterator[Reference]:
+def _may_refer(route: Object, to: Reference, grants: Iterable[Object]) -> bool:
     own = route["metadata"]["namespace"]
-    for rule in route["spec"].get("rules") or ():
-        for each in rule.get("backendRefs") or ():
-            kind = each.get("group", ""), each.get("kind", "Service")
-            yield Reference(*kind, each.get("namespace") or own, each["name"])
+    return to.namespace == own or permitted((GROUP, route["kind"], own), to, grants)
 
 
-def _is_ours(entry: Object) -> bool:
-    return bool(entry["controllerName"] == CONTROLLER)
+def _missing(given: Object, named: Reference, service: bound.Service | None) -> str:
+    if service is None:
+        return f"there is no Service {named.namespace}/{named.name}"
+    if given.get("port") not in (None, *(each.number for each in service.ports)):
+        return f"Service {named.namespace}/{named.name} has no port {given['port']}"
+    return ""
 
 
-def _entry(
-    parent: Object,
-    ours: Iterable[Object],
-    wish: Wish,
-    route: Object,
-    labels: Mapping[str, Mapping[str, str]],
-    unresolved: Fault | None,
-    now: str,
-) -> Object:
-    before = next((each for each in ours if each["parentRef"] == parent), {})
-    said = (
-        Condition("Accepted", False, *(refusal(parent, wish, route, labels) or NOT_SERVED)),
-        Condition("ResolvedRefs", not unresolved, *(unresolved or ("ResolvedRefs", ""))),
-    )
+def _entries(route: Object, around: Around, before: Sequence[Object], now: str) -> Iterator[Object]:
     generation = route["metadata"].get("generation", 1)
-    conditions = [as_object(each, generation, before.get("conditions"), now) for each in said]
-    return {"parentRef": parent, "controllerName": CONTROLLER, "conditions": conditions}
+    for parent, named in parents_of(route):
+        of_mesh = (named.group, named.kind) == ("", "Service")
+        found = _of_service(parent, named, around) if of_mesh else _of_gateway(parent, named, route, around)
+        if found is None:
+            continue
+        said = [_condition("Accepted", found.fault or NOT_SERVED)]
+        said.append(_condition("ResolvedRefs", unresolved(route, around, of_mesh)))
+        old = next((each for each in before if each["parentRef"] == parent), {})
+        conditions = [as_object(each, generation, old.get("conditions"), now) for each in said]
+        yield {"parentRef": parent, "controllerName": CONTROLLER, "conditions": conditions}
+
+
+@dataclass(frozen=True, slots=True)
+class _Ours:
+    """A parent that we speak for, and why the route does not attach to it."""
+
+    fault: Fault | None
+
+
+def _of_gateway(parent: Object, named: Reference, route: Object, around: Around) -> _Ours | None:
+    wish = around.gateway(named.namespace, named.name) if (named.group, named.kind) == (GROUP, "Gateway") else None
+    if wish is None:
+        return None
+    namespace = route["metadata"]["namespace"]
+    return _Ours(attached.refusal(parent, wish, route, {namespace: around.labels(namespace)}))
+
+
+def _of_service(parent: Object, named: Reference, around: Around) -> _Ours | None:
+    service, labels = around.service(named.namespace, named.name), around.labels(named.namespace)
+    for place in bound.waypoints(service, named.namespace, labels):
+        if wish := around.gateway(*place):
+            return _Ours(bound.refusal(parent, service, named.namespace, labels, wish))
+    return None
+
+
+def _condition(kind: str, fault: Fault | None) -> Condition:
+    return Condition(kind, not fault, *(fault or (kind, "")))

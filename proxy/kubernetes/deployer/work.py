@@ -1,5 +1,5 @@
-"""One look at a Gateway, or at a class: what there should be is made, what should not be is taken away, and the status
-says what has come of it. What is known may be old by a moment; the next change brings the next look."""
+"""One look at a Gateway, a class or a route: what there should be is made, what should not be is taken away, and the
+status says what has come of it. What is known may be old by a moment; the next change brings the next look."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any
 
 from proxy.kubernetes.api.faults import ApiFault
 from proxy.kubernetes.api.resources import Resource
-from proxy.kubernetes.deployer import beside_istiod, kinds, overlay, routes, status
-from proxy.kubernetes.deployer.asked import Services
+from proxy.kubernetes.deployer import beside_istiod, kinds, overlay, status
 from proxy.kubernetes.deployer.attached import attached
 from proxy.kubernetes.deployer.certificates import fault_of
 from proxy.kubernetes.deployer.children import Site, children_of
 from proxy.kubernetes.deployer.known import Known, NotYet, key_of, owner_of
-from proxy.kubernetes.deployer.queue import Key
+from proxy.kubernetes.deployer.queue import Key, RouteKey, Task
 from proxy.kubernetes.deployer.rights import rights_of
+from proxy.kubernetes.deployer.route_work import RouteWork
 from proxy.kubernetes.deployer.wish import CONTROLLER, GATEWAY_NAME, Reference, Wish, parameters_of, read
 from proxy.kubernetes.deployer.writer import Foreign, Writer
 
 Object = dict[str, Any]
 logger = logging.getLogger("deployer")
 ASKED_S = 10.0
-"""How often what is asked for, and not watched, is asked for again: Secrets, Services that a route does not find."""
+"""How often Secrets, which are not watched, are asked for again."""
 FINALIZER = "gateway-exists-finalizer.gateway.networking.k8s.io"
 """On a class while there are Gateways of it (Gateway API, GatewayClass): it cannot be deleted under them."""
 
@@ -37,19 +37,24 @@ class Work:
         self._known = known
         self._writer = writer
         self._site = site
-        self._services = Services(writer)
+        self._routes = RouteWork(known, writer, self._is_ours)
         self._istiods_class = istiods_class
         """The class whose waypoints istiod deploys as waypointd (`beside_istiod`); "" for none."""
 
-    def look_at(self, key: Key) -> float | None:
+    def look_at(self, key: Task) -> float | None:
         """See to it. In how many seconds to look again, if nothing is told before; None: it will be told."""
+        if isinstance(key, RouteKey):
+            self._routes.look_at(key, _now())
+            return None
         if not key.namespace:
             self._see_to_class(key.name)
             return None
+        return self._look_at_gateway(key)
+
+    def _look_at_gateway(self, key: Key) -> float | None:
         gateway = self._known.get(kinds.GATEWAYS, *key)
         if gateway is None or not self._is_ours(gateway):
             self._known.follow_parameters(key, None)
-            self._say_of_routes(key, None)
             if gateway and self._is_istiods(gateway):
                 self._equip(key)
             else:
@@ -58,18 +63,16 @@ class Work:
             wish = read(gateway)
             self._known.follow_parameters(key, _config_map(wish.parameters))
             self._see_to(wish)
-            finds_all = self._say_of_routes(key, wish)
-            return None if finds_all and not any(each.certificates for each in wish.listeners) else ASKED_S
+            return ASKED_S if any(each.certificates for each in wish.listeners) else None
         return None
 
-    def everything(self) -> Iterator[Key]:
+    def everything(self) -> Iterator[Task]:
         """All that there may be something to do about: also what was made for Gateways that are gone."""
         yield from (Key("", each["metadata"]["name"]) for each in self._known.all(kinds.GATEWAY_CLASSES))
         yield from map(key_of, self._known.all(kinds.GATEWAYS))
-        for resource in kinds.ROUTES:
-            yield from (Key(*place) for each in self._known.all(resource) for place in routes.told(each))
         for resource in kinds.FOLLOWED:
             yield from filter(None, map(owner_of, self._known.all(resource)))
+        yield from self._routes.everything()
 
     # -- classes ----------------------------------------------------------------------------------------------------
 
@@ -253,25 +256,6 @@ class Work:
         """Of all namespaces."""
         namespaces = self._known.all(kinds.NAMESPACES)
         return {each["metadata"]["name"]: each["metadata"].get("labels") or {} for each in namespaces}
-
-    def _say_of_routes(self, key: Key, wish: Wish | None) -> bool:
-        """Tell the routes that name a Gateway what we make of them; `wish`: it is ours. Whether they find all that they
-        refer to."""
-        finds_all, labels, grants = True, self._labels(), self._known.all(kinds.GRANTS)
-        for resource, route in self._routes_of(key):
-            unresolved = routes.backends(route, self._services, grants) if wish else None
-            finds_all = finds_all and not unresolved
-            said = routes.parents(route, "/".join(key), wish, labels, unresolved, _now())
-            if said != ((route.get("status") or {}).get("parents") or []):
-                self._writer.merge_status(resource, route, {"parents": said})
-        return finds_all
-
-    def _routes_of(self, key: Key) -> Iterator[tuple[Resource, Object]]:
-        """Those that name a Gateway, or did when we last said something of it."""
-        for resource in kinds.ROUTES:
-            for route in self._known.all(resource):
-                if routes.named(route, "/".join(key)) or key in routes.told(route):
-                    yield resource, route
 
 
 def _config_map(named: Reference | None) -> Reference | None:
