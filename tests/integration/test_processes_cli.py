@@ -85,14 +85,14 @@ def test_check_names_what_is_not_in_force_and_the_kinds_left_alone(tmp_path: Pat
     for path in (ROOT / "conf" / "demo").glob("*.yaml"):
         (tmp_path / path.name).write_text(path.read_text())
     (tmp_path / "more.yaml").write_text(
-        "{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: r, namespace: httpbin},"
+        "{apiVersion: gateway.networking.k8s.io/v1, kind: TCPRoute, metadata: {name: r, namespace: httpbin},"
         " spec: {parentRefs: [{group: '', kind: Service, name: in-ambient}]}}\n"
         "---\n{apiVersion: v1, kind: ServiceAccount, metadata: {name: c}}\n"
     )
     status, text, _ = run("waypointd", "--manifests", str(tmp_path), "--check")
     assert status == 0
-    assert "HTTPRoute httpbin/r: spec.parentRefs[0]: attaches to Service httpbin/in-ambient and is not in force" in text
-    assert "kinds left alone: HTTPRoute.gateway.networking.k8s.io (1), ServiceAccount (1)\n" in text
+    assert "TCPRoute httpbin/r: spec.parentRefs[0]: attaches to Service httpbin/in-ambient and is not in force" in text
+    assert "kinds left alone: TCPRoute.gateway.networking.k8s.io (1), ServiceAccount (1)\n" in text
 
 
 def test_check_tells_every_fault(tmp_path: Path) -> None:

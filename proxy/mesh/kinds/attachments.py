@@ -17,7 +17,7 @@ from proxy.mesh.reading.remarks import suggestion
 from proxy.mesh.reading.report import Report
 
 _REFS = ("parentRefs", "parentRef", "targetRefs", "targetRef")
-_ROUTES = frozenset({"HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute"})
+_ROUTES = frozenset({"TCPRoute", "TLSRoute", "UDPRoute"})
 _SELECTORS = ("selector", "workloadSelector")
 # Without a target or a selector these are for all of their namespace, waypoints too (those of the root namespace: for
 # the whole mesh). The group is not asked: the kind of another group is called differently (`sheets`).

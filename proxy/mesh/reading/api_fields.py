@@ -21,6 +21,7 @@ FIELDS: dict[str, str] = {
     "EndpointSlice.endpoints.hints.forZones": "name",
     "EndpointSlice.endpoints.targetRef": "apiVersion fieldPath kind name namespace resourceVersion uid",
     "EndpointSlice.ports": "appProtocol name port protocol",
+    "GRPCRoute": "apiVersion kind metadata+ spec status",
     "Gateway": "apiVersion kind metadata+ spec+ status",
     "Gateway.spec": (
         "addresses+ allowedListeners+ backendTLS defaultScope gatewayClassName infrastructure+ listeners+ tls+"
@@ -54,6 +55,7 @@ FIELDS: dict[str, str] = {
     "GatewayClass": "apiVersion kind metadata+ spec+ status",
     "GatewayClass.spec": "controllerName description parametersRef+",
     "GatewayClass.spec.parametersRef": "group kind name namespace",
+    "HTTPRoute": "apiVersion kind metadata+ spec status",
     "Namespace": "apiVersion kind metadata+ spec+ status",
     "Namespace.spec": "finalizers",
     "Node": "apiVersion kind metadata+ spec+ status",
@@ -68,6 +70,7 @@ FIELDS: dict[str, str] = {
         "shareProcessNamespace subdomain terminationGracePeriodSeconds tolerations topologySpreadConstraints "
         "volumes"
     ),
+    "ReferenceGrant": "apiVersion kind metadata+ spec",
     "RequestAuthentication": "apiVersion kind metadata+ spec status",
     "Service": "apiVersion kind metadata+ spec+ status",
     "Service.spec": (

@@ -28,6 +28,9 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
     "EndpointSlice": ("discovery.k8s.io", frozenset({"v1"})),
     "Gateway": (GATEWAY_API, frozenset({"v1", "v1beta1"})),
     "GatewayClass": (GATEWAY_API, frozenset({"v1", "v1beta1"})),
+    "HTTPRoute": (GATEWAY_API, frozenset({"v1", "v1beta1"})),
+    "GRPCRoute": (GATEWAY_API, frozenset({"v1"})),
+    "ReferenceGrant": (GATEWAY_API, frozenset({"v1", "v1beta1"})),
     "DestinationRule": (ISTIO_NETWORK, frozenset({"v1", "v1beta1", "v1alpha3"})),
     "ServiceEntry": (ISTIO_NETWORK, frozenset({"v1", "v1beta1", "v1alpha3"})),
     "WorkloadEntry": (ISTIO_NETWORK, frozenset({"v1", "v1beta1", "v1alpha3"})),
@@ -36,7 +39,7 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
 }
 # Kinds that attach to what is served and are called by their bare names in messages, whatever their version.
 ATTACHED: dict[str, str] = {
-    **dict.fromkeys(("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute"), GATEWAY_API),
+    **dict.fromkeys(("TCPRoute", "TLSRoute", "UDPRoute"), GATEWAY_API),
     **dict.fromkeys(("BackendTLSPolicy", "ListenerSet"), GATEWAY_API),
     **dict.fromkeys(("VirtualService", "EnvoyFilter"), ISTIO_NETWORK),
     **dict.fromkeys(("WasmPlugin", "TrafficExtension"), "extensions.istio.io"),

@@ -65,6 +65,10 @@ class At:
         """The same place, for what is not worth a warning here."""
         return At(self.manifest, self.report, self._above, self._step, True, self.stored)
 
+    def apart(self, report: Report) -> At:
+        """The same place, of which what is wrong is reported elsewhere."""
+        return At(self.manifest, report, self._above, self._step, self.muted, self.stored)
+
     def fault(self, text: str) -> None:
         self.report.fault(self.manifest, self.path, text)
 
@@ -235,6 +239,18 @@ def items(check_item: Check[T]) -> Check[tuple[T, ...]]:
         return tuple(found) if len(found) == len(value) else None
 
     return check
+
+
+def few(check: Check[tuple[T, ...]], most: int) -> Check[tuple[T, ...]]:
+    """A list of at most so many items."""
+
+    def checked(at: At, value: object) -> tuple[T, ...] | None:
+        if isinstance(value, list) and len(value) > most:
+            at.fault(f"has {len(value)} items; at most {most} are allowed")
+            return None
+        return check(at, value)
+
+    return checked
 
 
 def mapping(check_value: Check[T]) -> Check[dict[str, T]]:

@@ -65,10 +65,11 @@ class Clusters:
         self._inventory = inventory
         self._report = report
 
-    def of(self, service: Service, tunnelled: bool) -> dict[int, Cluster]:
+    def of(self, service: Service, tunnelled: bool, led_to: bool = False) -> dict[int, Cluster]:
         """The clusters of a Service by port number, in the Service's order.
 
-        `tunnelled`: it is served by an HBONE listener, which takes TCP ports too.
+        `tunnelled`: it is served by an HBONE listener, which takes TCP ports too. So may routes, if any is
+        `led_to` it: one that is in force sends requests there.
         """
         governing = self._inventory.rules.select(service.host, service.manifest.namespace)
         guarded = self._guarded(service)
@@ -81,7 +82,7 @@ class Clusters:
         names = hosts.names(service, self._inventory) if isinstance(service, Host) else ()
         found = {}
         for port in service.ports:
-            if self._served(service, port, tunnelled):
+            if self._served(service, port, tunnelled or led_to):
                 labelled = members.labelled(port)
                 self._check_port(service, port, members, len(labelled))
                 cluster = _cluster(self._inventory, service, port, labelled, governing, guarded)
@@ -90,7 +91,7 @@ class Clusters:
             here = self._inventory.here.locality
             governed.advise(governing, service, tuple(found.values()), members.labels(), here, self._report)
         if not found:
-            text = "has no TCP port" if tunnelled else "has no HTTP port, and HTTP listeners serve no other"
+            text = "has no TCP port" if tunnelled or led_to else "has no HTTP port, and HTTP listeners serve no other"
             self._warn(service, ("spec", "ports"), f"{text}, so it is not served")
         return found
 

@@ -12,10 +12,10 @@ from proxy.mesh.kinds.services import Service
 from proxy.mesh.model import Cluster, Endpoint, Spread
 from proxy.mesh.reading.lines import path_text
 from proxy.mesh.reading.remarks import Key, Place
-from proxy.mesh.resolving.binding import waypoints_of
 from proxy.mesh.resolving.clusters import subset
 from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.policies import MEMBERS, Governing, Part
+from proxy.mesh.resolving.routing_lines import routing_lines
 from proxy.mesh.resolving.stated import Stated, stated, time
 from proxy.mesh.traffic.access import AccessPolicy
 from proxy.mesh.traffic.connections import DEFAULT_CONNECT_TIMEOUT_MS
@@ -34,6 +34,7 @@ def explained(
         service = inventory.services[name.rpartition(":")[0]]
         asked = [name for name, _ in cluster.names]
         more = f"; DNS is asked for {_some(asked)}" if asked else ""
+        more += "" if inventory.binds(service) else "; only routes lead there"
         yield f"{name} ({_spoken(cluster)}): {_reached(cluster.endpoints, has_identity)}{_inside(cluster)}{more}"
         if cluster.spread:
             yield from (f"  {line}" for line in spread_lines(cluster.spread))
@@ -41,12 +42,14 @@ def explained(
             yield f"  closed, every request gets 403: {cluster.closed}"
         elif cluster.access:
             yield f"  who gets in: AuthorizationPolicies {', '.join(map(_says, cluster.access))}"
+        if cluster.routing:
+            yield from ("  routes, the first that fits:", *(f"    {line}" for line in routing_lines(cluster.routing)))
         governing = inventory.rules.select(service.host, service.manifest.namespace)
         if governing is None:
             yield f"  no DestinationRule: never ejects; connectTimeout {time(DEFAULT_CONNECT_TIMEOUT_MS)} (default)"
         else:
             yield from _ruled(governing, service, cluster, inventory, place)
-    if others := [name for name, each in sorted(inventory.services.items()) if not _ours(each, inventory)]:
+    if others := [name for name, each in sorted(inventory.services.items()) if not inventory.binds(each)]:
         yield f"Services that are not bound to this Gateway: {_some(others)}"
 
 
@@ -143,11 +146,6 @@ def _why(rule: DestinationRule, service: Service, inventory: Inventory) -> str:
     others = [each for each in inventory.governing.values() if (each.host, each.manifest.namespace) == (rule.host, own)]
     first = f"; of {len(others)} for it the first by age, then name, that has a policy" if len(others) > 1 else ""
     return f"it stands in {whose.get(own, own)} and {'is ' if exact else ''}{host}{first}"
-
-
-def _ours(service: Service, inventory: Inventory) -> bool:
-    labels = inventory.labels_of(service.manifest.namespace)
-    return inventory.gateway.manifest.id in waypoints_of(service, labels).values()
 
 
 def _says(policy: AccessPolicy) -> str:

@@ -2,13 +2,14 @@
 
 What concerns a Service, or a host of a ServiceEntry, which counts as one: itself, its Namespace's labels, its
 EndpointSlices, the Pods these name or whose addresses they have, WorkloadEntries and Pods that it selects, Pods at its
-endpoints' addresses, DestinationRules for its host, policies that target it or the whole Gateway, what DNS answered.
+endpoints' addresses, DestinationRules for its host, policies that target it or the whole Gateway, what DNS answered,
+routes that attach to it, the Services these send requests to; and whether a route that is in force sends any to it.
 `stale` must hold every Service for which one of these has changed; tests compare with a fresh inventory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from proxy.mesh.kinds.attachments import Attachment
@@ -16,6 +17,8 @@ from proxy.mesh.kinds.destination_rule import DestinationRule
 from proxy.mesh.kinds.gateways import Gateway
 from proxy.mesh.kinds.guards import EVERY, OF_SERVICES, Guard
 from proxy.mesh.kinds.namespaces import Namespace
+from proxy.mesh.kinds.reference_grant import ReferenceGrant
+from proxy.mesh.kinds.routes import HOSTNAME, Route
 from proxy.mesh.kinds.secrets import CONFIG_MAP, Secret
 from proxy.mesh.kinds.service_entries import Host, ServiceEntry
 from proxy.mesh.kinds.services import Service
@@ -26,9 +29,11 @@ from proxy.mesh.model import NOWHERE, Locality
 from proxy.mesh.reading.index import Index
 from proxy.mesh.reading.objects import Change
 from proxy.mesh.reading.remarks import Key
+from proxy.mesh.resolving.binding import waypoints_of
 from proxy.mesh.resolving.endpoints import Entries, Pods, Slices
 from proxy.mesh.resolving.here import NOBODY, Own, here
 from proxy.mesh.resolving.host_index import HostIndex
+from proxy.mesh.resolving.route_index import RouteIndex
 from proxy.mesh.resolving.rules import Rules, covers, service_called
 
 Answers = Mapping[str, tuple[str, ...]]
@@ -93,6 +98,7 @@ class Inventory:
         self.gateways: dict[str, Gateway] = {}
         """All of them, by "namespace/name"."""
         self.attachments: dict[Key, Attachment] = {}
+        self.routes = RouteIndex()
         self.secrets: Mapping[str, Mapping[str, bytes]] = {}
         """What a `credentialName` may mean: Secrets beside the Gateway, ConfigMaps as `configmap://namespace/name`."""
         self.stale: set[str] = set()
@@ -111,6 +117,9 @@ class Inventory:
             "DestinationRule": self._rule,
             "AuthorizationPolicy": self._guard,
             "RequestAuthentication": self._guard,
+            "HTTPRoute": self._route,
+            "GRPCRoute": self._route,
+            "ReferenceGrant": self._grant,
             "ServiceEntry": self._service_entry,
             "Secret": self._secret,
             "ConfigMap": self._secret,
@@ -145,6 +154,11 @@ class Inventory:
         found = self.namespaces.get(namespace)
         return found.labels if found else {}
 
+    def binds(self, service: Service) -> bool:
+        """Whether a Service names the Gateway as its waypoint or its canary."""
+        waypoints = waypoints_of(service, self.labels_of(service.manifest.namespace))
+        return self.gateway.manifest.id in waypoints.values()
+
     def distribution_of(self, service: Service) -> str:
         """Its trafficDistribution, else that of its Namespace; "" where neither says any."""
         found = self.namespaces.get(service.manifest.namespace)
@@ -173,6 +187,9 @@ class Inventory:
         if found := self._hosts.claim(id, old, new):
             self.services[id] = found
         self.stale.add(id)
+        for service in (old, new):
+            if service:
+                self._stale_by_routes(service)
 
     def _note_selector(self, service: Service, change: Callable[[tuple[str, str, str], Service], int]) -> None:
         for label in service.selector.items():
@@ -184,7 +201,9 @@ class Inventory:
         if new:
             self.namespaces[key.name] = new
         if (old or Namespace({})) != (new or Namespace({})):
-            self.stale.update(id for id, each in self.services.items() if each.manifest.namespace == key.name)
+            for id in [id for id, each in self.services.items() if each.manifest.namespace == key.name]:
+                self.stale.add(id)
+                self._stale_by_routes(self.services[id])
 
     def _other_gateway(self, key: Key, old: Gateway | None, new: Gateway | None) -> None:
         self.gateways.pop(key.id, None)
@@ -274,6 +293,40 @@ class Inventory:
         name = key.name if key.kind == "Secret" else f"{CONFIG_MAP}{key.id}"
         others = {each: data for each, data in self.secrets.items() if each != name}
         self.secrets = others | ({name: new.data} if new else {})
+
+    def _route(self, key: Key, old: Route | None, new: Route | None) -> None:
+        self.routes.replace(key, old, new)
+        for route in (old, new):
+            if route:
+                self.stale.update(self._parents(route), self._backends(route))
+
+    def _grant(self, key: Key, old: ReferenceGrant | None, new: ReferenceGrant | None) -> None:
+        self.routes.replace_grant(old, new)
+        for namespace in {asker for grant in (old, new) if grant for _, _, asker in grant.askers}:
+            for route in self.routes.all.values():
+                if route.manifest.namespace == namespace:
+                    self.stale.update(self._parents(route))
+
+    def _stale_by_routes(self, service: Service) -> None:
+        """Whom routes send its requests to, and whose requests they send to it."""
+        for route in self.routes.attached(service.manifest.key):
+            self.stale.update(self._backends(route))
+        for route in self.routes.referring(service):
+            self.stale.update(self._parents(route))
+
+    def _parents(self, route: Route) -> Iterator[str]:
+        """What a route attaches to, as `services` call it; some of these may not exist."""
+        for kind, namespace, name in route.attached:
+            if kind == "Service":
+                yield f"{namespace}/{name}"
+            elif found := self.service_entries.get(Key(kind, namespace, name)):
+                yield from (host.id for host in found.hosts)
+
+    def _backends(self, route: Route) -> Iterator[str]:
+        """The same of where it sends requests."""
+        for each in route.referred:
+            if each.key:
+                yield from self.called(each.key.name) if each.key.kind == HOSTNAME else (each.key.id,)
 
     def _service_entry(self, key: Key, old: ServiceEntry | None, new: ServiceEntry | None) -> None:
         self.service_entries.pop(key, None)

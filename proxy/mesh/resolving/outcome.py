@@ -11,8 +11,8 @@ from proxy.mesh.kinds.services import Service
 from proxy.mesh.model import Cluster
 from proxy.mesh.reading.remarks import Remark
 from proxy.mesh.reading.report import Report
-from proxy.mesh.resolving import hosts, routes
-from proxy.mesh.resolving.binding import admitted, waypoints_of
+from proxy.mesh.resolving import backends, hosts, routes, routing
+from proxy.mesh.resolving.binding import admitted
 from proxy.mesh.resolving.clusters import Clusters
 from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.routes import Claims
@@ -20,11 +20,13 @@ from proxy.mesh.resolving.routes import Claims
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`clusters`: by name, in the order of the Service's ports. `claims`: one for each listener that is opened."""
+    """`clusters`: by name, in the order of the Service's ports. `claims`: one for each listener that is opened.
+    `bound`: clients ask for it here; else only routes lead to it."""
 
     clusters: Mapping[str, Cluster]
     claims: Sequence[Claims | None]
     warnings: Sequence[Remark]
+    bound: bool = True
 
     @property
     def names(self) -> set[str]:
@@ -35,17 +37,21 @@ class Outcome:
 def outcome(
     service: Service, gateway: Gateway, opened: Sequence[GatewayListener], inventory: Inventory
 ) -> Outcome | None:
-    """What comes of a Service. None: it does not name this Gateway as its waypoint or canary."""
-    labels = inventory.labels_of(service.manifest.namespace)
-    if gateway.manifest.id not in waypoints_of(service, labels).values():
+    """What comes of a Service. None: it does not name this Gateway as its waypoint or canary, and no route leads to it
+    from here."""
+    bound, led_to = inventory.binds(service), backends.leads_to(service, inventory)
+    if not (bound or led_to):
         return None
     report = Report()
-    served = _serving(service, gateway, opened, inventory, report)
+    served = _serving(service, gateway, opened, inventory, report) if bound else []
     clusters: Mapping[int, Cluster] = {}
+    if served or (led_to and not backends.unreachable(service, inventory)):
+        tunnelled = any(each.protocol == HBONE for each in served)
+        clusters = Clusters(inventory, report).of(service, tunnelled, led_to)
     if served:
-        clusters = Clusters(inventory, report).of(service, any(each.protocol == HBONE for each in served))
+        clusters = routing.routed(service, clusters, inventory, report)
     claims = tuple(_claims(service, clusters, gateway, each) if each in served else None for each in opened)
-    return Outcome({cluster.name: cluster for cluster in clusters.values()}, claims, tuple(report.warnings))
+    return Outcome({cluster.name: cluster for cluster in clusters.values()}, claims, tuple(report.warnings), bound)
 
 
 def _serving(

@@ -17,7 +17,7 @@ from proxy.mesh.resolving.rules import covers
 
 
 def overruled(inventory: Inventory, gateway: Gateway, served: Mapping[str, Outcome], report: Report) -> None:
-    """`served`: the Services of the Gateway and what has come of them."""
+    """`served`: the Services of the Gateway, and those that routes lead to, with what has come of them."""
     in_force = {cluster.destination_rule for each in served.values() for cluster in each.clusters.values()}
     for key, rule in inventory.governing.items():
         if key.id in in_force or rule.selects_clients or (rule.policy is None and "*" not in rule.host):

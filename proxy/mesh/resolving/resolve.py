@@ -8,6 +8,7 @@ next snapshot has the same objects for everything that is the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from proxy.mesh.kinds import gateways, guards
 from proxy.mesh.kinds.gateways import WAYPOINT_FOR, Gateway, GatewayListener
@@ -92,7 +93,7 @@ class Resolver:
         """What is odd with the snapshot of the last `update`."""
         report = Report()
         gateway = self._gateway.manifest
-        if not self._outcomes:
+        if not any(found.bound for found in self._outcomes.values()):
             report.warn(gateway, (), unbound(self._inventory))
         report.warnings += self._of_gateway
         for service in sorted(self._of_services):
@@ -117,7 +118,7 @@ class Resolver:
         clusters = {
             name: known[name] if known.get(name) == cluster else cluster for name, cluster in found.clusters.items()
         }
-        return Outcome(clusters, found.claims, found.warnings)
+        return replace(found, clusters=clusters)
 
     def _put(self, news: Mapping[str, Outcome | None]) -> None:
         """Remember what has come of these Services."""
@@ -156,9 +157,11 @@ class Resolver:
     def _advise_on_served(self) -> list[Remark]:
         """What is meant for a Service that is served, or for the Gateway, and does nothing there."""
         report = Report()
+        served = [service for service, found in self._outcomes.items() if found.bound]
         overruled(self._inventory, self._gateway, self._outcomes, report)
-        unforced.attached(self._inventory, self._gateway, self._outcomes, report)
-        unforced.audits(self._inventory, self._gateway, self._outcomes, report)
+        unforced.attached(self._inventory, self._gateway, served, report)
+        unforced.routes(self._inventory, self._gateway, served, report)
+        unforced.audits(self._inventory, self._gateway, served, report)
         return report.warnings
 
 

@@ -6,13 +6,14 @@ away from it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 
 from proxy.mesh.kinds.attachments import Attachment, Target
 from proxy.mesh.kinds.gateways import Gateway
 from proxy.mesh.kinds.guards import DRY_RUN, OF_SERVICES
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
 from proxy.mesh.reading.lines import Path
+from proxy.mesh.reading.manifests import Manifest
 from proxy.mesh.reading.remarks import Key, suggestion
 from proxy.mesh.reading.report import Report
 from proxy.mesh.resolving.inventory import Inventory
@@ -38,7 +39,18 @@ def attached(inventory: Inventory, gateway: Gateway, served: Collection[str], re
             kind = inventory.services[host].manifest.kind
             _warn(attachment, ("spec", "hosts"), f"{kind} {host}", report)
         else:
-            _ask_whether_misspelt(attachment, inventory, served, report)
+            _ask_whether_misspelt(attachment.manifest, _named(attachment), inventory, served, report)
+
+
+def routes(inventory: Inventory, gateway: Gateway, served: Collection[str], report: Report) -> None:
+    """Routes in kinds that are in force, where they attach to what they are not in force for, or to nothing."""
+    for route in inventory.routes.all.values():
+        for parent in route.parents:
+            if parent.kind == "Gateway" and parent.key and parent.key.id == gateway.manifest.id:
+                text = f"attaches to Gateway {gateway.manifest.id} and is not in force there in this version"
+                report.warn(route.manifest, parent.path, text)
+        named = [(each.path, each.key.id) for each in route.parents if each.key and each.kind == "Service"]
+        _ask_whether_misspelt(route.manifest, named, inventory, served, report)
 
 
 def audits(inventory: Inventory, gateway: Gateway, served: Collection[str], report: Report) -> None:
@@ -58,19 +70,25 @@ def audits(inventory: Inventory, gateway: Gateway, served: Collection[str], repo
 
 
 def _ask_whether_misspelt(
-    attachment: Attachment, inventory: Inventory, served: Collection[str], report: Report
+    manifest: Manifest, named: Iterable[tuple[Path, str]], inventory: Inventory, served: Collection[str], report: Report
 ) -> None:
     """A Service that is not there, and is called almost as one that is served. (Others may be anybody's.)"""
-    named = [(each.path, _id(each)) for each in attachment.targets if each.kind == "Service"]
-    hosts: Path = ("spec", "hosts")
-    named += [(hosts, service_called(host)) for host in attachment.hosts]
     for path, name in named:
         namespace, _, short = name.partition("/")
         if name and name not in inventory.services:
             likely = (each.partition("/")[2] for each in served if each.startswith(f"{namespace}/"))
             if hint := suggestion(short, likely, closeness=_CLOSE):
-                report.warn(attachment.manifest, path, f"there is no Service {name}{hint}, so it attaches to nothing")
+                report.warn(manifest, path, f"there is no Service {name}{hint}, so it attaches to nothing")
                 return
+
+
+def _named(attachment: Attachment) -> Iterator[tuple[Path, str]]:
+    """The Services that it says it is for."""
+    for target in attachment.targets:
+        if target.kind == "Service":
+            yield target.path, _id(target)
+    for host in attachment.hosts:
+        yield ("spec", "hosts"), service_called(host)
 
 
 def _warn(attachment: Attachment, path: Path, what: str, report: Report) -> None:

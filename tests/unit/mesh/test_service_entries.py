@@ -377,7 +377,7 @@ def test_a_policy_that_targets_it_stands_before_all_of_its_hosts(kind: str) -> N
     ("kind", "api", "spec"),
     [
         (
-            *("HTTPRoute", "gateway.networking.k8s.io/v1"),
+            *("TCPRoute", "gateway.networking.k8s.io/v1alpha2"),
             {"parentRefs": [{"group": "networking.istio.io", "kind": "ServiceEntry", "name": "api"}]},
         ),
         ("VirtualService", "networking.istio.io/v1", {"hosts": [HOST]}),
