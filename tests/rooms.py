@@ -28,6 +28,7 @@ ROOMS: Mapping[str, Room] = {
     "proxy.clock": Room("", purpose="the clock of all times in memory"),
     "proxy.log": Room("", WAITING, "the processes' own log"),
     "proxy.policy": Room("", PURE, "what to do, pure"),
+    "proxy.policy.tokens": Room("", PURE, "what a token is worth, pure"),
     "proxy.mesh.traffic": Room("", PURE, "what traffic policies ask for"),
     "proxy.mesh.model": Room("proxy.addresses proxy.mesh.traffic", PURE, "what the mesh is"),
     "proxy.ipc.routing": Room("", PURE, "the form of routes"),
