@@ -51,7 +51,9 @@ ROOMS: Mapping[str, Room] = {
     ),
     # -- the mesh
     "proxy.mesh.reading": Room("proxy.mesh.model proxy.mesh.traffic", PURE, "text to objects"),
-    "proxy.mesh.kinds": Room("proxy.mesh.model proxy.mesh.traffic proxy.mesh.reading", PURE, "one file a kind"),
+    "proxy.mesh.kinds": Room(
+        "proxy.policy.tokens proxy.mesh.model proxy.mesh.traffic proxy.mesh.reading", PURE, "one file a kind"
+    ),
     "proxy.mesh.resolving": Room(
         "proxy.addresses proxy.mesh.model proxy.mesh.traffic proxy.mesh.reading proxy.mesh.kinds",
         PURE,
@@ -91,8 +93,8 @@ ROOMS: Mapping[str, Room] = {
         purpose="what all exchanges of a worker share",
     ),
     "proxy.relay.endpoints": Room(
-        "proxy.clock proxy.policy proxy.scoreboard proxy.wire proxy.wire.http proxy.wire.http2 proxy.wire.tls"
-        " proxy.observe proxy.relay.context",
+        "proxy.clock proxy.policy proxy.policy.tokens proxy.scoreboard proxy.wire proxy.wire.http proxy.wire.http2"
+        " proxy.wire.tls proxy.observe proxy.relay.context",
         purpose="which endpoint, and how it is reached",
     ),
     "proxy.relay.routes": Room("proxy.ipc.snapshot proxy.relay.endpoints", purpose="where a listener's requests go"),
@@ -116,12 +118,14 @@ ROOMS: Mapping[str, Room] = {
     ),
     # -- the processes
     "proxy.worker": Room(
-        "proxy.log proxy.ipc proxy.ipc.snapshot proxy.settings proxy.scoreboard proxy.wire proxy.wire.tls proxy.observe"
+        "proxy.log proxy.policy.tokens"
+        " proxy.ipc proxy.ipc.snapshot proxy.settings proxy.scoreboard proxy.wire proxy.wire.tls proxy.observe"
         " proxy.relay.context proxy.relay.routes proxy.relay proxy.fleet",
         purpose="the process that serves",
     ),
     "proxy.controller": Room(
-        "proxy.version proxy.addresses proxy.log proxy.ipc proxy.ipc.routing proxy.ipc.snapshot proxy.settings"
+        "proxy.version proxy.addresses proxy.log proxy.policy.tokens proxy.ipc proxy.ipc.routing proxy.ipc.snapshot"
+        " proxy.settings"
         " proxy.scoreboard proxy.identity proxy.identity.istiod"
         " proxy.mesh.model proxy.mesh.traffic proxy.mesh.kinds proxy.mesh.resolving proxy.mesh.sources"
         " proxy.kubernetes.api proxy.kubernetes.source"

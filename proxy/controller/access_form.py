@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from proxy.ipc.snapshot import AccessForm, AccessRuleForm, TermForm, ValueForm
 from proxy.mesh.traffic.access import HTTP_ONLY, AccessPolicy, AccessRule, Action, Fact, Term, Terms
+from proxy.policy.tokens.claims import BETWEEN
 
 CLUSTER_LOCAL = "cluster.local"
 """As the trust domain of a principal it stands for every one of the mesh."""
@@ -114,6 +115,35 @@ def _header(term: Term, value: str, namespace: str) -> Iterator[ValueForm]:
     yield _pattern("header", value, term.key, "has")
 
 
+def _claim(fact: Fact) -> Callable[[Term, str, str], Iterator[ValueForm]]:
+    def values(term: Term, value: str, namespace: str) -> Iterator[ValueForm]:
+        yield _pattern("claim", value, fact.value)
+
+    return values
+
+
+def _nested_claim(term: Term, value: str, namespace: str) -> Iterator[ValueForm]:
+    yield _pattern("claim", value, term.key)
+
+
+def _request_principal(term: Term, value: str, namespace: str) -> Iterator[ValueForm]:
+    """Istio's requestPrincipalGenerator: issuer and subject are each like their part of the value."""
+    issuer, slash, subject = value.rpartition("/")
+    if not slash:  # of one * at an end the rest is the other's end
+        issuer, subject = ("*", value) if value.startswith("*") else (value, "*") if value.endswith("*") else ("", "")
+    fact, of = Fact.REQUEST_PRINCIPAL.value, f"{issuer}{BETWEEN}{subject}"
+    if issuer == "*" and subject == "*":
+        yield _value("claim", "has", header=fact)
+    elif not issuer or not subject:
+        return
+    elif "*" not in of:
+        yield _value("claim", "is", of, header=fact)
+    elif of.count("*") == 1 and (of.startswith("*") or of.endswith("*")):
+        yield _pattern("claim", of, fact)
+    else:
+        yield _value("claim", "like", of, header=fact)
+
+
 def _port(term: Term, value: str, namespace: str) -> Iterator[ValueForm]:
     yield _value("port", number=int(value))
 
@@ -126,7 +156,7 @@ def _block(fact: str) -> Callable[[Term, str, str], Iterator[ValueForm]]:
 
 
 def _never(term: Term, value: str, namespace: str) -> Iterable[ValueForm]:
-    """Nobody verifies tokens yet, and no TLS of the client's is let through."""
+    """No TLS of the client's is let through."""
     return ()
 
 
@@ -143,5 +173,9 @@ _VALUES: Mapping[Fact, Callable[[Term, str, str], Iterable[ValueForm]]] = {
     Fact.PATH: _path,
     Fact.PORT: _port,
     Fact.HEADER: _header,
-    **dict.fromkeys((Fact.REQUEST_PRINCIPAL, Fact.AUDIENCES, Fact.PRESENTER, Fact.CLAIM, Fact.SNI), _never),
+    Fact.REQUEST_PRINCIPAL: _request_principal,
+    Fact.AUDIENCES: _claim(Fact.AUDIENCES),
+    Fact.PRESENTER: _claim(Fact.PRESENTER),
+    Fact.CLAIM: _nested_claim,
+    Fact.SNI: _never,
 }

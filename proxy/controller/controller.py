@@ -27,8 +27,10 @@ from proxy.controller.configuration import Configuration
 from proxy.controller.desired import Certified, Desired, Line, Publication, Reading, Site, desired
 from proxy.controller.events import Events
 from proxy.controller.expiry import Expiry
+from proxy.controller.fetching import Fetching
 from proxy.controller.gather import Gather
 from proxy.controller.keeping import Keeping
+from proxy.controller.keys import KeySets
 from proxy.controller.metrics import Metrics
 from proxy.controller.names import Names
 from proxy.controller.pages import Admin, ready
@@ -43,6 +45,7 @@ from proxy.identity.watch import Said
 from proxy.ipc.channel import Channel, Message, read_body
 from proxy.ipc.snapshot import OtherVersion, unpack_all
 from proxy.mesh.resolving.credentials import wanted
+from proxy.mesh.resolving.issuers import sources
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.settings.settings import Settings
 
@@ -51,7 +54,8 @@ logger = logging.getLogger("controller")
 POLL_S = 1.0
 """How often files are looked at, refused sockets tried again and slots given back."""
 FIRST_ANSWERS_S = 1.0
-"""How long a replica that starts waits for DNS before it serves without what it has not answered yet."""
+"""How long a replica that starts waits for DNS, and whoever meets a new issuer of tokens for its keys, before it serves
+without what is not there yet."""
 FIRST_READY_S = 0.05
 """How often readiness is looked at until the replica is ready for the first time."""
 
@@ -80,6 +84,7 @@ class Controller:
         )
         self._certificates = certificates_of(self._settings)
         self._credentials = CredentialWatch()
+        self._fetching = Fetching(KeySets(), self._gather.news)
         self._saying = BoundedSemaphore()
         self._snapshots = Snapshots(board)
         self._sockets = Sockets(self._say)
@@ -88,7 +93,7 @@ class Controller:
         self._readiness = Readiness(board, self._snapshots, self._sockets, self._configuration)
         self._admin = Admin(
             *(self._settings, briefing, board, self._snapshots, self._configuration, self._certificates),
-            *(self._credentials, self._readiness, names),
+            *(self._credentials, self._readiness, names, self._fetching.sets),
         )
         self._outlier_pages = OutlierPages(self._door(briefing))
         self._metrics = Metrics(
@@ -116,7 +121,7 @@ class Controller:
         """Until the arbiter is gone."""
         self._start_page_servers()
         tasks = [self._follow_sources, self._follow_news, self._look_after, self._announce, self._follow_certificates]
-        tasks += [self._follow_others, self._asking.run]
+        tasks += [self._follow_others, self._asking.run, self._fetching.run]
         if self._cluster:
             self._cluster.start()
         greenlets = [gevent.spawn(task) for task in tasks]
@@ -151,6 +156,7 @@ class Controller:
                 self._restore(read_body(fds[0]))
             case "reload":
                 self._told_to = True
+                self._fetching.hurry()
                 self._look.set()
             case "drain":
                 self._draining = True
@@ -172,6 +178,7 @@ class Controller:
                 self._asking.names.remember(name, known)
         self._certificates.adopt(self._snapshots.tls)
         self._credentials.adopt(self._snapshots.credentials)
+        self._fetching.sets.remember(self._snapshots.keys)
         self._certified = self._certified_now()
 
     # -- configuration ----------------------------------------------------------------------------------------------
@@ -202,6 +209,8 @@ class Controller:
                     pool.apply(self._configuration.refresh, (False,))
             if told and (model := self._configuration.snapshot):
                 self._credentials.want(wanted(model.clusters), model.secrets)
+                self._fetching.want(sources(model.clusters))
+                self._fetching.settle(FIRST_ANSWERS_S)
             # Before the clusters that need them are published.
             certified = pool.apply(self._credentials.refresh) or certified
             if told:
@@ -209,16 +218,18 @@ class Controller:
                 if self._events:
                     self._events.refused(self._configuration.refusals())
                 self._news.set()
-            if certified:
+            if certified or self._fetching.sets.forms != self._certified.keys:
                 self._certified = self._certified_now()
+                self._news.set()
+            if certified:
                 for level, text in (*self._certificates.news(), *self._credentials.news()):
                     logger.log(level, "%s", text)
-                self._news.set()
             self._look.wait(POLL_S)
 
     def _certified_now(self) -> Certified:
         found = self._certificates
-        return Certified(found.form(), found.problems, found.waiting, self._credentials.forms)
+        keys = self._fetching.sets.forms
+        return Certified(found.form(), found.problems, found.waiting, self._credentials.forms, keys)
 
     def _read(self) -> Reading:
         """What came of it. A copy: the next one is made in a thread."""
@@ -261,7 +272,8 @@ class Controller:
     def _publish(self, wanted: Publication) -> None:
         try:
             news = self._snapshots.update(
-                wanted.listeners, wanted.clusters, time.monotonic(), wanted.tls, wanted.credentials
+                *(wanted.listeners, wanted.clusters, time.monotonic()),
+                *(wanted.tls, wanted.credentials, wanted.keys),
             )
         except MemoryError as fault:
             if self._configuration.refuse(str(fault)):

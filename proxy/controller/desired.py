@@ -42,12 +42,13 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Certified:
-    """The certificates in force, and what is wrong with newer ones."""
+    """The certificates and keys in force, and what is wrong with newer ones."""
 
     tls: TlsForm | None = None
     problems: tuple[str, ...] = ()
     waiting: bool = False  # they only say that there has been no answer yet
     credentials: Mapping[str, CredentialForm] = field(default_factory=dict)  # for TLS to endpoints
+    keys: Mapping[str, str] = field(default_factory=dict)  # of those who issue tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Publication:
     clusters: Mapping[str, Cluster]
     tls: TlsForm | None
     credentials: Mapping[str, CredentialForm]
+    keys: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,8 @@ def _publication(
     model: Snapshot | None, served: Mapping[str, Listener], bound: Bound, certified: Certified
 ) -> Publication:
     listeners = {address: each for address, each in served.items() if address in bound.open}
-    return Publication(listeners, model.clusters if model else {}, certified.tls, certified.credentials)
+    clusters = model.clusters if model else {}
+    return Publication(listeners, clusters, certified.tls, certified.credentials, certified.keys)
 
 
 def _lines_of(reading: Reading, site: Site) -> Iterator[Line]:

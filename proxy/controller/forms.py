@@ -6,6 +6,7 @@ from proxy.controller.access_form import access_forms
 from proxy.controller.balance_form import balance_form
 from proxy.controller.pool_form import pool_form, retry_form
 from proxy.controller.route_form import routing_form
+from proxy.controller.token_form import token_form
 from proxy.ipc.snapshot import (
     ClusterForm,
     EndpointForm,
@@ -63,6 +64,8 @@ def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterF
         form["access"], form["access_tcp"] = access_forms(cluster.access)
     if cluster.routing:
         form["routing"] = routing_form(cluster.routing)
+    if cluster.tokens:
+        form["tokens"] = [token_form(each) for each in cluster.tokens]
     if cluster.names:
         form["names"] = {name: list(found) for name, found in cluster.names}
     return form

@@ -13,6 +13,7 @@ from typing import Any
 from proxy import addresses
 from proxy.admin.pages import Answer, Page, Query, as_json, plain
 from proxy.controller.configuration import Configuration
+from proxy.controller.keys import KeySets
 from proxy.controller.names import Names
 from proxy.controller.readiness import Readiness
 from proxy.controller.snapshots import Snapshots
@@ -45,6 +46,7 @@ class Admin:
         credentials: CredentialWatch,
         readiness: Readiness,
         names: Names,
+        keys: KeySets,
     ) -> None:
         self._settings = settings
         self._briefing = briefing
@@ -55,6 +57,7 @@ class Admin:
         self._credentials = credentials
         self._readiness = readiness
         self._names = names
+        self._keys = keys
         self.pages: Mapping[str, Page] = {
             "/server_info": self._server_info,
             "/config_dump": self._config_dump,
@@ -104,6 +107,7 @@ class Admin:
                 "warnings": self._configuration.warnings,
                 "kubernetes": self._configuration.of_cluster(),
                 "names": self._names.shown(),
+                "keys": self._keys.shown(),
                 "snapshot": {
                     "number": self._snapshots.number,
                     "gateway": newest.gateway if newest else "",

@@ -38,10 +38,12 @@ class _Change:
     routes: Mapping[str, tuple[Mapping[str, RoutesForm], Sequence[str]]]  # by address: changed, removed
     tls: bool
     credentials: bool
+    keys: bool
 
     def __bool__(self) -> bool:
         routes = any(changed or removed for changed, removed in self.routes.values())
-        return bool(self.clusters or self.removed or self.listeners or routes or self.tls or self.credentials)
+        secrets = self.tls or self.credentials or self.keys
+        return bool(self.clusters or self.removed or self.listeners or routes or secrets)
 
 
 class Snapshots:
@@ -59,6 +61,9 @@ class Snapshots:
         self.credentials: Mapping[str, CredentialForm] = {}
         """For TLS to endpoints, private keys among them: not for the admin pages."""
         self._credentials_changed = 0
+        self.keys: Mapping[str, str] = {}
+        """That tokens are verified with."""
+        self._keys_changed = 0
         self._clusters: History[ClusterForm] = History(0)
         self._listeners: dict[str, _Listener] = {}  # by address
         self._models: Mapping[str, Cluster] = {}  # what `_clusters` was made from
@@ -100,6 +105,8 @@ class Snapshots:
             made["tls"] = self.tls
         if full or self._credentials_changed > since:
             made["credentials"] = dict(self.credentials)
+        if full or self._keys_changed > since:
+            made["keys"] = dict(self.keys)
         return pack(made)
 
     # -- from a former controller -----------------------------------------------------------------------------------
@@ -124,6 +131,8 @@ class Snapshots:
                 self.tls, self._tls_changed = kept["tls"], number
             if "credentials" in kept:
                 self.credentials, self._credentials_changed = kept["credentials"], number
+            if "keys" in kept:
+                self.keys, self._keys_changed = kept["keys"], number
 
     def _restore_listeners(self, forms: Iterable[ListenerForm], number: int) -> None:
         former, self._listeners = self._listeners, {}
@@ -144,13 +153,14 @@ class Snapshots:
         now: float,
         tls: TlsForm | None = None,
         credentials: Mapping[str, CredentialForm] | None = None,
+        keys: Mapping[str, str] | None = None,
     ) -> bool:
         """Put a new configuration in force, its listeners by address; False when it is the one that is.
 
         MemoryError: the scoreboard is full, and nothing has changed.
         """
         self._begin_slots(now)
-        change = self._compare(listeners, clusters, now, tls, credentials or {})
+        change = self._compare(listeners, clusters, now, tls, credentials or {}, keys or {})
         news = bool(change) or not self.number
         if news:
             self.number += 1
@@ -161,6 +171,8 @@ class Snapshots:
                 self.tls, self._tls_changed = tls, self.number
             if change.credentials:
                 self.credentials, self._credentials_changed = credentials or {}, self.number
+            if change.keys:
+                self.keys, self._keys_changed = keys or {}, self.number
         self._models = clusters
         for address, listener in listeners.items():
             self._listeners[address].services = listener.services
@@ -189,6 +201,7 @@ class Snapshots:
         now: float,
         tls: TlsForm | None,
         credentials: Mapping[str, CredentialForm],
+        keys: Mapping[str, str],
     ) -> _Change:
         changed = self._changed_clusters(clusters, now)
         fresh = sum(name not in self.clusters for name in changed)
@@ -200,6 +213,7 @@ class Snapshots:
             routes={address: self._changed_routes(address, each) for address, each in listeners.items()},
             tls=tls != self.tls,
             credentials=credentials != self.credentials,
+            keys=keys != self.keys,
         )
 
     def _changed_clusters(self, clusters: Mapping[str, Cluster], now: float) -> dict[str, ClusterForm]:

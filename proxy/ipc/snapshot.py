@@ -96,8 +96,9 @@ class BalanceForm(TypedDict):
 
 class ValueForm(TypedDict):
     """What `fact` ("identity", "trust_domain", "workload", "host", "method", "path", "header", "port",
-    "source", "destination") has if it matches: a text that is as `op` says ("is", "starts", "ends", "like", "has",
-    "is_there", "follows"), an address in the block `text`, the port `number`. `header`: its name, in lower case."""
+    "source", "destination", "claim") has if it matches: a text that is as `op` says ("is", "starts", "ends", "like",
+    "has", "is_there", "follows"), an address in the block `text`, the port `number`. `header`: its name, in lower case,
+    or the claim's, as `when` has it."""
 
     fact: str
     op: str
@@ -126,6 +127,21 @@ class AccessForm(TypedDict):
     deny: list[AccessRuleForm]
     allow: list[AccessRuleForm]
     limited: bool
+
+
+class TokenRuleForm(TypedDict):
+    """`mesh.traffic.tokens.JwtRule`. `keys` is a key of a body's `keys`. `places`: where tokens are, each a kind
+    ("header", "param", "cookie"), a name and what stands before the token; `claims`: header and claim of each."""
+
+    issuer: str
+    audiences: list[str]
+    keys: str
+    places: list[tuple[str, str, str]]
+    payload: str  # the header that it goes into, or ""
+    claims: list[tuple[str, str]]
+    forward: bool  # the token itself
+    spaced: list[str]
+    required: bool
 
 
 class OriginationForm(TypedDict):
@@ -210,6 +226,7 @@ class ClusterForm(TypedDict):
     access: NotRequired[AccessForm]  # of requests ...
     access_tcp: NotRequired[AccessForm]  # ... and of connections
     routing: NotRequired[RoutingForm]  # where its requests go instead
+    tokens: NotRequired[list[TokenRuleForm]]
     endpoints: list[EndpointForm]
     names: NotRequired[dict[str, list[str]]]  # for the next controller: what DNS has answered for host names
 
@@ -243,7 +260,8 @@ class Body(TypedDict):
     `full`, there are no others. Names in a listener are those of clusters in the same body or an earlier one.
 
     Without `tls` the certificates are those of before, with None there are none. `credentials` are all there are for
-    TLS to endpoints; without, those of before.
+    TLS to endpoints, `keys` all that tokens are verified with; without, those of before. Of keys there is the set as
+    its issuer has it (RFC 7517), "" if nobody knows it.
     """
 
     version: int
@@ -254,6 +272,7 @@ class Body(TypedDict):
     listeners: list[ListenerForm]
     tls: NotRequired[TlsForm | None]
     credentials: NotRequired[dict[str, CredentialForm]]
+    keys: NotRequired[dict[str, str]]
 
 
 def body(
@@ -263,7 +282,7 @@ def body(
     removed: Sequence[str],
     listeners: Sequence[ListenerForm],
 ) -> Body:
-    """The one place where a body is made; `tls` and `credentials` are put into it where they are new."""
+    """The one place where a body is made; `tls`, `credentials` and `keys` are put into it where they are new."""
     return Body(
         version=VERSION,
         number=number,

@@ -17,6 +17,7 @@ from proxy.mesh.traffic.outlier import OutlierDetection
 from proxy.mesh.traffic.policy import UNGOVERNED, EffectivePolicy
 from proxy.mesh.traffic.retries import DEFAULT_RETRIES, RetryPolicy
 from proxy.mesh.traffic.routing import Routing
+from proxy.mesh.traffic.tokens import JwtRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,9 @@ class Cluster:
     `endpoints` are the ready ones in balancing order. `closed` is "" or the reason why every request gets 403.
     `access`: the policies that decide who gets in, by name.
     `protocol` is what the port is declared to speak: "http", "http2", "tcp" or "undeclared" (a client's first bytes
-    tell). `spread` None: all endpoints are alike. `retries`: as routes are to say. `names` are the host names among its
-    endpoints, each with the addresses that DNS has given for it.
+    tell). `tokens`: by what requests' tokens are verified, by issuer. `spread` None: all endpoints are alike.
+    `retries`: as routes are to say. `names` are the host names among its endpoints, each with the addresses that DNS
+    has given for it.
     """
 
     name: str
@@ -115,6 +117,7 @@ class Cluster:
     closed: str = ""
     protocol: str = "http"
     access: tuple[AccessPolicy, ...] = ()
+    tokens: tuple[JwtRule, ...] = ()
     spread: Spread | None = None
     retries: RetryPolicy = DEFAULT_RETRIES
     names: tuple[tuple[str, tuple[str, ...]], ...] = ()

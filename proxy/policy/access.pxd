@@ -1,9 +1,9 @@
 # C types for access.py, which is compiled as it stands.
 cimport cython
 
-from proxy.policy.facts cimport Access, Asked
+from proxy.policy.facts cimport Access, Asked, Line
 
-cdef int ALLOWED, DENIED_BY_NONE, OF_DESTINATION, OF_HEADER, OF_HOST, OF_PORT, OF_SOURCE
+cdef int ALLOWED, DENIED_BY_NONE, OF_CLAIM, OF_DESTINATION, OF_HEADER, OF_HOST, OF_PORT, OF_SOURCE
 cdef int TEXT_ENDS, TEXT_HAS, TEXT_IS, TEXT_IS_THERE, TEXT_LIKE, TEXT_STARTS
 cdef int SLASH, STAR, OPENING, UPPER_A, UPPER_Z, TO_LOWER, ADDRESS
 
@@ -17,8 +17,10 @@ cdef bint clause_matches(const Access* access, int clause, const Asked* asked) n
 cdef bint alternative_matches(const Access* access, int alternative, const Asked* asked) noexcept nogil
 @cython.locals(at=cython.int, first=cython.int)
 cdef bint has_one(const Access* access, int term, const Asked* asked) noexcept nogil
-@cython.locals(at=cython.int, fact=cython.int, header=cython.int)
+@cython.locals(fact=cython.int)
 cdef bint has_value(const Access* access, int value, const Asked* asked) noexcept nogil
+@cython.locals(at=cython.int)
+cdef bint in_lines(const Access* access, int value, const Line* lines, int count) noexcept nogil
 @cython.locals(at=cython.int, bits=cython.int, more=cython.int, kept=cython.int, known=cython.bint)
 cdef bint in_block(const Access* access, int value, const unsigned char* address) noexcept nogil
 @cython.locals(op=cython.int, size=cython.int)

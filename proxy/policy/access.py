@@ -10,13 +10,16 @@ matches is refused; if there are rules to allow, or policies that have none, one
     alternative   all its terms do
     term          the fact has one of its values; negated: none of them. A fact that is absent has none
 
-A header may come on several lines: it has a value if one of the lines has it.
+A header may come on several lines: it has a value if one of the lines has it. A claim of a token may be a list.
 """
+
+from collections.abc import Sequence
 
 from proxy.policy import shapes
 from proxy.policy.shapes import (
     ALLOWED,
     DENIED_BY_NONE,
+    OF_CLAIM,
     OF_DESTINATION,
     OF_HEADER,
     OF_HOST,
@@ -86,16 +89,23 @@ def has_one(access: shapes.Access, term: int, asked: shapes.Asked) -> bool:
 
 def has_value(access: shapes.Access, value: int, asked: shapes.Asked) -> bool:
     """Whether the fact has this value."""
-    fact, header = access.values[value].fact, access.values[value].header
+    fact = access.values[value].fact
     if fact == OF_PORT:
         return access.values[value].number == asked.port
     if fact in (OF_SOURCE, OF_DESTINATION):
         return in_block(access, value, asked.source if fact == OF_SOURCE else asked.destination)
-    if fact != OF_HEADER:
-        return text_matches(access, value, asked.texts[fact].at, asked.texts[fact].length, fact == OF_HOST)
-    for at in range(asked.line_count):
-        if asked.lines[at].header == header and text_matches(
-            access, value, asked.lines[at].at, asked.lines[at].length, False
+    if fact == OF_HEADER:
+        return in_lines(access, value, asked.lines, asked.line_count)
+    if fact == OF_CLAIM:
+        return in_lines(access, value, asked.claims, asked.claim_count)
+    return text_matches(access, value, asked.texts[fact].at, asked.texts[fact].length, fact == OF_HOST)
+
+
+def in_lines(access: shapes.Access, value: int, lines: Sequence[shapes.Line], count: int) -> bool:
+    """Whether one of those of the header, or claim, that the value is of is as it says."""
+    for at in range(count):
+        if lines[at].header == access.values[value].header and text_matches(
+            access, value, lines[at].at, lines[at].length, False
         ):
             return True
     return False

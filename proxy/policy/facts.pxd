@@ -130,6 +130,7 @@ cdef enum Fact:                  # what a term is about; texts by their number, 
     OF_PORT
     OF_SOURCE
     OF_DESTINATION
+    OF_CLAIM                     # of a verified token
 
 cdef enum Op:                    # how a text is to be
     TEXT_IS, TEXT_STARTS, TEXT_ENDS
@@ -142,7 +143,7 @@ cdef struct Text:
     const unsigned char* at
     int length                   # -1: it is absent
 
-cdef struct Line:                # of a header that some term names
+cdef struct Line:                # of a header that some term names, or a value of a claim
     int header                   # its number
     const unsigned char* at
     int length
@@ -151,6 +152,8 @@ cdef struct Asked:               # what a decision may know of a request
     Text texts[6]                # by Fact, up to TEXTS
     const Line* lines
     int line_count
+    const Line* claims           # of the request's token
+    int claim_count
     const unsigned char* source  # addresses, 16 octets; all zeros: not known
     const unsigned char* destination
     int port
@@ -166,7 +169,7 @@ cdef struct Term:
 
 cdef struct Value:
     int fact                     # of what; all of a term's are of one, as far as people are concerned
-    int header                   # OF_HEADER: its number
+    int header                   # OF_HEADER: its number; OF_CLAIM: the claim's
     int op                       # of a text
     const unsigned char* text    # or an address
     int length

@@ -31,7 +31,7 @@ BAD_ANSWER, UNANSWERED, LEFT_WAITING, SHORTAGE = range(3008, 3012)
 ALLOWED, DENIED_BY_NONE = -1, -2
 # ... what a term is about
 OF_IDENTITY, OF_TRUST_DOMAIN, OF_WORKLOAD, OF_HOST, OF_METHOD, OF_PATH, TEXTS = range(7)
-OF_HEADER, OF_PORT, OF_SOURCE, OF_DESTINATION = range(7, 11)
+OF_HEADER, OF_PORT, OF_SOURCE, OF_DESTINATION, OF_CLAIM = range(7, 12)
 # ... how a text is to be
 TEXT_IS, TEXT_STARTS, TEXT_ENDS, TEXT_LIKE, TEXT_HAS, TEXT_IS_THERE, TEXT_FOLLOWS = range(7)
 
@@ -129,7 +129,7 @@ class Text:
 
 @dataclass
 class Line:
-    """One of a header that some term names."""
+    """One of a header that some term names, or a value of a claim."""
 
     header: int
     at: bytes
@@ -143,6 +143,8 @@ class Asked:
     texts: Sequence[Text]
     lines: Sequence[Line]
     line_count: int
+    claims: Sequence[Line]
+    claim_count: int
     source: bytes
     destination: bytes
     port: int

@@ -111,7 +111,7 @@ cdef class HboneConnection(Session):
         if cluster.closed and cluster.protocol == TCP:
             return faults.CLOSED
         if cluster.tcp_gate is not None and cluster.protocol == TCP:
-            rule = cluster.tcp_gate.refuses(None, tunnel)
+            rule = cluster.tcp_gate.refuses(None, tunnel, None)
             if rule is not None:
                 return faults.denied(rule)
         return faults.NO_HEALTHY_ENDPOINT if cluster.count == 0 else None

@@ -2,6 +2,7 @@
 from proxy.relay.context.context cimport Context
 from proxy.relay.endpoints.addresses cimport Addresses
 from proxy.relay.endpoints.cluster cimport Cluster
+from proxy.relay.endpoints.tokens cimport TokenCache, Tokens
 from proxy.relay.endpoints.trunk cimport Connections
 from proxy.relay.routes cimport Routes
 from proxy.wire.http2.server cimport StreamServer
@@ -15,10 +16,13 @@ cdef class Relay:
     cdef readonly dict clusters          # name -> Cluster
     cdef dict endpoints                  # (cluster slot, endpoint slot) -> Endpoint
     cdef dict credentials                # by the names that clusters call them: OriginContext, or why there is none
+    cdef dict keys                       # of issuers of tokens, by the names that rules call them
+    cdef TokenCache verdicts             # on tokens
     cdef Addresses addresses             # None until a listener needs it
     cdef list spare                      # exchanges nobody uses now
 
     cdef Origination origination_for(self, Cluster former, dict form)
+    cdef Tokens tokens_for(self, Cluster former, Cluster fresh)
     cdef int serve_http(self, Stream client, Listener listener) except -1
     cdef bint serve_request(self, Stream client, Py_ssize_t size, Listener listener) except -1
     cdef Py_ssize_t await_request(self, Stream client) except? RAISED

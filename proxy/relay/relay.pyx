@@ -38,6 +38,7 @@ cdef class Relay:
         self.clusters = {}
         self.endpoints = {}
         self.credentials = {}
+        self.keys, self.verdicts = {}, TokenCache()
         self.spare = []
 
     def tick(self) -> None:
@@ -78,8 +79,30 @@ cdef class Relay:
             endpoints.append(endpoint)
         cluster = Cluster(self.context.scoreboard, self.context.worker, body, endpoints)
         cluster.secure(self.origination_for(self.clusters.get(body["name"]), body["origination"]))
+        cluster.tokens = self.tokens_for(self.clusters.get(body["name"]), cluster)
         cluster.keep_limits()
         return cluster
+
+    cdef Tokens tokens_for(self, Cluster former, Cluster fresh):
+        """What the tokens of its requests are verified by; the former one's, if it is the same."""
+        cdef list form = fresh.body.get("tokens"), asked = fresh.gate.claims if fresh.gate is not None else []
+        cdef Tokens made
+        if form is None:
+            return None
+        if former is not None and former.tokens is not None and former.tokens.same(form, asked):
+            return former.tokens
+        made = Tokens(form, asked, self.verdicts)
+        made.take_keys(self.keys)
+        return made
+
+    def verify(self, dict keys) -> None:
+        """What tokens are verified with from now on, by the names that rules call it."""
+        cdef Cluster cluster
+        self.keys = keys
+        self.verdicts.clear()
+        for cluster in self.clusters.values():
+            if cluster.tokens is not None:
+                cluster.tokens.take_keys(keys)
 
     def originate(self, dict credentials) -> None:
         """What TLS to endpoints is made with from now on, by the names that clusters call it: an OriginContext, or why

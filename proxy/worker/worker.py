@@ -12,6 +12,7 @@ import signal
 import ssl
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import gevent
 from gevent.event import Event
@@ -35,6 +36,9 @@ from proxy.wire.buffers import keep_freed
 from proxy.wire.tls.mesh import MeshTls
 from proxy.wire.tls.origin import OriginContext
 from proxy.worker.handed import Handed
+
+if TYPE_CHECKING:
+    from proxy.policy.tokens.keys import Keys
 
 log = logging.getLogger("worker")
 
@@ -92,6 +96,7 @@ class Worker:
         self._routes: dict[str, Routes] = {}
         self._tls: TlsForm | None = None
         self._credentials: dict[str, tuple[CredentialForm, OriginContext | str]] = {}
+        self._keys: dict[str, tuple[str, Keys]] = {}
         self._draining = Event()
         self._silent_seconds = settings.drain_time * SILENT_PART
 
@@ -142,10 +147,14 @@ class Worker:
             news = unpack(read_body(body_fd))
         finally:
             os.close(body_fd)
+        if "keys" in news:
+            self._read_keys(news["keys"])
         if "tls" in news:
             self._take_certificates(news["tls"])
         if "credentials" in news:
             self._take_credentials(news["credentials"])
+        if "keys" in news:
+            self._relay.verify({name: keys for name, (_, keys) in self._keys.items()})
         self._relay.apply(news["full"], news["clusters"], news["removed"])
         self._fleet.apply(news["full"], news["clusters"], news["removed"])
         self._prepare_listeners(news["listeners"])
@@ -177,6 +186,13 @@ class Worker:
             for name, form in forms.items()
         }
         self._relay.originate({name: context for name, (_, context) in self._credentials.items()})
+
+    def _read_keys(self, sets: dict[str, str]) -> None:
+        """For requests' tokens. In a thread: what reads them takes a while to load, the first time."""
+        known = {name: each for name, each in self._keys.items() if sets.get(name) == each[0]}
+        fresh = {name: text for name, text in sets.items() if name not in known}
+        read = gevent.get_hub().threadpool.apply(_keys_of, (fresh,)) if any(fresh.values()) else {}
+        self._keys = known | {name: (text, read.get(name, ())) for name, text in fresh.items()}
 
     def _await_reconcile(self) -> None:
         with gevent.Timeout(RECONCILE_SECONDS, False):
@@ -276,6 +292,20 @@ def _context_of(form: CredentialForm) -> OriginContext | str:
     except ssl.SSLError as fault:
         log.error("credentials for TLS to endpoints cannot be used: %s", fault)
         return f"its credentials cannot be used: {fault}"
+
+
+def _keys_of(sets: dict[str, str]) -> "dict[str, Keys]":
+    """Those of sets that the controller has found to be such; not of one that nobody knows."""
+    # Ten MiB, which only those who have tokens verified need.
+    from proxy.policy.tokens.keys import Unusable, read_keys
+
+    found = {}
+    for name, text in sets.items():
+        try:
+            found[name] = read_keys(text)[0] if text else ()
+        except Unusable as fault:
+            log.error("keys for tokens cannot be used: it %s", fault)
+    return found
 
 
 def main() -> None:

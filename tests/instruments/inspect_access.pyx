@@ -3,10 +3,12 @@
 from proxy.policy cimport access, paths
 from proxy.policy.facts cimport TEXTS, Asked, Line
 from proxy.relay.endpoints.gate cimport Gate
+from proxy.relay.endpoints.verdict cimport Verdict
 
 
 cdef class CompiledAccess:
     cdef Gate gate
+    cdef Verdict token
 
     def __init__(self, dict form):
         self.gate = Gate(form, 0)
@@ -22,6 +24,9 @@ cdef class CompiledAccess:
             octets = asked.lines[at].at
             self.gate.lines[at].header, self.gate.lines[at].length = asked.lines[at].header, asked.lines[at].length
             self.gate.lines[at].at = octets
+        claims = [(each.header, each.at) for each in asked.claims]
+        self.token = Verdict(claims, [], 0.0)
+        made.claims, made.claim_count = self.token.claims, self.token.claim_count
         made.lines, made.line_count, made.port = self.gate.lines, asked.line_count, asked.port
         made.source, made.destination = source, destination
         return access.decide(&self.gate.access, &made)

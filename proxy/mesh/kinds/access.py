@@ -13,7 +13,7 @@ from typing import cast
 
 from proxy.mesh.reading.remarks import shown
 from proxy.mesh.reading.schema import At, Check, Given, fields, filled, items, text
-from proxy.mesh.traffic.access import UNVERIFIED, AccessRule, Action, Fact, Term, Terms
+from proxy.mesh.traffic.access import OF_TOKENS, AccessRule, Action, Fact, Term, Terms
 
 _MOST = 16
 """Service accounts of a source."""
@@ -32,6 +32,13 @@ def _starred(at: At, value: str) -> None:
     """One `*` stands for anything, at one end, or as the whole."""
     if value.count("*") > 1 or "*" in value[1:-1]:
         at.warn(f"{shown(value)}: one * works, at the beginning or at the end; any other is taken as it stands")
+
+
+def _request_principal(at: At, value: str) -> None:
+    """ISSUER/SUBJECT, each of them with a * at one end or as the whole; or a * at one end of both."""
+    issuer, _, subject = value.rpartition("/")
+    if any(each.count("*") > 1 or "*" in each[1:-1] for each in (issuer, subject)):
+        at.fault(f"must be ISSUER/SUBJECT, each with * at most at one end, not {shown(value)}")
 
 
 def _trust_domain(at: At, value: str) -> None:
@@ -93,7 +100,7 @@ def _values(good: _Check, most: int = 0) -> Check[tuple[str, ...]]:
 
 _SOURCE: Mapping[str, tuple[Fact, Check[tuple[str, ...]]]] = {
     "principals": (Fact.PRINCIPAL, _values(_starred)),
-    "requestPrincipals": (Fact.REQUEST_PRINCIPAL, _values(_starred)),
+    "requestPrincipals": (Fact.REQUEST_PRINCIPAL, _values(_request_principal)),
     "namespaces": (Fact.NAMESPACE, _values(_free)),
     "serviceAccounts": (Fact.SERVICE_ACCOUNT, _values(_service_account, _MOST)),
     "ipBlocks": (Fact.SOURCE_IP, _values(_block)),
@@ -113,7 +120,7 @@ _WHEN: Mapping[Fact, _Check] = {
     Fact.TRUST_DOMAIN: _trust_domain,
     Fact.SOURCE_IP: _block,
     Fact.REMOTE_IP: _block,
-    Fact.REQUEST_PRINCIPAL: _starred,
+    Fact.REQUEST_PRINCIPAL: _request_principal,
     Fact.AUDIENCES: _starred,
     Fact.PRESENTER: _starred,
     Fact.DESTINATION_IP: _block,
@@ -249,7 +256,7 @@ def has_rules(at: At, action: Action, rules: tuple[AccessRule, ...]) -> None:
 
 def _nobody(at: At, rules: tuple[AccessRule, ...]) -> None:
     """Who decides is asked before anybody is known."""
-    known = UNVERIFIED | {Fact.PRINCIPAL, Fact.NAMESPACE, Fact.SERVICE_ACCOUNT, Fact.TRUST_DOMAIN}
+    known = OF_TOKENS | {Fact.PRINCIPAL, Fact.NAMESPACE, Fact.SERVICE_ACCOUNT, Fact.TRUST_DOMAIN}
     for index, rule in enumerate(rules):
         if any(term.fact in known for terms in (*rule.sources, rule.conditions) for term in terms):
             at.down("rules", index).fault("goes by an identity, which action CUSTOM does not know")

@@ -1,8 +1,7 @@
 """AuthorizationPolicies and RequestAuthentications: what they target, and what of them is in force.
 
-This version does not verify tokens and asks no provider, so what a RequestAuthentication guards, or an
-AuthorizationPolicy with action CUSTOM, is closed: a policy that silently lets everybody in is the one outcome its
-author cannot have meant. The same goes for one that cannot be read.
+This version asks no provider, so what an AuthorizationPolicy with action CUSTOM guards is closed: a policy that
+silently lets everybody in is the one outcome its author cannot have meant. The same goes for one that cannot be read.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from proxy.mesh.kinds.access import access_rule, has_rules, provider
 from proxy.mesh.kinds.gateways import Gateway
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
+from proxy.mesh.kinds.tokens import jwt_rule
 from proxy.mesh.reading.manifests import GATEWAY_API, ISTIO_NETWORK, Body, Manifest
 from proxy.mesh.reading.metadata import texts_of
 from proxy.mesh.reading.records import optional, required, struct
@@ -21,7 +21,6 @@ from proxy.mesh.reading.report import Report
 from proxy.mesh.reading.schema import (
     At,
     at_most_one,
-    boolean,
     choice,
     fields,
     filled,
@@ -32,6 +31,7 @@ from proxy.mesh.reading.schema import (
     text,
 )
 from proxy.mesh.traffic.access import AccessPolicy, AccessRule, Action
+from proxy.mesh.traffic.tokens import JwtRule
 
 _GROUPS = {
     "Service": ("", "core"),
@@ -55,12 +55,14 @@ OF_SERVICES = ("Service", "ServiceEntry")
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A valid policy and the objects that it closes, as (kind, name)."""
+    """A valid policy and the objects that it guards, as (kind, name)."""
 
     manifest: Manifest
     targets: frozenset[tuple[str, str]]
     access: AccessPolicy | None = None
     """What an AuthorizationPolicy says."""
+    tokens: tuple[JwtRule, ...] = ()
+    """What a RequestAuthentication says."""
     unread: bool = False
     """Whether nobody knows what it says: then it closes whatever it could be meant for."""
 
@@ -71,12 +73,13 @@ class Guard:
     @property
     def closes(self) -> bool:
         """Whether what it guards is closed, for it cannot be kept to."""
-        return self.unread or self.access is None or (self.access.action is Action.CUSTOM and not self.access.dry_run)
+        custom = self.access is not None and self.access.action is Action.CUSTOM and not self.access.dry_run
+        return self.unread or custom
 
     @property
     def idle(self) -> bool:
-        """Whether it neither closes what it targets nor decides who gets in: it logs, or only tries."""
-        return not self.closes and not (self.access and self.access.decides)
+        """Whether it neither closes what it targets nor has a say in who gets in: it logs, or only tries."""
+        return not self.closes and not (self.access and self.access.decides) and not self.tokens
 
     def guards_all(self, gateway: Gateway) -> bool:
         """Whether it stands before everything that this Gateway serves."""
@@ -91,8 +94,7 @@ class Guard:
     def reason(self) -> str:
         if self.unread:
             return f"{self.manifest.kind} {self.manifest.id} cannot be read, so what it may guard is closed"
-        custom = " with action CUSTOM" if self.access else ""
-        what = f"{self.manifest.kind} {self.manifest.id}{custom}"
+        what = f"{self.manifest.kind} {self.manifest.id} with action CUSTOM"
         return f"{what} is not enforced by this version, so what it guards is closed"
 
 
@@ -130,6 +132,11 @@ class _Authorization(_Targets):
     rules: tuple[AccessRule, ...] = optional(items(access_rule), ())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Authentication(_Targets):
+    jwt_rules: tuple[JwtRule, ...] = optional(items(jwt_rule), ())
+
+
 def _right_rules(at: At, found: _Authorization) -> None:
     has_rules(at, found.action, found.rules)
 
@@ -141,27 +148,13 @@ def _few_targets(at: At, found: _Targets) -> None:
 
 _one_way = (at_most_one("selector", "targetRef", "targetRefs"),)
 _selector = fields({"matchLabels": labels})
-_texts = items(text)
-_jwt_rule = fields(
-    {
-        **dict.fromkeys(("issuer", "jwksUri", "jwks_uri", "jwks", "outputPayloadToHeader", "timeout"), text),
-        **dict.fromkeys(("audiences", "fromParams", "fromCookies", "spaceDelimitedClaims"), _texts),
-        "fromHeaders": items(fields({"name": filled, "prefix": text}, ("name",))),
-        "outputClaimToHeaders": items(fields({"header": filled, "claim": filled})),
-        "forwardOriginalToken": boolean,
-        "presence": one_of("OPTIONAL", "REQUIRED"),
-    }
-)
 _authorization = struct(
     _Authorization,
     also={"selector": _selector, "provider": provider},
     given=_one_way,
     rules=(_few_targets, _right_rules),
 )
-# Tokens are not verified yet, but what is said of them is checked: a misspelt field would mean something else.
-_authentication = struct(
-    _Targets, also={"selector": _selector, "jwtRules": items(_jwt_rule)}, given=_one_way, rules=(_few_targets,)
-)
+_authentication = struct(_Authentication, also={"selector": _selector}, given=_one_way, rules=(_few_targets,))
 
 
 def read_authorization(manifest: Manifest, body: Body, report: Report) -> Guard:
@@ -174,9 +167,9 @@ def read_authorization(manifest: Manifest, body: Body, report: Report) -> Guard:
 
 
 def read_authentication(manifest: Manifest, body: Body, report: Report) -> Guard:
-    """The policy, of what is read here; its rules are not."""
+    """A RequestAuthentication."""
     found = spec(manifest, body, report, _authentication, required=False)
-    return Guard(manifest, _targeted(found) if found else frozenset())
+    return Guard(manifest, _targeted(found), tokens=found.jwt_rules) if found else Guard(manifest, frozenset())
 
 
 def _targeted(found: _Targets) -> frozenset[tuple[str, str]]:

@@ -22,6 +22,7 @@ from proxy.mesh.resolving.localities import spread
 from proxy.mesh.resolving.policies import Governing
 from proxy.mesh.traffic.access import AccessPolicy
 from proxy.mesh.traffic.policy import UNGOVERNED
+from proxy.mesh.traffic.tokens import JwtRule
 
 _LIVE = "kubectl get service,endpointslice,pod -o yaml"
 
@@ -52,10 +53,11 @@ class _Members:
 
 
 class _Guarded(NamedTuple):
-    """Why a Service is closed, or "", and the policies that decide who gets in."""
+    """Why a Service is closed, or "", the policies that decide who gets in, and what tokens are verified by."""
 
     closed: str
     access: tuple[AccessPolicy, ...]
+    tokens: tuple[JwtRule, ...] = ()
 
 
 class Clusters:
@@ -164,7 +166,8 @@ class Clusters:
             text = f"is not enforced by this version; {service.manifest.kind} {service.id} is closed (403) until it is"
             self._report.warn(guard.manifest, ("spec",), text)
         deciding = tuple(guard.access for guard in guards if guard.access is not None and not guard.closes)
-        return _Guarded(closing[0].reason if closing else "", deciding)
+        tokens = sorted((rule for guard in guards for rule in guard.tokens), key=lambda rule: rule.issuer)
+        return _Guarded(closing[0].reason if closing else "", deciding, tuple(tokens))
 
     def _warn(self, service: Service, path: Path, text: str, together: bool = False) -> None:
         self._report.warn(service.manifest, path, text, together)
@@ -209,4 +212,5 @@ def _cluster(
         protocol=port.speaks.value,
         spread=groups,
         access=guarded.access,
+        tokens=guarded.tokens if port.speaks is not Speaks.TCP else (),
     )

@@ -20,6 +20,7 @@ from proxy.mesh.resolving.stated import Stated, stated, time
 from proxy.mesh.traffic.access import AccessPolicy
 from proxy.mesh.traffic.connections import DEFAULT_CONNECT_TIMEOUT_MS
 from proxy.mesh.traffic.policy import EffectivePolicy
+from proxy.mesh.traffic.tokens import JwtRule
 
 _MOST_NAMED = 5
 Places = Callable[[Key], Place]
@@ -42,6 +43,8 @@ def explained(
             yield f"  closed, every request gets 403: {cluster.closed}"
         elif cluster.access:
             yield f"  who gets in: AuthorizationPolicies {', '.join(map(_says, cluster.access))}"
+        if cluster.tokens:
+            yield f"  tokens are verified: {', '.join(map(_trusts, cluster.tokens))}"
         if cluster.routing:
             yield from ("  routes, the first that fits:", *(f"    {line}" for line in routing_lines(cluster.routing)))
         governing = inventory.rules.select(service.host, service.manifest.namespace)
@@ -152,6 +155,11 @@ def _says(policy: AccessPolicy) -> str:
     count = len(policy.rules)
     rules = f"{count} rule{'s' if count > 1 else ''}" if count else "no rules: nobody"
     return f"{policy.name} ({policy.action}, {rules})"
+
+
+def _trusts(rule: JwtRule) -> str:
+    issuer = rule.issuer or "any issuer"
+    return f"{issuer} (keys: {'in the policy' if rule.jwks else rule.jwks_uri or 'as the issuer says'})"
 
 
 def _spoken(cluster: Cluster) -> str:

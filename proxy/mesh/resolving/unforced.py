@@ -54,12 +54,15 @@ def routes(inventory: Inventory, gateway: Gateway, served: Collection[str], repo
 
 
 def audits(inventory: Inventory, gateway: Gateway, served: Collection[str], report: Report) -> None:
-    """Policies that do nothing but log, or tell what they would do."""
+    """Policies that do nothing, or but log, or tell what they would do."""
     objects = {inventory.services[each].manifest.key for each in served}
     for policy in inventory.policies.values():
         keys = (Key(kind, policy.manifest.namespace, name) for kind, name in policy.targets)
         if policy.idle and (policy.guards_all(gateway) or any(each in objects for each in keys)):
-            tries = policy.access is not None and policy.access.dry_run
+            if policy.access is None:
+                report.warn(policy.manifest, ("spec",), "has no jwtRules, so it does nothing")
+                continue
+            tries = policy.access.dry_run
             what = (
                 f"{DRY_RUN} is set: it is not enforced, and this version does not say what it would do"
                 if tries

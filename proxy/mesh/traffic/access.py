@@ -45,8 +45,8 @@ HTTP_ONLY = frozenset(
     {Fact.REQUEST_PRINCIPAL, Fact.AUDIENCES, Fact.PRESENTER, Fact.CLAIM, Fact.HEADER, Fact.HOST, Fact.METHOD, Fact.PATH}
 )
 """What a connection that carries no HTTP has not."""
-UNVERIFIED = frozenset({Fact.REQUEST_PRINCIPAL, Fact.AUDIENCES, Fact.PRESENTER, Fact.CLAIM})
-"""What only a token has that somebody has verified; as long as nobody does, it is as if there was none."""
+OF_TOKENS = frozenset({Fact.REQUEST_PRINCIPAL, Fact.AUDIENCES, Fact.PRESENTER, Fact.CLAIM})
+"""What only a token has that has been verified."""
 
 
 @dataclass(frozen=True, slots=True)

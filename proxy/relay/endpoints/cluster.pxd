@@ -8,6 +8,7 @@ from proxy.relay.endpoints.breaker cimport Breaker, Member, Seat
 from proxy.relay.endpoints.chooser cimport Chooser
 from proxy.relay.endpoints.gate cimport Gate
 from proxy.relay.endpoints.hash_key cimport HashKey
+from proxy.relay.endpoints.tokens cimport Tokens
 from proxy.relay.endpoints.trunk cimport Connections, Trunks
 from proxy.scoreboard.layout cimport Counters, EndpointRow
 from proxy.scoreboard.scoreboard cimport Scoreboard
@@ -91,6 +92,7 @@ cdef class Cluster:
     cdef Chooser chooser
     cdef Gate gate                       # who gets in with a request, or None: everybody
     cdef Gate tcp_gate                   # ... with a connection that carries none
+    cdef Tokens tokens                   # what requests' tokens are verified by, or None
     cdef Breaker breaker                 # None: there is no endpoint
     cdef readonly bint limited           # connectionPool says something: of what there may be, or how long
     cdef int64_t timeout                 # ns for all of a request; 0: without end

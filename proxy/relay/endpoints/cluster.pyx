@@ -301,7 +301,7 @@ cdef class Cluster:
         body["endpoints"] = [entry for entry in self.body["endpoints"] if entry["slot"] == endpoint.slot]
         endpoint = endpoint.without_policy(body["endpoints"][0])
         cdef Cluster cluster = Cluster(self.scoreboard, self.worker, body, [endpoint])
-        cluster.by_address = True
+        cluster.by_address, cluster.tokens = True, self.tokens
         (<RoundRobin>cluster.chooser).go_alone()
         return cluster
 

@@ -1,6 +1,9 @@
 """Who gets in to a cluster: its AuthorizationPolicies, as a snapshot's AccessForm has them, over what a request or a
 connection has. Decisions are proxy/policy/access.py's; here they are given the octets, without an object for any.
 
+What a token says is so only if it has been verified (tokens.pyx); headers that it is told to endpoints in are the
+request's, and those that do not go on are not.
+
 The peer is who its certificate says, and its address the one that it came from: X-Forwarded-For is anybody's word. Paths
 are compared as they came, without query and fragment, and are forwarded so: one that means another path once it is
 normalised (Istio's BASE) is refused where a rule goes by paths, or a rule would match one path and the endpoint
@@ -15,11 +18,11 @@ from libc.string cimport memchr, memcpy, memset
 
 from proxy.policy cimport access as policy
 from proxy.policy.facts cimport (
-    ALLOWED, OF_DESTINATION, OF_HEADER, OF_HOST, OF_IDENTITY, OF_METHOD, OF_PATH, OF_PORT, OF_SOURCE, OF_TRUST_DOMAIN,
+    ALLOWED, OF_CLAIM, OF_DESTINATION, OF_HEADER, OF_HOST, OF_IDENTITY, OF_METHOD, OF_PATH, OF_PORT, OF_SOURCE, OF_TRUST_DOMAIN,
     OF_WORKLOAD, TEXT_ENDS, TEXT_FOLLOWS, TEXT_HAS, TEXT_IS, TEXT_IS_THERE, TEXT_LIKE, TEXT_STARTS, TEXTS, Asked, Text,
 )
 from proxy.policy.paths cimport is_normal
-from proxy.wire.http.head cimport MAX_FIELDS, Field
+from proxy.wire.http.head cimport MAX_FIELDS, NOMINATED, Field
 from proxy.wire.http.names cimport is_text, span_of
 
 cdef extern from "<arpa/inet.h>" nogil:
@@ -35,7 +38,7 @@ cdef bytes V4_IN_V6 = b"\0" * 10 + b"\xff\xff"
 cdef dict FACTS = {
     "identity": OF_IDENTITY, "trust_domain": OF_TRUST_DOMAIN, "workload": OF_WORKLOAD, "host": OF_HOST,
     "method": OF_METHOD, "path": OF_PATH, "header": OF_HEADER, "port": OF_PORT, "source": OF_SOURCE,
-    "destination": OF_DESTINATION,
+    "destination": OF_DESTINATION, "claim": OF_CLAIM,
 }
 cdef dict OPS = {
     "is": TEXT_IS, "starts": TEXT_STARTS, "ends": TEXT_ENDS, "like": TEXT_LIKE, "has": TEXT_HAS,
@@ -61,7 +64,8 @@ cdef class Gate:
         cdef list values = [each for term in terms for each in term["values"]]
         self.port, self.kept = port, []
         self.names = [each["name"].encode() for each in rules]
-        self.headers = [each.encode() for each in dict.fromkeys(each["header"] for each in values if each["header"])]
+        self.headers = [each.encode() for each in named(values, "header")]
+        self.claims = named(values, "claim")
         self.rules = parts([each["clauses"] for each in rules])
         self.clauses, self.alternatives = parts(clauses), parts(alternatives)
         self.fill_terms(terms)
@@ -100,6 +104,8 @@ cdef class Gate:
             self.values[at].text, self.values[at].length = octets, len(octets)
             if self.values[at].fact == OF_HEADER:
                 self.values[at].header = self.headers.index(values[at]["header"].encode())
+            if self.values[at].fact == OF_CLAIM:
+                self.values[at].header = self.claims.index(values[at]["header"])
             self.by_path |= self.values[at].fact == OF_PATH
             self.by_source |= self.values[at].fact == OF_SOURCE
             self.by_destination |= self.values[at].fact == OF_DESTINATION
@@ -108,14 +114,14 @@ cdef class Gate:
         """Whether the path may be compared with others: it is what it will be to an endpoint."""
         return not self.by_path or is_normal(<const unsigned char*>client.buffer + head.path.at, head.path.length)
 
-    cdef bytes refuses(self, Head head, Stream client):
+    cdef bytes refuses(self, Head head, Stream client, Verdict token):
         """The name of the rule that refuses a request, `none` if it is the want of one that allows; None: it gets in.
-        `head` is None for a connection that carries no requests."""
+        `head` is None for a connection that carries no requests, `token` where none is verified."""
         cdef Asked asked
         cdef uint8_t[ADDRESS] source
         cdef uint8_t[ADDRESS] destination
         cdef int ruling
-        asked.port, asked.line_count, asked.lines = self.port, 0, self.lines
+        asked.port, asked.line_count, asked.lines, asked.claim_count = self.port, 0, self.lines, 0
         asked.source, asked.destination = source, destination
         memset(source, 0, ADDRESS)
         memset(destination, 0, ADDRESS)
@@ -128,6 +134,10 @@ cdef class Gate:
         put_request(asked.texts, head, client.buffer)
         if self.lines != NULL and head is not None:
             asked.line_count = self.find_lines(head, client.buffer)
+            if token is not None and token.fields:
+                asked.line_count = self.add_lines(token.fields, asked.line_count)
+        if token is not None:
+            asked.claims, asked.claim_count = token.claims, token.claim_count
         ruling = policy.decide(&self.access, &asked)
         if ruling == ALLOWED:
             return None
@@ -139,6 +149,8 @@ cdef class Gate:
         cdef int at, number, found = 0
         for at in range(head.count):
             field = &head.fields[at]
+            if field.kind == NOMINATED:
+                continue
             for number in range(len(self.headers)):
                 if is_text(text, span_of(field.name, field.name_length), self.headers[number], len(self.headers[number])):
                     self.lines[found].header, self.lines[found].length = number, field.value_length
@@ -146,6 +158,23 @@ cdef class Gate:
                     found += 1
                     break
         return found
+
+
+    cdef int add_lines(self, list fields, int found) except -1:
+        """Those that are added to the request."""
+        cdef bytes octets
+        for name, value in fields:
+            if found < MAX_FIELDS and name in self.headers:
+                octets = value
+                self.lines[found].header, self.lines[found].length = self.headers.index(name), len(octets)
+                self.lines[found].at = octets
+                found += 1
+        return found
+
+
+cdef list named(list values, str fact):
+    """The names of headers, or claims, that values are of."""
+    return list(dict.fromkeys(each["header"] for each in values if each["fact"] == fact))
 
 
 cdef tuple content_of(dict form):

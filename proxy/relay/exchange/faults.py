@@ -6,6 +6,7 @@ know of a waypoint holds here.
 
 import errno
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -63,6 +64,26 @@ def denied(rule: bytes) -> Fault:
     """An AuthorizationPolicy does not let the client in; `rule`: which one of its rules, or "none" that would."""
     details = b"rbac_access_denied_matched_policy[%s]" % rule
     return Fault(Owner.CLIENT, 403, b"-", details, b"RBAC: access denied")
+
+
+LONGEST_REALM = 256
+"""Octets of what www-authenticate says, as Envoy has it."""
+_QUOTED = re.compile(rb"[^!#-\[\]-~]")
+
+
+def bad_token(text: str, status: int, realm: bytes) -> Fault:
+    """A token is not accepted, or there is none where one must be (Envoy's jwt_authn). `realm`: what was asked for."""
+    where = b"http://" + _QUOTED.sub(b"", realm)
+    invalid = b"" if text == "Jwt is missing" else b', error="invalid_token"'
+    said = text.encode()
+    return Fault(
+        Owner.CLIENT,
+        status,
+        b"-",
+        b"jwt_authn_access_denied{%s}" % said.replace(b" ", b"_"),
+        said,
+        fields=b'www-authenticate: Bearer realm="%s"%s' % (where[:LONGEST_REALM], invalid),
+    )
 
 
 def connect_failed(error: int, retried: bool, exhausted: bool, reasons: Sequence[str] = ()) -> Fault:

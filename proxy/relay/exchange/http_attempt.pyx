@@ -34,7 +34,7 @@ from proxy.relay.exchange.bounded cimport Bounded
 from proxy.relay.exchange.request cimport Request
 from proxy.scoreboard.atomics cimport wp_load64, wp_store64
 from proxy.wire.http.head cimport BAD, NO_BODY, NO_HTTP
-from proxy.wire.http.http1 cimport write_interim, write_request
+from proxy.wire.http.http1 cimport write_interim
 from proxy.wire.stream cimport (
     CANCELLED,
     DATA_WAITS,
@@ -196,8 +196,7 @@ cdef class HttpAttempt(Bounded):
         cdef Stream client = request.client
         cdef Py_ssize_t head_length, forward = 0, used = 0
         cdef int result
-        head_length = write_request(
-            self.context.scratch, client.buffer, request.head, self.upgrading, request.own_id)
+        head_length = request.write_head(self.context.scratch, self.upgrading)
         if request.has_body:
             request.begin_body(self.stream.http2)
             used = request.body.take(client.buffer + client.start, client.end - client.start, &forward)

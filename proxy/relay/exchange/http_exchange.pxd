@@ -3,6 +3,8 @@ cimport cython
 
 from proxy.relay.endpoints.cluster cimport Cluster
 from proxy.relay.endpoints.gate cimport Gate
+from proxy.relay.endpoints.tokens cimport Tokens
+from proxy.relay.endpoints.verdict cimport Verdict
 from proxy.relay.exchange.answer cimport Answer
 from proxy.relay.exchange.exchange cimport Exchange
 from proxy.relay.routes cimport Routes
@@ -18,7 +20,9 @@ cdef class HttpExchange(Exchange):
     cdef int begin(self, Stream client, Py_ssize_t size) except -1
     cdef bint accept(self, Routes routes) except -1
     cdef Cluster route(self, Routes routes)
-    cdef object refusal(self, Gate gate)
+    cdef object distrust(self, Tokens tokens, Gate gate)
+    cdef bytes realm(self)
+    cdef object refusal(self, Gate gate, Verdict token)
     cdef int find_key(self) except -1
     cdef int conclude(self) except -1
     cdef int settle(self) except -1

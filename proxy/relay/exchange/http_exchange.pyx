@@ -15,11 +15,15 @@ from libc.stdint cimport int64_t
 from proxy.relay.context.context cimport Context
 from proxy.relay.endpoints.gate cimport Gate
 from proxy.relay.endpoints.hash_key cimport HashKey
+from proxy.relay.endpoints.tokens cimport Tokens
+from proxy.relay.endpoints.verdict cimport Verdict
 from proxy.relay.exchange.counting cimport count_request
 from proxy.relay.exchange.http_attempt cimport HttpAttempt
 from proxy.relay.exchange.line cimport log_line
 from proxy.relay.exchange.request cimport Request
-from proxy.wire.http.head cimport BAD, LOW_VERSION, M_CONNECT, NOT_IMPLEMENTED, TOO_LARGE, TOO_MANY_FIELDS, Span
+from proxy.wire.http.head cimport (
+    BAD, LOW_VERSION, M_CONNECT, MAX_FIELDS, MAX_HEAD, NOT_IMPLEMENTED, TOO_LARGE, TOO_MANY_FIELDS, Head, Span,
+)
 from proxy.wire.stream cimport TIMED_OUT
 
 from proxy.relay.exchange import faults
@@ -81,20 +85,44 @@ cdef class HttpExchange(Exchange):
             self.fault = faults.NO_ROUTE
         elif self.cluster.closed:
             self.fault = faults.CLOSED
+        elif self.cluster.tokens is not None:
+            self.fault = self.distrust(self.cluster.tokens, self.cluster.gate)
         elif self.cluster.gate is not None:
-            self.fault = self.refusal(self.cluster.gate)
+            self.fault = self.refusal(self.cluster.gate, None)
         if self.fault is None and self.cluster.hash_key is not None:
             self.find_key()
         if self.cluster is not None and self.cluster.timeout:
             request.bound(self.cluster.timeout)
         return self.fault is None
 
-    cdef object refusal(self, Gate gate):
-        """Why the request does not get in, or None."""
+    cdef object distrust(self, Tokens tokens, Gate gate):
+        """What is wrong with the request's token, or else why it does not get in; None: it does, and what endpoints are
+        told of the token is put into it. It may be as large then as any."""
+        cdef Request request = self.request
+        cdef Verdict token = tokens.judge(request.head, request.client, request.started_wall / 1e9)
+        if token.refusal is not None:
+            return faults.bad_token(token.refusal, token.status, self.realm())
+        if token.lines is not None:
+            request.added = token.lines
+            if request.head_size + len(token.lines) > MAX_HEAD:
+                return faults.HEAD_TOO_LARGE
+            if request.head.count + len(token.fields) > MAX_FIELDS:
+                return faults.TOO_MANY_FIELDS
+        return None if gate is None else self.refusal(gate, token)
+
+    cdef bytes realm(self):
+        """What was asked for, without its query: that may have a token."""
+        cdef Head head = self.request.head
+        cdef const char* text = self.request.client.buffer
+        path = text[head.path.at:head.path.at + head.path.length].partition(b"?")[0]
+        return text[head.authority.at:head.authority.at + head.authority.length] + path
+
+    cdef object refusal(self, Gate gate, Verdict token):
+        """Why the request does not get in, or None. `token`: what has come of its tokens, if they are verified."""
         cdef bytes rule
         if not gate.takes(self.request.head, self.request.client):
             return faults.PATH_NOT_NORMAL
-        rule = gate.refuses(self.request.head, self.request.client)
+        rule = gate.refuses(self.request.head, self.request.client, token)
         return None if rule is None else faults.denied(rule)
 
     cdef Cluster route(self, Routes routes):

@@ -26,6 +26,7 @@ cdef class Request:
     cdef bint bounded                   # ... which is by the cluster's timeout
     cdef char[36] own_id                # used when the client sent none
     cdef bytes cookie                   # a field of the answer that gives the client one, or None
+    cdef bytes added                    # fields that its head goes on with besides, or None
     cdef int64_t body_taken             # octets of its body and their framing
     cdef int64_t written_before         # to the client, for others
     cdef str known_as                   # another's, whose id it goes by; None: its own
@@ -33,6 +34,7 @@ cdef class Request:
     cdef int begin(self, Stream client, Py_ssize_t size) except -1
     cdef int accept(self, RequestIds ids) noexcept
     cdef int64_t grpc_timeout(self) noexcept
+    cdef Py_ssize_t write_head(self, char* out, bint upgrade) noexcept
     cdef void bound(self, int64_t timeout) noexcept
     cdef int begin_body(self, bint keep) noexcept
     cdef void moved(self, Py_ssize_t length) noexcept

@@ -14,7 +14,7 @@ from proxy.relay.context.date cimport wall_ns
 from proxy.wire.http.head cimport (
     BAD, CHUNKED, M_DELETE, M_GET, M_HEAD, M_OPTIONS, M_PUT, M_TRACE, NO_BODY, Field, Span,
 )
-from proxy.wire.http.http1 cimport REQUEST_ID
+from proxy.wire.http.http1 cimport REQUEST_ID, add_field, write_request
 from proxy.wire.http.names cimport grpc_timeout_of, is_text, next_member, span_of
 
 
@@ -64,6 +64,11 @@ cdef class Request:
         if head.request_id.length == 0:
             ids.make(self.own_id)
         return 0
+
+    cdef Py_ssize_t write_head(self, char* out, bint upgrade) noexcept:
+        """The head for an endpoint; how long it is."""
+        cdef Py_ssize_t length = write_request(out, self.client.buffer, self.head, upgrade, self.own_id)
+        return length if self.added is None else add_field(out, length, self.added)
 
     cdef void bound(self, int64_t timeout) noexcept:
         """It may take so long (ns), unless its client waits less."""
@@ -161,7 +166,7 @@ cdef class Request:
         """Lets go of the head; the client may be read by others."""
         self.client.pinned = 0
         self.client.listener = None
-        self.cookie = None
+        self.cookie = self.added = None
         return 0
 
 

@@ -56,7 +56,7 @@ cdef class TcpExchange(Exchange):
     cdef bint gets_in(self) except -1:
         cdef bytes rule = None
         if self.cluster.tcp_gate is not None:
-            rule = self.cluster.tcp_gate.refuses(None, self.request.client)
+            rule = self.cluster.tcp_gate.refuses(None, self.request.client, None)
         if rule is not None:
             self.fault = faults.denied(rule)
         return rule is None

@@ -72,6 +72,7 @@ def headers(*lines: tuple[str, str]) -> Request:
 
 
 NO, ONLY = "none", "allow"
+ALICE = {"iss": "https://iss/x", "sub": "alice"}
 FIRST = "ns[shop]-policy[p0]-rule[0]"
 SECOND = "ns[shop]-policy[p1]-rule[0]"
 NS_FOO = source(namespaces=["foo"])
@@ -151,9 +152,79 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[tuple[Request, str]]]] = {
         [allow(source(remoteIpBlocks=["10.1.2.0/24"]))],
         [(by(headers=[("x-forwarded-for", "10.1.2.3")]), NO), (by(source="10.1.2.9"), ONLY)],
     ),
-    "E21,E26,Z28": ([allow(source(requestPrincipals=["*"]))], [(by(), NO)]),
-    "E22": ([deny(source(notRequestPrincipals=["*"]))], [(by(), FIRST)]),
-    "E25,Z30": ([deny(when("request.auth.claims[n]", notValues=["5"]))], [(by(), FIRST)]),
+    "E21,E26,Z28": (
+        [allow(source(requestPrincipals=["*"]))],
+        [(by(), NO), (by(claims=ALICE), ONLY), (by(claims={"iss": "a"}), NO), (by(claims=ALICE | {"sub": ""}), NO)],
+    ),
+    "E22": ([deny(source(notRequestPrincipals=["*"]))], [(by(), FIRST), (by(claims=ALICE), ONLY)]),
+    "E23,Z28": (
+        [allow(source(requestPrincipals=["https://iss/x/alice"]))],
+        [(by(claims=ALICE), ONLY), (by(claims=ALICE | {"sub": "bob"}), NO), (by(claims={"sub": "x/alice"}), NO)],
+    ),
+    "Z28-last-slash": (
+        [allow(source(requestPrincipals=["https://iss/x/a/b"]))],
+        [(by(claims=ALICE | {"sub": "a/b"}), NO), (by(claims={"iss": "https://iss/x/a", "sub": "b"}), ONLY)],
+    ),
+    "Z28-any-issuer": (
+        [allow(source(requestPrincipals=["*/alice"]))],
+        [(by(claims=ALICE), ONLY), (by(claims=ALICE | {"iss": "b"}), ONLY), (by(claims=ALICE | {"sub": "alic"}), NO)],
+    ),
+    "Z28-any-subject": (
+        [allow(source(requestPrincipals=["https://iss/x/*"]))],
+        [(by(claims=ALICE), ONLY), (by(claims=ALICE | {"iss": "https://iss/xy"}), NO)],
+    ),
+    "Z28-suffix": (
+        [allow(source(requestPrincipals=["*ce"]))],
+        [(by(claims=ALICE), ONLY), (by(claims=ALICE | {"sub": "bob"}), NO), (by(claims=ALICE | {"sub": "e"}), NO)],
+    ),
+    "Z28-prefix": (
+        [allow(source(requestPrincipals=["htt*"]))],
+        [(by(claims=ALICE), ONLY), (by(claims=ALICE | {"iss": "x"}), NO)],
+    ),
+    "Z28-both-ends": (
+        [allow(source(requestPrincipals=["htt*/al*"]))],
+        [(by(claims=ALICE), ONLY), (by(claims=ALICE | {"sub": "bob"}), NO), (by(claims=ALICE | {"iss": "x"}), NO)],
+    ),
+    "Z28-no-slash": ([allow(source(requestPrincipals=["alice"]))], [(by(claims=ALICE), NO)]),
+    "Z28-nul": ([allow(source(requestPrincipals=["*/b"]))], [(by(claims={"iss": "a\0", "sub": "a\0b"}), NO)]),
+    "E24,Z30": (
+        [allow(when("request.auth.claims[groups]", values=["admin"]))],
+        [
+            (by(claims={"groups": ["u", "admin"]}), ONLY),
+            (by(claims={"groups": "admin"}), ONLY),
+            (by(claims={"groups": "u admin"}), NO),
+            (by(claims={}), NO),
+        ],
+    ),
+    "E25,Z30": (
+        [allow(when("request.auth.claims[n]", values=["5"]))],
+        [(by(claims={"n": 5}), NO), (by(claims={"n": "5"}), ONLY), (by(claims={"n": [5]}), NO)],
+    ),
+    "E25,Z30-not": (
+        [deny(when("request.auth.claims[n]", notValues=["5"]))],
+        [(by(), FIRST), (by(claims={"n": True}), FIRST), (by(claims={"n": "5"}), ONLY)],
+    ),
+    "Z30-nested": (
+        [allow(when("request.auth.claims[a][b]", values=["*"]))],
+        [(by(claims={"a": {"b": "x"}}), ONLY), (by(claims={"a": {"b": ""}}), NO), (by(claims={"a.b": "x"}), NO)],
+    ),
+    "Z30-dotted": (
+        [allow(when("request.auth.claims[a.b]", values=["x"]))],
+        [(by(claims={"a.b": "x"}), ONLY), (by(claims={"a": {"b": "x"}}), NO)],
+    ),
+    "Z30-scope": (
+        [allow(when("request.auth.claims[scope]", values=["read"]))],
+        [(by(claims={"scope": "write read"}), ONLY), (by(claims={"scope": "reads"}), NO)],
+    ),
+    "Z29": (
+        [allow(when("request.auth.audiences", values=["a*"]) | source(namespaces=["foo"]))],
+        [(by(claims={"aud": ["b", "ab"]}), ONLY), (by(claims={"aud": "a"}), ONLY), (by(claims={"aud": "b"}), NO)],
+    ),
+    "Z29-presenter": (
+        [allow(when("request.auth.presenter", values=["app"]))],
+        [(by(claims={"azp": "app"}), ONLY), (by(claims={"azp": "ap"}), NO), (by(claims={}), NO)],
+    ),
+    "Z50-claims": ([allow(source(requestPrincipals=["*"]))], [(by(method="", claims=ALICE), NO)]),
     "E27,Z50": ([allow(operation(methods=["GET"]))], [(by(method=""), NO)]),
     "E28,Z51": ([deny(operation(methods=["POST"]))], [(by(method=""), FIRST)]),
     "E29,Z51": (

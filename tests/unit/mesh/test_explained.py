@@ -154,10 +154,13 @@ def test_how_endpoints_are_reached() -> None:
 
 def test_what_is_closed_and_what_is_not_served() -> None:
     guard = thing(
-        "RequestAuthentication", "security.istio.io/v1", "g", spec={"targetRefs": [{"kind": "Service", "name": "cart"}]}
+        "AuthorizationPolicy",
+        "security.istio.io/v1",
+        "g",
+        spec={"targetRefs": [{"kind": "Service", "name": "cart"}], "action": "CUSTOM", "rules": [{}]},
     )
     lines = explained(*shop(guard, service("till", labels={"istio.io/use-waypoint": "none"})))
-    assert lines[1].startswith("  closed, every request gets 403: RequestAuthentication shop/g")
+    assert lines[1].startswith("  closed, every request gets 403: AuthorizationPolicy shop/g")
     assert lines[-1] == "Services that are not bound to this Gateway: shop/till"
 
 

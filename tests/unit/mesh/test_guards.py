@@ -21,32 +21,43 @@ CLASS_REF = {"kind": "GatewayClass", "group": "gateway.networking.k8s.io", "name
 ANY: list[dict[str, object]] = [{}]
 
 
+@pytest.mark.parametrize("guard", [policy(SERVICE_REF, action="AUDIT"), policy(SERVICE_REF)])
+def test_policies_that_close_nothing(guard: Object) -> None:
+    assert not clusters(*shop(guard))["shop/cart:80"].closed
+
+
+AUTHENTICATION = "RequestAuthentication"
+
+
 @pytest.mark.parametrize(
-    ("guard", "closed"),
+    ("where", "guarded"),
     [
-        (policy(SERVICE_REF, "RequestAuthentication"), ["cart"]),
-        (policy(SERVICE_REF, action="CUSTOM", rules=ANY), ["cart"]),
-        (policy(SERVICE_REF, action="AUDIT"), []),
-        (policy(SERVICE_REF), []),
-        (policy(None, "RequestAuthentication", targetRef=SERVICE_REF), ["cart"]),
-        (policy(SERVICE_REF, "RequestAuthentication", ns="far"), []),
-        (policy({**SERVICE_REF, "name": "other"}, "RequestAuthentication"), []),
-        (policy(GATEWAY_REF, "RequestAuthentication"), ["cart", "till"]),
-        (policy(GATEWAY_REF, "RequestAuthentication", ns="far"), []),
-        (policy(CLASS_REF, "RequestAuthentication", ns="istio-system"), ["cart", "till"]),
-        (policy(CLASS_REF, "RequestAuthentication"), []),
-        (policy({**CLASS_REF, "name": "other"}, "RequestAuthentication", ns="istio-system"), []),
-        (policy(None, "RequestAuthentication"), []),
-        (policy(None, "RequestAuthentication", selector={"matchLabels": {"a": "b"}}), []),
+        pytest.param({"target": SERVICE_REF}, ["cart"], id="service"),
+        pytest.param({"target": None, "targetRef": SERVICE_REF}, ["cart"], id="one-ref"),
+        pytest.param({"target": SERVICE_REF, "ns": "far"}, [], id="other-namespace"),
+        pytest.param({"target": {**SERVICE_REF, "name": "other"}}, [], id="other-service"),
+        pytest.param({"target": GATEWAY_REF}, ["cart", "till"], id="gateway"),
+        pytest.param({"target": GATEWAY_REF, "ns": "far"}, [], id="other-gateway"),
+        pytest.param({"target": CLASS_REF, "ns": "istio-system"}, ["cart", "till"], id="class"),
+        pytest.param({"target": CLASS_REF}, [], id="class-of-no-root"),
+        pytest.param({"target": {**CLASS_REF, "name": "other"}, "ns": "istio-system"}, [], id="other-class"),
+        pytest.param({"target": None}, [], id="none"),
+        pytest.param({"target": None, "selector": {"matchLabels": {"a": "b"}}}, [], id="selector"),
     ],
 )
-def test_policies_close_what_they_target(guard: Object, closed: list[str]) -> None:
-    objects = (*shop(service("till")), guard)
+def test_Z1_J1_what_policies_target(where: dict[str, Any], guarded: list[str]) -> None:
+    target, more = where["target"], {name: value for name, value in where.items() if name != "target"}
+    custom = policy(target, action="CUSTOM", rules=ANY, **more)
+    objects = (*shop(service("till")), custom)
     found = clusters(*objects)
-    assert [name for name in ("cart", "till") if found[f"shop/{name}:80"].closed] == closed
-    for name in closed:
-        assert f"{guard['kind']} {guard['metadata']['namespace']}/deny" in found[f"shop/{name}:80"].closed
+    assert [name for name in ("cart", "till") if found[f"shop/{name}:80"].closed] == guarded
+    for name in guarded:
+        assert f"AuthorizationPolicy {custom['metadata']['namespace']}/deny" in found[f"shop/{name}:80"].closed
         assert f"Service shop/{name} is closed (403) until it is" in warnings(*objects)
+    tokens = policy(target, AUTHENTICATION, jwtRules=[{"issuer": "https://a"}], **more)
+    found = clusters(*shop(service("till")), tokens)
+    assert [name for name in ("cart", "till") if found[f"shop/{name}:80"].tokens] == guarded
+    assert not any(each.closed for each in found.values())
 
 
 @pytest.mark.parametrize(

@@ -254,10 +254,14 @@ def test_captured_pods_that_are_not_among_the_manifests() -> None:
 
 def test_guards_close_tcp_clusters_too() -> None:
     deny = thing(
-        "RequestAuthentication",
+        "AuthorizationPolicy",
         "security.istio.io/v1",
         "deny",
-        spec={"targetRefs": [{"kind": "Service", "group": "", "name": "cart"}]},
+        spec={
+            "targetRefs": [{"kind": "Service", "group": "", "name": "cart"}],
+            "action": "CUSTOM",
+            "rules": [{}],
+        },
     )
     found = clusters(*everything(hbone()), deny)
     assert all(cluster.closed for cluster in found.values())

@@ -363,10 +363,11 @@ def test_subject_alt_names_are_verified_where_a_rule_names_none(tls: Object, nam
 
 @pytest.mark.parametrize("kind", ["AuthorizationPolicy", "RequestAuthentication"])
 def test_a_policy_that_targets_it_stands_before_all_of_its_hosts(kind: str) -> None:
-    spec = {"targetRefs": [{"group": "networking.istio.io", "kind": "ServiceEntry", "name": "api"}]}
+    spec: dict[str, Any] = {"targetRefs": [{"group": "networking.istio.io", "kind": "ServiceEntry", "name": "api"}]}
+    spec |= {"jwtRules": [{"issuer": "https://a"}]} if kind == "RequestAuthentication" else {}
     guard = thing(kind, "security.istio.io/v1", "guard", spec=spec)
     both = clusters(*BASE, external(hosts=["a.example", "b.example"]), external("open", hosts=["c.example"]), guard)
-    assert [bool(each.closed or each.access) for each in both.values()] == [True, True, False]
+    assert [bool(each.tokens or each.access) for each in both.values()] == [True, True, False]
     missing = thing(
         kind, "security.istio.io/v1", "guard", spec={"targetRefs": [{"kind": "ServiceEntry", "name": "apy"}]}
     )

@@ -8,11 +8,14 @@ from typing import Any
 from proxy.ipc.snapshot import AccessForm, ValueForm
 from proxy.policy import shapes
 from proxy.policy.shapes import Access, Asked, Line, Part, Term, Text, Value
+from proxy.policy.tokens.claims import spaced
+from proxy.policy.tokens.claims import texts as claim_texts
 
 FACTS = {
     **{"identity": shapes.OF_IDENTITY, "trust_domain": shapes.OF_TRUST_DOMAIN, "workload": shapes.OF_WORKLOAD},
     **{"host": shapes.OF_HOST, "method": shapes.OF_METHOD, "path": shapes.OF_PATH, "header": shapes.OF_HEADER},
     **{"port": shapes.OF_PORT, "source": shapes.OF_SOURCE, "destination": shapes.OF_DESTINATION},
+    "claim": shapes.OF_CLAIM,
 }
 OPS = {
     **{"is": shapes.TEXT_IS, "starts": shapes.TEXT_STARTS, "ends": shapes.TEXT_ENDS, "like": shapes.TEXT_LIKE},
@@ -32,6 +35,7 @@ class Request:
     source: str = "10.0.0.9"
     destination: str = "10.1.0.1"
     port: int = 80
+    claims: Mapping[str, Any] | None = None
 
 
 @dataclass
@@ -40,6 +44,7 @@ class Layout:
 
     names: list[str]
     header_names: list[str] = field(default_factory=list)
+    claim_names: list[str] = field(default_factory=list)
 
 
 def _parts(lists: Sequence[Sequence[Any]]) -> list[Part]:
@@ -50,8 +55,8 @@ def _parts(lists: Sequence[Sequence[Any]]) -> list[Part]:
     return found
 
 
-def _value(form: ValueForm, names: list[str]) -> Value:
-    header = names.index(form["header"]) if form["header"] else 0
+def _value(form: ValueForm, names: Mapping[str, list[str]]) -> Value:
+    header = names[form["fact"]].index(form["header"]) if form["header"] else 0
     octets, number = form["text"].encode(), form["number"]
     if form["fact"] in ("source", "destination"):
         block = ipaddress.ip_network(form["text"])
@@ -67,7 +72,10 @@ def access_of(form: AccessForm) -> tuple[Access, Layout]:
     alternatives = [each for clause in clauses for each in clause]
     terms = [each for alternative in alternatives for each in alternative]
     values = [each for term in terms for each in term["values"]]
-    names = list(dict.fromkeys(each["header"] for each in values if each["header"]))
+    names = {
+        fact: list(dict.fromkeys(each["header"] for each in values if each["fact"] == fact))
+        for fact in ("header", "claim")
+    }
     of_terms = _parts([each["values"] for each in terms])
     access = Access(
         rules=_parts([each["clauses"] for each in rules]),
@@ -79,7 +87,7 @@ def access_of(form: AccessForm) -> tuple[Access, Layout]:
         terms=[Term(each["negated"], part.first, part.count) for each, part in zip(terms, of_terms, strict=True)],
         values=[_value(each, names) for each in values],
     )
-    return access, Layout([each["name"] for each in rules], names)
+    return access, Layout([each["name"] for each in rules], names["header"], names["claim"])
 
 
 def asked_of(request: Request, layout: Layout) -> Asked:
@@ -95,10 +103,17 @@ def asked_of(request: Request, layout: Layout) -> Asked:
         for name, value in request.headers
         if request.method and name.lower() in known
     ]
+    claims = [
+        Line(number, value.encode(), len(value.encode()))
+        for number, name in enumerate(layout.claim_names)
+        for value in claim_texts(spaced(request.claims or {}, ()), name)
+    ]
     return Asked(
         texts=[Text((text or "").encode(), -1 if text is None else len(text.encode())) for text in texts],
         lines=lines,
         line_count=len(lines),
+        claims=claims,
+        claim_count=len(claims),
         source=_octets(request.source),
         destination=_octets(request.destination),
         port=request.port,

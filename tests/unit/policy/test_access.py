@@ -2,7 +2,8 @@
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,10 @@ VALUES = {
     Fact.PATH: PATHS,
     Fact.PORT: st.sampled_from(("80", "8080")),
     Fact.HEADER: STARRED,
-    Fact.REQUEST_PRINCIPAL: STARRED,
+    Fact.REQUEST_PRINCIPAL: st.sampled_from(("*", "foo/bar", "*/bar", "foo/*", "*ar", "fo*", "f*/b*", "foo", "a/b/c")),
+    Fact.AUDIENCES: STARRED,
+    Fact.PRESENTER: STARRED,
+    Fact.CLAIM: STARRED,
 }
 
 
@@ -42,8 +46,8 @@ VALUES = {
 def terms(draw: st.DrawFn) -> Term:
     fact = draw(st.sampled_from(list(VALUES)))
     values = tuple(draw(st.lists(VALUES[fact], min_size=1, max_size=3)))
-    key = draw(st.sampled_from(("x-a", "x-b"))) if fact is Fact.HEADER else ""
-    return Term(fact, values, draw(st.booleans()), key)
+    keys = {Fact.HEADER: ("x-a", "x-b"), Fact.CLAIM: ("[g]", "[g][h]")}
+    return Term(fact, values, draw(st.booleans()), draw(st.sampled_from(keys.get(fact, ("",)))))
 
 
 SOME = st.lists(terms(), min_size=1, max_size=3).map(tuple)
@@ -64,8 +68,13 @@ POLICIES = st.lists(
     max_size=3,
 )
 IDENTITIES = ("", *(f"spiffe://{td}/ns/{ns}/sa/bar" for td in ("td", "cluster.local") for ns in NAMES))
+SAID = st.sampled_from(("", *NAMES, "a/b")) | st.lists(st.sampled_from((*NAMES, 1)), max_size=2)
+CLAIMS = st.none() | st.dictionaries(
+    st.sampled_from(("iss", "sub", "aud", "azp", "g")), SAID | st.dictionaries(st.just("h"), SAID) | st.integers()
+)
 REQUESTS = st.builds(
     Request,
+    claims=CLAIMS,
     identity=st.sampled_from(IDENTITIES),
     method=st.sampled_from(("GET", "POST")),
     path=st.sampled_from(("/", "/foo", "/foo/", "/foo/a", "/foo/a/", "/x/bar", "/foo/a/b?c", "/bar")),
@@ -124,6 +133,10 @@ def has(term: Term, value: str, request: Request) -> bool:
     if term.fact is Fact.PATH and "{" in value:
         pattern = re.escape(value).replace(r"\{\*\*\}", ".*").replace(r"\{\*\}", "[^/]+")
         return bool(re.fullmatch(pattern, request.path.partition("?")[0]))
+    if term.fact is Fact.REQUEST_PRINCIPAL:
+        return token_principal(value, request.claims or {})
+    if term.fact in (Fact.AUDIENCES, Fact.PRESENTER, Fact.CLAIM):
+        return any(starred(value, text) for text in said(term, request.claims or {}))
     if term.fact is Fact.HEADER:
         lines = [text for name, text in request.headers if name.lower() == term.key]
         return any(value == "*" or starred(value, text) for text in lines)
@@ -147,6 +160,27 @@ def principal(value: str, bare: str) -> bool:
     if rest != value and value.count("/") == 4:
         return starred(rest, bare.partition("/")[2])
     return starred(value, bare)
+
+
+def said(term: Term, claims: Mapping[str, Any]) -> list[str]:
+    """The texts of a claim."""
+    found = claims.get({Fact.AUDIENCES: "aud", Fact.PRESENTER: "azp"}.get(term.fact, "g"))
+    if term.key == "[g][h]":
+        found = found.get("h") if isinstance(found, dict) else None
+    listed = found if isinstance(found, list) else [found]
+    return [each for each in listed if isinstance(each, str)]
+
+
+def token_principal(value: str, claims: Mapping[str, Any]) -> bool:
+    issuer, subject = claims.get("iss"), claims.get("sub")
+    if not isinstance(issuer, str) or not isinstance(subject, str) or not issuer or not subject:
+        return False
+    of_issuer, slash, of_subject = value.rpartition("/")
+    if slash:
+        return starred(of_issuer, issuer) and starred(of_subject, subject)
+    if value.startswith("*"):
+        return starred(value, subject)
+    return value.endswith("*") and starred(value, issuer)
 
 
 def starred(value: str, text: str) -> bool:
