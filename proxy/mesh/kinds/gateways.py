@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from proxy.mesh.model import Fault
-from proxy.mesh.reading.manifests import Body, Manifest
+from proxy.mesh.reading.manifests import GATEWAY_API, Body, Manifest
 from proxy.mesh.reading.metadata import is_label
 from proxy.mesh.reading.records import optional, required, struct
 from proxy.mesh.reading.remarks import Key, Site, shown
@@ -25,8 +25,8 @@ OTHERS = frozenset({"HTTPS", "TLS", "TCP", "UDP", _PROXY})
 WAYPOINT_FOR = "istio.io/waypoint-for"
 TRAFFIC = ("service", "workload", "all", "none")
 
-# One socket can speak one of these, so they cannot share a port with anything; HTTPS and TLS may, by name.
-_ALONE = frozenset({HTTP, HBONE, _PROXY, "TCP"})
+# One socket can speak one of these, so that none may share a port with another; HTTP, HTTPS and TLS may, by host name.
+_ALONE = frozenset({HBONE, _PROXY, "TCP"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +92,15 @@ _namespaces = struct(Admission, rules=(_selector_given,), closed=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _RouteKind:
+    group: str = optional(text, GATEWAY_API)
+    kind: str = required(filled)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _AllowedRoutes:
     namespaces: Admission | None = optional(_namespaces, None)
+    kinds: tuple[_RouteKind, ...] = optional(items(struct(_RouteKind, closed=False)), ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +133,8 @@ def _listeners_differ(at: At, found: _Spec) -> None:
 def _collide(one: _Listener, other: _Listener) -> bool:
     if one.port != other.port or (one.protocol == "UDP") != (other.protocol == "UDP"):
         return False
-    if _ALONE & {one.protocol, other.protocol} or one.protocol == "UDP":
+    protocols = {one.protocol, other.protocol}
+    if protocols & _ALONE or one.protocol == "UDP" or (HTTP in protocols and len(protocols) > 1):
         return True
     return one.hostname == other.hostname
 
@@ -136,12 +144,15 @@ _spec = struct(_Spec, rules=(_listeners_differ,), closed=False)
 
 @dataclass(frozen=True, slots=True)
 class GatewayListener:
+    """`kinds`: the routes that it takes, by group and kind; none: all that its protocol allows."""
+
     name: str
     port: int
     protocol: str
     hostname: str
     admission: Admission
     index: int
+    kinds: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +187,8 @@ def read(manifest: Manifest, body: Body, report: Report) -> Gateway | None:
 
 def _listener(found: _Listener, index: int) -> GatewayListener:
     admission = (found.allowed_routes and found.allowed_routes.namespaces) or Admission(scope="Same", selector=None)
-    return GatewayListener(found.name, found.port, found.protocol, found.hostname, admission, index)
+    kinds = frozenset((each.group, each.kind) for each in (found.allowed_routes.kinds if found.allowed_routes else ()))
+    return GatewayListener(found.name, found.port, found.protocol, found.hostname.lower(), admission, index, kinds)
 
 
 def choose(

@@ -180,6 +180,11 @@ def _members(inventory: Inventory, service: Service) -> _Members:
     return _Members(service.manifest.namespace, slices, entries, inventory.pods)
 
 
+def frontend(inventory: Inventory, service: Service, host: str, report: Report) -> Cluster:
+    """The cluster of a host that has no endpoints of its own, behind the policies that guard a Service."""
+    return _cluster(inventory, service, service.ports[0], (), None, Clusters(inventory, report)._guarded(service), host)
+
+
 def subset(inventory: Inventory, service: Service, port: ServicePort, governing: Governing, name: str) -> Cluster:
     """The cluster of a subset, which nothing has before something routes to it. Its state is apart from the whole's."""
     part = governing.subsets[name].subset

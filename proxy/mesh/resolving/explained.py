@@ -4,7 +4,7 @@ reached. Says what the snapshot has; decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 from proxy.mesh.kinds.destination_rule import OURS, DestinationRule
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
@@ -27,11 +27,15 @@ Places = Callable[[Key], Place]
 
 
 def explained(
-    inventory: Inventory, clusters: Mapping[str, Cluster], place: Places, has_identity: bool
+    inventory: Inventory, clusters: Mapping[str, Cluster], hosts: Container[str], place: Places, has_identity: bool
 ) -> Iterator[str]:
-    """Lines for all clusters in order, then the Services that are not this Gateway's. `has_identity`: there are
-    certificates, without which no endpoint is reached over HBONE."""
+    """Lines for all clusters in order, then the Services that are not this Gateway's. `hosts`: those that are hosts of
+    the Gateway itself. `has_identity`: there are certificates, without which no endpoint is reached over HBONE."""
     for name, cluster in clusters.items():
+        if name in hosts:
+            yield f"{name} (http): a host of the Gateway"
+            yield from _gate(cluster)
+            continue
         service = inventory.services[name.rpartition(":")[0]]
         asked = [name for name, _ in cluster.names]
         more = f"; DNS is asked for {_some(asked)}" if asked else ""
@@ -39,14 +43,7 @@ def explained(
         yield f"{name} ({_spoken(cluster)}): {_reached(cluster.endpoints, has_identity)}{_inside(cluster)}{more}"
         if cluster.spread:
             yield from (f"  {line}" for line in spread_lines(cluster.spread))
-        if cluster.closed:
-            yield f"  closed, every request gets 403: {cluster.closed}"
-        elif cluster.access:
-            yield f"  who gets in: AuthorizationPolicies {', '.join(map(_says, cluster.access))}"
-        if cluster.tokens:
-            yield f"  tokens are verified: {', '.join(map(_trusts, cluster.tokens))}"
-        if cluster.routing:
-            yield from ("  routes, the first that fits:", *(f"    {line}" for line in routing_lines(cluster.routing)))
+        yield from _gate(cluster)
         governing = inventory.rules.select(service.host, service.manifest.namespace)
         if governing is None:
             yield f"  no DestinationRule: never ejects; connectTimeout {time(DEFAULT_CONNECT_TIMEOUT_MS)} (default)"
@@ -54,6 +51,18 @@ def explained(
             yield from _ruled(governing, service, cluster, inventory, place)
     if others := [name for name, each in sorted(inventory.services.items()) if not inventory.binds(each)]:
         yield f"Services that are not bound to this Gateway: {_some(others)}"
+
+
+def _gate(cluster: Cluster) -> Iterator[str]:
+    """Who gets in, and where to."""
+    if cluster.closed:
+        yield f"  closed, every request gets 403: {cluster.closed}"
+    elif cluster.access:
+        yield f"  who gets in: AuthorizationPolicies {', '.join(map(_says, cluster.access))}"
+    if cluster.tokens:
+        yield f"  tokens are verified: {', '.join(map(_trusts, cluster.tokens))}"
+    if cluster.routing:
+        yield from ("  routes, the first that fits:", *(f"    {line}" for line in routing_lines(cluster.routing)))
 
 
 class _Governed:

@@ -105,7 +105,11 @@ class Inventory:
         """The Services that a change since the last `take_stale` concerns; some of these may not exist."""
         self._hosts = HostIndex(gateway.manifest.namespace)
         self._selecting: Index[tuple[str, str, str], Service] = Index()
-        self._apply: Mapping[str, Callable[[Key, Any, Any], None]] = {
+        self._apply = self._handlers()
+
+    def _handlers(self) -> Mapping[str, Callable[[Key, Any, Any], None]]:
+        """What is done when an object of a kind changes."""
+        return {
             "Service": self._service,
             "Namespace": self._namespace,
             "Gateway": self._other_gateway,

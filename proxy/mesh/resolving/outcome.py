@@ -72,7 +72,8 @@ def _serving(
     if not admitting:
         text = f"AttachmentDenied: Gateway {gateway.manifest.id} does not allow routes from this namespace"
         report.warn(service.manifest, (), text)
-    return [each for each in opened if each in admitting and (each.protocol == HBONE or gateway.serves_services)]
+    ports = {each.port for each in admitting}
+    return [each for each in opened if each.port in ports and (each.protocol == HBONE or gateway.serves_services)]
 
 
 def _claims(

@@ -7,7 +7,7 @@ next snapshot has the same objects for everything that is the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from proxy.mesh.kinds import gateways, guards
@@ -23,6 +23,7 @@ from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.outcome import Outcome, outcome
 from proxy.mesh.resolving.overruled import overruled
 from proxy.mesh.resolving.routes import Table
+from proxy.mesh.resolving.served_hosts import Hosts
 from proxy.mesh.resolving.unbound import Misnamed, unbound
 
 OF_ENDPOINTS = frozenset({"EndpointSlice", "Endpoints", "Node", "Pod", "WorkloadEntry"})
@@ -46,13 +47,15 @@ class Resolver:
         self._inventory = Inventory(gateway, own, answers)
         self._misnamed = Misnamed(self._inventory)
         _advise_on_traffic(gateway, report)
-        self._opened = [listener for listener in gateway.listeners if _opens(gateway, listener, report)]
+        self._opened = _by_port(listener for listener in gateway.listeners if _opens(gateway, listener, report))
         known = {(each.name, each.port, each.protocol): each for each in (before.listeners if before else ())}
         facts = [(each.name, each.port, each.protocol) for each in self._opened]
         self._listeners = tuple(known.get(each) or Listener(*each, {}) for each in facts)
         self._tables = [Table(listener.services) for listener in self._listeners]
         self._outcomes: dict[str, Outcome] = {}
         self._clusters: dict[str, Cluster] = {}
+        """Those of Services."""
+        self._hosts = Hosts(self._inventory, self._before)
         self._of_gateway = report.warnings
         self._of_services: dict[str, Outcome] = {}
         """The outcomes that come with warnings."""
@@ -71,10 +74,12 @@ class Resolver:
         self._misnamed.look_at(self._inventory.services if "Gateway" in kinds else news)
         if ruled_anew or kinds - OF_ENDPOINTS:
             self._of_served = self._advise_on_served()
+            self._hosts.look_again()
         for index, table in enumerate(self._tables):
             table.replace({service: found.claims[index] if found else None for service, found in news.items()})
-        self._listeners = tuple(map(_renewed, self._listeners, self._tables))
-        return Snapshot(self._gateway.manifest.id, self._listeners, self._clusters, secrets=self._inventory.secrets)
+        self._listeners = tuple(map(self._renewed, self._listeners, self._tables))
+        clusters = self._hosts.beside(self._clusters)
+        return Snapshot(self._gateway.manifest.id, self._listeners, clusters, secrets=self._inventory.secrets)
 
     def heard(self, name: str) -> None:
         """DNS answers otherwise about a host name now; to be followed by `update`."""
@@ -87,13 +92,14 @@ class Resolver:
 
     def explained(self, place: Callable[[Key], Place], has_identity: bool) -> list[str]:
         """The clusters of the last `update`, for people; `place` is where an object stands."""
-        return list(explained(self._inventory, self._clusters, place, has_identity))
+        hosts = self._hosts.clusters
+        return list(explained(self._inventory, self._hosts.beside(self._clusters), hosts, place, has_identity))
 
     def warnings(self) -> list[Remark]:
         """What is odd with the snapshot of the last `update`."""
         report = Report()
         gateway = self._gateway.manifest
-        if not any(found.bound for found in self._outcomes.values()):
+        if not (self._hosts.clusters or any(found.bound for found in self._outcomes.values())):
             report.warn(gateway, (), unbound(self._inventory))
         report.warnings += self._of_gateway
         for service in sorted(self._of_services):
@@ -101,11 +107,18 @@ class Resolver:
         for remarks in self._of_objects.values():
             report.warnings += remarks
         report.warnings += self._of_served
+        report.warnings += self._hosts.warnings
         self._misnamed.tell(report)
         for listener, table in zip(self._opened, self._tables, strict=True):
             for text in table.taken():
                 report.warn(gateway, ("spec", "listeners", listener.index), f"host {text}")
         return report.warnings
+
+    def _renewed(self, listener: Listener, table: Table) -> Listener:
+        services = self._hosts.among(listener.port, table.services, listener.services)
+        if listener.services is services:
+            return listener
+        return Listener(listener.name, listener.port, listener.protocol, services)
 
     def _resolve(self, name: str) -> Outcome | None:
         """What comes of a Service now, with what is the same as before in it."""
@@ -160,7 +173,7 @@ class Resolver:
         served = [service for service, found in self._outcomes.items() if found.bound]
         overruled(self._inventory, self._gateway, self._outcomes, report)
         unforced.attached(self._inventory, self._gateway, served, report)
-        unforced.routes(self._inventory, self._gateway, served, report)
+        unforced.misspelt_parents(self._inventory, served, report)
         unforced.audits(self._inventory, self._gateway, served, report)
         return report.warnings
 
@@ -170,10 +183,12 @@ def _rules(found: Outcome | None) -> list[str] | None:
     return [cluster.destination_rule for cluster in found.clusters.values()] if found else None
 
 
-def _renewed(listener: Listener, table: Table) -> Listener:
-    if listener.services is table.services:
-        return listener
-    return Listener(listener.name, listener.port, listener.protocol, table.services)
+def _by_port(listeners: Iterable[GatewayListener]) -> list[GatewayListener]:
+    """One for each port: HTTP listeners that share one share its socket, and what is reached through it."""
+    found: dict[int, GatewayListener] = {}
+    for each in listeners:
+        found.setdefault(each.port, each)
+    return list(found.values())
 
 
 def _advise_on_traffic(gateway: Gateway, report: Report) -> None:
@@ -203,7 +218,7 @@ def _opens(gateway: Gateway, listener: GatewayListener, report: Report) -> bool:
         text = f"{listener.protocol} listeners are not built in this version{hint}; port {listener.port} is not opened"
         report.warn(gateway.manifest, (*where, "protocol"), text)
         return False
-    if listener.hostname:
-        text = "is not enforced by this version; Services are selected by their own names"
+    if listener.hostname and listener.protocol == gateways.HBONE:
+        text = "does nothing on an HBONE listener: Services are selected by their own names and addresses"
         report.warn(gateway.manifest, (*where, "hostname"), text)
     return True

@@ -42,13 +42,9 @@ def attached(inventory: Inventory, gateway: Gateway, served: Collection[str], re
             _ask_whether_misspelt(attachment.manifest, _named(attachment), inventory, served, report)
 
 
-def routes(inventory: Inventory, gateway: Gateway, served: Collection[str], report: Report) -> None:
-    """Routes in kinds that are in force, where they attach to what they are not in force for, or to nothing."""
+def misspelt_parents(inventory: Inventory, served: Collection[str], report: Report) -> None:
+    """Routes that attach to a Service which is not there."""
     for route in inventory.routes.all.values():
-        for parent in route.parents:
-            if parent.kind == "Gateway" and parent.key and parent.key.id == gateway.manifest.id:
-                text = f"attaches to Gateway {gateway.manifest.id} and is not in force there in this version"
-                report.warn(route.manifest, parent.path, text)
         named = [(each.path, each.key.id) for each in route.parents if each.key and each.kind == "Service"]
         _ask_whether_misspelt(route.manifest, named, inventory, served, report)
 

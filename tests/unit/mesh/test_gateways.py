@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from tests.unit.mesh.mesh_rig import endpoint_slice, faults, gateway, listener, loaded, namespace, service, warnings
+from tests.unit.mesh.mesh_rig import (
+    endpoint_slice,
+    faults,
+    gateway,
+    hbone,
+    listener,
+    loaded,
+    namespace,
+    service,
+    warnings,
+)
 
 
 @pytest.mark.parametrize("protocol", ["HTTPS", "TCP", "TLS", "istio.io/PROXY"])
@@ -27,8 +37,8 @@ def test_a_gateway_with_no_listener_that_opens_is_valid_and_serves_nothing() -> 
 
 
 def test_a_hostname_on_a_listener_is_warned_of() -> None:
-    assert "listeners[0].hostname: is not enforced" in warnings(
-        namespace(), gateway(listener(hostname="a.b")), service()
+    assert "listeners[0].hostname: does nothing on an HBONE listener" in warnings(
+        namespace(), gateway(hbone(hostname="a.b")), service()
     )
 
 

@@ -31,6 +31,7 @@ from tests.unit.mesh.mesh_rig import (
     shop,
     thing,
 )
+from tests.unit.mesh.route_strategies import grants, routes
 
 LAX = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
@@ -185,47 +186,6 @@ others = one_of(
     thing("VirtualService", "networking.istio.io/v1", "virtual", spec={"hosts": ["*.far.svc.cluster.local"]}),
     thing("GatewayClass", "gateway.networking.k8s.io/v1", "istio-waypoint"),
     thing("GatewayClass", "gateway.networking.k8s.io/v1", "istio-waypoint", labels={"istio.io/waypoint-for": "none"}),
-)
-GATEWAY_API = "gateway.networking.k8s.io"
-routes = st.builds(
-    lambda kind, name, ns, parents, refs, created, hosts: thing(
-        *(kind, f"{GATEWAY_API}/v1", name, ns),
-        creationTimestamp=created,
-        spec={"parentRefs": parents, "hostnames": hosts, "rules": [{"backendRefs": refs}]},
-    ),
-    *(one_of("HTTPRoute", "HTTPRoute", "GRPCRoute"), one_of("r", "s"), NAMESPACES),
-    st.lists(
-        one_of(
-            {"group": "", "kind": "Service", "name": "cart", "namespace": "shop"},
-            {"group": "", "kind": "Service", "name": "till", "namespace": "far", "port": 80},
-            {"group": "networking.istio.io", "kind": "ServiceEntry", "name": "ext"},
-            {"name": "wp", "namespace": "shop"},
-        ),
-        max_size=2,
-        unique_by=lambda ref: ref["name"],
-    ),
-    st.lists(
-        one_of(
-            {"name": "cart", "port": 80},
-            {"name": "till", "namespace": "far", "port": 80},
-            {"name": "till", "namespace": "shop", "port": 81, "weight": 0},
-            {"name": "a.example", "group": "networking.istio.io", "kind": "Hostname", "port": 443},
-            {"name": FULL, "group": "networking.istio.io", "kind": "Hostname", "port": 80},
-        ),
-        max_size=2,
-    ),
-    one_of(None, "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
-    one_of(None, ["a.example"], ["*.example", "cart.shop"]),
-)
-grants = st.builds(
-    lambda ns, asker, kind, name: thing(
-        *("ReferenceGrant", f"{GATEWAY_API}/v1beta1", "grant", ns),
-        spec={
-            "from": [{"group": GATEWAY_API, "kind": kind, "namespace": asker}],
-            "to": [{"group": "", "kind": "Service", "name": name}],
-        },
-    ),
-    *(NAMESPACES, NAMESPACES, one_of("HTTPRoute", "GRPCRoute"), one_of(None, "cart", "till")),
 )
 broken = one_of(service(spec={"type": "Nothing"}), endpoint_slice(member("10.0.0.300")), {"kind": "Service"})
 objects = st.one_of(
