@@ -67,7 +67,7 @@ ROOMS: Mapping[str, Room] = {
         "proxy.mesh.kinds proxy.kubernetes.api", WAITING, "what one Gateway needs of a cluster"
     ),
     "proxy.kubernetes.deployer": Room(
-        "proxy.version proxy.log proxy.mesh.kinds proxy.kubernetes.api proxy.kubernetes.source",
+        "proxy.version proxy.log proxy.mesh.reading proxy.mesh.kinds proxy.kubernetes.api proxy.kubernetes.source",
         WAITING,
         "a waypoint for each Gateway",
     ),

@@ -14,16 +14,16 @@ from typing import Any
 from proxy.kubernetes.deployer import attached, bound
 from proxy.kubernetes.deployer.attached import Fault
 from proxy.kubernetes.deployer.certificates import permitted
+from proxy.kubernetes.deployer.judged import UNSUPPORTED, Verdict, judged
 from proxy.kubernetes.deployer.referring import backends_of, parents_of
 from proxy.kubernetes.deployer.status import Condition, as_object
 from proxy.kubernetes.deployer.wish import CONTROLLER, GROUP, Reference, Wish
 
 Object = Mapping[str, Any]
 
-NOT_SERVED: Fault | None = (
-    "NotServed",
-    "routes are not in force in this version of waypointd: requests go where their host says",
-)
+_UNSERVED = "NotServed", "its routes are not in force in this version of waypointd: requests go where their host says"
+NOT_SERVED: Mapping[str, Fault] = {"Gateway": _UNSERVED, "Service": _UNSERVED}
+"""By the kind of the parent: why no route is in force there, whatever it says."""
 _HOSTNAME = "networking.istio.io", "Hostname"
 """Istio's backend that is called by its host name. Whether there is one is not known here."""
 
@@ -78,14 +78,13 @@ def _missing(given: Object, named: Reference, service: bound.Service | None) -> 
 
 
 def _entries(route: Object, around: Around, before: Sequence[Object], now: str) -> Iterator[Object]:
-    generation = route["metadata"].get("generation", 1)
+    generation, verdict = route["metadata"].get("generation", 1), judged(route)
     for parent, named in parents_of(route):
         of_mesh = (named.group, named.kind) == ("", "Service")
         found = _of_service(parent, named, around) if of_mesh else _of_gateway(parent, named, route, around)
         if found is None:
             continue
-        said = [_condition("Accepted", found.fault or NOT_SERVED)]
-        said.append(_condition("ResolvedRefs", unresolved(route, around, of_mesh)))
+        said = _said(found, verdict, unresolved(route, around, of_mesh))
         old = next((each for each in before if each["parentRef"] == parent), {})
         conditions = [as_object(each, generation, old.get("conditions"), now) for each in said]
         yield {"parentRef": parent, "controllerName": CONTROLLER, "conditions": conditions}
@@ -95,7 +94,16 @@ def _entries(route: Object, around: Around, before: Sequence[Object], now: str) 
 class _Ours:
     """A parent that we speak for, and why the route does not attach to it."""
 
+    kind: str
     fault: Fault | None
+
+
+def _said(parent: _Ours, verdict: Verdict, unresolved: Fault | None) -> Iterator[Condition]:
+    refused = parent.fault or verdict.refused or NOT_SERVED.get(parent.kind)
+    yield _condition("Accepted", refused)
+    yield _condition("ResolvedRefs", unresolved)
+    if verdict.dropped and not refused:
+        yield Condition("PartiallyInvalid", True, UNSUPPORTED, verdict.dropped)
 
 
 def _of_gateway(parent: Object, named: Reference, route: Object, around: Around) -> _Ours | None:
@@ -103,14 +111,14 @@ def _of_gateway(parent: Object, named: Reference, route: Object, around: Around)
     if wish is None:
         return None
     namespace = route["metadata"]["namespace"]
-    return _Ours(attached.refusal(parent, wish, route, {namespace: around.labels(namespace)}))
+    return _Ours(named.kind, attached.refusal(parent, wish, route, {namespace: around.labels(namespace)}))
 
 
 def _of_service(parent: Object, named: Reference, around: Around) -> _Ours | None:
     service, labels = around.service(named.namespace, named.name), around.labels(named.namespace)
     for place in bound.waypoints(service, named.namespace, labels):
         if wish := around.gateway(*place):
-            return _Ours(bound.refusal(parent, service, named.namespace, labels, wish))
+            return _Ours(named.kind, bound.refusal(parent, service, named.namespace, labels, wish))
     return None
 
 

@@ -1,15 +1,26 @@
-"""What runs as a Gateway of the gateway profile: waypointd, but for Gateways whose listeners are HTTPS.
+"""What runs as a Gateway of the gateway profile: waypointd, but for Gateways that have HTTPS listeners only.
 
-Those are not served, so that waypointd would never be ready; the suite's set-up waits for one of them. Its place is
-held by a Pod that is only ready, and no test of HTTPS is among those we ask for.
+Those are not served, so that waypointd would never be ready; and the suite waits for every Gateway in its namespace, be
+it another test's. Their place is held by a Pod that is only ready: no test of HTTPS is among those that we ask for.
 """
 
 import os
 import sys
 
+from proxy.kubernetes.api.client import Client
+from proxy.kubernetes.api.find import find
+from proxy.kubernetes.source.kinds import GATEWAYS
+
 WAYPOINTD = f"{os.environ['PYTHONPATH']}/bin/waypointd"
 
+
+def protocols() -> set[str]:
+    """Of the listeners of the Gateway that this is."""
+    namespace, _, name = os.environ["WAYPOINT_GATEWAY"].partition("/")
+    gateway = Client(find("", "", os.environ)).get(GATEWAYS.path(namespace, name))
+    return {each["protocol"] for each in gateway["spec"]["listeners"]}
+
+
 if __name__ == "__main__":
-    https = os.environ["WAYPOINT_GATEWAY"].endswith("https-listener")
-    words = ["-m", "tests.cluster.kit.ready"] if https else [WAYPOINTD, *sys.argv[1:]]
+    words = ["-m", "tests.cluster.kit.ready"] if protocols() == {"HTTPS"} else [WAYPOINTD, *sys.argv[1:]]
     os.execv(sys.executable, [sys.executable, *words])

@@ -15,7 +15,7 @@ from tests.unit.kubernetes.deployer.wishes import MESH, WEB, wish
 
 Object = dict[str, Any]
 NOW, LATER = "2026-11-30T12:00:00Z", "2026-11-30T12:00:09Z"
-API = "gateway.networking.k8s.io"
+API, ISTIO = "gateway.networking.k8s.io", "networking.istio.io"
 LABELS: dict[str, dict[str, str]] = {
     "shop": {},
     "bound": {"istio.io/use-waypoint": "way", "istio.io/use-waypoint-namespace": "shop"},
@@ -24,7 +24,7 @@ LABELS: dict[str, dict[str, str]] = {
 
 @pytest.fixture(autouse=True)
 def served(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes, "NOT_SERVED", None)
+    monkeypatch.setattr(routes, "NOT_SERVED", {})
 
 
 def service(**labels: str) -> Service:
@@ -209,7 +209,7 @@ GRANT = {
         "to": [{"group": "", "kind": "Service"}],
     },
 }
-FAR: Object = {"name": "cart", "namespace": "other"}
+FAR: Object = {"name": "cart", "namespace": "other", "port": 80}
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ FAR: Object = {"name": "cart", "namespace": "other"}
         pytest.param({"name": "gone", "port": 80}, [], "BackendNotFound", id="S3-B5-gone"),
         pytest.param({"name": "cart", "port": 81}, [], "BackendNotFound", id="S3-B5-no-such-port"),
         pytest.param({"name": "cart", "kind": "Bucket", "group": "a.b"}, [], "InvalidKind", id="S3-B5-unknown-kind"),
-        pytest.param({"name": "x", "kind": "Hostname", "group": "networking.istio.io"}, [], None, id="B10-Hostname"),
+        pytest.param({"name": "x", "port": 80, "kind": "Hostname", "group": ISTIO}, [], None, id="B10-Hostname"),
         pytest.param(FAR, [], "RefNotPermitted", id="S3-B11-no-grant"),
         pytest.param(FAR, [GRANT], None, id="S3-B11-a-grant"),
         pytest.param(FAR | {"name": "gone"}, [GRANT], "BackendNotFound", id="S3-B11-a-grant-for-nothing"),
@@ -254,3 +254,30 @@ def test_filters_name_things_too(filters: list[Object], reason: str | None) -> N
     for given in (route(rules=[{"filters": filters}]), route(backend=backend)):
         found = unresolved(given, around(WEB), of_mesh=False)
         assert (found and found[0]) == reason
+
+
+REDIRECT = {"type": "RequestRedirect", "requestRedirect": {"statusCode": 301}}
+UNKNOWN = {"type": "ExtensionRef", "extensionRef": {"group": "a.b", "kind": "C", "name": "d"}}
+WHOLE, HALF, ODD = (
+    {"filters": [REDIRECT]},
+    {"filters": [UNKNOWN]},
+    {"matches": [{"path": {"type": "Odd", "value": "/"}}]},
+)
+
+
+@pytest.mark.parametrize(
+    ("rules", "said", "dropped"),
+    [
+        pytest.param([WHOLE, WHOLE], YES, "", id="S1-all-rules"),
+        pytest.param([WHOLE, HALF], YES, "Dropped Rule 1: spec.rules[1].filters", id="S4-F1-one-of-them"),
+        pytest.param([HALF], "False UnsupportedValue", "", id="S2-F1-none-of-them"),
+        pytest.param([WHOLE, ODD], "False UnsupportedValue", "", id="S2-M14-unknown-value"),
+    ],
+)
+def test_rules_that_cannot_be_in_force(rules: list[Object], said: str, dropped: str) -> None:
+    """A condition PartiallyInvalid is there only where it holds."""
+    (entry,) = parents(route({"name": "way"}, rules=rules), around(WEB), NOW)
+    assert reasons(entry)["Accepted"] == said
+    found = [each for each in entry["conditions"] if each["type"] == "PartiallyInvalid"]
+    assert [(each["status"], each["reason"]) for each in found] == [("True", "UnsupportedValue")] * bool(dropped)
+    assert all(each["message"].startswith(dropped) for each in found)
