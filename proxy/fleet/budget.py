@@ -23,8 +23,8 @@ class _Overdue(BaseException):
 
 
 @contextmanager
-def within(milliseconds: int, what: str = "no answer") -> Iterator[None]:
-    """Raises StoreUnavailable when the block, which waits in this greenlet, takes longer.
+def within(milliseconds: int, what: str = "no answer", gone_ms: int = 0) -> Iterator[None]:
+    """Raises StoreUnavailable when the block, which waits in this greenlet, takes longer; `gone_ms` of that are over.
 
     The client closes the connection of a call that is given up, and nobody sends the call again.
     """
@@ -38,7 +38,7 @@ def within(milliseconds: int, what: str = "no answer") -> Iterator[None]:
     def look_again() -> None:  # the turn after this one asks the kernel; what it tells has been handed out by then
         again.start(loop.run_callback, give_up)
 
-    timer, again = loop.timer(milliseconds / 1000), loop.timer(0)
+    timer, again = loop.timer(max(0, milliseconds - gone_ms) / 1000), loop.timer(0)
     timer.start(look_again, update=True)
     try:
         yield

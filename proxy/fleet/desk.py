@@ -9,7 +9,7 @@ from proxy.fleet.loop import Loop
 from proxy.fleet.outbox import Outbox
 from proxy.fleet.pace import Pace
 from proxy.scoreboard.scoreboard import Scoreboard
-from state.outlier.store import SharedStore, Store
+from state.outlier.store import Reports, SharedStore
 from state.server.preflight import Problem
 
 
@@ -40,7 +40,7 @@ class Links:
     """The ways to Redis. Reports have one of their own, so that none ever waits for a new connection because the leader
     is using the one there is."""
 
-    reports: Store
+    reports: Reports
     store: SharedStore
     forget_connections: Callable[[], None]
     """Those of `reports` that nobody uses just now: they may lead to a primary that is none any more."""

@@ -74,7 +74,8 @@ class Fleet:
     def start(self) -> None:
         """Begins to report and, when it is this worker's turn, to lead."""
         reporter, leader = self.reporter, self._leader
-        for work in (reporter.run, self._keep_warm, leader.run, leader.keep_time, self._watch, self._probing.run):
+        reporting = reporter.run, reporter.receive, self._keep_warm
+        for work in (*reporting, leader.run, leader.keep_time, self._watch, self._probing.run):
             self._loop.spawn(keep_running, self._loop, work)
 
     def _watch(self) -> None:

@@ -40,6 +40,6 @@ class GeventLoop(Loop):
         flag: Flag = Event()
         return flag
 
-    def within(self, milliseconds: int, what: str = "no answer") -> AbstractContextManager[None]:
+    def within(self, milliseconds: int, what: str = "no answer", gone_ms: int = 0) -> AbstractContextManager[None]:
         """See Loop."""
-        return within(milliseconds, what)
+        return within(milliseconds, what, gone_ms)

@@ -59,5 +59,6 @@ class Loop(ABC):
         """A new one, not raised."""
 
     @abstractmethod
-    def within(self, milliseconds: int, what: str = "no answer") -> AbstractContextManager[None]:
-        """Raises StoreUnavailable when the block, which waits in this greenlet, takes longer; see budget.py."""
+    def within(self, milliseconds: int, what: str = "no answer", gone_ms: int = 0) -> AbstractContextManager[None]:
+        """Raises StoreUnavailable when the block, which waits in this greenlet, takes longer, or is not over when the
+        rest of that time is, of which `gone_ms` are gone; see budget.py."""

@@ -1,7 +1,8 @@
 """What a worker has to report and has not yet: outcomes in, one entry for each endpoint and generation, in order.
 
-What happens on an endpoint meanwhile is summarised (state.outlier.run.Run is associative, so batches of any size give
-the sequential answer), so the outbox is bounded by the endpoints there are. Asks nobody; reporter.py sends.
+What happens on an endpoint before its entry is taken is summarised (state.outlier.run.Run is associative, so batches of
+any size give the sequential answer), so the outbox is bounded by the endpoints there are. Asks nobody; reporter.py
+sends, and says what has become of each entry.
 """
 
 from collections import OrderedDict, deque
@@ -50,6 +51,11 @@ class Pending:
         """How long ago the run began, in microseconds."""
         return (now_ns - self.begun_ns) // 1000 if self.begun_ns else 0
 
+    def join(self, other: "Pending", wait_ms: int) -> None:
+        """The answer to this one, so much later, is that to the other one too."""
+        other.too_young_ms = wait_ms
+        self.joined += (other, *other.joined)
+
     def finish(self, verdict: Verdict | None) -> None:
         """The answer has come, or (None) will not: whoever waits for it goes on."""
         for entry in (self, *self.joined):
@@ -64,6 +70,7 @@ class Outbox:
         self._loop = loop
         self._by = by
         self._entries: OrderedDict[tuple[int, int], Pending] = OrderedDict()
+        self._on_its_way: dict[tuple[int, int], Pending] = {}  # the last one that was taken, until it is answered
         self._work = loop.flag()
 
     def add(
@@ -109,20 +116,44 @@ class Outbox:
         """Takes the first entry that is due out; waits until there is one."""
         while True:
             now_ms = self._loop.now_ms()
-            for key, pending in self._entries.items():
+            waiting = [pending for pending in self._entries.values() if not self._is_said(pending)]
+            for pending in waiting:
                 if pending.not_before_ms <= now_ms:
-                    return self._entries.pop(key)
-            soonest = min((pending.not_before_ms for pending in self._entries.values()), default=None)
+                    self._on_its_way[pending.key] = pending
+                    return self._entries.pop(pending.key)
+            soonest = min((pending.not_before_ms for pending in waiting), default=None)
             self._work.clear()
             self._work.wait(None if soonest is None else (soonest - now_ms) / 1000)
+
+    def _is_said(self, pending: Pending) -> bool:
+        """Only successes, after one that is on its way: should another worker's failure be counted in between, news of
+        it will come (leader.py) after the answer to that one."""
+        before = self._on_its_way.get(pending.key)
+        return before is not None and before.run.ends_well and pending.run.all_well
+
+    def finish(self, pending: Pending, verdict: Verdict | None) -> None:
+        """The answer to what was taken has come, or (None) will not."""
+        self._leave(pending)
+        pending.finish(verdict)
+
+    def _leave(self, pending: Pending) -> None:
+        if self._on_its_way.get(pending.key) is pending:
+            del self._on_its_way[pending.key]
+        self._work.set()
 
     def _hurry(self, pending: Pending) -> None:
         """A success does not wait with what is to be asked again: meanwhile another worker could ask."""
         if pending.run.any_success:
             pending.not_before_ms = 0
 
-    def ask_again(self, pending: Pending, wait_ms: int) -> None:
-        """The run is too young to eject: whether it still stands when it is old enough, and what comes meanwhile."""
+    def ask_again(self, pending: Pending, wait_ms: int) -> Pending:
+        """The run is too young to eject: whether it still stands when it is old enough, and what comes meanwhile. The
+        entry that asks: if another one has left since, its answer says so."""
+        self._leave(pending)
+        follower = self._on_its_way.get(pending.key)
+        if follower is not None:
+            follower.join(pending, wait_ms)
+            return follower
         pending.run, pending.begun_ns = Run(), 0
         pending.not_before_ms, pending.too_young_ms = self._loop.now_ms() + wait_ms, wait_ms
         pending.evidence.clear()
@@ -131,10 +162,10 @@ class Outbox:
             pending.run, pending.begun_ns = later.run, later.begun_ns
             pending.last_status = later.last_status or pending.last_status
             pending.evidence.extend(later.evidence)
-            pending.joined += (later, *later.joined)
-            later.too_young_ms = wait_ms
+            pending.join(later, wait_ms)
         self._hurry(pending)
         self._entries[pending.key] = pending
+        return pending
 
 
 def evidence(cause: int, by: str, request_id: str) -> str:

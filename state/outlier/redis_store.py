@@ -4,7 +4,7 @@ All decisions are made inside the server; this module only writes arguments, rea
 a server can fail into StoreUnavailable, once, here. It never retries and never waits longer than the client's timeout.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, cast
 from uuid import uuid4
@@ -20,6 +20,7 @@ from state.outlier.store import Batch, Claim, ClusterView, Ejection, Glance, Pol
 from state.outlier.subscription import Subscription
 from state.scripts import source
 from state.server.failures import unavailable
+from state.server.in_order import InOrder
 
 _SCRIPTS = (
     "report",
@@ -42,12 +43,28 @@ class RedisStore:
         self._client = client
         self._prefix = prefix
         self._scripts = {name: client.register_script(source(name)) for name in _SCRIPTS}
+        self._reports = InOrder(client, self._scripts["report"])
 
     def report(self, batch: Batch, policy: Policy) -> Verdict:
         """Count a batch and decide."""
         with unavailable():
-            arguments = [packing.batch(batch, several=policy.counts_several), packing.policy(policy)]
-            return _verdict(self._on_endpoint(self._scripts["report"], batch.cluster, batch.endpoint, arguments))
+            keys, arguments = self._of_report(batch, policy)
+            return _verdict(self._scripts["report"](keys=keys, args=arguments))
+
+    def send(self, batch: Batch, policy: Policy) -> Callable[[], Verdict]:
+        """Count a batch and decide, without waiting; see Reports."""
+        with unavailable():
+            answer = self._reports.send(*self._of_report(batch, policy))
+
+        def verdict() -> Verdict:
+            with unavailable():
+                return _verdict(answer())
+
+        return verdict
+
+    def _of_report(self, batch: Batch, policy: Policy) -> tuple[list[str], list[str | int | bytes]]:
+        arguments = [packing.batch(batch, several=policy.counts_several), packing.policy(policy)]
+        return self._of_endpoint(batch.cluster, batch.endpoint, arguments)
 
     def tell_rates(self, cluster: str, told: Outcomes, rule: RateRule, policy: Policy) -> Sequence[Found]:
         """Tell counts, and judge if it is time; see Store."""
@@ -79,9 +96,16 @@ class RedisStore:
             return _verdict(self._on_endpoint(self._scripts["probed"], batch.cluster, batch.endpoint, arguments))
 
     def _on_endpoint(self, script: Any, cluster: str, endpoint: str, arguments: Sequence[str | int | bytes]) -> Any:
+        keys, all_arguments = self._of_endpoint(cluster, endpoint, arguments)
+        return script(keys=keys, args=all_arguments)
+
+    def _of_endpoint(
+        self, cluster: str, endpoint: str, arguments: Sequence[str | int | bytes]
+    ) -> tuple[list[str], list[str | int | bytes]]:
+        """KEYS and ARGV of a script about one endpoint."""
         keys = Keys(self._prefix, cluster)
         names = [keys.ejected, keys.log, keys.version, keys.eject(endpoint), keys.endpoint(endpoint)]
-        return script(keys=names, args=[keys.events, endpoint, *arguments])
+        return names, [keys.events, endpoint, *arguments]
 
     def glance(self, cluster: str, endpoints: Sequence[str], view: View | None = None) -> Glance:
         """Version, epoch and who of `endpoints` has an eject key, in one MGET; for how long, only if there are any."""

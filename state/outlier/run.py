@@ -34,6 +34,16 @@ class Streak:
     trail_local: int = 0
     best_external: int = 0  # as `best`, had those of local origin not happened
 
+    @property
+    def ends_well(self) -> bool:
+        """A success, and no failure since."""
+        return self.any_success and self.trail == 0
+
+    @property
+    def all_well(self) -> bool:
+        """Successes, and no failure."""
+        return self.any_success and self.best == 0
+
     def then(self, later: "Streak") -> "Streak":
         """This followed by `later`."""
         return Streak(*_joined(self, later))

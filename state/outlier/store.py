@@ -5,7 +5,7 @@ and of Redis differ; a reader adds a duration to its own monotonic clock. Fields
 (`consecutive_5xx`, `interval`, `base_ejection_time`, `max_ejection_percent`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -248,6 +248,14 @@ class Store(Protocol):
     def forget(self, cluster: str, endpoint: str, workload: str, replica: str) -> None:
         """The endpoint left the cluster in this replica, which tells its view anew next: drop its record, unless
         another replica still has it, another workload has taken the address, or a hand has ejected it."""
+
+
+class Reports(Store, Protocol):
+    """One that can be told of outcomes without waiting for its answers."""
+
+    def send(self, batch: Batch, policy: Policy) -> Callable[[], Verdict]:
+        """As `report`. Batches are counted in the order in which they were sent; what this gives waits for the verdict,
+        may raise StoreUnavailable too, and is to be called once, in the same order."""
 
 
 class SharedStore(Store, Protocol):

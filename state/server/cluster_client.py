@@ -14,7 +14,7 @@ Protocol: redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec, "Re
 import random
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 import redis
 from redis.commands.core import Script
@@ -65,7 +65,7 @@ class ClusterClient(redis.Redis):
             except AskError as ask:
                 address, asking = _place(ask, address), True
             except (redis.ConnectionError, redis.TimeoutError, ClusterError, OSError):
-                self._stale = True
+                self.doubt()
                 raise
             if monotonic() > deadline:
                 break
@@ -103,6 +103,14 @@ class ClusterClient(redis.Redis):
             node.close()
 
     # -- who owns what ------------------------------------------------------------------------------------------------
+
+    def node_for(self, key: str) -> redis.Redis:
+        """A client of the node that owns the key, as far as is known. Raises redis.RedisError, OSError."""
+        return cast(redis.Redis, self._node(self._owner(key_slot(key.encode()))))
+
+    def doubt(self) -> None:
+        """A node did not do as expected: who owns what is asked anew before the next call."""
+        self._stale = True
 
     def primaries(self) -> list[redis.Redis]:
         """A client of every node that owns slots, as of now."""

@@ -194,6 +194,10 @@ def works(rig: Rig) -> None:
     assert rig.offer(generation=5).outcome == "ejected"
     rig.store.forget(CLUSTER, A, "pod-a", "r1")
     assert rig.ejected() == frozenset()
+    store = RedisStore(rig.client)  # type: ignore[arg-type]
+    answers = [store.send(batch("F", C), SEED) for _ in range(2)]
+    assert [answer().failures for answer in answers] == [1, 2]
+    rig.store.forget(CLUSTER, C, "pod-a", "r1")
     operate(rig)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.crc import key_slot
@@ -88,6 +89,18 @@ def test_a_key_that_has_gone_ahead_is_asked_for_where_it_is(nodes: Nodes, rig: R
     assert rig.client.eval("return redis.call('GET', KEYS[1])", 1, KEYS.version) == "17"
     nodes.finish_moving(SLOT, source, target)
     assert rig.client.get(KEYS.version) == "17"
+
+
+def test_reports_on_their_way_follow_a_slot_that_moves_in_their_order(nodes: Nodes, rig: Rig) -> None:
+    """Redirected, they are made again one after the other; what is sent meanwhile does not overtake them."""
+    store: Any = rig.store
+    assert store.send(batch("F"), SEED)().failures == 1
+    nodes.move(SLOT, nodes.owner(SLOT), other(nodes))
+    first, second = store.send(batch("S"), SEED), store.send(batch("F"), SEED)
+    assert first().failures == 0
+    third = store.send(batch("F"), SEED)
+    assert [second().failures, third().failures] == [1, 2]
+    assert store.send(batch("F"), SEED)().outcome == "ejected"
 
 
 def test_a_new_node_needs_the_script_first(nodes: Nodes, rig: Rig) -> None:

@@ -18,6 +18,7 @@ from tests.fleet.simulator.world import MS, Parked, Process, World
 CONNECT_MS = 500
 _NAME = re.compile(r"^-- (\w+)\.lua:", re.MULTILINE)
 RETRANSMISSION_MS = 200
+_SOURCES: dict[str, str] = {}  # of scripts, by what stands for their SHA
 
 
 @cache
@@ -73,6 +74,10 @@ class Network:
     def take(self, server: Server) -> None:
         """From now on that is where new connections lead."""
         self.server = server
+
+    def count(self, call: str) -> None:
+        """Somebody has made it."""
+        self.calls[call] = self.calls.get(call, 0) + 1
 
     def half_open(self) -> bool:
         """Somebody has a connection on which nothing passes, and has not found out."""
@@ -178,6 +183,31 @@ class Connection:
 
         self._send(lambda: self.network.execute(execute))
 
+    def read_response(self) -> Any:
+        """The next answer. Raises redis.RedisError."""
+        try:
+            while not self.inbox and not self.broken:
+                self.wait()
+            if not self.inbox:
+                raise redis.ConnectionError("Connection closed by server.")
+        except BaseException:  # given up, too
+            self.close()
+            raise
+        answer = self.inbox.popleft()["data"]
+        if isinstance(answer, redis.ResponseError):
+            raise answer
+        return answer
+
+    def send_command(self, name: str, sha: str, keys: int, *rest: Any) -> None:
+        """Of which only EVALSHA is known, of a script that somebody has registered."""
+        assert name == "EVALSHA"
+        self.network.count(sha)
+        self.request(lambda server: server.script(_SOURCES[sha], rest[:keys], rest[keys:]))
+
+    def disconnect(self) -> None:
+        """For redis-py's."""
+        self.close()
+
     def opened(self) -> bool:
         """A round trip: whether there is anybody."""
         self.request(lambda server: None)
@@ -191,13 +221,13 @@ class Client:
     """For redis.Redis, with as many connections as are used at once."""
 
     def __init__(self, network: Network, link: Link, process: Process) -> None:
-        self._network = network
+        self.network = network
         self.link = link
         self.process = process
         self._idle: list[Connection] = []
 
     def connect(self) -> Connection:
-        connection = Connection(self._network, self.link, self.process)
+        connection = Connection(self.network, self.link, self.process)
         if not connection.opened():
             connection.close()
             if connection.broken:
@@ -213,53 +243,49 @@ class Client:
 
     def moved(self) -> bool:
         """What is in use leads to a server that is not the primary any more."""
-        return any(each.server is not self._network.server for each in self._idle)
+        return any(each.server is not self.network.server for each in self._idle)
 
-    def _ask(self, work: Callable[[Server], Any]) -> Any:
+    @property
+    def connection_pool(self) -> "Client":
+        """It is its own."""
+        return self
+
+    def get_connection(self) -> Connection:
+        """For redis-py's pool."""
         connection = self._idle.pop() if self._idle else self.connect()
         if connection.broken:  # redis-py finds that out before it sends anything
             connection.close()
             connection = self.connect()
+        return connection
+
+    def release(self, connection: Connection) -> None:
+        """For redis-py's pool."""
+        if not connection.closed:
+            self._idle.append(connection)
+
+    def ask(self, work: Callable[[Server], Any]) -> Any:
+        connection = self.get_connection()
         try:
             connection.request(work)
-            while not connection.inbox and not connection.broken:
-                connection.wait()
-            if not connection.inbox:
-                raise redis.ConnectionError("Connection closed by server.")
-        except BaseException:  # given up, too
-            connection.close()
-            raise
-        answer = connection.inbox.popleft()["data"]
-        self._idle.append(connection)
-        if isinstance(answer, redis.ResponseError):
-            raise answer
-        return answer
+            return connection.read_response()
+        finally:
+            self.release(connection)
 
-    def register_script(self, source: str) -> Callable[..., Any]:
-        name = _name_of(source)
-
-        def run(keys: Sequence[str] = (), args: Sequence[Any] = ()) -> Any:
-            self._count(name)
-            return self._ask(lambda server: server.script(source, keys, args))
-
-        return run
-
-    def _count(self, name: str) -> None:
-        calls = self._network.calls
-        calls[name] = calls.get(name, 0) + 1
+    def register_script(self, source: str) -> "Script":
+        return Script(self, source)
 
     def mget(self, names: Sequence[str]) -> Any:
-        self._count("look")
-        return self._ask(lambda server: server.command("MGET", *names))
+        self.network.count("look")
+        return self.ask(lambda server: server.command("MGET", *names))
 
     def ttl(self, name: str) -> Any:
-        return self._ask(lambda server: server.command("PTTL", name) // 1000)
+        return self.ask(lambda server: server.command("PTTL", name) // 1000)
 
     def zrange(self, name: str, first: int, last: int) -> Any:
-        return self._ask(lambda server: server.command("ZRANGE", name, first, last))
+        return self.ask(lambda server: server.command("ZRANGE", name, first, last))
 
     def get(self, name: str) -> Any:
-        return self._ask(lambda server: server.command("GET", name))
+        return self.ask(lambda server: server.command("GET", name))
 
     @contextmanager
     def pipeline(self, transaction: bool) -> Iterator["Loading"]:
@@ -269,6 +295,20 @@ class Client:
 
     def pubsub(self) -> "PubSub":
         return PubSub(self)
+
+
+class Script:
+    """For redis-py's."""
+
+    def __init__(self, client: Client, source: str) -> None:
+        self._client = client
+        self._source = source
+        self.sha = _name_of(source)
+        _SOURCES[self.sha] = source
+
+    def __call__(self, keys: Sequence[str] = (), args: Sequence[Any] = ()) -> Any:
+        self._client.network.count(self.sha)
+        return self._client.ask(lambda server: server.script(self._source, keys, args))
 
 
 class Loading:

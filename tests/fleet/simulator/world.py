@@ -170,7 +170,7 @@ class SimLoop(Loop):
         return SimFlag(self._process)
 
     @contextmanager
-    def within(self, milliseconds: int, what: str = "no answer") -> Iterator[None]:
+    def within(self, milliseconds: int, what: str = "no answer", gone_ms: int = 0) -> Iterator[None]:
         """As gevent's: what has arrived when the time is over is handed out first."""
         me, overdue, over = getcurrent(), _Overdue(), list[bool]()
 
@@ -182,7 +182,7 @@ class SimLoop(Loop):
             if not over:
                 self._world.at(0, give_up, self._process)
 
-        self._world.at(milliseconds * MS, look_again, self._process)
+        self._world.at((milliseconds - gone_ms) * MS, look_again, self._process)
         try:
             yield
         except _Overdue as thrown:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import gevent
+from gevent.pool import Group
 
 from proxy.controller.forms import cluster_form
 from proxy.fleet import wiring
@@ -14,6 +15,7 @@ from proxy.fleet.desk import Desk, Links
 from proxy.fleet.ejections import Ejections
 from proxy.fleet.gevent_loop import GeventLoop
 from proxy.fleet.known import Known
+from proxy.fleet.reporter import Reporter
 from proxy.ipc.snapshot import ClusterForm
 from proxy.mesh import model
 from proxy.mesh.traffic.outlier import OutlierDetection
@@ -44,6 +46,14 @@ def a_cluster(board: Scoreboard, count: int = 3, **outlier: Any) -> Cluster:
     made = cluster_of(body(board, count, **outlier))
     assert made is not None
     return made
+
+
+def reporting(reporter: Reporter) -> Group:
+    """It sends and takes answers, until that is killed."""
+    group = Group()
+    for work in (reporter.run, reporter.receive):
+        group.spawn(work)
+    return group
 
 
 @contextmanager
@@ -148,6 +158,10 @@ class FakeStore:
     def report(self, batch: Batch, policy: Any) -> Verdict:
         self.batches.append(batch)
         return self._answer()
+
+    def send(self, batch: Batch, policy: Any) -> Callable[[], Verdict]:
+        self.batches.append(batch)
+        return self._answer
 
     def tell_rates(self, cluster: str, told: Outcomes, rule: RateRule, policy: Any) -> list[Found]:
         self.rates.append(told)

@@ -49,10 +49,10 @@ class StepLoop(Loop):
         return StepFlag(self)
 
     @contextmanager
-    def within(self, milliseconds: int, what: str = "no answer") -> Iterator[None]:
+    def within(self, milliseconds: int, what: str = "no answer", gone_ms: int = 0) -> Iterator[None]:
         me, over = getcurrent(), list[bool]()
         late = StoreUnavailable(f"redis: {what} within {milliseconds} ms")
-        self.at(milliseconds / 1000, lambda: over or me.throw(late))
+        self.at((milliseconds - gone_ms) / 1000, lambda: over or me.throw(late))
         try:
             yield
         finally:

@@ -12,7 +12,7 @@ from proxy.scoreboard.clusters import ClusterLocked
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import KeysUnusable
 from state.outlier.local_store import LocalStore
-from tests.unit.fleet.fleet_fakes import NAME, FakeLoop, FakeStore, board, body, known, links_of
+from tests.unit.fleet.fleet_fakes import NAME, FakeLoop, FakeStore, board, body, known, links_of, reporting
 
 
 class Replica:
@@ -112,7 +112,7 @@ def test_one_cluster_alone(replica: Replica) -> None:
     replica.workers[0].reporter.warm()
     replica.store.batches.clear()
     replica.store.answers = [KeysUnusable("redis: WRONGTYPE")]
-    sender = gevent.spawn(replica.workers[0].reporter.run)
+    sender = reporting(replica.workers[0].reporter)
     replica.outcomes("F")
     gevent.sleep(0.01)
     assert replica.board.clusters.alone(replica.body["slot"])

@@ -30,7 +30,7 @@ from proxy.scoreboard.clusters import ClusterLocked
 from proxy.scoreboard.scoreboard import Scoreboard
 from tests.instruments import decisions
 from tests.rig import wait_until
-from tests.unit.fleet.fleet_fakes import AWAY, NAME, FakeLoop, FakeStore, board, body, links_of, verdict
+from tests.unit.fleet.fleet_fakes import AWAY, NAME, FakeLoop, FakeStore, board, body, links_of, reporting, verdict
 
 
 class Setting:
@@ -44,7 +44,7 @@ class Setting:
         self.slot = self.body["endpoints"][0]["slot"]
         self.fleet.reporter.warm()
         self.store.batches.clear()
-        self.sender = gevent.spawn(self.fleet.reporter.run)
+        self.sender = reporting(self.fleet.reporter)
         made.shared_state = True
         gevent.sleep(0)
 
@@ -235,12 +235,11 @@ def test_a_young_run_is_asked_about_again(setting: Setting) -> None:
         verdict("ejected", 3, 1, 30_000),
     ]
     setting.fail(3)
-    gevent.sleep(0.01)
-    assert setting.out
-    assert len(setting.store.batches) == 1
-    gevent.sleep(0.02)
+    with gevent.Timeout(10):
+        while not setting.board.outlier.state(setting.slot).shared:
+            assert setting.out
+            gevent.sleep(0.001)
     assert [batch.run.lead for batch in setting.store.batches] == [3, 0]
-    assert setting.board.outlier.state(setting.slot).shared
 
 
 def test_redis_does_not_know_what_is_out_here(setting: Setting) -> None:

@@ -1,11 +1,13 @@
-"""The outbox: order, coalescing, silence, failures."""
+"""The outbox: order, coalescing, silence, failures; what is on its way."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import gevent
 import pytest
+from gevent.event import Event
 
-from proxy.fleet import silence
+from proxy.fleet import reporter, silence
 from proxy.fleet.keep import keep_running
 from proxy.fleet.outbox import Pending
 from proxy.fleet.pace import Pace
@@ -14,7 +16,7 @@ from proxy.scoreboard.clusters import ClusterLocked
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.errors import StoreUnavailable
 from state.outlier.run import FAILURE, SUCCESS, Run
-from tests.unit.fleet.fleet_fakes import AWAY, FakeLoop, FakeStore, a_cluster, board, desk_of, verdict
+from tests.unit.fleet.fleet_fakes import AWAY, FakeLoop, FakeStore, a_cluster, board, desk_of, reporting, verdict
 
 
 class Setting:
@@ -40,7 +42,7 @@ class Setting:
         return self.desk.outbox.add(self.cluster, endpoint, generation, run, 503)
 
     def run(self) -> None:
-        sender = gevent.spawn(self.reporter.run)
+        sender = reporting(self.reporter)
         gevent.sleep(0.01)
         sender.kill()
 
@@ -113,7 +115,7 @@ def test_reports_wait_for_a_connection_no_longer_than_for_an_answer() -> None:
         setting.store.answers = [AWAY]
         assert not setting.reporter.warm()
         setting.add(0)
-        sender = gevent.spawn(setting.reporter.run)
+        sender = reporting(setting.reporter)
         gevent.sleep(0.03)
         assert len(setting.lost) == 1
         assert setting.reporter.warm()
@@ -133,7 +135,7 @@ def test_a_report_that_takes_too_long_is_given_up_and_not_sent_again() -> None:
         setting = Setting(made)
         setting.store.meanwhile = lambda: gevent.sleep(0.2)
         setting.add(0)
-        sender = gevent.spawn(setting.reporter.run)
+        sender = reporting(setting.reporter)
         gevent.sleep(0.3)
         sender.kill()
         assert [str(error) for error in setting.lost] == ["redis: no answer within 50 ms"]
@@ -203,8 +205,8 @@ def test_S_F6_who_waits_for_a_verdict_waits_until_the_run_is_old_enough() -> Non
         assert isinstance(loop, FakeLoop)
         loop.set_ms = None
         setting.store.answers = [replace(verdict("too_soon", 3), wait_ms=30), verdict("ejected", left_ms=30_000)]
-        sender = gevent.spawn(setting.reporter.run)
-        found = setting.reporter.wait(setting.add(0), 4)
+        sender = reporting(setting.reporter)
+        found = setting.reporter.wait(setting.add(0), 1000)
         sender.kill()
         assert found is not None
         assert (found.outcome, setting.again) == ("ejected", [30])
@@ -252,3 +254,95 @@ def test_S_F6_a_success_does_not_wait_with_what_is_asked_again() -> None:
         setting.add(0, SUCCESS)
         setting.run()
         assert [each.run.any_success for each in setting.store.batches] == [False, True]
+
+
+class OnTheirWay(Setting):
+    """Answers come when `gate` is opened, however long that takes."""
+
+    def __init__(self, made: Scoreboard, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(made, 5)
+        monkeypatch.setattr(reporter, "BUDGET_MS", 10_000)
+        assert isinstance(self.desk.loop, FakeLoop)
+        self.desk.loop.set_ms = None
+        self.gate = Event()
+        self.store.meanwhile = self.gate.wait
+
+    def until_sent(self, count: int) -> None:
+        with gevent.Timeout(10):
+            while len(self.store.batches) < count:
+                gevent.sleep(0.001)
+
+
+@pytest.fixture
+def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[OnTheirWay]:
+    with board() as made:
+        setting = OnTheirWay(made, monkeypatch)
+        group = reporting(setting.reporter)
+        yield setting
+        group.kill()
+
+
+def test_S_F6_a_report_does_not_wait_for_the_answers_to_those_before(far: OnTheirWay) -> None:
+    """Another worker's failure would overtake the success that ends the run (seed 14407 of the simulator)."""
+    first = far.add(0)
+    far.until_sent(1)
+    second, third = far.add(0, SUCCESS), far.add(1)
+    far.until_sent(3)
+    assert not first.done.is_set()
+    far.gate.set()
+    third.done.wait(5)
+    assert (first.done.is_set(), second.done.is_set()) == (True, True)
+    assert [address for address, _ in far.answers] == ["10.0.0.0:80", "10.0.0.0:80", "10.0.0.1:80"]
+
+
+def test_no_more_than_so_many_are_on_their_way(far: OnTheirWay, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporter, "MOST_ON_THEIR_WAY", 3)
+    last = [far.add(which) for which in range(5)][-1]
+    far.until_sent(3)
+    gevent.sleep(0.02)
+    assert len(far.store.batches) == 3
+    far.gate.set()
+    last.done.wait(5)
+    assert len(far.answers) == 5
+
+
+def test_a_success_right_after_one_on_its_way_waits_for_its_answer(far: OnTheirWay) -> None:
+    far.add(0, SUCCESS)
+    far.until_sent(1)
+    far.add(0, SUCCESS)
+    far.add(1)
+    far.until_sent(2)
+    assert far.store.batches[-1].endpoint == "10.0.0.1:80"
+    far.add(0)
+    far.until_sent(3)
+    assert (far.store.batches[-1].run.any_success, far.store.batches[-1].run.trail) == (True, 1), "before the failure"
+    far.add(2, SUCCESS)
+    far.until_sent(4)
+    waiting = far.add(2, SUCCESS)
+    far.gate.set()
+    waiting.done.wait(5)
+    assert len(far.store.batches) == 5
+
+
+def test_a_run_that_is_too_young_is_not_asked_about_where_a_later_report_asks(far: OnTheirWay) -> None:
+    far.store.answers = [replace(verdict("too_soon", 3), wait_ms=1), verdict("ejected", left_ms=30_000)]
+    first = far.add(0)
+    far.until_sent(1)
+    second = far.add(0)
+    far.until_sent(2)
+    far.gate.set()
+    found = far.reporter.wait(first, 5000)
+    assert (found, second.verdict, len(far.store.batches)) == (second.verdict, found, 2)
+    assert found is not None and found.outcome == "ejected"
+
+
+def test_when_redis_is_lost_each_report_on_its_way_is(far: OnTheirWay) -> None:
+    far.store.answers = [AWAY, AWAY]
+    first = far.add(0)
+    far.until_sent(1)
+    second = far.add(1)
+    far.until_sent(2)
+    far.gate.set()
+    second.done.wait(5)
+    assert (first.verdict, second.verdict, far.lost) == (None, None, [AWAY, AWAY])
+    assert len(far.store.batches) == 2, "none is sent again: it may have been counted"
