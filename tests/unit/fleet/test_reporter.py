@@ -233,6 +233,15 @@ def test_S_F6_a_pace_of_which_little_is_known_is_taken_to_be_slower() -> None:
     assert pace.one_way_us() == 1_500
 
 
+def test_S_F6_news_are_as_old_as_those_that_little_delays() -> None:
+    """Seed 2750 of the simulator: by the quickest of all, a success seemed to have been before the failure that it came
+    after, and was not told."""
+    pace = Pace()
+    for took_us in (18_000, 19_400, 19_500, 20_000, 20_500, 21_000, 22_000, 45_000):
+        pace.note(0, took_us)
+    assert pace.one_way_us() == 9_750
+
+
 def test_S_F6_a_worker_that_is_late_itself_has_slow_news() -> None:
     pace = Pace()
     for _ in range(100):
