@@ -92,15 +92,18 @@ ROOMS: Mapping[str, Room] = {
         "proxy.clock proxy.scoreboard proxy.wire proxy.wire.http proxy.wire.http2 proxy.wire.tls proxy.observe",
         purpose="what all exchanges of a worker share",
     ),
+    "proxy.relay.routing": Room(
+        "proxy.policy proxy.ipc.routing proxy.wire.http", PURE, "what routes do with a request"
+    ),
     "proxy.relay.endpoints": Room(
         "proxy.clock proxy.policy proxy.policy.tokens proxy.scoreboard proxy.wire proxy.wire.http proxy.wire.http2"
-        " proxy.wire.tls proxy.observe proxy.relay.context",
+        " proxy.wire.tls proxy.observe proxy.relay.context proxy.relay.routing",
         purpose="which endpoint, and how it is reached",
     ),
     "proxy.relay.routes": Room("proxy.ipc.snapshot proxy.relay.endpoints", purpose="where a listener's requests go"),
     "proxy.relay.exchange": Room(
         "proxy.clock proxy.policy proxy.scoreboard proxy.wire proxy.wire.http proxy.wire.tls proxy.observe"
-        " proxy.relay.context proxy.relay.endpoints proxy.relay.routes",
+        " proxy.relay.context proxy.relay.routing proxy.relay.endpoints proxy.relay.routes",
         purpose="one request and its answer",
     ),
     "proxy.relay": Room(

@@ -187,7 +187,7 @@ cdef class AccessLog:
         out = self.put_time(out, e.started)
         out = put_literal(out, b'"')
         out = put_json(out, b"method", &e.method, 64)
-        out = put_json(out, b"path", &e.path, 1024)
+        out = put_json(out, b"path", &e.path, 896)
         out = put_json(out, b"protocol", &e.protocol, 16)
         out = put_json_number(out, b"response_code", e.status)
         out = put_json(out, b"response_flags", &e.flags if e.flags.length else &NO_FLAGS, 64)
@@ -210,13 +210,14 @@ cdef class AccessLog:
         out = put_json(out, b"downstream_remote_address", &e.peer, 64)
         out = put_json(out, b"downstream_peer_uri_san", &e.identity, 256)
         out = put_json(out, b"upstream_failed_attempts", &e.failed_attempts, 200)
-        out = put_literal(out, b',"requested_server_name":null,"route_name":')
-        return put_literal(out, b"null}" if e.raw else b'"default"}')
+        out = put_literal(out, b',"requested_server_name":null')
+        out = put_json(out, b"route_name", &e.route if e.raw or e.route.length else &NO_ROUTE, 128)
+        return put_literal(out, b"}")
 
 
-cdef Text NO_FLAGS            # a word in JSON too, as Envoy's, which dashboards group by
-NO_FLAGS.at = b"-"
-NO_FLAGS.length = 1
+# Words in JSON too, as Envoy's, which dashboards group by.
+cdef Text NO_FLAGS = Text(at=b"-", length=1)
+cdef Text NO_ROUTE = Text(at=b"default", length=7)
 
 
 cdef int open_stream(str path) except -1:

@@ -184,3 +184,55 @@ cdef struct Access:              # AuthorizationPolicies of one cluster
     const Part* alternatives
     const Term* terms
     const Value* values
+
+# -- matching: which rule of a frontend's routes a request is for -----------------------------------------------------
+
+cdef enum About:                 # what of a request a condition is about; texts by their number, then the others
+    ABOUT_PATH                   # without the query
+    ABOUT_METHOD
+    ABOUT_AUTHORITY
+    ABOUT_SCHEME
+    ABOUT_NAMESPACE              # the client's, by its identity
+    WHOLE_QUERY                  # no condition is about all of it
+    WHOLES                       # so many are texts
+    ABOUT_QUERY                  # one of its parameters
+    ABOUT_HEADER
+    ABOUT_CLAIM                  # of a verified token: not known yet
+
+cdef enum Comparing:             # how a text is to be
+    COMPARE_IS, COMPARE_STARTS
+    COMPARE_SEGMENTS             # it begins with these whole segments of a path
+    COMPARE_LIKE                 # it matches a regular expression, of which this is how its matches begin
+    COMPARE_IS_THERE
+
+cdef struct Presented:           # what a request has that routes go by
+    Text texts[6]                # by About, up to WHOLES
+    const Line* lines            # of headers that some condition names
+    int line_count
+
+cdef struct Condition:
+    int about
+    int compare
+    bint negated                 # it must not hold; what is missing counts as empty
+    bint fold                    # upper and lower case are the same; `text` is in lower case
+    int header                   # ABOUT_HEADER: its number
+    const unsigned char* name    # ABOUT_QUERY: the parameter's
+    int name_length
+    const unsigned char* text
+    int length
+
+cdef struct Match:               # all its conditions hold
+    int rule
+    int first                    # of its conditions
+    int count
+    int early                    # so many of them, the first ones, need neither headers nor the query
+
+cdef struct Routing:             # the routes of one frontend; of the matches that fit, the first one counts
+    const Match* matches
+    int count
+    const Condition* conditions
+
+cdef struct Split:               # the backends of a rule
+    const int64_t* weights
+    int count
+    int64_t total                # of the weights

@@ -1,12 +1,17 @@
 # C types for paths.py, which is compiled as it stands.
 cimport cython
 
-cdef int SLASH, DOT, BACKSLASH, PERCENT, QUESTION, HASH
+cdef int SLASH, DOT, BACKSLASH, PERCENT, QUESTION, HASH, KEPT, AMBIGUOUS
 
+@cython.locals(end=cython.int, at=cython.int, out=cython.int, segment=cython.int, octet=cython.int, size=cython.int)
+cdef int normalise(unsigned char* path, int length) noexcept nogil
 @cython.locals(at=cython.int)
-cdef bint is_normal(const unsigned char* path, int length) noexcept nogil
+cdef int end_of_path(const unsigned char* path, int length) noexcept nogil
+@cython.locals(dots=cython.int)
+cdef int behind_segment(unsigned char* path, int segment, int out, bint slash) noexcept nogil
 @cython.locals(at=cython.int)
-cdef bint is_dots(const unsigned char* path, int length, int begin) noexcept nogil
+cdef int parent(const unsigned char* path, int segment) noexcept nogil
 @cython.locals(high=cython.int, low=cython.int, octet=cython.int)
-cdef bint stands_for_itself(const unsigned char* path, int length, int at) noexcept nogil
+cdef int decoded(const unsigned char* path, int at, int end, int out) noexcept nogil
+cdef bint unreserved(int octet) noexcept nogil
 cdef int digit(int octet) noexcept nogil

@@ -1,45 +1,91 @@
 # cython: annotation_typing=False
-"""Whether a path is what it will be taken for. Pure.
+"""A path as it is compared and forwarded, in one form. Pure.
 
-Istio normalises before it compares and forwards (pathNormalization BASE): dot segments are resolved, backslashes become
-slashes, escapes of what needs none are decoded (RFC 3986 6.2.2). We forward paths as they came, so one that this would
-change is known here by what it has in it.
+Istio normalises before it compares and forwards (pathNormalization BASE, RFC 3986 6.2.2): escapes of what needs none
+are decoded, backslashes become slashes, dot segments are resolved. It is never longer, so it is written where it was.
+What one reader could still take for another path than the next one is refused: an escaped NUL or backslash, and a
+percent sign that would make an escape of what is decoded behind it.
 """
 
+from collections.abc import MutableSequence, Sequence
+
 SLASH, DOT, BACKSLASH, PERCENT, QUESTION, HASH = 47, 46, 92, 37, 63, 35
+KEPT, AMBIGUOUS = -1, -2
 
 
-def is_normal(path: bytes, length: int) -> bool:
-    """Whether normalising changes nothing in it; its query does not matter."""
-    for at in range(length):
-        if path[at] in (QUESTION, HASH):
-            return path[at] == QUESTION
-        if path[at] == BACKSLASH or (path[at] == PERCENT and stands_for_itself(path, length, at)):
-            return False
-        if path[at] == SLASH and is_dots(path, length, at + 1):
-            return False
-    return True
+def normalise(path: MutableSequence[int], length: int) -> int:
+    """Its new length, the query included; -1: it cannot be told what is meant. What does not begin with a slash (`*`)
+    stays."""
+    end = end_of_path(path, length)
+    if end == 0 or path[0] != SLASH:
+        return length
+    at, out, segment = 0, 0, 0  # where it is read, where written, and where the segment there begins
+    while at < end:
+        octet, size = path[at], 1
+        if octet == PERCENT:
+            octet = decoded(path, at, end, out)
+            if octet == AMBIGUOUS:
+                return -1
+            octet, size = (PERCENT, 1) if octet == KEPT else (octet, 3)
+        if octet in (SLASH, BACKSLASH):
+            out = segment = behind_segment(path, segment, out, True)
+        else:
+            path[out] = octet
+            out += 1
+        at += size
+    out = behind_segment(path, segment, out, False)
+    while end < length:
+        path[out] = path[end]
+        out, end = out + 1, end + 1
+    return out
 
 
-def is_dots(path: bytes, length: int, begin: int) -> bool:
-    """Whether the segment there is . or .."""
-    at = begin
-    while at < length and path[at] == DOT:
+def end_of_path(path: Sequence[int], length: int) -> int:
+    """Where the query or the fragment begins."""
+    at = 0
+    while at < length and path[at] not in (QUESTION, HASH):
         at += 1
-    return 1 <= at - begin <= 2 and (at == length or path[at] in (SLASH, QUESTION, HASH, BACKSLASH))
+    return at
 
 
-def stands_for_itself(path: bytes, length: int, at: int) -> bool:
-    """Whether the escape there is of a character that needs none, or of a backslash."""
-    if at + 2 >= length:
-        return False
-    high, low = digit(path[at + 1]), digit(path[at + 2])
+def behind_segment(path: MutableSequence[int], segment: int, out: int, slash: bool) -> int:
+    """Where what follows the segment is written; `slash`: one ends it, of which a segment of dots is rid."""
+    dots = out - segment if segment and 1 <= out - segment <= 2 else 0
+    if dots and path[segment] == DOT and path[out - 1] == DOT:
+        return segment if dots == 1 else parent(path, segment)
+    if slash:
+        path[out] = SLASH
+        return out + 1
+    return out
+
+
+def parent(path: Sequence[int], segment: int) -> int:
+    """Where the segment before it begins; the first one has none."""
+    at = segment - 1
+    while at > 1 and path[at - 1] != SLASH:
+        at -= 1
+    return at if at > 1 else 1
+
+
+def decoded(path: Sequence[int], at: int, end: int, out: int) -> int:
+    """The character that is escaped there, if it needs no escape; else KEPT, or AMBIGUOUS."""
+    high = digit(path[at + 1]) if at + 2 < end else -1
+    low = digit(path[at + 2]) if at + 2 < end else -1
     if high < 0 or low < 0:
-        return False
+        return KEPT
     octet = high * 16 + low
-    if octet == BACKSLASH or octet in (45, 46, 95, 126):  # - . _ ~
-        return True
-    return 48 <= octet <= 57 or 65 <= octet <= 90 or 97 <= octet <= 122
+    if octet in (0, BACKSLASH):
+        return AMBIGUOUS
+    if not unreserved(octet):
+        return KEPT
+    if digit(octet) >= 0 and (path[out - 1] == PERCENT or (out > 1 and path[out - 2] == PERCENT)):
+        return AMBIGUOUS
+    return octet
+
+
+def unreserved(octet: int) -> bool:
+    """RFC 3986 2.3."""
+    return octet in (45, 46, 95, 126) or 48 <= octet <= 57 or 65 <= octet <= 90 or 97 <= octet <= 122
 
 
 def digit(octet: int) -> int:

@@ -35,6 +35,12 @@ OF_HEADER, OF_PORT, OF_SOURCE, OF_DESTINATION, OF_CLAIM = range(7, 12)
 # ... how a text is to be
 TEXT_IS, TEXT_STARTS, TEXT_ENDS, TEXT_LIKE, TEXT_HAS, TEXT_IS_THERE, TEXT_FOLLOWS = range(7)
 
+# which rule of a frontend's routes: what a condition is about
+ABOUT_PATH, ABOUT_METHOD, ABOUT_AUTHORITY, ABOUT_SCHEME, ABOUT_NAMESPACE, WHOLE_QUERY, WHOLES = range(7)
+ABOUT_QUERY, ABOUT_HEADER, ABOUT_CLAIM = range(7, 10)
+# ... how a text is to be
+COMPARE_IS, COMPARE_STARTS, COMPARE_SEGMENTS, COMPARE_LIKE, COMPARE_IS_THERE = range(5)
+
 
 @dataclass
 class Facts:
@@ -191,3 +197,55 @@ class Access:
     alternatives: Sequence[Part]
     terms: Sequence[Term]
     values: Sequence[Value]
+
+
+@dataclass
+class Presented:
+    """What a request has that routes go by."""
+
+    texts: Sequence[Text]
+    lines: Sequence[Line]
+    line_count: int
+
+
+@dataclass
+class Condition:
+    """One of a match's."""
+
+    about: int
+    compare: int
+    negated: bool
+    fold: bool
+    header: int
+    name: bytes
+    name_length: int
+    text: bytes
+    length: int
+
+
+@dataclass
+class Match:
+    """All its conditions hold."""
+
+    rule: int
+    first: int
+    count: int
+    early: int
+
+
+@dataclass
+class Routing:
+    """The routes of one frontend."""
+
+    matches: Sequence[Match]
+    count: int
+    conditions: Sequence[Condition]
+
+
+@dataclass
+class Split:
+    """The backends of a rule."""
+
+    weights: Sequence[int]
+    count: int
+    total: int

@@ -3,6 +3,9 @@
 A tunnel to the address of an endpoint itself goes to that endpoint and to no other, without any service's policy (Istio:
 pod-addressed traffic): its cluster is made when first asked for.
 
+Names on a listener may be `*.example.com`, for all that ends so, and `*`: they are looked for where no other name fits,
+longest first, and a Host's port does not matter to them.
+
 The table leads to names, and the worker's clusters by name are what they are now: a cluster that changes needs no new
 table, and a Service whose names change no other's.
 """
@@ -11,6 +14,10 @@ from libc.string cimport memcmp
 
 from proxy.relay.endpoints.addresses cimport Addresses
 from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
+
+
+cdef enum:
+    LONGEST_HOST = 255              # a name of DNS is never longer
 
 
 cdef class Routes:
@@ -38,6 +45,7 @@ cdef class Routes:
             for cluster, names in clusters.items():
                 self.reached[cluster] = service
                 for name in names:
+                    self.wildcards += name not in self.table and name.startswith(b"*")
                     self.table[name] = cluster
 
     def forget(self, dict clusters) -> None:
@@ -45,7 +53,7 @@ cdef class Routes:
         for cluster, names in clusters.items():
             self.reached.pop(cluster, None)
             for name in names:
-                self.table.pop(name, None)
+                self.wildcards -= self.table.pop(name, None) is not None and name.startswith(b"*")
 
     cdef bytes host(self, const char* text, Py_ssize_t length):
         """A Host as an object. The one asked for last is asked for again more often than not, and knows its hash."""
@@ -56,8 +64,25 @@ cdef class Routes:
     cdef Cluster of_host(self, bytes host):
         name = self.table.get(host)
         if name is None:
-            name = self.table.get(host.lower())
+            host = host.lower()
+            name = self.table.get(host)
+        if name is None and self.wildcards:
+            name = self.by_wildcard(host)
         return self.clusters.get(name)
+
+    cdef str by_wildcard(self, bytes host):
+        """Without its port, and then by what it ends in."""
+        cdef bytes bare, port
+        cdef Py_ssize_t at
+        bare, _, port = host.rpartition(b":")
+        if bare and port.isdigit():
+            host = bare
+        name = self.table.get(host) if len(host) <= LONGEST_HOST else None
+        at = host.find(b".", 1) if len(host) <= LONGEST_HOST else -1
+        while name is None and at >= 0:
+            name = self.table.get(b"*" + host[at:])
+            at = host.find(b".", at + 1)
+        return self.table.get(b"*") if name is None else name
 
     cdef Cluster of_target(self, bytes target):
         """`target` is in lower case."""

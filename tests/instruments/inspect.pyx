@@ -107,7 +107,7 @@ def pass_request(bytes data):
     if it is incomplete."""
     cdef bytearray text = bytearray(data), out = bytearray(HEAD_ROOM + 4096)
     cdef Head head = request_head(text)
-    cdef Py_ssize_t length = write_request(out, text, head, head.upgrade, b"00000000-0000-4000-8000-000000000000")
+    cdef Py_ssize_t length = write_request(out, text, head, head.upgrade, b"00000000-0000-4000-8000-000000000000", None, None)
     return pass_body(bytes(out[:length]), head, data, False)
 
 
@@ -119,7 +119,7 @@ def pass_response(bytes data, bytes method=b"GET", bint http2=False):
     cdef Py_ssize_t length
     if head.status < 200:
         return bytes(out[:write_interim(out, text, head)]), data[head.size:]
-    length = write_response(out, text, head, rechunk, False, 0, b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n", http2)
+    length = write_response(out, text, head, rechunk, False, 0, b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n", http2, None)
     if not rechunk:
         return pass_body(bytes(out[:length]), head, data, True)
     body = data[head.size:]

@@ -32,5 +32,8 @@ cdef class CompiledAccess:
         return access.decide(&self.gate.access, &made)
 
 
-def is_normal(bytes path) -> bool:
-    return paths.is_normal(path, len(path))
+def normalised(bytes path) -> bytes | None:
+    """None: it is refused."""
+    cdef bytearray text = bytearray(path)
+    cdef int length = paths.normalise(text, len(text))
+    return None if length < 0 else bytes(text[:length])

@@ -105,12 +105,18 @@ def test_the_rule_that_denies_is_in_the_log(proxy: HboneBench) -> None:
         assert " 403 - rbac_access_denied_matched_policy[ns[httpbin]-policy[who]-rule[0]] " in line
 
 
-@pytest.mark.parametrize("path", ["/x/../admin", "/./admin", "/%61dmin", "/x%5cadmin", "/admin/.", "/x/%2e%2e/admin"])
-def test_a_path_that_would_be_another_is_refused_where_rules_go_by_paths(proxy: HboneBench, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        *(("/x/../admin", 403), ("/./admin", 403), ("/%61dmin", 403), ("/admin/.", 403), ("/x/%2e%2e/admin", 403)),
+        ("/x%5cadmin", 400),
+    ],
+)
+def test_where_rules_go_by_paths_they_are_brought_into_one_form(proxy: HboneBench, path: str, status: int) -> None:
     endpoint = proxy.play("web", serve_ok)
     with in_force(proxy, policy("web", {"to": [{"operation": {"paths": ["/admin*"]}}]}, action="DENY")):
         with proxy.client("web") as client:
-            assert client.ask("web", path)[0].status == 400
+            assert client.ask("web", path)[0].status == status
         with proxy.client("web") as client:
             assert client.ask("web", f"/fine?{path}")[0].status == 200
     with proxy.client("web") as client:

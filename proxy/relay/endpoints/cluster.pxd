@@ -10,6 +10,7 @@ from proxy.relay.endpoints.gate cimport Gate
 from proxy.relay.endpoints.hash_key cimport HashKey
 from proxy.relay.endpoints.tokens cimport Tokens
 from proxy.relay.endpoints.trunk cimport Connections, Trunks
+from proxy.relay.routing.plan cimport Plan
 from proxy.scoreboard.layout cimport Counters, EndpointRow
 from proxy.scoreboard.scoreboard cimport Scoreboard
 from proxy.wire.stream cimport Stream
@@ -93,6 +94,8 @@ cdef class Cluster:
     cdef Gate gate                       # who gets in with a request, or None: everybody
     cdef Gate tcp_gate                   # ... with a connection that carries none
     cdef Tokens tokens                   # what requests' tokens are verified by, or None
+    cdef readonly Plan plan              # where its requests go instead, or None
+    cdef bint by_path                    # what becomes of a request has to do with its path
     cdef Breaker breaker                 # None: there is no endpoint
     cdef readonly bint limited           # connectionPool says something: of what there may be, or how long
     cdef int64_t timeout                 # ns for all of a request; 0: without end

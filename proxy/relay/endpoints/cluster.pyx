@@ -274,6 +274,8 @@ cdef class Cluster:
         self.hash_key = HashKey(body["balance"]["hash"]) if "hash" in body["balance"] else None
         self.gate = self.gate_for(body.get("access"))
         self.tcp_gate = self.gate_for(body.get("access_tcp"))
+        self.plan = Plan(body["routing"]) if "routing" in body else None
+        self.by_path = self.plan is not None or self.gate is not None and self.gate.by_path
         if self.outlier_on:
             self.chooser.panic_below(self.outlier["min_health_percent"])
         self.counters = scoreboard.memory.counters_of(worker, self.slot)
@@ -298,6 +300,7 @@ cdef class Cluster:
         """A cluster of this endpoint alone, as it is when asked for by its own address: under no service's policy."""
         body = self.body | {"envoy_name": "encap", "authority": endpoint.name, "abandoned_ms": 0, "outlier": None}
         body["balance"], body["pool"] = {"algorithm": "round_robin"}, {}  # of one, in no group and with no warm-up
+        body.pop("routing", None)
         body["endpoints"] = [entry for entry in self.body["endpoints"] if entry["slot"] == endpoint.slot]
         endpoint = endpoint.without_policy(body["endpoints"][0])
         cdef Cluster cluster = Cluster(self.scoreboard, self.worker, body, [endpoint])

@@ -21,7 +21,6 @@ cdef class Gate:
     cdef int port
     cdef bint by_path, by_source, by_destination
 
-    cdef bint takes(self, Head head, Stream client) noexcept
     cdef bytes refuses(self, Head head, Stream client, Verdict token)
     cdef int find_lines(self, Head head, const char* text) noexcept
     cdef int add_lines(self, list fields, int found) except -1

@@ -5,8 +5,7 @@ What a token says is so only if it has been verified (tokens.pyx); headers that 
 request's, and those that do not go on are not.
 
 The peer is who its certificate says, and its address the one that it came from: X-Forwarded-For is anybody's word. Paths
-are compared as they came, without query and fragment, and are forwarded so: one that means another path once it is
-normalised (Istio's BASE) is refused where a rule goes by paths, or a rule would match one path and the endpoint
+are compared without query and fragment, normalised, and forwarded so, or a rule would match one path and the endpoint
 another.
 """
 
@@ -21,7 +20,6 @@ from proxy.policy.facts cimport (
     ALLOWED, OF_CLAIM, OF_DESTINATION, OF_HEADER, OF_HOST, OF_IDENTITY, OF_METHOD, OF_PATH, OF_PORT, OF_SOURCE, OF_TRUST_DOMAIN,
     OF_WORKLOAD, TEXT_ENDS, TEXT_FOLLOWS, TEXT_HAS, TEXT_IS, TEXT_IS_THERE, TEXT_LIKE, TEXT_STARTS, TEXTS, Asked, Text,
 )
-from proxy.policy.paths cimport is_normal
 from proxy.wire.http.head cimport MAX_FIELDS, NOMINATED, Field
 from proxy.wire.http.names cimport is_text, span_of
 
@@ -109,10 +107,6 @@ cdef class Gate:
             self.by_path |= self.values[at].fact == OF_PATH
             self.by_source |= self.values[at].fact == OF_SOURCE
             self.by_destination |= self.values[at].fact == OF_DESTINATION
-
-    cdef bint takes(self, Head head, Stream client) noexcept:
-        """Whether the path may be compared with others: it is what it will be to an endpoint."""
-        return not self.by_path or is_normal(<const unsigned char*>client.buffer + head.path.at, head.path.length)
 
     cdef bytes refuses(self, Head head, Stream client, Verdict token):
         """The name of the rule that refuses a request, `none` if it is the want of one that allows; None: it gets in.

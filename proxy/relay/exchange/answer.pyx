@@ -11,7 +11,7 @@ from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport CUT, MALFORMED
 from proxy.wire.http.head cimport BAD, M_HEAD, UNTIL_CLOSE
 from proxy.wire.http.http1 cimport (
-    add_field, grpc_reply, grpc_status_for, local_reply, write_chunk_size, write_response,
+    add_field, edited, grpc_reply, grpc_status_for, local_reply, write_chunk_size, write_response,
 )
 from proxy.wire.pipe cimport run_pipe
 from proxy.wire.stream cimport FAILED, HEAD_BROKEN, PROTOCOL_BROKEN, RAISED, TIMED_OUT, Stream
@@ -83,7 +83,7 @@ cdef class Answer:
         cdef Stream stream = self.attempt.stream
         cdef Py_ssize_t length = write_response(
             self.context.scratch, stream.buffer + stream.start, self.attempt.head, rechunk, not self.keep_alive,
-            self.service_ms, self.context.date.line(), self.request.client.http2)
+            self.service_ms, self.context.date.line(), self.request.client.http2, self.request.answer_edits)
         stream.start += self.attempt.head.size
         if self.request.cookie is not None:
             length = add_field(self.context.scratch, length, self.request.cookie)
@@ -227,6 +227,8 @@ cdef class Answer:
             text = local_reply(fault.status, fault.body, head_only, not self.keep_alive, self.context.date.line())
         if fault.fields:
             text = text.replace(END_OF_HEAD, b"\r\n" + fault.fields + END_OF_HEAD, 1)
+        if request.answer_edits is not None:
+            text = edited(text, request.answer_edits)
         if request.client.put(text, len(text)) < 0:
             self.keep_alive = False
             return 0

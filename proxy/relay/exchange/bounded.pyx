@@ -19,8 +19,8 @@ cdef class Bounded(Lease):
             left = self.request.started + self.request.patience - monotonic_ns()
             self.timer = get_hub().loop.timer(max(left, 0) / 1e9)
             self.timer.start(self._time_is_up)
-        if self.cluster.retry_rule.attempt:
-            self.own_timer = get_hub().loop.timer(self.cluster.retry_rule.attempt / 1e9)
+        if self.request.retry_rule.attempt:
+            self.own_timer = get_hub().loop.timer(self.request.retry_rule.attempt / 1e9)
             self.own_timer.start(self._own_time_is_up)
         return 0
 

@@ -46,7 +46,7 @@ cdef class Exchange:
                 self.fault = None
                 return True
             attempt.end()
-            ruling = again(&self.cluster.retry_rule, &attempt.ending)
+            ruling = again(self.request.retry_rule, &attempt.ending)
             self.fault = attempt.fault(ruling == EXHAUSTED)
             if ruling != ANOTHER:
                 return False
@@ -75,7 +75,7 @@ cdef class Exchange:
 
     cdef int pause(self) except -1:
         """Before the next attempt; no longer than the client waits."""
-        cdef int64_t pause = pause_before(&self.cluster.retry_rule, self.retries, randrange(65536))
+        cdef int64_t pause = pause_before(self.request.retry_rule, self.retries, randrange(65536))
         if self.request.patience:
             pause = min(pause, self.request.started + self.request.patience - monotonic_ns())
         gevent.sleep(max(pause, 0) / 1e9)

@@ -48,9 +48,12 @@ CLIENT_STALLED = Fault(Owner.CLIENT, 0, b"SI", b"stream_idle_timeout")
 
 NO_ROUTE = Fault(Owner.CLIENT, 404, b"NR", b"route_not_found")
 CLOSED = Fault(Owner.US, 403, b"-", b"rbac_access_denied_matched_policy[none]", b"RBAC: access denied")
-# Where access goes by paths, one that is another to the endpoint (proxy/policy/paths.py).
+# Where access or routes go by paths, one that might be another to the endpoint (proxy/policy/paths.py).
 PATH_NOT_NORMAL = Fault(Owner.CLIENT, 400, b"-", b"path_normalization_failed", b"Bad Request")
 NO_HEALTHY_ENDPOINT = Fault(Owner.ENDPOINT, 503, b"UH", b"no_healthy_upstream", b"no healthy upstream")
+
+# A route's rule has no backend that gets requests.
+NO_BACKEND = Fault(Owner.US, 500, b"-", b"direct_response", grpc_status=14)
 
 # A tunnel is asked for to what is no `host:port`.
 BAD_AUTHORITY = Fault(Owner.CLIENT, 400, b"DPE", b"bad_authority")
@@ -84,6 +87,26 @@ def bad_token(text: str, status: int, realm: bytes) -> Fault:
         said,
         fields=b'www-authenticate: Bearer realm="%s"%s' % (where[:LONGEST_REALM], invalid),
     )
+
+
+def no_cluster(status: int) -> Fault:
+    """A route's backend is none, or is not known here."""
+    return Fault(Owner.US, status, b"NC", b"cluster_not_found", grpc_status=14)
+
+
+def unkept(problem: str) -> Fault:
+    """A route's rule cannot be kept."""
+    return Fault(Owner.US, 500, b"-", b"route_invalid{%s}" % problem.replace(" ", "_").encode(), grpc_status=14)
+
+
+def direct(status: int, body: bytes, grpc_status: int, details: str) -> Fault:
+    """What a route has us answer."""
+    return Fault(Owner.US, status, b"-", details.encode(), body, grpc_status=grpc_status)
+
+
+def redirected(status: int, location: bytes) -> Fault:
+    """A route sends the client elsewhere."""
+    return Fault(Owner.US, status, b"-", b"direct_response", fields=b"location: " + location)
 
 
 def connect_failed(error: int, retried: bool, exhausted: bool, reasons: Sequence[str] = ()) -> Fault:

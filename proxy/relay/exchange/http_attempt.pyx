@@ -80,10 +80,10 @@ cdef class HttpAttempt(Bounded):
         proves dead is no outcome: a fresh one takes its place."""
         self.upgrading = self.request.upgrading
         self.overdue = False
-        if self.request.patience or self.cluster.retry_rule.attempt:
+        if self.request.patience or self.request.retry_rule.attempt:
             self.keep_times()
         self.ending.how = self.attempt_on(self.lease_in_time(not self.fresh))
-        while again(&self.cluster.retry_rule, &self.ending) == SAME:
+        while again(self.request.retry_rule, &self.ending) == SAME:
             self.drop_stream()
             self.ending.how = self.attempt_on(self.lease_in_time(False))
         self.stop_own_timer()

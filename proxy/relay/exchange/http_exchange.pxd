@@ -2,17 +2,16 @@
 cimport cython
 
 from proxy.relay.endpoints.cluster cimport Cluster
-from proxy.relay.endpoints.gate cimport Gate
 from proxy.relay.endpoints.tokens cimport Tokens
 from proxy.relay.endpoints.verdict cimport Verdict
 from proxy.relay.exchange.answer cimport Answer
-from proxy.relay.exchange.exchange cimport Exchange
+from proxy.relay.exchange.routed cimport Routed
 from proxy.relay.routes cimport Routes
 from proxy.wire.stream cimport Stream
 
 
 @cython.final
-cdef class HttpExchange(Exchange):
+cdef class HttpExchange(Routed):
     cdef Answer answer
 
     cdef bint run(self, Stream client, Py_ssize_t size, Routes routes) except -1
@@ -20,9 +19,9 @@ cdef class HttpExchange(Exchange):
     cdef int begin(self, Stream client, Py_ssize_t size) except -1
     cdef bint accept(self, Routes routes) except -1
     cdef Cluster route(self, Routes routes)
-    cdef object distrust(self, Tokens tokens, Gate gate)
+    cdef object refusal(self)
+    cdef object distrust(self, Tokens tokens)
     cdef bytes realm(self)
-    cdef object refusal(self, Gate gate, Verdict token)
     cdef int find_key(self) except -1
     cdef int conclude(self) except -1
     cdef int settle(self) except -1

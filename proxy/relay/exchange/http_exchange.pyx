@@ -13,7 +13,6 @@ from proxy.policy.route cimport place_of
 from libc.stdint cimport int64_t
 
 from proxy.relay.context.context cimport Context
-from proxy.relay.endpoints.gate cimport Gate
 from proxy.relay.endpoints.hash_key cimport HashKey
 from proxy.relay.endpoints.tokens cimport Tokens
 from proxy.relay.endpoints.verdict cimport Verdict
@@ -39,7 +38,7 @@ cdef dict NO_REQUEST = {        # an Io or a Result, and what the client is told
 
 
 @cython.final
-cdef class HttpExchange(Exchange):
+cdef class HttpExchange(Routed):
     """Reusable: `run` starts it afresh. One at a time for a client connection."""
 
     def __init__(self, Context context):
@@ -83,23 +82,38 @@ cdef class HttpExchange(Exchange):
         self.cluster = self.route(routes)
         if self.cluster is None:
             self.fault = faults.NO_ROUTE
-        elif self.cluster.closed:
-            self.fault = faults.CLOSED
-        elif self.cluster.tokens is not None:
-            self.fault = self.distrust(self.cluster.tokens, self.cluster.gate)
-        elif self.cluster.gate is not None:
-            self.fault = self.refusal(self.cluster.gate, None)
+        else:
+            self.fault = self.refusal()
+        if self.fault is None and self.cluster.plan is not None:
+            self.follow(self.cluster.plan, routes.clusters)
         if self.fault is None and self.cluster.hash_key is not None:
             self.find_key()
-        if self.cluster is not None and self.cluster.timeout:
-            request.bound(self.cluster.timeout)
+        if self.cluster is not None:
+            self.keep_retries()
         return self.fault is None
 
-    cdef object distrust(self, Tokens tokens, Gate gate):
-        """What is wrong with the request's token, or else why it does not get in; None: it does, and what endpoints are
-        told of the token is put into it. It may be as large then as any."""
+    cdef object refusal(self):
+        """Why the request does not get in, or None."""
+        cdef bytes rule
+        if self.cluster.closed:
+            return faults.CLOSED
+        if self.cluster.by_path and not self.request.normalise_path():
+            return faults.PATH_NOT_NORMAL
+        if self.cluster.tokens is not None:
+            fault = self.distrust(self.cluster.tokens)
+            if fault is not None:
+                return fault
+        if self.cluster.gate is None:
+            return None
+        rule = self.cluster.gate.refuses(self.request.head, self.request.client, self.token)
+        return None if rule is None else faults.denied(rule)
+
+    cdef object distrust(self, Tokens tokens):
+        """What is wrong with the request's token; None: nothing, and what endpoints are told of it is put into it. It
+        may be as large then as any."""
         cdef Request request = self.request
         cdef Verdict token = tokens.judge(request.head, request.client, request.started_wall / 1e9)
+        self.token = token
         if token.refusal is not None:
             return faults.bad_token(token.refusal, token.status, self.realm())
         if token.lines is not None:
@@ -108,7 +122,7 @@ cdef class HttpExchange(Exchange):
                 return faults.HEAD_TOO_LARGE
             if request.head.count + len(token.fields) > MAX_FIELDS:
                 return faults.TOO_MANY_FIELDS
-        return None if gate is None else self.refusal(gate, token)
+        return None
 
     cdef bytes realm(self):
         """What was asked for, without its query: that may have a token."""
@@ -116,14 +130,6 @@ cdef class HttpExchange(Exchange):
         cdef const char* text = self.request.client.buffer
         path = text[head.path.at:head.path.at + head.path.length].partition(b"?")[0]
         return text[head.authority.at:head.authority.at + head.authority.length] + path
-
-    cdef object refusal(self, Gate gate, Verdict token):
-        """Why the request does not get in, or None. `token`: what has come of its tokens, if they are verified."""
-        cdef bytes rule
-        if not gate.takes(self.request.head, self.request.client):
-            return faults.PATH_NOT_NORMAL
-        rule = gate.refuses(self.request.head, self.request.client, token)
-        return None if rule is None else faults.denied(rule)
 
     cdef Cluster route(self, Routes routes):
         """The cluster behind the name that says where the request goes."""
@@ -164,4 +170,7 @@ cdef class HttpExchange(Exchange):
         if self.answer.unread:
             self.answer.linger()
         self.request.client = None
+        self.rule = None
+        self.backend = None
+        self.token = None
         return self.forget()

@@ -2,8 +2,10 @@
 cimport cython
 from libc.stdint cimport int64_t
 
+from proxy.policy.facts cimport RetryRule
 from proxy.relay.context.request_ids cimport RequestIds
 from proxy.wire.http.body cimport Body
+from proxy.wire.http.edits cimport Edits
 from proxy.wire.http.head cimport Head
 from proxy.wire.stream cimport RAISED, Stream
 
@@ -27,12 +29,17 @@ cdef class Request:
     cdef char[36] own_id                # used when the client sent none
     cdef bytes cookie                   # a field of the answer that gives the client one, or None
     cdef bytes added                    # fields that its head goes on with besides, or None
+    cdef const RetryRule* retry_rule    # of the cluster that it goes to, or the route
+    cdef Edits edits, answer_edits      # what a route changes of the request's head, and the answer's; None: nothing
+    cdef bytes path                     # in place of its own, or None
+    cdef bytes route                    # the name of the rule that it is for, or None
     cdef int64_t body_taken             # octets of its body and their framing
     cdef int64_t written_before         # to the client, for others
     cdef str known_as                   # another's, whose id it goes by; None: its own
 
     cdef int begin(self, Stream client, Py_ssize_t size) except -1
     cdef int accept(self, RequestIds ids) noexcept
+    cdef bint normalise_path(self) noexcept
     cdef int64_t grpc_timeout(self) noexcept
     cdef Py_ssize_t write_head(self, char* out, bint upgrade) noexcept
     cdef void bound(self, int64_t timeout) noexcept

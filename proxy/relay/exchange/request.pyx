@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memmove
 
 from proxy.clock cimport monotonic_ns
+from proxy.policy.paths cimport normalise
 from proxy.relay.context.date cimport wall_ns
 from proxy.wire.http.head cimport (
     BAD, CHUNKED, M_DELETE, M_GET, M_HEAD, M_OPTIONS, M_PUT, M_TRACE, NO_BODY, Field, Span,
@@ -65,9 +66,19 @@ cdef class Request:
             ids.make(self.own_id)
         return 0
 
+    cdef bint normalise_path(self) noexcept:
+        """Its path is from now on what it will be taken for, by us, the endpoint and the log; False: that cannot be
+        told."""
+        cdef Span* path = &self.head.path
+        cdef int length = normalise(<unsigned char*>self.client.buffer + path.at, path.length)
+        if length >= 0:
+            path.length = length
+        return length >= 0
+
     cdef Py_ssize_t write_head(self, char* out, bint upgrade) noexcept:
         """The head for an endpoint; how long it is."""
-        cdef Py_ssize_t length = write_request(out, self.client.buffer, self.head, upgrade, self.own_id)
+        cdef Py_ssize_t length = write_request(
+            out, self.client.buffer, self.head, upgrade, self.own_id, self.edits, self.path)
         return length if self.added is None else add_field(out, length, self.added)
 
     cdef void bound(self, int64_t timeout) noexcept:
@@ -166,7 +177,8 @@ cdef class Request:
         """Lets go of the head; the client may be read by others."""
         self.client.pinned = 0
         self.client.listener = None
-        self.cookie = self.added = None
+        self.cookie = self.added = self.path = self.route = None
+        self.edits = self.answer_edits = None
         return 0
 
 

@@ -32,6 +32,7 @@ cdef class TcpExchange(Exchange):
         cdef ConnectionTally* counted = NULL
         self.cluster = cluster
         self.request.begin(client, 0)
+        self.request.retry_rule = &cluster.retry_rule
         if cluster.hash_key is not None:
             self.key = cluster.hash_key.of_client(client)
         try:

@@ -4,7 +4,8 @@ Fields are copied as they came, in as few pieces as possible. Taken out: everyth
 framing, which is written anew, but for a length that is written as we would; from requests Envoy's control fields and
 `x-forwarded-client-cert`, which only a proxy may set. Put in: what Istio's waypoint adds (x-forwarded-proto,
 x-request-id; server, date, x-envoy-upstream-service-time); the length 0 of a request without a body whose method gives
-one a meaning (RFC 9110, 8.6: HTTP/2 clients leave it out, and HTTP/1.1 servers answer 411).
+one a meaning (RFC 9110, 8.6: HTTP/2 clients leave it out, and HTTP/1.1 servers answer 411). Besides, what routes change
+(edits.pyx), with the path and Host that were there in Envoy's fields.
 """
 
 from libc.stdint cimport uint64_t
@@ -13,6 +14,7 @@ from libc.string cimport memcpy
 
 from http.client import responses
 
+from proxy.wire.http.edits cimport OWN_DATE, OWN_PROTO, OWN_REQUEST_ID, OWN_SERVER, OWN_SERVICE_TIME
 from proxy.wire.http.head cimport (
     CHUNKED,
     CONNECTION,
@@ -31,6 +33,7 @@ from proxy.wire.http.head cimport (
     TRANSFER_ENCODING,
     UPGRADE,
     X_ENVOY,
+    X_ENVOY_ORIGINAL_PATH,
     X_ENVOY_UPSTREAM_SERVICE_TIME,
     X_FORWARDED_CLIENT_CERT,
     X_FORWARDED_PROTO,
@@ -85,23 +88,27 @@ cdef inline bint drop_from_response(int kind, Head head, bint http2) noexcept:
     return hop_by_hop(kind) or kind in (SERVER, X_ENVOY_UPSTREAM_SERVICE_TIME)
 
 
-cdef Py_ssize_t write_request(char* out, const char* source, Head head, bint upgrade, const char* request_id) noexcept:
-    """The request head for an endpoint. `request_id` is used if the client sent none."""
+cdef Py_ssize_t write_request(
+        char* out, const char* source, Head head, bint upgrade, const char* request_id, Edits edits, bytes path) noexcept:
+    """The request head for an endpoint. `request_id` is used if the client sent none; `path` takes the place of the one
+    that came. None: nothing is changed."""
     cdef char* start = out
     cdef Field* field
-    cdef int index
+    cdef int index, named = 0 if edits is None else edits.named
+    cdef bint changed = edits is not None or path is not None
     cdef Py_ssize_t run = head.fields_at       # where the fields not yet copied begin
     out = put(out, source + head.method_text.at, head.method_text.length)
     out = put(out, b" ", 1)
-    out = put(out, source + head.path.at, head.path.length)
+    if path is None:
+        out = put(out, source + head.path.at, head.path.length)
+    else:
+        out = put(out, path, len(path))
     out = put(out, b" HTTP/1.1\r\n", 11)
-    if head.absolute_form:
-        out = put(out, b"host: ", 6)
-        out = put(out, source + head.authority.at, head.authority.length)
-        out = put(out, b"\r\n", 2)
+    if head.absolute_form and (edits is None or edits.host is None):
+        out = put_span(put(out, b"host: ", 6), source, head.authority.at, head.authority.length)
     for index in range(head.count):
         field = head.fields + index
-        if drop_from_request(field.kind, head, upgrade):
+        if drop_from_request(field.kind, head, upgrade) or changed and drop_edited(source, field, edits, path):
             out = put(out, source + run, field.name - run)
             run = field.line_end
     out = put(out, source + run, head.size - 2 - run)
@@ -115,13 +122,34 @@ cdef Py_ssize_t write_request(char* out, const char* source, Head head, bint upg
         out = put_length(out, head.content_length)
     elif head.content_length == -1 and head.method in (M_POST, M_PUT, M_PATCH, M_OTHER):
         out = put_length(out, 0)
-    if head.forwarded_proto.length == 0:
+    if head.forwarded_proto.length == 0 and not named & OWN_PROTO:
         out = put(out, b"x-forwarded-proto: http\r\n", 25)
-    if head.request_id.length == 0:
+    if head.request_id.length == 0 and not named & OWN_REQUEST_ID:
         out = put(out, b"x-request-id: ", 14)
-        out = put(out, request_id, REQUEST_ID)
-        out = put(out, b"\r\n", 2)
+        out = put_span(out, request_id, 0, REQUEST_ID)
+    if changed:
+        out = put_changes(out, source, head, edits, path)
     return put(out, b"\r\n", 2) - start
+
+
+cdef inline bint drop_edited(const char* source, Field* field, Edits edits, bytes path) noexcept:
+    return path is not None and field.kind == X_ENVOY_ORIGINAL_PATH or edits is not None and edits.drops(source, field)
+
+
+cdef char* put_changes(char* out, const char* source, Head head, Edits edits, bytes path) noexcept:
+    """What routes add, and what was there before them, as Envoy names it."""
+    if path is not None:
+        out = put_span(put(out, b"x-envoy-original-path: ", 23), source, head.path.at, head.path.length)
+    if edits is None:
+        return out
+    if edits.host is not None:
+        out = put_span(put(out, b"host: ", 6), edits.host, 0, len(edits.host))
+        out = put_span(put(out, b"x-envoy-original-host: ", 23), source, head.authority.at, head.authority.length)
+    return put(out, edits.lines, len(edits.lines))
+
+
+cdef inline char* put_span(char* out, const char* source, Py_ssize_t at, Py_ssize_t length) noexcept:
+    return put(put(out, source + at, length), b"\r\n", 2)
 
 
 cdef inline char* put_length(char* out, int64_t length) noexcept:
@@ -142,7 +170,7 @@ cdef inline char* put_decimal(char* out, uint64_t number) noexcept:
     return put(out, digits + at, 20 - at)
 
 
-cdef char* write_status_and_fields(char* out, const char* source, Head head, bint http2) noexcept:
+cdef char* write_status_and_fields(char* out, const char* source, Head head, bint http2, Edits edits) noexcept:
     cdef Field* field
     cdef int index
     cdef Py_ssize_t run = head.fields_at
@@ -152,7 +180,7 @@ cdef char* write_status_and_fields(char* out, const char* source, Head head, bin
     out = put(out, b"\r\n", 2)
     for index in range(head.count):
         field = head.fields + index
-        if drop_from_response(field.kind, head, http2):
+        if drop_from_response(field.kind, head, http2) or edits is not None and edits.drops(source, field):
             out = put(out, source + run, field.name - run)
             run = field.line_end
         elif head.bare_lf and source[field.line_end - 2] != CR:
@@ -164,24 +192,36 @@ cdef char* write_status_and_fields(char* out, const char* source, Head head, bin
 
 cdef Py_ssize_t write_response(
         char* out, const char* source, Head head, bint rechunk, bint close, int64_t service_ms,
-        const char* date_line, bint http2) noexcept:
+        const char* date_line, bint http2, Edits edits) noexcept:
     """The final response head for the client. `rechunk`: the body ends with the connection there, and with a chunk
-    here. `http2`: it will be taken off again."""
+    here. `http2`: it will be taken off again. `edits` None: nothing else is changed."""
     cdef char* start = out
-    out = write_status_and_fields(out, source, head, http2)
+    cdef int named = 0 if edits is None else edits.named
+    out = write_status_and_fields(out, source, head, http2, edits)
     if head.framing == CHUNKED or rechunk:
         out = put(out, b"transfer-encoding: chunked\r\n", 28)
     if head.own_length and head.content_length != -1 and has_length(head, http2):
         out = put_length(out, head.content_length)
-    if not head.has_date:
+    if not head.has_date and not named & OWN_DATE:
         out = put(out, date_line, 37)
-    out = put_decimal(put(out, b"x-envoy-upstream-service-time: ", 31), service_ms)
-    out = put(out, b"\r\n", 2)
+    if not named & OWN_SERVICE_TIME:
+        out = put_decimal(put(out, b"x-envoy-upstream-service-time: ", 31), service_ms)
+        out = put(out, b"\r\n", 2)
     if head.status == SWITCHING_PROTOCOLS or head.status == UPGRADE_REQUIRED and head.upgrade_to.length > 0:
         out = put(out, b"connection: upgrade\r\n", 21)     # RFC 9110 7.8
     if close and head.status != SWITCHING_PROTOCOLS:
         out = put(out, b"connection: close\r\n", 19)
-    return put(out, b"server: waypointd\r\n\r\n", 21) - start
+    if edits is not None:
+        out = put(out, edits.lines, len(edits.lines))
+    if not named & OWN_SERVER:
+        out = put(out, b"server: waypointd\r\n", 19)
+    return put(out, b"\r\n", 2) - start
+
+
+cdef bytes edited(bytes reply, Edits edits):
+    """A whole response of our own (`local_reply`, `grpc_reply`) with these edits."""
+    head, end, body = reply.partition(b"\r\n\r\n")
+    return edits.kept(head + b"\r\n") + edits.lines + b"\r\n" + body
 
 
 cdef Py_ssize_t add_field(char* head, Py_ssize_t length, bytes line) noexcept:
@@ -193,7 +233,7 @@ cdef Py_ssize_t add_field(char* head, Py_ssize_t length, bytes line) noexcept:
 cdef Py_ssize_t write_interim(char* out, const char* source, Head head) noexcept:
     """A 1xx response head, passed on as it is but for hop-by-hop fields."""
     cdef char* start = out
-    out = write_status_and_fields(out, source, head, False)
+    out = write_status_and_fields(out, source, head, False, None)
     return put(out, b"\r\n", 2) - start
 
 

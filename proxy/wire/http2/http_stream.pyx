@@ -18,6 +18,7 @@ from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memmove
 
+from proxy.wire.http.edits cimport MOST_LINES
 from proxy.wire.http.head cimport (
     CONNECTION,
     CONTENT_LENGTH,
@@ -44,9 +45,10 @@ cdef enum:
     LINE = 4                    # ": " and CRLF
 
 cdef const char* HEX = b"0123456789abcdef"
-# What we put is a head as it was accepted, with what a proxy adds to it (http1.pyx), and pseudo-fields.
+# What we put is a head as it was accepted, with what a proxy adds to it (http1.pyx), what routes do (edits.pyx), and
+# pseudo-fields.
 cdef enum:
-    ADDED = 16
+    ADDED = MOST_LINES + 16
 
 cdef nghttp2_nv[MAX_FIELDS + 2 * ADDED] field_array
 fields = field_array

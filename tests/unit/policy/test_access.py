@@ -5,18 +5,17 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.controller.access_form import access_forms
 from proxy.mesh.traffic.access import AccessPolicy, AccessRule, Action, Fact, Term
 from proxy.policy.shapes import ALLOWED
-from tests.instruments.inspect_access import CompiledAccess, is_normal
+from tests.instruments.inspect_access import CompiledAccess
 from tests.unit.policy.accesses import Request, access_of, asked_of
 from tests.unit.policy.interpreted import interpreted
 
-policy, paths = interpreted("access"), interpreted("paths")
+policy = interpreted("access")
 
 NAMES = ("foo", "foobar", "bar")
 STARRED = st.sampled_from(("*", "foo", "foo*", "*bar", "bar", "a.com"))
@@ -194,36 +193,3 @@ def starred(value: str, text: str) -> bool:
 def inside(block: str, address: str) -> bool:
     network = ipaddress.ip_network(block)
     return bool(address) and ipaddress.ip_address(address) in network
-
-
-# -- paths ------------------------------------------------------------------------------------------------------------
-
-NORMAL = ("/", "/a/b", "//a", "/a//b", "/.a", "/a.", "/...", "/a%2fb", "/a?/../%61\\", "*", "/%20", "/%")
-OTHER = (
-    "/.",
-    "/..",
-    "/a/./b",
-    "/a/../b",
-    "/a/..",
-    "/..?x",
-    "/%61",
-    "/%7E",
-    "/%2e",
-    "/%2D",
-    "/%30",
-    "/a\\b",
-    "/%5c",
-    "/a#b",
-)
-
-
-@pytest.mark.parametrize("path", [*NORMAL, *OTHER])
-def test_N_what_normalising_would_change(path: str) -> None:
-    octets = path.encode()
-    found = {paths.is_normal(octets, len(octets)), is_normal(octets)}
-    assert found == {path in NORMAL}
-
-
-@given(st.text("/.%\\?#2eE6a1", max_size=12))
-def test_paths_compiled_and_interpreted(path: str) -> None:
-    assert is_normal(path.encode()) == paths.is_normal(path.encode(), len(path))

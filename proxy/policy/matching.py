@@ -1,0 +1,132 @@
+# cython: annotation_typing=False
+"""Which rule of a frontend's routes a request is for: HTTPRoute, GRPCRoute and VirtualService in one shape. Pure.
+
+Matches stand in the order of their precedence, and the first one that fits counts. What is quickly looked at comes
+first: `candidate` finds the next match whose path and the like fit, and only then need the caller look for headers, and
+ask whether `rest_holds`. A regular expression holds here if the text begins as it must; the rest is the caller's.
+
+A header may come on several lines: the condition holds if it does of one of them (Envoy's match_headers_individually).
+Of a query parameter the first value counts, as it came, without decoding (Envoy).
+"""
+
+from proxy.policy import shapes
+from proxy.policy.shapes import (
+    ABOUT_CLAIM,
+    ABOUT_HEADER,
+    ABOUT_QUERY,
+    COMPARE_IS,
+    COMPARE_IS_THERE,
+    COMPARE_LIKE,
+    COMPARE_SEGMENTS,
+    WHOLE_QUERY,
+)
+
+SLASH, AMPERSAND, EQUALS = 47, 38, 61
+UPPER_A, UPPER_Z, TO_LOWER = 65, 90, 32
+
+
+def candidate(routing: shapes.Routing, asked: shapes.Presented, begin: int) -> int:
+    """The first match from `begin` on whose early conditions hold; -1: there is none."""
+    for at in range(begin, routing.count):
+        if hold(routing, asked, routing.matches[at].first, routing.matches[at].early):
+            return at
+    return -1
+
+
+def rest_holds(routing: shapes.Routing, asked: shapes.Presented, match: int) -> bool:
+    """Whether the other conditions of such a match hold."""
+    early = routing.matches[match].early
+    return hold(routing, asked, routing.matches[match].first + early, routing.matches[match].count - early)
+
+
+def hold(routing: shapes.Routing, asked: shapes.Presented, first: int, count: int) -> bool:
+    """Whether all these conditions do."""
+    for at in range(first, first + count):
+        if routing.conditions[at].about == ABOUT_CLAIM:
+            return False
+        if met(routing, asked, at) == routing.conditions[at].negated:
+            return False
+    return True
+
+
+def met(routing: shapes.Routing, asked: shapes.Presented, condition: int) -> bool:
+    """Whether it would hold, were it not negated."""
+    about, begin, length = routing.conditions[condition].about, 0, 0
+    if about == ABOUT_HEADER:
+        return met_by_line(routing, asked, condition)
+    if about == ABOUT_QUERY:
+        begin = parameter(routing, condition, asked.texts[WHOLE_QUERY].at, asked.texts[WHOLE_QUERY].length)
+        if begin < 0:
+            return met_by_nothing(routing, condition)
+        length = end_of(asked.texts[WHOLE_QUERY].at, begin, asked.texts[WHOLE_QUERY].length) - begin
+        return fits(routing, condition, asked.texts[WHOLE_QUERY].at, begin, length)
+    if asked.texts[about].length < 0:
+        return met_by_nothing(routing, condition)
+    return fits(routing, condition, asked.texts[about].at, 0, asked.texts[about].length)
+
+
+def met_by_line(routing: shapes.Routing, asked: shapes.Presented, condition: int) -> bool:
+    """Whether one line of the header does it."""
+    header, there = routing.conditions[condition].header, False
+    for at in range(asked.line_count):
+        if asked.lines[at].header == header:
+            there = True
+            if fits(routing, condition, asked.lines[at].at, 0, asked.lines[at].length):
+                return True
+    return not there and met_by_nothing(routing, condition)
+
+
+def met_by_nothing(routing: shapes.Routing, condition: int) -> bool:
+    """What is missing counts as empty where the condition is negated, unless it asks whether it is there."""
+    if not routing.conditions[condition].negated or routing.conditions[condition].compare == COMPARE_IS_THERE:
+        return False
+    return fits(routing, condition, routing.conditions[condition].text, 0, 0)
+
+
+def fits(routing: shapes.Routing, condition: int, text: bytes, begin: int, length: int) -> bool:
+    """Whether text[begin:begin + length] is as the condition says. A negated regular expression is left to others."""
+    compare, size = routing.conditions[condition].compare, routing.conditions[condition].length
+    if compare == COMPARE_IS_THERE:
+        return True
+    if compare == COMPARE_LIKE and routing.conditions[condition].negated:
+        return False
+    if length < size or (compare == COMPARE_IS and length != size):
+        return False
+    if not equal(routing, condition, text, begin):
+        return False
+    return compare != COMPARE_SEGMENTS or length == size or text[begin + size] == SLASH
+
+
+def equal(routing: shapes.Routing, condition: int, text: bytes, begin: int) -> bool:
+    """Whether the condition's octets stand there."""
+    fold = routing.conditions[condition].fold
+    for at in range(routing.conditions[condition].length):
+        octet = text[begin + at]
+        if fold and UPPER_A <= octet <= UPPER_Z:
+            octet += TO_LOWER
+        if octet != routing.conditions[condition].text[at]:
+            return False
+    return True
+
+
+def parameter(routing: shapes.Routing, condition: int, query: bytes, length: int) -> int:
+    """Where the value of the condition's parameter begins; -1: there is no such parameter."""
+    size, at = routing.conditions[condition].name_length, 0
+    while at < length:
+        same = 0
+        while same < size and at + same < length and query[at + same] == routing.conditions[condition].name[same]:
+            same += 1
+        if same == size and (at + same == length or query[at + same] == AMPERSAND):
+            return at + same
+        if same == size and query[at + same] == EQUALS:
+            return at + same + 1
+        at = end_of(query, at, length) + 1
+    return -1
+
+
+def end_of(query: bytes, begin: int, length: int) -> int:
+    """Where what is there ends."""
+    at = begin
+    while at < length and query[at] != AMPERSAND:
+        at += 1
+    return at

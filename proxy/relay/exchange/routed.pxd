@@ -1,0 +1,18 @@
+# A request that routes have a say in; theory in routed.pyx.
+from proxy.relay.endpoints.verdict cimport Verdict
+from proxy.relay.exchange.exchange cimport Exchange
+from proxy.relay.routing.plan cimport Plan
+from proxy.relay.routing.rewriting cimport Redirect
+from proxy.relay.routing.rule cimport Backend, Rule
+
+cdef class Routed(Exchange):
+    cdef Verdict token                   # what has come of its token, where they are verified
+    cdef Rule rule                       # the route's that it is for; None: there is none
+    cdef Backend backend                 # that gets it, or None
+
+    cdef int follow(self, Plan plan, dict clusters) except -1
+    cdef object own_answer(self)
+    cdef object go(self, dict clusters)
+    cdef object redirected(self, Redirect redirect)
+    cdef bytes path(self)
+    cdef int keep_retries(self) noexcept

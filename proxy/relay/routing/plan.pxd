@@ -1,0 +1,21 @@
+# Where requests for a frontend go; theory in plan.pyx.
+from proxy.policy.facts cimport Condition, Line, Match, Presented, Routing
+from proxy.relay.routing.rule cimport Rule
+from proxy.wire.http.head cimport Head
+
+cdef class Plan:
+    cdef Routing routing
+    cdef Match* matches                 # its arrays
+    cdef Condition* conditions
+    cdef readonly list rules            # Rule
+    cdef list patterns                  # of the conditions: Pattern, or None
+    cdef list kept                      # what the conditions' texts point into
+    cdef list headers                   # names that conditions are about, by number
+    cdef Line* lines
+
+    cdef Rule find(self, Head head, const char* text, bytes identity, list added)
+    cdef int fill(self, Condition* condition, dict form) except -1
+    cdef bint like(self, int match, const Presented* asked) except -1
+    cdef bint like_one(self, int at, const Presented* asked) except -1
+    cdef int find_lines(self, Head head, const char* text) noexcept
+    cdef int add_lines(self, list fields, int found) except -1

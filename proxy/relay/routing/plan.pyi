@@ -1,0 +1,4 @@
+from proxy.ipc.routing import RoutingForm
+
+class Plan:
+    def __init__(self, form: RoutingForm) -> None: ...
