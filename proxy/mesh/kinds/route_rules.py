@@ -1,7 +1,7 @@
 """A rule of an HTTPRoute or a GRPCRoute: which requests it is for, and what becomes of them.
 
 What is wrong with the former is a fault of the route, since nobody knows what it is for. What is wrong with the latter
-breaks the rule alone: its requests are answered with 500, and the warning says why.
+breaks the rule alone: its requests are answered with 500, and a warning says why where the route is in force.
 """
 
 from __future__ import annotations
@@ -95,11 +95,9 @@ def rule(matching: Callable[[At, object], Matching | None], types: tuple[str, ..
         apart = Report()
         rest = {key: each for key, each in value.items() if key not in ("name", "matches")}
         done = _done(at.apart(apart), doing, rest, made, prefix)
-        at.report.warnings += [
-            *apart.warnings,
-            *(each._replace(text=f"{each.text}, {_BROKEN}") for each in apart.faults),
-        ]
-        return done if done and not apart.faults else replace(made, broken=True)
+        broken = tuple(each._replace(text=f"{each.text}, {_BROKEN}") for each in apart.faults)
+        kept = replace(made, broken=True) if done is None or broken else done
+        return replace(kept, remarks=(*apart.warnings, *broken))
 
     return check
 
@@ -150,11 +148,8 @@ def reader(check: Check[Rule], default: Rule) -> Callable[[Manifest, Body, Repor
         found = spec(manifest, body, report, whole, stored=is_stored(body))
         if found is None:
             return None
-        at = At(manifest, report).down("spec")
-        if not found.parent_refs:
-            at.down("parentRefs").warn("is empty, so the route attaches to nothing")
-        if found.use_default_gateways == "All":
-            at.down("useDefaultGateways").warn("is not in force in this version: name the Gateway in parentRefs")
+        if not found.parent_refs and found.use_default_gateways != "All":
+            report.warn(manifest, ("spec", "parentRefs"), "is empty, so the route attaches to nothing")
         return Route(manifest, found.parent_refs, found.hostnames, found.rules or (default,))
 
     return read

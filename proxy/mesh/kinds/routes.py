@@ -12,7 +12,7 @@ from proxy.mesh.kinds import patterns
 from proxy.mesh.reading.lines import Path
 from proxy.mesh.reading.manifests import GATEWAY_API, ISTIO_NETWORK, Manifest
 from proxy.mesh.reading.records import optional, required, struct
-from proxy.mesh.reading.remarks import Key
+from proxy.mesh.reading.remarks import Key, Remark
 from proxy.mesh.reading.schema import At, few, filled, items, port_number, text
 from proxy.mesh.traffic.retries import DEFAULT_RETRIES, RetryPolicy
 from proxy.mesh.traffic.routing import NO_EDITS, Condition, Cors, HeaderEdits, Persistence, Redirect, Rewrite
@@ -108,7 +108,8 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One of a route's, at its `index`. `broken`: what it asks for cannot be done, so that its requests get 500."""
+    """One of a route's, at its `index`. `broken`: what it asks for cannot be done, so that its requests get 500;
+    `remarks`: why, and what else is odd in it, of use only where the route attaches to something."""
 
     index: int
     name: str
@@ -118,6 +119,7 @@ class Rule:
     retries: RetryPolicy = DEFAULT_RETRIES
     persistence: Persistence | None = None
     broken: bool = False
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,12 +212,3 @@ def has_port(at: At, found: ReferredFields) -> None:
         at.down("port").fault(f"is required for a {found.kind}")
     if found.kind == HOSTNAME and found.namespace:
         at.down("namespace").fault("cannot be given for a Hostname, which is the same everywhere")
-
-
-def rule_names(at: At, rules: tuple[Rule, ...]) -> None:
-    """That no two rules have the same name."""
-    seen: set[str] = set()
-    for rule in rules:
-        if rule.name in seen:
-            at.down(rule.index, "name").fault(f"{rule.name} is given twice")
-        seen.add(rule.name) if rule.name else None

@@ -134,6 +134,7 @@ class Table:
 
     def _rule(self, route: Route, rule: Rule) -> RouteRule:
         name = f"{route.manifest.kind} {route.manifest.id} rule {rule.name or rule.index}"
+        self._report.warnings += rule.remarks
         if rule.broken:
             return RouteRule(name, direct=_FAILED)
         filters = rule.filters

@@ -64,6 +64,7 @@ def read(
     }
     report = Report()
     route = _READERS[kind](manifest_of(Key(kind, "shop", "r"), body, Lines(0)), body, report)
+    report.warnings += [each for rule in (route.rules if route else ()) for each in rule.remarks]
     faults, warnings = ([f"{each.field}: {each.text}" for each in said] for said in (report.faults, report.warnings))
     return route, faults, warnings
 

@@ -139,6 +139,9 @@ def test_f1_a_broken_rule_answers_500_and_the_others_serve() -> None:
     found = routing(http("r", odd, TO_TILL))
     assert found and pairs(found) == [("path^/a", "500"), ("path^/", "shop/till:80*1")]
     assert found.rules[0].direct and found.rules[0].direct.grpc_status == 14
+    said = "HTTPRoute shop/r: spec.rules[0].filters[0].type: must be one of RequestHeaderModifier"
+    assert said in warnings(*around(http("r", odd)))
+    assert said not in warnings(*around(http("r", odd, parents=[{"name": "ingress"}]))), "that of another Gateway"
 
 
 @pytest.mark.parametrize(
