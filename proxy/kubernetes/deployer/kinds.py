@@ -35,7 +35,7 @@ FOLLOWED = (
 read all of them."""
 BY_KIND = {each.kind: each for each in (*FOLLOWED, SECRETS)}
 GRANTS = Resource(GROUP, "v1", "referencegrants", "ReferenceGrant")
-ROUTES = of_source.ADVISED[:2]
+ROUTES = of_source.ROUTES
 ROUTE_BY_KIND = {each.kind: each for each in ROUTES}
 ALL_SERVICES = Watched(SERVICES)
 ASKED = (GATEWAY_CLASSES, GATEWAYS, NAMESPACES)

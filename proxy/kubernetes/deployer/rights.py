@@ -32,10 +32,10 @@ def rights_of(wish: Wish, rules: Sequence[Object] = ()) -> Iterator[Object]:
 
 
 def _cluster_rules(wish: Wish) -> Iterator[Object]:
-    """Its own Namespace and class by name, and where Nodes stand; with a listener for others, whatever may be bound to
-    it."""
+    """Its own Namespace and class by name, where Nodes stand, and routes, each of which says itself whose it is; with a
+    listener for others, whatever may be bound to it."""
     yield _rules([kinds.GATEWAY_CLASSES])[0] | {"resourceNames": [wish.class_name]}
-    yield from _rules([kinds.NODES])
+    yield from _rules([kinds.NODES, *kinds.ROUTES, kinds.GRANTS])
     if not wish.reaches_out:
         yield _rules([kinds.NAMESPACES])[0] | {"resourceNames": [wish.namespace]}
         return

@@ -20,23 +20,23 @@ RULES = Resource(_NETWORK, "v1", "destinationrules", "DestinationRule")
 SERVICE_ENTRIES = Resource(_NETWORK, "v1", "serviceentries", "ServiceEntry")
 WORKLOAD_ENTRIES = Resource(_NETWORK, "v1", "workloadentries", "WorkloadEntry")
 
+ROUTES = (
+    Resource(_GATEWAY_API, "v1", "httproutes", "HTTPRoute"),
+    Resource(_GATEWAY_API, "v1", "grpcroutes", "GRPCRoute"),
+)
+GRANTS = Resource(_GATEWAY_API, "v1beta1", "referencegrants", "ReferenceGrant")
 OF_POLICY = (
     Resource(_SECURITY, "v1", "authorizationpolicies", "AuthorizationPolicy"),
     Resource(_SECURITY, "v1", "requestauthentications", "RequestAuthentication"),
 )
 OF_ROOT = (RULES, *OF_POLICY)
 """What is read in Istio's root namespace, where it concerns every namespace."""
-OF_SERVED = (
-    Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"),
-    PODS,
-    *OF_ROOT,
-    SERVICE_ENTRIES,
-    WORKLOAD_ENTRIES,
-)
+SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+OF_SERVED = (SLICES, PODS, *OF_ROOT, SERVICE_ENTRIES, WORKLOAD_ENTRIES, *ROUTES)
 """What is read in every namespace that has a Service of ours, beside the Services."""
+OF_BACKENDS = (SERVICES, SLICES, PODS, RULES, SERVICE_ENTRIES, WORKLOAD_ENTRIES)
+"""What is read in other namespaces that routes send requests to."""
 ADVISED = (
-    Resource(_GATEWAY_API, "v1", "httproutes", "HTTPRoute"),
-    Resource(_GATEWAY_API, "v1", "grpcroutes", "GRPCRoute"),
     Resource(_NETWORK, "v1", "virtualservices", "VirtualService"),
     Resource(_NETWORK, "v1alpha3", "envoyfilters", "EnvoyFilter"),
     Resource("extensions.istio.io", "v1alpha1", "wasmplugins", "WasmPlugin"),
@@ -54,6 +54,7 @@ BY_NAME = {
         SERVICES,
         SECRETS,
         CONFIG_MAPS,
+        GRANTS,
         *OF_POLICY,
         *OF_ROOT,
         *OF_SERVED,

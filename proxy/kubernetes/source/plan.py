@@ -1,7 +1,8 @@
 """Which watches a Gateway needs, out of what is known so far. Pure.
 
 Only what is served is watched, so that memory grows with that and not with the cluster. Objects that bind to us from
-other namespaces are found by their labels: an object that stops matching arrives as deleted.
+other namespaces are found by their labels: an object that stops matching arrives as deleted. Routes are the exception:
+whose they are stands inside them, so that all there are are watched, where we may.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from proxy.kubernetes.api.resources import Watched
 from proxy.kubernetes.source import kinds, named
+from proxy.kubernetes.source.leading import Routes, leading
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
 
 USES = (
@@ -26,6 +28,7 @@ class Known:
     """What decides it. `elsewhere`: other namespaces that are bound to the Gateway, or hold a Service or ServiceEntry
     that is.
 
+    `led_to`: other namespaces that routes send requests to. `asking`: those with routes of the Gateway's listeners.
     `invites`: whether a listener takes Services of other namespaces. `secrets`, `config_maps` (with their namespaces):
     what rules name for TLS to endpoints; they are asked for one by one, each by its name.
     """
@@ -36,8 +39,15 @@ class Known:
     class_name: str = ""
     invites: bool = False
     elsewhere: frozenset[str] = frozenset()
+    led_to: frozenset[str] = frozenset()
+    asking: frozenset[str] = frozenset()
     secrets: frozenset[str] = frozenset()
     config_maps: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """The namespaces that may hold a Service of ours."""
+        return (self.namespace, *(self.elsewhere if self.invites else ()))
 
 
 def wanted(known: Known) -> frozenset[Watched]:
@@ -61,6 +71,9 @@ class Learned:
         """By the watches that look for what is bound to us: (namespace, name)."""
         self._naming: dict[tuple[Watched, str, str], tuple[frozenset[str], frozenset[str]]] = {}
         """Rules that name Secrets and ConfigMaps, and which."""
+        self._routes: dict[Watched, dict[tuple[str, str], None]] = {}
+        """By the watch that tells of them: (namespace, name)."""
+        self._leading = Routes()
 
     def put(self, watched: Watched, namespace: str, name: str, body: dict[str, Any]) -> bool:
         """An object came or changed. Whether that changes what is wanted."""
@@ -70,7 +83,10 @@ class Learned:
             return self._now(class_name=str(class_name or ""), invites=invites(body))
         if watched.resource == kinds.RULES:
             return self._names((watched, namespace, name), named.secrets(body), named.config_maps(body))
-        if watched.labels:
+        if watched.resource in kinds.ROUTES:
+            self._routes.setdefault(watched, {})[namespace, name] = None
+            self._leading.put((watched, namespace, name), leading(namespace, body))
+        elif watched.labels:
             self._found.setdefault(watched, set()).add((namespace, name))
         return self._now()
 
@@ -80,12 +96,16 @@ class Learned:
             return self._now(class_name="", invites=False)
         if watched.resource == kinds.RULES:
             return self._names((watched, namespace, name))
+        self._routes.get(watched, {}).pop((namespace, name), None)
+        self._leading.drop((watched, namespace, name))
         self._found.get(watched, set()).discard((namespace, name))
         return self._now()
 
     def forget(self, watched: Watched) -> None:
         """A watch has ended."""
         self._found.pop(watched, None)
+        for namespace, name in self._routes.pop(watched, ()):
+            self._leading.drop((watched, namespace, name))
         for rule in [rule for rule in self._naming if rule[0] == watched]:
             self._names(rule)
 
@@ -110,7 +130,9 @@ class Learned:
         before = self.known
         # A Namespace is bound by its own label, that of a Service or a ServiceEntry by theirs.
         found = {namespace or name for each in self._found.values() for namespace, name in each}
-        self.known = replace(before, elsewhere=frozenset(found - {before.namespace}), **changed)
+        known = replace(before, elsewhere=frozenset(found - {before.namespace}), **changed)
+        led_to, asking = self._leading.of((known.namespace, known.name), frozenset(known.whole))
+        self.known = replace(known, led_to=led_to, asking=asking)
         return self.known != before
 
 
@@ -125,14 +147,17 @@ def _wanted(known: Known) -> Iterator[Watched]:
         yield Watched(kinds.SECRETS, known.namespace, optional=True, name=name)
     for namespace, name in known.config_maps:
         yield Watched(kinds.CONFIG_MAPS, namespace, optional=True, name=name)
-    whole = (known.namespace, *(known.elsewhere if known.invites else ()))
-    yield from _of_namespaces(whole)
-    if known.root_namespace not in whole:
+    yield from (Watched(each, optional=True) for each in (*kinds.ROUTES, kinds.GRANTS))
+    yield from _of_namespaces(known.whole)
+    yield from (Watched(each, namespace, optional=True) for namespace in known.led_to for each in kinds.OF_BACKENDS)
+    if known.root_namespace not in known.whole:
         yield from (Watched(each, known.root_namespace) for each in kinds.OF_ROOT)
     if known.invites:
         # Of one found by its own labels, its Namespace's decide too: `allowedRoutes`, or beside which waypoint it
         # names us as its canary.
-        yield from (Watched(kinds.NAMESPACES, fields=f"metadata.name={each}") for each in known.elsewhere)
+        yield from (
+            Watched(kinds.NAMESPACES, fields=f"metadata.name={each}") for each in known.elsewhere | known.asking
+        )
         for name, namespace in USES:
             labels = f"{name}={known.name},{namespace}={known.namespace}"
             yield Watched(kinds.NAMESPACES, labels=labels)

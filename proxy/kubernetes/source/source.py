@@ -134,7 +134,7 @@ class KubernetesSource:
                 return
             self._say(watched, fault)
             self._watches.troubles[watched] = fault
-            if watched.optional:
+            if watched.optional or (fault.not_found and watched.resource in kinds.ROUTES):
                 self._settle(watched)
             else:
                 self._see_whether_synced()

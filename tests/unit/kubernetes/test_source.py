@@ -134,10 +134,10 @@ def test_nothing_is_told_before_everything_is_known(rig: Rig) -> None:
 
 
 def test_what_is_only_for_advice_is_not_waited_for(rig: Rig) -> None:
-    rig.api.wrong = lambda handler: "/httproutes?" in handler.path and handler.refuse(403, "no")
+    rig.api.wrong = lambda handler: "/telemetries?" in handler.path and handler.refuse(403, "no")
     rig.source.start()
     wait_for(lambda: rig.source.synced, lambda: rig.source.reason)
-    assert any("httproutes" in each for each in rig.source.troubles())
+    assert any("telemetries" in each for each in rig.source.troubles())
 
 
 def test_namespaces_come_and_go_with_what_is_bound(rig: Rig) -> None:
