@@ -9,7 +9,11 @@ import pytest
 from state.server.embedded import Embedded
 
 # The same inputs every time, so that a run fails for what was changed; WAYPOINT_FUZZ=deep: others each time.
-hypothesis.settings.register_profile("repeatable", derandomize=os.environ.get("WAYPOINT_FUZZ") != "deep")
+hypothesis.settings.register_profile(
+    "repeatable",
+    derandomize=os.environ.get("WAYPOINT_FUZZ") != "deep",
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],  # it measures the machine
+)
 hypothesis.settings.load_profile("repeatable")
 
 
