@@ -3,8 +3,8 @@
 A tunnel to the address of an endpoint itself goes to that endpoint and to no other, without any service's policy (Istio:
 pod-addressed traffic): its cluster is made when first asked for.
 
-Names on a listener may be `*.example.com`, for all that ends so, and `*`: they are looked for where no other name fits,
-longest first, and a Host's port does not matter to them.
+Names on a listener may be `www.example.com:*`, with any port, `*.example.com`, for all that ends so, and `*`: they are
+looked for in this order where no other name fits, longest first, and a Host's port does not matter to them.
 
 The table leads to names, and the worker's clusters by name are what they are now: a cluster that changes needs no new
 table, and a Service whose names change no other's.
@@ -45,7 +45,7 @@ cdef class Routes:
             for cluster, names in clusters.items():
                 self.reached[cluster] = service
                 for name in names:
-                    self.wildcards += name not in self.table and name.startswith(b"*")
+                    self.wildcards += name not in self.table and b"*" in name
                     self.table[name] = cluster
 
     def forget(self, dict clusters) -> None:
@@ -53,7 +53,7 @@ cdef class Routes:
         for cluster, names in clusters.items():
             self.reached.pop(cluster, None)
             for name in names:
-                self.wildcards -= self.table.pop(name, None) is not None and name.startswith(b"*")
+                self.wildcards -= self.table.pop(name, None) is not None and b"*" in name
 
     cdef bytes host(self, const char* text, Py_ssize_t length):
         """A Host as an object. The one asked for last is asked for again more often than not, and knows its hash."""
@@ -77,7 +77,7 @@ cdef class Routes:
         bare, _, port = host.rpartition(b":")
         if bare and port.isdigit():
             host = bare
-        name = self.table.get(host) if len(host) <= LONGEST_HOST else None
+        name = self.table.get(host + b":*") if len(host) <= LONGEST_HOST else None
         at = host.find(b".", 1) if len(host) <= LONGEST_HOST else -1
         while name is None and at >= 0:
             name = self.table.get(b"*" + host[at:])

@@ -40,7 +40,7 @@ def judged(route: Object) -> Verdict:
     broken = [rule.index for rule in found.rules if rule.broken]
     if not broken:
         return Verdict()
-    why = next(each for each in report.warnings if each.field.startswith(f"spec.rules[{broken[0]}]"))
+    why = found.rules[broken[0]].remarks[-1]
     if len(broken) == len(found.rules):
         return Verdict(refused=(UNSUPPORTED, _told(why)))
     return Verdict(dropped=f"Dropped Rule {', '.join(map(str, broken))}: {_told(why)}")

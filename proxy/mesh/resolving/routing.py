@@ -60,7 +60,7 @@ def _of_service(
     for route in attached:
         groups.setdefault(route.manifest.namespace, []).append(route)
     producers = groups.pop(service.manifest.namespace, [])
-    table = Table(port.number, inventory, report)
+    table = Table(port.number, inventory, report, service.manifest.namespace)
     for namespace, consumers in sorted(groups.items()):
         theirs = (Condition(Part.NAMESPACE, Op.IS, namespace),)
         table.add(_of_one_kind(consumers, report), theirs)
@@ -97,14 +97,15 @@ def _of_one_kind(routes: Iterable[Route], report: Report) -> list[Route]:
 
 
 class Table:
-    """Collects matches and rules of one frontend. `port`: which redirects lead back to. `granted`: whether backends in
-    other namespaces need a ReferenceGrant; else it is only said that there is none."""
+    """Collects matches and rules of one frontend. `port`: which redirects lead back to. `home`: the namespace of the
+    Service that it is; "": it is the Gateway's, whose backends in other namespaces need a ReferenceGrant. Of a Service
+    it is only said that there is none, but for what is at home beside it."""
 
-    def __init__(self, port: int, inventory: Inventory, report: Report, granted: bool = False) -> None:
+    def __init__(self, port: int, inventory: Inventory, report: Report, home: str = "") -> None:
         self._port = port
         self._inventory = inventory
         self._report = report
-        self._granted = granted
+        self._home = home
         self._matches: list[RouteMatch] = []
         self._rules: list[RouteRule] = []
 
@@ -178,9 +179,9 @@ class Table:
         if cluster and not self._inventory.routes.granted(route, ref.to):
             text = f"no ReferenceGrant of namespace {ref.to.namespace} lets {route.manifest.kind}s of "
             text += f"{route.manifest.namespace} refer to it"
-            if self._granted:
+            if not self._home:
                 cluster, why = "", f"RefNotPermitted: {text}"
-            else:
+            elif ref.to.namespace != self._home:
                 text += "; requests go there all the same, as in Istio: routes of Services need none"
                 self._report.warn(route.manifest, ref.to.path, text, together=True)
         if why:

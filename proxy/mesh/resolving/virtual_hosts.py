@@ -139,7 +139,7 @@ _TEXTS = {
 
 def _cluster(host: str, port: int, routes: Sequence[Route], inventory: Inventory, report: Report) -> Cluster:
     gateway = inventory.gateway.manifest
-    table = Table(port, inventory, report, granted=True)
+    table = Table(port, inventory, report)
     table.add(routes)
     behind = Service(gateway, (ServicePort(port, "", port, Speaks.HTTP, 0),), (), external=False, selector={})
     made = frontend(inventory, behind, host, report)

@@ -213,6 +213,10 @@ def test_b11_a_service_parent_asks_for_no_grant_and_says_so() -> None:
     assert lead(http("r", OTHER)) == [("path^/", "far/till:80*1")]
     assert text in warnings(*around(http("r", OTHER)))
     assert text not in warnings(*around(http("r", OTHER), grant("shop", "far")))
+    back = http(
+        "c", {"backendRefs": [CART | {"namespace": "shop"}]}, ns="far", parents=[TO_CART | {"namespace": "shop"}]
+    )
+    assert "ReferenceGrant" not in warnings(*around(back)), "to the Service that it is for, or what is beside it"
 
 
 def test_b12_a_backend_that_is_not_ours_is_reached_straight_and_by_nobody_else() -> None:
