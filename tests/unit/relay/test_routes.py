@@ -90,3 +90,33 @@ def test_everything_told_anew_forgets_the_rest(serving: Serving, routes: Routes)
     routes.apply({}, [])
     found = [of_target(routes, target) for target in (ONE, OTHER, b"a:80", b"b:80")]
     assert found == ["", "b alone 10.0.0.3:80", "", "b"]
+
+
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [
+        pytest.param(b"a.example", "whole", id="H4"),
+        pytest.param(b"A.Example:1234", "whole", id="H1"),
+        pytest.param(b"b.example:1234", "wild", id="H1-wildcard"),
+        pytest.param(b"a.b.example", "wild", id="H2"),
+        pytest.param(b"x.far.example", "farther", id="H4-longest"),
+        pytest.param(b"example", "", id="H2-not-itself"),
+        pytest.param(b"service:80", "service", id="its-port"),
+        pytest.param(b"service:81", "", id="a-port-that-a-service-has-not"),
+    ],
+)
+def test_names_for_any_port_and_wildcards(serving: Serving, host: bytes, found: str) -> None:
+    serving.apply(whole=(1,), wild=(2,), farther=(3,), service=(4,))
+    routes = serving.relay.routes(False)
+    names = {"whole": [b"a.example", b"a.example:*"], "wild": [b"*.example"], "farther": [b"*.far.example"]}
+    routes.apply({"Gateway ns/gw": names, "ns/service": {"service": [b"service", b"service:80"]}}, [])
+    assert of_host(routes, host) == found
+
+
+def test_h1_a_port_does_not_matter_where_there_is_no_wildcard_either(serving: Serving) -> None:
+    serving.apply(whole=(1,))
+    routes = serving.relay.routes(False)
+    routes.apply({"Gateway ns/gw": {"whole": [b"a.example", b"a.example:*"]}}, [])
+    assert of_host(routes, b"a.example:1234") == "whole"
+    routes.apply({}, ["Gateway ns/gw"])
+    assert of_host(routes, b"a.example:1234") == ""
