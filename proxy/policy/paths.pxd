@@ -1,7 +1,7 @@
 # C types for paths.py, which is compiled as it stands.
 cimport cython
 
-cdef int SLASH, DOT, BACKSLASH, PERCENT, QUESTION, HASH, KEPT, AMBIGUOUS
+cdef int SLASH, DOT, BACKSLASH, PERCENT, QUESTION, HASH, SEMICOLON, KEPT, AMBIGUOUS
 
 @cython.locals(end=cython.int, at=cython.int, out=cython.int, segment=cython.int, octet=cython.int, size=cython.int)
 cdef int normalise(unsigned char* path, int length) noexcept nogil

@@ -9,7 +9,7 @@ percent sign that would make an escape of what is decoded behind it.
 
 from collections.abc import MutableSequence, Sequence
 
-SLASH, DOT, BACKSLASH, PERCENT, QUESTION, HASH = 47, 46, 92, 37, 63, 35
+SLASH, DOT, BACKSLASH, PERCENT, QUESTION, HASH, SEMICOLON = 47, 46, 92, 37, 63, 35, 59
 KEPT, AMBIGUOUS = -1, -2
 
 
@@ -49,9 +49,12 @@ def end_of_path(path: Sequence[int], length: int) -> int:
 
 
 def behind_segment(path: MutableSequence[int], segment: int, out: int, slash: bool) -> int:
-    """Where what follows the segment is written; `slash`: one ends it, of which a segment of dots is rid."""
-    dots = out - segment if segment and 1 <= out - segment <= 2 else 0
-    if dots and path[segment] == DOT and path[out - 1] == DOT:
+    """Where what follows the segment is written; `slash`: one ends it, of which a segment of dots is rid. Parameters
+    behind the dots are as nothing, since some servers take `/..;x/` for `/../` (Envoy, where no dot is escaped)."""
+    dots = 0
+    while segment and segment + dots < out and path[segment + dots] == DOT:
+        dots += 1
+    if 1 <= dots <= 2 and (segment + dots == out or path[segment + dots] == SEMICOLON):
         return segment if dots == 1 else parent(path, segment)
     if slash:
         path[out] = SLASH
