@@ -21,9 +21,6 @@ from proxy.kubernetes.deployer.wish import CONTROLLER, GROUP, Reference, Wish
 
 Object = Mapping[str, Any]
 
-_UNSERVED = "NotServed", "its routes are not in force in this version of waypointd: requests go where their host says"
-NOT_SERVED: Mapping[str, Fault] = {"Gateway": _UNSERVED, "Service": _UNSERVED}
-"""By the kind of the parent: why no route is in force there, whatever it says."""
 _HOSTNAME = "networking.istio.io", "Hostname"
 """Istio's backend that is called by its host name. Whether there is one is not known here."""
 
@@ -94,12 +91,11 @@ def _entries(route: Object, around: Around, before: Sequence[Object], now: str) 
 class _Ours:
     """A parent that we speak for, and why the route does not attach to it."""
 
-    kind: str
     fault: Fault | None
 
 
 def _said(parent: _Ours, verdict: Verdict, unresolved: Fault | None) -> Iterator[Condition]:
-    refused = parent.fault or verdict.refused or NOT_SERVED.get(parent.kind)
+    refused = parent.fault or verdict.refused
     yield _condition("Accepted", refused)
     yield _condition("ResolvedRefs", unresolved)
     if verdict.dropped and not refused:
@@ -111,14 +107,14 @@ def _of_gateway(parent: Object, named: Reference, route: Object, around: Around)
     if wish is None:
         return None
     namespace = route["metadata"]["namespace"]
-    return _Ours(named.kind, attached.refusal(parent, wish, route, {namespace: around.labels(namespace)}))
+    return _Ours(attached.refusal(parent, wish, route, {namespace: around.labels(namespace)}))
 
 
 def _of_service(parent: Object, named: Reference, around: Around) -> _Ours | None:
     service, labels = around.service(named.namespace, named.name), around.labels(named.namespace)
     for place in bound.waypoints(service, named.namespace, labels):
         if wish := around.gateway(*place):
-            return _Ours(named.kind, bound.refusal(parent, service, named.namespace, labels, wish))
+            return _Ours(bound.refusal(parent, service, named.namespace, labels, wish))
     return None
 
 

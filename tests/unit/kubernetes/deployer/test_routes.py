@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from proxy.kubernetes.deployer import routes
 from proxy.kubernetes.deployer.bound import Service, service_of
 from proxy.kubernetes.deployer.routes import Around, parents, unresolved
 from proxy.kubernetes.deployer.wish import CONTROLLER, Wish
@@ -20,11 +19,6 @@ LABELS: dict[str, dict[str, str]] = {
     "shop": {},
     "bound": {"istio.io/use-waypoint": "way", "istio.io/use-waypoint-namespace": "shop"},
 }
-
-
-@pytest.fixture(autouse=True)
-def served(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes, "NOT_SERVED", {})
 
 
 def service(**labels: str) -> Service:
