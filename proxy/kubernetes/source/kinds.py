@@ -18,6 +18,7 @@ SECRETS = Resource("", "v1", "secrets", "Secret")
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 RULES = Resource(_NETWORK, "v1", "destinationrules", "DestinationRule")
 SERVICE_ENTRIES = Resource(_NETWORK, "v1", "serviceentries", "ServiceEntry")
+VIRTUAL_SERVICES = Resource(_NETWORK, "v1", "virtualservices", "VirtualService")
 WORKLOAD_ENTRIES = Resource(_NETWORK, "v1", "workloadentries", "WorkloadEntry")
 
 ROUTES = (
@@ -32,12 +33,11 @@ OF_POLICY = (
 OF_ROOT = (RULES, *OF_POLICY)
 """What is read in Istio's root namespace, where it concerns every namespace."""
 SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
-OF_SERVED = (SLICES, PODS, *OF_ROOT, SERVICE_ENTRIES, WORKLOAD_ENTRIES, *ROUTES)
+OF_SERVED = (SLICES, PODS, *OF_ROOT, SERVICE_ENTRIES, WORKLOAD_ENTRIES, VIRTUAL_SERVICES, *ROUTES)
 """What is read in every namespace that has a Service of ours, beside the Services."""
 OF_BACKENDS = (SERVICES, SLICES, PODS, RULES, SERVICE_ENTRIES, WORKLOAD_ENTRIES)
 """What is read in other namespaces that routes send requests to."""
 ADVISED = (
-    Resource(_NETWORK, "v1", "virtualservices", "VirtualService"),
     Resource(_NETWORK, "v1alpha3", "envoyfilters", "EnvoyFilter"),
     Resource("extensions.istio.io", "v1alpha1", "wasmplugins", "WasmPlugin"),
     Resource("telemetry.istio.io", "v1", "telemetries", "Telemetry"),

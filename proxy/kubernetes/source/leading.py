@@ -1,13 +1,18 @@
-"""What routes, as the API gives them, attach to, and the namespaces that a Gateway's send requests to. Pure."""
+"""What routes and VirtualServices, as the API gives them, attach to, and the namespaces that a Gateway's send requests
+to. Pure.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from typing import Any, NamedTuple
 
+from proxy.mesh.kinds.addresses import CLUSTER_DOMAIN
+
 Object = dict[str, Any]
 _GATEWAY = "Gateway"
 _NOBODY = ("", "")
+_SERVICE = f".{CLUSTER_DOMAIN}"
 
 
 class Leading(NamedTuple):
@@ -76,6 +81,21 @@ def leading(namespace: str, route: Object) -> Leading:
     gateways = {(of, _text(each.get("name"))) for of, each in parents if each.get("kind", _GATEWAY) == _GATEWAY}
     backends = {_text(each.get("namespace"), namespace) for rule in _list(spec.get("rules")) for each in _refs(rule)}
     return Leading(namespace, frozenset(of for of, _ in parents), frozenset(gateways), frozenset(backends))
+
+
+def virtual(namespace: str, subject: Object) -> Leading:
+    """What a VirtualService of that namespace says, which is for Services of it or of the waypoint's."""
+    rules = _list(_mapping(subject.get("spec")).get("http"))
+    hosts = {_text(each.get("host")).lower() for rule in rules for each in _destinations(rule)}
+    names = [host.removesuffix(_SERVICE).split(".") for host in hosts if host.endswith(_SERVICE)]
+    backends = {name[1] for name in names if len(name) == 2}
+    return Leading(namespace, frozenset({namespace}), frozenset(), frozenset(backends))
+
+
+def _destinations(rule: Object) -> Iterator[Object]:
+    yield _mapping(rule.get("mirror"))
+    for each in (*_list(rule.get("route")), *_list(rule.get("mirrors"))):
+        yield _mapping(each.get("destination"))
 
 
 def _refs(rule: Object) -> Iterator[Object]:

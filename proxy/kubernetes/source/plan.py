@@ -13,7 +13,7 @@ from typing import Any
 
 from proxy.kubernetes.api.resources import Watched
 from proxy.kubernetes.source import kinds, named
-from proxy.kubernetes.source.leading import Routes, leading
+from proxy.kubernetes.source.leading import Routes, leading, virtual
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
 
 USES = (
@@ -83,9 +83,10 @@ class Learned:
             return self._now(class_name=str(class_name or ""), invites=invites(body))
         if watched.resource == kinds.RULES:
             return self._names((watched, namespace, name), named.secrets(body), named.config_maps(body))
-        if watched.resource in kinds.ROUTES:
+        if watched.resource in (*kinds.ROUTES, kinds.VIRTUAL_SERVICES):
             self._routes.setdefault(watched, {})[namespace, name] = None
-            self._leading.put((watched, namespace, name), leading(namespace, body))
+            says = virtual if watched.resource == kinds.VIRTUAL_SERVICES else leading
+            self._leading.put((watched, namespace, name), says(namespace, body))
         elif watched.labels:
             self._found.setdefault(watched, set()).add((namespace, name))
         return self._now()

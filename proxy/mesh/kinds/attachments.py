@@ -6,10 +6,9 @@ is one of them, whoever made it. Nothing in them is a fault: they have nothing t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from proxy.mesh.kinds.addresses import CLUSTER_DOMAIN
 from proxy.mesh.reading.lines import Path
 from proxy.mesh.reading.manifests import GATEWAY_API, ISTIO_NETWORK, Body, Manifest
 from proxy.mesh.reading.metadata import DEFAULT_NAMESPACE
@@ -22,7 +21,6 @@ _SELECTORS = ("selector", "workloadSelector")
 # Without a target or a selector these are for all of their namespace, waypoints too (those of the root namespace: for
 # the whole mesh). The group is not asked: the kind of another group is called differently (`sheets`).
 _WIDE = frozenset({"Telemetry", "WasmPlugin", "EnvoyFilter", "TrafficExtension"})
-_MESH = "mesh"
 _GROUPS: Mapping[str, tuple[str | None, ...]] = {
     "Service": ("", "core", None),
     "ServiceEntry": (ISTIO_NETWORK,),
@@ -43,12 +41,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """An object that is not in force. `hosts`: those of a VirtualService for the mesh, full names or wildcards. `wide`:
-    it is for everything in its namespace."""
+    """An object that is not in force. `wide`: it is for everything in its namespace."""
 
     manifest: Manifest
     targets: tuple[Target, ...] = ()
-    hosts: tuple[str, ...] = ()
     wide: bool = False
 
 
@@ -57,13 +53,6 @@ def read(manifest: Manifest, body: Body, report: Report) -> Attachment | None:
     spec = body.get("spec")
     if not isinstance(spec, dict):
         spec = {}
-    if manifest.kind == "VirtualService":
-        # Without any it may be another's delegate.
-        if not spec.get("hosts") and (
-            near := next((each for name in spec if (each := suggestion(name, ("hosts",)))), "")
-        ):
-            report.warn(manifest, ("spec",), f"has no hosts, so it is for nothing{near}")
-        return Attachment(manifest, hosts=tuple(_hosts(manifest, spec)))
     targets = tuple(_targets(manifest, spec))
     if not targets and manifest.kind in _ROUTES:
         near = next((hint for name in spec if name not in _REFS and (hint := suggestion(name, _REFS[:1]))), "")
@@ -93,14 +82,3 @@ def _target(manifest: Manifest, ref: object, path: Path) -> Target | None:
         return None
     namespace = ref.get("namespace") or manifest.namespace or DEFAULT_NAMESPACE
     return Target(kind, namespace, name, path) if isinstance(namespace, str) else None
-
-
-def _hosts(manifest: Manifest, spec: Mapping[str, object]) -> Iterable[str]:
-    """Hosts as Services are called; none where the object is for ingress gateways only."""
-    gateways, hosts = spec.get("gateways"), spec.get("hosts")
-    if isinstance(gateways, list) and gateways and _MESH not in gateways:
-        return
-    for host in hosts if isinstance(hosts, list) else ():
-        if isinstance(host, str):
-            short = host and "." not in host and host != "*"
-            yield f"{host}.{manifest.namespace}.{CLUSTER_DOMAIN}" if short else host

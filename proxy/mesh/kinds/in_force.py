@@ -6,7 +6,7 @@ A row for each field, or for each mapping that is not looked into. When somethin
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -83,7 +83,6 @@ FIELDS: Mapping[str, Row] = {
     "retryBudget.minRetryConcurrency": IN_FORCE,
     "retryBudget.budgetInterval": _not_yet("requests that run or wait are counted", "0s"),
 }
-SUBSETS = _not_yet("nothing routes to a subset", [])
 
 
 def is_in_force(name: str, value: object) -> bool:
@@ -116,7 +115,12 @@ class Told(NamedTuple):
 
 def tell(at: At, spec: Body) -> None:
     """One warning, at the first field of a valid rule's `spec` that is not in force; it names the others."""
-    if found := list(not_in_force(spec)):
+    tell_all(at, list(not_in_force(spec)))
+
+
+def tell_all(at: At, found: Sequence[Told]) -> None:
+    """The same of fields that are `found`, if there are any."""
+    if found:
         first, *others = found
         said = " ".join(part for part in (first.asked, "is not in force in this version", first.instead) if part)
         nor = f"; nor {'is' if len(others) == 1 else 'are'} {', '.join(map(str, others))}" if others else ""
@@ -124,15 +128,21 @@ def tell(at: At, spec: Body) -> None:
 
 
 def not_in_force(spec: Body) -> Iterator[Told]:
-    """All such fields, as they are written; in a subset none, since the subset itself is not."""
-    policy = spec.get("trafficPolicy")
-    if isinstance(policy, dict):
-        yield from _of(policy, ("trafficPolicy",))
-        for index, entry in enumerate(policy.get("portLevelSettings") or ()):
-            yield from _of(entry, ("trafficPolicy", "portLevelSettings", index))
+    """All such fields, as they are written."""
+    yield from _of_policy(spec, ())
     subsets = spec.get("subsets")
-    if subsets is not None and not SUBSETS.done(subsets):
-        yield Told(("subsets",), subsets, SUBSETS)
+    for index, subset in enumerate(subsets if isinstance(subsets, list) else ()):
+        yield from _of_policy(subset, ("subsets", index))
+
+
+def _of_policy(given: Body, path: Path) -> Iterator[Told]:
+    """Of what has a trafficPolicy."""
+    policy = given.get("trafficPolicy")
+    if isinstance(policy, dict):
+        path = (*path, "trafficPolicy")
+        yield from _of(policy, path)
+        for index, entry in enumerate(policy.get("portLevelSettings") or ()):
+            yield from _of(entry, (*path, "portLevelSettings", index))
 
 
 def _of(given: Body, path: Path, above: str = "") -> Iterator[Told]:

@@ -83,6 +83,7 @@ FIELDS: dict[str, str] = {
     "Service.spec.sessionAffinityConfig": "clientIP+",
     "Service.spec.sessionAffinityConfig.clientIP": "timeoutSeconds",
     "ServiceEntry": "apiVersion kind metadata+ spec status",
+    "VirtualService": "apiVersion kind metadata+ spec status",
     "WorkloadEntry": "apiVersion kind metadata+ spec status",
     "metadata": (
         "annotations clusterName creationTimestamp deletionGracePeriodSeconds deletionTimestamp finalizers "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -14,6 +14,10 @@ class Index(Generic[K, V]):
 
     def __init__(self) -> None:
         self._values: dict[K, tuple[V, ...]] = {}
+
+    def __iter__(self) -> Iterator[K]:
+        """The keys that have a value."""
+        return iter(self._values)
 
     def of(self, key: K) -> tuple[V, ...]:
         """All values of the key, in the order in which they came."""

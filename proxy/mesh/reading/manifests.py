@@ -33,6 +33,7 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
     "ReferenceGrant": (GATEWAY_API, frozenset({"v1", "v1beta1"})),
     "DestinationRule": (ISTIO_NETWORK, frozenset({"v1", "v1beta1", "v1alpha3"})),
     "ServiceEntry": (ISTIO_NETWORK, frozenset({"v1", "v1beta1", "v1alpha3"})),
+    "VirtualService": (ISTIO_NETWORK, frozenset({"v1", "v1beta1", "v1alpha3"})),
     "WorkloadEntry": (ISTIO_NETWORK, frozenset({"v1", "v1beta1", "v1alpha3"})),
     "AuthorizationPolicy": (_ISTIO_SECURITY, frozenset({"v1", "v1beta1"})),
     "RequestAuthentication": (_ISTIO_SECURITY, frozenset({"v1", "v1beta1"})),
@@ -41,7 +42,7 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
 ATTACHED: dict[str, str] = {
     **dict.fromkeys(("TCPRoute", "TLSRoute", "UDPRoute"), GATEWAY_API),
     **dict.fromkeys(("BackendTLSPolicy", "ListenerSet"), GATEWAY_API),
-    **dict.fromkeys(("VirtualService", "EnvoyFilter"), ISTIO_NETWORK),
+    "EnvoyFilter": ISTIO_NETWORK,
     **dict.fromkeys(("WasmPlugin", "TrafficExtension"), "extensions.istio.io"),
     "Telemetry": "telemetry.istio.io",
 }

@@ -29,7 +29,7 @@ def found(to: Referred, inventory: Inventory) -> Found:
     if key is None:
         kind = f"{to.group}/{to.kind}" if to.group else to.kind
         return Found("", f"InvalidKind: {kind} is no kind of backend here: Service, or networking.istio.io/Hostname")
-    service = _called(to, inventory) if key.kind == HOSTNAME else inventory.services.get(key.id)
+    service = called(to, inventory) if key.kind == HOSTNAME else inventory.services.get(key.id)
     if service is None:
         return Found("", f"BackendNotFound: there is no {'host' if key.kind == HOSTNAME else key.kind} {key.id}")
     if text := unreachable(service, inventory):
@@ -71,7 +71,7 @@ def _in_force(route: Route, inventory: Inventory) -> bool:
     return False
 
 
-def _called(to: Referred, inventory: Inventory) -> Service | None:
+def called(to: Referred, inventory: Inventory) -> Service | None:
     """Who has a host name: a Service, else a ServiceEntry of the reference's own namespace, else the first by name."""
     assert to.key
     names = inventory.called(to.key.name) & inventory.services.keys()

@@ -48,7 +48,7 @@ def explained(
         if governing is None:
             yield f"  no DestinationRule: never ejects; connectTimeout {time(DEFAULT_CONNECT_TIMEOUT_MS)} (default)"
         else:
-            yield from _ruled(governing, service, cluster, inventory, place)
+            yield from _ruled(governing, service, cluster, inventory, place, clusters)
     if others := [name for name, each in sorted(inventory.services.items()) if not inventory.binds(each)]:
         yield f"Services that are not bound to this Gateway: {_some(others)}"
 
@@ -137,13 +137,24 @@ def spread_lines(spread: Spread) -> Iterator[str]:
 
 
 def _ruled(
-    governing: Governing, service: Service, cluster: Cluster, inventory: Inventory, places: Places
+    governing: Governing,
+    service: Service,
+    cluster: Cluster,
+    inventory: Inventory,
+    places: Places,
+    clusters: Mapping[str, Cluster],
 ) -> Iterator[str]:
     told = _Governed(governing, places)
-    number = int(cluster.name.rpartition(":")[2])
+    whole, _, name = cluster.name[len(service.id) :].partition("/")
+    number = int(whole.removeprefix(":"))
+    if name:
+        yield from told.subset(governing.subsets[name], cluster, clusters[f"{service.id}:{number}"])
+        return
     port = next(each for each in service.ports if each.number == number)
     yield from told.lines(number, _why(governing.rule, service, inventory))
     for part in governing.subsets.values():
+        if f"{cluster.name}/{part.subset.name}" in clusters:
+            continue
         members = subset(inventory, service, port, governing, part.subset.name)
         yield from told.subset(part, members, cluster)
 

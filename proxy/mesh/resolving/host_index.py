@@ -10,6 +10,7 @@ from proxy.mesh.kinds.service_entries import Host
 from proxy.mesh.kinds.services import Service
 from proxy.mesh.kinds.workloads import Pod
 from proxy.mesh.reading.index import Index
+from proxy.mesh.resolving.rules import covers
 
 _Change = Callable[[Index[Any, Any], Any, Any], int]
 
@@ -24,6 +25,8 @@ class HostIndex:
         self._selecting: Index[str, Host] = Index()
         """By namespace, those that select."""
         self._by_ip: Index[tuple[str, str], Host] = Index()
+        self._wild: Index[str, Host] = Index()
+        """By name, wildcards."""
         self._claimants: Index[str, Service] = Index()
 
     def claim(self, id: str, old: Service | None, new: Service | None) -> Service | None:
@@ -47,6 +50,12 @@ class HostIndex:
         """Those with that name, one of each namespace or several."""
         return self._by_name.of(name)
 
+    def covering(self, name: str) -> Iterator[Host]:
+        """Those whose name is a wildcard for it."""
+        for wildcard in self._wild:
+            if covers(wildcard, name):
+                yield from self._wild.of(wildcard)
+
     def shadowed_by(self, service: str) -> tuple[Host, ...]:
         """Those whose name is one of a Service's ("namespace/name")."""
         return self._by_shadow.of(service)
@@ -66,6 +75,8 @@ class HostIndex:
     def _index(self, host: Host, change: _Change) -> None:
         namespace = host.manifest.namespace
         change(self._by_name, host.full_name, host)
+        if host.is_wildcard:
+            change(self._wild, host.full_name, host)
         change(self._by_shadow, self.meant(host), host)
         for ip in {each.ip for each in host.endpoints or () if each.ip}:
             change(self._by_ip, (namespace, ip), host)

@@ -23,6 +23,7 @@ from proxy.mesh.kinds.secrets import CONFIG_MAP, Secret
 from proxy.mesh.kinds.service_entries import Host, ServiceEntry
 from proxy.mesh.kinds.services import Service
 from proxy.mesh.kinds.slices import Slice
+from proxy.mesh.kinds.virtual_service import VirtualService
 from proxy.mesh.kinds.workload_entries import WorkloadEntry
 from proxy.mesh.kinds.workloads import Pod
 from proxy.mesh.model import NOWHERE, Locality
@@ -35,6 +36,7 @@ from proxy.mesh.resolving.here import NOBODY, Own, here
 from proxy.mesh.resolving.host_index import HostIndex
 from proxy.mesh.resolving.route_index import RouteIndex
 from proxy.mesh.resolving.rules import Rules, covers, service_called
+from proxy.mesh.resolving.virtual_index import VirtualIndex
 
 Answers = Mapping[str, tuple[str, ...]]
 """By host name, the addresses that DNS has given for it."""
@@ -99,6 +101,7 @@ class Inventory:
         """All of them, by "namespace/name"."""
         self.attachments: dict[Key, Attachment] = {}
         self.routes = RouteIndex()
+        self.virtuals = VirtualIndex(gateway.manifest.namespace, self.services, self._matching)
         self.secrets: Mapping[str, Mapping[str, bytes]] = {}
         """What a `credentialName` may mean: Secrets beside the Gateway, ConfigMaps as `configmap://namespace/name`."""
         self.stale: set[str] = set()
@@ -124,6 +127,7 @@ class Inventory:
             "HTTPRoute": self._route,
             "GRPCRoute": self._route,
             "ReferenceGrant": self._grant,
+            "VirtualService": self._virtual,
             "ServiceEntry": self._service_entry,
             "Secret": self._secret,
             "ConfigMap": self._secret,
@@ -271,9 +275,12 @@ class Inventory:
         if new:
             self.governing[key] = new
         for host in {rule.host for rule in (old, new) if rule}:
-            self.stale.update(self.called(host))
+            ruled = self.called(host)
             if "*" in host:
-                self.stale.update(id for id, each in self.services.items() if covers(host, each.host))
+                ruled |= {id for id, each in self.services.items() if covers(host, each.host)}
+            self.stale.update(ruled)
+            for service in (self.services[id] for id in ruled if id in self.services):
+                self.stale.update(self.virtuals.leading_to(service))
 
     def _guard(self, key: Key, old: Guard | None, new: Guard | None) -> None:
         self.guards.replace(key, old, new)
@@ -304,6 +311,13 @@ class Inventory:
             if route:
                 self.stale.update(self._parents(route), self._backends(route))
 
+    def _virtual(self, key: Key, old: VirtualService | None, new: VirtualService | None) -> None:
+        self.stale.update(self.virtuals.replace(key, old, new))
+
+    def _matching(self, host: str) -> set[str]:
+        """Who has that full name, or a wildcard for it."""
+        return self.called(host) | {each.id for each in self._hosts.covering(host)}
+
     def _grant(self, key: Key, old: ReferenceGrant | None, new: ReferenceGrant | None) -> None:
         self.routes.replace_grant(old, new)
         for namespace in {asker for grant in (old, new) if grant for _, _, asker in grant.askers}:
@@ -313,6 +327,7 @@ class Inventory:
 
     def _stale_by_routes(self, service: Service) -> None:
         """Whom routes send its requests to, and whose requests they send to it."""
+        self.stale.update(self.virtuals.concerned_by(service))
         for route in self.routes.attached(service.manifest.key):
             self.stale.update(self._backends(route))
         for route in self.routes.referring(service):

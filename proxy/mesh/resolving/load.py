@@ -23,6 +23,7 @@ from proxy.mesh.kinds import (
     service_entries,
     services,
     slices,
+    virtual_service,
     workload_entries,
     workloads,
 )
@@ -56,6 +57,7 @@ READERS: Mapping[str, Reader] = {
     "GRPCRoute": grpc_route.read,
     "ReferenceGrant": reference_grant.read,
     "DestinationRule": destination_rule.read,
+    "VirtualService": virtual_service.read,
     "AuthorizationPolicy": guards.read_authorization,
     "RequestAuthentication": guards.read_authentication,
     OTHERS: attachments.read,

@@ -11,7 +11,7 @@ from proxy.mesh.kinds.services import Service
 from proxy.mesh.model import Cluster
 from proxy.mesh.reading.remarks import Remark
 from proxy.mesh.reading.report import Report
-from proxy.mesh.resolving import backends, hosts, routes, routing
+from proxy.mesh.resolving import backends, hosts, routes, routing, virtual_routing
 from proxy.mesh.resolving.binding import admitted
 from proxy.mesh.resolving.clusters import Clusters
 from proxy.mesh.resolving.inventory import Inventory
@@ -20,8 +20,8 @@ from proxy.mesh.resolving.routes import Claims
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`clusters`: by name, in the order of the Service's ports. `claims`: one for each listener that is opened.
-    `bound`: clients ask for it here; else only routes lead to it."""
+    """`clusters`: by name, in the order of the Service's ports, then those of subsets. `claims`: one for each listener
+    that is opened. `bound`: clients ask for it here; else only routes lead to it."""
 
     clusters: Mapping[str, Cluster]
     claims: Sequence[Claims | None]
@@ -39,7 +39,8 @@ def outcome(
 ) -> Outcome | None:
     """What comes of a Service. None: it does not name this Gateway as its waypoint or canary, and no route leads to it
     from here."""
-    bound, led_to = inventory.binds(service), backends.leads_to(service, inventory)
+    bound = inventory.binds(service)
+    led_to = backends.leads_to(service, inventory) or virtual_routing.leads_to(service, inventory)
     if not (bound or led_to):
         return None
     report = Report()
@@ -50,8 +51,10 @@ def outcome(
         clusters = Clusters(inventory, report).of(service, tunnelled, led_to)
     if served:
         clusters = routing.routed(service, clusters, inventory, report)
+        clusters = virtual_routing.routed(service, clusters, inventory, report)
     claims = tuple(_claims(service, clusters, gateway, each) if each in served else None for each in opened)
-    return Outcome({cluster.name: cluster for cluster in clusters.values()}, claims, tuple(report.warnings), bound)
+    whole = [*clusters.values(), *virtual_routing.subsets(service, clusters, inventory, report)]
+    return Outcome({cluster.name: cluster for cluster in whole}, claims, tuple(report.warnings), bound)
 
 
 def _serving(

@@ -17,7 +17,7 @@ from proxy.mesh.reading.manifests import Manifest
 from proxy.mesh.reading.remarks import Key, suggestion
 from proxy.mesh.reading.report import Report
 from proxy.mesh.resolving.inventory import Inventory
-from proxy.mesh.resolving.rules import covers, service_called
+from proxy.mesh.resolving.rules import service_called
 
 _CLOSE = 0.85
 _REMEDY = "remove it, or leave what it is for to Istio's own waypoint (label istio.io/use-waypoint)"
@@ -35,9 +35,6 @@ def attached(inventory: Inventory, gateway: Gateway, served: Collection[str], re
             _warn(attachment, ("spec",), whole, report)
         elif found := next((each for each in attachment.targets if _names(each, namespace, gateway, objects)), None):
             _warn(attachment, found.path, f"{found.kind} {_id(found)}", report)
-        elif attachment.hosts and (host := _host(attachment, inventory, served)):
-            kind = inventory.services[host].manifest.kind
-            _warn(attachment, ("spec", "hosts"), f"{kind} {host}", report)
         else:
             _ask_whether_misspelt(attachment.manifest, _named(attachment), inventory, served, report)
 
@@ -47,6 +44,20 @@ def misspelt_parents(inventory: Inventory, served: Collection[str], report: Repo
     for route in inventory.routes.all.values():
         named = [(each.path, each.key.id) for each in route.parents if each.key and each.kind == "Service"]
         _ask_whether_misspelt(route.manifest, named, inventory, served, report)
+
+
+def virtuals(inventory: Inventory, served: Collection[str], report: Report) -> None:
+    """VirtualServices that name what is served, where they may not lead its requests, or what is not there."""
+    for virtual in inventory.virtuals.all.values():
+        found = sorted(set(inventory.virtuals.fronts(virtual)) & set(served))
+        reasons = [inventory.virtuals.unseen(virtual, inventory.services[each]) for each in found]
+        if found and all(reasons):
+            whose = f"{inventory.services[found[0]].manifest.kind} {found[0]}"
+            report.warn(virtual.manifest, ("spec", "hosts"), f"is not in force for {whose}: {reasons[0]}")
+        elif virtual.for_mesh and not found:
+            hosts: Path = ("spec", "hosts")
+            named = [((*hosts, index), service_called(host)) for index, host in enumerate(virtual.hosts)]
+            _ask_whether_misspelt(virtual.manifest, named, inventory, served, report)
 
 
 def audits(inventory: Inventory, gateway: Gateway, served: Collection[str], report: Report) -> None:
@@ -86,8 +97,6 @@ def _named(attachment: Attachment) -> Iterator[tuple[Path, str]]:
     for target in attachment.targets:
         if target.kind == "Service":
             yield target.path, _id(target)
-    for host in attachment.hosts:
-        yield ("spec", "hosts"), service_called(host)
 
 
 def _warn(attachment: Attachment, path: Path, what: str, report: Report) -> None:
@@ -106,15 +115,3 @@ def _names(target: Target, namespace: str, gateway: Gateway, objects: Collection
     if target.kind == "Gateway":
         return _id(target) == gateway.manifest.id
     return namespace == ROOT_NAMESPACE and target.name == gateway.class_name
-
-
-def _host(attachment: Attachment, inventory: Inventory, served: Collection[str]) -> str:
-    """The first Service that is served and that a VirtualService is for, or ""."""
-    for host in attachment.hosts:
-        if named := sorted(inventory.called(host) & set(served)):
-            return named[0]
-        if "*" in host:
-            likely = (each for each in sorted(served) if each in inventory.services)
-            if name := next((each for each in likely if covers(host, inventory.services[each].host)), ""):
-                return name
-    return ""

@@ -37,6 +37,21 @@ def test_a_backend_of_a_route_of_ours_is_followed_wherever_it_is() -> None:
     assert learned.drop(EVERYWHERE, "clients", "c2") and learned.known.led_to == frozenset()
 
 
+def test_where_virtual_services_send_requests_is_followed() -> None:
+    learned = Learned(GATEWAY)
+    beside = next(each for each in wanted(GATEWAY) if each.resource == kinds.VIRTUAL_SERVICES)
+    hosts = ["cart", "till.far.svc.cluster.local", "api.example.com", "a.b.c.svc.cluster.local"]
+    rule = {
+        "route": [{"destination": {"host": each}} for each in hosts],
+        "mirror": {"host": "x.copies.svc.cluster.local"},
+    }
+    body = object_of("VirtualService", "v", "shop") | {"spec": {"http": [rule, {"delegate": {"name": "odd"}}, "odd"]}}
+    assert learned.put(beside, "shop", "v", body)
+    assert learned.known.led_to == {"far", "copies"}
+    learned.forget(beside)
+    assert learned.drop(beside, "shop", "v") and learned.known.led_to == frozenset()
+
+
 @pytest.mark.parametrize("parent", [{"name": "ingress"}, {**OURS, "namespace": "far"}, {"kind": 7}, "odd"])
 def test_a_backend_of_another_route_is_not(parent: Any) -> None:
     learned = Learned(GATEWAY)

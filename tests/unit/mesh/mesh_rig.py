@@ -193,6 +193,10 @@ def rule(
     return thing("DestinationRule", "networking.istio.io/v1", name, ns, spec=chosen, **fields)
 
 
+def virtual(spec: Object, name: str = "virtual", ns: str = "shop", **fields: Any) -> Object:
+    return thing("VirtualService", "networking.istio.io/v1", name, ns, spec=spec, **fields)
+
+
 def shop(*more: Object) -> tuple[Object, ...]:
     """One Service with three endpoints behind one Gateway, and what is added."""
     return (namespace(), gateway(), service(), endpoint_slice(), *more)

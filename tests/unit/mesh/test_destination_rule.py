@@ -117,9 +117,10 @@ def test_warned_policies(policy: Any, warnings: list[str]) -> None:
         assert any(each in text for text in said), said
 
 
-def test_subsets_are_one_warning_whatever_is_in_them() -> None:
+def test_subsets_that_nothing_routes_to_are_one_warning() -> None:
     subsets = [{"name": "v1", "trafficPolicy": {LB: {"simple": "RANDOM"}}}, {"name": "v2"}]
-    assert warned(subsets=subsets) == ["spec.subsets: is not in force in this version (nothing routes to a subset)"]
+    said = "no VirtualService sends requests to v1, v2 of Service shop/cart, so that does nothing here"
+    assert warned(subsets=subsets) == [f"spec.subsets: {said}"]
 
 
 def test_a_null_field_is_a_field_that_is_not_set() -> None:

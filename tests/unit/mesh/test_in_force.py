@@ -52,11 +52,13 @@ def test_one_warning_names_all_fields_at_the_place_of_the_first() -> None:
         "portLevelSettings": [{"port": {"number": 80}, "loadBalancer": {"backendUtilization": {}}}],
         "retryBudget": {"percent": 20},
     }
-    (said,) = warned({"trafficPolicy": policy, "subsets": [{"name": "v1"}]})
+    inner: dict[str, Any] = {"loadBalancer": {"backendUtilization": {}}}
+    said, unused = warned({"trafficPolicy": policy, "subsets": [{"name": "v1", "trafficPolicy": inner}]})
+    assert unused.startswith("spec.subsets: no VirtualService sends requests to v1")
     assert said == (
         "spec.trafficPolicy.loadBalancer.backendUtilization: is not in force in this version (ROUND_ROBIN is used); "
         "nor are trafficPolicy.portLevelSettings[0].loadBalancer.backendUtilization (ROUND_ROBIN is used), "
-        "subsets (nothing routes to a subset)"
+        "subsets[0].trafficPolicy.loadBalancer.backendUtilization (ROUND_ROBIN is used)"
     )
 
 

@@ -30,8 +30,11 @@ from tests.unit.mesh.mesh_rig import (
     service,
     shop,
     thing,
+    virtual,
 )
 from tests.unit.mesh.route_strategies import grants, routes
+from tests.unit.mesh.virtual_rig import http
+from tests.unit.mesh.virtual_strategies import virtuals
 
 LAX = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
@@ -41,6 +44,7 @@ NAMES = st.sampled_from(["cart", "till"])
 ADDRESSES = st.sampled_from(["10.0.0.1", "10.0.0.2", "10.0.0.3"])
 APPS = st.sampled_from([{}, {"app": "cart"}, {"app": "till"}, {"app": "cart", "tier": "x"}])
 FULL = "cart.shop.svc.cluster.local"
+SOME_CART: Object = {"route": [{"destination": {"host": "cart", "subset": "some"}}]}
 CAPTURED = {"ambient.istio.io/redirection": "enabled"}
 UNREADY = {"type": "Ready", "status": "False"}
 ALL: Object = {"allowedRoutes": {"namespaces": {"from": "All"}}}
@@ -126,7 +130,10 @@ rules = st.builds(
         one_of("r", "s"),
     ),
     *(NAMESPACES, one_of(None, ["."], ["*"], ["far"]), one_of(None, "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z")),
-    one_of({}, {}, {}, {"workloadSelector": {"matchLabels": {"a": "b"}}}),
+    one_of(
+        *({}, {}, {"workloadSelector": {"matchLabels": {"a": "b"}}}),
+        {"subsets": [{"name": "some", "labels": {"app": "cart"}}]},
+    ),
 )
 
 
@@ -182,15 +189,13 @@ others = one_of(
             {"name": "wp"},
         )
     ),
-    thing("VirtualService", "networking.istio.io/v1", "virtual", spec={"hosts": ["till"]}),
-    thing("VirtualService", "networking.istio.io/v1", "virtual", spec={"hosts": ["*.far.svc.cluster.local"]}),
     thing("GatewayClass", "gateway.networking.k8s.io/v1", "istio-waypoint"),
     thing("GatewayClass", "gateway.networking.k8s.io/v1", "istio-waypoint", labels={"istio.io/waypoint-for": "none"}),
 )
 broken = one_of(service(spec={"type": "Nothing"}), endpoint_slice(member("10.0.0.300")), {"kind": "Service"})
 objects = st.one_of(
     *(namespaces, gateways, services, services, slices, slices, pods, pods, entries, rules, guards, others),
-    *(externals, externals, routes, routes, grants),
+    *(externals, externals, routes, routes, grants, virtuals, virtuals),
 )
 # What to do, with which object, in which file; "twice" leaves the object where it was, too.
 usual = st.tuples(one_of("put", "put", "put", "take"), objects, one_of(*FILES))
@@ -363,10 +368,12 @@ def guarding(kind: str, name: str, ns: str = "shop") -> Object:
         ([external()], rule({"outlierDetection": {"maxEjectionPercent": 100}}, host="api.example.com")),
         ([external()], rule({"outlierDetection": {"maxEjectionPercent": 100}}, host="*.example.com")),
         ([external()], guarding("ServiceEntry", "api")),
-        ([external()], thing("VirtualService", "networking.istio.io/v1", "v", spec={"hosts": ["api.example.com"]})),
+        ([external()], virtual(http(SOME_CART, hosts=("api.example.com",)))),
+        ([], virtual(http(SOME_CART))),
+        ([virtual(http({"delegate": {"name": "v"}}), "root")], virtual({"http": [SOME_CART]}, "v")),
+        ([virtual(http(SOME_CART))], rule(spec={"subsets": [{"name": "some", "labels": {"app": "cart"}}]})),
+        ([virtual(http(SOME_CART, hosts=("till",))), rule(spec={"subsets": [{"name": "some"}]})], service("till")),
         ([], external(addresses=None, annotations={"waypointd.io/acknowledged": "true"}, **{"resolution": "DNS"})),
-        ([], thing("VirtualService", "networking.istio.io/v1", "virtual", spec={"hosts": ["cart"]})),
-        ([thing("VirtualService", "networking.istio.io/v1", "virtual", spec={"hosts": ["*"]})], namespace("shop", {})),
     ],
 )
 def test_an_object_that_comes_and_goes(around: list[Object], subject: Object) -> None:

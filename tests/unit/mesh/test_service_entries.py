@@ -381,8 +381,6 @@ def test_a_policy_that_targets_it_stands_before_all_of_its_hosts(kind: str) -> N
             *("TCPRoute", "gateway.networking.k8s.io/v1alpha2"),
             {"parentRefs": [{"group": "networking.istio.io", "kind": "ServiceEntry", "name": "api"}]},
         ),
-        ("VirtualService", "networking.istio.io/v1", {"hosts": [HOST]}),
-        ("VirtualService", "networking.istio.io/v1", {"hosts": ["*.example.com"]}),
     ],
 )
 def test_a_route_that_attaches_to_it_is_told(kind: str, api: str, spec: Object) -> None:

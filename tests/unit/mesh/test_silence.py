@@ -38,7 +38,6 @@ def route(*parents: Object, kind: str = "TCPRoute", version: str = "v1alpha2", n
 @pytest.mark.parametrize(
     ("subject", "what"),
     [
-        pytest.param(attached("VirtualService", ISTIO, hosts=["cart"]), "Service shop/cart", id="F1"),
         pytest.param(route(TO_SERVICE), "Service shop/cart", id="F5-N1"),
         pytest.param(
             attached("WasmPlugin", "extensions.istio.io/v1alpha1", phase="AUTHN", targetRefs=[TO_GATEWAY]),
@@ -54,10 +53,6 @@ def route(*parents: Object, kind: str = "TCPRoute", version: str = "v1alpha2", n
         (route({**TO_SERVICE, "name": "other"}, TO_SERVICE), "Service shop/cart"),
         (route({**TO_SERVICE, "namespace": "shop"}, ns="far"), "Service shop/cart"),
         (route({"name": "wp"}), "Gateway shop/wp"),
-        (attached("VirtualService", ISTIO, "far", hosts=["cart.shop.svc.cluster.local"]), "Service shop/cart"),
-        (attached("VirtualService", ISTIO, hosts=["*.shop.svc.cluster.local"]), "Service shop/cart"),
-        (attached("VirtualService", ISTIO, hosts=["*"]), "Service shop/cart"),
-        (attached("VirtualService", ISTIO, hosts=["cart"], gateways=["a/b", "mesh"]), "Service shop/cart"),
         (attached("EnvoyFilter", "networking.istio.io/v1alpha3", targetRefs=[TO_SERVICE]), "Service shop/cart"),
         (attached("EnvoyFilter", "networking.istio.io/v1alpha3", configPatches=[]), "all of namespace shop"),
         (attached("Telemetry", "telemetry.istio.io/v1", "istio-system", tracing=[]), "the whole mesh"),
@@ -88,10 +83,6 @@ def test_what_attaches_to_what_is_served_is_named_once(subject: Object, what: st
         route({**TO_SERVICE, "name": "other"}),
         route({"name": "ingress", "namespace": "far"}),
         route(TO_SERVICE, ns="far"),
-        attached("VirtualService", ISTIO, hosts=["cart"], gateways=["far/ingress"]),
-        attached("VirtualService", ISTIO, "far", hosts=["cart"]),
-        attached("VirtualService", ISTIO, hosts=["www.example.org", 7], gateways="x"),
-        attached("VirtualService", ISTIO, http=[]),  # a delegate
         attached("EnvoyFilter", "networking.istio.io/v1alpha3", workloadSelector={"labels": {"a": "b"}}),
         attached("EnvoyFilter", "networking.istio.io/v1alpha3", "far"),
         attached("WasmPlugin", "extensions.istio.io/v1alpha1", targetRefs=[TO_CLASS]),
@@ -123,8 +114,6 @@ def test_a_route_without_parents_says_so() -> None:
             route({**TO_SERVICE, "name": "carts"}, kind="HTTPRoute", version="v1"),
             'spec.parentRefs[0]: there is no Service shop/carts (did you mean ',
         ),
-        (attached("VirtualService", ISTIO, hosts=["cartt"]), "spec.hosts: there is no Service shop/cartt (did you "),
-        (attached("VirtualService", ISTIO, host=["cart"]), 'has no hosts, so it is for nothing (did you mean "hosts"'),
         (
             attached("EnvoyFilter", "networking.istio.io/v1alpha3", targetRefs=[{**TO_SERVICE, "name": "cartz"}]),
             "targetRefs[0]: there is no Service shop/cartz (did you mean",
