@@ -201,7 +201,7 @@ def _advise_on_traffic(gateway: Gateway, report: Report) -> None:
     elif gateway.traffic == "none":
         text = "none leaves everything out, so nothing is served"
     elif gateway.traffic == "workload" and any(listener.protocol == gateways.HTTP for listener in gateway.listeners):
-        text = "workload leaves Services out, and HTTP listeners serve nothing else"
+        text = "workload leaves Services out, and HTTP listeners serve nothing else but hosts of routes"
     if not gateway.looks_like_waypoint:
         said = (
             f"{gateway.class_name} is not the class of waypoints; if this is an ingress gateway, leave it out or "

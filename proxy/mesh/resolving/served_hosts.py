@@ -20,6 +20,8 @@ class Hosts:
         self._found = VirtualHosts()
         self._odd: list[Remark] = []
         self._taken: dict[int, list[Remark]] = {}
+        self._among: dict[int, tuple[Mapping[str, Routes], Routes | None, Mapping[str, Routes]]] = {}
+        """By port: the Services, the Gateway's own hosts, and what came of both."""
         self._beside: tuple[Mapping[str, Cluster], VirtualHosts, Mapping[str, Cluster]] | None = None
 
     @property
@@ -50,25 +52,28 @@ class Hosts:
     def among(self, port: int, services: Mapping[str, Routes], last: Mapping[str, Routes]) -> Mapping[str, Routes]:
         """What is reached through a listener, where `services` are; a name that both have is the Gateway's. `last`:
         what came of that before."""
-        self._taken.pop(port, None)
         own = self._found.names.get(port)
-        if not own:
-            return services
+        known = self._among.get(port)
+        if not (known and known[0] is services and known[1] is own):
+            self._taken.pop(port, None)
+            self._among[port] = services, own, self._put_together(port, services, own, last) if own else services
+        return self._among[port][2]
+
+    def _put_together(
+        self, port: int, services: Mapping[str, Routes], own: Routes, last: Mapping[str, Routes]
+    ) -> Mapping[str, Routes]:
         gateway = self._inventory.gateway.manifest
         names = {name for each in own.values() for name in each}
         made = {service: _without(routes, names) for service, routes in services.items()}
-        lost = [service for service, routes in made.items() if routes is not services[service]]
         report = Report()
-        for service in lost:
+        for service in (service for service, routes in made.items() if routes is not services[service]):
             text = (
                 f"a host of routes on port {port} is a name of Service {service}, which is not reached by it any more"
             )
             report.warn(gateway, ("spec", "listeners"), text)
         self._taken[port] = report.warnings
         made[f"Gateway {gateway.id}"] = own
-        for service, routes in made.items():
-            if routes == last.get(service):
-                made[service] = last[service]
+        made = {service: last[service] if routes == last.get(service) else routes for service, routes in made.items()}
         return last if made == last else made
 
 

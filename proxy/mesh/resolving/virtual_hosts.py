@@ -25,7 +25,12 @@ from proxy.mesh.resolving.routing import Table
 
 _LONGEST = 100
 """Characters of a host name; with the Gateway's it is the name of a cluster, which has its place in memory."""
-_ORDER = ("NoMatchingParent", "NotAllowedByListeners", "NoMatchingListenerHostname", "")
+_TEXTS = {
+    "NoMatchingParent": "the Gateway has no HTTP listener of that name and port",
+    "NotAllowedByListeners": "allowedRoutes of its listeners leaves out the kind or the namespace of this route",
+    "NoMatchingListenerHostname": "no host name here is one of its listeners'",
+}
+_ORDER = (*_TEXTS, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,8 @@ class VirtualHosts:
 def virtual_hosts(inventory: Inventory, before: Mapping[str, Cluster], report: Report) -> VirtualHosts:
     """Those of the Gateway, with what is the same as `before`."""
     gateway = inventory.gateway
+    if gateway.traffic not in ("service", "all", "workload"):
+        return VirtualHosts()
     attached = sorted(inventory.routes.attached(gateway.manifest.key), key=lambda route: route.age)
     ports: dict[int, list[GatewayListener]] = {}
     for listener in gateway.listeners:
@@ -128,13 +135,6 @@ def _tell_refused(route: Route, gateway: Gateway, inventory: Inventory, report: 
             reasons = {_refused(parent, route, listener, inventory) for listener in gateway.listeners}
             if why := max(reasons, key=_ORDER.index):
                 report.warn(route.manifest, parent.path, f"{why}: {_TEXTS[why]}, so it does nothing there")
-
-
-_TEXTS = {
-    "NoMatchingParent": "the Gateway has no HTTP listener of that name and port",
-    "NotAllowedByListeners": "allowedRoutes of its listeners leaves out the kind or the namespace of this route",
-    "NoMatchingListenerHostname": "no host name here is one of its listeners'",
-}
 
 
 def _cluster(host: str, port: int, routes: Sequence[Route], inventory: Inventory, report: Report) -> Cluster:

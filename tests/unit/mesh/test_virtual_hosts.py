@@ -163,6 +163,13 @@ def test_h5_listeners_share_a_port_under_different_names_only() -> None:
     assert "port: 80 is taken by listener" in str(result.faults[0])
 
 
+def test_a_waypoint_for_nothing_has_no_hosts() -> None:
+    doors = gateway(listener(), labels={"istio.io/waypoint-for": "none"})
+    objects = [each for each in beside(route()) if each["kind"] != "Gateway"]
+    found = loaded(*objects, doors).snapshot
+    assert found is not None and hosts(found) == {}
+
+
 def test_ports_have_hosts_of_their_own() -> None:
     doors = [listener("a", 80), listener("b", 8080)]
     found = snapshot(route(hostnames=["a.example"], parents=[TO_GATEWAY | {"port": 8080}]), doors=doors)
