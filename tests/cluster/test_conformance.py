@@ -1,8 +1,7 @@
-"""The Gateway API's official suite, profile GATEWAY-HTTP, with our deployer: every test of what is said in a status.
+"""The Gateway API's official suite: all of its mesh profile, and of its gateway profile what is said of Gateways.
 
-The Pods of its Gateways are stand-ins that are only ready (kit/ready.py): what waypointd does with requests is another
-matter, and an HTTPS listener alone would never be ready with this version of it. What is written here passes; what else
-passes is printed, to be written here.
+The Pods of the latter's Gateways are stand-ins that are only ready (kit/ready.py): it takes little time, and an HTTPS
+listener alone would never be ready with this version of waypointd. All of that profile: `make conformance`.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import pytest
 
 from tests.cluster.api_rig import Api
 from tests.cluster.conformance import suite
+from tests.cluster.conformance.profiles import PROFILES
 from tests.cluster.deployer_rig import PATIENCE_S, Yard
 from tests.rig import wait_until
 
@@ -66,6 +66,17 @@ def passed(class_name: str, folder: Path) -> dict[str, bool]:
     log = suite.run(folder, "^Gateway", "GATEWAY-HTTP", FEATURES, TIMES, *flags)
     print(log[-20_000:])
     return {each.test: each.passed for each in suite.outcomes(log)}
+
+
+@pytest.mark.mesh
+def test_the_mesh_profile_passes(api: Api, tmp_path: Path) -> None:
+    """With 10 equal answers in a row, and requests of others in between."""
+    if not api.cluster.istiod or not suite.SUITE.exists():
+        pytest.skip("the cluster has no istiod, or tests/cluster/conformance/build has not been run")
+    found = PROFILES["mesh"].run(api, tmp_path)
+    assert not suite.lost(PROFILES["mesh"].expected, found), (tmp_path / "suite.log").read_text(errors="replace")[
+        -20_000:
+    ]
 
 
 def test_the_official_suite_is_content_with_what_is_said(yard: Yard, tmp_path: Path) -> None:

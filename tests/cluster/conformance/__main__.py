@@ -11,12 +11,11 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 from tests.cluster.api_rig import Api
 from tests.cluster.conformance.profiles import FILES, PROFILES, Profile
-from tests.cluster.conformance.suite import Outcome, named
+from tests.cluster.conformance.suite import Outcome, lost, named
 from tests.cluster.deployer_rig import ROOT
 from tests.cluster.kit.cluster import Cluster
 
@@ -39,11 +38,6 @@ def main() -> int:
         shutil.copy(folder / "report.yaml", REPORTS / f"{profile.name}.yaml")
     asked = {each.test for each in found} if options.test else set(profile.expected)
     return 1 if lost(profile.expected, found) & asked else 0
-
-
-def lost(expected: Iterable[str], found: Iterable[Outcome]) -> set[str]:
-    """Of the tests that must pass, those that have not."""
-    return set(expected) - {each.test for each in found if each.passed}
 
 
 def _tell(profile: Profile, found: list[Outcome]) -> None:

@@ -156,7 +156,10 @@ PROFILES = {
             profiles="GATEWAY-HTTP,GATEWAY-GRPC",
             prepared=_gateway,
             times=("NamespacesMustBeReady:180", "MaxTimeToConsistency:15", "RequestTimeout:10", *STATUS_TIMES, STEADY),
-            flags=(f"--gateway-class={CLASS}", "--usable-address=10.96.200.7", "--unusable-address=192.0.2.9"),
+            flags=(
+                *(f"--gateway-class={CLASS}", "--usable-address=10.96.200.7", "--unusable-address=192.0.2.9"),
+                f"--skip-tests={','.join(suite.named(FILES / 'skipped-gateway.txt'))}",
+            ),
         ),
     )
 }

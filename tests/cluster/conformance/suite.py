@@ -55,6 +55,11 @@ def outcomes(log: str) -> list[Outcome]:
     return [found[name] for name in sorted(found)]
 
 
+def lost(expected: Iterable[str], found: Iterable[Outcome]) -> set[str]:
+    """Of the tests that must pass, those that have not."""
+    return set(expected) - {each.test for each in found if each.passed}
+
+
 def named(path: Path) -> list[str]:
     """The lines of a file of names, but for comments."""
     return list(_lines(path.read_text())) if path.exists() else []
