@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Protocol
 
+from proxy.controller.listed import listed
 from proxy.mesh.model import Snapshot
 from proxy.mesh.resolving.here import NOBODY, Own
 from proxy.mesh.resolving.live import Live
@@ -149,14 +150,10 @@ class Configuration:
         """What is wrong with objects of the cluster, by their ids. Not while `refresh` runs."""
         return self._live.refusals()
 
-    def destination_rules(self) -> list[dict[str, str]]:
-        """The valid ones by name, for people: `created` is "" where nothing says when. While `refresh` runs, too."""
-        found = [
-            {"namespace": each.manifest.namespace, "name": each.manifest.name, "host": each.given_host}
-            | {"created": each.manifest.created}
-            for each in self._loader.destination_rules()
-        ]
-        return sorted(found, key=lambda each: (each["namespace"], each["name"]))
+    def listed(self, *kinds: str) -> list[dict[str, Any]]:
+        """The valid objects of these kinds by name, for people (`listed`). While `refresh` runs, too."""
+        found = map(listed, self._loader.valid(*kinds))
+        return sorted(found, key=lambda each: (each["namespace"], each["name"], each["kind"]))
 
     def refuse(self, fault: str) -> bool:
         """The snapshot is right by itself, but cannot be served here; "" when it can. True: that is new."""

@@ -36,6 +36,7 @@ from proxy.controller.names import Names
 from proxy.controller.pages import Admin, ready
 from proxy.controller.readiness import Readiness
 from proxy.controller.rollout import Rollout
+from proxy.controller.route_pages import RoutePages
 from proxy.controller.rule_pages import RulePages
 from proxy.controller.snapshots import Snapshots
 from proxy.controller.sockets import Sockets
@@ -351,6 +352,7 @@ class Controller:
                         **self._admin.queries,
                         **self._outlier_pages.queries,
                         **RulePages(self._configuration, self._asking.names).queries,
+                        **RoutePages(self._configuration).queries,
                     },
                     self._outlier_pages.actions,
                     only_ours(self._settings.admin),

@@ -22,7 +22,7 @@ class RulePages:
         """All that are known, those that are in force nowhere too; `namespace` is the Gateway's."""
         snapshot = self._configuration.snapshot
         own = snapshot.gateway.partition("/")[0] if snapshot else ""
-        return as_json({"namespace": own, "rules": self._configuration.destination_rules()})
+        return as_json({"namespace": own, "rules": self._configuration.listed("DestinationRule")})
 
     def _policy(self, asked: Mapping[str, str]) -> Answer:
         """Of the cluster asked for (`?cluster=httpbin/in-ambient:8000`): its rule, each value with its rule, and what

@@ -65,10 +65,15 @@ class AdminSource:
         found: dict[str, Any] = self._get("/policy", {"cluster": cluster})
         return found
 
-    def rules(self) -> tuple[str, list[dict[str, Any]]]:
-        """The Gateway's namespace, and all DestinationRules that the replica has read."""
-        page = self._get("/destinationrules", {})
-        return page["namespace"], page["rules"]
+    def objects(self, path: str, name: str) -> tuple[str, list[dict[str, Any]]]:
+        """The Gateway's namespace, and all objects of a page that the replica has read, which stand under `name`."""
+        page = self._get(path, {})
+        return page["namespace"], page[name]
+
+    def route(self, asked: dict[str, str | int]) -> dict[str, Any]:
+        """What would become of a request that nobody sends (proxy/controller/route_pages.py)."""
+        found: dict[str, Any] = self._get("/route", asked)
+        return found
 
     def eject(self, order: Order) -> Done:
         """See state.operating.operator.Operator."""

@@ -65,7 +65,8 @@ def main(context: click.Context, /, admin: str | None, redis_prefix: str, mesh_i
       waypointctl uneject httpbin/in-ambient:8000 10.10.0.16:8080
       waypointctl explain httpbin/in-ambient:8000 10.10.0.16:8080
       waypointctl history --follow
-      waypointctl get destinationrules
+      waypointctl get routes
+      waypointctl explain route GET http://in-ambient.httpbin:8000/hostname
       waypointctl --admin http://127.0.0.1:15000 explain httpbin/in-ambient:8000
       waypointctl dev-certs certs
       waypointctl hbone-get 127.0.0.1:15008 in-ambient.httpbin:8000 /hostname --tls-dir certs/client

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from proxy.ctl.admin_source import AdminSource
+from proxy.ctl.explain_route import tell_route
 from proxy.ctl.history import sentence
 from proxy.ctl.source import Place, asked
 from proxy.ctl.words import columns, moment, number, printable, span
@@ -19,7 +20,18 @@ ENDLESS_S = 315_360_000
 SEEN = 6  # failures shown
 
 
-@click.command("explain")
+class _OrRoute(click.Command):
+    """What stands behind `route` is for the command of that name: no cluster is called so."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        if args[:1] == [tell_route.name]:
+            return tell_route.make_context(f"{info_name} route", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command("explain", cls=_OrRoute)
 @click.argument("cluster")
 @click.argument("endpoint", default="")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print it.")
@@ -37,6 +49,7 @@ def tell_why(place: Place, cluster: str, endpoint: str, output: str) -> None:
       waypointctl explain httpbin/in-ambient:8000 10.10.0.16:8080
       waypointctl explain httpbin/in-ambient:8000
       waypointctl --admin http://127.0.0.1:15000 explain httpbin/in-ambient:8000 -o json
+      waypointctl explain route --help
     """
     policy, found, fault = None, None, ""
     with asked(place) as source:

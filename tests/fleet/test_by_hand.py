@@ -124,6 +124,11 @@ def test_an_explanation_of_each_side(valkey: Embedded, tmp_path: Path) -> None:
         status, text, _ = ctl("--admin", admin(made.replicas[1]), "get", "destinationrules")
         assert (status, text.splitlines()[0].split()) == (0, ["NAME", "HOST", "AGE"])
         assert text.splitlines()[1].split()[0] == "in-ambient-failover"
+        url = f"http://in-ambient.httpbin:{CLUSTER.rpartition(':')[2]}/hostname"
+        status, text, _ = ctl("--admin", admin(made.replicas[1]), "explain", "route", "GET", url, "--header", "a:b")
+        assert (status, CLUSTER in text, "to the Service itself" in text) == (0, True, True)
+        status, text, errors = ctl("--admin", admin(made.replicas[1]), "explain", "route", "GET", "here")
+        assert (status, text) == (1, "") and "give a URL such as" in errors
 
 
 def test_without_redis_a_replica_tells_what_it_knows(valkey: Embedded, tmp_path: Path) -> None:

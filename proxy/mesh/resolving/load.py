@@ -27,7 +27,6 @@ from proxy.mesh.kinds import (
     workload_entries,
     workloads,
 )
-from proxy.mesh.kinds.destination_rule import DestinationRule
 from proxy.mesh.kinds.gateways import Gateway
 from proxy.mesh.model import Fault, Snapshot
 from proxy.mesh.reading.documents import Documents, Placed
@@ -139,10 +138,10 @@ class Loader:
         """All Gateways there are, as "namespace/name"."""
         return [site.key.id for site in self._objects.sites("Gateway")]
 
-    def destination_rules(self) -> list[DestinationRule]:
-        """All valid ones. May be asked from another thread."""
-        values = (record.value for record in self._objects.of("DestinationRule"))
-        return [value for value in values if isinstance(value, DestinationRule)]
+    def valid(self, *kinds: str) -> list[object]:
+        """All valid objects of these kinds. May be asked from another thread."""
+        records = (record for kind in kinds for record in self._objects.of(kind))
+        return [record.value for record in records if record.value is not None and not record.faults]
 
     def explained(self, has_identity: bool) -> list[str]:
         """What was loaded last, cluster by cluster, for people: `explained.explained`."""

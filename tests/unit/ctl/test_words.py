@@ -8,7 +8,6 @@ import pytest
 from proxy.ctl.common import fail
 from proxy.ctl.ejections import left, table
 from proxy.ctl.explain import in_force, text
-from proxy.ctl.get import table as rules_table
 from proxy.ctl.history import followed, lines, sentence
 from proxy.ctl.words import age, columns, moment, number, span
 from state.errors import StoreUnavailable
@@ -364,20 +363,6 @@ def test_Z5_a_request_id_tells_of_no_other_failure() -> None:
 )
 def test_ages_are_kubectls(seconds: float, said: str) -> None:
     assert age(seconds) == said
-
-
-def test_rules_are_printed_as_kubectl_does() -> None:
-    one = {"namespace": "httpbin", "name": "in-ambient", "host": "in-ambient", "created": "2026-01-01T00:00:00Z"}
-    two = {"namespace": "istio-system", "name": "all", "host": "*.local", "created": ""}
-    now = 1767225600.0 + 190  # that day, 3 minutes and 10 seconds on
-    assert rules_table([one], "httpbin", now) == "NAME         HOST         AGE\nin-ambient   in-ambient   3m10s"
-    assert rules_table([one, two], "", now).splitlines() == [
-        "NAMESPACE      NAME         HOST         AGE",
-        "httpbin        in-ambient   in-ambient   3m10s",
-        "istio-system   all          *.local      <unknown>",
-    ]
-    assert rules_table([], "shop", now) == "No resources found in shop namespace."
-    assert rules_table([], "", now) == "No resources found"
 
 
 def test_a_policy_says_where_each_value_comes_from() -> None:

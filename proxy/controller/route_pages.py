@@ -1,0 +1,143 @@
+"""The admin pages about routes and policies: which there are, and what would become of a request that nobody sends.
+Changes nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from proxy.admin.pages import Answer, Query, as_json, plain
+from proxy.controller import trial_request
+from proxy.controller.access_form import access_forms
+from proxy.controller.configuration import Configuration
+from proxy.controller.listed import POLICIES, ROUTES
+from proxy.controller.trial import Trial, fitting, looked_at
+from proxy.controller.trial_access import verdict
+from proxy.controller.trial_effects import effects, location, of_head
+from proxy.mesh.model import Cluster, Snapshot
+from proxy.mesh.traffic.routing import Backend, RouteMatch, RouteRule
+
+
+class RoutePages:
+    """`queries` for the admin server."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self.queries: Mapping[str, Query] = {
+            "/routes": self._routes,
+            "/policies": self._policies,
+            "/route": self._route,
+        }
+
+    def _routes(self, _asked: Mapping[str, str]) -> Answer:
+        """All that are known, with the clusters whose requests they lead; `namespace` is the Gateway's."""
+        snapshot = self._configuration.snapshot
+        clusters = snapshot.clusters.values() if snapshot else ()
+        leading = [
+            (cluster.name, {rule.name.partition(" rule ")[0] for rule in cluster.routing.rules})
+            for cluster in clusters
+            if cluster.routing
+        ]
+        found = [
+            each | {"clusters": [name for name, rules in leading if f"{each['kind']} {_id(each)}" in rules]}
+            for each in self._configuration.listed(*ROUTES)
+        ]
+        return as_json({"namespace": _own(snapshot), "routes": found})
+
+    def _policies(self, _asked: Mapping[str, str]) -> Answer:
+        """All that are known, those that are for ztunnels too."""
+        found = self._configuration.listed(*POLICIES)
+        return as_json({"namespace": _own(self._configuration.snapshot), "policies": found})
+
+    def _route(self, asked: Mapping[str, str]) -> Answer:
+        """What would become of a request (`trial_request`)."""
+        snapshot = self._configuration.snapshot
+        if snapshot is None:
+            return plain(400, "there is no configuration yet")
+        try:
+            trial = trial_request.read(asked)
+        except ValueError as fault:
+            return plain(400, str(fault))
+        listeners = _reaching(snapshot, trial)
+        if not listeners:
+            whom = " or ".join(sorted(trial.asked))
+            return plain(400, f"nothing here answers to {whom}; /config_dump lists the names that there are")
+        (_, name), *_ = listeners
+        return as_json(_told(snapshot, snapshot.clusters[name], trial) | {"listeners": [each for each, _ in listeners]})
+
+
+def _own(snapshot: Snapshot | None) -> str:
+    return snapshot.gateway.partition("/")[0] if snapshot else ""
+
+
+def _id(listed: Mapping[str, Any]) -> str:
+    return f"{listed['namespace']}/{listed['name']}"
+
+
+def _reaching(snapshot: Snapshot, trial: Trial) -> list[tuple[str, str]]:
+    """The listeners that know whom the request asks for, each with the cluster it means."""
+    found = []
+    for listener in snapshot.listeners:
+        for routes in listener.services.values():
+            if cluster := next((each for each, names in routes.items() if trial.asked & {*names}), ""):
+                found.append((f"{listener.name} ({listener.protocol}, port {listener.port})", cluster))
+    return found
+
+
+def _told(snapshot: Snapshot, cluster: Cluster, trial: Trial) -> dict[str, Any]:
+    trial = replace(trial, port=int(cluster.authority.rpartition(":")[2]))
+    ruling = verdict(access_forms(cluster.access)[0], trial)
+    return {
+        "request": {"method": trial.method, "authority": trial.authority, "path": trial.path, "query": trial.query},
+        "client": trial.identity,
+        "cluster": cluster.name,
+        "closed": cluster.closed,
+        "access": ruling._asdict() | {"rules": [each._asdict() for each in ruling.rules]},
+        **_routed(snapshot, cluster, trial),
+    }
+
+
+def _routed(snapshot: Snapshot, cluster: Cluster, trial: Trial) -> dict[str, Any]:
+    """Which rule, why, and what it does."""
+    if cluster.routing is None:
+        alone = RouteRule("", backends=(Backend(cluster.name),), retries=cluster.retries)
+        return {"matches": [], "rule": "", **_done(snapshot, alone, trial)}
+    at = fitting(cluster.routing, trial)
+    looked = cluster.routing.matches if at < 0 else cluster.routing.matches[: at + 1]
+    rules = cluster.routing.rules
+    matches = [_match(each, rules[each.rule], index == at, trial) for index, each in enumerate(looked)]
+    if at < 0:
+        return {"matches": matches, "rule": "", "answer": "404: no match fits", "backends": [], "does": []}
+    rule = rules[looked[-1].rule]
+    return {"matches": matches, "rule": rule.name, **_done(snapshot, rule, trial)}
+
+
+def _match(match: RouteMatch, rule: RouteRule, fits: bool, trial: Trial) -> dict[str, Any]:
+    looked = [each._asdict() for each in looked_at(match, trial)]
+    return {"rule": rule.name, "fits": fits, "conditions": looked}
+
+
+def _done(snapshot: Snapshot, rule: RouteRule, trial: Trial) -> dict[str, Any]:
+    answer = ""
+    if rule.redirect:
+        answer = f"{rule.redirect.status}, location {location(rule.redirect, trial)}"
+    elif rule.direct:
+        answer = f"{rule.direct.status}, {len(rule.direct.body)} octets of body"
+    total = sum(each.weight for each in rule.backends)
+    backends = [_backend(snapshot, each, total, trial) for each in rule.backends]
+    return {"answer": answer, "backends": backends, "does": list(effects(rule, trial))}
+
+
+def _backend(snapshot: Snapshot, backend: Backend, total: int, trial: Trial) -> dict[str, Any]:
+    cluster = snapshot.clusters.get(backend.cluster)
+    answer = "" if cluster else f"{backend.status}: there is no such backend"
+    if backend.redirect:
+        answer = f"{backend.redirect.status}, location {location(backend.redirect, trial)}"
+    return {
+        "cluster": backend.cluster,
+        "weight": backend.weight,
+        "percent": round(100 * backend.weight / total, 1) if total else 0,
+        "endpoints": len(cluster.endpoints) if cluster else 0,
+        "answer": answer,
+        "does": list(of_head(backend.rewrite, backend.request, backend.response, trial)),
+    }
