@@ -9,18 +9,32 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.controller import trial_request
 from proxy.controller.access_form import access_forms
-from proxy.controller.trial import Trial
+from proxy.controller.trial import Trial, fitting
 from proxy.controller.trial_access import verdict
 from proxy.controller.trial_effects import location, rewritten
 from proxy.mesh.traffic.access import AccessPolicy
-from proxy.mesh.traffic.routing import PathOp, PathRewrite, Redirect
+from proxy.mesh.traffic.routing import (
+    Condition,
+    Op,
+    Part,
+    PathOp,
+    PathRewrite,
+    Redirect,
+    RouteMatch,
+    RouteRule,
+    Routing,
+)
 from proxy.policy.shapes import ALLOWED
 from tests.instruments.inspect_access import CompiledAccess
 from tests.unit.policy.accesses import Request, access_of, asked_of
+from tests.unit.policy.routings import Request as Asking
 from tests.unit.policy.test_access import POLICIES, REQUESTS
+from tests.unit.policy.test_matching import CONDITIONS, LETTERS, rule
+from tests.unit.policy.test_matching import REQUESTS as ASKING
 
 
 def trial(url: str = "http://cart.shop/", *headers: tuple[str, str], identity: str = "", method: str = "GET") -> Trial:
@@ -95,6 +109,27 @@ def test_who_gets_in_is_what_the_compiled_decision_says(policies: list[AccessPol
     assert found.allowed is (compiled == ALLOWED)
     denied = [each.rule for each in found.rules if each.action == "DENY" and each.matches]
     assert not denied or layout.names[compiled] == denied[0]
+
+
+LIKE_ONES = st.builds(
+    Condition,
+    part=st.sampled_from((Part.PATH, Part.HEADER, Part.QUERY)),
+    op=st.just(Op.LIKE),
+    text=st.sampled_from(("/v[0-9]", "o.*", "/.*", "", "one|two")),
+    name=st.sampled_from(("x-a", "e")),
+    negated=st.booleans(),
+)
+
+
+@given(st.lists(st.lists(CONDITIONS | LIKE_ONES, max_size=3), max_size=4), ASKING)
+def test_which_rule_is_what_the_compiled_decision_says(matches: list[list[Condition]], request: Asking) -> None:
+    rules = tuple(RouteRule(LETTERS[at]) for at in range(len(matches)))
+    routing = Routing(tuple(RouteMatch(at, tuple(each)) for at, each in enumerate(matches)), rules)
+    path, _, query = request.path.partition("?")
+    headers, none = tuple(request.headers), frozenset[str]()
+    asked = Trial(request.method, "http", request.host, path, query, headers, request.identity, 80, none)
+    at = fitting(routing, asked)
+    assert rule(request, *matches) == ("" if at < 0 else rules[routing.matches[at].rule].name)
 
 
 PREFIX, STRING, FULL, LIKE = PathOp.PREFIX, PathOp.STRING, PathOp.FULL, PathOp.LIKE
