@@ -1,6 +1,6 @@
 # What decisions go by, and what they say, as C structures and numbers: this room's own. Others fill them in; nothing here
 # imports anything of ours. shapes.py is the same for Python. Which decisions there are and in which order: ARCHITECTURE.md.
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 
 # -- route ------------------------------------------------------------------------------------------------------------
 
@@ -72,13 +72,19 @@ cdef struct Ending:
     int untried                  # endpoints of the cluster that had no attempt
     int64_t waited               # ns since the request was sent
     int trouble                  # NOT_CONNECTED, CLOSED, CUT: what the connection has to say of it, a Cause
+    bint whole                   # all of the request that was sent is here still: it may be sent once more
+    bint limited                 # the answer says that a rate limit made it (x-envoy-ratelimited)
 
 cdef struct RetryRule:
     int retries                  # at most
     int64_t attempt              # ns until an attempt is answered; 0: without end
     int64_t pause, longest       # ns, by which the pauses between attempts are drawn
+    bint named                   # a route says what is tried again besides; then the same endpoint will do, if need be
+    unsigned char statuses[500]  # answers that are, by status, from 100 on
+    uint32_t grpc                # ... and by the gRPC status of a response head: a bit for each
+    bint resets                  # and what broke off, even if it may have been done already
 
-cdef enum Retry:                 # what follows a failed attempt
+cdef enum Retry:                 # what follows a failed attempt, or an answer that the rule does not take
     NO                           # it is the kind of failure that nothing follows
     EXHAUSTED                    # another would have, but there were enough, or there is none left
     ANOTHER                      # one on another endpoint, or after REFUSED on any that is in

@@ -104,6 +104,8 @@ class Ending:
     untried: int = 0
     waited: int = 0
     trouble: int = 0
+    whole: bool = False
+    limited: bool = False
 
 
 @dataclass
@@ -114,6 +116,10 @@ class RetryRule:
     attempt: int = 0
     pause: int = 0
     longest: int = 0
+    named: bool = False
+    statuses: Sequence[int] = ()
+    grpc: int = 0
+    resets: bool = False
 
 
 @dataclass

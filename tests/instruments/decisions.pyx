@@ -165,7 +165,9 @@ def warmth(double age_ms, double window_ms, double least, double aggression) -> 
 def again(rule, ending) -> int:
     cdef RetryRule made
     cdef Ending end = ending_of(ending)
-    made.retries = rule.retries
+    made.retries, made.named, made.resets, made.grpc = rule.retries, rule.named, rule.resets, rule.grpc
+    for at in range(500):
+        made.statuses[at] = rule.statuses[at] if rule.statuses else 0
     return retry.again(&made, &end)
 
 
@@ -199,6 +201,7 @@ cdef Ending ending_of(ending):
     made.answered, made.waits = ending.answered, ending.waits
     made.retries, made.untried, made.waited = ending.retries, ending.untried, ending.waited
     made.trouble = ending.trouble
+    made.whole, made.limited = ending.whole, ending.limited
     return made
 
 

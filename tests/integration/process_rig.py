@@ -23,6 +23,7 @@ class Alone:
     channel: Channel
     board: Scoreboard
     log: Path
+    access_log: Path
 
     def said(self, text: str) -> bool:
         return text in self.log.read_text()
@@ -76,11 +77,15 @@ def _started(tmp_path: Path, module: str, more: Sequence[str], fds: Sequence[int
         theirs.close()
         board.workers.start(0, process.pid)
         ours.send(_first_message(tmp_path))
-        yield Alone(ours, board, tmp_path / "log")
+        yield Alone(ours, board, tmp_path / "log", tmp_path / "access")
 
 
 def _first_message(manifests: Path) -> Message:
-    flags: dict[str, Any] = {"manifests": (str(manifests),), "bind": "127.0.0.1", "access_log": "/dev/null"}
+    flags: dict[str, Any] = {
+        "manifests": (str(manifests),),
+        "bind": "127.0.0.1",
+        "access_log": str(manifests / "access"),
+    }
     flags |= {name: f"127.0.0.1:{free_port()}" for name in ("status", "admin")}
     return {
         "op": "settings",

@@ -1,82 +1,20 @@
 """How often and how long a request is tried, as a snapshot says it to a worker: reference 5.1."""
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from proxy.arbiter.listening import listen
-from proxy.controller.forms import cluster_form
-from proxy.ipc.snapshot import ListenerForm, body, pack
-from proxy.mesh.model import Cluster, Endpoint
 from proxy.mesh.traffic.retries import DEFAULT_RETRIES, RetryPolicy
-from tests.integration.http_rig import Client, Handler, Head, Peer, Scripted, serve_ok
-from tests.integration.process_rig import Alone, worker_alone
-from tests.rig import free_port
-
-
-class Trying:
-    """A worker that serves one cluster, whose endpoints do as they are told."""
-
-    def __init__(self, worker: Alone, count: int) -> None:
-        self.worker = worker
-        self.socket = listen("127.0.0.1:0")
-        network = f"127.{free_port() % 190 + 30}.8"
-        port = free_port(f"{network}.1")
-        self.members = [Scripted(f"pod-{i}", f"{network}.{i + 1}", port) for i in range(count)]
-        self.slot = worker.board.clusters.add("web")
-        places = tuple(Endpoint(each.ip, port, each.name) for each in self.members)
-        self.slots = [worker.board.endpoints.add(self.slot, each.address, each.workload) for each in places]
-        self.cluster = Cluster("web", "web", "web", places)
-        self.number = 0
-
-    def under(self, policy: RetryPolicy, *handlers: Handler) -> None:
-        """From here on; as many of the endpoints are there as there are handlers."""
-        for member, handler in zip(self.members, handlers, strict=True):
-            member.play(handler)
-        first, self.number = not self.number, self.number + 1
-        address = f"127.0.0.1:{self.socket.getsockname()[1]}"
-        listener = ListenerForm(
-            name="http", address=address, protocol="HTTP", full=True, services={"ns/web": {"web": [b"web"]}}, removed=[]
-        )
-        form = cluster_form(replace(self.cluster, retries=policy), self.slot, self.slots)
-        packed = pack(body(self.number, True, [form], [], [listener]))
-        self.worker.apply(self.number, packed, {address: self.socket.fileno()} if first else {})
-
-    def ask(self, *fields: str, method: str = "GET", text: bytes = b"") -> tuple[Head, bytes]:
-        with Client(self.socket.getsockname()[1], 20) as client:
-            return client.ask("web", "/", *fields, method=method, body=text)
-
-    def attempts(self) -> int:
-        return sum(len(each.heads) for each in self.members)
+from tests.integration.http_rig import serve_ok
+from tests.integration.trying import Trying, closing, silent, trying_with, unavailable
 
 
 @pytest.fixture
 def trying(tmp_path: Path) -> Iterator[Trying]:
-    with worker_alone(tmp_path) as worker, contextlib.ExitStack() as stack:
-        made = Trying(worker, 3)
-        stack.callback(made.socket.close)
-        for member in made.members:
-            member.start()
-            stack.callback(member.stop)
+    with trying_with(tmp_path, 3) as made:
         yield made
-
-
-def closing(peer: Peer) -> None:
-    """Takes a request and says nothing."""
-    peer.request()
-
-
-def silent(peer: Peer) -> None:
-    peer.request()
-    peer.rest()
-
-
-def unavailable(peer: Peer) -> None:
-    peer.request()
-    peer.send(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n")
 
 
 @pytest.mark.parametrize(("attempts", "made"), [(0, 1), (1, 2), (2, 3)])

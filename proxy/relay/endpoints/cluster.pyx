@@ -16,6 +16,7 @@ from proxy.relay.endpoints.balancing cimport chooser_for
 from proxy.relay.endpoints.chooser cimport RoundRobin
 from proxy.relay.endpoints.hash_key cimport HashKey
 from proxy.relay.endpoints.trunk cimport CROWDED_NS, Connections, Trunks
+from proxy.relay.routing.retry_rule cimport read_retry_rule
 from proxy.wire.stream cimport DATA_WAITS, QUIET, Stream, polls
 
 from proxy.observe.refusals import Refusals
@@ -252,10 +253,7 @@ cdef class Cluster:
         self.slot = body["slot"]
         self.closed = body["closed"]
         self.connect_seconds = body["connect_timeout_ms"] / 1000
-        self.retry_rule.retries = body["retry"]["attempts"]
-        self.retry_rule.attempt = body["retry"]["attempt_ms"] * 1_000_000
-        self.retry_rule.pause = body["retry"]["pause_ms"] * 1_000_000
-        self.retry_rule.longest = body["retry"]["longest_pause_ms"] * 1_000_000
+        read_retry_rule(&self.retry_rule, body["retry"])
         self.timeout = body["retry"]["timeout_ms"] * 1_000_000
         self.outlier_rule.abandoned = body["abandoned_ms"] * 1_000_000
         self.outlier = body["outlier"]

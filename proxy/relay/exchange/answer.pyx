@@ -9,6 +9,7 @@ cimport cython
 
 from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport CUT, MALFORMED
+from proxy.relay.exchange.answered cimport judge_answer
 from proxy.wire.http.head cimport BAD, M_HEAD, UNTIL_CLOSE
 from proxy.wire.http.http1 cimport (
     add_field, edited, grpc_reply, grpc_status_for, local_reply, write_chunk_size, write_response,
@@ -52,7 +53,7 @@ cdef class Answer:
         cdef Request request = self.request
         self.status = attempt.head.status
         self.service_ms = (monotonic_ns() - request.started) // 1_000_000
-        attempt.judge_answer()
+        judge_answer(attempt)
         if self.status == 101:
             self.switch_protocols()
             return self.fault

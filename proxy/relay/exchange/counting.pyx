@@ -73,6 +73,8 @@ cdef int count_refused(Context context, Stream client, Cluster cluster, object f
 
 
 cdef bytes flags_of(Exchange exchange):
+    if exchange.flags is not None:
+        return exchange.flags
     return NO_FLAGS if exchange.fault is None else <bytes>exchange.fault.flags
 
 

@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from proxy.relay.context.context cimport Context
-from proxy.relay.endpoints.cluster cimport Cluster
+from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 from proxy.relay.exchange.attempt cimport Attempt
 from proxy.relay.exchange.request cimport Request
 
@@ -16,10 +16,15 @@ cdef class Exchange:
     cdef bint retrying                   # it is one of the retries that the cluster may have at once
     cdef uint64_t key                    # for consistent hashing; 0: none
     cdef object fault                    # proxy.relay.exchange.faults.Fault, or None
+    cdef bytes flags                     # response flags besides the fault's; None: there are none
 
     cdef int forget(self) except -1
     cdef bint make_attempts(self) except -1
     cdef bint try_endpoints(self) except -1
+    cdef bint goes_on(self) except -1
+    cdef bint answered_in_vain(self) except -1
+    cdef Endpoint next_endpoint(self)
+    cdef int add_flag(self, bytes flag) except -1
     cdef int turn_to_another(self) except -1
     cdef int pause(self) except -1
     cdef bint may_retry(self) except -1

@@ -5,7 +5,7 @@ This is the only place that decides whether another endpoint is tried.
 """
 
 from proxy.clock cimport monotonic_ns
-from proxy.policy.facts cimport ANOTHER, EXHAUSTED, REFUSED
+from proxy.policy.facts cimport ANOTHER, ANSWERED, EXHAUSTED, REFUSED
 from proxy.policy.retry cimport again, pause_before
 from proxy.relay.endpoints.cluster cimport Endpoint
 from proxy.scoreboard.buckets cimport bucket_of
@@ -25,6 +25,7 @@ cdef class Exchange:
         self.cluster = None
         self.tried = None
         self.fault = None
+        self.flags = None
         self.retries = 0
         self.key = 0
         return self.attempt.forget()
@@ -39,30 +40,52 @@ cdef class Exchange:
     cdef bint try_endpoints(self) except -1:
         cdef Attempt attempt = self.attempt
         cdef Endpoint endpoint = self.cluster.pick(self.tried, self.key)
-        cdef int ruling
         while endpoint is not None:
-            attempt.begin(self.cluster, endpoint, self.retries, self.tried is not None and endpoint in self.tried)
-            if attempt.make():
+            attempt.begin(self.cluster, endpoint, self.retries, self.tried is not None
+                          and attempt.ending.how != ANSWERED and endpoint in self.tried)
+            if not attempt.make():
+                if not self.goes_on():
+                    return False
+            elif not self.request.retry_rule.named or not self.answered_in_vain():
                 self.fault = None
                 return True
-            attempt.end()
-            ruling = again(self.request.retry_rule, &attempt.ending)
-            self.fault = attempt.fault(ruling == EXHAUSTED)
-            if ruling != ANOTHER:
-                return False
-            if self.cluster.limited and not self.may_retry():
-                self.fault = faults.overflowed(self.fault)
-                return False
             self.turn_to_another()
             if self.request.patience and monotonic_ns() - self.request.started >= self.request.patience:
                 self.fault = faults.DEADLINE
                 return False
-            endpoint = self.cluster.pick(self.tried, self.key)
-            if endpoint is None and attempt.ending.how == REFUSED:
-                endpoint = self.cluster.pick(None, self.key)      # it will do again, over another connection
+            endpoint = self.next_endpoint()
         if self.fault is None:
             self.fault = faults.NO_HEALTHY_ENDPOINT
         return False
+
+    cdef bint goes_on(self) except -1:
+        """Whether another attempt follows the one that failed; else the fault is what the client is told."""
+        cdef Attempt attempt = self.attempt
+        cdef int ruling
+        attempt.end()
+        ruling = again(self.request.retry_rule, &attempt.ending)
+        self.fault = attempt.fault(ruling == EXHAUSTED)
+        if ruling != ANOTHER:
+            return False
+        if self.cluster.limited and not self.may_retry():
+            self.fault = faults.overflowed(self.fault)
+            return False
+        return True
+
+    cdef bint answered_in_vain(self) except -1:
+        """Whether another attempt follows the one that was answered, which is over then. No answer: no."""
+        return False
+
+    cdef Endpoint next_endpoint(self):
+        """The one that is tried now. Where none is left, one that was will do again after a refusal, over another
+        connection, or if a route has named what is tried again; then rather not the latest."""
+        cdef Endpoint endpoint = self.cluster.pick(self.tried, self.key)
+        if endpoint is None and self.request.retry_rule.named:
+            self.tried = [self.attempt.endpoint]
+            endpoint = self.cluster.pick(self.tried, self.key)
+        if endpoint is None and (self.attempt.ending.how == REFUSED or self.request.retry_rule.named):
+            endpoint = self.cluster.pick(None, self.key)
+        return endpoint
 
     cdef int turn_to_another(self) except -1:
         """The endpoint has been tried in vain."""
@@ -91,6 +114,10 @@ cdef class Exchange:
     cdef int retry_no_more(self) except -1:
         self.retrying = False
         self.cluster.breaker.end_retry()
+        return 0
+
+    cdef int add_flag(self, bytes flag) except -1:
+        self.flags = flag if self.flags is None else self.flags + b"," + flag
         return 0
 
     cdef int64_t count(self, int status) except -1:

@@ -36,5 +36,4 @@ cdef class HttpAttempt(Bounded):
     cdef Py_ssize_t hear(self) except? RAISED
     cdef int relay_interim(self, Py_ssize_t size) except? RAISED
 
-    cdef int judge_answer(self) except -1
     cdef void note_silence(self) noexcept

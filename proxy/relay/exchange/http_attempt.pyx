@@ -88,7 +88,6 @@ cdef class HttpAttempt(Bounded):
             self.ending.how = self.attempt_on(self.lease_in_time(False))
         self.stop_own_timer()
         if self.ending.how == ANSWERED:
-            self.request.let_go()
             return True
         self.judge()
         return False
@@ -138,9 +137,10 @@ cdef class HttpAttempt(Bounded):
         self.ending.sent = self.stream.written > self.written_before
         self.ending.pooled = self.pooled and self.interim == 0 and self.stream.start == self.stream.end
         self.stop_pump()
-        if self.ending.sent and self.stream.was_ignored() and (request.kept or not request.has_body):
+        self.ending.whole = request.kept or not request.has_body
+        if self.ending.sent and self.stream.was_ignored() and self.ending.whole:
             self.ending.sent = False
-        if request.has_body and not self.ending.sent:
+        if request.has_body and (self.ending.whole or not self.ending.sent):
             request.rewind()
         if self.client_fault is not None:
             if request.bounded and self.client_fault is faults.DEADLINE:
@@ -198,7 +198,7 @@ cdef class HttpAttempt(Bounded):
         cdef int result
         head_length = request.write_head(self.context.scratch, self.upgrading)
         if request.has_body:
-            request.begin_body(self.stream.http2)
+            request.begin_body(self.stream.http2 or self.request.retry_rule.named)
             used = request.body.take(client.buffer + client.start, client.end - client.start, &forward)
             if used < 0:
                 self.client_fault = faults.BAD_REQUEST
@@ -380,16 +380,6 @@ cdef class HttpAttempt(Bounded):
         return self.stream.cancel_read() if self.stream is not None else 0
 
     # -- outcomes -----------------------------------------------------------------------------------------------------
-
-    cdef int judge_answer(self) except -1:
-        """The endpoint answered."""
-        self.ending.status = self.head.status
-        if self.request.head.grpc or self.head.grpc:
-            self.ending.grpc = self.head.grpc_status
-        report = self.judge()
-        if report is not None:
-            self.context.fleet.before_answer(report)  # it hears of it before the client can act on this answer
-        return 0
 
     cdef void note_silence(self) noexcept:
         """The client left, or is told that it waited too long."""

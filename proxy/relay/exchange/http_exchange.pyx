@@ -16,6 +16,7 @@ from proxy.relay.context.context cimport Context
 from proxy.relay.endpoints.hash_key cimport HashKey
 from proxy.relay.endpoints.tokens cimport Tokens
 from proxy.relay.endpoints.verdict cimport Verdict
+from proxy.relay.exchange.answered cimport is_in_vain
 from proxy.relay.exchange.counting cimport count_request
 from proxy.relay.exchange.http_attempt cimport HttpAttempt
 from proxy.relay.exchange.line cimport log_line
@@ -152,6 +153,9 @@ cdef class HttpExchange(Routed):
         if self.key == 0 and key.set_cookie is not None:
             self.request.cookie = key.new_cookie(&self.key)
         return 0
+
+    cdef bint answered_in_vain(self) except -1:
+        return is_in_vain(self, self.answer.attempt)
 
     cdef int conclude(self) except -1:
         """Relays the endpoint's answer, or gives our own."""

@@ -48,6 +48,8 @@ cdef int log_line(Exchange exchange, Answer answer, int64_t bytes_sent, int64_t 
     set_client(&entry, request.client)
     if exchange.fault is not None:
         set_fault(&entry, exchange.fault)
+    if exchange.flags is not None:
+        entry.flags = text(exchange.flags, len(exchange.flags))
     if request.failures:
         return add_with_failures(exchange.context.log, &entry, request)
     return exchange.context.log.add(&entry)

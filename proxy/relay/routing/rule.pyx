@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 
 from proxy.policy.splitting cimport backend_of
+from proxy.relay.routing.retry_rule cimport read_retry_rule
 
 from proxy.wire.http.edits import may_edit
 
@@ -58,10 +59,7 @@ cdef class Rule:
     def set_retries(self, dict form) -> None:
         """Instead of those of the cluster that the request goes to."""
         self.retries = True
-        self.retry_rule.retries = form["attempts"]
-        self.retry_rule.attempt = form["attempt_ms"] * 1_000_000
-        self.retry_rule.pause = form["pause_ms"] * 1_000_000
-        self.retry_rule.longest = form["longest_pause_ms"] * 1_000_000
+        read_retry_rule(&self.retry_rule, form)
         self.timeout = form["timeout_ms"] * 1_000_000
 
     cdef Backend pick(self, int64_t chance):

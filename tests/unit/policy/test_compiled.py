@@ -25,6 +25,8 @@ ENDINGS = st.builds(
     untried=st.integers(0, 3),
     waited=st.integers(0, 2**62),
     trouble=CAUSES,
+    whole=BOOLS,
+    limited=BOOLS,
 )
 outlier, retry, route, cause = map(interpreted, ("outlier", "retry", "route", "cause"))
 round_robin = interpreted("balance.round_robin").round_robin
@@ -120,13 +122,18 @@ def test_warmup(age: float, window: float, least: float, aggression: float) -> N
     assert least <= found <= 1
 
 
-@given(st.builds(RetryRule, st.integers(0, 3)), ENDINGS)
+STATUSES = st.sets(st.integers(100, 599)).map(lambda codes: [status in codes for status in range(100, 600)])
+RETRY_RULES = st.builds(
+    RetryRule, st.integers(0, 3), named=BOOLS, statuses=STATUSES, grpc=st.integers(0, 2**32 - 1), resets=BOOLS
+)
+
+
+@given(RETRY_RULES, ENDINGS)
 def test_retry(rule: RetryRule, ending: Ending) -> None:
     assert decisions.again(rule, ending) == retry.again(rule, ending)
 
 
-FAILING = st.sets(st.integers(100, 599)).map(lambda codes: [status in codes for status in range(100, 600)])
-RULES = st.builds(OutlierRule, st.one_of(st.just(0), st.integers(0, 2**62)), BOOLS, FAILING)
+RULES = st.builds(OutlierRule, st.one_of(st.just(0), st.integers(0, 2**62)), BOOLS, STATUSES)
 
 
 @given(RULES, ENDINGS)

@@ -5,6 +5,7 @@ import pytest
 from proxy.policy.shapes import (
     ABANDONED,
     ANOTHER,
+    ANSWERED,
     CLIENT_FAILED,
     CLOSED,
     CUT,
@@ -67,3 +68,43 @@ def test_a_pooled_connection_that_was_dead_is_no_retry() -> None:
 def test_H_C_a_pooled_connection_that_said_what_is_no_answer_is_no_retry_either() -> None:
     assert again(RetryRule(0), Ending(NOT_HTTP, sent=True, repeatable=True, pooled=True)) == SAME
     assert again(RULE, Ending(NOT_HTTP, sent=True, pooled=True, untried=9)) == NO, "it may have been done"
+
+
+ANY = RetryRule(2, named=True, statuses=[status in (409, 500, 503) for status in range(100, 600)], grpc=1 << 14)
+
+
+def answered(status: int = 200, grpc: int = -1, whole: bool = True, limited: bool = False, retries: int = 0) -> Ending:
+    return Ending(ANSWERED, status, grpc, sent=True, whole=whole, limited=limited, retries=retries, untried=9)
+
+
+@pytest.mark.parametrize(
+    ("ending", "ruling"),
+    [
+        pytest.param(answered(503), ANOTHER, id="T5-R10-a-status-that-is-named"),
+        pytest.param(answered(409), ANOTHER, id="R10-retriable-4xx"),
+        pytest.param(answered(502), NO, id="T9-one-that-is-not"),
+        pytest.param(answered(999), NO, id="T5-one-that-there-is-not"),
+        pytest.param(answered(200, grpc=14), ANOTHER, id="R10-a-gRPC-status-that-is-named"),
+        pytest.param(answered(200, grpc=13), NO, id="R10-a-gRPC-status-that-is-not"),
+        pytest.param(answered(200, grpc=46), NO, id="R10-a-gRPC-status-that-there-is-not"),
+        pytest.param(answered(503, whole=False), NO, id="R11-the-body-is-not-here-any-more"),
+        pytest.param(answered(503, limited=True), NO, id="R3-a-limit-refused-it"),
+        pytest.param(answered(503, retries=2), EXHAUSTED, id="T8-R11-used-up"),
+    ],
+)
+def test_an_answer_that_the_rule_does_not_take(ending: Ending, ruling: int) -> None:
+    assert again(ANY, ending) == ruling
+    assert again(RULE, ending) == NO, "without a route every answer is taken"
+
+
+def test_T6_R11_what_broke_off_is_tried_again_as_the_rule_says() -> None:
+    post = Ending(CLOSED, sent=True, whole=True, untried=1)
+    assert again(RULE, post) == again(ANY, post) == NO, "it may have been done"
+    resets = RetryRule(2, named=True, resets=True, statuses=ANY.statuses)
+    assert again(resets, post) == ANOTHER, "POST as GET"
+    assert again(resets, Ending(CLOSED, sent=True, untried=1)) == NO, "the body is not here any more"
+
+
+def test_T9_R14_the_same_endpoint_will_do_where_there_is_no_other() -> None:
+    assert again(ANY, Ending(ANSWERED, 503, whole=True, untried=0)) == ANOTHER
+    assert again(ANY, Ending(NOT_CONNECTED, untried=0)) == ANOTHER
