@@ -88,7 +88,8 @@ cdef class Clusters:
         return ClusterCounters(
             *[total.requests[index] for index in range(CLASSES)], total.retries, decided, followed, total.unejections,
             total.overflows, total.duration_ms, tuple([total.buckets[index] for index in range(BUCKET_COUNT)]),
-            total.opened, total.unopened, total.idle, total.reused, tuple([total.refused[index] for index in range(LIMITED)]))
+            total.opened, total.unopened, total.idle, total.reused, tuple([total.refused[index] for index in range(LIMITED)]),
+            total.mirrored, total.unmirrored)
 
     def held(self, int slot) -> tuple:
         """How many there are now, in all workers, of what LIMITS names; what has no limit need not be counted."""

@@ -108,6 +108,8 @@ cdef struct Counters:            # of one cluster in one worker: written by that
     int64_t idle                 # pooled now
     int64_t reused
     int64_t refused[LIMITED]     # there was no room for another
+    int64_t mirrored             # copies of requests: made, ...
+    int64_t unmirrored           # ... and not, for want of room
 
 cdef struct Holding:             # what one worker holds of what a cluster has limits for: written by that worker alone
     int32_t held[LIMITED]

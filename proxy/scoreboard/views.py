@@ -67,6 +67,10 @@ class ClusterCounters(NamedTuple):
     reused: int
     refused: tuple[int, ...]
     """How often there was no room, by limit (clusters.LIMITS)."""
+    mirrored: int
+    """Copies of requests that were to go there, ..."""
+    unmirrored: int
+    """... and such as were not made."""
 
     @property
     def ejections(self) -> int:

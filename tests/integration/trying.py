@@ -1,8 +1,8 @@
-"""A worker that serves one cluster, and is told how often and how long a request is tried."""
+"""A worker that serves one cluster, and is told how its requests are tried, and what a route does with them."""
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from proxy.arbiter.listening import listen
@@ -10,41 +10,79 @@ from proxy.controller.forms import cluster_form
 from proxy.ipc.snapshot import ListenerForm, body, pack
 from proxy.mesh.model import Cluster, Endpoint
 from proxy.mesh.traffic.retries import RetryPolicy
+from proxy.mesh.traffic.routing import Backend, RouteMatch, RouteRule, Routing
 from tests.integration.http_rig import LINE, Client, Handler, Head, Peer, Scripted
 from tests.integration.process_rig import Alone, worker_alone
 from tests.rig import free_port, wait_until
 
 
-class Trying:
-    """A worker that serves one cluster, whose endpoints do as they are told."""
+@dataclass
+class Served:
+    """A cluster, and its endpoints."""
 
-    def __init__(self, worker: Alone, count: int) -> None:
+    cluster: Cluster
+    slot: int
+    slots: list[int]
+    members: list[Scripted]
+
+
+class Trying:
+    """A worker that serves one cluster, whose endpoints do as they are told; and another one, `shadow`, that routes may
+    name."""
+
+    def __init__(self, worker: Alone, count: int, shadows: int) -> None:
         self.worker = worker
         self.socket = listen("127.0.0.1:0")
-        network = f"127.{free_port() % 190 + 30}.8"
-        port = free_port(f"{network}.1")
-        self.members = [Scripted(f"pod-{i}", f"{network}.{i + 1}", port) for i in range(count)]
-        self.slot = worker.board.clusters.add("web")
-        places = tuple(Endpoint(each.ip, port, each.name) for each in self.members)
-        self.slots = [worker.board.endpoints.add(self.slot, each.address, each.workload) for each in places]
-        self.cluster = Cluster("web", "web", "web", places)
+        network = f"127.{free_port() % 190 + 30}"
+        self.web, self.shadow = (
+            self._serve("web", f"{network}.8", count),
+            self._serve("shadow", f"{network}.9", shadows),
+        )
+        self.members = self.web.members
         self.number = 0
+
+    def _serve(self, name: str, network: str, count: int) -> Served:
+        port = free_port(f"{network}.1")
+        members = [Scripted(f"{name}-{i}", f"{network}.{i + 1}", port) for i in range(count)]
+        places = tuple(Endpoint(each.ip, port, each.name) for each in members)
+        slot = self.worker.board.clusters.add(name)
+        slots = [self.worker.board.endpoints.add(slot, each.address, each.workload) for each in places]
+        return Served(Cluster(name, name, name, places), slot, slots, members)
 
     def under(self, policy: RetryPolicy, *handlers: Handler) -> None:
         """From here on; as many of the endpoints are there as there are handlers."""
+        self._apply(replace(self.web.cluster, retries=policy), *handlers)
+
+    def route(self, rule: RouteRule, *handlers: Handler) -> None:
+        """From here on all requests are for this rule, and go to the cluster."""
+        routing = Routing((RouteMatch(0),), (replace(rule, backends=(Backend("web"),)),))
+        self._apply(replace(self.web.cluster, routing=routing), *handlers)
+
+    def _apply(self, cluster: Cluster, *handlers: Handler) -> None:
         for member, handler in zip(self.members, handlers, strict=True):
             member.play(handler)
         first, self.number = not self.number, self.number + 1
         address = f"127.0.0.1:{self.socket.getsockname()[1]}"
         listener = ListenerForm(
-            name="http", address=address, protocol="HTTP", full=True, services={"ns/web": {"web": [b"web"]}}, removed=[]
+            name="http",
+            address=address,
+            protocol="HTTP",
+            full=True,
+            services={"ns/web": {"web": [b"web", b"web:8000"]}},
+            removed=[],
         )
-        form = cluster_form(replace(self.cluster, retries=policy), self.slot, self.slots)
-        packed = pack(body(self.number, True, [form], [], [listener]))
+        forms = [cluster_form(made, each.slot, each.slots) for made, each in self._made(cluster)]
+        packed = pack(body(self.number, True, forms, [], [listener]))
         self.worker.apply(self.number, packed, {address: self.socket.fileno()} if first else {})
 
+    def _made(self, cluster: Cluster) -> list[tuple[Cluster, Served]]:
+        return [(cluster, self.web), (self.shadow.cluster, self.shadow)]
+
+    def client(self) -> Client:
+        return Client(self.socket.getsockname()[1], 20)
+
     def ask(self, *fields: str, method: str = "GET", path: str = "/", text: bytes = b"") -> tuple[Head, bytes]:
-        with Client(self.socket.getsockname()[1], 20) as client:
+        with self.client() as client:
             return client.ask("web", path, *fields, method=method, body=text)
 
     def flags(self, path: str) -> tuple[str, str]:
@@ -57,19 +95,19 @@ class Trying:
 
     def failures(self) -> int:
         """What endpoints were blamed for."""
-        return sum(self.worker.board.endpoints.row(slot).failed for slot in self.slots)
+        return sum(self.worker.board.endpoints.row(slot).failed for slot in self.web.slots)
 
     def attempts(self) -> int:
         return sum(len(each.heads) for each in self.members)
 
 
 @contextlib.contextmanager
-def trying_with(directory: Path, count: int) -> Iterator[Trying]:
+def trying_with(directory: Path, count: int, shadows: int = 0) -> Iterator[Trying]:
     """A worker, and so many endpoints."""
     with worker_alone(directory) as worker, contextlib.ExitStack() as stack:
-        made = Trying(worker, count)
+        made = Trying(worker, count, shadows)
         stack.callback(made.socket.close)
-        for member in made.members:
+        for member in [*made.members, *made.shadow.members]:
             member.start()
             stack.callback(member.stop)
         yield made

@@ -49,6 +49,8 @@ def _of_clusters(board: Scoreboard) -> Iterator[Family]:
         ("waypointd_endpoint_connection_failures_total", COUNTER, "Connections that could not be made.", "unopened"),
         ("waypointd_pool_idle_connections", GAUGE, "Connections that wait for a request.", "idle"),
         ("waypointd_pool_reuses_total", COUNTER, "Requests that were given such a one.", "reused"),
+        ("waypointd_mirrored_requests_total", COUNTER, "Copies of requests for it.", "mirrored"),
+        ("waypointd_mirrors_dropped_total", COUNTER, "Copies of requests that were not made.", "unmirrored"),
     ):
         yield Family(name, type_, text, [(labels, getattr(each, field)) for labels, each in counted])
 

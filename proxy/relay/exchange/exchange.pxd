@@ -30,3 +30,4 @@ cdef class Exchange:
     cdef bint may_retry(self) except -1
     cdef int retry_no_more(self) except -1
     cdef int64_t count(self, int status) except -1
+    cdef int64_t count_in_cluster(self, int status) except -1

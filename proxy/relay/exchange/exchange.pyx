@@ -122,11 +122,17 @@ cdef class Exchange:
 
     cdef int64_t count(self, int status) except -1:
         """All is over: lets go of the endpoint and counts, once; how many milliseconds it took."""
+        if self.flags is not None and self.fault is not None and self.fault.flags != b"-":
+            self.add_flag(self.fault.flags)
+        self.context.row.requests += 1
+        return self.count_in_cluster(status)
+
+    cdef int64_t count_in_cluster(self, int status) except -1:
+        """The same, of what is no client's."""
         cdef int64_t duration_ms = (monotonic_ns() - self.request.started) // 1_000_000
         self.attempt.end()
         if self.cluster is not None:
             self.cluster.counters.requests[status // 100 if status < 600 else 5] += 1
             self.cluster.counters.duration_ms += duration_ms
             self.cluster.counters.buckets[bucket_of(duration_ms)] += 1
-        self.context.row.requests += 1
         return duration_ms

@@ -157,6 +157,16 @@ def attempt_overdue(exhausted: bool) -> Fault:
     return replace(DEADLINE, flags=b"URX,UT" if exhausted else b"UT", details=b"upstream_per_try_timeout")
 
 
+def injected(status: int, grpc_status: int) -> Fault:
+    """A route asks for it."""
+    return Fault(Owner.US, status, b"FI", b"fault_filter_abort", b"fault filter abort", grpc_status=grpc_status)
+
+
+def preflight(fields: bytes) -> Fault:
+    """A browser asks whether a page of another origin may send a request; `fields` say so."""
+    return Fault(Owner.US, 200, b"-", b"cors_response", fields=fields)
+
+
 # A connection that carries bytes has lasted as long as it may (maxConnectionDuration).
 LASTED_TOO_LONG = Fault(Owner.US, 0, b"DT", b"-")
 

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t
 
 from proxy.policy.facts cimport RetryRule
 from proxy.relay.context.request_ids cimport RequestIds
+from proxy.relay.exchange.copied cimport Copied
 from proxy.wire.http.body cimport Body
 from proxy.wire.http.edits cimport Edits
 from proxy.wire.http.head cimport Head
@@ -32,6 +33,7 @@ cdef class Request:
     cdef const RetryRule* retry_rule    # of the cluster that it goes to, or the route
     cdef Edits edits, answer_edits      # what a route changes of the request's head, and the answer's; None: nothing
     cdef bytes path                     # in place of its own, or None
+    cdef Copied copied                  # a copy of its body, that somebody wants; or None
     cdef bytes route                    # the name of the rule that it is for, or None
     cdef int64_t body_taken             # octets of its body and their framing
     cdef int64_t written_before         # to the client, for others

@@ -103,11 +103,15 @@ cdef class Request:
         """It is about to move, from its beginning. `keep`: it may be wanted once more."""
         self.kept = keep
         self.body_taken = 0
+        if self.copied is not None:
+            self.copied.begin()
         self.body.start(self.head.framing, self.head.content_length)
         return 0
 
     cdef void moved(self, Py_ssize_t length) noexcept:
         """So much of what is here has been taken. What is kept is pinned behind the head."""
+        if self.copied is not None:
+            self.copied.add(self.client.buffer + self.client.start, length, self.body.done)
         self.client.start += length
         self.body_taken += length
         if not self.kept:
@@ -178,6 +182,9 @@ cdef class Request:
         self.client.pinned = 0
         self.client.listener = None
         self.cookie = self.added = self.path = self.route = None
+        if self.copied is not None:
+            self.copied.end()
+            self.copied = None
         self.edits = self.answer_edits = None
         return 0
 

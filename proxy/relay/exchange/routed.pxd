@@ -1,11 +1,11 @@
 # A request that routes have a say in; theory in routed.pyx.
 from proxy.relay.endpoints.verdict cimport Verdict
-from proxy.relay.exchange.exchange cimport Exchange
+from proxy.relay.exchange.affected cimport Affected
 from proxy.relay.routing.plan cimport Plan
 from proxy.relay.routing.rewriting cimport Redirect
 from proxy.relay.routing.rule cimport Backend, Rule
 
-cdef class Routed(Exchange):
+cdef class Routed(Affected):
     cdef Verdict token                   # what has come of its token, where they are verified
     cdef Rule rule                       # the route's that it is for; None: there is none
     cdef Backend backend                 # that gets it, or None

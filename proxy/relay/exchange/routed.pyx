@@ -15,7 +15,7 @@ from proxy.wire.http.head cimport MAX_HEAD, Span
 from proxy.relay.exchange import faults
 
 
-cdef class Routed(Exchange):
+cdef class Routed(Affected):
     """The rule and the backend stay until all is settled."""
 
     cdef int follow(self, Plan plan, dict clusters) except -1:
@@ -26,10 +26,17 @@ cdef class Routed(Exchange):
         if self.rule is None:
             self.fault = faults.NO_ROUTE
             return 0
-        request.route, request.answer_edits = self.rule.name, self.rule.answer
+        request.route = self.rule.name
+        if self.rule.effects is not None:
+            self.fault = self.affect(self.rule.effects)
+        if self.fault is not None:
+            return 0
+        request.answer_edits = self.rule.answer
         self.fault = self.own_answer()
         if self.fault is None:
             self.fault = self.go(clusters)
+        if self.rule.effects is not None:
+            self.affect_rest(self.rule.effects, clusters)
         return 0
 
     cdef object own_answer(self):
@@ -80,5 +87,5 @@ cdef class Routed(Exchange):
         cdef bint own = self.rule is not None and self.rule.retries
         self.request.retry_rule = &self.rule.retry_rule if own else &self.cluster.retry_rule
         if self.rule.timeout if own else self.cluster.timeout:
-            self.request.bound(self.rule.timeout if own else self.cluster.timeout)
+            self.request.bound(self.delayed + (self.rule.timeout if own else self.cluster.timeout))
         return 0

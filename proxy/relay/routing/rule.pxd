@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t
 
 from proxy.policy.facts cimport RetryRule, Split
+from proxy.relay.routing.effects cimport Effects
 from proxy.relay.routing.rewriting cimport PathChange, Redirect
 from proxy.wire.http.edits cimport Edits
 
@@ -22,6 +23,7 @@ cdef class Rule:
     cdef Edits answer                   # of answers of ours where there is no backend
     cdef Redirect redirect              # instead of any backend, or None
     cdef readonly dict direct           # the answer that we give ourselves, or None
+    cdef Effects effects                # beside all that, or None
     cdef bint retries                   # it has a rule of its own for this, and a timeout
     cdef RetryRule retry_rule
     cdef int64_t timeout                # ns for all of a request; 0: without end

@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 
 from proxy.policy.splitting cimport backend_of
+from proxy.relay.routing.effects cimport effects_of
 from proxy.relay.routing.retry_rule cimport read_retry_rule
 
 from proxy.wire.http.edits import may_edit
@@ -34,6 +35,7 @@ cdef class Rule:
     def __init__(self, dict form):
         self.form, self.name, self.problem = form, form["name"].encode(), ""
         self.backends, self.direct = [], form.get("direct")
+        self.effects = effects_of(form)
         self.set_weights([each["weight"] for each in form["backends"]])
         if "retry" in form:
             self.set_retries(form["retry"])
