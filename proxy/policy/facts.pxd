@@ -203,7 +203,7 @@ cdef enum About:                 # what of a request a condition is about; texts
     WHOLES                       # so many are texts
     ABOUT_QUERY                  # one of its parameters
     ABOUT_HEADER
-    ABOUT_CLAIM                  # of a verified token: not known yet
+    ABOUT_CLAIM                  # of a verified token
 
 cdef enum Comparing:             # how a text is to be
     COMPARE_IS, COMPARE_STARTS
@@ -215,13 +215,15 @@ cdef struct Presented:           # what a request has that routes go by
     Text texts[6]                # by About, up to WHOLES
     const Line* lines            # of headers that some condition names
     int line_count
+    const Line* claims           # values of claims of a verified token, by their numbers
+    int claim_count
 
 cdef struct Condition:
     int about
     int compare
     bint negated                 # it must not hold; what is missing counts as empty
     bint fold                    # upper and lower case are the same; `text` is in lower case
-    int header                   # ABOUT_HEADER: its number
+    int header                   # ABOUT_HEADER, ABOUT_CLAIM: its number
     const unsigned char* name    # ABOUT_QUERY: the parameter's
     int name_length
     const unsigned char* text

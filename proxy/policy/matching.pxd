@@ -1,7 +1,7 @@
 # C types for matching.py, which is compiled as it stands.
 cimport cython
 
-from proxy.policy.facts cimport Presented, Routing
+from proxy.policy.facts cimport Line, Presented, Routing
 
 cdef int ABOUT_CLAIM, ABOUT_HEADER, ABOUT_QUERY, WHOLE_QUERY
 cdef int COMPARE_IS, COMPARE_IS_THERE, COMPARE_LIKE, COMPARE_SEGMENTS
@@ -16,7 +16,7 @@ cdef bint hold(const Routing* routing, const Presented* asked, int first, int co
 @cython.locals(about=cython.int, begin=cython.int, length=cython.int)
 cdef bint met(const Routing* routing, const Presented* asked, int condition) noexcept nogil
 @cython.locals(at=cython.int, header=cython.int, there=cython.bint)
-cdef bint met_by_line(const Routing* routing, const Presented* asked, int condition) noexcept nogil
+cdef bint met_by_line(const Routing* routing, int condition, const Line* lines, int count) noexcept nogil
 cdef bint met_by_nothing(const Routing* routing, int condition) noexcept nogil
 @cython.locals(compare=cython.int, size=cython.int)
 cdef bint fits(const Routing* routing, int condition, const unsigned char* text, int begin, int length) noexcept nogil

@@ -1,4 +1,5 @@
 # cython: annotation_typing=False
+# ruff: noqa: SIM110  any() and all() of a generator would be an object for each request
 """Which rule of a frontend's routes a request is for: HTTPRoute, GRPCRoute and VirtualService in one shape. Pure.
 
 Matches stand in the order of their precedence, and the first one that fits counts. What is quickly looked at comes
@@ -8,6 +9,8 @@ ask whether `rest_holds`. A regular expression holds here if the text begins as 
 A header may come on several lines: the condition holds if it does of one of them (Envoy's match_headers_individually).
 Of a query parameter the first value counts, as it came, without decoding (Envoy).
 """
+
+from collections.abc import Sequence
 
 from proxy.policy import shapes
 from proxy.policy.shapes import (
@@ -42,8 +45,6 @@ def rest_holds(routing: shapes.Routing, asked: shapes.Presented, match: int) -> 
 def hold(routing: shapes.Routing, asked: shapes.Presented, first: int, count: int) -> bool:
     """Whether all these conditions do."""
     for at in range(first, first + count):
-        if routing.conditions[at].about == ABOUT_CLAIM:
-            return False
         if met(routing, asked, at) == routing.conditions[at].negated:
             return False
     return True
@@ -53,7 +54,9 @@ def met(routing: shapes.Routing, asked: shapes.Presented, condition: int) -> boo
     """Whether it would hold, were it not negated."""
     about, begin, length = routing.conditions[condition].about, 0, 0
     if about == ABOUT_HEADER:
-        return met_by_line(routing, asked, condition)
+        return met_by_line(routing, condition, asked.lines, asked.line_count)
+    if about == ABOUT_CLAIM:
+        return met_by_line(routing, condition, asked.claims, asked.claim_count)
     if about == ABOUT_QUERY:
         begin = parameter(routing, condition, asked.texts[WHOLE_QUERY].at, asked.texts[WHOLE_QUERY].length)
         if begin < 0:
@@ -65,13 +68,13 @@ def met(routing: shapes.Routing, asked: shapes.Presented, condition: int) -> boo
     return fits(routing, condition, asked.texts[about].at, 0, asked.texts[about].length)
 
 
-def met_by_line(routing: shapes.Routing, asked: shapes.Presented, condition: int) -> bool:
-    """Whether one line of the header does it."""
+def met_by_line(routing: shapes.Routing, condition: int, lines: Sequence[shapes.Line], count: int) -> bool:
+    """Whether one line of the header, or one value of the claim, does it."""
     header, there = routing.conditions[condition].header, False
-    for at in range(asked.line_count):
-        if asked.lines[at].header == header:
+    for at in range(count):
+        if lines[at].header == header:
             there = True
-            if fits(routing, condition, asked.lines[at].at, 0, asked.lines[at].length):
+            if fits(routing, condition, lines[at].at, 0, lines[at].length):
                 return True
     return not there and met_by_nothing(routing, condition)
 

@@ -212,6 +212,8 @@ class Presented:
     texts: Sequence[Text]
     lines: Sequence[Line]
     line_count: int
+    claims: Sequence[Line]
+    claim_count: int
 
 
 @dataclass

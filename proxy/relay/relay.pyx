@@ -85,7 +85,7 @@ cdef class Relay:
 
     cdef Tokens tokens_for(self, Cluster former, Cluster fresh):
         """What the tokens of its requests are verified by; the former one's, if it is the same."""
-        cdef list form = fresh.body.get("tokens"), asked = fresh.gate.claims if fresh.gate is not None else []
+        cdef list form = fresh.body.get("tokens"), asked = fresh.claims
         cdef Tokens made
         if form is None:
             return None

@@ -5,7 +5,11 @@ from proxy.relay.routing.rule import Backend, Rule
 from proxy.wire.http.edits import Edits
 
 def rule_for(
-    plan: Plan, request: bytes, identity: bytes | None = None, added: list[tuple[bytes, bytes]] | None = None
+    plan: Plan,
+    request: bytes,
+    identity: bytes | None = None,
+    added: list[tuple[bytes, bytes]] | None = None,
+    claims: list[tuple[int, bytes]] = ...,
 ) -> str | None: ...
 def seconds_for(plan: Plan, request: bytes, times: int) -> float: ...
 def backends_of(rule: Rule, times: int) -> list[str]: ...

@@ -2,6 +2,7 @@
 
 from proxy.policy cimport splitting
 from proxy.policy.facts cimport Split
+from proxy.relay.endpoints.verdict cimport Verdict
 from proxy.relay.routing.plan cimport Plan
 from proxy.relay.routing.rule cimport Backend, Rule
 from proxy.wire.http.edits cimport Edits
@@ -20,10 +21,12 @@ cdef Head request_head(bytearray text):
     return head
 
 
-def rule_for(Plan plan, bytes request, bytes identity=None, list added=None) -> str | None:
-    """The name of the rule that a request with this head, and these fields added, is for."""
+def rule_for(Plan plan, bytes request, bytes identity=None, list added=None, list claims=[]) -> str | None:
+    """The name of the rule that a request with this head, these fields added, and a token with these claims, by number,
+    is for."""
     cdef bytearray text = bytearray(request)
-    cdef Rule rule = plan.find(request_head(text), text, identity, added)
+    cdef Verdict token = Verdict(claims, [], 0.0)
+    cdef Rule rule = plan.find(request_head(text), text, identity, added, token.claims, token.claim_count)
     return None if rule is None else rule.name.decode()
 
 
@@ -34,7 +37,7 @@ def seconds_for(Plan plan, bytes request, int times) -> float:
     cdef char* at = text
     begun = perf_counter()
     for _ in range(times):
-        plan.find(head, at, None, None)
+        plan.find(head, at, None, None, NULL, 0)
     return perf_counter() - begun
 
 

@@ -45,6 +45,7 @@ RULES = (
     under("/redirect", to(redirect=Redirect(301, host="a.org", own_port=8080), response=MARK)),
     under("/elsewhere", to(Backend("v1", redirect=Redirect(303, "https", path=PathRewrite(PathOp.FULL, "/x"))))),
     under("/teapot", to(direct=DirectResponse(418, b"short and stout"))),
+    under("/nothing", to(direct=DirectResponse(304, b"nothing"))),
     under("/rewrite", to("v1", rewrite=Rewrite("one.org", PREFIX), request=MARK, response=MARK)),
     under("/own", to(Backend("v1", rewrite=Rewrite(path=PathRewrite(PathOp.FULL, "/full"))), request=MARK)),
     under("/slow", to("v2", retries=RetryPolicy(timeout_ms=300))),
@@ -109,6 +110,9 @@ def test_F7_F10_redirects(serving: Routed) -> None:
 def test_V11_a_direct_response(serving: Routed) -> None:
     head, text = serving.ask("/teapot")
     assert (head.status, head["content-type"], text) == (418, "text/plain", b"short and stout")
+    with Client(serving.port) as client:
+        assert client.ask("web", "/nothing")[0].status == 304
+        assert client.ask("web", "/v1")[1] == b"v1", "no body came between"
 
 
 def test_F3_F12_F13_what_the_endpoint_gets(serving: Routed) -> None:

@@ -95,6 +95,7 @@ cdef class Cluster:
     cdef Gate tcp_gate                   # ... with a connection that carries none
     cdef Tokens tokens                   # what requests' tokens are verified by, or None
     cdef readonly Plan plan              # where its requests go instead, or None
+    cdef list claims                     # of requests' tokens that access rules and routes are about, by number
     cdef bint by_path                    # what becomes of a request has to do with its path
     cdef Breaker breaker                 # None: there is no endpoint
     cdef readonly bint limited           # connectionPool says something: of what there may be, or how long

@@ -272,7 +272,10 @@ cdef class Cluster:
         self.hash_key = HashKey(body["balance"]["hash"]) if "hash" in body["balance"] else None
         self.gate = self.gate_for(body.get("access"))
         self.tcp_gate = self.gate_for(body.get("access_tcp"))
-        self.plan = Plan(body["routing"]) if "routing" in body else None
+        self.claims = self.gate.claims if self.gate is not None else []
+        if "routing" in body:
+            self.plan = Plan(body["routing"], self.claims)
+            self.claims = self.plan.claims
         self.by_path = self.plan is not None or self.gate is not None and self.gate.by_path
         if self.outlier_on:
             self.chooser.panic_below(self.outlier["min_health_percent"])

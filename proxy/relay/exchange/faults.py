@@ -100,8 +100,9 @@ def unkept(problem: str) -> Fault:
 
 
 def direct(status: int, body: bytes, grpc_status: int, details: str) -> Fault:
-    """What a route has us answer."""
-    return Fault(Owner.US, status, b"-", details.encode(), body, grpc_status=grpc_status)
+    """What a route has us answer; without a body where the status has none (RFC 9110 15.3.5, 15.4.5)."""
+    text = b"" if status in (204, 304) else body
+    return Fault(Owner.US, status, b"-", details.encode(), text, grpc_status=grpc_status)
 
 
 def redirected(status: int, location: bytes) -> Fault:

@@ -9,6 +9,7 @@ outlier detection.
 from random import getrandbits
 
 from proxy.relay.endpoints.cluster cimport Cluster
+from proxy.relay.endpoints.verdict cimport NOTHING
 from proxy.relay.exchange.request cimport Request
 from proxy.wire.http.head cimport MAX_HEAD, Span
 
@@ -21,8 +22,9 @@ cdef class Routed(Affected):
     cdef int follow(self, Plan plan, dict clusters) except -1:
         """Goes where the plan says, or leaves the fault that is answered; `clusters` are the worker's."""
         cdef Request request = self.request
-        cdef list told = None if self.token is None else self.token.fields
-        self.rule = plan.find(request.head, request.client.buffer, request.client.identity, told)
+        cdef Verdict token = NOTHING if self.token is None else self.token
+        self.rule = plan.find(request.head, request.client.buffer, request.client.identity,
+                              token.fields, token.claims, token.claim_count)
         if self.rule is None:
             self.fault = faults.NO_ROUTE
             return 0

@@ -11,9 +11,11 @@ cdef class Plan:
     cdef list patterns                  # of the conditions: Pattern, or None
     cdef list kept                      # what the conditions' texts point into
     cdef list headers                   # names that conditions are about, by number
+    cdef readonly list claims           # the same, behind those that access rules are about
     cdef Line* lines
 
-    cdef Rule find(self, Head head, const char* text, bytes identity, list added)
+    cdef Rule find(
+        self, Head head, const char* text, bytes identity, list added, const Line* claims, int claim_count)
     cdef int fill(self, Condition* condition, dict form) except -1
     cdef bint like(self, int match, const Presented* asked) except -1
     cdef bint like_one(self, int at, const Presented* asked) except -1

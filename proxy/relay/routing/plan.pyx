@@ -43,15 +43,17 @@ def in_order(dict condition) -> tuple:
 
 
 cdef class Plan:
-    """One frontend's."""
+    """One frontend's. `claims`: those that its access rules ask for, by number."""
 
-    def __init__(self, dict form):
+    def __init__(self, dict form, list claims=None):
         cdef list found = [sorted(each["conditions"], key=in_order) for each in form["matches"]]
         cdef list conditions = [each for every in found for each in every]
         self.kept, self.patterns = [], []
         self.rules = [Rule(each) for each in form["rules"]]
         self.headers = [each.encode() for each in dict.fromkeys(
             each["name"].lower() for each in conditions if each["part"] == "header")]
+        self.claims = list(dict.fromkeys(
+            [*(claims or ()), *(each["name"] for each in conditions if each["part"] == "claim")]))
         self.fill_conditions(conditions)
         self.fill_matches([each["rule"] for each in form["matches"]], found)
         self.lines = <Line*>room(MAX_FIELDS, sizeof(Line))
@@ -92,20 +94,24 @@ cdef class Plan:
             text = text.lower()
         if condition.about == ABOUT_HEADER:
             condition.header = self.headers.index(name.lower())
+        elif condition.about == ABOUT_CLAIM:
+            condition.header = self.claims.index(form["name"])
         self.kept += [text, name]
         self.patterns.append(pattern)
         condition.text, condition.length = text, len(text)
         condition.name, condition.name_length = name, len(name)
         return 0
 
-    cdef Rule find(self, Head head, const char* text, bytes identity, list added):
+    cdef Rule find(
+            self, Head head, const char* text, bytes identity, list added, const Line* claims, int claim_count):
         """The rule that the request is for whose head is at `text`; None: there is none. `identity` is the client's,
-        `added` are fields that its head goes on with besides."""
+        `added` are fields that its head goes on with besides, `claims` those of its token, by number."""
         cdef Presented asked
         cdef int at
         put_request(asked.texts, head, text)
         put_namespace(&asked.texts[<int>ABOUT_NAMESPACE], identity)
         asked.lines, asked.line_count = self.lines, -1
+        asked.claims, asked.claim_count = claims, claim_count
         at = policy.candidate(&self.routing, &asked, 0)
         while at >= 0:
             if asked.line_count < 0 and self.matches[at].early < self.matches[at].count:
@@ -129,17 +135,13 @@ cdef class Plan:
         cdef Pattern pattern = self.patterns[at]
         cdef Condition* condition = &self.conditions[at]
         cdef Text text
-        cdef int begin, number
-        cdef bint there = False
+        cdef int begin
         if pattern.compiled is None:
             return False
         if condition.about == ABOUT_HEADER:
-            for number in range(asked.line_count):
-                if asked.lines[number].header == condition.header:
-                    there = True
-                    if pattern.likes(asked.lines[number].at, asked.lines[number].length):
-                        return not condition.negated
-            return condition.negated and (there or not pattern.likes(b"", 0))
+            return like_line(pattern, condition, asked.lines, asked.line_count)
+        if condition.about == ABOUT_CLAIM:
+            return like_line(pattern, condition, asked.claims, asked.claim_count)
         if condition.about == ABOUT_QUERY:
             text = asked.texts[<int>WHOLE_QUERY]
             begin = policy.parameter(&self.routing, at, text.at, text.length)
@@ -178,6 +180,18 @@ cdef class Plan:
                 self.lines[found].at = octets
                 found += 1
         return found
+
+
+cdef bint like_line(Pattern pattern, const Condition* condition, const Line* lines, int count) except -1:
+    """Whether one line of the header, or one value of the claim, is; if negated, none of them, nor nothing."""
+    cdef int at
+    cdef bint there = False
+    for at in range(count):
+        if lines[at].header == condition.header:
+            there = True
+            if pattern.likes(lines[at].at, lines[at].length):
+                return not condition.negated
+    return condition.negated and (there or not pattern.likes(b"", 0))
 
 
 cdef void put(Text* text, const char* at, Py_ssize_t length) noexcept:

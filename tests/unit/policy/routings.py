@@ -79,4 +79,4 @@ def _presented(request: Request, names: list[str]) -> Presented:
     lines = [Line(names.index(name), value.encode(), len(value)) for name, value in headers if name in names]
     texts = [path, request.method, request.host, "http", request.namespace(), query]
     found = [Text((each or "").encode(), -1 if each is None else len(each)) for each in texts]
-    return Presented(found, lines, len(lines))
+    return Presented(found, lines, len(lines), [], 0)

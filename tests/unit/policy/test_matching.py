@@ -147,9 +147,34 @@ def test_V7_the_namespace_is_the_client_s() -> None:
     assert [rule(Request(identity=each), of) for each in asked] == ["a", "", "", "", ""]
 
 
-def test_V8_nothing_is_known_of_claims() -> None:
-    for negated in (False, True):
-        assert rule(Request(), (Condition(Part.CLAIM, Op.IS, "x", "groups", negated),)) == ""
+def claim(text: str, op: Op = Op.IS, negated: bool = False) -> Condition:
+    return Condition(Part.CLAIM, op, text, "[groups]", negated)
+
+
+@pytest.mark.parametrize(
+    ("condition", "groups", "fits"),
+    [
+        (claim("admin"), ["user", "admin"], True),
+        (claim("admin"), ["administrator"], False),
+        (claim("admin"), [], False),
+        (claim("adm.*", Op.LIKE), ["user", "admin"], True),
+        (claim("adm.*", Op.LIKE), [], False),
+        (claim("admin", negated=True), ["user"], True),
+        (claim("admin", negated=True), ["user", "admin"], False),
+        (claim("admin", negated=True), [], True),
+        (claim("a*", Op.LIKE, negated=True), [], False),
+    ],
+)
+def test_V8_claims_of_a_token(condition: Condition, groups: Sequence[str], fits: bool) -> None:
+    plan = Plan(form_of((condition,)), ["[iss]"])
+    claims = [(0, b"admin"), *((1, each.encode()) for each in groups)]
+    assert rule_for(plan, Request().head(), claims=claims) == ("a" if fits else None)
+
+
+def test_J13_what_a_token_is_told_in_is_a_header_like_others() -> None:
+    plan = Plan(form_of((header("x-user", "ann"),)))
+    assert rule_for(plan, Request().head(), added=[(b"x-user", b"ann")]) == "a"
+    assert rule_for(plan, Request(headers=[("connection", "x-user"), ("x-user", "ann")]).head()) is None
 
 
 def test_M2_M3_the_first_match_that_fits_counts_and_a_rule_may_have_several() -> None:
