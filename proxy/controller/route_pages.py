@@ -60,8 +60,7 @@ class RoutePages:
             return plain(400, str(fault))
         listeners = _reaching(snapshot, trial)
         if not listeners:
-            whom = " or ".join(sorted(trial.asked))
-            return plain(400, f"nothing here answers to {whom}; /config_dump lists the names that there are")
+            return plain(400, f"nothing here answers to {trial.asked[0]}; /config_dump lists the names that there are")
         (_, name), *_ = listeners
         return as_json(_told(snapshot, snapshot.clusters[name], trial) | {"listeners": [each for each, _ in listeners]})
 
@@ -78,9 +77,10 @@ def _reaching(snapshot: Snapshot, trial: Trial) -> list[tuple[str, str]]:
     """The listeners that know whom the request asks for, each with the cluster it means."""
     found = []
     for listener in snapshot.listeners:
-        for routes in listener.services.values():
-            if cluster := next((each for each, names in routes.items() if trial.asked & {*names}), ""):
-                found.append((f"{listener.name} ({listener.protocol}, port {listener.port})", cluster))
+        reached = (pair for routes in listener.services.values() for pair in routes.items())
+        table = {name: cluster for cluster, names in reached for name in names}
+        if name := next((each for each in trial.asked if each in table), ""):
+            found.append((f"{listener.name} ({listener.protocol}, port {listener.port})", table[name]))
     return found
 
 

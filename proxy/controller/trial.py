@@ -28,8 +28,8 @@ _NAMED = {Part.HEADER: "header", Part.QUERY: "query parameter", Part.CLAIM: "cla
 @dataclass(frozen=True, slots=True)
 class Trial:
     """The request. `authority`: its Host; `path`: without the query. `headers`: names in lower case, line by line.
-    `identity`: the client's, spiffe://..., or "". `asked`: whom, by what names may be in the
-    tables of listeners; `port`: which of the Service's."""
+    `identity`: the client's, spiffe://..., or "". `asked`: whom, by the names that the tables
+    of listeners may have for it, in the order in which they are looked for; `port`: which of the Service's."""
 
     method: str
     scheme: str
@@ -39,7 +39,7 @@ class Trial:
     headers: tuple[tuple[str, str], ...]
     identity: str
     port: int
-    asked: frozenset[str]
+    asked: tuple[str, ...]
 
     @property
     def bare_identity(self) -> str:

@@ -46,10 +46,12 @@ def read(asked: Mapping[str, str]) -> Trial:
     )
 
 
-def _asked(host: str, port: int | None, default: int) -> frozenset[str]:
-    """Without a port, plain HTTP listeners go by the name alone."""
+def _asked(host: str, port: int | None, default: int) -> tuple[str, ...]:
+    """Without a port, plain HTTP listeners go by the name alone; hosts of the Gateway by that and wildcards anyway."""
     name = f"[{host}]" if ":" in host else host.lower()
-    return frozenset({f"{name}:{port or default}"} | ({name} if port is None else set()))
+    labels = name.split(".")
+    wildcards = (f"*.{'.'.join(labels[index:])}" for index in range(1, len(labels)))
+    return (f"{name}:{port or default}", *([name] if port is None else ()), f"{name}:*", *wildcards, "*")
 
 
 def _headers(given: str) -> list[tuple[str, str]]:
@@ -64,17 +66,17 @@ def _headers(given: str) -> list[tuple[str, str]]:
 
 def normal(path: str) -> str:
     """As it is compared and forwarded (Istio's pathNormalization BASE, RFC 3986 6.2.2). Raises ValueError where it
-    cannot be told what is meant."""
+    cannot be told what is meant. Parameters behind dots are as nothing (`..;x`)."""
     if _AMBIGUOUS.search(path):
         raise ValueError(f"the path {path!r} can be understood in two ways: it would get 400")
     plain = _UNRESERVED.sub(lambda escape: unquote(escape[0]), path).replace("\\", "/")
     found: list[str] = []
     *above, last = plain.split("/")[1:]
     for segment in (*above, last):
-        if segment == "..":
+        if (dots := segment.partition(";")[0]) == "..":
             found = found[:-1]
-        elif segment != ".":
+        elif dots != ".":
             found.append(segment)
-    if last in (".", ".."):
+    if last.partition(";")[0] in (".", ".."):
         found.append("")
     return "/" + "/".join(found)

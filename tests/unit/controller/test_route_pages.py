@@ -55,6 +55,11 @@ DENY = {
     "action": "DENY",
     "rules": [{"to": [{"operation": {"paths": ["/secret*"]}}]}],
 }
+HOSTS = {
+    "parentRefs": [{"name": "wp"}],
+    "hostnames": ["*.example.com"],
+    "rules": [{"matches": [{"path": {"value": "/a"}}], "backendRefs": [{"name": "cart", "port": 80}]}],
+}
 SECURITY = "security.istio.io/v1"
 OBJECTS = (
     namespace(),
@@ -67,6 +72,7 @@ OBJECTS = (
     rule(spec=SUBSETS),
     virtual({"hosts": ["cart"], "http": RULES}, "cart"),
     virtual({"hosts": ["nobody"], "http": RULES}, "idle"),
+    thing("HTTPRoute", "gateway.networking.k8s.io/v1", "hosts", spec=HOSTS),
     thing("AuthorizationPolicy", SECURITY, "tills", spec=ALLOW),
     thing("AuthorizationPolicy", SECURITY, "secrets", spec=DENY),
     thing("AuthorizationPolicy", SECURITY, "audit", spec=DENY | {"action": "AUDIT"}),
@@ -100,6 +106,7 @@ def test_routes_are_listed_with_whose_requests_they_lead(pages: RoutePages) -> N
     assert found["namespace"] == "shop"
     assert [(each["name"], each["for"], each["clusters"]) for each in found["routes"]] == [
         ("cart", ["cart.shop.svc.cluster.local"], ["shop/cart:80"]),
+        ("hosts", ["Gateway/wp"], ["shop/wp:80/*.example.com"]),
         ("idle", ["nobody.shop.svc.cluster.local"], []),
     ]
 
@@ -156,7 +163,10 @@ def test_a_request_is_explained(pages: RoutePages) -> None:
         ("GET", "http://cart.shop/secrets", TILL, "access 403: ns[shop]-policy[secrets]-rule[0] denies it"),
         ("GET", "http://till.shop/", "", "route none: requests go to the Service itself"),
         ("GET", "http://till.shop/", "", "access let in: there is no policy"),
-        ("GET", "http://gone/", "", "nothing here answers to gone or gone:80"),
+        ("GET", "http://www.example.com:81/a/b", "", "at http (HTTP, port 80)"),
+        ("GET", "http://www.example.com/a/b", "", "route HTTPRoute shop/hosts rule 0"),
+        ("GET", "http://www.example.com/b", "", "route 404: no match fits"),
+        ("GET", "http://gone/", "", "nothing here answers to gone:80"),
         ("GET", "gone", "", "give a URL such as"),
     ],
 )

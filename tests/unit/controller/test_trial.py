@@ -29,7 +29,7 @@ from proxy.mesh.traffic.routing import (
     Routing,
 )
 from proxy.policy.shapes import ALLOWED
-from tests.instruments.inspect_access import CompiledAccess
+from tests.instruments.inspect_access import CompiledAccess, normalised
 from tests.unit.policy.accesses import Request, access_of, asked_of
 from tests.unit.policy.routings import Request as Asking
 from tests.unit.policy.test_access import POLICIES, REQUESTS
@@ -46,8 +46,8 @@ def test_a_request_is_read() -> None:
     found = trial("http://Cart.shop:81/a/./b?x=1", ("X-A", " 1 "), ("Host", "else"), identity="spiffe://td/ns/a/sa/b")
     assert (found.path, found.query, found.authority, found.port) == ("/a/b", "x=1", "else", 81)
     assert (found.headers, found.namespace, found.bare_identity) == ((("x-a", "1"),), "a", "td/ns/a/sa/b")
-    assert found.asked == {"cart.shop:81"}
-    assert trial("http://[fd00::7]/").asked == {"[fd00::7]", "[fd00::7]:80"}
+    assert found.asked == ("cart.shop:81", "cart.shop:*", "*.shop", "*")
+    assert trial("http://[fd00::7]/").asked[:2] == ("[fd00::7]:80", "[fd00::7]")
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,16 @@ def test_paths_are_normalised_as_workers_do(path: str, normal: str) -> None:
     assert trial_request.normal(path) == normal
 
 
+@given(st.text("/.%\\\\;2eE5cC60a1", max_size=14))
+def test_paths_are_normalised_as_the_compiled_code_does(path: str) -> None:
+    found = normalised(f"/{path}".encode())
+    if found is None:
+        with pytest.raises(ValueError, match="two ways"):
+            trial_request.normal(f"/{path}")
+    else:
+        assert trial_request.normal(f"/{path}") == found.decode()
+
+
 @given(POLICIES, REQUESTS)
 def test_who_gets_in_is_what_the_compiled_decision_says(policies: list[AccessPolicy], request: Request) -> None:
     """Addresses and tokens are not known to who asks."""
@@ -103,7 +113,7 @@ def test_who_gets_in_is_what_the_compiled_decision_says(policies: list[AccessPol
         tuple((name.lower(), value) for name, value in request.headers),
         request.identity,
         request.port,
-        frozenset(),
+        (),
     )
     found = verdict(form, asked)
     assert found.allowed is (compiled == ALLOWED)
@@ -126,8 +136,8 @@ def test_which_rule_is_what_the_compiled_decision_says(matches: list[list[Condit
     rules = tuple(RouteRule(LETTERS[at]) for at in range(len(matches)))
     routing = Routing(tuple(RouteMatch(at, tuple(each)) for at, each in enumerate(matches)), rules)
     path, _, query = request.path.partition("?")
-    headers, none = tuple(request.headers), frozenset[str]()
-    asked = Trial(request.method, "http", request.host, path, query, headers, request.identity, 80, none)
+    headers = tuple(request.headers)
+    asked = Trial(request.method, "http", request.host, path, query, headers, request.identity, 80, ())
     at = fitting(routing, asked)
     assert rule(request, *matches) == ("" if at < 0 else rules[routing.matches[at].rule].name)
 
