@@ -98,3 +98,39 @@ def test_h1_h2_h4_hosts_of_the_gateway(proxy: HboneBench) -> None:
     assert asked("web.httpbin") == "v2-1" and asked("www.example") == "404"
     lift(proxy)
     assert asked("web.httpbin") == "web-1"
+
+
+def test_v2_v3_v9_v11_where_a_virtual_service_sends_requests(proxy: HboneBench) -> None:
+    """Prefixes are texts, a subset is a cluster, what is not there is 503; and an HTTPRoute goes first."""
+
+    def to(host: str, **more: str) -> dict[str, Any]:
+        return {"route": [{"destination": {"host": host, **more}}]}
+
+    rules = [
+        {"match": [{"uri": {"prefix": "/v2"}}], **to("v2")},
+        {"match": [{"uri": {"exact": "/closed"}}], "directResponse": {"status": 418}},
+        {"match": [{"uri": {"prefix": "/gone"}}], **to("gone")},
+        to("web", subset="some"),
+    ]
+    istio = {"apiVersion": "networking.istio.io/v1", "metadata": {"name": "web", "namespace": "httpbin"}}
+    virtual = {**istio, "kind": "VirtualService", "spec": {"hosts": ["web"], "http": rules}}
+    subsets = {**istio, "kind": "DestinationRule", "spec": {"host": "web", "subsets": [{"name": "some"}]}}
+    proxy.manifests.put("subsets", subsets)
+    proxy.replica.serve(lambda: proxy.manifests.put("virtual", virtual))
+    asked = {path: proxy.ask("web", path)[0] for path in ("/v2", "/v2x", "/closed", "/closed/", "/gone", "/some")}
+    assert asked == {
+        "/v2": "v2-1",
+        "/v2x": "v2-1",
+        "/closed": "418",
+        "/closed/": "web-1",
+        "/gone": "503",
+        "/some": "web-1",
+    }
+    assert "503 NC" in proxy.told("GET /gone ") and "|http/some|" in proxy.told("GET /some ")
+    obey(proxy, V2)
+    assert proxy.ask("web", "/some") == ["v2-1"]
+    lift(proxy)
+    assert proxy.ask("web", "/some") == ["web-1"]
+    proxy.manifests.remove("virtual")
+    proxy.replica.serve(lambda: proxy.manifests.remove("subsets"))
+    assert proxy.ask("web", "/closed") == ["web-1"]
