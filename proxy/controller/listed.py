@@ -34,13 +34,12 @@ def _route(route: Any) -> dict[str, Any]:
 
 def _guard(guard: Guard) -> dict[str, Any]:
     """`for` nothing: it is for ztunnels."""
-    access = guard.access
-    in_force = "closes" if guard.closes else "no" if guard.idle or not guard.targets else "yes"
+    access, idle = guard.access, guard.idle or not guard.targets
     return {
         "action": str(access.action) if access else "",
-        "rules": len(access.rules) if access else len(getattr(guard, "tokens", ())),
+        "rules": len(access.rules if access else guard.tokens),
         "for": [f"{kind}/{name}" for kind, name in sorted(guard.targets)],
-        "in_force": in_force if guard.targets or guard.unread else "no",
+        "in_force": "no" if idle else "closes" if guard.closes else "yes",
     }
 
 

@@ -83,7 +83,7 @@ def _for_port(rule: Http, port: int) -> Iterator[Match]:
 def _conditions(match: Match) -> Iterator[Condition]:
     if match.uri and not match.is_root:
         fold = match.ignore_uri_case and match.uri.op is not Op.LIKE
-        yield Condition(Part.PATH, match.uri.op, match.uri.text.lower() if fold else match.uri.text, fold=fold)
+        yield Condition(Part.PATH, *match.uri, fold=fold)
     for part, found in (
         (Part.METHOD, match.method),
         (Part.AUTHORITY, match.authority),

@@ -134,7 +134,7 @@ def test_v2_a_port_that_no_rule_is_for_is_served_as_without() -> None:
         pytest.param({"uri": {"prefix": "/"}}, [], id="V3 any path"),
         pytest.param(
             {"uri": {"prefix": "/V2"}, "ignoreUriCase": True},
-            [Condition(Part.PATH, Op.STARTS, "/v2", fold=True)],
+            [Condition(Part.PATH, Op.STARTS, "/V2", fold=True)],
             id="V3 ignoreUriCase",
         ),
         pytest.param(
