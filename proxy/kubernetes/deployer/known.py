@@ -63,6 +63,15 @@ class Known:
         with self._lock:
             return self._services.get((namespace, name))
 
+    def routes_of(self, namespace: str, name: str) -> Iterable[RouteKey]:
+        """The routes that a Gateway may have to do with."""
+        with self._lock:
+            return self._referring.to_gateway(namespace, name)
+
+    def touch(self, keys: Iterable[Task]) -> None:
+        """Have these looked at."""
+        self._touch_all(keys)
+
     def naming(self) -> list[Object]:
         """The DestinationRules that name a Secret or a ConfigMap."""
         return self.all(kinds.RULES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from proxy.kubernetes.api.resources import Resource
@@ -19,15 +19,18 @@ _TELL = {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"
 _OWN = (kinds.GATEWAYS, kinds.SERVICES, *kinds.OF_SERVED, *kinds.ADVISED)
 
 
-def rights_of(wish: Wish, rules: Sequence[Object] = ()) -> Iterator[Object]:
+def rights_of(wish: Wish, rules: Sequence[Object] = (), led_to: Iterable[str] = ()) -> Iterator[Object]:
     """Roles and bindings of a waypoint's ServiceAccount. Those that stand elsewhere are found again by their labels.
 
-    `rules`: DestinationRules that name Secrets and ConfigMaps, by which it gets these, and no others."""
+    `rules`: DestinationRules that name Secrets and ConfigMaps, by which it gets these, and no others. `led_to`: other
+    namespaces that its routes may send requests to."""
     own = [*_rules(_OWN), *_named(wish, rules, wish.namespace), _TELL]
     yield from _bound("Role", wish.name, wish.namespace, own, wish)
-    if wish.namespace != ROOT_NAMESPACE:
-        root = [*_rules(kinds.OF_ROOT), *_named(wish, rules, ROOT_NAMESPACE), _TELL]
-        yield from _bound("Role", _full_name(wish), ROOT_NAMESPACE, root, wish)
+    for namespace in sorted({ROOT_NAMESPACE, *led_to} - {wish.namespace}):
+        read = [*(kinds.OF_BACKENDS if namespace in led_to else ())]
+        read += (each for each in kinds.OF_ROOT if namespace == ROOT_NAMESPACE and each not in read)
+        there = [*_rules(read), *_named(wish, rules, namespace), _TELL]
+        yield from _bound("Role", _full_name(wish), namespace, there, wish)
     yield from _bound("ClusterRole", _full_name(wish), "", list(_cluster_rules(wish)), wish)
 
 

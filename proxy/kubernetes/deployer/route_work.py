@@ -1,4 +1,5 @@
-"""One look at a route: what its status should say of the parents that are ours, and says then."""
+"""One look at a route: what its status should say of the parents that are ours, and says then; and which namespaces its
+waypoints have to read for it."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import Any
 
 from proxy.kubernetes.deployer import kinds, routes
 from proxy.kubernetes.deployer.known import Known
-from proxy.kubernetes.deployer.queue import RouteKey
+from proxy.kubernetes.deployer.queue import Key, RouteKey
 from proxy.kubernetes.deployer.wish import Wish, read
 from proxy.kubernetes.deployer.writer import Writer
 
@@ -28,10 +29,23 @@ class RouteWork:
         route = self._known.get(resource, key.namespace, key.name)
         if route is None:
             return
-        around = routes.Around(self._gateway, self._known.service, self._labels, self._known.all(kinds.GRANTS))
+        around = self._around()
+        self._known.touch({Key(wish.namespace, wish.name) for wish, _ in routes.led_to(route, around)})
         said = routes.parents(route, around, now)
         if said != ((route.get("status") or {}).get("parents") or []):
             self._writer.merge_status(resource, route, {"parents": said})
+
+    def led_to(self, wish: Wish) -> set[str]:
+        """The other namespaces that routes send a Gateway's requests to, where it has no right to read them anyway."""
+        found: set[str] = set()
+        for key in () if wish.reaches_out else self._known.routes_of(wish.namespace, wish.name):
+            if route := self._known.get(kinds.ROUTE_BY_KIND[key.kind], key.namespace, key.name):
+                ours = routes.led_to(route, self._around())
+                found |= {namespace for each, namespace in ours if each.id == wish.id}
+        return found
+
+    def _around(self) -> routes.Around:
+        return routes.Around(self._gateway, self._known.service, self._labels, self._known.all(kinds.GRANTS))
 
     def everything(self) -> Iterator[RouteKey]:
         """All of them."""

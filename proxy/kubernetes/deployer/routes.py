@@ -61,6 +61,16 @@ def unresolved(route: Object, around: Around, of_mesh: bool) -> Fault | None:
     return None
 
 
+def led_to(route: Object, around: Around) -> Iterator[tuple[Wish, str]]:
+    """The namespaces that it may send requests to, and whose: of which Gateway, or waypoint, of ours."""
+    for _, named in parents_of(route):
+        of_mesh = (named.group, named.kind) == ("", "Service")
+        wishes = list(_waypoints(named, around)) if of_mesh else [_gateway(named, around)]
+        for _, each in backends_of(route):
+            if of_mesh or _may_refer(route, each, around.grants):
+                yield from ((wish, each.namespace) for wish in wishes if wish and wish.namespace != each.namespace)
+
+
 def _may_refer(route: Object, to: Reference, grants: Iterable[Object]) -> bool:
     own = route["metadata"]["namespace"]
     return to.namespace == own or permitted((GROUP, route["kind"], own), to, grants)
@@ -103,7 +113,7 @@ def _said(parent: _Ours, verdict: Verdict, unresolved: Fault | None) -> Iterator
 
 
 def _of_gateway(parent: Object, named: Reference, route: Object, around: Around) -> _Ours | None:
-    wish = around.gateway(named.namespace, named.name) if (named.group, named.kind) == (GROUP, "Gateway") else None
+    wish = _gateway(named, around)
     if wish is None:
         return None
     namespace = route["metadata"]["namespace"]
@@ -112,10 +122,21 @@ def _of_gateway(parent: Object, named: Reference, route: Object, around: Around)
 
 def _of_service(parent: Object, named: Reference, around: Around) -> _Ours | None:
     service, labels = around.service(named.namespace, named.name), around.labels(named.namespace)
-    for place in bound.waypoints(service, named.namespace, labels):
-        if wish := around.gateway(*place):
-            return _Ours(bound.refusal(parent, service, named.namespace, labels, wish))
+    for wish in _waypoints(named, around):
+        return _Ours(bound.refusal(parent, service, named.namespace, labels, wish))
     return None
+
+
+def _gateway(named: Reference, around: Around) -> Wish | None:
+    return around.gateway(named.namespace, named.name) if (named.group, named.kind) == (GROUP, "Gateway") else None
+
+
+def _waypoints(service: Reference, around: Around) -> Iterator[Wish]:
+    """Those of ours that a Service uses, its canary last."""
+    found, labels = around.service(service.namespace, service.name), around.labels(service.namespace)
+    for place in bound.waypoints(found, service.namespace, labels):
+        if wish := around.gateway(*place):
+            yield wish
 
 
 def _condition(kind: str, fault: Fault | None) -> Condition:

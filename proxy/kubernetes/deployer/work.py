@@ -187,7 +187,7 @@ class Work:
         self._apply([*self._rights(wish), *children_of(wish, self._site(), overlays)], Key(wish.namespace, wish.name))
 
     def _rights(self, wish: Wish) -> Iterator[Object]:
-        return rights_of(wish, self._known.naming())
+        return rights_of(wish, self._known.naming(), self._routes.led_to(wish))
 
     def _apply(self, wanted: list[Object], key: Key) -> None:
         """Have these, and nothing else, for a Gateway."""

@@ -116,10 +116,13 @@ def test_parameters_that_cannot_be_used(data: dict[str, str], said: str) -> None
 
 @pytest.mark.parametrize("scope", ["Same", "All"])
 def test_the_rights_are_those_of_what_is_watched(scope: str) -> None:
-    """Every watch of the source's plan is allowed by a rule; a listener for others has the wider ones."""
+    """Every watch of the source's plan is allowed by a rule; a listener for others has the wider ones. Routes lead to a
+    namespace and to Istio's root."""
     given = wish(MESH | {"allowedRoutes": {"namespaces": {"from": scope}}})
-    rights = [each for each in rights_of(given) if "rules" in each]
+    led_to = frozenset({"far", "istio-system"})
+    rights = [each for each in rights_of(given, led_to=led_to) if "rules" in each]
     known = plan.Known("shop", "way", class_name="waypointd", invites=scope == "All", elsewhere=frozenset({"other"}))
+    known = replace(known, led_to=led_to)
     for watched in plan.wanted(known):
         name = watched.fields.removeprefix("metadata.name=") if watched.fields else ""
         assert any(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proxy.kubernetes.deployer.bound import Service, service_of
-from proxy.kubernetes.deployer.routes import Around, parents, unresolved
+from proxy.kubernetes.deployer.routes import Around, led_to, parents, unresolved
 from proxy.kubernetes.deployer.wish import CONTROLLER, Wish
 from tests.unit.kubernetes.deployer.wishes import MESH, WEB, wish
 
@@ -231,6 +231,19 @@ def test_at_a_service_no_grant_is_asked_for() -> None:
     """B11, as at Istio's waypoints."""
     (entry,) = parents(route(of_service("pay"), backend=FAR), around(MESH), NOW)
     assert reasons(entry)["ResolvedRefs"] == "True ResolvedRefs"
+
+
+def test_namespaces_that_a_waypoint_has_to_read_for_its_routes() -> None:
+    """B11: of a Gateway those that a ReferenceGrant opens, of a Service all."""
+
+    def found(parent: Object, *grants: Object) -> set[tuple[str, str]]:
+        given = route(parent, backend=FAR)
+        return {(each.id, namespace) for each, namespace in led_to(given, around(WEB, grants=grants))}
+
+    assert found({"name": "way"}) == set()
+    assert found({"name": "way"}, GRANT) == {("shop/way", "other")}
+    assert found(of_service("pay")) == {("shop/way", "other")}
+    assert found(of_service("istios")) == found({"name": "other"}, GRANT) == set()
 
 
 @pytest.mark.parametrize(
