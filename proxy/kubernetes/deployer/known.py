@@ -63,10 +63,10 @@ class Known:
         with self._lock:
             return self._services.get((namespace, name))
 
-    def routes_of(self, namespace: str, name: str) -> Iterable[RouteKey]:
-        """The routes that a Gateway may have to do with."""
+    def routes_of(self, namespace: str) -> Iterable[RouteKey]:
+        """The routes that are in a namespace, or name something there."""
         with self._lock:
-            return self._referring.to_gateway(namespace, name)
+            return self._referring.in_namespace(namespace)
 
     def touch(self, keys: Iterable[Task]) -> None:
         """Have these looked at."""

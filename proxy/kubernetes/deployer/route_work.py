@@ -36,9 +36,10 @@ class RouteWork:
             self._writer.merge_status(resource, route, {"parents": said})
 
     def led_to(self, wish: Wish) -> set[str]:
-        """The other namespaces that routes send a Gateway's requests to, where it has no right to read them anyway."""
+        """The other namespaces that routes send a Gateway's requests to. None for one that takes Services from other
+        namespaces, and may read all of them anyway."""
         found: set[str] = set()
-        for key in () if wish.reaches_out else self._known.routes_of(wish.namespace, wish.name):
+        for key in () if wish.reaches_out else self._known.routes_of(wish.namespace):
             if route := self._known.get(kinds.ROUTE_BY_KIND[key.kind], key.namespace, key.name):
                 ours = routes.led_to(route, self._around())
                 found |= {namespace for each, namespace in ours if each.id == wish.id}

@@ -85,12 +85,14 @@ def _missing(given: Object, named: Reference, service: bound.Service | None) -> 
 
 
 def _entries(route: Object, around: Around, before: Sequence[Object], now: str) -> Iterator[Object]:
-    generation, verdict = route["metadata"].get("generation", 1), judged(route)
+    generation = route["metadata"].get("generation", 1)
+    verdict: Verdict | None = None  # of a route that is none of ours there is none: to read one takes a while
     for parent, named in parents_of(route):
         of_mesh = (named.group, named.kind) == ("", "Service")
         found = _of_service(parent, named, around) if of_mesh else _of_gateway(parent, named, route, around)
         if found is None:
             continue
+        verdict = verdict or judged(route)
         said = _said(found, verdict, unresolved(route, around, of_mesh))
         old = next((each for each in before if each["parentRef"] == parent), {})
         conditions = [as_object(each, generation, old.get("conditions"), now) for each in said]
