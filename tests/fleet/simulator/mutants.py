@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 from unittest.mock import patch
 
+from proxy.fleet import reporter
 from proxy.fleet.differences import Differences
 from proxy.fleet.door import Fleet
 from proxy.fleet.leader import Leader
@@ -25,11 +26,13 @@ Mutation = Callable[[], AbstractContextManager[object]]
 
 @dataclass(frozen=True)
 class Mutant:
-    """`breaks`: the invariants that may be the first to notice; `only` of these things going wrong it shows soonest."""
+    """`breaks`: the invariants that may be the first to notice; `only` of these things going wrong it shows soonest, in
+    one of the seeds from `first` on."""
 
     breaks: frozenset[str]
     only: tuple[str, ...]
     made: Mutation
+    first: int = 0
 
 
 def lua(*changes: tuple[str, str]) -> Mutation:
@@ -65,6 +68,10 @@ def both(*mutations: Mutation) -> Mutation:
             yield
 
     return made
+
+
+def one_at_a_time() -> AbstractContextManager[object]:
+    return patch.object(reporter, "MOST_ON_THEIR_WAY", 1)
 
 
 def _without_reason(self: Differences, *given: Any, _offer: Any = Differences._offer) -> None:
@@ -130,11 +137,13 @@ MUTANTS: Mapping[str, Mutant] = {
         ("hand_ejects", "hand_ejects", "restart_old"),
         lua(("if r.left > 0 and not (by_hand and offered.generation > r.generation) then", "if r.left > 0 then")),
     ),
-    # A success waited with what its worker was to ask again.
+    # A report waited for the answer to the one before it.
+    "a report that waits": Mutant(frozenset({"order"}), (), one_at_a_time, first=14407),
+    # A success waited with what its worker was to ask again; as reports waited too, it shows much sooner.
     "a success that waits": Mutant(
         frozenset({"order"}),
         ("hand_ejects", "removed", "removed", "removed"),
-        method(Outbox, "_hurry", lambda *given: None),
+        both(method(Outbox, "_hurry", lambda *given: None), one_at_a_time),
     ),
     # A hand wrote the key of what was out by the rule, and it stayed the rule's.
     "a hand over the rule": Mutant(
