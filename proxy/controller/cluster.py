@@ -18,10 +18,11 @@ from proxy.settings.settings import Settings
 
 
 def client_of(settings: Settings) -> Client | None:
-    """The way to the cluster; None where files are all there is. Raises AccessFault."""
+    """The way to the cluster; None where files are all there is. A kubeconfig that has vanished since the start is as
+    an API server that is away: what there was goes on."""
     if settings.source != "kubernetes":
         return None
-    return Client(find(settings.kubeconfig or "", settings.context or "", os.environ))
+    return Client(lambda: find(settings.kubeconfig or "", settings.context or "", os.environ))
 
 
 def cluster_of(settings: Settings, client: Client | None, news: Callable[[], None]) -> KubernetesSource | None:

@@ -10,7 +10,7 @@ import http.client
 import json
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode
@@ -55,8 +55,18 @@ class Events:
 class Client:
     """Speaks to one API server. Every method raises ApiFault, and nothing else, if it does not succeed."""
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
+    def __init__(self, access: Access | Callable[[], Access]) -> None:
+        """`access`, or how to find it, which is tried at each request until it succeeds."""
+        self._found = None if callable(access) else access
+        self._find = access if callable(access) else None
+
+    @property
+    def _access(self) -> Access:
+        """Raises AccessFault."""
+        if self._found is None:
+            assert self._find
+            self._found = self._find()
+        return self._found
 
     @property
     def namespace(self) -> str:
@@ -66,7 +76,9 @@ class Client:
     @property
     def server(self) -> str:
         """What messages call it."""
-        return f"{'https' if self._access.secure else 'http'}://{self._access.host}:{self._access.port}"
+        if self._found is None:
+            return "the API server"
+        return f"{'https' if self._found.secure else 'http'}://{self._found.host}:{self._found.port}"
 
     def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = JSON) -> Object:
         """One object, or a list."""
@@ -109,8 +121,8 @@ class Client:
         types: tuple[str, str],
         silence_s: float,
     ) -> Iterator[tuple[socket.socket, http.client.HTTPResponse]]:
-        connection = http.client.HTTPConnection(self._access.host, self._access.port)
         try:
+            connection = http.client.HTTPConnection(self._access.host, self._access.port)
             with self._connected() as plain_or_tls:
                 connection.sock = plain_or_tls
                 data = json.dumps(body).encode() if body is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 import threading
@@ -9,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from proxy.controller.cluster import client_of
 from proxy.kubernetes.api.access import Access, in_cluster
 from proxy.kubernetes.api.client import Client
 from proxy.kubernetes.api.credentials import TokenFile
 from proxy.kubernetes.api.faults import AccessFault, ApiFault
 from proxy.kubernetes.api.resources import Resource
+from proxy.settings.settings import Settings
 from tests.certificates import Authority
 from tests.unit.kubernetes.api_rig import ApiServer, Handler
 
@@ -45,6 +48,27 @@ def test_a_token_that_no_header_can_hold_is_a_fault_like_others(api: ApiServer, 
 def test_a_host_that_is_no_name_is_a_fault_like_others() -> None:
     with pytest.raises(ApiFault):
         Client(Access("a" * 64, 443)).get(PODS.path("shop"))
+
+
+def test_a_kubeconfig_that_is_not_there_is_an_api_server_that_is_away(api: ApiServer, tmp_path: Path) -> None:
+    """A controller that starts anew goes on with what there was, and is not started again and again."""
+    file = tmp_path / "config"
+    client = client_of(Settings(source="kubernetes", gateway="shop/way", kubeconfig=str(file)))
+    assert client
+    with pytest.raises(ApiFault, match=r"the API server: .*config: no such file; give --kubeconfig FILE"):
+        client.get(PODS.path())
+    file.write_text(
+        json.dumps(
+            {
+                "current-context": "c",
+                "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+                "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{api.port}"}}],
+                "users": [{"name": "u", "user": {}}],
+            }
+        )
+    )
+    client.get(PODS.path())
+    assert client.server == f"http://127.0.0.1:{api.port}"
 
 
 def test_a_refusal_says_what_the_server_said(api: ApiServer) -> None:
