@@ -310,6 +310,8 @@ class Controller:
                 logger.log(*reminder)
             if self._events:
                 self._tell_events(self._events, reminder)
+            if self._fetching.sets.missed(sum(row.keys_missed for row in self._board.workers.rows())):
+                self._fetching.hurry()
             self._expiry.look(self._snapshots.clusters.values(), time.monotonic_ns())
             if self._snapshots.settle(now):
                 self._news.set()  # what did not fit on the scoreboard may fit now

@@ -32,6 +32,7 @@ from proxy.version import __version__
 AT_ONCE = 8
 """So many sets are fetched at the same time; others wait."""
 LARGEST = 256 << 10
+"""Octets of an answer."""
 DISCOVERY = "/.well-known/openid-configuration"
 
 
@@ -119,14 +120,9 @@ def _get(url: str, timeout_s: float) -> str:
     """What is there. Raises Unfetched."""
     if urlsplit(url).scheme not in ("http", "https"):
         raise Unfetched(f"{url} is no http:// or https:// URL")
-    opener = OpenerDirector()
-    for handler in (ProxyHandler, UnknownHandler, HTTPHandler, HTTPDefaultErrorHandler, HTTPRedirectHandler):
-        opener.add_handler(handler())
-    opener.add_handler(HTTPSHandler(context=ssl.create_default_context()))
-    opener.add_handler(HTTPErrorProcessor())
-    asked = Request(url, headers={"User-Agent": f"waypointd/{__version__}", "Accept": "application/json"})
     try:
-        with opener.open(asked, timeout=timeout_s) as answer:
+        asked = Request(url, headers={"User-Agent": f"waypointd/{__version__}", "Accept": "application/json"})
+        with _opener().open(asked, timeout=timeout_s) as answer:
             found: bytes = answer.read(LARGEST + 1)
     except HTTPError as fault:
         fault.close()
@@ -136,3 +132,13 @@ def _get(url: str, timeout_s: float) -> str:
     if len(found) > LARGEST:
         raise Unfetched(f"{url} answers with more than {LARGEST >> 10} KiB")
     return found.decode("utf-8", "replace")
+
+
+def _opener() -> OpenerDirector:
+    """One that knows HTTP and nothing else: no file, no FTP."""
+    made = OpenerDirector()
+    for handler in (ProxyHandler, UnknownHandler, HTTPHandler, HTTPDefaultErrorHandler, HTTPRedirectHandler):
+        made.add_handler(handler())
+    made.add_handler(HTTPSHandler(context=ssl.create_default_context()))
+    made.add_handler(HTTPErrorProcessor())
+    return made

@@ -20,6 +20,8 @@ RETRY_S, LONGEST_RETRY_S = 60.0, 60 * 60.0
 """When a set is fetched again that was not answered: each time twice as late, to the longest."""
 URGENT_S, LONGEST_URGENT_S = 1.0, 60.0
 """The same of one that nothing is known of: nobody with a token gets in."""
+SOONEST_S = 30.0
+"""Between two times that all are fetched because a token named a key that nobody knows."""
 DROPPED_S = 7 * 24 * 3600.0
 JITTER = 0.1
 """By how much of its time a set is fetched later, at most, so that replicas do not ask all at once."""
@@ -48,7 +50,8 @@ class KeySets:
         self._clock = clock
         self._chance = chance
         self._sets: dict[str, _Set] = {}
-        self._remembered: Mapping[str, str] = {}
+        self._remembered: dict[str, str] = {}
+        self._missed, self._hurried = 0, -SOONEST_S
 
     def remember(self, texts: Mapping[str, str]) -> None:
         """What a former controller knew: in force until it is fetched."""
@@ -59,14 +62,13 @@ class KeySets:
         now = self._clock()
         former, self._sets = self._sets, {}
         for source, timeout_ms in sources.items():
-            known = former.get(source.name) or _Set(source, 0.0, now, self._remembered.get(source.name, ""), now)
+            known = former.get(source.name) or _Set(source, 0.0, now, self._remembered.pop(source.name, ""), now)
             known.timeout_s = timeout_ms / 1000
             self._sets[source.name] = known
 
     @property
     def forms(self) -> dict[str, str]:
         """The sets in force, as they travel."""
-        self._drop_old()
         return {name: each.source.jwks or each.text for name, each in self._sets.items()}
 
     @property
@@ -78,6 +80,16 @@ class KeySets:
         """All are due."""
         for each in self._fetched():
             each.due = self._clock()
+
+    def missed(self, count: int) -> bool:
+        """So many tokens named keys that nobody knows: whether that is a reason to fetch them all now."""
+        now = self._clock()
+        if count <= self._missed:
+            self._missed = count  # of another process
+        elif now >= self._hurried + SOONEST_S:
+            self._missed, self._hurried = count, now
+            return True
+        return False
 
     def due(self) -> list[tuple[KeySource, float]]:
         """Those whose time has come, with how long it may take, in s; they count as being fetched from now on."""

@@ -15,6 +15,7 @@ def token_form(rule: JwtRule) -> TokenRuleForm:
         issuer=rule.issuer,
         audiences=list(rule.audiences),
         keys=rule.keys.name,
+        fetched=not rule.jwks,
         places=list(_places(rule)) or _DEFAULT_PLACES,
         payload=rule.output_payload_to_header,
         claims=[(each.header, each.claim) for each in rule.output_claim_to_headers],

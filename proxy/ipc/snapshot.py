@@ -130,12 +130,14 @@ class AccessForm(TypedDict):
 
 
 class TokenRuleForm(TypedDict):
-    """`mesh.traffic.tokens.JwtRule`. `keys` is a key of a body's `keys`. `places`: where tokens are, each a kind
-    ("header", "param", "cookie"), a name and what stands before the token; `claims`: header and claim of each."""
+    """`mesh.traffic.tokens.JwtRule`. `keys` is a key of a body's `keys`, `fetched` whether they can be again. `places`:
+    where tokens are, each a kind ("header", "param", "cookie"), a name and what stands before the token; `claims`:
+    header and claim of each."""
 
     issuer: str
     audiences: list[str]
     keys: str
+    fetched: bool
     places: list[tuple[str, str, str]]
     payload: str  # the header that it goes into, or ""
     claims: list[tuple[str, str]]

@@ -47,6 +47,8 @@ cdef class Relay:
         self.connections.tick()
         self.context.unread.look(self.context.row)
         self.context.row.log_lines_dropped = self.context.log.dropped
+        self.context.row.tokens_taken, self.context.row.tokens_refused = self.verdicts.taken, self.verdicts.refused
+        self.context.row.keys_missed = self.verdicts.missed
         self.context.scoreboard.workers.turn(self.context.worker)
 
     def make_room(self) -> None:

@@ -168,7 +168,9 @@ cdef struct WorkerRow:
     int64_t cpu_ns               # of all its processes
     int64_t cpu_before           # ... of those before this one
     Reports reports
-    char rest[56]                # whole cache lines: the next row is another worker's
+    int64_t tokens_taken, tokens_refused
+    int64_t keys_missed          # tokens of keys that nobody knew
+    char rest[32]                # whole cache lines: the next row is another worker's
 
 cdef struct Header:
     uint64_t magic

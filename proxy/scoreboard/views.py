@@ -20,6 +20,10 @@ class WorkerView(NamedTuple):
     """Processes there were in the slot so far, this one too."""
     cpu_ns: int
     """CPU time of all of them."""
+    tokens_taken: int
+    tokens_refused: int
+    keys_missed: int
+    """Tokens of keys that nobody knew."""
 
 
 class Reports(NamedTuple):

@@ -83,7 +83,8 @@ cdef class Workers:
     def row(self, int slot) -> WorkerView:
         cdef WorkerRow* row = self.memory.worker(slot)
         return WorkerView(slot, row.pid, row.state, row.connections, row.snapshot, row.requests, row.log_lines_dropped,
-                          row.handed_over, row.unread_answers, row.waiting_requests, row.starts, row.cpu_ns)
+                          row.handed_over, row.unread_answers, row.waiting_requests, row.starts, row.cpu_ns,
+                          row.tokens_taken, row.tokens_refused, row.keys_missed)
 
     def turn(self, int slot) -> None:
         """Worker `slot` is between two things that it does."""

@@ -356,10 +356,14 @@ def test_j15_keys_that_come_later_change_and_are_kept(proxy: HboneBench, tmp_pat
     with server.serving():
         wait_until(lambda: ask(proxy, "late", "/", token)[0].status == 200, 10, "the keys are there")
         wait_until(lambda: ask(proxy, "late", "/", discovered)[0].status == 200, 10, "and those of the other issuer")
+        soon = rsa_key("soon")
+        server.pages["/moved"] = keys_of(soon, GOOD.rsa)
+        early = bearer(GOOD.token(soon))
+        wait_until(lambda: ask(proxy, "late", "/", early)[0].status == 200, 10, "a key that nobody knew is asked for")
         asked = len(server.asked)
         for _ in range(20):
-            ask(proxy, "late", "/", bearer(GOOD.token(header={"kid": "unknown"})))
-        assert len(server.asked) == asked, "no request has keys fetched"
+            ask(proxy, "late", "/", bearer(GOOD.token(header={"kid": unique()})))
+        assert len(server.asked) == asked, "no request has keys fetched, and nobody does so soon again"
         fresh = rsa_key("fresh")
         server.pages["/moved"] = keys_of(fresh)
         os.kill(proxy.waypoint.pid, signal.SIGHUP)

@@ -157,6 +157,8 @@ def _of_workers(rows: Sequence[WorkerView]) -> Iterator[Family]:
         ("waypointd_worker_unread_answers", GAUGE, "Answers that wait for clients to read.", "unread_answers"),
         ("waypointd_worker_waiting_requests", GAUGE, "Requests that are not begun before that.", "waiting_requests"),
         ("waypointd_worker_access_log_dropped_total", COUNTER, "Lines nobody took in time.", "log_lines_dropped"),
+        ("waypointd_worker_tokens_taken_total", COUNTER, "Requests with a good token.", "tokens_taken"),
+        ("waypointd_worker_tokens_refused_total", COUNTER, "Requests with another.", "tokens_refused"),
         ("waypointd_worker_snapshot_number", GAUGE, "The configuration that a worker serves.", "snapshot"),
     ):
         living = rows if type_ == COUNTER else [row for row in rows if row.state != FREE]

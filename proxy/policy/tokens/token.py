@@ -20,6 +20,7 @@ SKEW_S = 60
 UNAUTHORIZED, FORBIDDEN = 401, 403
 ISSUER_UNKNOWN = "Jwt issuer is not configured"
 MISSING = "Jwt is missing"
+KEY_UNKNOWN = "Jwks doesn't have key to match kid or alg from Jwt"
 _VERIFIED_BY = frozenset({f"{family}{bits}" for family in ("RS", "PS", "ES", "HS") for bits in (256, 384, 512)})
 _ALGORITHMS = _VERIFIED_BY | {"EdDSA"}
 
@@ -131,7 +132,7 @@ def verify(token: Token, expected: Expected, keys: Sequence[Key], now: float) ->
     of_kid = [each for each in keys if token.kid in (None, each.kid)]
     fitting = [each for each in of_kid if token.algorithm in each.algorithms]
     if not of_kid:
-        raise Refused("Jwks doesn't have key to match kid or alg from Jwt")
+        raise Refused(KEY_UNKNOWN)
     if not any(each.verifies(token.algorithm, token.signed, token.signature) for each in fitting):
         raise Refused("Jwt verification fails")
 

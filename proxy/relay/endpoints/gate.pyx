@@ -17,8 +17,8 @@ from libc.string cimport memchr, memcpy, memset
 
 from proxy.policy cimport access as policy
 from proxy.policy.facts cimport (
-    ALLOWED, OF_CLAIM, OF_DESTINATION, OF_HEADER, OF_HOST, OF_IDENTITY, OF_METHOD, OF_PATH, OF_PORT, OF_SOURCE, OF_TRUST_DOMAIN,
-    OF_WORKLOAD, TEXT_ENDS, TEXT_FOLLOWS, TEXT_HAS, TEXT_IS, TEXT_IS_THERE, TEXT_LIKE, TEXT_STARTS, TEXTS, Asked, Text,
+    ALLOWED, OF_CLAIM, OF_DESTINATION, OF_HEADER, OF_HOST, OF_IDENTITY, OF_METHOD, OF_PATH, OF_PORT, OF_SOURCE,
+    OF_TRUST_DOMAIN, OF_WORKLOAD, TEXT_ENDS, TEXT_FOLLOWS, TEXT_HAS, TEXT_IS, TEXT_IS_THERE, TEXT_LIKE, TEXT_STARTS, TEXTS, Asked, Text,
 )
 from proxy.wire.http.head cimport MAX_FIELDS, NOMINATED, Field
 from proxy.wire.http.names cimport is_text, span_of

@@ -1,4 +1,6 @@
 # Tokens of the requests for one cluster; theory in tokens.pyx.
+from libc.stdint cimport int64_t
+
 from proxy.relay.endpoints.verdict cimport Verdict
 from proxy.wire.http.head cimport Head
 from proxy.wire.stream cimport Stream
@@ -6,6 +8,9 @@ from proxy.wire.stream cimport Stream
 cdef class TokenCache:
     cdef object known                   # verdicts by rule and token, the one used last at the end
     cdef readonly Py_ssize_t size       # octets, about
+    cdef readonly int64_t taken         # requests with a good token ...
+    cdef readonly int64_t refused       # ... and with none that is
+    cdef readonly int64_t missed        # tokens of keys that nobody knew
 
     cdef Verdict get(self, tuple key, double now)
     cdef int put(self, tuple key, Verdict verdict) except -1
@@ -15,6 +20,7 @@ cdef class TokenRule:
     cdef str source                     # of its keys
     cdef tuple keys                     # (): not known
     cdef list places
+    cdef bint fetched                   # they can be again
     cdef bint forward, required
     cdef bytes payload                  # the header that it goes into, or b""
     cdef list headers                   # and those that claims go into: name and path
@@ -31,4 +37,5 @@ cdef class Tokens:
     cdef TokenCache cache
 
     cdef Verdict judge(self, Head head, Stream client, double now)
+    cdef Verdict judge_by_rules(self, Head head, Stream client, double now)
     cdef Verdict judge_all(self, TokenRule rule, list found, double now)

@@ -1,4 +1,4 @@
-"""What requests' tokens are worth: RequestAuthentications of one cluster over a request, as Envoy's jwt_authn has them.
+"""What requests' tokens are worth: RequestAuthentications of one cluster over a request, as Envoy's jwt_authn has it.
 
 A request without a token goes on as one that nobody has vouched for; who gets in is what AuthorizationPolicies say. Of
 several rules one must accept all that are at its places. What a token is worth is proxy/policy/tokens' to say, once:
@@ -60,7 +60,7 @@ cdef class TokenRule:
 
     def __init__(self, dict form, list asked):
         self.expected = policy.Expected(form["issuer"], frozenset(map(policy.plain_audience, form["audiences"])))
-        self.source, self.keys = form["keys"], ()
+        self.source, self.fetched, self.keys = form["keys"], form["fetched"], ()
         self.places = [Place(*each) for each in form["places"]]
         self.forward, self.required, self.payload = form["forward"], form["required"], form["payload"].encode()
         self.headers = [(header.encode(), claim) for header, claim in form["claims"]]
@@ -123,15 +123,24 @@ cdef class Tokens:
     cdef Verdict judge(self, Head head, Stream client, double now):
         """What the request's tokens are worth. What may not go on of them, or what a client says in the place of what
         they say, is taken out of it. `now`: s since 1970."""
+        cdef Verdict verdict
+        for name in self.outputs:
+            take_out_header(head, client.buffer, name)
+        if head.method == M_OPTIONS and is_preflight(head, client.buffer):
+            return NOTHING
+        verdict = self.judge_by_rules(head, client, now)
+        if verdict.refusal is not None:
+            self.cache.refused += 1
+        elif verdict is not NOTHING:
+            self.cache.taken += 1
+        return verdict
+
+    cdef Verdict judge_by_rules(self, Head head, Stream client, double now):
         cdef TokenRule rule
         cdef Verdict verdict, refusal = None
         cdef Place place
         cdef list found
         cdef bint missing = False
-        for name in self.outputs:
-            take_out_header(head, client.buffer, name)
-        if head.method == M_OPTIONS and is_preflight(head, client.buffer):
-            return NOTHING
         for rule in self.rules:
             found = rule.found(head, client.buffer)
             if not found:
@@ -158,6 +167,7 @@ cdef class Tokens:
             verdict = self.cache.get(key, now)
             if verdict is None:
                 verdict = rule.verify(text, now)
+                self.cache.missed += rule.fetched and verdict.refusal == policy.KEY_UNKNOWN
                 self.cache.put(key, verdict)
             if verdict.refusal is not None:
                 return verdict

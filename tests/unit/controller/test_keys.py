@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -107,6 +108,20 @@ def test_what_is_not_wanted_any_more_is_forgotten_and_told_to_hurry_all_are_due(
     assert bench.sets.wait_s() is None
 
 
+def test_unknown_keys_have_all_fetched_and_not_more_often_than_every_30_seconds() -> None:
+    bench = Bench()
+    assert not bench.sets.missed(0)
+    assert bench.sets.missed(3)
+    assert not bench.sets.missed(3)
+    bench.clock.now += 29
+    assert not bench.sets.missed(9)
+    bench.clock.now += 1
+    assert bench.sets.missed(9), "what was missed meanwhile is not forgotten"
+    bench.clock.now += 30
+    assert not bench.sets.missed(1), "of a worker that is new"
+    assert bench.sets.missed(2)
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[KeyServer]:
     with KeyServer().serving() as running:
@@ -157,6 +172,13 @@ def test_no_redirect_leads_to_a_file(server: KeyServer) -> None:
     server.pages = {"/jwks": "http+file:///etc/passwd"}
     with pytest.raises(Unfetched):
         fetch(KeySource(uri=f"{server.url}/jwks"), 5)
+
+
+def test_j15_whoever_says_nothing_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        source = KeySource(uri=f"http://127.0.0.1:{silent.getsockname()[1]}/jwks")
+        with pytest.raises(Unfetched, match=r"timed out|no answer"):
+            fetch(source, 0.2)
 
 
 def test_nobody_there() -> None:
