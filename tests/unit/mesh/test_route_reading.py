@@ -334,7 +334,10 @@ def test_t7_the_pause_between_tries() -> None:
     ],
 )
 def test_f19_sessions(said: Object, kept: Persistence) -> None:
-    assert rule({"sessionPersistence": said}).persistence == kept
+    route, faults, warnings = read({"sessionPersistence": said})
+    assert route is not None and route.rules[0].persistence == kept
+    assert not faults
+    assert [each.partition(":")[0] for each in warnings] == ["spec.rules[0].sessionPersistence"], "none is kept yet"
 
 
 @pytest.mark.parametrize(
