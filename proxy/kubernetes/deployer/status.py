@@ -24,8 +24,14 @@ NOT_YET = frozenset({"HTTPS"})
 """Those that are understood, and not opened by this version of waypointd."""
 ADDRESSES = ("IPAddress", "Hostname")
 FEATURES = (
-    *("Gateway", "GatewayAddressEmpty", "GatewayInfrastructurePropagation", "GatewayPort8080"),
-    "GatewayStaticAddresses",
+    *("GRPCRoute", "GRPCRouteNamedRouteRule", "Gateway", "GatewayAddressEmpty", "GatewayHTTPListenerIsolation"),
+    *("GatewayInfrastructurePropagation", "GatewayPort8080", "GatewayStaticAddresses", "HTTPRoute"),
+    *("HTTPRoute303RedirectStatusCode", "HTTPRoute307RedirectStatusCode", "HTTPRoute308RedirectStatusCode"),
+    *("HTTPRouteBackendProtocolH2C", "HTTPRouteBackendProtocolWebSocket"),
+    *("HTTPRouteBackendRequestHeaderModification", "HTTPRouteBackendTimeout", "HTTPRouteHostRewrite"),
+    *("HTTPRouteMethodMatching", "HTTPRouteNamedRouteRule", "HTTPRouteParentRefPort", "HTTPRoutePathRedirect"),
+    *("HTTPRoutePathRewrite", "HTTPRoutePortRedirect", "HTTPRouteQueryParamMatching", "HTTPRouteRequestTimeout"),
+    *("HTTPRouteResponseHeaderModification", "HTTPRouteSchemeRedirect", "ReferenceGrant"),
 )
 """What of the Gateway API is supported, by the names that its conformance suite has for it, sorted."""
 

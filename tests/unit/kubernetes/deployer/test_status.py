@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.kubernetes.deployer.status import Deployed, of_class, of_gateway
+from tests.rig import ROOT
 from tests.unit.kubernetes.deployer.wishes import MESH, WEB, wish
 
 NOW, LATER = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
@@ -92,4 +93,5 @@ def test_a_class_is_accepted() -> None:
     assert conditions(of_class(3, "", None, NOW)) == {"Accepted": ("True", "Accepted")}
     assert conditions(of_class(3, "none there", None, NOW)) == {"Accepted": ("False", "InvalidParameters")}
     features = [each["name"] for each in of_class(3, "", None, NOW)["supportedFeatures"]]
-    assert features == sorted(features) and "HTTPRoute" not in features
+    asked = (ROOT / "tests/cluster/conformance/files/features-gateway.txt").read_text().splitlines()
+    assert features == sorted(features) and set(features) <= set(asked), "the suite is told so too"
