@@ -6,8 +6,10 @@ it another test's. Their place is held by a Pod that is only ready: no test of H
 
 import os
 import sys
+import time
 
 from proxy.kubernetes.api.client import Client
+from proxy.kubernetes.api.faults import ApiFault
 from proxy.kubernetes.api.find import find
 from proxy.kubernetes.source.kinds import GATEWAYS
 
@@ -17,8 +19,15 @@ WAYPOINTD = f"{os.environ['PYTHONPATH']}/bin/waypointd"
 def protocols() -> set[str]:
     """Of the listeners of the Gateway that this is."""
     namespace, _, name = os.environ["WAYPOINT_GATEWAY"].partition("/")
-    gateway = Client(find("", "", os.environ)).get(GATEWAYS.path(namespace, name))
-    return {each["protocol"] for each in gateway["spec"]["listeners"]}
+    client = Client(find("", "", os.environ))
+    while True:
+        try:
+            gateway = client.get(GATEWAYS.path(namespace, name))
+        except ApiFault as fault:  # its rights are made just now
+            print(fault, flush=True)
+            time.sleep(0.5)
+        else:
+            return {each["protocol"] for each in gateway["spec"]["listeners"]}
 
 
 if __name__ == "__main__":
