@@ -101,9 +101,10 @@ def fits(routing: shapes.Routing, condition: int, text: bytes, begin: int, lengt
 
 
 def equal(routing: shapes.Routing, condition: int, text: bytes, begin: int) -> bool:
-    """Whether the condition's octets stand there."""
-    fold = routing.conditions[condition].fold
-    for at in range(routing.conditions[condition].length):
+    """Whether the condition's octets stand there. From the last one on: paths often begin alike."""
+    fold, at = routing.conditions[condition].fold, routing.conditions[condition].length
+    while at > 0:
+        at -= 1
         octet = text[begin + at]
         if fold and UPPER_A <= octet <= UPPER_Z:
             octet += TO_LOWER
