@@ -201,14 +201,16 @@ class Leader:
         if cluster is None:
             return
         version, epoch = self._scoreboard.clusters.fleet_version(cluster.slot)
+        endpoint = cluster.endpoints.get(event.endpoint)
         if event.version not in (version, version + 1):
+            if endpoint is not None and event.kind == "dirty":  # a look that came first does not say since when
+                self._tell_success(cluster, endpoint, event)
             self._settling.look_at_once(
                 cluster
             )  # something was missed, or the store has lost its data: see what is true
             return
         if event.version > version:
             self._scoreboard.clusters.set_fleet_version(cluster.slot, event.version, epoch)
-        endpoint = cluster.endpoints.get(event.endpoint)
         if endpoint is not None and (event.kind in ("dirty", "full") or event.workload in ("", endpoint.workload)):
             # dirty by whatever name: a success here shows whether both mean the same
             try:

@@ -173,6 +173,22 @@ def test_S_F6_a_success_since_a_run_began_is_told_when_that_is_heard(
         assert heard(made, cluster, age_us, generation) == told
 
 
+def test_S_F6_it_is_told_too_when_a_look_has_found_the_run_before_its_message_was_heard() -> None:
+    """Seed 314 of the simulator: the look was long, and does not say when the run began."""
+    with board() as made:
+        cluster = a_cluster(made)
+        desk, _ = desk_of(made, cluster)
+        made.shared_state = True
+        made.outlier.note_success(cluster.slots[0])
+        gevent.sleep(0.01)
+        made.clusters.set_fleet_version(cluster.slot, 3, "e1")
+        made.outlier.mark_dirty(cluster.slots[0])
+        leader = Leader(desk, FakeStore(), list)
+        leader._came_ns = desk.loop.now_ns()
+        leader._apply_event(begun(cluster, HOUR_US))
+        assert [pending.run.any_success for pending in desk.outbox._entries.values()] == [True]
+
+
 def test_S_F6_a_success_that_was_told_is_told_again_only_if_redis_had_not_counted_the_failure() -> None:
     with board() as made:
         cluster = a_cluster(made)
