@@ -225,5 +225,9 @@ def plain(status: int, text: str) -> Answer:
 
 
 def as_json(value: Any) -> Answer:
-    """200 with `value`, indented for people."""
-    return 200, "application/json", json.dumps(value, indent=2).encode() + b"\n"
+    """200 with `value`, indented for people; octets are shown as text."""
+    return 200, "application/json", json.dumps(value, indent=2, default=_text).encode() + b"\n"
+
+
+def _text(octets: bytes) -> str:
+    return octets.decode("utf-8", "backslashreplace")

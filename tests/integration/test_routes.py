@@ -108,7 +108,7 @@ def test_v2_v3_v9_v11_where_a_virtual_service_sends_requests(proxy: HboneBench) 
 
     rules = [
         {"match": [{"uri": {"prefix": "/v2"}}], **to("v2")},
-        {"match": [{"uri": {"exact": "/closed"}}], "directResponse": {"status": 418}},
+        {"match": [{"uri": {"exact": "/closed"}}], "directResponse": {"status": 418, "body": {"string": "t\u00e9"}}},
         {"match": [{"uri": {"prefix": "/gone"}}], **to("gone")},
         to("web", subset="some"),
     ]
@@ -126,6 +126,7 @@ def test_v2_v3_v9_v11_where_a_virtual_service_sends_requests(proxy: HboneBench) 
         "/gone": "503",
         "/some": "web-1",
     }
+    assert "t\u00e9" in str(proxy.replica.info("/config_dump")["snapshot"]["clusters"])
     assert "503 NC" in proxy.told("GET /gone ") and "|http/some|" in proxy.told("GET /some ")
     obey(proxy, V2)
     assert proxy.ask("web", "/some") == ["v2-1"]

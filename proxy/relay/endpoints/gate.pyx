@@ -21,7 +21,7 @@ from proxy.policy.facts cimport (
     OF_TRUST_DOMAIN, OF_WORKLOAD, TEXT_ENDS, TEXT_FOLLOWS, TEXT_HAS, TEXT_IS, TEXT_IS_THERE, TEXT_LIKE, TEXT_STARTS, TEXTS, Asked, Text,
 )
 from proxy.wire.http.head cimport MAX_FIELDS, NOMINATED, Field
-from proxy.wire.http.names cimport is_text, span_of
+from proxy.wire.http.names cimport is_called
 
 cdef extern from "<arpa/inet.h>" nogil:
     int AF_INET, AF_INET6
@@ -146,7 +146,7 @@ cdef class Gate:
             if field.kind == NOMINATED:
                 continue
             for number in range(len(self.headers)):
-                if is_text(text, span_of(field.name, field.name_length), self.headers[number], len(self.headers[number])):
+                if is_called(text, field, self.headers[number], len(self.headers[number])):
                     self.lines[found].header, self.lines[found].length = number, field.value_length
                     self.lines[found].at = <const unsigned char*>text + field.value
                     found += 1

@@ -12,7 +12,7 @@ from libc.string cimport memchr, memcmp
 
 from proxy.policy.balance.consistent_hash cimport hash_of
 from proxy.wire.http.head cimport Field
-from proxy.wire.http.names cimport is_text, span_of
+from proxy.wire.http.names cimport is_called, is_text, span_of
 from proxy.wire.http.octets cimport trim
 
 cdef dict KINDS = {"header": BY_HEADER, "cookie": BY_COOKIE, "query": BY_QUERY, "source_ip": BY_SOURCE_IP}
@@ -59,7 +59,7 @@ cdef class HashKey:
         cdef int index
         for index in range(head.count):
             field = &head.fields[index]
-            if is_text(text, span_of(field.name, field.name_length), self.name, len(self.name)):
+            if is_called(text, field, self.name, len(self.name)):
                 number += key_of(text + field.value, field.value_length)
         return number
 

@@ -10,7 +10,7 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memchr, memcpy
 
 from proxy.wire.http.head cimport NOMINATED, Field
-from proxy.wire.http.names cimport is_text, span_of
+from proxy.wire.http.names cimport is_called
 
 cdef extern from "<string.h>" nogil:
     void* memmem(const void* text, size_t length, const void* wanted, size_t size)
@@ -93,7 +93,7 @@ cdef list lines(Head head, const char* text, bytes name):
     cdef list found = None
     for index in range(head.count):
         field = &head.fields[index]
-        if is_text(text, span_of(field.name, field.name_length), name, len(name)):
+        if is_called(text, field, name, len(name)):
             if found is None:
                 found = []
             found.append(text[field.value:field.value + field.value_length])
@@ -106,7 +106,7 @@ cdef bint has(Head head, const char* text, bytes name) noexcept:
     cdef int index
     for index in range(head.count):
         field = &head.fields[index]
-        if field.value_length and is_text(text, span_of(field.name, field.name_length), name, len(name)):
+        if field.value_length and is_called(text, field, name, len(name)):
             return True
     return False
 
@@ -117,7 +117,7 @@ cdef int take_out_header(Head head, const char* text, bytes name) noexcept:
     cdef int index
     for index in range(head.count):
         field = &head.fields[index]
-        if is_text(text, span_of(field.name, field.name_length), name, len(name)):
+        if is_called(text, field, name, len(name)):
             field.kind = NOMINATED
     return 0
 

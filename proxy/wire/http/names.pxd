@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcmp
 
 from proxy.wire.http cimport head
-from proxy.wire.http.octets cimport DIGIT, TOKEN, is_a, is_blank, same, trim
+from proxy.wire.http.octets cimport DIGIT, TOKEN, equal_fold, is_a, is_blank, same, trim
 
 
 cdef inline int kind_of(const char* name, uint32_t length) noexcept nogil:
@@ -124,6 +124,11 @@ cdef inline head.Span span_of(uint32_t at, uint32_t length) noexcept nogil:
 
 cdef inline bint is_text(const char* data, head.Span span, const char* lower, uint32_t length) noexcept nogil:
     return span.length == length and same(data + span.at, lower, length)
+
+
+cdef inline bint is_called(const char* data, head.Field* field, const char* name, uint32_t length) noexcept nogil:
+    """Whether a field has that name, which may be any token: is_text takes no `_` for one."""
+    return field.name_length == length and equal_fold(data + field.name, name, length)
 
 
 cdef inline bint is_grpc(const char* data, head.Span value) noexcept nogil:
