@@ -88,6 +88,10 @@ class Keys:
         """Hash endpoint -> workload: what replicas with this view say the cluster consists of."""
         return self._key(f"view:{name}")
 
+    def rate_limit(self, number: int) -> str:
+        """Hash of a rate limit that the fleet keeps together: what is leased, and who has asked lately."""
+        return self._key(f"rate_limit:{number:016x}")
+
     @property
     def events(self) -> str:
         """Channel on which scripts publish."""

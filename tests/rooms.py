@@ -44,6 +44,7 @@ ROOMS: Mapping[str, Room] = {
     "state.outlier": Room(
         "state.constants state.errors state.keys state.scripts state.server", WAITING, "outcomes, rules, stores"
     ),
+    "state.rate_limits": Room("state.keys state.scripts state.server", WAITING, "requests leased to replicas"),
     "state.operating": Room(
         "state.constants state.durations state.keys state.scripts state.server state.outlier",
         WAITING,

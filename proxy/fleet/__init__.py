@@ -8,6 +8,7 @@ outbox.py    what one worker has to report; reporter.py sends it, budget.py says
 leader.py    the one worker that listens and reconciles for the replica: settle.py when, differences.py what
 watch.py     whether Sentinels have made another Redis the primary
 suspicion.py whether this replica's own network is to blame
+lending.py   requests of the fleet's rate limits, leased for the replica; lease.py how many, and when
 probing.py   trying an ejected endpoint with one request
 desk.py      what all of these work with; wiring.py puts it together
 loop.py      their clock, greenlets and chance, handed in; gevent_loop.py a worker's

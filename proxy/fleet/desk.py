@@ -10,6 +10,7 @@ from proxy.fleet.outbox import Outbox
 from proxy.fleet.pace import Pace
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.outlier.store import Reports, SharedStore
+from state.rate_limits.store import Lender
 from state.server.preflight import Problem
 
 
@@ -48,3 +49,5 @@ class Links:
     """What is wrong with the servers there are (state/server/preflight.py)."""
     moved: Callable[[], bool]
     """Whether Sentinels have made another Redis the primary."""
+    lender: Lender
+    """Of requests under a rate limit of the fleet's."""

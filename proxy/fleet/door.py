@@ -20,6 +20,7 @@ from proxy.fleet.holds import Hold, Holds
 from proxy.fleet.keep import keep_running
 from proxy.fleet.known import known_of
 from proxy.fleet.leader import Leader, unanswered
+from proxy.fleet.lending import Lending
 from proxy.fleet.outbox import Pending
 from proxy.fleet.outcome import SUCCEEDED, Outcome, failed
 from proxy.fleet.probing import Probing
@@ -70,12 +71,14 @@ class Fleet:
         self._suspicion = Suspicion(desk.scoreboard, desk.loop)
         self._leader = Leader(desk, links.store, links.problems)
         self._probing = Probing(desk, links.store, lambda: self._leader.leading, self._lost)
+        self._lending = Lending(desk, links.lender, lambda: self._leader.leading)
 
     def start(self) -> None:
         """Begins to report and, when it is this worker's turn, to lead."""
         reporter, leader = self.reporter, self._leader
         reporting = reporter.run, reporter.receive, self._keep_warm
-        for work in (*reporting, leader.run, leader.keep_time, self._watch, self._probing.run):
+        asking = self._probing.run, self._lending.run
+        for work in (*reporting, leader.run, leader.keep_time, self._watch, *asking):
             self._loop.spawn(keep_running, self._loop, work)
 
     def _watch(self) -> None:
@@ -115,6 +118,7 @@ class Fleet:
     def apply(self, full: bool, clusters: Iterable[ClusterForm], removed: Iterable[str]) -> None:
         """Takes over a snapshot's clusters; lifts the ejections of rules and endpoints that are gone."""
         bodies = {body["name"]: body for body in clusters}
+        self._lending.apply(full, bodies.values(), removed)
         gone = set(removed) | ({name for name in self.desk.clusters if name not in bodies} if full else set())
         for name, body in bodies.items():
             cluster = cluster_of(body)

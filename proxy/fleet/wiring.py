@@ -13,6 +13,7 @@ from proxy.fleet.outbox import Outbox
 from proxy.observe.outlier_log import Line, Notice
 from proxy.scoreboard.scoreboard import Scoreboard
 from state.outlier.redis_store import RedisStore
+from state.rate_limits.store import RateLimitStore
 from state.server.access import Access
 from state.server.connect import connect
 from state.server.preflight import Preflight
@@ -49,4 +50,5 @@ def links(access: Access, prefix: str) -> Links:
         forget_connections=lambda: reports.connection_pool.disconnect(inuse_connections=False),
         problems=Preflight(all_else, access, prefix).problems,
         moved=lambda: moved(all_else),
+        lender=RateLimitStore(all_else, prefix),
     )

@@ -146,6 +146,20 @@ class TokenRuleForm(TypedDict):
     required: bool
 
 
+class RateLimitForm(TypedDict):
+    """`traffic.rate_limit.RateLimit`. `id`: a number that all replicas have for this limit of this cluster, and for no
+    other; `text` is what people know it by. `key`: "none", "header", "path", "identity"; `header` of the second, in
+    lower case."""
+
+    id: int
+    text: str
+    interval_ns: int
+    burst: int
+    key: str
+    header: str
+    fleet: bool
+
+
 class OriginationForm(TypedDict):
     """`tls` of the policy in force, where endpoints are sent TLS. `credential` is a key of a body's `credentials`; of
     `names` the endpoint's certificate must have one, if there are any."""
@@ -227,6 +241,7 @@ class ClusterForm(TypedDict):
     profiles: list[ProfileForm]
     access: NotRequired[AccessForm]  # of requests ...
     access_tcp: NotRequired[AccessForm]  # ... and of connections
+    rate_limits: NotRequired[list[RateLimitForm]]  # of requests
     routing: NotRequired[RoutingForm]  # where its requests go instead
     tokens: NotRequired[list[TokenRuleForm]]
     endpoints: list[EndpointForm]

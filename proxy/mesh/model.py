@@ -15,6 +15,7 @@ from proxy.mesh.traffic.access import AccessPolicy
 from proxy.mesh.traffic.connections import H2UpgradePolicy
 from proxy.mesh.traffic.outlier import OutlierDetection
 from proxy.mesh.traffic.policy import UNGOVERNED, EffectivePolicy
+from proxy.mesh.traffic.rate_limit import RateLimit
 from proxy.mesh.traffic.retries import DEFAULT_RETRIES, RetryPolicy
 from proxy.mesh.traffic.routing import Routing
 from proxy.mesh.traffic.tokens import JwtRule
@@ -102,7 +103,7 @@ class Cluster:
     """A Service port: what requests are balanced over and what outlier state belongs to.
 
     `endpoints` are the ready ones in balancing order. `closed` is "" or the reason why every request gets 403.
-    `access`: the policies that decide who gets in, by name.
+    `access`: the policies that decide who gets in, by name. `rate_limits`: how many requests get in.
     `protocol` is what the port is declared to speak: "http", "http2", "tcp" or "undeclared" (a client's first bytes
     tell). `tokens`: by what requests' tokens are verified, by issuer. `spread` None: all endpoints are alike.
     `retries`: as routes are to say. `names` are the host names among its endpoints, each with the addresses that DNS
@@ -118,6 +119,7 @@ class Cluster:
     protocol: str = "http"
     access: tuple[AccessPolicy, ...] = ()
     tokens: tuple[JwtRule, ...] = ()
+    rate_limits: tuple[RateLimit, ...] = ()
     spread: Spread | None = None
     retries: RetryPolicy = DEFAULT_RETRIES
     names: tuple[tuple[str, tuple[str, ...]], ...] = ()

@@ -38,6 +38,12 @@ cdef struct Limits:
     int64_t budget               # so many ten-thousandths of the requests that run or wait, ...
     int64_t budget_min           # ... but never fewer
 
+# -- limit: how many requests in a time -------------------------------------------------------------------------------
+
+cdef struct RateLimit:
+    int64_t interval             # ns between two requests at that rate
+    int64_t burst                # so many may come at once, at least 1
+
 # -- retry, judge: how an attempt ended -------------------------------------------------------------------------------
 
 cdef enum How:

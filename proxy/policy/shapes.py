@@ -89,6 +89,14 @@ class Limits:
 
 
 @dataclass
+class RateLimit:
+    """How many requests in a time."""
+
+    interval: int
+    burst: int
+
+
+@dataclass
 class Ending:
     """How an attempt ended."""
 

@@ -19,6 +19,7 @@ clusters.pyx   slots of clusters, counters, the lock, what is known of the fleet
 endpoints.pyx  slots of endpoints, what each looks like, how many this replica reaches
 outlier.pyx    outlier state of endpoints
 limits.pyx     how many there may be of something in a cluster
+rate_limits.pyx  how many requests came in a time
 probes.pyx     one request tries an endpoint that is out
 
 memory.pyx     the memory, mapped; layout.pxd its rows, atomics.pxd how their fields are read and written

@@ -15,6 +15,9 @@ cdef enum:
     BOUND_COUNT = 20     # buckets of their histograms
     GROUPS = 8           # of a cluster's endpoints, by where they are, that take turns over all workers
     REASONS = 8          # why endpoints are ejected
+    BUCKET_WAYS = 8      # places where one may be
+    RULE_BUCKETS = 8192  # of limits under which all requests count together, ...
+    KEY_BUCKETS = 65536  # ... and of others. Powers of two
     LIMITED = 4          # what there may be so many of in a cluster: the Limits below
 
 cdef enum:
@@ -117,6 +120,16 @@ cdef struct Holding:             # what one worker holds of what a cluster has l
     int32_t pad
     int64_t waits_since          # CLOCK_MONOTONIC ns; of those who wait in this worker for a connection, the first; 0: none
     char rest[32]                # a cache line: the next row is another cluster's
+
+cdef struct Bucket:              # of requests that count together for a rate limit (buckets of rate_limits.pyx)
+    uint64_t key                 # which these are; 0: nobody's
+    int64_t arrival              # CLOCK_MONOTONIC ns; what GCRA knows of them
+    int64_t leased               # where the fleet counts: how many it lets this replica let in, ...
+    int64_t lapses_at            # ... and until when, ns
+    int64_t refused_until        # it has no more before, ns
+    int64_t owed                 # let in without, on this replica's own account
+    int64_t asked                # all requests
+    int64_t replicas             # how many there are; 0: nobody has said
 
 cdef struct SeriesRow:           # one label set; under the header's lock for them
     uint64_t hash                # of kind and labels

@@ -1,7 +1,7 @@
 # The memory itself; see memory.pyx.
 from libc.stdint cimport int32_t, int64_t
 
-from proxy.scoreboard.layout cimport ClusterRow, Counters, EndpointRow, Header, Holding, SeriesRow, Tally, WorkerRow
+from proxy.scoreboard.layout cimport Bucket, ClusterRow, Counters, EndpointRow, Header, Holding, SeriesRow, Tally, WorkerRow
 
 cdef class Memory:
     cdef int fd
@@ -15,6 +15,8 @@ cdef class Memory:
     cdef Holding* holdings       # [worker][cluster]
     cdef SeriesRow* series_rows
     cdef Tally* tallies          # [worker][series]
+    cdef Bucket* rule_buckets
+    cdef Bucket* key_buckets
 
     cdef WorkerRow* worker(self, int slot) except NULL
     cdef ClusterRow* cluster(self, int slot) except NULL

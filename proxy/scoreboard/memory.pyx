@@ -8,7 +8,7 @@ from libc.string cimport strncpy
 from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap
 
 from proxy.clock cimport monotonic_ns
-from proxy.scoreboard.layout cimport CLUSTERS, ENDPOINTS, SERIES, WORKERS
+from proxy.scoreboard.layout cimport CLUSTERS, ENDPOINTS, KEY_BUCKETS, RULE_BUCKETS, SERIES, WORKERS
 from proxy.scoreboard.mutex cimport init_mutex
 
 cdef uint64_t MAGIC = 0x77617970_6f696e31
@@ -26,7 +26,9 @@ cdef class Memory:
         cdef size_t series_at = counters_at + aligned(<size_t>WORKERS * CLUSTERS * sizeof(Counters))
         cdef size_t tallies_at = series_at + aligned(SERIES * sizeof(SeriesRow))
         cdef size_t holdings_at = tallies_at + aligned(<size_t>WORKERS * SERIES * sizeof(Tally))
-        cdef size_t size = holdings_at + aligned(<size_t>WORKERS * CLUSTERS * sizeof(Holding))
+        cdef size_t rule_buckets_at = holdings_at + aligned(<size_t>WORKERS * CLUSTERS * sizeof(Holding))
+        cdef size_t key_buckets_at = rule_buckets_at + aligned(RULE_BUCKETS * sizeof(Bucket))
+        cdef size_t size = key_buckets_at + aligned(KEY_BUCKETS * sizeof(Bucket))
         cdef void* mapped
         cdef char* start
         self.fd = fd
@@ -47,6 +49,8 @@ cdef class Memory:
         self.series_rows = <SeriesRow*>(start + series_at)
         self.tallies = <Tally*>(start + tallies_at)
         self.holdings = <Holding*>(start + holdings_at)
+        self.rule_buckets = <Bucket*>(start + rule_buckets_at)
+        self.key_buckets = <Bucket*>(start + key_buckets_at)
         if fresh:
             init_mutex(&self.header.lock)
             init_mutex(&self.header.series_lock)

@@ -4,6 +4,7 @@ from proxy.scoreboard.endpoints cimport Endpoints
 from proxy.scoreboard.memory cimport Memory
 from proxy.scoreboard.outlier cimport Outlier
 from proxy.scoreboard.probes cimport Probes
+from proxy.scoreboard.rate_limits cimport RateLimits
 from proxy.scoreboard.series cimport SeriesTable
 from proxy.scoreboard.workers cimport Workers
 
@@ -14,4 +15,5 @@ cdef class Scoreboard:
     cdef readonly Endpoints endpoints
     cdef readonly Outlier outlier
     cdef readonly Probes probes
+    cdef readonly RateLimits rate_limits
     cdef readonly SeriesTable series

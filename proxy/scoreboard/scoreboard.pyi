@@ -2,6 +2,7 @@ from proxy.scoreboard.clusters import Clusters
 from proxy.scoreboard.endpoints import Endpoints
 from proxy.scoreboard.outlier import Outlier
 from proxy.scoreboard.probes import Probes
+from proxy.scoreboard.rate_limits import RateLimits
 from proxy.scoreboard.series import SeriesTable
 from proxy.scoreboard.views import Mode
 from proxy.scoreboard.workers import Workers
@@ -19,6 +20,8 @@ class Scoreboard:
     def outlier(self) -> Outlier: ...
     @property
     def probes(self) -> Probes: ...
+    @property
+    def rate_limits(self) -> RateLimits: ...
     @property
     def series(self) -> SeriesTable: ...
     @property

@@ -22,6 +22,7 @@ cdef class Scoreboard:
         self.endpoints = Endpoints(memory)
         self.outlier = Outlier(memory)
         self.probes = Probes(memory)
+        self.rate_limits = RateLimits(memory)
         self.series = SeriesTable(memory)
 
     @staticmethod

@@ -145,3 +145,11 @@ class OutlierState(NamedTuple):
     def begun_ms(self) -> int:
         """When its ejection began."""
         return (self.probe_at_ms or self.ejected_until_ms) - self.ejection_ms
+
+
+class Lent(NamedTuple):
+    """What there is left of a lease, how many requests there were in all, and how many were let in without."""
+
+    left: int
+    asked: int
+    owed: int

@@ -4,11 +4,13 @@ Which requests a policy matches is tested without one (tests/unit/controller/tes
 """
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from proxy.mesh.kinds.rate_limits import ANNOTATION
 from tests.hbone.ztunnel import Refused, Ztunnel
 from tests.integration.hbone_rig import (
     HboneBench,
@@ -24,6 +26,7 @@ from tests.integration.hbone_rig import (
 from tests.integration.http_rig import Client, serve_ok, unique
 from tests.rig import wait_until
 
+PATHS = ("/no", "/", "/", "/", "/no")
 DENIED = b"RBAC: access denied"
 FRIEND = "cluster.local/ns/httpbin/sa/client-in-ambient"
 
@@ -175,3 +178,24 @@ def test_without_an_identity_no_principal_matches(proxy: HboneBench) -> None:
             assert client.ask("web")[0].status == 403
         with proxy.client("web") as tunnelled:
             assert tunnelled.ask("web")[0].status == 200
+
+
+def test_a_rate_limit_by_identity_counts_each_client_by_itself_and_nobody_who_is_denied(
+    proxy: HboneBench, stranger: Ztunnel
+) -> None:
+    proxy.play("web", serve_ok)
+    plain = json.loads((proxy.manifests.path / "service-web.json").read_text())
+    annotations = {ANNOTATION: "1/day burst=2 key=identity"}
+    limited = plain | {"metadata": plain["metadata"] | {"annotations": annotations}}
+    _put(proxy, lambda: proxy.manifests.put("service-web", limited))
+    try:
+        denied = {"to": [{"operation": {"paths": ["/no"]}}]}
+        with (
+            in_force(proxy, policy("web", denied, action="DENY")),
+            proxy.client("web") as client,
+            contextlib.closing(stranger.tunnel(proxy.authority("web"))) as tunnel,
+        ):
+            asked = [each.ask("web", path)[0].status for each in (client, TunnelClient(tunnel)) for path in PATHS]
+        assert asked == [403, 200, 200, 429, 403] * 2
+    finally:
+        _put(proxy, lambda: proxy.manifests.put("service-web", plain))

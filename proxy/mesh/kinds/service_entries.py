@@ -15,6 +15,7 @@ from proxy.mesh.kinds.addresses import is_ip
 from proxy.mesh.kinds.conditions import Condition, milliseconds
 from proxy.mesh.kinds.profiles import profile
 from proxy.mesh.kinds.protocol import declared
+from proxy.mesh.kinds.rate_limits import rate_limits
 from proxy.mesh.kinds.service_entry_spec import BY_NAME, EVERYWHERE, Port, Resolution, Said, said
 from proxy.mesh.kinds.services import Service, ServicePort, annotated_distribution
 from proxy.mesh.kinds.workload_entries import EntrySpec, WorkloadEntry
@@ -93,6 +94,7 @@ def read(manifest: Manifest, body: Body, report: Report) -> ServiceEntry | None:
         external=False,
         selector=found.workload_selector.labels if found.workload_selector else {},
         distribution=annotated_distribution(manifest, body, report),
+        rate_limits=rate_limits(manifest, body, report),
         resolution=found.resolution,
         endpoints=_endpoints(manifest, found, workload, own),
         export_to=frozenset(manifest.namespace if each == "." else each for each in found.export_to) or _ALL,

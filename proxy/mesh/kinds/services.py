@@ -11,12 +11,14 @@ from typing import Any, cast
 from proxy.mesh.kinds.addresses import CLUSTER_DOMAIN, is_ip
 from proxy.mesh.kinds.distribution import ANNOTATION, distribution
 from proxy.mesh.kinds.protocol import HTTP_FAMILY, Speaks, spoken
+from proxy.mesh.kinds.rate_limits import rate_limits
 from proxy.mesh.reading.manifests import Body, Manifest
 from proxy.mesh.reading.metadata import texts_of
 from proxy.mesh.reading.records import optional, required, struct
 from proxy.mesh.reading.remarks import shown
 from proxy.mesh.reading.report import Report
 from proxy.mesh.reading.schema import At, boolean, items, labels, matching, one_of, port_number, spec, text
+from proxy.mesh.traffic.rate_limit import RateLimit
 
 _PORT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.IGNORECASE)
 
@@ -50,6 +52,8 @@ class Service:
     """Whether it has no cluster IP, not even "None": a Service as it is written, before a cluster has it."""
     distribution: str = ""
     """Its trafficDistribution, "" where it says none."""
+    rate_limits: tuple[RateLimit, ...] = ()
+    """How many requests each of its ports takes."""
 
     @property
     def id(self) -> str:
@@ -85,6 +89,7 @@ def read(manifest: Manifest, body: Body, report: Report) -> Service | None:
         found.selector,
         not (found.type == "ExternalName" or found.cluster_ip or found.cluster_ips),
         found.traffic_distribution or annotated_distribution(manifest, body, report),
+        rate_limits(manifest, body, report),
     )
 
 

@@ -218,4 +218,5 @@ def _cluster(
         spread=groups,
         access=guarded.access,
         tokens=guarded.tokens if port.speaks is not Speaks.TCP else (),
+        rate_limits=service.rate_limits if port.http else (),
     )

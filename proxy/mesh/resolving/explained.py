@@ -44,6 +44,8 @@ def explained(
         if cluster.spread:
             yield from (f"  {line}" for line in spread_lines(cluster.spread))
         yield from _gate(cluster)
+        if cluster.rate_limits:
+            yield f"  rate limits: {'; '.join(map(str, cluster.rate_limits))}"
         governing = inventory.rules.select(service.host, service.manifest.namespace)
         if governing is None:
             yield f"  no DestinationRule: never ejects; connectTimeout {time(DEFAULT_CONNECT_TIMEOUT_MS)} (default)"

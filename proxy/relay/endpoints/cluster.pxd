@@ -8,6 +8,7 @@ from proxy.relay.endpoints.breaker cimport Breaker, Member, Seat
 from proxy.relay.endpoints.chooser cimport Chooser
 from proxy.relay.endpoints.gate cimport Gate
 from proxy.relay.endpoints.hash_key cimport HashKey
+from proxy.relay.endpoints.rate_limits cimport RateLimits
 from proxy.relay.endpoints.tokens cimport Tokens
 from proxy.relay.endpoints.trunk cimport Connections, Trunks
 from proxy.relay.routing.plan cimport Plan
@@ -97,6 +98,7 @@ cdef class Cluster:
     cdef readonly Plan plan              # where its requests go instead, or None
     cdef list claims                     # of requests' tokens that access rules and routes are about, by number
     cdef bint by_path                    # what becomes of a request has to do with its path
+    cdef RateLimits rate_limits          # how many requests get in, or None: all
     cdef Breaker breaker                 # None: there is no endpoint
     cdef readonly bint limited           # connectionPool says something: of what there may be, or how long
     cdef int64_t timeout                 # ns for all of a request; 0: without end

@@ -277,6 +277,7 @@ cdef class Cluster:
             self.plan = Plan(body["routing"], self.claims)
             self.claims = self.plan.claims
         self.by_path = self.plan is not None or self.gate is not None and self.gate.by_path
+        self.rate_limits = RateLimits(scoreboard.memory, body["rate_limits"]) if body.get("rate_limits") else None
         if self.outlier_on:
             self.chooser.panic_below(self.outlier["min_health_percent"])
         self.counters = scoreboard.memory.counters_of(worker, self.slot)

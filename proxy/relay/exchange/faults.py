@@ -110,6 +110,13 @@ def redirected(status: int, location: bytes) -> Fault:
     return Fault(Owner.US, status, b"-", b"direct_response", fields=b"location: " + location)
 
 
+def rate_limited(fleet: bool, fields: bytes) -> Fault:
+    """One request too many, by a limit of this replica's, or of the fleet's, as Envoy's local and global limits say it.
+    `fields`: what the client is told of it."""
+    details = b"request_rate_limited" if fleet else b"local_rate_limited"
+    return Fault(Owner.CLIENT, 429, b"RL", details, b"local_rate_limited", fields=fields)
+
+
 def connect_failed(error: int, retried: bool, exhausted: bool, reasons: Sequence[str] = ()) -> Fault:
     """No connection to the endpoint: refused, unreachable or (ETIMEDOUT) not answered within connectTimeout.
 

@@ -17,6 +17,7 @@ from proxy.observe.outlier_log import Notice
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
 from state.outlier.redis_store import RedisStore
+from state.rate_limits.store import RateLimitStore
 from tests.fleet.simulator.network import Client, Link, Network
 from tests.fleet.simulator.world import MS, Process, SimLoop, World
 
@@ -50,6 +51,7 @@ class Worker(Process):
             forget_connections=reports.forget_idle,
             problems=list,
             moved=all_else.moved,
+            lender=RateLimitStore(all_else),  # type: ignore[arg-type]
         )
         self.fleet = Fleet(desk, links)
         self.applied = 0

@@ -25,6 +25,7 @@ from state.errors import StoreUnavailable
 from state.outlier.events import Event
 from state.outlier.rates import Found, Outcomes, RateRule
 from state.outlier.store import NO_PROBE, Batch, Claim, ClusterView, Ejection, Glance, Verdict, View
+from state.rate_limits.decide import Asked, Lease
 
 NAME = "httpbin/in-ambient:8000"
 
@@ -221,9 +222,16 @@ class FakeStore:
         return ["waypoint:{c}:log is a string, not a stream"] if self.unusable else []
 
 
+class NoLender:
+    """There is no rate limit."""
+
+    def lease(self, cluster: str, asked: Asked) -> Lease:
+        raise AssertionError("nobody asks for a lease")
+
+
 def links_of(store: FakeStore, problems: Callable[[], list[Any]] = list) -> Links:
     """To that store, for everything."""
-    return Links(store, store, lambda: None, problems, lambda: False)
+    return Links(store, store, lambda: None, problems, lambda: False, NoLender())
 
 
 def ejection(endpoint: str, workload: str = "", left_ms: int = 30_000, generation: int = 1) -> Ejection:

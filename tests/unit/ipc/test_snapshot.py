@@ -9,7 +9,18 @@ import msgpack
 import pytest
 
 from proxy.ipc import routing, snapshot
-from proxy.ipc.snapshot import VERSION, Body, ClusterForm, EndpointForm, OtherVersion, body, pack, unpack, unpack_all
+from proxy.ipc.snapshot import (
+    VERSION,
+    Body,
+    ClusterForm,
+    EndpointForm,
+    OtherVersion,
+    RateLimitForm,
+    body,
+    pack,
+    unpack,
+    unpack_all,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -73,6 +84,7 @@ def test_mypy_sees_a_misspelt_key_of_every_form(tmp_path: Path, monkeypatch: pyt
     [
         ("endpoints/cluster.pyx", "body", ClusterForm),
         ("endpoints/cluster.pyx", "entry", EndpointForm),
+        ("endpoints/rate_limits.pyx", "form", RateLimitForm),
         ("relay.pyx", "body", ClusterForm),
         ("relay.pyx", "entry", EndpointForm),
     ],

@@ -32,6 +32,13 @@ def explained(*objects: Object, has_identity: bool = True) -> list[str]:
     return loader.explained(has_identity)
 
 
+def test_rate_limits_are_named_as_one_writes_them() -> None:
+    limited = service(annotations={"waypointd.io/rate-limit": "5/second; 9/day key=path; 1/never"})
+    lines = explained(namespace(), gateway(), limited, endpoint_slice())
+    told = "  rate limits: 5/second burst=5 key=none scope=replica; 9/day burst=9 key=path scope=replica"
+    assert told in lines
+
+
 def test_a_cluster_without_a_rule() -> None:
     assert explained(*shop()) == [
         "shop/cart:80 (http): 3 endpoints: 3 in plain TCP (10.0.0.1:8080, 10.0.0.2:8080, 10.0.0.3:8080)",

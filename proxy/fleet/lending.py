@@ -1,0 +1,96 @@
+"""Rate limits that the fleet keeps together: the worker that leads asks Redis for leases of requests, and puts them on
+the scoreboard, where all workers of the replica take from them (relay/endpoints/rate_limits.pyx).
+
+No request waits for this. Without a lease, and while Redis is away, a replica lets in its share of the limit by itself;
+what it has let in so is told with the next lease.
+"""
+
+from collections.abc import Callable, Iterable
+
+from proxy.fleet.budget import BUDGET_MS
+from proxy.fleet.desk import Desk
+from proxy.fleet.lease import LAPSE_MS, LATE_MS, TURN_MS, Asking, capacity
+from proxy.ipc.snapshot import ClusterForm, RateLimitForm
+from proxy.scoreboard.views import Lent
+from state.errors import StoreUnavailable
+from state.rate_limits.decide import Asked, Lease
+from state.rate_limits.store import Lender
+
+# So often the leader looks at leases; and where there is no such limit, whether there is one now.
+LOOK_MS = 50
+IDLE_MS = 500
+
+
+class Lending:
+    """One in each worker, at work in the one that leads."""
+
+    def __init__(self, desk: Desk, lender: Lender, leading: Callable[[], bool]) -> None:
+        self._desk = desk
+        self._board = desk.scoreboard
+        self._lender = lender
+        self._leading = leading
+        self._limits: dict[str, list[RateLimitForm]] = {}  # by cluster
+        self._asking: dict[int, Asking] = {}  # by the limit's number
+
+    def apply(self, full: bool, clusters: Iterable[ClusterForm], removed: Iterable[str]) -> None:
+        """Takes over a snapshot's limits."""
+        if full:
+            self._limits.clear()
+        for name in removed:
+            self._limits.pop(name, None)
+        for form in clusters:
+            self._limits.pop(form["name"], None)
+            if found := [each for each in form.get("rate_limits", ()) if each["fleet"]]:
+                self._limits[form["name"]] = found
+        known = {each["id"] for limits in self._limits.values() for each in limits}
+        self._asking = {number: asking for number, asking in self._asking.items() if number in known}
+
+    def run(self) -> None:
+        """Asks for leases, for ever; to be spawned."""
+        while True:
+            self._desk.loop.sleep((LOOK_MS if self.look() else IDLE_MS) / 1000)
+
+    def look(self) -> bool:
+        """Asks for what is due. False: there is nothing to look after."""
+        if not self._limits or not self._leading():
+            return False
+        for cluster, limits in list(self._limits.items()):
+            for limit in limits:
+                self._look_at(cluster, limit)
+        return True
+
+    def _look_at(self, cluster: str, limit: RateLimitForm) -> None:
+        if not self._board.shared_state:
+            self._board.rate_limits.disown(limit["id"])
+            return
+        asking = self._asking.setdefault(limit["id"], Asking())
+        lent, now_ms = self._board.rate_limits.lent(limit["id"]), self._desk.loop.now_ms()
+        if asking.due(lent, now_ms):
+            try:
+                self._ask(cluster, limit, asking, lent)
+            except StoreUnavailable:  # who listens to Redis finds out whether it is away
+                self._board.rate_limits.disown(limit["id"])
+                asking.not_before_ms = self._desk.loop.now_ms() + LAPSE_MS
+
+    def _ask(self, cluster: str, limit: RateLimitForm, asking: Asking, lent: Lent) -> None:
+        now_ms = self._desk.loop.now_ms()
+        asked = Asked(
+            replica=self._desk.replica,
+            limit=limit["id"],
+            text=limit["text"],
+            interval_ns=limit["interval_ns"],
+            capacity=capacity(limit),
+            owed=self._board.rate_limits.settle(limit["id"]),
+            wanted=asking.wanted(lent, limit, now_ms),
+        )
+        with self._desk.loop.within(BUDGET_MS):
+            lease = self._lender.lease(cluster, asked)
+        asking.answered(now_ms, lent.asked, lease.requests, lease.wait_us // 1000)
+        self._put(limit["id"], lease)
+
+    def _put(self, limit: int, lease: Lease) -> None:
+        """On the scoreboard; where the fleet has no more, the rest is refused until it is asked again."""
+        now_ns = self._desk.loop.now_ns()
+        refused_ns = max(1000 * lease.wait_us, (TURN_MS + LATE_MS) * 1_000_000) if lease.wait_us else 0
+        lapses_ns = now_ns + LAPSE_MS * 1_000_000
+        self._board.rate_limits.lend(limit, lease.requests, lapses_ns, now_ns + refused_ns, lease.replicas)

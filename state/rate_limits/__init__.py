@@ -1,0 +1,1 @@
+"""Rate limits that all replicas keep together: how many requests each may let in, in advance."""
