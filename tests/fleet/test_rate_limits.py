@@ -44,6 +44,7 @@ def asked_ms(made: Fleet) -> dict[str, int]:
     return {name: int(value) for name, value in kept(made).items() if name.startswith("replica:")}
 
 
+@pytest.mark.slow
 def test_two_replicas_let_in_together_what_one_limit_lets_in(tmp_path: Path) -> None:
     with limited(tmp_path, "20/day scope=fleet", 2, workers=2) as made:
         one, other = made.replicas

@@ -2,6 +2,7 @@
 each that is captured, and a replica with a certificate."""
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,15 +26,22 @@ def h2_app(serve: Callable[[Stream, Scripted], None], settings: dict[int, int] |
     """An h2c app: `serve` runs in a thread for each request. Its connections are in `endpoint.connections`."""
 
     def handler(peer: Peer) -> None:
+        known = threading.Event()
+
+        def take(stream: Stream) -> None:
+            known.wait()  # a request may be here before its connection is known
+            serve(stream, peer.endpoint)
+
         made = Connection(
             peer.sock,
             None,
             server=True,
             settings=H2 | (settings or {}),
             window=1 << 24,
-            serve=lambda stream: serve(stream, peer.endpoint),
+            serve=take,
         )
         peer.endpoint.connections.append(made)
+        known.set()
         made.wait_until(lambda one: one.closed, 120)
 
     return handler

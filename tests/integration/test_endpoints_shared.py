@@ -75,7 +75,7 @@ def test_H2_A_whoever_loses_by_our_ending_a_connection_can_read_why(tmp_path: Pa
         assert one.ask() == "web-0"
 
 
-@pytest.mark.parametrize("hbone", [False, True], ids=["tcp", "hbone"])
+@pytest.mark.parametrize("hbone", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["tcp", "hbone"])
 def test_H2_J_a_pod_that_vanished_without_a_word_is_given_up(tmp_path: Path, hbone: bool) -> None:
     with captured(tmp_path, 1, hbone=hbone, port_name="grpc", handler=h2_app(h2_name)) as one:
         assert one.ask() == "web-0"
@@ -115,6 +115,7 @@ def test_H2_J_whatever_is_under_way_to_a_host_that_vanished_is_given_up(tmp_path
         assert [proxy.row(name)[0]["failed"] for name in names] == [0, 1, 0]
 
 
+@pytest.mark.slow
 def test_H2_J_an_endpoint_that_does_not_read_for_long_is_not_gone(tmp_path: Path) -> None:
     """Its host acknowledges, with a window that is shut: an upload waits, for as long as a stream may be idle."""
     size = 30_000_000

@@ -92,7 +92,7 @@ def test_check_names_what_is_not_in_force_and_the_kinds_left_alone(tmp_path: Pat
     status, text, _ = run("waypointd", "--manifests", str(tmp_path), "--check")
     assert status == 0
     assert "TCPRoute httpbin/r: spec.parentRefs[0]: attaches to Service httpbin/in-ambient and is not in force" in text
-    assert "kinds left alone: TCPRoute.gateway.networking.k8s.io (1), ServiceAccount (1)\n" in text
+    assert "kinds left alone: ServiceAccount (1), TCPRoute.gateway.networking.k8s.io (1)\n" in text
 
 
 def test_check_tells_every_fault(tmp_path: Path) -> None:

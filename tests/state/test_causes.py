@@ -72,9 +72,9 @@ def test_Z5_a_hand_has_no_cause(shared: Rig) -> None:
 
 
 def test_Z5_a_probe_that_fails_says_why(shared: Rig) -> None:
-    probing = replace(SEED, probe=True)
+    probing = replace(SEED, probe=True, base_ejection_ms=2_000)
     shared.report("FFF", policy=probing)
-    shared.advance(30_000)
+    shared.advance(2_000)
     told = replace(batch("L", generation=1), evidence="connect_timeout@r1/a")
     verdict = shared.store.probed(told, probing)
     assert (verdict.outcome, verdict.cause) == ("ejected", "connect_timeout")
