@@ -16,6 +16,7 @@ import pytest
 
 from tests.integration.hbone_rig import HboneBench, Served, h2_app, h2_client, h2_headers, h2_name, hbone_bench
 from tests.integration.http_rig import Client, Head, serve_ok, unique
+from tests.integration.token_rig import BY_CLAIM, authentication, authorization
 from tests.issuer_rig import ISSUER, Issuer, KeyServer, b64, keys_of, rsa_key
 from tests.rig import free_port, wait_until
 
@@ -57,6 +58,7 @@ RULES: dict[str, list[dict[str, Any]]] = {
     "two": [rule(OTHER), rule()],
     "who": [rule(spaceDelimitedClaims=["roles"], outputClaimToHeaders=[{"header": "x-user", "claim": "sub"}])],
     "grpc": [rule()],
+    "routed": [rule()],
 }
 ALLOWED = [
     {"from": [{"source": {"requestPrincipals": [f"{ISSUER}/alice"]}}], "to": [{"operation": {"paths": ["/alice*"]}}]},
@@ -69,28 +71,6 @@ ALLOWED = [
     {"to": [{"operation": {"paths": ["/user*"]}}], "when": [{"key": "request.headers[x-user]", "values": ["root"]}]},
     {"from": [{"source": {"requestPrincipals": ["*"]}}], "to": [{"operation": {"paths": ["/any*"]}}]},
 ]
-
-
-def target(service: str) -> dict[str, Any]:
-    return {"targetRefs": [{"kind": "Service", "group": "", "name": service}]}
-
-
-def authentication(service: str, rules: list[dict[str, Any]], name: str = "") -> dict[str, Any]:
-    return {
-        "apiVersion": "security.istio.io/v1",
-        "kind": "RequestAuthentication",
-        "metadata": {"name": name or service, "namespace": "httpbin"},
-        "spec": {**target(service), "jwtRules": rules},
-    }
-
-
-def authorization(service: str, *rules: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": "security.istio.io/v1",
-        "kind": "AuthorizationPolicy",
-        "metadata": {"name": service, "namespace": "httpbin"},
-        "spec": {**target(service), "rules": list(rules)},
-    }
 
 
 def put(proxy: HboneBench, *policies: dict[str, Any]) -> None:
@@ -112,7 +92,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HboneBench]:
     served += [Served("grpc", port=5000, port_name="grpc-api"), Served("late"), Served("moved"), Served("unread")]
     with hbone_bench(tmp_path_factory.mktemp("tokens"), *served, http=True) as running:
         policies = [authentication(name, rules) for name, rules in RULES.items()]
-        put(running, *policies, authorization("who", *ALLOWED))
+        put(running, *policies, authorization("who", *ALLOWED), BY_CLAIM)
         wait_until(lambda: all(_has_tokens(running, name) for name in RULES), 10, "all rules are in force")
         yield running
 
@@ -322,6 +302,20 @@ def test_what_a_browser_asks_first_has_no_token(proxy: HboneBench, service: str,
     assert ask(proxy, service, "/any", *asks, method="OPTIONS")[0].status == status
     assert ask(proxy, service, "/any", *asks[::2], method="OPTIONS")[0].status == 401, "it is no such question"
     assert ask(proxy, service, "/any", *asks)[0].status == 401
+
+
+V8: dict[str, tuple[dict[str, Any], int]] = {
+    "list": ({"a": {"B": ["x", "ops"]}}, 301),
+    "text": ({"a": {"B": "ops"}}, 301),
+    "case": ({"a": {"b": "ops"}}, 200),
+}
+
+
+@pytest.mark.parametrize("case", [*V8, "no-token"])
+def test_v8_claims_choose_a_route(proxy: HboneBench, case: str) -> None:
+    claims, status = V8.get(case, ({}, 200))
+    sent = [bearer(GOOD.token(**claims))] if case in V8 else []
+    assert ask(proxy, "routed", "/", "request.auth.claims.a.b: ops", *sent)[0].status == status
 
 
 def test_e26_nobody_verifies_what_no_rule_is_for(proxy: HboneBench) -> None:
