@@ -155,7 +155,7 @@ class Shop:
         self.grant_role()
         named = {kinds.NAMESPACES: self.namespace, kinds.GATEWAY_CLASSES: CLASS}
         rules = [rule | {"resourceNames": [named[each]]} for each in named for rule in _rules([each])]
-        rules += _rules([kinds.NODES])
+        rules += _rules([kinds.NODES, *kinds.ROUTES, kinds.GRANTS])
         self.api.put(CLUSTER_ROLES, self.namespace, rules=rules)
         self._bind(CLUSTER_BINDINGS, CLUSTER_ROLES, self.namespace, "")
         self.api.put(kinds.NAMESPACES, "istio-system")
