@@ -225,6 +225,7 @@ def fail_over(made: Fleet, ways: list[Relay], heir: redis.Redis) -> None:
     made.client = redis.Redis(port=ways[0].target, decode_responses=True)
 
 
+@pytest.mark.slow
 def test_a_failover_that_lost_the_last_writes(valkey: Embedded, tmp_path: Path) -> None:
     """The epoch is still there, the version has gone back, and with it the ejection."""
     with (

@@ -260,6 +260,7 @@ def test_a_stale_connection_is_no_outcome(tmp_path: Path) -> None:
         assert one.row(one.members[0])["failed"] == 0
 
 
+@pytest.mark.slow
 def test_a_quiet_http_2_endpoint_is_not_pinged(tmp_path: Path) -> None:
     """gRPC servers end a connection that pings more often than every 5 minutes, with all streams on it."""
     with captured(tmp_path, 1, hbone=False, port_name="grpc", handler=h2_app(h2_name)) as one:

@@ -59,6 +59,7 @@ def fail(peer: Peer) -> None:
         peer.send(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n")
 
 
+@pytest.mark.slow
 def test_a_wildcard_with_a_rule_is_ejected_from_and_explained(proxy: HboneBench) -> None:
     """Its name, with a star in it, is that of keys in Redis."""
     broken, well = proxy.services["out"]
