@@ -22,12 +22,12 @@ cdef class CompiledAccess:
             made.texts[at].at, made.texts[at].length = octets, asked.texts[at].length
         for at in range(asked.line_count):
             octets = asked.lines[at].at
-            self.gate.lines[at].header, self.gate.lines[at].length = asked.lines[at].header, asked.lines[at].length
-            self.gate.lines[at].at = octets
+            self.gate.lines.put(at, asked.lines[at].header, octets, asked.lines[at].length)
         claims = [(each.header, each.at) for each in asked.claims]
         self.token = Verdict(claims, [], 0.0)
         made.claims, made.claim_count = self.token.claims, self.token.claim_count
-        made.lines, made.line_count, made.port = self.gate.lines, asked.line_count, asked.port
+        made.lines = NULL if self.gate.lines is None else self.gate.lines.lines
+        made.line_count, made.port = asked.line_count, asked.port
         made.source, made.destination = source, destination
         return access.decide(&self.gate.access, &made)
 

@@ -1,8 +1,9 @@
 # Who gets in to a cluster; theory in gate.pyx.
 from libc.stdint cimport uint8_t
 
-from proxy.policy.facts cimport Access, Line, Part, Term, Value
+from proxy.policy.facts cimport Access, Part, Term, Value
 from proxy.relay.endpoints.verdict cimport Verdict
+from proxy.relay.routing.lines cimport Lines
 from proxy.wire.http.head cimport Head
 from proxy.wire.stream cimport Stream
 
@@ -17,12 +18,10 @@ cdef class Gate:
     cdef list names                      # of the rules, for the log
     cdef list headers                    # names that values are of, by number
     cdef readonly list claims            # the same of claims
-    cdef Line* lines
+    cdef Lines lines                     # None: no value is of a header
     cdef int port
     cdef bint by_path, by_source, by_destination
 
     cdef bytes refuses(self, Head head, Stream client, Verdict token)
-    cdef int find_lines(self, Head head, const char* text) noexcept
-    cdef int add_lines(self, list fields, int found) except -1
 
 cdef int address_of(const char* text, Py_ssize_t length, uint8_t* octets) noexcept

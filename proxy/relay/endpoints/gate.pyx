@@ -20,8 +20,6 @@ from proxy.policy.facts cimport (
     ALLOWED, OF_CLAIM, OF_DESTINATION, OF_HEADER, OF_HOST, OF_IDENTITY, OF_METHOD, OF_PATH, OF_PORT, OF_SOURCE,
     OF_TRUST_DOMAIN, OF_WORKLOAD, TEXT_ENDS, TEXT_FOLLOWS, TEXT_HAS, TEXT_IS, TEXT_IS_THERE, TEXT_LIKE, TEXT_STARTS, TEXTS, Asked, Text,
 )
-from proxy.wire.http.head cimport MAX_FIELDS, NOMINATED, Field
-from proxy.wire.http.names cimport is_called
 
 cdef extern from "<arpa/inet.h>" nogil:
     int AF_INET, AF_INET6
@@ -69,7 +67,7 @@ cdef class Gate:
         self.fill_terms(terms)
         self.fill_values(values)
         if self.headers:
-            self.lines = <Line*>room([None] * MAX_FIELDS, sizeof(Line))
+            self.lines = Lines(self.headers)
         self.access.rules, self.access.clauses, self.access.alternatives = self.rules, self.clauses, self.alternatives
         self.access.terms, self.access.values = self.terms, self.values
         self.access.denying, self.access.rule_count = len(form["deny"]), len(rules)
@@ -81,7 +79,6 @@ cdef class Gate:
         free(self.alternatives)
         free(self.terms)
         free(self.values)
-        free(self.lines)
 
     def fill_terms(self, list terms) -> None:
         cdef int at, first = 0
@@ -115,7 +112,7 @@ cdef class Gate:
         cdef uint8_t[ADDRESS] source
         cdef uint8_t[ADDRESS] destination
         cdef int ruling
-        asked.port, asked.line_count, asked.lines, asked.claim_count = self.port, 0, self.lines, 0
+        asked.port, asked.line_count, asked.lines, asked.claim_count = self.port, 0, NULL, 0
         asked.source, asked.destination = source, destination
         memset(source, 0, ADDRESS)
         memset(destination, 0, ADDRESS)
@@ -126,44 +123,15 @@ cdef class Gate:
             address_of(dialled, len(dialled), destination)
         put_identity(asked.texts, client.identity)
         put_request(asked.texts, head, client.buffer)
-        if self.lines != NULL and head is not None:
-            asked.line_count = self.find_lines(head, client.buffer)
-            if token is not None and token.fields:
-                asked.line_count = self.add_lines(token.fields, asked.line_count)
+        if self.lines is not None and head is not None:
+            asked.lines = self.lines.lines
+            asked.line_count = self.lines.find(head, client.buffer, None if token is None else token.fields)
         if token is not None:
             asked.claims, asked.claim_count = token.claims, token.claim_count
         ruling = policy.decide(&self.access, &asked)
         if ruling == ALLOWED:
             return None
         return self.names[ruling] if ruling >= 0 else b"none"
-
-    cdef int find_lines(self, Head head, const char* text) noexcept:
-        """The lines of headers that some value is of."""
-        cdef Field* field
-        cdef int at, number, found = 0
-        for at in range(head.count):
-            field = &head.fields[at]
-            if field.kind == NOMINATED:
-                continue
-            for number in range(len(self.headers)):
-                if is_called(text, field, self.headers[number], len(self.headers[number])):
-                    self.lines[found].header, self.lines[found].length = number, field.value_length
-                    self.lines[found].at = <const unsigned char*>text + field.value
-                    found += 1
-                    break
-        return found
-
-
-    cdef int add_lines(self, list fields, int found) except -1:
-        """Those that are added to the request."""
-        cdef bytes octets
-        for name, value in fields:
-            if found < MAX_FIELDS and name in self.headers:
-                octets = value
-                self.lines[found].header, self.lines[found].length = self.headers.index(name), len(octets)
-                self.lines[found].at = octets
-                found += 1
-        return found
 
 
 cdef list named(list values, str fact):

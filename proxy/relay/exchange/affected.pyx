@@ -14,7 +14,7 @@ from proxy.relay.exchange.lease cimport Lease
 from proxy.relay.exchange.mirrored cimport send_copies
 from proxy.relay.exchange.request cimport Request
 from proxy.wire.http.head cimport M_OPTIONS, Field
-from proxy.wire.http.octets cimport equal_fold
+from proxy.wire.http.names cimport is_called
 
 from proxy.relay.exchange import faults
 
@@ -91,7 +91,7 @@ cdef class Affected(Exchange):
         cdef int index
         for index in range(self.request.head.count):
             field = &self.request.head.fields[index]
-            if field.name_length == len(name) and equal_fold(text + field.name, name, field.name_length):
+            if is_called(text, field, name, len(name)):
                 return (text + field.value)[:field.value_length]
         return None
 

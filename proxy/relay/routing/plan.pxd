@@ -1,5 +1,6 @@
 # Where requests for a frontend go; theory in plan.pyx.
 from proxy.policy.facts cimport Condition, Line, Match, Presented, Routing
+from proxy.relay.routing.lines cimport Lines
 from proxy.relay.routing.rule cimport Rule
 from proxy.wire.http.head cimport Head
 
@@ -12,12 +13,10 @@ cdef class Plan:
     cdef list kept                      # what the conditions' texts point into
     cdef list headers                   # names that conditions are about, by number
     cdef readonly list claims           # the same, behind those that access rules are about
-    cdef Line* lines
+    cdef Lines lines
 
     cdef Rule find(
         self, Head head, const char* text, bytes identity, list added, const Line* claims, int claim_count)
     cdef int fill(self, Condition* condition, dict form) except -1
     cdef bint like(self, int match, const Presented* asked) except -1
     cdef bint like_one(self, int at, const Presented* asked) except -1
-    cdef int find_lines(self, Head head, const char* text) noexcept
-    cdef int add_lines(self, list fields, int found) except -1

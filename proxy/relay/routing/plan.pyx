@@ -13,8 +13,6 @@ from proxy.policy.facts cimport (
     COMPARE_IS, COMPARE_IS_THERE, COMPARE_LIKE, COMPARE_SEGMENTS, COMPARE_STARTS, WHOLE_QUERY, Text,
 )
 from proxy.relay.routing.patterns cimport Pattern
-from proxy.wire.http.head cimport MAX_FIELDS, NOMINATED, Field
-from proxy.wire.http.octets cimport equal_fold
 
 cdef enum:
     SCHEME = 9                  # len("spiffe://")
@@ -56,14 +54,13 @@ cdef class Plan:
             [*(claims or ()), *(each["name"] for each in conditions if each["part"] == "claim")]))
         self.fill_conditions(conditions)
         self.fill_matches([each["rule"] for each in form["matches"]], found)
-        self.lines = <Line*>room(MAX_FIELDS, sizeof(Line))
+        self.lines = Lines(self.headers)
         self.routing.matches, self.routing.count = self.matches, len(found)
         self.routing.conditions = self.conditions
 
     def __dealloc__(self):
         free(self.matches)
         free(self.conditions)
-        free(self.lines)
 
     def fill_matches(self, list rules, list conditions) -> None:
         cdef int at, first = 0
@@ -110,14 +107,12 @@ cdef class Plan:
         cdef int at
         put_request(asked.texts, head, text)
         put_namespace(&asked.texts[<int>ABOUT_NAMESPACE], identity)
-        asked.lines, asked.line_count = self.lines, -1
+        asked.lines, asked.line_count = self.lines.lines, -1
         asked.claims, asked.claim_count = claims, claim_count
         at = policy.candidate(&self.routing, &asked, 0)
         while at >= 0:
             if asked.line_count < 0 and self.matches[at].early < self.matches[at].count:
-                asked.line_count = self.find_lines(head, text)
-                if added:
-                    asked.line_count = self.add_lines(added, asked.line_count)
+                asked.line_count = self.lines.find(head, text, added)
             if policy.rest_holds(&self.routing, &asked, at) and self.like(at, &asked):
                 return <Rule>self.rules[self.matches[at].rule]
             at = policy.candidate(&self.routing, &asked, at + 1)
@@ -152,34 +147,6 @@ cdef class Plan:
         if text.length < 0:
             return condition.negated and not pattern.likes(b"", 0)
         return pattern.likes(text.at, text.length) != condition.negated
-
-    cdef int find_lines(self, Head head, const char* text) noexcept:
-        """The lines of headers that some condition is about, as far as they go on."""
-        cdef Field* field
-        cdef bytes name
-        cdef int at, number, found = 0
-        for at in range(head.count):
-            field = &head.fields[at]
-            if field.kind == NOMINATED:
-                continue
-            for number in range(len(self.headers)):
-                name = <bytes>self.headers[number]
-                if len(name) == field.name_length and equal_fold(text + field.name, name, field.name_length):
-                    self.lines[found].header, self.lines[found].length = number, field.value_length
-                    self.lines[found].at = <const unsigned char*>text + field.value
-                    found += 1
-                    break
-        return found
-
-    cdef int add_lines(self, list fields, int found) except -1:
-        cdef bytes octets
-        for name, value in fields:
-            if found < MAX_FIELDS and name in self.headers:
-                octets = value
-                self.lines[found].header, self.lines[found].length = self.headers.index(name), len(octets)
-                self.lines[found].at = octets
-                found += 1
-        return found
 
 
 cdef bint like_line(Pattern pattern, const Condition* condition, const Line* lines, int count) except -1:
