@@ -9,7 +9,7 @@ Numbers that are returned are sizes, or negative: an Io of the stream that was w
 import gevent
 
 cimport cython
-from proxy.clock cimport coarse_ns, monotonic_ns
+from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport (
     ABANDONED,
     ANSWERED,
@@ -108,7 +108,7 @@ cdef class HttpAttempt(Bounded):
         result = self.send_request()
         if self.cluster.limited:
             self.cluster.breaker.sent(self.stream)
-        self.sent_at = coarse_ns()
+        self.sent_at = monotonic_ns()
         if result == FAILED and self.stream.written > self.written_before and self.client_fault is None:
             result = 0      # it stopped listening; it may have said why
         if result == 0:
@@ -126,7 +126,7 @@ cdef class HttpAttempt(Bounded):
         return OVERDUE if self.overdue else self.not_connected()
 
     cdef int begin_to_wait(self) except -1:
-        self.sent_at = coarse_ns()          # from when on leaving is told from half closing
+        self.sent_at = monotonic_ns()          # from when on leaving is told from half closing
         self.request.client.listener = self
         return self.request.client.watch()
 
@@ -241,7 +241,7 @@ cdef class HttpAttempt(Bounded):
                 return      # the endpoint takes no more; what it has to say about that is read elsewhere
         if self.end_held and self.send_end() < 0:
             return
-        self.sent_at = coarse_ns()
+        self.sent_at = monotonic_ns()
         client.watch()
 
     cdef int hold_end(self) except -1:
@@ -315,7 +315,7 @@ cdef class HttpAttempt(Bounded):
             size = self.await_head()
             if size <= 0:
                 return size
-            wp_store64(&self.endpoint.row.answered, coarse_ns())
+            wp_store64(&self.endpoint.row.answered, monotonic_ns())
             self.head.both_framings = self.stream.http2
             result = self.head.parse_response(
                 self.stream.buffer + self.stream.start, size, self.request.head.method)
