@@ -34,7 +34,7 @@ demo:
 
 test:
 	@scripts/prepare test
-	@$(IN)/python -m pytest $(QUICK) $(TESTS)
+	@scripts/suite $(IN)/python -m pytest $(QUICK) $(TESTS)
 
 test-slow:
 	@scripts/prepare test wheel
@@ -42,7 +42,7 @@ test-slow:
 
 test-cluster:
 	@scripts/prepare test cluster chart
-	@scripts/cluster $(IN)/python -m pytest $(if $(SLOW),,-m "not slow") $(or $(TESTS),tests/cluster)
+	@scripts/cluster scripts/suite $(IN)/python -m pytest $(if $(SLOW),,-m "not slow") $(or $(TESTS),tests/cluster)
 
 conformance:
 	@scripts/prepare test cluster
@@ -65,7 +65,7 @@ chart:
 coverage:
 	@scripts/prepare test
 	@rm -rf build/coverage && mkdir -p build/coverage
-	@$(IN)/coverage run -m pytest $(QUICK) $(TESTS)
+	@scripts/suite $(IN)/coverage run -m pytest $(QUICK) $(TESTS)
 	@$(IN)/coverage combine -q
 	@$(IN)/coverage report
 
