@@ -30,17 +30,19 @@ def main() -> int:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     found = profile.run(Api(Cluster.running()), folder, options.test, *options.flags)
-    _tell(profile, found)
+    missed = lost(profile.expected, found)
+    if options.test:
+        missed &= {each.test for each in found}
+    _tell(profile, found, missed)
     print(f"conformance: the suite's log and the others' are in {folder}")
     if not found:
         return 2
     if not options.test and (folder / "report.yaml").exists():
         shutil.copy(folder / "report.yaml", REPORTS / f"{profile.name}.yaml")
-    asked = {each.test for each in found} if options.test else set(profile.expected)
-    return 1 if lost(profile.expected, found) & asked else 0
+    return 1 if missed else 0
 
 
-def _tell(profile: Profile, found: list[Outcome]) -> None:
+def _tell(profile: Profile, found: list[Outcome], missed: set[str]) -> None:
     plain, expected = set(named(FILES / f"plain-{profile.name}.txt")), set(profile.expected)
     for each in found:
         passed = [case for case, well in each.cases.items() if well]
@@ -50,7 +52,6 @@ def _tell(profile: Profile, found: list[Outcome]) -> None:
             remark = "not expected yet" if each.passed else "expected to pass"
         cases = f"{len(passed):2} of {len(each.cases):2} cases, {telling:2} of them telling"
         print(f"{how} {each.test:47} {cases}, {each.seconds:6.1f} s  {remark}".rstrip())
-    missed = lost(profile.expected, found)
     print(f"{sum(each.passed for each in found)} of {len(found)} passed; lost: {', '.join(sorted(missed)) or 'none'}")
 
 
