@@ -9,16 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.mesh.kinds import grpc_route, http_route
+from proxy.kubernetes.deployer.rivals import Fault
+from proxy.mesh.kinds import grpc_route, http_route, route_filters
 from proxy.mesh.reading.lines import Lines
 from proxy.mesh.reading.metadata import manifest_of
 from proxy.mesh.reading.remarks import Key, Remark
 from proxy.mesh.reading.report import Report
 
 Object = Mapping[str, Any]
-Fault = tuple[str, str]
-"""Reason and message."""
-UNSUPPORTED = "UnsupportedValue"
+UNSUPPORTED, INCOMPATIBLE = "UnsupportedValue", "IncompatibleFilters"
 _READ = {"HTTPRoute": http_route.read, "GRPCRoute": grpc_route.read}
 
 
@@ -42,8 +41,14 @@ def judged(route: Object) -> Verdict:
         return Verdict()
     why = found.rules[broken[0]].remarks[-1]
     if len(broken) == len(found.rules):
-        return Verdict(refused=(UNSUPPORTED, _told(why)))
+        return Verdict(refused=(_reason(route["spec"]["rules"][broken[0]]), _told(why)))
     return Verdict(dropped=f"Dropped Rule {', '.join(map(str, broken))}: {_told(why)}")
+
+
+def _reason(rule: Object) -> str:
+    """Why a rule cannot be in force. API servers refuse such filters by a rule that CRDs of before v1.0 have not."""
+    types = {each["type"] for each in rule.get("filters") or ()}
+    return INCOMPATIBLE if types >= route_filters.INCOMPATIBLE else UNSUPPORTED
 
 
 def _told(remark: Remark) -> str:

@@ -37,18 +37,19 @@ BY_KIND = {each.kind: each for each in (*FOLLOWED, SECRETS)}
 GRANTS = Resource(GROUP, "v1", "referencegrants", "ReferenceGrant")
 ROUTES = of_source.ROUTES
 ROUTE_BY_KIND = {each.kind: each for each in ROUTES}
-ALL_SERVICES = Watched(SERVICES)
+ALL_SERVICES, ALL_ENTRIES = Watched(SERVICES), Watched(of_source.SERVICE_ENTRIES, optional=True)
+OF_MESH = (ALL_SERVICES, ALL_ENTRIES)
 ASKED = (GATEWAY_CLASSES, GATEWAYS, NAMESPACES)
 
 
 def watches() -> list[Watched]:
-    """What is always watched, Services twice: ours, and of each a little (`bound.Service`). Nothing waits for routes,
-    grants, and rules, of which only the Secrets that they name matter."""
+    """What is always watched, Services twice: ours, and of each a little (`bound.Service`), as of ServiceEntries.
+    Nothing waits for these, routes, grants, and rules, of which only the Secrets that they name matter."""
     label = f"{MANAGED_BY}={MANAGER}"
     return [
         *(Watched(each) for each in ASKED),
         *(Watched(each, labels=label) for each in FOLLOWED),
-        ALL_SERVICES,
+        *OF_MESH,
         *(Watched(each, optional=True) for each in (*ROUTES, GRANTS, RULES)),
     ]
 

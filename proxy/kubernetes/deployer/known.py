@@ -17,7 +17,7 @@ from proxy.kubernetes.api.resources import Resource, Watched
 from proxy.kubernetes.api.watches import Watches
 from proxy.kubernetes.deployer import bound, kinds
 from proxy.kubernetes.deployer.queue import Key, RouteKey, Task
-from proxy.kubernetes.deployer.referring import Referring
+from proxy.kubernetes.deployer.referring import Referring, parents_of
 from proxy.kubernetes.deployer.wish import GATEWAY_NAME, GATEWAY_NAMESPACE, Reference
 from proxy.kubernetes.source import named
 
@@ -38,7 +38,8 @@ class Known:
         self._objects: dict[Resource, dict[Name, Object]] = {}
         self._watches = Watches(client, self, _told)
         self._made: dict[Key, set[tuple[Resource, Name]]] = {}
-        self._services: dict[Name, bound.Service] = {}
+        self._services: dict[tuple[str, str, str], bound.Service] = {}
+        """By kind, namespace and name; ServiceEntries are Services, too."""
         self._referring = Referring()
         self._parameters: dict[Key, Watched] = {}
         """The ConfigMap that a Gateway, or a class, refers to."""
@@ -58,10 +59,16 @@ class Known:
         with self._lock:
             return list(self._objects.get(resource, {}).values())
 
-    def service(self, namespace: str, name: str) -> bound.Service | None:
-        """What is kept of a Service, ours or not."""
+    def service(self, kind: str, namespace: str, name: str) -> bound.Service | None:
+        """What is kept of a Service, ours or not, or of a ServiceEntry."""
         with self._lock:
-            return self._services.get((namespace, name))
+            return self._services.get((kind, namespace, name))
+
+    def routes_to(self, named: Reference) -> list[Object]:
+        """The routes that have it as parent or backend."""
+        with self._lock:
+            keys = self._referring.to(named.kind, named.namespace, named.name)
+            return [self._objects[kinds.ROUTE_BY_KIND[each.kind]][each.namespace, each.name] for each in keys]
 
     def routes_of(self, namespace: str) -> Iterable[RouteKey]:
         """The routes that are in a namespace, or name something there."""
@@ -120,8 +127,8 @@ class Known:
             if watched.resource == kinds.RULES:
                 self._rule((namespace, name), body)
                 return
-            if watched == kinds.ALL_SERVICES:
-                self._service((namespace, name), bound.service_of(body))
+            if watched in kinds.OF_MESH:
+                self._service((watched.resource.kind, namespace, name), bound.service_of(body))
                 return
             objects = self._objects.setdefault(watched.resource, {})
             before = objects.get((namespace, name))
@@ -130,6 +137,8 @@ class Known:
                 self._mark(watched.resource, (namespace, name), before, body)
             if watched.resource in kinds.ROUTES:
                 self._referring.put(RouteKey(namespace, name, watched.resource.kind), body)
+                if _is_another(before, body):
+                    self._touch_all(self._rivals(watched.resource.kind, body, *([before] if before else [])))
             if watched.resource == kinds.GATEWAYS and _is_another(before, body):
                 self._touch_all(self._referring.to_gateway(namespace, name))
             self._concern(watched.resource, body, *([before] if before else []))
@@ -139,8 +148,8 @@ class Known:
             if watched.resource == kinds.RULES:
                 self._rule((namespace, name), {})
                 return
-            if watched == kinds.ALL_SERVICES:
-                self._service((namespace, name), None)
+            if watched in kinds.OF_MESH:
+                self._service((watched.resource.kind, namespace, name), None)
                 return
             if watched.resource in kinds.ROUTES:
                 self._referring.put(RouteKey(namespace, name, watched.resource.kind), None)
@@ -150,6 +159,8 @@ class Known:
                     self._mark(watched.resource, (namespace, name), before, None)
                 if watched.resource == kinds.GATEWAYS:
                     self._touch_all(self._referring.to_gateway(namespace, name))
+                if watched.resource in kinds.ROUTES:
+                    self._touch_all(self._rivals(watched.resource.kind, before))
                 self._concern(watched.resource, before)
 
     def listed(self, watched: Watched) -> None:
@@ -181,14 +192,14 @@ class Known:
         if named.secrets(before) != named.secrets(body) or named.config_maps(before) != named.config_maps(body):
             self._touch_all(key_of(each) for each in self.all(kinds.GATEWAYS))
 
-    def _service(self, name: Name, found: bound.Service | None) -> None:
+    def _service(self, name: tuple[str, str, str], found: bound.Service | None) -> None:
         if found == self._services.get(name):
             return
         if found:
             self._services[name] = found
         else:
             del self._services[name]
-        self._touch_all(self._referring.to_service(*name))
+        self._touch_all(self._referring.to(*name))
 
     def _mark(self, resource: Resource, name: Name, before: Object | None, after: Object | None) -> None:
         """Keep `_made` up with one object."""
@@ -232,6 +243,12 @@ class Known:
         elif owner := owner_of(body):
             yield owner
 
+    def _rivals(self, kind: str, *routes: Object) -> Iterator[RouteKey]:
+        """The routes of the other kind that name the same parents: only one of both may be in force."""
+        for each in {parent for route in routes for _, parent in parents_of(route)}:
+            there = self._referring.to(each.kind, each.namespace, each.name)
+            yield from (key for key in there if key.kind != kind)
+
     def _of_class(self, name: str) -> Iterator[Key]:
         return (key_of(each) for each in self.all(kinds.GATEWAYS) if each["spec"]["gatewayClassName"] == name)
 
@@ -269,8 +286,10 @@ def owner_of(child: Object) -> Key | None:
 
 
 def _is_another(before: Object | None, after: Object) -> bool:
-    """Whether more has changed than its status, as we write it."""
-    return before is None or before["metadata"].get("generation") != after["metadata"].get("generation")
+    """Whether more has changed than its status, as we write it. Annotations are no matter of its generation."""
+    return before is None or any(
+        before["metadata"].get(each) != after["metadata"].get(each) for each in ("generation", "annotations")
+    )
 
 
 def _selects(gateway: Object) -> bool:

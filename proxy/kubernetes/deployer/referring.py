@@ -12,6 +12,8 @@ Object = Mapping[str, Any]
 _Named = tuple[str, str, str]
 """Kind, namespace, name."""
 _NAMESPACE, _MESH = "Namespace", ("Mesh", "", "")
+OF_MESH = ("", "Service"), ("networking.istio.io", "ServiceEntry")
+"""Group and kind of parents whose requests go through a waypoint."""
 
 
 class Referring:
@@ -34,12 +36,12 @@ class Referring:
                 self._naming.setdefault(each, set()).add(key)
 
     def to_gateway(self, namespace: str, name: str) -> Iterable[RouteKey]:
-        """Those that name it, and all with a Service as parent: it may be that Service's waypoint."""
+        """Those that name it, and all with a Service, or the like, as parent: it may be that one's waypoint."""
         return {*self._naming.get(("Gateway", namespace, name), ()), *self._naming.get(_MESH, ())}
 
-    def to_service(self, namespace: str, name: str) -> Iterable[RouteKey]:
+    def to(self, kind: str, namespace: str, name: str) -> Iterable[RouteKey]:
         """Those that have it as parent or backend."""
-        return tuple(self._naming.get(("Service", namespace, name), ()))
+        return tuple(self._naming.get((kind, namespace, name), ()))
 
     def in_namespace(self, namespace: str) -> Iterable[RouteKey]:
         """Those that are there, or name something there."""
@@ -72,7 +74,7 @@ def _backend(given: Object, own: str) -> Reference:
 def _named(route: Object) -> Iterator[_Named]:
     yield _NAMESPACE, "", route["metadata"]["namespace"]
     for _, parent in parents_of(route):
-        if parent.kind == "Service":
+        if (parent.group, parent.kind) in OF_MESH:
             yield _MESH
     for _, each in (*parents_of(route), *backends_of(route)):
         yield each.kind, each.namespace, each.name

@@ -46,7 +46,8 @@ class RouteWork:
         return found
 
     def _around(self) -> routes.Around:
-        return routes.Around(self._gateway, self._known.service, self._labels, self._known.all(kinds.GRANTS))
+        grants = self._known.all(kinds.GRANTS)
+        return routes.Around(self._gateway, self._known.service, self._labels, grants, self._known.routes_to)
 
     def everything(self) -> Iterator[RouteKey]:
         """All of them."""

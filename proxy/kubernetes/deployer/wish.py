@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.mesh.kinds.gateways import Admission, Expression, Selector
+from proxy.mesh.kinds.gateways import Admission, Expression, Selector, asks_grants
 
 CLASS = "waypointd"
 CONTROLLER = "waypointd.io/gateway-controller"
@@ -61,6 +61,8 @@ class Wish:
     status: Mapping[str, Any]
     account: str
     """The ServiceAccount of its Pods."""
+    asks_grants: bool = False
+    """Whether routes of Services need ReferenceGrants, as those of the Gateway do."""
 
     @property
     def id(self) -> str:
@@ -102,6 +104,7 @@ def read(gateway: Mapping[str, Any]) -> Wish:
         parameters=_parameters(infrastructure.get("parametersRef"), metadata["namespace"]),
         status=gateway.get("status") or {},
         account=metadata["name"],
+        asks_grants=asks_grants(metadata.get("annotations") or {}),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from proxy.mesh.model import Fault
 from proxy.mesh.reading.manifests import GATEWAY_API, Body, Manifest
-from proxy.mesh.reading.metadata import is_label
+from proxy.mesh.reading.metadata import is_label, texts_of
 from proxy.mesh.reading.records import optional, required, struct
 from proxy.mesh.reading.remarks import Key, Site, shown
 from proxy.mesh.reading.report import Report
@@ -24,6 +24,9 @@ OTHERS = frozenset({"HTTPS", "TLS", "TCP", "UDP", _PROXY})
 """Those that exist, and are no slip of the pen."""
 WAYPOINT_FOR = "istio.io/waypoint-for"
 TRAFFIC = ("service", "workload", "all", "none")
+GRANTS = "waypointd.io/reference-grants"
+"""An annotation: which routes need ReferenceGrants for backends in other namespaces."""
+_OF_GATEWAYS, _OF_ALL = "gateways", "all"
 
 # One socket can speak one of these, so that none may share a port with another; HTTP, HTTPS and TLS may, by host name.
 _ALONE = frozenset({HBONE, _PROXY, "TCP"})
@@ -157,12 +160,14 @@ class GatewayListener:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A valid Gateway. `traffic` is what `istio.io/waypoint-for` says: "service", "workload", "all" or "none"."""
+    """A valid Gateway. `traffic` is what `istio.io/waypoint-for` says: "service", "workload", "all" or "none".
+    `asks_grants`: whether routes of Services need ReferenceGrants, as its own do."""
 
     manifest: Manifest
     class_name: str
     listeners: tuple[GatewayListener, ...]
     traffic: str
+    asks_grants: bool = False
 
     @property
     def serves_services(self) -> bool:
@@ -182,7 +187,17 @@ def read(manifest: Manifest, body: Body, report: Report) -> Gateway | None:
     if found is None:
         return None
     listeners = tuple(_listener(each, index) for index, each in enumerate(found.listeners))
-    return Gateway(manifest, found.gateway_class_name, listeners, manifest.labels.get(WAYPOINT_FOR) or "")
+    annotations = texts_of(body, "annotations")
+    if (said := annotations.get(GRANTS, _OF_GATEWAYS)) not in (_OF_GATEWAYS, _OF_ALL):
+        text = f"must be {_OF_GATEWAYS} or {_OF_ALL}, not {shown(said)}, so all routes need ReferenceGrants"
+        report.warn(manifest, ("metadata", "annotations", GRANTS), text)
+    traffic = manifest.labels.get(WAYPOINT_FOR) or ""
+    return Gateway(manifest, found.gateway_class_name, listeners, traffic, asks_grants(annotations))
+
+
+def asks_grants(annotations: Mapping[str, str]) -> bool:
+    """Whether a Gateway asks for ReferenceGrants of all routes. What is no known word is taken for the stricter one."""
+    return annotations.get(GRANTS, _OF_GATEWAYS) != _OF_GATEWAYS
 
 
 def _listener(found: _Listener, index: int) -> GatewayListener:

@@ -214,6 +214,8 @@ OF_GRPC = ("RequestHeaderModifier", "ResponseHeaderModifier", "RequestMirror")
 OF_HTTP = (*OF_GRPC, "RequestRedirect", "URLRewrite", "CORS")
 OF_BACKEND = ("RequestHeaderModifier", "ResponseHeaderModifier", "RequestRedirect", "URLRewrite")
 _REPEATED = ("RequestMirror",)
+INCOMPATIBLE = frozenset({"RequestRedirect", "URLRewrite"})
+"""Those that one rule cannot have together."""
 _shape = fields({"type": one_of(*_TYPES), **_CHECKS}, ("type",))
 
 
@@ -250,7 +252,7 @@ def _once(at: At, types: Sequence[str]) -> None:
     for index, kind in enumerate(types):
         if kind in types[:index] and kind not in _REPEATED:
             at.down(index).fault(f"is a second {kind}; at most one is allowed")
-    if "RequestRedirect" in types and "URLRewrite" in types:
+    if set(types) >= INCOMPATIBLE:
         at.down(types.index("URLRewrite")).fault("cannot be used together with RequestRedirect")
 
 

@@ -132,9 +132,9 @@ class Route:
     rules: tuple[Rule, ...]
 
     @property
-    def age(self) -> tuple[str, str, str]:
-        """Its place beside others that say the same: the oldest is first, then by name."""
-        return self.manifest.created, self.manifest.namespace, self.manifest.name
+    def age(self) -> tuple[str, str, str, str]:
+        """Its place beside others that say the same: the oldest is first, then by name, then by kind."""
+        return self.manifest.created, self.manifest.namespace, self.manifest.name, self.manifest.kind
 
     @property
     def attached(self) -> set[Key]:

@@ -98,8 +98,8 @@ def _of_one_kind(routes: Iterable[Route], report: Report) -> list[Route]:
 
 class Table:
     """Collects matches and rules of one frontend. `port`: which redirects lead back to. `home`: the namespace of the
-    Service that it is; "": it is the Gateway's, whose backends in other namespaces need a ReferenceGrant. Of a Service
-    it is only said that there is none, but for what is at home beside it."""
+    Service that it is, to which all may refer; "": it is the Gateway's, whose backends in other namespaces need a
+    ReferenceGrant. Of a Service's it is only said that there is none, unless the Gateway asks for them."""
 
     def __init__(self, port: int, inventory: Inventory, report: Report, home: str = "") -> None:
         self._port = port
@@ -176,12 +176,12 @@ class Table:
     def _cluster(self, route: Route, ref: BackendRef | MirrorRef, else_what: str) -> str:
         """Its name, or "", which is told."""
         cluster, why = backends.found(ref.to, self._inventory)
-        if cluster and not self._inventory.routes.granted(route, ref.to):
+        if cluster and ref.to.namespace != self._home and not self._inventory.routes.granted(route, ref.to):
             text = f"no ReferenceGrant of namespace {ref.to.namespace} lets {route.manifest.kind}s of "
             text += f"{route.manifest.namespace} refer to it"
-            if not self._home:
+            if not self._home or self._inventory.gateway.asks_grants:
                 cluster, why = "", f"RefNotPermitted: {text}"
-            elif ref.to.namespace != self._home:
+            else:
                 text += "; requests go there all the same, as in Istio: routes of Services need none"
                 self._report.warn(route.manifest, ref.to.path, text, together=True)
         if why:

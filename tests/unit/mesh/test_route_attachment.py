@@ -219,6 +219,26 @@ def test_b11_a_service_parent_asks_for_no_grant_and_says_so() -> None:
     assert "ReferenceGrant" not in warnings(*around(back)), "to the Service that it is for, or what is beside it"
 
 
+def test_b11_grants_of_all_routes_where_the_gateway_asks_for_them() -> None:
+    """The annotation, and what is no known word for it; what is beside the Service is free all the same."""
+
+    def found(said: str, *more: Object) -> tuple[list[tuple[str, str]], str]:
+        door = gateway(hbone(), annotations={"waypointd.io/reference-grants": said})
+        objects = (door, *(each for each in around(*more) if each["kind"] != "Gateway"))
+        route = clusters(*objects)["shop/cart:80"].routing
+        assert route
+        return pairs(route), warnings(*objects)
+
+    text = "RefNotPermitted: no ReferenceGrant of namespace far lets HTTPRoutes of shop refer to it"
+    assert found("gateways", http("r", OTHER))[0] == [("path^/", "far/till:80*1")]
+    lead, said = found("all", http("r", OTHER))
+    assert lead == [("path^/", "500*1")] and text in said
+    assert found("all", http("r", OTHER), grant("shop", "far"))[0] == [("path^/", "far/till:80*1")]
+    assert found("all", http("r", TO_TILL))[0] == [("path^/", "shop/till:80*1")]
+    lead, said = found("yes", http("r", OTHER))
+    assert lead == [("path^/", "500*1")] and 'must be gateways or all, not "yes", so all routes need' in said
+
+
 def test_b12_a_backend_that_is_not_ours_is_reached_straight_and_by_nobody_else() -> None:
     slice_ = endpoint_slice(member("10.9.0.1"), of="till", ns="far", name="till-1")
     objects = around(slice_, http("r", OTHER))

@@ -25,8 +25,8 @@ def test_by_gateway_service_and_namespace() -> None:
     found = made()
     assert set(found.to_gateway("system", "way")) == {WEB, MESH}, "it may be the waypoint of shop/cart"
     assert set(found.to_gateway("shop", "way")) == {MESH}
-    assert [set(found.to_service("shop", each)) for each in ("pay", "cart", "other")] == [{WEB}, {MESH}, set()]
-    assert set(found.to_service("far", "copy")) == {WEB}
+    assert [set(found.to("Service", "shop", each)) for each in ("pay", "cart", "other")] == [{WEB}, {MESH}, set()]
+    assert set(found.to("Service", "far", "copy")) == {WEB}
     assert [set(found.in_namespace(each)) for each in ("shop", "system", "far", "b")] == [
         {WEB, MESH},
         {WEB},
@@ -39,5 +39,5 @@ def test_it_follows_what_a_route_names_now() -> None:
     found = made()
     found.put(WEB, {"metadata": {"namespace": "shop", "name": "web"}, "spec": {}})
     found.put(MESH, None)
-    assert not [*found.to_gateway("system", "way"), *found.to_service("shop", "pay"), *found.in_namespace("far")]
+    assert not [*found.to_gateway("system", "way"), *found.to("Service", "shop", "pay"), *found.in_namespace("far")]
     assert set(found.in_namespace("shop")) == {WEB}

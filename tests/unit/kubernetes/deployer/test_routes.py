@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.kubernetes.deployer.bound import Service, service_of
+from proxy.kubernetes.deployer.bound import Port, Service, service_of
 from proxy.kubernetes.deployer.routes import Around, led_to, parents, unresolved
 from proxy.kubernetes.deployer.wish import CONTROLLER, Wish
 from tests.unit.kubernetes.deployer.wishes import MESH, WEB, wish
@@ -29,25 +29,32 @@ def service(**labels: str) -> Service:
 
 
 SERVICES = {
-    ("shop", "cart"): service(),
-    ("other", "cart"): service(),
-    ("shop", "pay"): service(use_waypoint="way"),
-    ("shop", "istios"): service(use_waypoint="theirs"),
-    ("shop", "moving"): service(use_waypoint="theirs", use_waypoint_canary="way"),
-    ("bound", "pay"): service(),
-    ("bound", "out"): service(use_waypoint="none"),
-    ("far", "pay"): service(use_waypoint="way", use_waypoint_namespace="shop"),
+    ("Service", "shop", "cart"): service(),
+    ("Service", "other", "cart"): service(),
+    ("Service", "shop", "pay"): service(use_waypoint="way"),
+    ("Service", "shop", "istios"): service(use_waypoint="theirs"),
+    ("Service", "shop", "moving"): service(use_waypoint="theirs", use_waypoint_canary="way"),
+    ("Service", "bound", "pay"): service(),
+    ("Service", "bound", "out"): service(use_waypoint="none"),
+    ("ServiceEntry", "shop", "api"): service(use_waypoint="way"),
+    ("Service", "far", "pay"): service(use_waypoint="way", use_waypoint_namespace="shop"),
 }
 
 
-def around(*listeners: Object, grants: Sequence[Object] = (), ours: bool = True) -> Around:
-    """Gateway shop/way, if it is ours, with these listeners; LABELS; SERVICES."""
-    given = wish(*listeners)
+def around(
+    *listeners: Object, grants: Sequence[Object] = (), ours: bool = True, routes: Sequence[Object] = (), **said: str
+) -> Around:
+    """Gateway shop/way, if it is ours, with these listeners and annotations; LABELS; SERVICES; all `routes`."""
+    given = wish(
+        *listeners, annotations={f"waypointd.io/{name.replace('_', '-')}": text for name, text in said.items()}
+    )
 
     def gateway(namespace: str, name: str) -> Wish | None:
         return given if ours and f"{namespace}/{name}" == given.id else None
 
-    return Around(gateway, lambda *name: SERVICES.get(name), lambda name: LABELS.get(name, {}), grants)
+    return Around(
+        gateway, lambda *name: SERVICES.get(name), lambda name: LABELS.get(name, {}), grants, lambda _: routes
+    )
 
 
 def route(*refs: Object, namespace: str = "shop", status: Any = None, backend: Any = None, **spec: Any) -> Object:
@@ -159,6 +166,24 @@ def test_a_service_as_parent(parent: Object, said: str) -> None:
         assert accepted(route(named, namespace=namespace, hostnames=["x.example"]), around(everybody)) == said
 
 
+def test_a_service_entry_as_parent() -> None:
+    """A1, A5, A6: with all that is said of Services."""
+    parent = {"group": ISTIO, "kind": "ServiceEntry", "name": "api"}
+    assert accepted(route(parent), around(MESH)) == YES
+    assert accepted(route(parent), around(MESH, ours=False)) == ""
+    assert accepted(route(parent | {"port": 8080, "sectionName": "other"}), around(MESH)) == YES
+    assert accepted(route(parent | {"port": 81}), around(MESH)) == "False NoMatchingParent"
+    assert accepted(route(parent | {"namespace": "bound"}), around(MESH)) == "False NoMatchingParent", "is missing"
+    assert accepted(route(of_service("api")), around(MESH)) == "", "a Service of that name is none"
+    found = {(each.id, namespace) for each, namespace in led_to(route(parent, backend=FAR), around(MESH))}
+    assert found == {("shop/way", "other")}
+
+
+def test_ports_of_a_service_entry_have_a_number() -> None:
+    ports = [{"name": "tls", "number": 443, "targetPort": 8443}]
+    assert service_of({"metadata": {}, "spec": {"ports": ports}}).ports == (Port("tls", 443),)
+
+
 def test_a_service_whose_waypoint_does_not_take_it() -> None:
     given = route(of_service("pay", namespace="bound"))
     assert accepted(given, around(MESH)) == "False NotAllowedByListeners"
@@ -233,6 +258,21 @@ def test_at_a_service_no_grant_is_asked_for() -> None:
     assert reasons(entry)["ResolvedRefs"] == "True ResolvedRefs"
 
 
+def test_at_a_service_grants_are_asked_for_where_the_gateway_says_so() -> None:
+    """B11: but not for what is beside the Service, which is where its clients' routes lead."""
+    asking = around(MESH, reference_grants="all")
+    given = route(of_service("pay"), backend=FAR)
+    assert reasons(parents(given, asking, NOW)[0])["ResolvedRefs"] == "False RefNotPermitted"
+    assert not list(led_to(given, asking))
+    granted = around(MESH, reference_grants="all", grants=[GRANT])
+    assert reasons(parents(given, granted, NOW)[0])["ResolvedRefs"] == "True ResolvedRefs"
+    assert [namespace for _, namespace in led_to(given, granted)] == ["other"]
+    consumer = route(of_service("pay", namespace="shop"), namespace="elsewhere", backend=FAR | {"namespace": "shop"})
+    assert reasons(parents(consumer, asking, NOW)[0])["ResolvedRefs"] == "True ResolvedRefs"
+    default = around(MESH, reference_grants="gateways")
+    assert reasons(parents(given, default, NOW)[0])["ResolvedRefs"] == "True ResolvedRefs"
+
+
 def test_namespaces_that_a_waypoint_has_to_read_for_its_routes() -> None:
     """B11: of a Gateway those that a ReferenceGrant opens, of a Service all."""
 
@@ -259,15 +299,17 @@ def test_namespaces_that_a_waypoint_has_to_read_for_its_routes() -> None:
 def test_filters_name_things_too(filters: list[Object], reason: str | None) -> None:
     backend = {"name": "cart", "filters": filters}
     for given in (route(rules=[{"filters": filters}]), route(backend=backend)):
-        found = unresolved(given, around(WEB), of_mesh=False)
+        found = unresolved(given, around(WEB), freely=lambda _: False)
         assert (found and found[0]) == reason
 
 
 REDIRECT = {"type": "RequestRedirect", "requestRedirect": {"statusCode": 301}}
 UNKNOWN = {"type": "ExtensionRef", "extensionRef": {"group": "a.b", "kind": "C", "name": "d"}}
-WHOLE, HALF, ODD = (
+REWRITE = {"type": "URLRewrite", "urlRewrite": {"hostname": "a.example"}}
+WHOLE, HALF, BOTH, ODD = (
     {"filters": [REDIRECT]},
     {"filters": [UNKNOWN]},
+    {"filters": [REDIRECT, REWRITE]},
     {"matches": [{"path": {"type": "Odd", "value": "/"}}]},
 )
 
@@ -278,6 +320,8 @@ WHOLE, HALF, ODD = (
         pytest.param([WHOLE, WHOLE], YES, "", id="S1-all-rules"),
         pytest.param([WHOLE, HALF], YES, "Dropped Rule 1: spec.rules[1].filters", id="S4-F1-one-of-them"),
         pytest.param([HALF], "False UnsupportedValue", "", id="S2-F1-none-of-them"),
+        pytest.param([WHOLE, BOTH], YES, "Dropped Rule 1: spec.rules[1].filters", id="S4-F2-one-of-them"),
+        pytest.param([BOTH], "False IncompatibleFilters", "", id="S2-F2-none-of-them"),
         pytest.param([WHOLE, ODD], "False UnsupportedValue", "", id="S2-M14-unknown-value"),
     ],
 )

@@ -13,8 +13,14 @@ WEB = {"name": "web", "port": 80, "protocol": "HTTP"}
 SITE = Site(image="waypointd:1", redis="redis://redis.waypointd-system:6379", redis_secret={"password": "c2VjcmV0"})
 
 
-def wish(*listeners: Object, generation: int = 1, status: Object | None = None, **spec: Any) -> Wish:
+def wish(
+    *listeners: Object,
+    generation: int = 1,
+    status: Object | None = None,
+    annotations: Object | None = None,
+    **spec: Any,
+) -> Wish:
     """shop/way, with these listeners, or one for HBONE."""
-    metadata = {"namespace": "shop", "name": "way", "uid": "u-1", "generation": generation}
+    metadata = {"namespace": "shop", "name": "way", "uid": "u-1", "generation": generation, "annotations": annotations}
     spec = {"gatewayClassName": "waypointd", "listeners": list(listeners or [MESH]), **spec}
     return read({"metadata": metadata, "spec": spec, "status": status or {}})
