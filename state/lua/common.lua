@@ -67,16 +67,16 @@ end
 
 local function read(r)
   local flat, stored = redis.call('HGETALL', r.hash_key), {}
-  for i = 1, #flat, 2 do stored[flat[i]] = flat[i + 1] end
-  for i = 1, #NUMBERS do
-    local name = NUMBERS[i]
-    local value = tonumber(stored[name] or 0) or 0
-    r[name], stored[name] = value, value
-  end
-  for i = 1, #WORDS do
-    local name = WORDS[i]
-    local value = stored[name] or ''
-    r[name], stored[name] = value, value
+  for i = 1, #NUMBERS do r[NUMBERS[i]] = 0 end
+  for i = 1, #WORDS do r[WORDS[i]] = '' end
+  for i = 1, #flat, 2 do
+    local name, value = flat[i], flat[i + 1]
+    if r[name] == 0 then
+      r[name] = tonumber(value) or 0
+    elseif r[name] == '' then  -- other names are somebody else's
+      r[name] = value
+    end
+    stored[name] = r[name]
   end
   r.stored = stored
 end
@@ -297,8 +297,9 @@ local function settle(r)
 end
 
 local function load(endpoint, eject_key, hash_key)
-  local r = { endpoint = endpoint, eject_key = eject_key, hash_key = hash_key, left = 0 }
+  local r = { endpoint = endpoint, eject_key = eject_key, hash_key = hash_key }
   read(r)
+  r.left = 0
   settle(r)
   return r
 end

@@ -15,8 +15,8 @@ identify(r, batch.workload, by)
 if r.left > 0 then return verdict('already_ejected', r) end
 if generation < r.generation then return verdict('stale', r) end
 
-if policy.min_run_ms > 0 and began_when_full(r) then without_run(r) end
 local was_dirty = r.failures > 0
+if policy.min_run_ms > 0 and began_when_full(r) then without_run(r) end
 r.age_us = batch.age_us or 0  -- of a run that begins with it; told, not kept
 local adopted = generation > r.generation
 if adopted then  -- an ejection this server does not know of has used up the evidence
@@ -61,19 +61,16 @@ local function count(names)
   return names == '' and 0 or select(2, string.gsub(names, ',', ',')) + 1
 end
 
--- The longest that reports of this cluster take, as those who reported within the last minute have measured it.
-local function pace()
-  local known, told = number(redis.call('GET', PACE_KEY)), batch.round_trip_ms
-  if 2 * told > policy.min_run_ms and told > known then
-    redis.call('SET', PACE_KEY, whole(told), 'PX', whole(PACE_KEPT_MS))
-  end
-  return math.max(known, told)
+-- Milliseconds. The longest that reports of this cluster take is as those who reported within the last minute have measured
+-- it.
+local function min_run()
+  local round_trip = math.max(number(redis.call('GET', PACE_KEY)), batch.round_trip_ms)
+  return math.max(policy.min_run_ms, math.min(2 * round_trip, LONGEST_MIN_RUN_MS))
 end
 
-local round_trip = policy.min_run_ms > 0 and pace() or 0
-
-local function min_run()
-  return policy.min_run_ms > 0 and math.max(policy.min_run_ms, math.min(2 * round_trip, LONGEST_MIN_RUN_MS)) or 0
+if policy.min_run_ms > 0 and 2 * batch.round_trip_ms > policy.min_run_ms
+    and batch.round_trip_ms > number(redis.call('GET', PACE_KEY)) then
+  redis.call('SET', PACE_KEY, whole(batch.round_trip_ms), 'PX', whole(PACE_KEPT_MS))
 end
 
 -- A count of failures in a row, after those.
@@ -165,7 +162,7 @@ if crossing == 0 then
   return verdict(crossing_of(true) > 0 and 'unconfirmed' or r.failures > 0 and 'counted' or 'clean', r)
 end
 
-local wait = run.any_success and 0 or r.run_since_ms + min_run() - now
+local wait = (run.any_success or policy.min_run_ms == 0) and 0 or r.run_since_ms + min_run() - now
 if wait > 0 then
   r.crossed, r.crossed_at = reason, crossing
   keep()

@@ -114,3 +114,13 @@ def test_that_there_is_no_room_is_told_once(shared: Rig) -> None:
         heard.append((event.kind, event.endpoint))
     assert heard == [("full", B)]
     news.close()
+
+
+def test_a_run_that_is_dropped_for_that_is_gone_from_the_record_too(shared: Rig) -> None:
+    aged, client = replace(SEED, min_run_ms=1), shared.client
+    assert client is not None
+    shared.store.report(batch("F", B), aged)
+    client.set(KEYS.full, int(client.hget(KEYS.endpoint(B), "run_since_ms") or 0) + 200)
+    shared.advance(250)
+    assert shared.store.report(batch("S", B), aged).outcome == "clean"
+    assert client.hget(KEYS.endpoint(B), "failures") == "0"

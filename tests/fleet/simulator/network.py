@@ -242,8 +242,13 @@ class Client:
             connection.close()
 
     def moved(self) -> bool:
-        """What is in use leads to a server that is not the primary any more."""
-        return any(each.server is not self.network.server for each in self._idle)
+        """What there is led to a server that is not the primary any more, and is closed: that is found once (state/
+        server/sentinels.py), also where nothing passes on it."""
+        elsewhere = [each for each in self._idle if each.server is not self.network.server]
+        self._idle = [each for each in self._idle if each not in elsewhere]
+        for connection in elsewhere:
+            connection.close()
+        return bool(elsewhere)
 
     @property
     def connection_pool(self) -> "Client":
