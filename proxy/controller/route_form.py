@@ -1,5 +1,8 @@
 """From routes to the form that workers read. Pure."""
 
+import re
+from collections.abc import Sequence
+
 from proxy.controller.pool_form import retry_form
 from proxy.ipc.routing import (
     BackendForm,
@@ -24,7 +27,10 @@ from proxy.mesh.traffic.routing import (
     Condition,
     Cors,
     HeaderEdits,
+    Op,
+    Part,
     PathRewrite,
+    Persistence,
     Redirect,
     Rewrite,
     RouteMatch,
@@ -32,11 +38,15 @@ from proxy.mesh.traffic.routing import (
     Routing,
 )
 
+_special = re.compile(r"[^A-Za-z0-9/_~%&=,:@!-]").split
+"""At what may stand for something else in a regular expression."""
+
 
 def routing_form(routing: Routing) -> RoutingForm:
     """All of one frontend's."""
     matches = [_match(each) for each in routing.matches]
-    return RoutingForm(matches=matches, rules=[_rule(each) for each in routing.rules])
+    rules = [_rule(each, routing.matches, index) for index, each in enumerate(routing.rules)]
+    return RoutingForm(matches=matches, rules=rules)
 
 
 def _match(match: RouteMatch) -> RouteMatchForm:
@@ -54,7 +64,7 @@ def _condition(found: Condition) -> ConditionForm:
     )
 
 
-def _rule(rule: RouteRule) -> RouteRuleForm:
+def _rule(rule: RouteRule, matches: Sequence[RouteMatch], index: int) -> RouteRuleForm:
     form = RouteRuleForm(name=rule.name, backends=[_backend(each) for each in rule.backends])
     if rule.retries != DEFAULT_RETRIES:
         form["retry"] = retry_form(rule.retries)
@@ -70,6 +80,9 @@ def _rule(rule: RouteRule) -> RouteRuleForm:
         form["response"] = _edits(rule.response)
     if rule.rewrite:
         form["rewrite"] = _rewrite(rule.rewrite)
+    if kept := rule.persistence:
+        own = [each.conditions for each in matches if each.rule == index]
+        form["persistence"] = _persistence(kept, sorted(set(map(_begins, own))))
     return _put_effects(form, rule)
 
 
@@ -90,15 +103,29 @@ def _put_effects(form: RouteRuleForm, rule: RouteRule) -> RouteRuleForm:
             abort_grpc=fault.abort_grpc,
             abort_ppm=fault.abort_ppm,
         )
-    if kept := rule.persistence:
-        form["persistence"] = PersistenceForm(
-            name=kept.name,
-            header=kept.header,
-            lifetime_s=kept.lifetime_s,
-            absolute_s=kept.absolute_s,
-            idle_s=kept.idle_s,
-        )
     return form
+
+
+def _persistence(kept: Persistence, paths: list[str]) -> PersistenceForm:
+    return PersistenceForm(
+        name=kept.name,
+        header=kept.header,
+        lifetime_s=kept.lifetime_s,
+        absolute_s=kept.absolute_s,
+        idle_s=kept.idle_s,
+        paths=paths,
+    )
+
+
+def _begins(conditions: Sequence[Condition]) -> str:
+    """The path that all lie below which a match is for; where there is more behind it than the end of a segment, that
+    of the segments before (GEP-1619: the longest prefix that is no regular expression)."""
+    path = next((each for each in conditions if each.part is Part.PATH and not each.negated), None)
+    if path is None or path.op is Op.IS_THERE:
+        return "/"
+    whole = path.op in (Op.IS, Op.SEGMENTS) and not path.fold and ";" not in path.text
+    plain = path.text if path.op is not Op.LIKE else _special(path.text)[0]
+    return plain if whole else plain.partition(";")[0].rpartition("/")[0] or "/"
 
 
 def _backend(backend: Backend) -> BackendForm:

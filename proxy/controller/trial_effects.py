@@ -28,6 +28,8 @@ def effects(rule: RouteRule, trial: Trial) -> Iterator[str]:
         yield f"a copy of {100 * mirror.numerator / mirror.denominator:g} % of the requests goes to {mirror.cluster}"
     if rule.backends and rule.retries != DEFAULT_RETRIES:
         yield _retries(rule.retries)
+    if kept := rule.persistence:
+        yield f"requests of a session go to its endpoint ({'header' if kept.header else 'cookie'} {kept.name})"
 
 
 def of_head(rewrite: Rewrite | None, request: HeaderEdits, response: HeaderEdits, trial: Trial) -> Iterator[str]:

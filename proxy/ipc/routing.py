@@ -128,6 +128,7 @@ class PersistenceForm(TypedDict):
     lifetime_s: int
     absolute_s: int
     idle_s: int
+    paths: list[str]  # what the rule's matches begin with
 
 
 class RouteRuleForm(TypedDict):

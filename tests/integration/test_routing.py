@@ -16,6 +16,7 @@ from proxy.mesh.traffic.routing import (
     HeaderEdits,
     PathOp,
     PathRewrite,
+    Persistence,
     Redirect,
     Rewrite,
 )
@@ -37,6 +38,7 @@ RULES = (
     under("/v1", to("v1")),
     under("/self", to("web")),
     under("/split", to(Backend("v1", 70), Backend("v2", 30), Backend("web", 0))),
+    under("/kept", to(Backend("v1", 1), Backend("v2", 1), Backend("gone", 1), persistence=Persistence("x-s", True))),
     under("/half", to(Backend("v1", 1), Backend("gone", 1))),
     under("/nobody", to(Backend("v1", 0), response=MARK)),
     under("/none", to()),
@@ -75,6 +77,16 @@ def test_A10_no_rule_no_route(serving: Routed) -> None:
     with Client(serving.port) as client:
         assert client.ask("web", "/v2")[0].status == 404
         assert client.ask("web", "/v1")[0].status == 200, "the connection goes on"
+
+
+def test_F19_a_session_stays_with_its_backend(serving: Routed) -> None:
+    with Client(serving.port) as client:
+        begun = {
+            head["x-s"]: name for head, name in (client.ask("web", "/kept") for _ in range(60)) if head.status == 200
+        }
+        assert sorted(begun.values()) == [b"v1", b"v2"]
+        for value, name in begun.items():
+            assert {client.ask("web", "/kept", f"x-s: {value}")[1] for _ in range(8)} == {name}
 
 
 def test_B1_B5_shares(serving: Routed) -> None:

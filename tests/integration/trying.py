@@ -10,7 +10,7 @@ from proxy.controller.forms import cluster_form
 from proxy.ipc.snapshot import ListenerForm, body, pack
 from proxy.mesh.model import Cluster, Endpoint
 from proxy.mesh.traffic.retries import RetryPolicy
-from proxy.mesh.traffic.routing import Backend, RouteMatch, RouteRule, Routing
+from proxy.mesh.traffic.routing import Backend, Condition, RouteMatch, RouteRule, Routing
 from tests.integration.http_rig import LINE, Client, Handler, Head, Peer, Scripted
 from tests.integration.process_rig import Alone, worker_alone
 from tests.rig import free_port, wait_until
@@ -53,9 +53,9 @@ class Trying:
         """From here on; as many of the endpoints are there as there are handlers."""
         self._apply(replace(self.web.cluster, retries=policy), *handlers)
 
-    def route(self, rule: RouteRule, *handlers: Handler) -> None:
-        """From here on all requests are for this rule, and go to the cluster."""
-        routing = Routing((RouteMatch(0),), (replace(rule, backends=(Backend("web"),)),))
+    def route(self, rule: RouteRule, *handlers: Handler, conditions: tuple[Condition, ...] = ()) -> None:
+        """From here on all requests that meet these conditions are for this rule, and go to the cluster."""
+        routing = Routing((RouteMatch(0, conditions),), (replace(rule, backends=(Backend("web"),)),))
         self._apply(replace(self.web.cluster, routing=routing), *handlers)
 
     def _apply(self, cluster: Cluster, *handlers: Handler) -> None:

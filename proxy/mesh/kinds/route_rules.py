@@ -77,15 +77,10 @@ def _no_backends(at: At, found: _Doing) -> None:
         at.down("backendRefs").fault("cannot be given beside a RequestRedirect, with which nothing is sent on")
 
 
-def _no_sessions(at: At, found: _Doing) -> None:
-    if found.session_persistence:
-        at.down("sessionPersistence").warn("is not in force yet: requests of one session go where all others go")
-
-
 def rule(matching: Callable[[At, object], Matching | None], types: tuple[str, ...], timed: bool) -> Check[Rule]:
     """A rule with filters of these types; only `timed` ones have timeouts and retries."""
     also = {"filters": filters(types)} | ({} if timed else {"timeouts": absent, "retry": absent})
-    doing = struct(_Doing, also=also, rules=(_no_backends, _no_sessions))
+    doing = struct(_Doing, also=also, rules=(_no_backends,))
 
     def check(at: At, value: object) -> Rule | None:
         if not isinstance(value, dict):

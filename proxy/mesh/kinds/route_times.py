@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from proxy.mesh.kinds.header_edits import FRAMING
 from proxy.mesh.reading.records import optional, struct
 from proxy.mesh.reading.remarks import shown
 from proxy.mesh.reading.schema import INT32_MAX, At, integer, items, matching, one_of
@@ -91,9 +92,14 @@ def _whole_cookie(at: At, found: Session) -> None:
         at.down("cookieConfig").fault(f"cannot be given with type {found.type}")
 
 
+def _own_header(at: At, found: Session) -> None:
+    if found.type == "Header" and found.session_name.lower() in (*FRAMING, "host"):
+        at.down("sessionName").fault("says how messages are framed, or whose they are: give a name of your own")
+
+
 timeouts = struct(Timeouts, rules=(_shorter,))
 retry = struct(Retry)
-session = struct(Session, rules=(_whole_cookie,))
+session = struct(Session, rules=(_whole_cookie, _own_header))
 
 
 def retries(times: Timeouts | None, again: Retry | None) -> RetryPolicy:

@@ -33,6 +33,8 @@ cdef class Chooser:
     cdef WarmUp* warm_up                 # NULL: an endpoint that joins has its whole share at once
 
     cdef int pick(self, uint64_t key) noexcept
+    cdef void look(self) noexcept
+    cdef bint has(self, int position) noexcept
     cdef void mark(self, int position, unsigned char mark) noexcept
     cdef int take_offer(self) noexcept
     cdef void renew(self, int64_t now) noexcept

@@ -101,15 +101,24 @@ cdef class Chooser:
         """The position of the endpoint that gets the next request, -1 if there is none; none that is marked as
         tried. `key` is the request's number for consistent hashing, 0 if it has none."""
         cdef int position
-        if self.changes != NULL and wp_loadu(self.changes) != self.seen:
-            self.renew(monotonic_ns())
-        elif self.soonest != NEVER and monotonic_ns() >= self.soonest:
-            self.renew(monotonic_ns())
+        self.look()
         if self.offers:
             position = self.take_offer()
             if position >= 0:
                 return position
         return self.choose(key)
+
+    cdef inline void look(self) noexcept:
+        """Renews the index if there is need."""
+        if self.changes != NULL and wp_loadu(self.changes) != self.seen:
+            self.renew(monotonic_ns())
+        elif self.soonest != NEVER and monotonic_ns() >= self.soonest:
+            self.renew(monotonic_ns())
+
+    cdef bint has(self, int position) noexcept:
+        """Whether it is in."""
+        self.look()
+        return self.here[position]
 
     cdef void mark(self, int position, unsigned char mark) noexcept:
         """The request has tried this one (1); it has been marked for long enough (0)."""

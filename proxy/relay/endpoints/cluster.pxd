@@ -112,5 +112,7 @@ cdef class Cluster:
 
     cdef int secure(self, Origination origination) except -1
     cdef Endpoint pick(self, list tried, uint64_t key)
+    cdef Endpoint pick_wanted(self, Endpoint wanted, uint64_t key)
+    cdef int position_of(self, Endpoint endpoint) except -1
     cdef int mark(self, list tried, unsigned char mark) except -1
     cdef bint speaks_http2(self, Stream client) noexcept

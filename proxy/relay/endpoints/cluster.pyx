@@ -329,13 +329,21 @@ cdef class Cluster:
             self.mark(tried, 0)
         return None if position < 0 else <Endpoint>self.endpoints[position]
 
+    cdef Endpoint pick_wanted(self, Endpoint wanted, uint64_t key):
+        """The endpoint that gets the first attempt of a request that had better go to this one of the cluster's."""
+        return wanted if self.chooser.has(self.position_of(wanted)) else self.pick(None, key)
+
     cdef int mark(self, list tried, unsigned char mark) except -1:
         cdef Endpoint endpoint
-        if self.positions is None:
-            self.positions = {endpoint.slot: position for position, endpoint in enumerate(self.endpoints)}
         for endpoint in tried:
-            self.chooser.mark(<int>self.positions[endpoint.slot], mark)
+            self.chooser.mark(self.position_of(endpoint), mark)
         return 0
+
+    cdef int position_of(self, Endpoint endpoint) except -1:
+        cdef Endpoint each
+        if self.positions is None:
+            self.positions = {each.slot: position for position, each in enumerate(self.endpoints)}
+        return self.positions[endpoint.slot]
 
     cdef bint speaks_http2(self, Stream client) noexcept:
         """Whether its endpoints are sent HTTP/2 for that client."""

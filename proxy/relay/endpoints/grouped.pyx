@@ -87,6 +87,11 @@ cdef class Grouped(Drawing):
             self.offers += part.offers if self.shares[at] else 0
         return taken
 
+    cdef bint has(self, int position) noexcept:
+        cdef int group = self.group_at(position)
+        self.look()
+        return (<Chooser>self.parts[group]).here[position - self.firsts[group]]
+
     cdef void mark(self, int position, unsigned char mark) noexcept:
         cdef int group = self.group_at(position)
         (<Chooser>self.parts[group]).mark(position - self.firsts[group], mark)

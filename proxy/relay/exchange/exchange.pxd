@@ -11,6 +11,7 @@ cdef class Exchange:
     cdef Request request
     cdef Cluster cluster                 # where the request goes; None: nowhere
     cdef Attempt attempt                 # the latest one
+    cdef Endpoint wanted                 # that had better be tried first, of the cluster's; None: any
     cdef list tried                      # endpoints, in vain
     cdef int retries
     cdef bint retrying                   # it is one of the retries that the cluster may have at once
@@ -23,6 +24,7 @@ cdef class Exchange:
     cdef bint try_endpoints(self) except -1
     cdef bint goes_on(self) except -1
     cdef bint answered_in_vain(self) except -1
+    cdef Endpoint first_endpoint(self)
     cdef Endpoint next_endpoint(self)
     cdef int add_flag(self, bytes flag) except -1
     cdef int turn_to_another(self) except -1

@@ -26,6 +26,7 @@ cdef class Exchange:
         self.tried = None
         self.fault = None
         self.flags = None
+        self.wanted = None
         self.retries = 0
         self.key = 0
         return self.attempt.forget()
@@ -39,7 +40,7 @@ cdef class Exchange:
 
     cdef bint try_endpoints(self) except -1:
         cdef Attempt attempt = self.attempt
-        cdef Endpoint endpoint = self.cluster.pick(self.tried, self.key)
+        cdef Endpoint endpoint = self.first_endpoint()
         while endpoint is not None:
             attempt.begin(self.cluster, endpoint, self.retries, self.tried is not None
                           and attempt.ending.how != ANSWERED and endpoint in self.tried)
@@ -75,6 +76,11 @@ cdef class Exchange:
     cdef bint answered_in_vain(self) except -1:
         """Whether another attempt follows the one that was answered, which is over then. No answer: no."""
         return False
+
+    cdef inline Endpoint first_endpoint(self):
+        if self.wanted is None:
+            return self.cluster.pick(None, self.key)
+        return self.cluster.pick_wanted(self.wanted, self.key)
 
     cdef Endpoint next_endpoint(self):
         """The one that is tried now. Where none is left, one that was will do again after a refusal, over another

@@ -23,6 +23,7 @@ from proxy.relay.exchange.counting cimport count_request
 from proxy.relay.exchange.http_attempt cimport HttpAttempt
 from proxy.relay.exchange.line cimport log_line
 from proxy.relay.exchange.request cimport Request
+from proxy.relay.exchange.sessions cimport keep_session
 from proxy.wire.http.head cimport (
     BAD, LOW_VERSION, M_CONNECT, MAX_FIELDS, MAX_HEAD, NOT_IMPLEMENTED, TOO_LARGE, TOO_MANY_FIELDS, Head, Span,
 )
@@ -171,6 +172,8 @@ cdef class HttpExchange(Routed):
     cdef int conclude(self) except -1:
         """Relays the endpoint's answer, or gives our own."""
         if self.fault is None:
+            if self.rule is not None and self.rule.sessions is not None:
+                keep_session(self)
             self.fault = self.answer.relay()
         else:
             self.answer.give(self.fault)
@@ -187,5 +190,6 @@ cdef class HttpExchange(Routed):
         self.request.client = None
         self.rule = None
         self.backend = None
+        self.session = None
         self.token = None
         return self.forget()

@@ -9,6 +9,7 @@ cdef class Routed(Affected):
     cdef Verdict token                   # what has come of its token, where they are verified
     cdef Rule rule                       # the route's that it is for; None: there is none
     cdef Backend backend                 # that gets it, or None
+    cdef object session                  # that it has brought along, proxy.policy.sessions.Session, or None
 
     cdef int follow(self, Plan plan, dict clusters) except -1
     cdef object own_answer(self)

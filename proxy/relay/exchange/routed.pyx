@@ -11,6 +11,7 @@ from random import getrandbits
 from proxy.relay.endpoints.cluster cimport Cluster
 from proxy.relay.endpoints.verdict cimport NOTHING
 from proxy.relay.exchange.request cimport Request
+from proxy.relay.exchange.sessions cimport backend_of_session
 from proxy.wire.http.head cimport MAX_HEAD, Span
 
 from proxy.relay.exchange import faults
@@ -56,7 +57,10 @@ cdef class Routed(Affected):
         """To a backend, by its weight; a fault if that is none."""
         cdef Request request = self.request
         cdef Cluster cluster
-        self.backend = self.rule.pick(getrandbits(32) if self.rule.split.count > 1 else 0)
+        if self.rule.sessions is not None:
+            self.backend = backend_of_session(self, clusters)
+        if self.backend is None:
+            self.backend = self.rule.pick(getrandbits(32) if self.rule.split.count > 1 else 0)
         if self.backend is None:
             return faults.NO_BACKEND
         request.answer_edits = self.backend.answer

@@ -24,6 +24,8 @@ cdef class Rule:
     cdef Redirect redirect              # instead of any backend, or None
     cdef readonly dict direct           # the answer that we give ourselves, or None
     cdef Effects effects                # beside all that, or None
+    cdef object sessions                # proxy.policy.sessions.SessionRule, or None
+    cdef dict tables                    # by cluster, what stands for its endpoints there (relay/exchange/sessions.pyx)
     cdef bint retries                   # it has a rule of its own for this, and a timeout
     cdef RetryRule retry_rule
     cdef int64_t timeout                # ns for all of a request; 0: without end

@@ -11,6 +11,7 @@ from proxy.policy.splitting cimport backend_of
 from proxy.relay.routing.effects cimport effects_of
 from proxy.relay.routing.retry_rule cimport read_retry_rule
 
+from proxy.policy.sessions import SessionRule
 from proxy.wire.http.edits import may_edit
 
 cdef frozenset HOSTS = frozenset((b"host", b":authority"))
@@ -22,7 +23,7 @@ cdef class Backend:
     def __init__(self, dict rule, dict form):
         self.cluster, self.status = form["cluster"], form["status"]
         self.request = edits_of([rule.get("request"), form.get("request")], [rule.get("rewrite"), form.get("rewrite")])
-        self.answer = edits_of([rule.get("response"), form.get("response")], [])
+        self.answer = edits_of([rule.get("response"), form.get("response"), own_header(rule)], [])
         for rewrite in (rule.get("rewrite"), form.get("rewrite")):
             if rewrite is not None and "path" in rewrite:
                 self.path = PathChange(rewrite["path"])
@@ -36,6 +37,8 @@ cdef class Rule:
         self.form, self.name, self.problem = form, form["name"].encode(), ""
         self.backends, self.direct = [], form.get("direct")
         self.effects = effects_of(form)
+        self.sessions = sessions_of(form)
+        self.tables = {}
         self.set_weights([each["weight"] for each in form["backends"]])
         if "retry" in form:
             self.set_retries(form["retry"])
@@ -68,6 +71,23 @@ cdef class Rule:
         """The backend that gets a request, by a number of 32 bits; None: none of them gets any."""
         cdef int at = backend_of(&self.split, chance)
         return None if at < 0 else <Backend>self.backends[at]
+
+
+cdef object sessions_of(dict rule):
+    """How requests of one session are told; None: there are none."""
+    cdef dict form = rule.get("persistence")
+    if form is None:
+        return None
+    return SessionRule(
+        name=form["name"].lower().encode() if form["header"] else form["name"].encode(), header=form["header"],
+        lifetime_s=form["lifetime_s"], absolute_s=form["absolute_s"], idle_s=form["idle_s"],
+        paths=tuple([each.encode() for each in form["paths"]]))
+
+
+cdef dict own_header(dict rule):
+    """What no endpoint may say, since we do: the header that carries a session. A HeaderEditsForm, or None."""
+    cdef dict form = rule.get("persistence")
+    return {"remove": [form["name"].lower().encode()]} if form is not None and form["header"] else None
 
 
 cdef Edits edits_of(list forms, list rewrites):
