@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from proxy.mesh.kinds import patterns
+from proxy.mesh.kinds.edited import TOO_MUCH, is_too_much
 from proxy.mesh.kinds.route_filters import OF_BACKEND, filters, within
 from proxy.mesh.kinds.route_times import (
     Retry,
@@ -40,6 +41,7 @@ from proxy.mesh.reading.metadata import is_stored
 from proxy.mesh.reading.records import optional, struct
 from proxy.mesh.reading.report import Report
 from proxy.mesh.reading.schema import At, Check, absent, anything, few, integer, items, one_of, spec
+from proxy.mesh.traffic.routing import NO_EDITS
 
 _BROKEN = "so requests of this rule get 500 (gRPC: 14) until that is mended"
 _MOST_RULES, _MOST_MATCHES, _MOST_BACKENDS, _MOST_HOSTNAMES = 16, 128, 16, 16
@@ -77,10 +79,20 @@ def _no_backends(at: At, found: _Doing) -> None:
         at.down("backendRefs").fault("cannot be given beside a RequestRedirect, with which nothing is sent on")
 
 
+def _idle(at: At, found: _Doing) -> None:
+    """What does nothing where nothing is sent on."""
+    if not found.filters.redirect:
+        return
+    idle = {"RequestHeaderModifier": found.filters.request != NO_EDITS, "RequestMirror": found.filters.mirrors}
+    idle |= {"retry": found.retry, "sessionPersistence": found.session_persistence}
+    if names := ", ".join(name for name, said in idle.items() if said):
+        at.warn(f"has {names} beside a RequestRedirect, with which nothing is sent on, so that does nothing")
+
+
 def rule(matching: Callable[[At, object], Matching | None], types: tuple[str, ...], timed: bool) -> Check[Rule]:
     """A rule with filters of these types; only `timed` ones have timeouts and retries."""
     also = {"filters": filters(types)} | ({} if timed else {"timeouts": absent, "retry": absent})
-    doing = struct(_Doing, also=also, rules=(_no_backends,))
+    doing = struct(_Doing, also=also, rules=(_no_backends, _idle))
 
     def check(at: At, value: object) -> Rule | None:
         if not isinstance(value, dict):
@@ -102,6 +114,19 @@ def rule(matching: Callable[[At, object], Matching | None], types: tuple[str, ..
     return check
 
 
+def _fits(at: At, rule: Filters, backends: tuple[BackendRef, ...]) -> None:
+    """That heads have room for what the rule puts in, and after it each backend."""
+    of_rule = rule.rewrite.host if rule.rewrite else ""
+    if is_too_much((rule.request,), of_rule) or is_too_much((rule.response,)):
+        at.down("filters").fault(TOO_MUCH)
+        return
+    for index, each in enumerate(backends):
+        own = each.filters
+        host = own.rewrite.host if own.rewrite and own.rewrite.host else of_rule
+        if is_too_much((rule.request, own.request), host) or is_too_much((rule.response, own.response)):
+            at.down("backendRefs", index, "filters").fault(f"{TOO_MUCH}, those of the rule among them")
+
+
 def _done(at: At, doing: Check[_Doing], rest: Body, made: Rule, prefix: str | None) -> Rule | None:
     """The rule with what it does; None: something is wrong with it."""
     found = doing(at, rest)
@@ -111,6 +136,7 @@ def _done(at: At, doing: Check[_Doing], rest: Body, made: Rule, prefix: str | No
         replace(each, filters=within(at.down("backendRefs", index, "filters"), each.filters, prefix))
         for index, each in enumerate(found.backend_refs)
     )
+    _fits(at, found.filters, backends)
     named = f"waypointd-{at.manifest.namespace}-{at.manifest.name}-{made.index}"
     return replace(
         made,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from proxy.mesh.kinds import names, virtual_in_force
 from proxy.mesh.kinds.addresses import is_ip
 from proxy.mesh.kinds.destination_rule import EVERYWHERE, expanded
+from proxy.mesh.kinds.edited import TOO_MUCH, is_too_much
 from proxy.mesh.kinds.header_edits import Headers, headers
 from proxy.mesh.kinds.virtual_cors import cors
 from proxy.mesh.kinds.virtual_faults import fault_injection, percent, percentage
@@ -142,6 +143,7 @@ def _rules(at: At, found: _Spec) -> None:
         _authority(here, rule)
         _weights(here, rule)
         _prefixes(here, rule)
+        _heads(here, rule)
     last = next((index for index, rule in enumerate(found.http) if rule.is_last), len(found.http))
     if last + 1 < len(found.http):
         at.down("http", last + 1).warn(f"is never reached, nor is what follows: http[{last}] takes every request")
@@ -184,6 +186,17 @@ def _weights(at: At, rule: Http) -> None:
 def _prefixes(at: At, rule: Http) -> None:
     if rule.redirect and rule.redirect.prefix_rewrite and any(each.needs_whole_path for each in rule.match):
         at.down("redirect", "prefixRewrite").fault("needs match.uri.prefix in every match that has a uri")
+
+
+def _heads(at: At, rule: Http) -> None:
+    """That heads have room for what the rule puts in, and after it each of its destinations."""
+    whole, own = rule.headers or Headers(), [each.headers or Headers() for each in rule.route or ()]
+    host = rule.rewrite.authority if rule.rewrite and rule.rewrite.authority else whole.host
+    for each in (Headers(), *own):
+        requests = is_too_much((whole.request, each.request), host or each.host)
+        if requests or is_too_much((whole.response, each.response)):
+            at.down("headers").warn(f"{TOO_MUCH}, so requests of this rule get 500 (gRPC: 14)")
+            return
 
 
 def _export_rules(at: At, found: _Spec) -> None:

@@ -42,6 +42,15 @@ def path_is(op: Op, text: str) -> tuple[Condition, ...]:
     return (Condition(Part.PATH, op, text),)
 
 
+def long(*names: str, kind: str = "RequestHeaderModifier") -> Object:
+    """A filter whose lines are long."""
+    return filtered(kind, add=[{"name": each, "value": "v" * 4000} for each in names])
+
+
+LONG, HALF, HALF_MORE = long(*"abcde"), long(*"abc"), long(*"def")
+LONG_ANSWER = long(*"abcde", kind="ResponseHeaderModifier")
+
+
 @pytest.mark.parametrize(
     ("match", "conditions"),
     [
@@ -212,6 +221,14 @@ def test_a_filter_that_cannot_be_breaks_its_rule_and_no_other(said: list[Object]
         pytest.param(
             {"sessionPersistence": {"type": "Header", "sessionName": "Host"}}, "sessionName: says how", id="F19-host"
         ),
+        pytest.param(
+            {"filters": [LONG, LONG_ANSWER]}, "filters: put more than 64 header lines, or 16384 bytes", id="F3-much"
+        ),
+        pytest.param(
+            {"filters": [HALF], "backendRefs": [CART | {"filters": [HALF_MORE]}]},
+            "backendRefs[0].filters: put more than 64 header lines",
+            id="F3-much-together",
+        ),
         pytest.param({"backendRef": []}, "backendRef: is not a known field (did you mean", id="unknown"),
     ],
 )  # fmt: skip
@@ -372,3 +389,12 @@ def test_a_newer_field_of_a_live_object_is_told_and_breaks_nothing() -> None:
     route, faults, (said,) = read({"newer": 1}, stored=True)
     assert route is not None and not route.rules[0].broken and not faults
     assert said == "spec.rules[0].newer: is not known in this version, so it does nothing"
+
+
+def test_F7_what_does_nothing_beside_a_redirect_is_told() -> None:
+    mirror = filtered("RequestMirror", backendRef=CART)
+    said = {"filters": [filtered("RequestRedirect", hostname="a.org"), mirror, HALF], "retry": {"attempts": 1}}
+    _, faults, warnings = read(said)
+    assert not faults
+    (told,) = warnings
+    assert "has RequestHeaderModifier, RequestMirror, retry beside a RequestRedirect" in told

@@ -234,3 +234,14 @@ def test_v19_what_envoy_would_put_in_is_left_out_and_told() -> None:
     variable, framing = told(*shop(virtual(http({"route": [CART], "headers": edits}))))
     assert "headers.request.set.connection: is left out" in framing
     assert "set.x-a: %REQ(x-b)% is not in force in this version (the header is left as it is)" in variable
+
+
+def test_V11_more_than_a_head_has_room_for_is_told() -> None:
+    def with_lines(rule: int, share: int) -> Object:
+        names = [f"x-{at}" for at in range(rule + share)]
+        whole, own = ({"request": {"set": dict.fromkeys(each, "1")}} for each in (names[:rule], names[rule:]))
+        return virtual(http({"headers": whole, "route": [CART | {"headers": own}]}))
+
+    assert not told(*shop(with_lines(40, 24)))
+    (warning,) = told(*shop(with_lines(40, 25)))
+    assert "headers put more than 64 header lines" in warning.replace(":", "") and "get 500" in warning
