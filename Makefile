@@ -14,7 +14,7 @@ help:
 	@echo "make test       build, run every test but the slow ones (TESTS=tests/wire: only those)"
 	@echo "make test-slow  run the slow ones (the guide with its own 30 s)"
 	@echo "make test-cluster  in a real Kubernetes cluster with istiod, which is built first (20 minutes, once; root; SLOW=1: all)"
-	@echo "make conformance  the Gateway API's own suite, in such a cluster (PROFILE=mesh or gateway, TEST=regular expression)"
+	@echo "make conformance  the Gateway API's own suite, in such a cluster (PROFILE=mesh, gateway or experimental; TEST=regular expression)"
 	@echo "make check      formatting, lint, types, who imports whom, links of the documents"
 	@echo "make coverage   the tests again, and which lines of .py they reach"
 	@echo "make sanitize   the compiled part under the address and undefined-behaviour sanitizers"

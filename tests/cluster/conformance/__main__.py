@@ -1,6 +1,6 @@
 """Runs a profile of the Gateway API's conformance suite (`make conformance`): one line a test, and what is lost.
 
-    scripts/cluster PYTHON -m tests.cluster.conformance mesh|gateway [--test REGEX] [--folder DIR] [-- FLAGS OF IT]
+    scripts/cluster PYTHON -m tests.cluster.conformance PROFILE [--test REGEX] [--folder DIR] [-- FLAGS OF IT]
 
 The exit status is 1 when a test fails that files/expected-PROFILE.txt names. A whole profile's official report goes to
 docs/conformance/PROFILE.yaml.

@@ -1,7 +1,7 @@
-"""The two profiles: what there is before the suite comes, with which flags it runs, and what is kept of it.
+"""The profiles: what there is before the suite comes, with which flags it runs, and what is kept of it.
 
-MESH: waypointd is the waypoint of clients that are captured; GATEWAY: it is every Gateway. Both are deployed by what
-deploy/install.yaml installs.
+MESH: waypointd is the waypoint of clients that are captured; GATEWAY: it is every Gateway; EXPERIMENTAL: the same with
+the CRDs of that channel, which have more fields. All are deployed by what deploy/install.yaml installs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.cluster.api_rig import Api
@@ -40,25 +40,29 @@ STATUS_TIMES = (
 
 @dataclass(frozen=True)
 class Profile:
-    """`profiles`: as the suite calls them; `prepared`: what is there while it runs; `times`: how long it waits."""
+    """`profiles`: as the suite calls them; `prepared`: what is there while it runs; `times`: how long it waits; `base`:
+    whose features and tests it has, too."""
 
     name: str
     profiles: str
     prepared: Callable[[Api, Path], contextlib.AbstractContextManager[None]]
     times: tuple[str, ...]
     flags: tuple[str, ...]
+    base: str = ""
 
     def run(self, api: Api, folder: Path, tests: str = "", *more: str) -> list[Outcome]:
         """Its tests, or those whose names `tests` matches; logs and the report are in `folder` then."""
-        features = suite.named(FILES / f"features-{self.name}.txt")
         with self.prepared(api, folder):
-            log = suite.run(folder, tests, self.profiles, features, self.times, *self.flags, *more)
+            log = suite.run(folder, tests, self.profiles, self._named("features"), self.times, *self.flags, *more)
         return suite.outcomes(log)
 
     @property
     def expected(self) -> list[str]:
         """The tests that must pass."""
-        return suite.named(FILES / f"expected-{self.name}.txt")
+        return self._named("expected")
+
+    def _named(self, what: str) -> list[str]:
+        return [line for name in (self.base, self.name) for line in suite.named(FILES / f"{what}-{name}.txt")]
 
 
 @contextlib.contextmanager
@@ -90,6 +94,15 @@ def _gateway(api: Api, folder: Path) -> Iterator[None]:
             _keep(folder / "deployer.log", SYSTEM, "deployment/waypointd-deployer")
             logs = sorted(api.cluster.folder.glob("node/pods/*/logs/waypointd"))
             (folder / "waypointd.log").write_text("\n".join(each.read_text(errors="replace") for each in logs))
+
+
+@contextlib.contextmanager
+def _experimental(api: Api, folder: Path) -> Iterator[None]:
+    """For good: only for a cluster of one's own."""
+    those = [f"--filename={each}" for each in suite.experimental_crds()]
+    kubectl("apply", "--server-side", "--force-conflicts", *those, timeout=PATIENCE_S)
+    with _gateway(api, folder):
+        yield
 
 
 @contextlib.contextmanager
@@ -141,25 +154,22 @@ _LABELS = (
     "istio.io/use-waypoint=waypoint",
     f"istio.io/use-waypoint-namespace={MESH_NAMESPACE}",
 )
-PROFILES = {
-    each.name: each
-    for each in (
-        Profile(
-            name="mesh",
-            profiles="MESH-HTTP,MESH-GRPC",
-            prepared=_mesh,
-            times=("NamespacesMustBeReady:120", "MaxTimeToConsistency:15", STEADY),
-            flags=("--gateway-class=", f"--namespace-labels={','.join(_LABELS)}"),
-        ),
-        Profile(
-            name="gateway",
-            profiles="GATEWAY-HTTP,GATEWAY-GRPC",
-            prepared=_gateway,
-            times=("NamespacesMustBeReady:180", "MaxTimeToConsistency:15", "RequestTimeout:10", *STATUS_TIMES, STEADY),
-            flags=(
-                *(f"--gateway-class={CLASS}", "--usable-address=10.96.200.7", "--unusable-address=192.0.2.9"),
-                f"--skip-tests={','.join(suite.named(FILES / 'skipped-gateway.txt'))}",
-            ),
-        ),
-    )
-}
+_MESH = Profile(
+    name="mesh",
+    profiles="MESH-HTTP,MESH-GRPC",
+    prepared=_mesh,
+    times=("NamespacesMustBeReady:120", "MaxTimeToConsistency:15", STEADY),
+    flags=("--gateway-class=", f"--namespace-labels={','.join(_LABELS)}"),
+)
+_GATEWAY = Profile(
+    name="gateway",
+    profiles="GATEWAY-HTTP,GATEWAY-GRPC",
+    prepared=_gateway,
+    times=("NamespacesMustBeReady:180", "MaxTimeToConsistency:15", "RequestTimeout:10", *STATUS_TIMES, STEADY),
+    flags=(
+        *(f"--gateway-class={CLASS}", "--usable-address=10.96.200.7", "--unusable-address=192.0.2.9"),
+        f"--skip-tests={','.join(suite.named(FILES / 'skipped-gateway.txt'))}",
+    ),
+)
+_EXPERIMENTAL = replace(_GATEWAY, name="experimental", prepared=_experimental, base="gateway")
+PROFILES = {each.name: each for each in (_MESH, _GATEWAY, _EXPERIMENTAL)}

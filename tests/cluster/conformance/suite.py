@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,6 +42,15 @@ def run(folder: Path, tests: str, profiles: str, features: Iterable[str], times:
     with log.open("wb") as out:
         subprocess.run(words, stdout=out, stderr=out, check=False, cwd=folder)
     return log.read_text(errors="replace")
+
+
+def experimental_crds() -> list[Path]:
+    """Those of that channel, as the suite's module has them."""
+    go = Path(os.environ.get("VENV", ".venv")) / "bin" / "go"
+    words = [str(go) if go.exists() else "go", "list", "-mod=readonly", "-m", "-f={{.Dir}}", "sigs.k8s.io/gateway-api"]
+    found = subprocess.run(words, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
+    folder = Path(found.stdout.strip()) / "config" / "crd" / "experimental"
+    return [each for each in sorted(folder.glob("gateway.networking.k8s.io_*.yaml")) if "_vap_" not in each.name]
 
 
 def outcomes(log: str) -> list[Outcome]:
