@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from proxy.mesh.kinds.routes import KIND_CONFLICT
+
 Object = Mapping[str, Any]
 Fault = tuple[str, str]
 """Reason and message."""
-KIND_CONFLICT = "RouteKindConflict"
-"""Ours: the Gateway API asks for Accepted False, and has no reason for it."""
 
 
 def in_force(routes: Iterable[Object], meet: Callable[[Object, Object], bool]) -> list[Object]:

@@ -18,6 +18,8 @@ from proxy.mesh.traffic.retries import DEFAULT_RETRIES, RetryPolicy
 from proxy.mesh.traffic.routing import NO_EDITS, Condition, Cors, HeaderEdits, Persistence, Redirect, Rewrite
 
 KINDS = ("HTTPRoute", "GRPCRoute")
+KIND_CONFLICT = "RouteKindConflict"
+"""The reason why a route is not in force beside an older one of the other kind. Ours: the Gateway API has none."""
 HOSTNAME = "Hostname"
 """Istio's kind of a backend that is called by its host name."""
 _GROUPS = {"Gateway": GATEWAY_API, "Service": "", "ServiceEntry": ISTIO_NETWORK}

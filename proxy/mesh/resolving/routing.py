@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from proxy.mesh.kinds.routes import BackendRef, MirrorRef, ParentRef, Route, Rule
+from proxy.mesh.kinds.routes import KIND_CONFLICT, BackendRef, MirrorRef, ParentRef, Route, Rule
 from proxy.mesh.kinds.services import Service, ServicePort
 from proxy.mesh.model import Cluster
 from proxy.mesh.reading.report import Report
@@ -91,7 +91,7 @@ def _of_one_kind(routes: Iterable[Route], report: Report) -> list[Route]:
     for route in ordered:
         first = ordered[0].manifest
         if route.manifest.kind != first.kind:
-            text = f"is not in force beside {first.kind} {first.id}, which is older and attaches to the same"
+            text = f"{KIND_CONFLICT}: {first.kind} {first.id} is older and attaches to the same, so it is not in force"
             report.warn(route.manifest, ("spec", "parentRefs"), text)
     return [route for route in ordered if route.manifest.kind == ordered[0].manifest.kind]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from proxy.mesh.kinds.gateways import HTTP, Gateway, GatewayListener
 from proxy.mesh.kinds.protocol import Speaks
-from proxy.mesh.kinds.routes import KINDS, ParentRef, Route
+from proxy.mesh.kinds.routes import KIND_CONFLICT, KINDS, ParentRef, Route
 from proxy.mesh.kinds.services import Service, ServicePort
 from proxy.mesh.model import Cluster, Routes
 from proxy.mesh.reading.manifests import GATEWAY_API
@@ -99,7 +99,7 @@ def _accepted(
         rival = next((each for each, theirs in found if _rivals(each, route) and intersect(theirs, names)), None)
         if rival:
             other = rival.manifest
-            text = f"is not in force on listener {listener.name}: {other.kind} {other.id} is older, for the same hosts"
+            text = f"{KIND_CONFLICT}: on listener {listener.name} {other.kind} {other.id} is older, for the same hosts"
             report.warn(route.manifest, ("spec", "parentRefs"), text)
         else:
             found.append((route, names))

@@ -308,7 +308,7 @@ def test_of_two_kinds_the_older_is_in_force(created: tuple[str, str], kind: str)
     objects = around(http("r", TO_TILL, created=created[0]), grpc("g", TO_TILL, created=created[1]))
     found = clusters(*objects)["shop/cart:80"].routing
     assert found and len(found.rules) == 1 and found.rules[0].name.startswith(kind)
-    assert f"is not in force beside {kind} shop/" in warnings(*objects)
+    assert f"RouteKindConflict: {kind} shop/" in warnings(*objects)
 
 
 def test_a4_of_two_kinds_in_different_groups_both_are_in_force() -> None:

@@ -93,7 +93,7 @@ def test_a15_of_two_kinds_for_the_same_hosts_the_older_is_in_force(second: list[
     )
     found = snapshot(*objects)
     assert names(found) == (["a.example", "b.example"] if both else ["a.example"])
-    told = "GRPCRoute shop/g: spec.parentRefs: is not in force on listener http: HTTPRoute shop/r is older"
+    told = "GRPCRoute shop/g: spec.parentRefs: RouteKindConflict: on listener http HTTPRoute shop/r is older"
     assert (told in warnings(*beside(*objects))) is not both
 
 
