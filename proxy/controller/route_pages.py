@@ -19,10 +19,11 @@ from proxy.mesh.traffic.routing import Backend, RouteMatch, RouteRule
 
 
 class RoutePages:
-    """`queries` for the admin server."""
+    """`queries` for the admin server. `normalization`: the setting, how paths are brought into one form."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, normalization: str = "base") -> None:
         self._configuration = configuration
+        self._normalization = normalization
         self.queries: Mapping[str, Query] = {
             "/routes": self._routes,
             "/policies": self._policies,
@@ -55,7 +56,7 @@ class RoutePages:
         if snapshot is None:
             return plain(400, "there is no configuration yet")
         try:
-            trial = trial_request.read(asked)
+            trial = trial_request.read(asked, self._normalization)
         except ValueError as fault:
             return plain(400, str(fault))
         listeners = _reaching(snapshot, trial)

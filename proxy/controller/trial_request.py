@@ -11,14 +11,17 @@ from proxy.controller.trial import Trial
 
 _PORTS = {"http": 80, "https": 443}
 _UNRESERVED = re.compile(r"%(2[dDeE]|3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aAeE])")
-_AMBIGUOUS = re.compile(r"%(00|5[cC])|%%[0-9a-fA-F]{2}")
+_SLASHES = re.compile(r"%(2[fF]|5[cC])")
+_AMBIGUOUS = re.compile(
+    r"%00|%5c|%[0-9a-f]?%(3[0-9]|[46][1-6])|%c[01]%[89ab][0-9a-f]|%e0%[89][0-9a-f]|%f0%8[0-9a-f]", re.IGNORECASE
+)
 _is_identity = re.compile(r"spiffe://[^/]+/ns/[^/]+/sa/[^/]+").fullmatch
 _is_token = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 
 
-def read(asked: Mapping[str, str]) -> Trial:
+def read(asked: Mapping[str, str], normalization: str = "base") -> Trial:
     """The request of a query: `method`, `url`, `headers` (JSON, a list of [name, value]) and `from`. Raises ValueError
-    with what is wrong, for people."""
+    with what is wrong, for people. `normalization`: the setting's."""
     method, identity = asked.get("method", "GET"), asked.get("from", "")
     try:
         url = urlsplit(asked.get("url", ""))
@@ -37,7 +40,7 @@ def read(asked: Mapping[str, str]) -> Trial:
         method=method,
         scheme="http",
         authority=host,
-        path=normal(url.path or "/"),
+        path=normal(url.path or "/", normalization),
         query=url.query,
         headers=tuple(each for each in headers if each[0] != "host"),
         identity=identity,
@@ -64,9 +67,13 @@ def _headers(given: str) -> list[tuple[str, str]]:
     return [(str(name).lower(), str(value).strip()) for name, value in found]
 
 
-def normal(path: str) -> str:
-    """As it is compared and forwarded (Istio's pathNormalization BASE, RFC 3986 6.2.2). Raises ValueError where it
-    cannot be told what is meant. Parameters behind dots are as nothing (`..;x`)."""
+def normal(path: str, mode: str = "base") -> str:
+    """As it is compared and forwarded (Istio's pathNormalization; RFC 3986 6.2.2). Raises ValueError where it cannot be
+    told what is meant. Parameters behind dots are as nothing (`..;x`)."""
+    if mode == "none":
+        return path
+    if mode == "decode_and_merge_slashes":
+        path = _SLASHES.sub("/", path)
     if _AMBIGUOUS.search(path):
         raise ValueError(f"the path {path!r} can be understood in two ways: it would get 400")
     plain = _UNRESERVED.sub(lambda escape: unquote(escape[0]), path).replace("\\", "/")
@@ -79,4 +86,5 @@ def normal(path: str) -> str:
             found.append(segment)
     if last.partition(";")[0] in (".", ".."):
         found.append("")
-    return "/" + "/".join(found)
+    normal = "/" + "/".join(found)
+    return normal if mode == "base" else re.sub("/+", "/", normal)

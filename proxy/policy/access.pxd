@@ -5,7 +5,7 @@ from proxy.policy.facts cimport Access, Asked, Line
 
 cdef int ALLOWED, DENIED_BY_NONE, OF_CLAIM, OF_DESTINATION, OF_HEADER, OF_HOST, OF_PORT, OF_SOURCE
 cdef int TEXT_ENDS, TEXT_HAS, TEXT_IS, TEXT_IS_THERE, TEXT_LIKE, TEXT_STARTS
-cdef int SLASH, STAR, OPENING, UPPER_A, UPPER_Z, TO_LOWER, ADDRESS
+cdef int SLASH, STAR, OPENING, UPPER_A, UPPER_Z, TO_LOWER, ADDRESS, OF_V4
 
 @cython.locals(at=cython.int)
 cdef int decide(const Access* access, const Asked* asked) noexcept nogil
@@ -23,6 +23,8 @@ cdef bint has_value(const Access* access, int value, const Asked* asked) noexcep
 cdef bint in_lines(const Access* access, int value, const Line* lines, int count) noexcept nogil
 @cython.locals(at=cython.int, bits=cython.int, more=cython.int, kept=cython.int, known=cython.bint)
 cdef bint in_block(const Access* access, int value, const unsigned char* address) noexcept nogil
+@cython.locals(at=cython.int)
+cdef bint is_v4(const unsigned char* address) noexcept nogil
 @cython.locals(op=cython.int, size=cython.int)
 cdef bint text_matches(const Access* access, int value, const unsigned char* text, int length, bint folded) noexcept nogil
 @cython.locals(at=cython.int, octet=cython.int)

@@ -36,6 +36,7 @@ from proxy.policy.shapes import (
 SLASH, STAR, OPENING = 47, 42, 123
 UPPER_A, UPPER_Z, TO_LOWER = 65, 90, 32
 ADDRESS = 16  # octets of an address, IPv4 as IPv6 has it
+OF_V4 = 96  # bits that say that it is IPv4's
 
 
 def decide(access: shapes.Access, asked: shapes.Asked) -> int:
@@ -112,8 +113,11 @@ def in_lines(access: shapes.Access, value: int, lines: Sequence[shapes.Line], co
 
 
 def in_block(access: shapes.Access, value: int, address: bytes) -> bool:
-    """Whether an address begins with the value's bits. One that is not known is all zeros, and in no block."""
+    """Whether an address begins with the value's bits. One that is not known is all zeros, and in no block; one of IPv4
+    is in no block of IPv6, however large (Envoy)."""
     bits, known = access.values[value].number, False
+    if bits < OF_V4 and is_v4(address):
+        return False
     for at in range(ADDRESS):
         known = known or address[at] != 0
         more = bits - 8 * at
@@ -122,6 +126,14 @@ def in_block(access: shapes.Access, value: int, address: bytes) -> bool:
             if address[at] >> kept != access.values[value].text[at] >> kept:
                 return False
     return known
+
+
+def is_v4(address: bytes) -> bool:
+    """Whether it is an address of IPv4, as IPv6 has it."""
+    for at in range(ADDRESS - 6):
+        if address[at] != 0:
+            return False
+    return address[10] == 255 and address[11] == 255
 
 
 def text_matches(access: shapes.Access, value: int, text: bytes, length: int, folded: bool) -> bool:

@@ -124,6 +124,14 @@ cdef enum Cause:                 # why an attempt failed; a status of HTTP is it
     LEFT_WAITING                 # the client gave up waiting
     SHORTAGE                     # of our own: nothing was tried
 
+# -- paths: the form in which they are compared and forwarded ---------------------------------------------------------
+
+cdef enum Normalization:         # meshConfig.pathNormalization
+    PATHS_NORMAL                 # BASE
+    SLASHES_MERGED               # MERGE_SLASHES
+    SLASHES_DECODED              # DECODE_AND_MERGE_SLASHES
+    PATHS_KEPT                   # NONE
+
 # -- access: who gets in ----------------------------------------------------------------------------------------------
 
 cdef enum Who:                   # what a decision says besides the number of the rule that denies

@@ -27,6 +27,9 @@ CONNECTION_REFUSED, UNREACHABLE, CONNECT_TIMEOUT, TLS_FAILED = range(3000, 3004)
 TUNNEL_RESET, CONNECTION_RESET, STREAM_ENDED, NO_PROTOCOL = range(3004, 3008)
 BAD_ANSWER, UNANSWERED, LEFT_WAITING, SHORTAGE = range(3008, 3012)
 
+# the form in which paths are compared and forwarded
+PATHS_NORMAL, SLASHES_MERGED, SLASHES_DECODED, PATHS_KEPT = range(4)
+
 # who gets in: what a decision says besides the number of the rule that denies
 ALLOWED, DENIED_BY_NONE = -1, -2
 # ... what a term is about

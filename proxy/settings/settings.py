@@ -251,6 +251,12 @@ class Settings:
         "SECONDS",
         "How long a port of no declared protocol waits for a client's first bytes before it is taken for TCP.",
     )
+    path_normalization: str = _setting(
+        kinds.choice("base", "merge_slashes", "decode_and_merge_slashes", "none"),
+        "base",
+        "MODE",
+        "How paths are normalised for routes and rules: base, merge_slashes, decode_and_merge_slashes, none.",
+    )
     vanished_manifests_grace: float = _setting(
         kinds.seconds(0),
         30.0,

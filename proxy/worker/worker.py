@@ -88,6 +88,7 @@ class Worker:
         self._context = Context(board, slot, self._access_log, self._fleet, timeouts)
         self._context.tunnels = settings.in_mesh
         self._context.nudge = handed.nudge
+        self._context.normalize_paths(settings.path_normalization)
         if settings.metrics:
             self._context.tallies = Tallies(board, slot, settings.cluster_id, settings.trust_domain or "")
         self._relay = Relay(self._context)

@@ -80,7 +80,7 @@ def _put(proxy: HboneBench, change: Callable[[], object]) -> None:
     wait_until(applied, 10, "the worker has it")
 
 
-def test_only_who_may_gets_in(proxy: HboneBench, stranger: Ztunnel) -> None:
+def test_Z8_only_who_may_gets_in(proxy: HboneBench, stranger: Ztunnel) -> None:
     endpoint = proxy.play("web", serve_ok)
     path = unique()
     with in_force(proxy, policy("web", {"from": [{"source": {"principals": [FRIEND]}}]})):
@@ -127,6 +127,30 @@ def test_where_rules_go_by_paths_they_are_brought_into_one_form(proxy: HboneBenc
     assert len(endpoint.heads) == 2
 
 
+def test_E37_rules_see_the_path_that_was_asked_for_and_not_what_a_route_makes_of_it(proxy: HboneBench) -> None:
+    endpoint = proxy.play("web", serve_ok)
+    new = {"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/admin"}}}
+    ways = [{"path": {"value": "/a"}}, {"path": {"value": "/admin"}}]
+    to = [{"name": "web", "port": 8000}]
+    made = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": "moved", "namespace": "httpbin"},
+        "spec": {
+            "parentRefs": [{"kind": "Service", "group": "", "name": "web"}],
+            "rules": [{"matches": [each], "filters": [new], "backendRefs": to} for each in ways],
+        },
+    }
+    _put(proxy, lambda: proxy.manifests.put("route", made))
+    try:
+        denied = policy("web", {"to": [{"operation": {"paths": ["/admin*"]}}]}, action="DENY")
+        with in_force(proxy, denied), proxy.client("web") as client:
+            assert [client.ask("web", each)[0].status for each in ("/a/x", "/admin/x")] == [200, 403]
+        assert [each.first for each in endpoint.heads] == ["GET /admin/x HTTP/1.1"]
+    finally:
+        _put(proxy, lambda: proxy.manifests.remove("route"))
+
+
 @pytest.mark.parametrize("name", ["X-Who", "x_who", "x^who", "X.Who~"])
 def test_every_line_of_a_header_is_looked_at(proxy: HboneBench, name: str) -> None:
     proxy.play("web", serve_ok)
@@ -136,7 +160,7 @@ def test_every_line_of_a_header_is_looked_at(proxy: HboneBench, name: str) -> No
         assert client.ask("web", "/", f"{name}: good")[0].status == 200
 
 
-def test_http2_and_grpc(proxy: HboneBench) -> None:
+def test_Z8_http2_and_grpc(proxy: HboneBench) -> None:
     proxy.play("grpc", h2_app(h2_name))
     made = policy("grpc", {"to": [{"operation": {"paths": ["/secret*"]}}]}, action="DENY")
     with in_force(proxy, made), contextlib.closing(h2_client(proxy.tunnel("grpc"))) as client:
@@ -160,7 +184,7 @@ def test_a_connection_that_may_not_is_refused_with_its_connect(proxy: HboneBench
     assert "rbac_access_denied_matched_policy[none]" in proxy.told("CONNECT", "rbac")
 
 
-def test_bytes_where_nothing_is_declared_are_judged_when_they_come(proxy: HboneBench, stranger: Ztunnel) -> None:
+def test_Z53_bytes_where_nothing_is_declared_are_judged_when_they_come(proxy: HboneBench, stranger: Ztunnel) -> None:
     endpoint = proxy.play("any", echo)
     with in_force(proxy, policy("any", {"from": [{"source": {"principals": [FRIEND]}}]})):
         before = len(endpoint.peers)

@@ -121,7 +121,7 @@ def of_cors(head: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("origin", [FOO, "https://a.b.bar.com"])
-def test_C2_C4_C7_a_preflight_is_answered(origin: str, trying: Trying) -> None:
+def test_F16_C2_C4_C7_a_preflight_is_answered(origin: str, trying: Trying) -> None:
     trying.route(replace(RULE, cors=CORS, response=HeaderEdits(set=(("x-of", "the rule"),))), serve_ok)
     path = unique()
     head, text = trying.ask(f"origin: {origin}", ASKS, method="OPTIONS", path=path)

@@ -148,7 +148,7 @@ def test_M15_paths_are_brought_into_one_form_before_and_forwarded_so(serving: Ro
     assert serving.seen("v2").first == "GET /x/../y HTTP/1.1", "where nobody goes by paths they go on as they came"
 
 
-def test_T2_a_rule_s_timeout_is_for_all_of_it(serving: Routed) -> None:
+def test_T2_T4_a_rule_s_timeout_is_for_all_of_it(serving: Routed) -> None:
     serving.endpoints["v2"].play(silent)
     head, text = serving.ask("/slow")
     assert (head.status, text) == (504, b"upstream request timeout")

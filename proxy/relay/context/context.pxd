@@ -22,6 +22,7 @@ cdef class Context:
     cdef Unread unread
     cdef Date date
     cdef RequestIds request_ids
+    cdef int normalization               # of paths: policy's Normalization
     cdef public bint tunnels             # captured endpoints are reached by HBONE; else in clear text
     cdef public object mesh              # MeshTls; None: no certificates, so no HBONE
     cdef char* scratch                   # HEAD_ROOM bytes; overwritten by whoever runs next

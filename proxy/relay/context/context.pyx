@@ -5,6 +5,8 @@ from libc.stdlib cimport free, malloc
 
 from proxy.wire.http.http1 cimport HEAD_ROOM
 
+cdef tuple NORMALIZATIONS = ("base", "merge_slashes", "decode_and_merge_slashes", "none")  # by policy's numbers
+
 
 cdef class Context:
     """One worker's. `fleet` is told of outcomes (proxy/fleet)."""
@@ -23,6 +25,10 @@ cdef class Context:
         self.scratch = <char*>malloc(HEAD_ROOM)
         if self.scratch == NULL:
             raise MemoryError
+
+    def normalize_paths(self, str mode) -> None:
+        """As the setting says, from now on; `base` until then."""
+        self.normalization = NORMALIZATIONS.index(mode)
 
     def __dealloc__(self):
         free(self.scratch)

@@ -307,6 +307,7 @@ cdef class Cluster:
         endpoint = endpoint.without_policy(body["endpoints"][0])
         cdef Cluster cluster = Cluster(self.scoreboard, self.worker, body, [endpoint])
         cluster.by_address, cluster.tokens = True, self.tokens
+        cluster.gate, cluster.tcp_gate = self.gate, self.tcp_gate  # whose port is the Service's, as rules name it
         (<RoundRobin>cluster.chooser).go_alone()
         return cluster
 

@@ -103,7 +103,7 @@ cdef class HttpExchange(Routed):
         cdef bytes rule
         if self.cluster.closed:
             return faults.CLOSED
-        if self.cluster.by_path and not self.request.normalise_path():
+        if self.cluster.by_path and not self.request.normalise_path(self.context.normalization):
             return faults.PATH_NOT_NORMAL
         if self.cluster.tokens is not None:
             fault = self.distrust(self.cluster.tokens)

@@ -41,7 +41,7 @@ cdef class Request:
 
     cdef int begin(self, Stream client, Py_ssize_t size) except -1
     cdef int accept(self, RequestIds ids) noexcept
-    cdef bint normalise_path(self) noexcept
+    cdef bint normalise_path(self, int mode) noexcept
     cdef int64_t grpc_timeout(self) noexcept
     cdef Py_ssize_t write_head(self, char* out, bint upgrade) noexcept
     cdef void bound(self, int64_t timeout) noexcept

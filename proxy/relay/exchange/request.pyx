@@ -13,7 +13,7 @@ from proxy.clock cimport monotonic_ns
 from proxy.policy.paths cimport normalise
 from proxy.relay.context.date cimport wall_ns
 from proxy.wire.http.head cimport (
-    BAD, CHUNKED, M_DELETE, M_GET, M_HEAD, M_OPTIONS, M_PUT, M_TRACE, NO_BODY, Field, Span,
+    BAD, CHUNKED, M_DELETE, M_GET, M_HEAD, M_OPTIONS, M_PUT, M_TRACE, NO_BODY, UPGRADE, Field, Head, Span,
 )
 from proxy.wire.http.http1 cimport REQUEST_ID, add_field, write_request
 from proxy.wire.http.names cimport grpc_timeout_of, is_text, next_member, span_of
@@ -60,17 +60,17 @@ cdef class Request:
         self.has_body = not self.body.done
         self.body.of_messages = head.grpc
         self.repeatable = not self.has_body and head.method in (M_GET, M_HEAD, M_PUT, M_DELETE, M_OPTIONS, M_TRACE)
-        self.upgrading = head.upgrade and not is_h2c(self.client.buffer, &head.upgrade_to)
+        self.upgrading = head.upgrade and not offers_h2c(head, self.client.buffer)
         self.patience = self.grpc_timeout() if head.grpc else 0
         if head.request_id.length == 0:
             ids.make(self.own_id)
         return 0
 
-    cdef bint normalise_path(self) noexcept:
+    cdef bint normalise_path(self, int mode) noexcept:
         """Its path is from now on what it will be taken for, by us, the endpoint and the log; False: that cannot be
         told."""
         cdef Span* path = &self.head.path
-        cdef int length = normalise(<unsigned char*>self.client.buffer + path.at, path.length)
+        cdef int length = normalise(<unsigned char*>self.client.buffer + path.at, path.length, mode)
         if length >= 0:
             path.length = length
         return length >= 0
@@ -189,11 +189,16 @@ cdef class Request:
         return 0
 
 
-cdef bint is_h2c(const char* head, Span* upgrade_to) noexcept:
-    """Whether the client offers HTTP/2 in clear text, which is ours to decline, not an endpoint's to accept."""
-    cdef uint32_t at = upgrade_to.at
+cdef bint offers_h2c(Head head, const char* text) noexcept:
+    """Whether the client offers HTTP/2 in clear text, on whichever line of Upgrade: that is ours to decline, not an
+    endpoint's to accept."""
+    cdef int index
+    cdef uint32_t at, end
     cdef Span protocol
-    while next_member(head, &at, upgrade_to.at + upgrade_to.length, &protocol):
-        if is_text(head, protocol, b"h2c", 3):
-            return True
+    for index in range(head.count):
+        if head.fields[index].kind == UPGRADE:
+            at, end = head.fields[index].value, head.fields[index].value + head.fields[index].value_length
+            while next_member(text, &at, end, &protocol):
+                if is_text(text, protocol, b"h2c", 3):
+                    return True
     return False

@@ -1,12 +1,13 @@
 """The lines of a request's headers that a decision goes by, whether it is a route's or an access rule's: both see the same.
 
-What Connection takes out does not go on, and is not looked at; what is added to the request is.
+What Connection takes out does not go on, and is not looked at; what is added to the request is. Host is what goes on as
+Host: where the target is an absolute URI, its authority (RFC 9112 3.2.2).
 """
 
 cimport cython
 from libc.stdlib cimport calloc, free
 
-from proxy.wire.http.head cimport MAX_FIELDS, NOMINATED, Field
+from proxy.wire.http.head cimport HOST, MAX_FIELDS, NOMINATED, Field
 from proxy.wire.http.names cimport is_called
 
 
@@ -35,7 +36,10 @@ cdef class Lines:
             for number in range(len(self.headers)):
                 name = <bytes>self.headers[number]
                 if is_called(text, field, name, len(name)):
-                    self.put(found, number, text + field.value, field.value_length)
+                    if field.kind == HOST:
+                        self.put(found, number, text + head.authority.at, head.authority.length)
+                    else:
+                        self.put(found, number, text + field.value, field.value_length)
                     found += 1
                     break
         for name, value in added or ():

@@ -22,7 +22,7 @@ ANY: list[dict[str, object]] = [{}]
 
 
 @pytest.mark.parametrize("guard", [policy(SERVICE_REF, action="AUDIT"), policy(SERVICE_REF)])
-def test_policies_that_close_nothing(guard: Object) -> None:
+def test_Z12_policies_that_close_nothing(guard: Object) -> None:
     assert not clusters(*shop(guard))["shop/cart:80"].closed
 
 
@@ -45,7 +45,7 @@ AUTHENTICATION = "RequestAuthentication"
         pytest.param({"target": None, "selector": {"matchLabels": {"a": "b"}}}, [], id="selector"),
     ],
 )
-def test_Z1_J1_what_policies_target(where: dict[str, Any], guarded: list[str]) -> None:
+def test_Z1_Z52_Z60_Z64_J1_what_policies_target(where: dict[str, Any], guarded: list[str]) -> None:
     target, more = where["target"], {name: value for name, value in where.items() if name != "target"}
     custom = policy(target, action="CUSTOM", rules=ANY, **more)
     objects = (*shop(service("till")), custom)

@@ -39,7 +39,7 @@ from tests.unit.mesh.mesh_rig import endpoint_slice, gateway, namespace, served,
         ("http_proxy", "", Speaks.HTTP),
     ],
 )
-def test_what_a_port_speaks(name: str, app: str, speaks: Speaks) -> None:
+def test_B16_what_a_port_speaks(name: str, app: str, speaks: Speaks) -> None:
     assert spoken(80, name, "TCP", app) is speaks
 
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.instruments.inspect_access import normalised
+from tests.reference.paths import MODES, normal
 from tests.unit.policy.interpreted import interpreted
 
 paths = interpreted("paths")
@@ -31,7 +32,24 @@ ROWS = {
     "server": ("*", "*"),
     "none": ("", ""),
 }
-REFUSED = ("/%00", "/a%5cb", "/a%5C..%5Cb", "/%%361", "/%6%31", "/%%36%31")
+REFUSED = (
+    *("/%00", "/a%5cb", "/a%5C..%5Cb", "/%%361", "/%6%31", "/%%36%31"),
+    *("/%c0%af", "/x/%C0%AE%c0%ae/", "/%c1%9c", "/%e0%80%af", "/%f0%80%80%af"),
+)
+OF_MODES = {  # BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES, NONE; None: it is refused
+    "/x/../admin/y": ("/admin/y", "/admin/y", "/admin/y", "/x/../admin/y"),
+    "//admin/x": ("//admin/x", "/admin/x", "/admin/x", "//admin/x"),
+    "/x%2f..%2Fadmin": ("/x%2f..%2Fadmin", "/x%2f..%2Fadmin", "/admin", "/x%2f..%2Fadmin"),
+    "/%2fadmin/x": ("/%2fadmin/x", "/%2fadmin/x", "/admin/x", "/%2fadmin/x"),
+    "/%61dmin/x": ("/admin/x", "/admin/x", "/admin/x", "/%61dmin/x"),
+    "/ADMIN": ("/ADMIN", "/ADMIN", "/ADMIN", "/ADMIN"),
+    "/x\\..\\admin": ("/admin", "/admin", "/admin", "/x\\..\\admin"),
+    "/x%5c..%5Cadmin": (None, None, "/admin", "/x%5c..%5Cadmin"),
+    "/x//..//admin": ("/x//admin", "/x/admin", "/x/admin", "/x//..//admin"),
+    "//?//": ("//?//", "/?//", "/?//", "//?//"),
+    "/%00": (None, None, None, "/%00"),
+    "/%252f": ("/%252f", "/%252f", "/%252f", "/%252f"),
+}
 
 
 @pytest.mark.parametrize(("path", "expected"), ROWS.values(), ids=ROWS)
@@ -44,14 +62,28 @@ def test_what_could_still_be_two_paths_is_refused(path: str) -> None:
     assert normalised(path.encode()) is None
 
 
-@given(st.text("/.;%\\?2eE56cC1a", max_size=14).map(lambda text: f"/{text}".encode()))
-def test_compiled_as_interpreted_and_once_is_enough(path: bytes) -> None:
-    text = bytearray(path)
-    length = paths.normalise(text, len(text))
-    once = normalised(path)
+@pytest.mark.parametrize("path", ["/%c3%a9", "/%c0", "/%c0x", "/%C0/%af", "/%e0%a0%80", "/%f0%90%80%80"])
+def test_utf_8_that_says_what_it_can_only_say_so_is_none_of_ours(path: str) -> None:
+    assert normalised(path.encode()) == path.encode()
+
+
+@pytest.mark.parametrize(("path", "mode"), [(path, mode) for path in OF_MODES for mode in MODES])
+def test_N_the_four_ways(path: str, mode: str) -> None:
+    at = MODES.index(mode)
+    expected = OF_MODES[path][at]
+    assert normalised(path.encode(), at) == (None if expected is None else expected.encode())
+
+
+@given(st.text("/.;%\\?2eE56cCf01aA8", max_size=14).map(lambda text: f"/{text}".encode()), st.sampled_from(MODES))
+def test_compiled_interpreted_and_step_by_step_and_once_is_enough(path: bytes, mode: str) -> None:
+    text, at = bytearray(path), MODES.index(mode)
+    length = paths.normalise(text, len(text), at)
+    once = normalised(path, at)
     assert once == (None if length < 0 else bytes(text[:length]))
-    if once is not None:
+    stepped = normal(path.decode(), mode)
+    assert once == (None if stepped is None else stepped.encode())
+    if once is not None and mode != "NONE":
         assert len(once) <= len(path)
-        assert normalised(once) == once
+        assert normalised(once, at) == once
         segments = once.partition(b"?")[0].split(b"/")
         assert not {b".", b".."} & {segment.partition(b";")[0] for segment in segments}
