@@ -249,10 +249,30 @@ cdef struct Match:               # all its conditions hold
     int count
     int early                    # so many of them, the first ones, need neither headers nor the query
 
+cdef enum Indexing:
+    HASH_BEGIN = 5381            # FNV-1a's way with octets
+    HASH_PRIME = 16777619
+    MOST_RANGES = 16             # of matches that are gone through side by side
+    FEW_MATCHES = 8              # so many are as quickly looked at as looked for
+
+cdef struct Bucket:              # matches of paths that begin alike, up to a slash or their end; a place in a hash table
+    uint32_t key                 # the hash of that beginning
+    int first                    # of its members
+    int count                    # 0: it is free
+
 cdef struct Routing:             # the routes of one frontend; of the matches that fit, the first one counts
     const Match* matches
     int count
     const Condition* conditions
+    const Bucket* buckets
+    uint32_t mask                # so many there are, a power of two, less one
+    const int32_t* members       # numbers of matches; those that any path may fit come first
+    int anywhere                 # so many of them
+
+cdef struct Walk:                # which matches are still to be looked at
+    int count                    # of ranges; -1: all from at[0] on
+    int at[16]                   # in members, up to ...
+    int end[16]
 
 cdef struct Split:               # the backends of a rule
     const int64_t* weights

@@ -1,14 +1,24 @@
 # C types for matching.py, which is compiled as it stands.
 cimport cython
+from libc.stdint cimport uint32_t
 
-from proxy.policy.facts cimport Line, Presented, Routing
+from proxy.policy.facts cimport Line, Presented, Routing, Walk
 
-cdef int ABOUT_CLAIM, ABOUT_HEADER, ABOUT_QUERY, WHOLE_QUERY
+cdef int ABOUT_CLAIM, ABOUT_HEADER, ABOUT_PATH, ABOUT_QUERY, WHOLE_QUERY
+cdef int FEW_MATCHES, MOST_RANGES
+cdef uint32_t HASH_BEGIN, HASH_BITS, HASH_PRIME
 cdef int COMPARE_IS, COMPARE_IS_THERE, COMPARE_LIKE, COMPARE_SEGMENTS
 cdef int SLASH, AMPERSAND, EQUALS, UPPER_A, UPPER_Z, TO_LOWER
 
+@cython.locals(at=cython.int, key=uint32_t)
+cdef void begin(const Routing* routing, const Presented* asked, Walk* walk) noexcept nogil
+cdef uint32_t hashed(uint32_t key, unsigned char octet) noexcept nogil
+@cython.locals(at=uint32_t)
+cdef void enter(const Routing* routing, Walk* walk, uint32_t key) noexcept nogil
 @cython.locals(at=cython.int)
-cdef int candidate(const Routing* routing, const Presented* asked, int begin) noexcept nogil
+cdef int candidate(const Routing* routing, const Presented* asked, Walk* walk) noexcept nogil
+@cython.locals(best=cython.int, each=cython.int)
+cdef int following(const Routing* routing, Walk* walk) noexcept nogil
 @cython.locals(early=cython.int)
 cdef bint rest_holds(const Routing* routing, const Presented* asked, int match) noexcept nogil
 @cython.locals(at=cython.int)

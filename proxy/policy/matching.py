@@ -6,6 +6,10 @@ Matches stand in the order of their precedence, and the first one that fits coun
 first: `candidate` finds the next match whose path and the like fit, and only then need the caller look for headers, and
 ask whether `rest_holds`. A regular expression holds here if the text begins as it must; the rest is the caller's.
 
+Of many matches only some are looked at. Each whose path is known up to some slash, or as a whole, stands in a bucket
+by the hash of that; `begin` hashes a path once, looks at each slash which bucket there is, and `candidate` goes through
+these few side by side, in the order that they have among all. A bucket says only which need not be looked at.
+
 A header may come on several lines: the condition holds if it does of one of them (Envoy's match_headers_individually).
 Of a query parameter the first value counts, as it came, without decoding (Envoy).
 """
@@ -16,24 +20,82 @@ from proxy.policy import shapes
 from proxy.policy.shapes import (
     ABOUT_CLAIM,
     ABOUT_HEADER,
+    ABOUT_PATH,
     ABOUT_QUERY,
     COMPARE_IS,
     COMPARE_IS_THERE,
     COMPARE_LIKE,
     COMPARE_SEGMENTS,
+    FEW_MATCHES,
+    HASH_BEGIN,
+    HASH_PRIME,
+    MOST_RANGES,
     WHOLE_QUERY,
 )
 
 SLASH, AMPERSAND, EQUALS = 47, 38, 61
 UPPER_A, UPPER_Z, TO_LOWER = 65, 90, 32
+HASH_BITS = 0xFFFFFFFF
 
 
-def candidate(routing: shapes.Routing, asked: shapes.Presented, begin: int) -> int:
-    """The first match from `begin` on whose early conditions hold; -1: there is none."""
-    for at in range(begin, routing.count):
-        if hold(routing, asked, routing.matches[at].first, routing.matches[at].early):
+def begin(routing: shapes.Routing, asked: shapes.Presented, walk: shapes.Walk) -> None:
+    """Which matches may fit."""
+    walk.at[0], walk.end[0] = 0, routing.anywhere
+    if routing.count <= FEW_MATCHES:
+        walk.count = -1
+        return
+    walk.count = 1
+    key = HASH_BEGIN
+    for at in range(asked.texts[ABOUT_PATH].length):
+        if asked.texts[ABOUT_PATH].at[at] == SLASH:
+            enter(routing, walk, key)
+        key = hashed(key, asked.texts[ABOUT_PATH].at[at])
+    enter(routing, walk, key)
+
+
+def hashed(key: int, octet: int) -> int:
+    """FNV-1a: the hash of what had this one, and an octet behind it."""
+    return ((key ^ octet) * HASH_PRIME) & HASH_BITS
+
+
+def enter(routing: shapes.Routing, walk: shapes.Walk, key: int) -> None:
+    """The bucket of that hash is gone through, too. Too many at once: then all matches are."""
+    at = key & routing.mask
+    while routing.buckets[at].count > 0 and routing.buckets[at].key != key:
+        at = (at + 1) & routing.mask
+    if routing.buckets[at].count == 0 or walk.count < 0:
+        return
+    if walk.count == MOST_RANGES:
+        walk.count, walk.at[0] = -1, 0
+        return
+    walk.at[walk.count] = routing.buckets[at].first
+    walk.end[walk.count] = routing.buckets[at].first + routing.buckets[at].count
+    walk.count += 1
+
+
+def candidate(routing: shapes.Routing, asked: shapes.Presented, walk: shapes.Walk) -> int:
+    """The next match whose early conditions hold; -1: there is none."""
+    while True:
+        at = following(routing, walk)
+        if at < 0 or hold(routing, asked, routing.matches[at].first, routing.matches[at].early):
             return at
-    return -1
+
+
+def following(routing: shapes.Routing, walk: shapes.Walk) -> int:
+    """The next match that is looked at, of all ranges the first; -1: there is none."""
+    if walk.count < 0:
+        walk.at[0] += 1
+        return walk.at[0] - 1 if walk.at[0] <= routing.count else -1
+    best = -1
+    for each in range(walk.count):
+        if walk.at[each] < walk.end[each] and (
+            best < 0 or routing.members[walk.at[each]] < routing.members[walk.at[best]]
+        ):
+            best = each
+    if best < 0:
+        return -1
+    walk.at[best] += 1
+    return routing.members[walk.at[best] - 1]
 
 
 def rest_holds(routing: shapes.Routing, asked: shapes.Presented, match: int) -> bool:

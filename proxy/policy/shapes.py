@@ -44,6 +44,9 @@ ABOUT_QUERY, ABOUT_HEADER, ABOUT_CLAIM = range(7, 10)
 # ... how a text is to be
 COMPARE_IS, COMPARE_STARTS, COMPARE_SEGMENTS, COMPARE_LIKE, COMPARE_IS_THERE = range(5)
 
+# ... and how a few of many matches are found
+HASH_BEGIN, HASH_PRIME, MOST_RANGES, FEW_MATCHES = 5381, 16777619, 16, 8
+
 
 @dataclass
 class Facts:
@@ -253,12 +256,34 @@ class Match:
 
 
 @dataclass
+class Bucket:
+    """Matches of paths that begin alike."""
+
+    key: int
+    first: int
+    count: int
+
+
+@dataclass
 class Routing:
     """The routes of one frontend."""
 
     matches: Sequence[Match]
     count: int
     conditions: Sequence[Condition]
+    buckets: Sequence[Bucket]
+    mask: int
+    members: Sequence[int]
+    anywhere: int
+
+
+@dataclass
+class Walk:
+    """Which matches are still to be looked at."""
+
+    count: int
+    at: MutableSequence[int]
+    end: MutableSequence[int]
 
 
 @dataclass

@@ -1,5 +1,7 @@
 # Where requests for a frontend go; theory in plan.pyx.
-from proxy.policy.facts cimport Condition, Line, Match, Presented, Routing
+from libc.stdint cimport int32_t
+
+from proxy.policy.facts cimport Bucket, Condition, Line, Match, Presented, Routing, Walk
 from proxy.relay.routing.lines cimport Lines
 from proxy.relay.routing.rule cimport Rule
 from proxy.wire.http.head cimport Head
@@ -8,6 +10,8 @@ cdef class Plan:
     cdef Routing routing
     cdef Match* matches                 # its arrays
     cdef Condition* conditions
+    cdef Bucket* buckets
+    cdef int32_t* members
     cdef readonly list rules            # Rule
     cdef list patterns                  # of the conditions: Pattern, or None
     cdef list kept                      # what the conditions' texts point into

@@ -14,6 +14,8 @@ from proxy.policy.facts cimport (
 )
 from proxy.relay.routing.patterns cimport Pattern
 
+from proxy.relay.routing.index import beginning, indexed
+
 cdef enum:
     SCHEME = 9                  # len("spiffe://")
 
@@ -54,6 +56,7 @@ cdef class Plan:
             [*(claims or ()), *(each["name"] for each in conditions if each["part"] == "claim")]))
         self.fill_conditions(conditions)
         self.fill_matches([each["rule"] for each in form["matches"]], found)
+        self.fill_index(indexed([self.beginning(conditions, each) for each in range(len(found))]))
         self.lines = Lines(self.headers)
         self.routing.matches, self.routing.count = self.matches, len(found)
         self.routing.conditions = self.conditions
@@ -61,6 +64,8 @@ cdef class Plan:
     def __dealloc__(self):
         free(self.matches)
         free(self.conditions)
+        free(self.buckets)
+        free(self.members)
 
     def fill_matches(self, list rules, list conditions) -> None:
         cdef int at, first = 0
@@ -70,6 +75,29 @@ cdef class Plan:
             self.matches[at].count = len(conditions[at])
             self.matches[at].early = sum([each["part"] not in LATE for each in conditions[at]])
             first += self.matches[at].count
+
+    def beginning(self, list forms, int match) -> bytes | None:
+        """What the paths that the match is for begin with, if one of its conditions says so."""
+        cdef int at
+        cdef Condition* condition
+        for at in range(self.matches[match].first, self.matches[match].first + self.matches[match].early):
+            condition = &self.conditions[at]
+            if condition.about == ABOUT_PATH and not condition.negated and not condition.fold:
+                found = beginning(forms[at]["op"], (<const char*>condition.text)[:condition.length])
+                if found is not None:
+                    return found
+        return None
+
+    def fill_index(self, object index) -> None:
+        cdef int at
+        self.buckets = <Bucket*>room(len(index.buckets), sizeof(Bucket))
+        self.members = <int32_t*>room(len(index.members), sizeof(int32_t))
+        for at in range(len(index.buckets)):
+            self.buckets[at].key, self.buckets[at].first, self.buckets[at].count = index.buckets[at]
+        for at in range(len(index.members)):
+            self.members[at] = index.members[at]
+        self.routing.buckets, self.routing.mask = self.buckets, len(index.buckets) - 1
+        self.routing.members, self.routing.anywhere = self.members, index.anywhere
 
     def fill_conditions(self, list forms) -> None:
         cdef int at
@@ -104,18 +132,20 @@ cdef class Plan:
         """The rule that the request is for whose head is at `text`; None: there is none. `identity` is the client's,
         `added` are fields that its head goes on with besides, `claims` those of its token, by number."""
         cdef Presented asked
+        cdef Walk walk
         cdef int at
         put_request(asked.texts, head, text)
         put_namespace(&asked.texts[<int>ABOUT_NAMESPACE], identity)
         asked.lines, asked.line_count = self.lines.lines, -1
         asked.claims, asked.claim_count = claims, claim_count
-        at = policy.candidate(&self.routing, &asked, 0)
+        policy.begin(&self.routing, &asked, &walk)
+        at = policy.candidate(&self.routing, &asked, &walk)
         while at >= 0:
             if asked.line_count < 0 and self.matches[at].early < self.matches[at].count:
                 asked.line_count = self.lines.find(head, text, added)
             if policy.rest_holds(&self.routing, &asked, at) and self.like(at, &asked):
                 return <Rule>self.rules[self.matches[at].rule]
-            at = policy.candidate(&self.routing, &asked, at + 1)
+            at = policy.candidate(&self.routing, &asked, &walk)
         return None
 
     cdef bint like(self, int match, const Presented* asked) except -1:

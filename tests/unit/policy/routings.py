@@ -7,7 +7,8 @@ from types import ModuleType
 
 from proxy.ipc.routing import ConditionForm, RoutingForm
 from proxy.policy import shapes
-from proxy.policy.shapes import Condition, Line, Match, Presented, Text
+from proxy.policy.shapes import ABOUT_PATH, MOST_RANGES, Bucket, Condition, Line, Match, Presented, Routing, Text, Walk
+from proxy.relay.routing.index import beginning, indexed
 from tests.unit.policy.interpreted import interpreted
 
 matching: ModuleType = interpreted("matching")
@@ -55,12 +56,25 @@ def interpreted_rule(form: RoutingForm, request: Request) -> str | None:
         early = sum(each["part"] not in LATE for each in found)
         matches.append(Match(match["rule"], len(conditions), len(found), early))
         conditions += [_condition(each, names) for each in found]
-    routing = shapes.Routing(matches, len(matches), conditions)
-    asked = _presented(request, names)
-    at = matching.candidate(routing, asked, 0)
+    index = indexed([_beginning(conditions[each.first : each.first + each.early]) for each in matches])
+    buckets = [Bucket(*each) for each in index.buckets]
+    routing = Routing(matches, len(matches), conditions, buckets, len(buckets) - 1, index.members, index.anywhere)
+    asked, walk = _presented(request, names), Walk(0, [0] * MOST_RANGES, [0] * MOST_RANGES)
+    matching.begin(routing, asked, walk)
+    at = matching.candidate(routing, asked, walk)
     while at >= 0 and not matching.rest_holds(routing, asked, at):
-        at = matching.candidate(routing, asked, at + 1)
+        at = matching.candidate(routing, asked, walk)
     return None if at < 0 else form["rules"][matches[at].rule]["name"]
+
+
+def _beginning(conditions: Sequence[Condition]) -> bytes | None:
+    named = {number: op for op, number in OPS.items()}
+    known = (
+        beginning(named[each.compare], each.text)
+        for each in conditions
+        if each.about == ABOUT_PATH and not each.negated and not each.fold
+    )
+    return next((each for each in known if each is not None), None)
 
 
 def _condition(form: ConditionForm, names: list[str]) -> Condition:
