@@ -3,18 +3,20 @@ cimport cython
 
 from proxy.policy.facts cimport Access, Asked, Line
 
-cdef int ALLOWED, DENIED_BY_NONE, OF_CLAIM, OF_DESTINATION, OF_HEADER, OF_HOST, OF_PORT, OF_SOURCE
-cdef int TEXT_ENDS, TEXT_HAS, TEXT_IS, TEXT_IS_THERE, TEXT_LIKE, TEXT_STARTS
-cdef int SLASH, STAR, OPENING, UPPER_A, UPPER_Z, TO_LOWER, ADDRESS, OF_V4
+cdef int ALLOWED, DENIED_BY_NONE, OF_DESTINATION, OF_HEADER, OF_HOST, OF_PORT, OF_SOURCE
+cdef int TEXT_ENDS, TEXT_HAS, TEXT_IS, TEXT_IS_THERE, TEXT_LIKE, TEXT_STARTS, TEXTS
+cdef int SLASH, STAR, OPENING, UPPER_A, UPPER_Z, TO_LOWER, ADDRESS, OF_V4, MEMO
 
 @cython.locals(at=cython.int)
-cdef int decide(const Access* access, const Asked* asked) noexcept nogil
+cdef int decide(const Access* access, const Asked* asked, int* memo) noexcept nogil
 @cython.locals(at=cython.int, first=cython.int)
-cdef bint rule_matches(const Access* access, int rule, const Asked* asked) noexcept nogil
+cdef bint rule_matches(const Access* access, int rule, const Asked* asked, int* memo) noexcept nogil
 @cython.locals(at=cython.int, first=cython.int)
-cdef bint clause_matches(const Access* access, int clause, const Asked* asked) noexcept nogil
+cdef bint clause_matches(const Access* access, int clause, const Asked* asked, int* memo) noexcept nogil
 @cython.locals(at=cython.int, first=cython.int)
-cdef bint alternative_matches(const Access* access, int alternative, const Asked* asked) noexcept nogil
+cdef bint alternative_matches(const Access* access, int alternative, const Asked* asked, int* memo) noexcept nogil
+@cython.locals(mark=cython.int, place=cython.int)
+cdef bint known(const Access* access, int term, const Asked* asked, int* memo) noexcept nogil
 @cython.locals(at=cython.int, first=cython.int)
 cdef bint has_one(const Access* access, int term, const Asked* asked) noexcept nogil
 @cython.locals(fact=cython.int)

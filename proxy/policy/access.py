@@ -11,15 +11,17 @@ matches is refused; if there are rules to allow, or policies that have none, one
     term          the fact has one of its values; negated: none of them. A fact that is absent has none
 
 A header may come on several lines: it has a value if one of the lines has it. A claim of a token may be a list.
+
+Rules ask the same again and again, who the client is above all: terms that say the same have the same values, in the
+same place, and what has been found out about one is remembered in a memo, by that place, for as long as one decision.
 """
 
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 
 from proxy.policy import shapes
 from proxy.policy.shapes import (
     ALLOWED,
     DENIED_BY_NONE,
-    OF_CLAIM,
     OF_DESTINATION,
     OF_HEADER,
     OF_HOST,
@@ -31,52 +33,66 @@ from proxy.policy.shapes import (
     TEXT_IS_THERE,
     TEXT_LIKE,
     TEXT_STARTS,
+    TEXTS,
 )
 
 SLASH, STAR, OPENING = 47, 42, 123
 UPPER_A, UPPER_Z, TO_LOWER = 65, 90, 32
 ADDRESS = 16  # octets of an address, IPv4 as IPv6 has it
 OF_V4 = 96  # bits that say that it is IPv4's
+MEMO = 64  # places of a memo, a power of two
 
 
-def decide(access: shapes.Access, asked: shapes.Asked) -> int:
-    """ALLOWED, DENIED_BY_NONE of the rules to allow, or the number of the rule that denies."""
+def decide(access: shapes.Access, asked: shapes.Asked, memo: MutableSequence[int]) -> int:
+    """ALLOWED, DENIED_BY_NONE of the rules to allow, or the number of the rule that denies. `memo`: MEMO zeros."""
     for at in range(access.denying):
-        if rule_matches(access, at, asked):
+        if rule_matches(access, at, asked, memo):
             return at
     if not access.limited:
         return ALLOWED
     for at in range(access.denying, access.rule_count):
-        if rule_matches(access, at, asked):
+        if rule_matches(access, at, asked, memo):
             return ALLOWED
     return DENIED_BY_NONE
 
 
-def rule_matches(access: shapes.Access, rule: int, asked: shapes.Asked) -> bool:
+def rule_matches(access: shapes.Access, rule: int, asked: shapes.Asked, memo: MutableSequence[int]) -> bool:
     """Whether all clauses do."""
     first = access.rules[rule].first
     for at in range(first, first + access.rules[rule].count):
-        if not clause_matches(access, at, asked):
+        if not clause_matches(access, at, asked, memo):
             return False
     return True
 
 
-def clause_matches(access: shapes.Access, clause: int, asked: shapes.Asked) -> bool:
+def clause_matches(access: shapes.Access, clause: int, asked: shapes.Asked, memo: MutableSequence[int]) -> bool:
     """Whether one of its alternatives does."""
     first = access.clauses[clause].first
     for at in range(first, first + access.clauses[clause].count):
-        if alternative_matches(access, at, asked):
+        if alternative_matches(access, at, asked, memo):
             return True
     return False
 
 
-def alternative_matches(access: shapes.Access, alternative: int, asked: shapes.Asked) -> bool:
+def alternative_matches(
+    access: shapes.Access, alternative: int, asked: shapes.Asked, memo: MutableSequence[int]
+) -> bool:
     """Whether all its terms do."""
     first = access.alternatives[alternative].first
     for at in range(first, first + access.alternatives[alternative].count):
-        if has_one(access, at, asked) == access.terms[at].negated:
+        if known(access, at, asked, memo) == access.terms[at].negated:
             return False
     return True
+
+
+def known(access: shapes.Access, term: int, asked: shapes.Asked, memo: MutableSequence[int]) -> bool:
+    """Whether the fact has one of the term's values, as it may have been found before: in a place of the memo stands
+    whose values it is about, and, as the last bit, the answer."""
+    mark = 2 * access.terms[term].first + 2
+    place = access.terms[term].first & (MEMO - 1)
+    if memo[place] >> 1 != mark >> 1:
+        memo[place] = mark + 1 if has_one(access, term, asked) else mark
+    return memo[place] != mark
 
 
 def has_one(access: shapes.Access, term: int, asked: shapes.Asked) -> bool:
@@ -91,15 +107,15 @@ def has_one(access: shapes.Access, term: int, asked: shapes.Asked) -> bool:
 def has_value(access: shapes.Access, value: int, asked: shapes.Asked) -> bool:
     """Whether the fact has this value."""
     fact = access.values[value].fact
+    if fact < TEXTS:
+        return text_matches(access, value, asked.texts[fact].at, asked.texts[fact].length, fact == OF_HOST)
     if fact == OF_PORT:
         return access.values[value].number == asked.port
     if fact in (OF_SOURCE, OF_DESTINATION):
         return in_block(access, value, asked.source if fact == OF_SOURCE else asked.destination)
     if fact == OF_HEADER:
         return in_lines(access, value, asked.lines, asked.line_count)
-    if fact == OF_CLAIM:
-        return in_lines(access, value, asked.claims, asked.claim_count)
-    return text_matches(access, value, asked.texts[fact].at, asked.texts[fact].length, fact == OF_HOST)
+    return in_lines(access, value, asked.claims, asked.claim_count)
 
 
 def in_lines(access: shapes.Access, value: int, lines: Sequence[shapes.Line], count: int) -> bool:
@@ -141,24 +157,26 @@ def text_matches(access: shapes.Access, value: int, text: bytes, length: int, fo
     op, size = access.values[value].op, access.values[value].length
     if length < 0:
         return False
-    if op == TEXT_HAS:
-        return True
-    if op == TEXT_IS_THERE:
-        return length > 0
-    if op == TEXT_LIKE:
-        return like(access, value, text, length)
     if op == TEXT_IS:
         return length == size and equal(access, value, text, 0, folded)
     if op == TEXT_STARTS:
         return length >= size and equal(access, value, text, 0, folded)
     if op == TEXT_ENDS:
         return length >= size and equal(access, value, text, length - size, folded)
+    if op == TEXT_HAS:
+        return True
+    if op == TEXT_IS_THERE:
+        return length > 0
+    if op == TEXT_LIKE:
+        return like(access, value, text, length)
     return follows(access, value, text, length)
 
 
 def equal(access: shapes.Access, value: int, text: bytes, begin: int, folded: bool) -> bool:
-    """Whether the value's octets stand there."""
-    for at in range(access.values[value].length):
+    """Whether the value's octets stand there. From the last one on: paths and identities often begin alike."""
+    at = access.values[value].length
+    while at > 0:
+        at -= 1
         octet = text[begin + at]
         if folded and UPPER_A <= octet <= UPPER_Z:
             octet += TO_LOWER

@@ -16,14 +16,14 @@ from proxy.relay.routing.plan import Plan
 from tests.instruments.inspect_access import Judge
 from tests.instruments.inspect_routing import seconds_for
 
-TIMES = 20_000
+TIMES = 1_000
 IDENTITY = b"spiffe://cluster.local/ns/shop/sa/web"
 
 
 def main() -> int:
     """Exit status 0."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=500)
     rounds = parser.parse_args().rounds
     for count in (1, 16, 128):
         plan = Plan(_routes(count))

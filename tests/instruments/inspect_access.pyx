@@ -2,7 +2,7 @@
 
 from time import perf_counter
 
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from proxy.policy cimport access, paths
 from proxy.policy.facts cimport PATHS_NORMAL, TEXTS, Asked, Line
@@ -21,7 +21,9 @@ cdef class CompiledAccess:
 
     def decide(self, asked) -> int:
         cdef Asked made
+        cdef int[64] memo
         cdef int at
+        memset(memo, 0, sizeof(memo))
         cdef bytes source = asked.source, destination = asked.destination, octets
         for at in range(<int>TEXTS):
             octets = asked.texts[at].at
@@ -35,7 +37,7 @@ cdef class CompiledAccess:
         made.lines = NULL if self.gate.lines is None else self.gate.lines.lines
         made.line_count, made.port = asked.line_count, asked.port
         made.source, made.destination = source, destination
-        return access.decide(&self.gate.access, &made)
+        return access.decide(&self.gate.access, &made, memo)
 
 
 def normalised(bytes path, int mode=PATHS_NORMAL) -> bytes | None:

@@ -69,7 +69,7 @@ class Compiled:
             port=asked.port,
             claims=asked.claims,
         )
-        ruling = policy.decide(access, asked_of(request, layout))
+        ruling = policy.decide(access, asked_of(request, layout), [0] * policy.MEMO)
         return authorization.ALLOW if ruling == ALLOWED else authorization.DENY
 
 

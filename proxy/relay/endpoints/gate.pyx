@@ -29,6 +29,7 @@ cdef enum:
     SCHEME = 9                  # len("spiffe://")
     ADDRESS = 16
     LONGEST = 46                # of an address as text, with its end
+    MEMO = 64                   # places of a memo, as the policy has it
 
 cdef bytes V4_IN_V6 = b"\0" * 10 + b"\xff\xff"
 cdef dict FACTS = {
@@ -54,17 +55,18 @@ cdef class Gate:
 
     def __init__(self, dict form, int port):
         cdef list rules = [*form["deny"], *form["allow"]]
-        cdef list clauses = [each for rule in rules for each in rule["clauses"]]
+        cdef list clauses = [each for rule in rules for each in sorted(rule["clauses"], key=says_nothing_of_paths)]
         cdef list alternatives = [each for clause in clauses for each in clause]
-        cdef list terms = [each for alternative in alternatives for each in alternative]
-        cdef list values = [each for term in terms for each in term["values"]]
+        cdef list terms = [each for alternative in alternatives for each in sorted(alternative, key=is_of_no_path)]
+        cdef dict firsts = {}       # terms that say the same share their values
+        cdef list values = put_values(terms, firsts)
         self.port, self.kept = port, []
         self.names = [each["name"].encode() for each in rules]
         self.headers = [each.encode() for each in named(values, "header")]
         self.claims = named(values, "claim")
         self.rules = parts([each["clauses"] for each in rules])
         self.clauses, self.alternatives = parts(clauses), parts(alternatives)
-        self.fill_terms(terms)
+        self.fill_terms(terms, firsts)
         self.fill_values(values)
         if self.headers:
             self.lines = Lines(self.headers)
@@ -80,13 +82,12 @@ cdef class Gate:
         free(self.terms)
         free(self.values)
 
-    def fill_terms(self, list terms) -> None:
-        cdef int at, first = 0
+    def fill_terms(self, list terms, dict firsts) -> None:
+        cdef int at
         self.terms = <Term*>room(terms, sizeof(Term))
         for at in range(len(terms)):
             self.terms[at].negated = terms[at]["negated"]
-            self.terms[at].first, self.terms[at].count = first, len(terms[at]["values"])
-            first += self.terms[at].count
+            self.terms[at].first, self.terms[at].count = firsts[repr(terms[at]["values"])], len(terms[at]["values"])
 
     def fill_values(self, list values) -> None:
         cdef int at
@@ -112,6 +113,7 @@ cdef class Gate:
         cdef uint8_t[ADDRESS] source
         cdef uint8_t[ADDRESS] destination
         cdef int ruling
+        cdef int[MEMO] memo
         asked.port, asked.line_count, asked.lines, asked.claim_count = self.port, 0, NULL, 0
         asked.source, asked.destination = source, destination
         memset(source, 0, ADDRESS)
@@ -128,10 +130,30 @@ cdef class Gate:
             asked.line_count = self.lines.find(head, client.buffer, None if token is None else token.fields)
         if token is not None:
             asked.claims, asked.claim_count = token.claims, token.claim_count
-        ruling = policy.decide(&self.access, &asked)
+        memset(memo, 0, sizeof(memo))
+        ruling = policy.decide(&self.access, &asked, memo)
         if ruling == ALLOWED:
             return None
         return self.names[ruling] if ruling >= 0 else b"none"
+
+
+def is_of_no_path(dict term) -> bool:
+    """Rules differ in their paths most: what is first asked of them is what most of them fail by."""
+    return not any(each["fact"] == "path" for each in term["values"])
+
+
+def says_nothing_of_paths(list clause) -> bool:
+    return all(is_of_no_path(term) for alternative in clause for term in alternative)
+
+
+cdef list put_values(list terms, dict firsts):
+    """Those of all terms, and by what they say, where each term's begin."""
+    cdef list found = []
+    for term in terms:
+        if repr(term["values"]) not in firsts:
+            firsts[repr(term["values"])] = len(found)
+            found += term["values"]
+    return found
 
 
 cdef list named(list values, str fact):

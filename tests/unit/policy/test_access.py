@@ -90,7 +90,7 @@ def test_compiled_interpreted_and_as_istio_says(policies: list[AccessPolicy], re
     form, _ = access_forms(policies)
     access, layout = access_of(form)
     asked = asked_of(request, layout)
-    ruling = policy.decide(access, asked)
+    ruling = policy.decide(access, asked, [0] * policy.MEMO)
     assert CompiledAccess(form).decide(asked) == ruling
     assert (ruling == ALLOWED) is literally(policies, request)
 
