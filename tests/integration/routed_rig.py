@@ -9,6 +9,7 @@ from proxy.arbiter.listening import listen
 from proxy.controller.forms import cluster_form
 from proxy.ipc.snapshot import ListenerForm, body, pack
 from proxy.mesh.model import Cluster, Endpoint
+from proxy.mesh.traffic.access import AccessPolicy
 from proxy.mesh.traffic.routing import Backend, Condition, Op, Part, RouteMatch, RouteRule, Routing
 from tests.hbone.stream import Stream
 from tests.integration.hbone_rig import h2_app
@@ -67,8 +68,8 @@ class Routed:
     def port(self) -> int:
         return int(self.socket.getsockname()[1])
 
-    def obey(self, *rules: tuple[Condition, RouteRule]) -> None:
-        """From here on."""
+    def obey(self, *rules: tuple[Condition, RouteRule], access: tuple[AccessPolicy, ...] = ()) -> None:
+        """From here on; `access`: who gets in to `web`."""
         matches = tuple(RouteMatch(at, (condition,)) for at, (condition, _) in enumerate(rules))
         routing = Routing(matches, tuple(rule for _, rule in rules))
         first, self.number = not self.number, self.number + 1
@@ -80,7 +81,8 @@ class Routed:
         forms = []
         for name in NAMES:
             plan, protocol = routing if name == "web" else None, "http2" if name == "h2" else "http"
-            made = Cluster(name, name, f"{name}:80", (self.places[name],), protocol=protocol, routing=plan)
+            mine = access if name == "web" else ()
+            made = Cluster(name, name, f"{name}:80", (self.places[name],), protocol=protocol, routing=plan, access=mine)
             forms.append(cluster_form(made, self.slots[name], [self.rows[name]]))
         packed = pack(body(self.number, True, forms, [], [listener]))
         self.worker.apply(self.number, packed, {address: self.socket.fileno()} if first else {})
