@@ -258,3 +258,38 @@ def compares(condition: Condition, value: str) -> bool:
         text = text.rstrip("/")
         return value == text or value.startswith(f"{text}/")
     return True
+
+
+# -- of many matches only some are looked at --------------------------------------------------------------------------
+
+STEPS = st.integers(0, 20).map(lambda count: "/a" * count)
+BELOW = st.builds(
+    path,
+    st.sampled_from((Op.IS, Op.SEGMENTS, Op.STARTS, Op.IS_THERE)),
+    st.builds(str.__add__, STEPS, st.sampled_from(("/", "/a", "/ab", "/A"))),
+    st.booleans(),
+    st.booleans(),
+)
+WANTED = st.sampled_from(((), (header("x-a", "one"),), (header("x-a", "two"),)))
+MANY = st.lists(st.builds(lambda first, rest: [*first, *rest], st.lists(BELOW, max_size=2), WANTED), min_size=9)
+ASKED = st.builds(str.__add__, STEPS, st.sampled_from(("/", "/a", "/ab", "/a/", "/b?c", "")))
+
+
+@given(MANY, ASKED.filter(bool))
+def test_M2_the_first_of_many_that_fits_counts(matches: list[list[Condition]], asked: str) -> None:
+    request = Request(asked, headers=[("x-a", "one")])
+    routes = tuple(RouteMatch(at, tuple(conditions)) for at, conditions in enumerate(matches))
+    form = routing_form(Routing(routes, tuple(RouteRule(str(at)) for at in range(len(matches)))))
+    fit = (str(at) for at, each in enumerate(matches) if all(holds(condition, request) for condition in each))
+    assert rule_for(Plan(form), request.head()) == interpreted_rule(form, request) == next(fit, None)
+
+
+@pytest.mark.parametrize("depth", [8, 16, 17, 40])
+def test_M2_many_that_are_below_each_other(depth: int) -> None:
+    """More than are gone through side by side."""
+    matches = [[path(Op.SEGMENTS, "/a" * count), header("x-a", str(count))] for count in range(depth, 0, -1)]
+    routes = tuple(RouteMatch(at, tuple(conditions)) for at, conditions in enumerate(matches))
+    form = routing_form(Routing(routes, tuple(RouteRule(str(len(each[0].text) // 2)) for each in matches)))
+    for count in range(1, depth + 1):
+        request = Request("/a" * depth + "/x", headers=[("x-a", str(count))])
+        assert rule_for(Plan(form), request.head()) == interpreted_rule(form, request) == str(count)
