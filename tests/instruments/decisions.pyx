@@ -77,13 +77,17 @@ def rendezvous(uint64_t key, seeds, view) -> int:
         free(numbers)
 
 
-def weighted_rendezvous(uint64_t key, seeds, uint64_t heaviest, view) -> int:
+def weighted_rendezvous(uint64_t key, seeds, positions, view) -> int:
     cdef Seen seen = Seen(view)
     cdef int64_t* numbers = long_numbers(seeds)
+    cdef int32_t* order = numbers_of(len(positions))
     try:
-        return consistent_hash.weighted_rendezvous(key, <uint64_t*>numbers, heaviest, &seen.view)
+        for at, position in enumerate(positions):
+            order[at] = position
+        return consistent_hash.weighted_rendezvous(key, <uint64_t*>numbers, order, &seen.view)
     finally:
         free(numbers)
+        free(order)
 
 
 def table_of(uint64_t size, seeds, view) -> list[int]:

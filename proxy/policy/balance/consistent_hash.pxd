@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from proxy.policy.facts cimport View
 
 cdef uint64_t MASK, HIGHEST, OFFSET, PRIME, FIRST, SECOND, GOLDEN, TOP, ONE, LOG_2
-cdef int HALF, FRACTION, DRAWS, FREE
+cdef int HALF, FRACTION, DRAWS, BLOCK, FREE
 
 cdef uint64_t mixed(uint64_t number) noexcept nogil
 
@@ -20,9 +20,15 @@ cdef int untried_rendezvous(uint64_t key, const uint64_t* seeds, const View* vie
 
 @cython.locals(
     best=cython.int, least=uint64_t, weight_of_best=uint64_t, bound=uint64_t, turn=cython.int, position=cython.int,
-    draw=uint64_t, cost=uint64_t)
+    draw=uint64_t, cost=uint64_t, first=cython.int, last=cython.int, highest=uint64_t, step=cython.int)
 cdef int weighted_rendezvous(
-    uint64_t key, const uint64_t* seeds, uint64_t heaviest, const View* view) noexcept nogil
+    uint64_t key, const uint64_t* seeds, const int32_t* order, const View* view) noexcept nogil
+
+@cython.locals(highest=uint64_t, draw=uint64_t, turn=cython.int)
+cdef uint64_t highest_of(uint64_t key, const uint64_t* seeds, int first, int last) noexcept nogil
+
+@cython.locals(turn=cython.int)
+cdef int turn_of(uint64_t number, uint64_t key, const uint64_t* seeds, int first) noexcept nogil
 
 cdef uint64_t bound_of(uint64_t cost) noexcept nogil
 

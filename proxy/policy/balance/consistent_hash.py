@@ -12,7 +12,8 @@ leaves to the others, evenly, the keys that were its own, and no other key moves
 all alike. On a ring of 1,024 points each the shares differ by a tenth; here it is chance alone, and there is no ring
 to be built, on any change, in any worker. It costs a nanosecond for each endpoint that is in. The draw is one
 multiplication: seeds and keys are well mixed already. Unequal weights: of -log(u)/weight, u being the number drawn as
-a fraction, the smallest has the key, with its weight's share as probability.
+a fraction, the smallest has the key, with its weight's share as probability. Rows of them are passed over whose highest
+number is too low for the heaviest of the row.
 
 **MAGLEV, by a table.** It is filled as Envoy's is (Eisenbud et al., NSDI 2016, 3.4): endpoints in turn claim the next
 free place of an order of their own, those of less weight less often. It is made of all endpoints there are, in or out,
@@ -30,6 +31,7 @@ TOP, HALF, ONE = 0x8000000000000000, 32, 0x100000000
 FRACTION = 24  # bits of `bits_below` behind the point
 LOG_2 = 11629080  # log(2), with 24 bits behind the point
 DRAWS = 64
+BLOCK = 16  # endpoints that are looked at together
 FREE = -1
 
 
@@ -71,22 +73,45 @@ def untried_rendezvous(key: int, seeds: list[int], view: shapes.View) -> int:
     return best
 
 
-def weighted_rendezvous(key: int, seeds: list[int], heaviest: int, view: shapes.View) -> int:
-    """The same of endpoints with weights, the largest of which is `heaviest`."""
-    best, least, weight_of_best = -1, 0, 1
+def weighted_rendezvous(key: int, seeds: list[int], order: list[int], view: shapes.View) -> int:
+    """The same of endpoints with weights. `order`: the positions of those that are in, the heaviest first, and so are
+    `seeds`."""
+    best, least, weight_of_best, first = -1, 0, 1, 0
     bound = HIGHEST
-    for turn in range(view.present):
-        draw = ((key ^ seeds[turn]) * FIRST) & MASK
-        if HIGHEST - draw > bound:
-            continue  # 1 - u is at most -log(u): not even the heaviest could win with that
-        position = view.members[turn]
-        if view.tried[position]:
-            continue
-        cost = minus_log(draw)
-        if best < 0 or cost * weight_of_best < least * view.weights[position]:
-            best, least, weight_of_best = position, cost, view.weights[position]
-            bound = bound_of(least * heaviest // weight_of_best)
+    while first < view.present:
+        last = min(first + BLOCK, view.present)
+        highest = highest_of(key, seeds, first, last)
+        if HIGHEST - highest <= bound:
+            for step in range(first - 1, last):  # the highest comes first: few can win after it
+                turn = turn_of(highest, key, seeds, first) if step < first else step
+                draw = ((key ^ seeds[turn]) * FIRST) & MASK
+                position = order[turn]
+                if HIGHEST - draw > bound or view.tried[position]:
+                    continue
+                cost = minus_log(draw)
+                if best < 0 or cost * weight_of_best < least * view.weights[position]:
+                    best, least, weight_of_best = position, cost, view.weights[position]
+                    # 1 - u is at most -log(u): with less not even the heaviest that is left could win
+                    bound = bound_of(least * view.weights[order[first]] // weight_of_best)
+        first = last
     return best
+
+
+def highest_of(key: int, seeds: list[int], first: int, last: int) -> int:
+    """Of the draws of a row of endpoints. Nearly all rows have none that could win: this is what a pick costs."""
+    highest = 0
+    for turn in range(first, last):
+        draw = ((key ^ seeds[turn]) * FIRST) & MASK
+        highest = draw if draw > highest else highest
+    return highest
+
+
+def turn_of(number: int, key: int, seeds: list[int], first: int) -> int:
+    """Who has drawn that, the first in a row that begins there."""
+    turn = first
+    while ((key ^ seeds[turn]) * FIRST) & MASK != number:
+        turn += 1
+    return turn
 
 
 def bound_of(cost: int) -> int:

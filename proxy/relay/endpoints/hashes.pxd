@@ -10,7 +10,8 @@ cdef class ByKey(Drawing):
     cdef int of_key(self, uint64_t key) noexcept
 
 cdef class RingHash(ByKey):
-    cdef uint64_t heaviest
+    cdef int32_t* by_weight              # all positions, the heaviest first ...
+    cdef int32_t* order                  # ... and those that are in
 
 cdef class Maglev(ByKey):
     cdef int32_t* table

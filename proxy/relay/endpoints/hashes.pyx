@@ -42,11 +42,30 @@ cdef class RingHash(ByKey):
     """RING_HASH, by rendezvous."""
 
     def __cinit__(self, Scoreboard scoreboard, list slots, list weights, *_: object):
-        self.heaviest = max(weights, default=1)
+        cdef int at, position
+        self.by_weight = <int32_t*>room(len(weights), sizeof(int32_t))
+        self.order = <int32_t*>room(len(weights), sizeof(int32_t))
+        for at, position in enumerate(sorted(range(len(weights)), key=lambda each: -weights[each])):
+            self.by_weight[at] = position
+
+    def __dealloc__(self):
+        free(self.by_weight)
+        free(self.order)
+
+    cdef void count_out(self) noexcept:
+        cdef int at, turn = 0
+        ByKey.count_out(self)
+        if not self.unequal:
+            return
+        for at in range(self.view.count):
+            if self.here[self.by_weight[at]]:
+                self.order[turn] = self.by_weight[at]
+                self.lined[turn] = self.seeds[self.order[turn]]
+                turn += 1
 
     cdef int of_key(self, uint64_t key) noexcept:
         if self.unequal:
-            return weighted_rendezvous(key, self.lined, self.heaviest, &self.view)
+            return weighted_rendezvous(key, self.lined, self.order, &self.view)
         return rendezvous(key, self.lined, &self.view)
 
 

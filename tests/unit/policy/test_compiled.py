@@ -83,9 +83,13 @@ def test_consistent_hash(octets: bytes, key: int, view: View) -> None:
     assert decisions.hash_of(octets) == by_key.hash_of(octets, len(octets))
     seeds = [by_key.mixed((key + position) % 2**64) for position in range(view.count)]
     assert decisions.rendezvous(key, seeds, view) == by_key.rendezvous(key, seeds, view)
-    heaviest = max(view.weights, default=1)
-    chosen = by_key.weighted_rendezvous(key, seeds, heaviest, view)
-    assert decisions.weighted_rendezvous(key, seeds, heaviest, view) == chosen
+    order = sorted(view.members, key=lambda position: -view.weights[position])
+    ordered = [seeds[position] for position in order]
+    chosen = by_key.weighted_rendezvous(key, ordered, order, view)
+    assert decisions.weighted_rendezvous(key, ordered, order, view) == chosen
+    untried = [position for position in order if not view.tried[position]]
+    costs = [by_key.minus_log(((key ^ seeds[each]) * by_key.FIRST) % 2**64) / view.weights[each] for each in untried]
+    assert chosen == (untried[costs.index(min(costs))] if untried else -1), "by the book"
     places, credits, table = [0] * view.count, [0] * view.count, [0] * 31
     table = table[: by_key.fill(table, 31, seeds, places, credits, view)]
     assert decisions.table_of(31, seeds, view) == table

@@ -35,7 +35,9 @@ def ring(here: list[bool], **options: tuple[int, ...]) -> list[int]:
 
 def weighted_ring(here: list[bool], **options: tuple[int, ...]) -> list[int]:
     seen = view(here, **options)
-    return [policy.weighted_rendezvous(key, lined(seen), max(seen.weights), seen) for key in KEYS]
+    order = sorted(seen.members, key=lambda position: -seen.weights[position])
+    seeds = [SEEDS[position] for position in order]
+    return [policy.weighted_rendezvous(key, seeds, order, seen) for key in KEYS]
 
 
 def maglev(here: list[bool], **options: tuple[int, ...]) -> list[int]:
