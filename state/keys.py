@@ -93,6 +93,16 @@ class Keys:
         return self._key(f"rate_limit:{number:016x}")
 
     @property
+    def limits(self) -> str:
+        """Hash: which share of the cluster's limits each replica has, where the fleet keeps them together."""
+        return self._key("limits")
+
+    @property
+    def first_seen(self) -> str:
+        """Hash: since when the fleet knows each endpoint, where they warm up."""
+        return self._key("first_seen")
+
+    @property
     def events(self) -> str:
         """Channel on which scripts publish."""
         return self._key("events")

@@ -45,6 +45,8 @@ ROOMS: Mapping[str, Room] = {
         "state.constants state.errors state.keys state.scripts state.server", WAITING, "outcomes, rules, stores"
     ),
     "state.rate_limits": Room("state.keys state.scripts state.server", WAITING, "requests leased to replicas"),
+    "state.warmup": Room("state.keys state.scripts state.server", WAITING, "since when endpoints are known"),
+    "state.shares": Room("state.keys state.scripts state.server", WAITING, "limits shared out to replicas"),
     "state.operating": Room(
         "state.constants state.durations state.keys state.scripts state.server state.outlier",
         WAITING,

@@ -139,9 +139,15 @@ class Admin:
             "shared": self._board.shared_state and not self._board.clusters.alone(cluster["slot"]),
             "limits": cluster["pool"],
             "held": dict(zip(LIMITS, self._board.clusters.held(cluster["slot"]), strict=True)),
+            "shares": self._shares(cluster),
             "counters": counters,
             "endpoints": [self._endpoint(endpoint) for endpoint in cluster["endpoints"]],
         }
+
+    def _shares(self, cluster: ClusterForm) -> dict[str, int]:
+        """This replica's, of limits that the fleet keeps together; those that nobody has said yet are not there."""
+        shares = self._board.shares.of(cluster["slot"]) if cluster["pool"].get("fleet") else ()
+        return {limit: share for limit, share in zip(LIMITS, shares, strict=False) if share >= 0}
 
     def _endpoint(self, endpoint: EndpointForm) -> dict[str, Any]:
         row = self._board.endpoints.row(endpoint["slot"])

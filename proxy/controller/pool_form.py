@@ -7,6 +7,7 @@ from proxy.ipc.snapshot import PoolForm
 from proxy.mesh.traffic.connections import HttpPool, TcpKeepalive, TcpPool
 from proxy.mesh.traffic.policy import EffectivePolicy
 from proxy.mesh.traffic.retries import RetryPolicy
+from proxy.mesh.traffic.scope import Scope
 
 
 def pool_form(policy: EffectivePolicy) -> PoolForm:
@@ -15,6 +16,8 @@ def pool_form(policy: EffectivePolicy) -> PoolForm:
     form = _limits(tcp, http)
     if budget:
         form["budget_percent"], form["budget_min"] = budget.percent, budget.min_retry_concurrency
+    if form and policy.limits_scope is Scope.FLEET:
+        form["fleet"] = True
     return form | _lifetimes(tcp, http)
 
 

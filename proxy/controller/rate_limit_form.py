@@ -4,7 +4,8 @@ from hashlib import blake2b
 
 from proxy.ipc.snapshot import RateLimitForm
 from proxy.mesh.model import Cluster
-from proxy.mesh.traffic.rate_limit import RateLimit, RateScope
+from proxy.mesh.traffic.rate_limit import RateLimit
+from proxy.mesh.traffic.scope import Scope
 
 
 def rate_limit_forms(cluster: Cluster) -> list[RateLimitForm]:
@@ -22,5 +23,5 @@ def _form(cluster: str, limit: RateLimit) -> RateLimitForm:
         burst=limit.burst,
         key=limit.key,
         header=limit.header,
-        fleet=limit.scope is RateScope.FLEET,
+        fleet=limit.scope is Scope.FLEET,
     )

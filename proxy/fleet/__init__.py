@@ -9,6 +9,8 @@ leader.py    the one worker that listens and reconciles for the replica: settle.
 watch.py     whether Sentinels have made another Redis the primary
 suspicion.py whether this replica's own network is to blame
 lending.py   requests of the fleet's rate limits, leased for the replica; lease.py how many, and when
+sharing.py   this replica's share of limits that are the fleet's; share.py when it asks, and what it says
+joining.py   since when the fleet knows endpoints that warm up
 probing.py   trying an ejected endpoint with one request
 desk.py      what all of these work with; wiring.py puts it together
 loop.py      their clock, greenlets and chance, handed in; gevent_loop.py a worker's

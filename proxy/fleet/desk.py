@@ -12,6 +12,8 @@ from proxy.scoreboard.scoreboard import Scoreboard
 from state.outlier.store import Reports, SharedStore
 from state.rate_limits.store import Lender
 from state.server.preflight import Problem
+from state.shares.store import Sharer
+from state.warmup.store import Register
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +53,7 @@ class Links:
     """Whether Sentinels have made another Redis the primary."""
     lender: Lender
     """Of requests under a rate limit of the fleet's."""
+    sharer: Sharer
+    """Of limits of clusters that are the fleet's."""
+    register: Register
+    """Of endpoints that warm up."""

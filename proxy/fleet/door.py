@@ -17,6 +17,7 @@ from proxy.fleet.clusters import Cluster, Endpoint, batch_of, cluster_of
 from proxy.fleet.desk import Desk, Links
 from proxy.fleet.ejections import PRIVATELY, REMOVED, RULE_DELETED
 from proxy.fleet.holds import Hold, Holds
+from proxy.fleet.joining import Joining
 from proxy.fleet.keep import keep_running
 from proxy.fleet.known import known_of
 from proxy.fleet.leader import Leader, unanswered
@@ -26,6 +27,7 @@ from proxy.fleet.outcome import SUCCEEDED, Outcome, failed
 from proxy.fleet.probing import Probing
 from proxy.fleet.records import ScoreboardRecords
 from proxy.fleet.reporter import Reporter
+from proxy.fleet.sharing import Sharing
 from proxy.fleet.suspicion import Suspicion
 from proxy.fleet.watch import watch_primary
 from proxy.ipc.snapshot import ClusterForm
@@ -72,12 +74,14 @@ class Fleet:
         self._leader = Leader(desk, links.store, links.problems)
         self._probing = Probing(desk, links.store, lambda: self._leader.leading, self._lost)
         self._lending = Lending(desk, links.lender, lambda: self._leader.leading)
+        self._sharing = Sharing(desk, links.sharer, lambda: self._leader.leading)
+        self._joining = Joining(desk, links.register, lambda: self._leader.leading)
 
     def start(self) -> None:
         """Begins to report and, when it is this worker's turn, to lead."""
         reporter, leader = self.reporter, self._leader
         reporting = reporter.run, reporter.receive, self._keep_warm
-        asking = self._probing.run, self._lending.run
+        asking = self._probing.run, self._lending.run, self._sharing.run, self._joining.run
         for work in (*reporting, leader.run, leader.keep_time, self._watch, *asking):
             self._loop.spawn(keep_running, self._loop, work)
 
@@ -111,6 +115,11 @@ class Fleet:
         now_ns = self._loop.now_ns()
         self.desk.pace.note_late(now_ns // 1_000_000, max(0, now_ns - due_ns) // 1000)
 
+    @property
+    def settled(self) -> bool:
+        """Whether this replica knows its share of limits that the fleet keeps together, or that Redis is away."""
+        return self._sharing.settled
+
     def stop_leading(self) -> None:
         """The worker is going away: another one leads from now on."""
         self._leader.stop()
@@ -118,7 +127,8 @@ class Fleet:
     def apply(self, full: bool, clusters: Iterable[ClusterForm], removed: Iterable[str]) -> None:
         """Takes over a snapshot's clusters; lifts the ejections of rules and endpoints that are gone."""
         bodies = {body["name"]: body for body in clusters}
-        self._lending.apply(full, bodies.values(), removed)
+        for each in (self._lending, self._sharing, self._joining):
+            each.apply(full, bodies.values(), removed)
         gone = set(removed) | ({name for name in self.desk.clusters if name not in bodies} if full else set())
         for name, body in bodies.items():
             cluster = cluster_of(body)

@@ -18,6 +18,8 @@ from state.server.access import Access
 from state.server.connect import connect
 from state.server.preflight import Preflight
 from state.server.sentinels import moved
+from state.shares.store import ShareStore
+from state.warmup.store import WarmupStore
 
 # Lines of ejections wait so long, so that the access log's line of the failure that caused one is written first.
 LINE_SECONDS = 0.02
@@ -51,4 +53,6 @@ def links(access: Access, prefix: str) -> Links:
         problems=Preflight(all_else, access, prefix).problems,
         moved=lambda: moved(all_else),
         lender=RateLimitStore(all_else, prefix),
+        sharer=ShareStore(all_else, prefix),
+        register=WarmupStore(all_else, prefix),
     )

@@ -190,6 +190,7 @@ class PoolForm(TypedDict, total=False):
     retries: int
     budget_percent: float  # instead of `retries`, with ...
     budget_min: int
+    fleet: bool  # those five are for all replicas together
     idle_ms: int  # a connection that waits for a request, 0: for ever
     bytes_idle_ms: int  # the same of one that carries bytes
     duration_ms: int

@@ -8,14 +8,21 @@ GRACE = 10_000_000
 waited so much longer: passing it on has its price."""
 
 
-def retries_at_once(limits: shapes.Limits, requests: int) -> int:
-    """How many retries there may be, while so many requests run or wait.
+def at_once(limit: int, share: int) -> int:
+    """How many there may be under a limit of which this replica has that share (less than 0: all of it)."""
+    return limit if share < 0 or share > limit else share
 
-    Envoy's RetryBudget: that part of the requests, and never less than `min_retry_concurrency`.
+
+def retries_at_once(limit: shapes.RetryLimit, requests: int, share: int) -> int:
+    """How many retries there may be, while so many requests run or wait; `share` as in `at_once`.
+
+    Envoy's RetryBudget: that part of the requests, and never less than `min_retry_concurrency`. Of a fleet's budget a
+    replica has the part of its own requests, and its share of the rest.
     """
-    if not limits.budgeted:
-        return limits.retries
-    return max(limits.budget * requests // 10000, limits.budget_min)
+    if not limit.budgeted:
+        return at_once(limit.retries, share)
+    own = limit.budget * requests // 10000
+    return max(own, limit.budget_min) if share < 0 else own + share
 
 
 def goes_first(since: int, other: int) -> bool:

@@ -32,9 +32,9 @@ cdef struct Groups:              # of endpoints, by where they are; in failover 
 
 # -- breaker: what a cluster may have at once ------------------------------------------------------------------------
 
-cdef struct Limits:
-    int64_t connections, pending, requests, retries
-    bint budgeted                # `retries` do not matter, but these:
+cdef struct RetryLimit:
+    int64_t retries
+    bint budgeted                # they do not matter, but these:
     int64_t budget               # so many ten-thousandths of the requests that run or wait, ...
     int64_t budget_min           # ... but never fewer
 

@@ -82,12 +82,9 @@ class Groups:
 
 
 @dataclass
-class Limits:
-    """What a cluster may have at once."""
+class RetryLimit:
+    """How many retries a cluster may have at once."""
 
-    connections: int
-    pending: int
-    requests: int
     retries: int
     budgeted: bool = False
     budget: int = 0

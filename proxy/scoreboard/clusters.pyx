@@ -51,6 +51,7 @@ cdef class Clusters:
                 memset(self.memory.counters_of(worker, slot), 0, sizeof(Counters))
                 memset(self.memory.holding_of(worker, slot), 0, sizeof(Holding))
             memset(row.held, 0, sizeof(row.held))
+            memset(row.shares, 0, sizeof(row.shares))
             row.used = 1
             if slot >= self.memory.header.clusters_high:
                 wp_store(&self.memory.header.clusters_high, slot + 1)

@@ -80,6 +80,15 @@ cdef class Endpoints:
 
     # -- why it failed --------------------------------------------------------------------------------------------------
 
+    def age_ms(self, int slot) -> int:
+        """How long ago it was seen first, as far as is known here."""
+        return max(0, self.memory.now() - wp_load64(&self.memory.endpoint(slot).since)) // 1_000_000
+
+    def note_age(self, int slot, int64_t age_ms) -> None:
+        """Somebody else has seen it so long ago."""
+        cdef EndpointRow* row = self.memory.endpoint(slot)
+        wp_store64(&row.since, min(wp_load64(&row.since), self.memory.now() - age_ms * 1_000_000))
+
     def note_cause(self, int slot, int cause) -> None:
         """A failure of the endpoint is counted. Two workers at once may take each other's place: people read this."""
         cdef EndpointRow* row = self.memory.endpoint(slot)

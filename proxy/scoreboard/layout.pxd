@@ -96,6 +96,7 @@ cdef struct ClusterRow:
     char name[240]
     int32_t cursors[GROUPS]      # round robin of each group of its endpoints
     int64_t held[LIMITED]        # how many there are in all workers; above that, how often it has moved (limits.pyx)
+    int64_t shares[LIMITED]      # 1 + how many of them the fleet lets this replica have; 0: nobody has said
 
 cdef struct Counters:            # of one cluster in one worker: written by that worker alone
     int64_t requests[CLASSES]

@@ -5,6 +5,7 @@ from proxy.scoreboard.memory cimport Memory
 from proxy.scoreboard.outlier cimport Outlier
 from proxy.scoreboard.probes cimport Probes
 from proxy.scoreboard.rate_limits cimport RateLimits
+from proxy.scoreboard.shares cimport Shares
 from proxy.scoreboard.series cimport SeriesTable
 from proxy.scoreboard.workers cimport Workers
 
@@ -16,4 +17,5 @@ cdef class Scoreboard:
     cdef readonly Outlier outlier
     cdef readonly Probes probes
     cdef readonly RateLimits rate_limits
+    cdef readonly Shares shares
     cdef readonly SeriesTable series

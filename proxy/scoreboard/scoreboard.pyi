@@ -4,6 +4,7 @@ from proxy.scoreboard.outlier import Outlier
 from proxy.scoreboard.probes import Probes
 from proxy.scoreboard.rate_limits import RateLimits
 from proxy.scoreboard.series import SeriesTable
+from proxy.scoreboard.shares import Shares
 from proxy.scoreboard.views import Mode
 from proxy.scoreboard.workers import Workers
 
@@ -22,6 +23,8 @@ class Scoreboard:
     def probes(self) -> Probes: ...
     @property
     def rate_limits(self) -> RateLimits: ...
+    @property
+    def shares(self) -> Shares: ...
     @property
     def series(self) -> SeriesTable: ...
     @property

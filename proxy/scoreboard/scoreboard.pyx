@@ -23,6 +23,7 @@ cdef class Scoreboard:
         self.outlier = Outlier(memory)
         self.probes = Probes(memory)
         self.rate_limits = RateLimits(memory)
+        self.shares = Shares(memory)
         self.series = SeriesTable(memory)
 
     @staticmethod

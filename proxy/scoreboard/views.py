@@ -147,6 +147,15 @@ class OutlierState(NamedTuple):
         return (self.probe_at_ms or self.ejected_until_ms) - self.ejection_ms
 
 
+class InUse(NamedTuple):
+    """What there is of what a cluster has limits for, by limit (clusters.LIMITS), and how often there was no room.
+    `idle`: of the connections those that wait for a request."""
+
+    held: tuple[int, ...]
+    refused: tuple[int, ...]
+    idle: int
+
+
 class Lent(NamedTuple):
     """What there is left of a lease, how many requests there were in all, and how many were let in without."""
 

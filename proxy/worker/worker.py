@@ -44,6 +44,8 @@ log = logging.getLogger("worker")
 
 # Listeners open when the fleet's ejections are known, and without them after this time.
 RECONCILE_SECONDS = 0.25
+# The same of its shares of limits that the fleet keeps together, while Redis is there.
+SHARES_SECONDS = 5.0
 # How often time limits are looked at.
 TICK_SECONDS = 0.25
 # A draining worker still serves for so long what it accepted last: the first request may be on its way.
@@ -198,6 +200,9 @@ class Worker:
     def _await_reconcile(self) -> None:
         with gevent.Timeout(RECONCILE_SECONDS, False):
             while not self._board.reconciled:
+                gevent.sleep(0.005)
+        with gevent.Timeout(SHARES_SECONDS, False):
+            while not self._fleet.settled:
                 gevent.sleep(0.005)
 
     def _replace_socket(self, address: str, fd: int) -> None:

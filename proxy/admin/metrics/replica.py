@@ -16,6 +16,7 @@ _CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 _STATES = {READY: "ready", STARTING: "starting", DRAINING: "draining"}
 _COMMONEST = ("here", "consecutive_5xx")
 """Ejections of which none is told as well: Prometheus takes no series that begins with 1 for an increase."""
+NO_SHARES = (-1,) * len(LIMITS)
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -100,10 +101,19 @@ def _of_configured(board: Scoreboard, clusters: Mapping[str, ClusterForm]) -> It
 def _of_limits(board: Scoreboard, clusters: Mapping[str, ClusterForm]) -> Iterator[Family]:
     """What there is of it where something is limited; connections are counted everywhere."""
     rows = [
-        (Labels((("cluster", name), ("limit", limit))), held, refused, form["pool"].get(limit, 0))
+        (
+            Labels((("cluster", name), ("limit", limit))),
+            held,
+            refused,
+            share if share >= 0 else form["pool"].get(limit, 0),
+        )
         for name, form in clusters.items()
-        for limit, held, refused in zip(
-            LIMITS, board.clusters.held(form["slot"]), board.clusters.counters(form["slot"]).refused, strict=True
+        for limit, held, refused, share in zip(
+            LIMITS,
+            board.clusters.held(form["slot"]),
+            board.clusters.counters(form["slot"]).refused,
+            board.shares.of(form["slot"]) if form["pool"].get("fleet") else NO_SHARES,
+            strict=True,
         )
         if form["pool"] or limit == "connections"
     ]

@@ -23,6 +23,7 @@ from proxy.mesh.reading.report import Report
 from proxy.mesh.reading.schema import At, duration, items, mapping, matching, spec, text
 from proxy.mesh.traffic.outlier import FailurePercentage, SuccessRate
 from proxy.mesh.traffic.policy import DEFAULT_ABANDONED_MS, Subset, TrafficPolicy
+from proxy.mesh.traffic.scope import Scope
 
 OURS = "waypointd.io/"
 ABANDONED_ANNOTATION = f"{OURS}abandoned-request-timeout"
@@ -30,12 +31,14 @@ RECOVERY_ANNOTATION = f"{OURS}recovery"
 QUORUM_ANNOTATION = f"{OURS}local-origin-quorum"
 SUCCESS_RATE_ANNOTATION = f"{OURS}success-rate"
 FAILURE_PERCENTAGE_ANNOTATION = f"{OURS}failure-percentage"
+LIMITS_SCOPE_ANNOTATION = f"{OURS}limits-scope"
 _SETTINGS = (
     ABANDONED_ANNOTATION,
     RECOVERY_ANNOTATION,
     QUORUM_ANNOTATION,
     SUCCESS_RATE_ANNOTATION,
     FAILURE_PERCENTAGE_ANNOTATION,
+    LIMITS_SCOPE_ANNOTATION,
 )
 ANNOTATIONS = (*_SETTINGS, ACKNOWLEDGED)
 RECOVERIES = ("full", "probe")
@@ -52,6 +55,7 @@ class Annotations:
     quorum: int = 1
     success_rate: SuccessRate | None = None
     failure_percentage: FailurePercentage | None = None
+    limits_scope: Scope = Scope.REPLICA
     given: frozenset[str] = frozenset()
 
 
@@ -100,12 +104,14 @@ def _annotations(at: At, given: Mapping[str, str]) -> Annotations | None:
     for name in given:
         if name.startswith(OURS) and name not in ANNOTATIONS:
             at.down(name).warn(f"is not known, so it does nothing; there are {', '.join(ANNOTATIONS)}")
-    abandoned, recovery, quorum, by_rate, by_percentage = map(given.get, _SETTINGS)
+    abandoned, recovery, quorum, by_rate, by_percentage, scope = map(given.get, _SETTINGS)
     abandoned_ms = DEFAULT_ABANDONED_MS
     if abandoned is not None:
         abandoned_ms = 0 if abandoned == "off" else duration(at.down(ABANDONED_ANNOTATION), abandoned) or 0
     if recovery not in (None, *RECOVERIES):
         at.down(RECOVERY_ANNOTATION).fault(f"must be one of {', '.join(RECOVERIES)}, not {shown(recovery)}")
+    if scope not in (None, *Scope):
+        at.down(LIMITS_SCOPE_ANNOTATION).fault(f"must be one of {', '.join(Scope)}, not {shown(scope)}")
     if quorum is not None and not _good_quorum(quorum):
         said = f'must be a number of replicas from "1" to "{_LARGEST_QUORUM}", not {shown(quorum)}'
         at.down(QUORUM_ANNOTATION).fault(said)
@@ -119,6 +125,7 @@ def _annotations(at: At, given: Mapping[str, str]) -> Annotations | None:
         quorum=int(quorum or 1),
         success_rate=success_rate,
         failure_percentage=failure_percentage,
+        limits_scope=Scope(scope or Scope.REPLICA),
         given=frozenset(given) & {*_SETTINGS},
     )
 

@@ -17,7 +17,8 @@ from proxy.mesh.reading.metadata import texts_of
 from proxy.mesh.reading.remarks import shown, suggestion
 from proxy.mesh.reading.report import Report
 from proxy.mesh.reading.schema import At
-from proxy.mesh.traffic.rate_limit import UNITS, RateKey, RateLimit, RateScope
+from proxy.mesh.traffic.rate_limit import UNITS, RateKey, RateLimit
+from proxy.mesh.traffic.scope import Scope
 
 ANNOTATION = "waypointd.io/rate-limit"
 MOST = 8
@@ -93,7 +94,7 @@ def _wrong_key(value: str) -> str:
 
 
 def _wrong_scope(value: str) -> str:
-    return "" if value in (*RateScope,) else f"must be one of {', '.join(RateScope)}"
+    return "" if value in (*Scope,) else f"must be one of {', '.join(Scope)}"
 
 
 _WRONG = {"burst": _wrong_burst, "key": _wrong_key, "scope": _wrong_scope}
@@ -108,5 +109,5 @@ def _made(words: list[str]) -> RateLimit:
     return replace(
         made,
         burst=int(settings.get("burst", made.burst)),
-        scope=RateScope(settings.get("scope", RateScope.REPLICA)),
+        scope=Scope(settings.get("scope", Scope.REPLICA)),
     )

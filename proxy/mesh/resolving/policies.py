@@ -134,4 +134,10 @@ def _effective(members: Mapping[str, _Member], rule: DestinationRule) -> Effecti
             success_rate=found.success_rate,
             failure_percentage=found.failure_percentage,
         )
-    return EffectivePolicy(rule=rule.manifest.id, origins=origins, abandoned_ms=found.abandoned_ms, **values)
+    return EffectivePolicy(
+        rule=rule.manifest.id,
+        origins=origins,
+        abandoned_ms=found.abandoned_ms,
+        limits_scope=found.limits_scope,
+        **values,
+    )

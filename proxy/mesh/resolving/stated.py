@@ -12,6 +12,7 @@ from proxy.mesh.kinds import in_force
 from proxy.mesh.kinds.destination_rule import (
     ABANDONED_ANNOTATION,
     FAILURE_PERCENTAGE_ANNOTATION,
+    LIMITS_SCOPE_ANNOTATION,
     QUORUM_ANNOTATION,
     RECOVERY_ANNOTATION,
     SUCCESS_RATE_ANNOTATION,
@@ -73,6 +74,8 @@ def _of(policy: EffectivePolicy, member: str, record: object) -> Iterator[Stated
 def _annotations(policy: EffectivePolicy) -> Iterator[Stated]:
     outlier, origin = policy.outlier_detection, policy.origins.get(ANNOTATIONS)
     found = {ABANDONED_ANNOTATION: time(policy.abandoned_ms) if policy.abandoned_ms else "off"}
+    if origin and LIMITS_SCOPE_ANNOTATION in origin.said:
+        found[LIMITS_SCOPE_ANNOTATION] = policy.limits_scope
     if outlier:
         found[RECOVERY_ANNOTATION] = "probe" if outlier.probe else "full"
         found[QUORUM_ANNOTATION] = str(outlier.local_origin_quorum)

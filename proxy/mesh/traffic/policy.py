@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from proxy.mesh.traffic.balancing import LoadBalancer
 from proxy.mesh.traffic.connections import ConnectionPool
 from proxy.mesh.traffic.outlier import OutlierDetection
+from proxy.mesh.traffic.scope import Scope
 from proxy.mesh.traffic.security import ClientTls, ProxyProtocol, Tunnel
 
 DEFAULT_ABANDONED_MS = 1000
@@ -81,7 +82,8 @@ class Origin:
 class EffectivePolicy:
     """What is in force for a cluster, defaults filled in. `rule` is "namespace/name" of the DestinationRule, "" without
     one; `origins` by the API's names of the members: those that no rule says have none. `abandoned_ms` 0: a request
-    that its client has given up says nothing about the endpoint."""
+    that its client has given up says nothing about the endpoint. `limits_scope`: for whom `connection_pool` and
+    `retry_budget` limit what there may be at once."""
 
     load_balancer: LoadBalancer = DEFAULT_LOAD_BALANCER
     connection_pool: ConnectionPool = DEFAULT_CONNECTION_POOL
@@ -91,6 +93,7 @@ class EffectivePolicy:
     proxy_protocol: ProxyProtocol | None = None
     retry_budget: RetryBudget | None = None
     abandoned_ms: int = DEFAULT_ABANDONED_MS
+    limits_scope: Scope = Scope.REPLICA
     rule: str = ""
     origins: Mapping[str, Origin] = field(default_factory=dict)
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from proxy.mesh.traffic.scope import Scope
+
 UNITS: Mapping[str, int] = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 """Seconds."""
 
@@ -23,13 +25,6 @@ class RateKey(StrEnum):
     IDENTITY = "identity"
 
 
-class RateScope(StrEnum):
-    """Who counts together: the workers of one replica, or all replicas."""
-
-    REPLICA = "replica"
-    FLEET = "fleet"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
     """So many `requests` in a `unit`, `burst` of them at once. `header`: the name, in lower case, where it is the
@@ -40,7 +35,7 @@ class RateLimit:
     burst: int
     key: RateKey = RateKey.NONE
     header: str = ""
-    scope: RateScope = RateScope.REPLICA
+    scope: Scope = Scope.REPLICA
 
     @property
     def interval_ns(self) -> int:

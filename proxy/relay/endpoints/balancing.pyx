@@ -19,7 +19,7 @@ cdef Chooser chooser_for(Scoreboard scoreboard, list endpoints, list weights, in
         return in_groups(scoreboard, endpoints, weights, cluster, ejects, balance)
     cdef Chooser made = of_algorithm(scoreboard, endpoints, weights, cluster, ejects, balance)
     if "warmup" in balance:
-        warm(made, endpoints, balance["warmup"])
+        warm(made, balance["warmup"])
     return made
 
 
@@ -62,13 +62,11 @@ cdef Chooser in_groups(
     return Grouped(scoreboard, [], [], cluster, ejects, parts, groups["weights"], by_key)
 
 
-cdef int warm(Chooser chooser, list endpoints, dict form) except -1:
-    """An endpoint of which the API does not say when it joined did when it got its place on the scoreboard; one that has
-    joined in the future, by a clock that is late, has just joined."""
+cdef int warm(Chooser chooser, dict form) except -1:
+    """An endpoint that has joined in the future, by a clock that is late, has just joined."""
     cdef int64_t now = monotonic_ns(), wall = time.time_ns()
     joined = [
-        now + min(0, ms * 1_000_000 - wall) if ms else endpoint.since
-        for ms, endpoint in zip(form["joined_ms"], endpoints, strict=True)
+        now + min(0, ms * 1_000_000 - wall) if ms else 0 for ms in form["joined_ms"]
     ]
     chooser.warm(form["window_ms"], form["least_percent"], form["aggression"], joined)
     return 0

@@ -2,8 +2,8 @@
 cimport cython
 from libc.stdint cimport int64_t
 
-from proxy.policy.facts cimport Limits
 from proxy.relay.context.context cimport Context
+from proxy.relay.endpoints.allowance cimport Allowance
 from proxy.relay.endpoints.lifetimes cimport Lifetimes
 from proxy.scoreboard.layout cimport ClusterRow, Counters, Holding
 from proxy.wire.stream cimport IdleListener, Permit, Stream
@@ -46,7 +46,7 @@ cdef class Breaker:
     cdef ClusterRow* row
     cdef Holding* own
     cdef Counters* counters
-    cdef Limits limits
+    cdef Allowance allowance
     cdef readonly bint limited          # ... or connections end before they must
     cdef dict pool                      # what both are made from
     cdef Lifetimes lifetimes
@@ -56,8 +56,8 @@ cdef class Breaker:
     cdef int looks, passed_over
 
     cdef int limit(self, dict pool, list members) except -1
-    cdef int set_limits(self, dict pool) except -1
     cdef int tick(self, int64_t now) except -1
+    cdef int shrink(self) except -1
     cdef Seat seat(self)
     cdef Seat counted(self)
     cdef Seat take(self)
@@ -81,8 +81,3 @@ cdef class Breaker:
     cdef int nudge(self, int worker) except -1
     cdef int drain_one(self) except -1
     cdef int nudge_all(self, bint idle) except -1
-
-    cdef bint begin_request(self) noexcept
-    cdef void end_request(self) noexcept
-    cdef bint begin_retry(self) noexcept
-    cdef void end_retry(self) noexcept

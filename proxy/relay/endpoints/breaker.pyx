@@ -2,7 +2,7 @@
 last is known here too (lifetimes.pyx).
 
 How many there are is counted for all workers of the replica (scoreboard/limits.pyx), so a limit is neither exceeded by
-one nor reached before. Connections are counted whether they are limited or not: a limit that is set later holds for those
+one nor reached before; how many there may be, allowance.pyx knows. Connections are counted whether they are limited or not: a limit that is set later holds for those
 that are there. A connection has a `Seat` until it is closed.
 
 Who finds no seat waits. Whatever becomes free in a worker, a seat or a connection that is given back, goes to the one who
@@ -22,9 +22,10 @@ cimport cython
 from libc.stdint cimport INT64_MAX, int64_t
 
 from proxy.clock cimport monotonic_ns
-from proxy.policy.breaker cimport GRACE, goes_first, retries_at_once
+from proxy.policy.breaker cimport GRACE, goes_first
+from proxy.relay.endpoints.allowance cimport Allowance
 from proxy.scoreboard.atomics cimport wp_load, wp_store64
-from proxy.scoreboard.layout cimport CONNECTIONS, PENDING, REQUESTS, RETRIES
+from proxy.scoreboard.layout cimport CONNECTIONS, PENDING
 from proxy.scoreboard.memory cimport Memory
 from proxy.scoreboard.limits cimport UNLIMITED, count_held, drop_one, first_elsewhere, take_one
 from proxy.wire.http2.session cimport Session
@@ -114,6 +115,8 @@ cdef class Breaker:
         self.own = context.scoreboard.memory.holding_of(context.worker, slot)
         self.counters = context.scoreboard.memory.counters_of(context.worker, slot)
         self.waiting = []
+        self.allowance = Allowance()
+        self.allowance.row, self.allowance.own, self.allowance.counters = self.row, self.own, self.counters
         self.pool = None
         self.limit({}, [])
 
@@ -124,29 +127,32 @@ cdef class Breaker:
             for member in self.members or ():
                 member.end_idle(INT64_MAX)      # they wait by the rules of before
             self.pool = pool
-            self.set_limits(pool)
+            self.allowance.set(pool)
             self.lifetimes = Lifetimes(pool, self.context.timeouts.endpoint_idle_timeout)
             self.limited = len(pool) > 0
         self.members = members
         return 0
 
-    cdef int set_limits(self, dict pool) except -1:
-        self.limits.connections = pool.get("connections", UNLIMITED)
-        self.limits.pending = pool.get("pending", UNLIMITED)
-        self.limits.requests = pool.get("requests", UNLIMITED)
-        self.limits.retries = pool.get("retries", UNLIMITED)
-        self.limits.budgeted = "budget_percent" in pool
-        self.limits.budget = round(pool.get("budget_percent", 0) * 100)
-        self.limits.budget_min = pool.get("budget_min", 0)
-        return 0
-
     cdef int tick(self, int64_t now) except -1:
-        """Ends connections whose time is over; to be called a few times a second."""
+        """Ends connections whose time is over, and such as wait for requests while there are too many; to be called a few
+        times a second."""
         cdef Member member
+        if self.allowance.shared:
+            self.shrink()
         self.lifetimes.tick()
         if self.lifetimes.duration:
             for member in self.members:
                 member.end_idle(now - self.lifetimes.duration)
+        return 0
+
+    cdef int shrink(self) except -1:
+        """The fleet has taken back a part of this replica's share."""
+        cdef Seat seat
+        while self.exceeded():
+            seat = self.from_idle()
+            if seat is None:
+                break
+            seat.drop()
         return 0
 
     # -- connections --------------------------------------------------------------------------------------------------
@@ -171,7 +177,7 @@ cdef class Breaker:
 
     cdef Seat free_seat(self):
         """One that is free, or whose connection nobody uses in this worker."""
-        if take_one(self.row, self.own, CONNECTIONS, self.limits.connections):
+        if self.allowance.take(CONNECTIONS):
             return self.counted()
         return self.from_idle()
 
@@ -189,14 +195,14 @@ cdef class Breaker:
 
     cdef bint exceeded(self) noexcept:
         """There are more than there may be: the limit has been lowered."""
-        return count_held(self.row, CONNECTIONS) > self.limits.connections
+        return count_held(self.row, CONNECTIONS) > self.allowance.now(CONNECTIONS)
 
     # -- waiting for one ----------------------------------------------------------------------------------------------
 
     cdef bint wait(self, Waiter waiter, double seconds) except -1:
         """Until he has what he waits for or is told to end, or for so long (0: for ever). False: too many wait."""
         self.counters.refused[CONNECTIONS] += 1
-        if not take_one(self.row, self.own, PENDING, self.limits.pending):
+        if not self.allowance.take(PENDING):
             self.counters.refused[PENDING] += 1
             return False
         self.enter(waiter)
@@ -338,7 +344,7 @@ cdef class Breaker:
         if who < 0 or goes_first(self.first_here(), other):
             return 0
         wanted = count_held(self.row, PENDING) - self.own.held[PENDING]
-        wanted -= self.limits.connections - count_held(self.row, CONNECTIONS)
+        wanted -= self.allowance.now(CONNECTIONS) - count_held(self.row, CONNECTIONS)
         while wanted > 0:
             seat = self.from_idle()
             if seat is None:
@@ -370,26 +376,3 @@ cdef class Breaker:
             if not idle or memory.counters_of(worker, self.slot).idle:
                 self.nudge(worker)
         return 0
-
-    # -- requests -----------------------------------------------------------------------------------------------------
-
-    cdef bint begin_request(self) noexcept:
-        """One more is sent. False: there are as many as there may be."""
-        if take_one(self.row, self.own, REQUESTS, self.limits.requests):
-            return True
-        self.counters.refused[REQUESTS] += 1
-        return False
-
-    cdef void end_request(self) noexcept:
-        drop_one(self.row, self.own, REQUESTS)
-
-    cdef bint begin_retry(self) noexcept:
-        """One more request is tried again; as begin_request."""
-        cdef int64_t requests = count_held(self.row, REQUESTS) + count_held(self.row, PENDING)
-        if take_one(self.row, self.own, RETRIES, retries_at_once(&self.limits, requests)):
-            return True
-        self.counters.refused[RETRIES] += 1
-        return False
-
-    cdef void end_retry(self) noexcept:
-        drop_one(self.row, self.own, RETRIES)

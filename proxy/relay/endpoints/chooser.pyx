@@ -66,7 +66,8 @@ cdef class Chooser:
         self.renew(monotonic_ns())
 
     def warm(self, double window_ms, double least_percent, double aggression, list joined) -> None:
-        """Endpoints take their share over so long, from when they joined on (`joined`: CLOCK_MONOTONIC ns, by position)."""
+        """Endpoints take their share over so long, from when they joined on (`joined`: CLOCK_MONOTONIC ns, by position).
+        Those of 0 did when they were seen first, as the scoreboard has it."""
         cdef int position
         cdef int64_t sum = 0
         self.warm_up = <WarmUp*>room(1, sizeof(WarmUp))
@@ -180,10 +181,14 @@ cdef class Chooser:
         """What each weighs at its age. While one is young, this is soon to be done again."""
         cdef WarmUp* known = self.warm_up
         cdef int position
+        cdef int64_t joined
         cdef double age_ms, part
         self.unequal = False
         for position in range(self.view.count):
-            age_ms = <double>(now - known.joined[position]) / MS
+            joined = known.joined[position]
+            if joined == 0:
+                joined = wp_load64(&self.rows[position].since)
+            age_ms = <double>(now - joined) / MS
             part = warmth(age_ms, known.window_ms, known.least, known.aggression)
             self.weights[position] = max(1, <int32_t>(known.whole[position] * part + 0.5))
             self.unequal |= self.weights[position] != self.weights[0]

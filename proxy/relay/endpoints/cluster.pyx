@@ -57,11 +57,6 @@ cdef class Endpoint(Member):
         self.http2 = connections.place(None)
         self.http2.breaker = self.breaker
 
-    @property
-    def since(self) -> int:
-        """When it got its row, CLOCK_MONOTONIC ns."""
-        return self.row.since
-
     cdef int has_profile(self, list profile) except -1:
         if self.profile != profile:
             self.profile, self.party = profile, None

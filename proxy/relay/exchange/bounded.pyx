@@ -61,7 +61,7 @@ cdef class Bounded(Lease):
     cdef bint may_be_sent(self) except -1:
         """Whether the cluster may have one more request; else the connection is for others."""
         if not self.counted:
-            self.counted = self.cluster.breaker.begin_request()
+            self.counted = self.cluster.breaker.allowance.begin_request()
         if not self.counted and not self.stream.http2:
             self.endpoint.give(self.stream)
             self.stream = None
@@ -70,7 +70,7 @@ cdef class Bounded(Lease):
     cdef int count_no_more(self) except -1:
         """The endpoint is done with it."""
         self.counted = False
-        self.cluster.breaker.end_request()
+        self.cluster.breaker.allowance.end_request()
         return 0
 
     cdef bint gave_up(self) except -1:

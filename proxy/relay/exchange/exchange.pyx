@@ -114,12 +114,12 @@ cdef class Exchange:
         """Whether the cluster may have one more retry at once; the one before is over."""
         if self.retrying:
             self.retry_no_more()
-        self.retrying = self.cluster.breaker.begin_retry()
+        self.retrying = self.cluster.breaker.allowance.begin_retry()
         return self.retrying
 
     cdef int retry_no_more(self) except -1:
         self.retrying = False
-        self.cluster.breaker.end_retry()
+        self.cluster.breaker.allowance.end_retry()
         return 0
 
     cdef int add_flag(self, bytes flag) except -1:

@@ -18,6 +18,8 @@ from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import OutlierState
 from state.outlier.redis_store import RedisStore
 from state.rate_limits.store import RateLimitStore
+from state.shares.store import ShareStore
+from state.warmup.store import WarmupStore
 from tests.fleet.simulator.network import Client, Link, Network
 from tests.fleet.simulator.world import MS, Process, SimLoop, World
 
@@ -52,6 +54,8 @@ class Worker(Process):
             problems=list,
             moved=all_else.moved,
             lender=RateLimitStore(all_else),  # type: ignore[arg-type]
+            sharer=ShareStore(all_else),  # type: ignore[arg-type]
+            register=WarmupStore(all_else),  # type: ignore[arg-type]
         )
         self.fleet = Fleet(desk, links)
         self.applied = 0

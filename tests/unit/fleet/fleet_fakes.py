@@ -1,6 +1,6 @@
 """A store that answers from a list, and a clock that stands still: the fleet's code without Redis."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -26,6 +26,9 @@ from state.outlier.events import Event
 from state.outlier.rates import Found, Outcomes, RateRule
 from state.outlier.store import NO_PROBE, Batch, Claim, ClusterView, Ejection, Glance, Verdict, View
 from state.rate_limits.decide import Asked, Lease
+from state.shares.decide import Asked as Wanted
+from state.shares.decide import Shares
+from state.warmup.store import Name
 
 NAME = "httpbin/in-ambient:8000"
 
@@ -229,9 +232,23 @@ class NoLender:
         raise AssertionError("nobody asks for a lease")
 
 
+class NoSharer:
+    """There is no limit of the fleet's."""
+
+    def share(self, cluster: str, asked: Wanted) -> Shares:
+        raise AssertionError("nobody asks for a share")
+
+
+class NoRegister:
+    """No endpoint warms up."""
+
+    def first_seen(self, cluster: str, ages_ms: Mapping[Name, int]) -> dict[Name, int]:
+        raise AssertionError("nobody asks since when there are endpoints")
+
+
 def links_of(store: FakeStore, problems: Callable[[], list[Any]] = list) -> Links:
     """To that store, for everything."""
-    return Links(store, store, lambda: None, problems, lambda: False, NoLender())
+    return Links(store, store, lambda: None, problems, lambda: False, NoLender(), NoSharer(), NoRegister())
 
 
 def ejection(endpoint: str, workload: str = "", left_ms: int = 30_000, generation: int = 1) -> Ejection:

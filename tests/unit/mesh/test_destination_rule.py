@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from proxy.controller.pool_form import pool_form
 from proxy.mesh.traffic.outlier import FailurePercentage, OutlierDetection, SuccessRate
 from tests.unit.mesh.mesh_rig import (
     clusters,
@@ -215,6 +216,7 @@ def test_a_rule_ejects_by_any_of_its_thresholds(fields: dict[str, Any], ejects: 
         ("failure-percentage", "threshold=0", "threshold: must be a number from 1 to 100"),
         ("failure-percentage", "stdev_factor=1", '"stdev_factor=1": must be "on" or settings'),
         ("recovery", "half", 'must be one of full, probe, not "half"'),
+        ("limits-scope", "mesh", 'must be one of replica, fleet, not "mesh"'),
         ("local-origin-quorum", "0", 'must be a number of replicas from "1" to "32", not "0"'),
         ("local-origin-quorum", "99", "must be a number of replicas"),
         ("local-origin-quorum", "two", "must be a number of replicas"),
@@ -223,6 +225,14 @@ def test_a_rule_ejects_by_any_of_its_thresholds(fields: dict[str, Any], ejects: 
 def test_annotations_with_a_wrong_value_are_refused(note: str, text: str, fault: str) -> None:
     (told,) = faults(*shop(rule(annotations={f"waypointd.io/{note}": text})))
     assert f"metadata.annotations[waypointd.io/{note}]: {fault}" in told
+
+
+def test_limits_may_be_for_the_whole_fleet() -> None:
+    pool = {"connectionPool": {"http": {"http2MaxRequests": 7}}, "retryBudget": {"percent": 12.5}}
+    for given, fleet in (({}, None), ({"limits-scope": "replica"}, None), ({"limits-scope": "fleet"}, True)):
+        notes = {f"waypointd.io/{name}": value for name, value in given.items()}
+        form = pool_form(clusters(*shop(rule(pool, annotations=notes)))["shop/cart:80"].policy)
+        assert (form.get("fleet"), form["requests"], form["budget_percent"], form["budget_min"]) == (fleet, 7, 12.5, 3)
 
 
 def test_an_annotation_of_ours_that_there_is_not_is_warned_of() -> None:

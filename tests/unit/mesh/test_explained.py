@@ -70,6 +70,12 @@ def test_values_are_said_with_the_line_they_come_from() -> None:
     )
 
 
+def test_limits_of_the_whole_fleet_are_named() -> None:
+    pool: Object = {"connectionPool": {"http": {"http2MaxRequests": 7}}}
+    *_, told = explained(*shop(rule(pool, annotations={"waypointd.io/limits-scope": "fleet"})))
+    assert "limits-scope fleet" in told
+
+
 @pytest.mark.parametrize(
     ("rules", "said"),
     [

@@ -7,7 +7,8 @@ import pytest
 from proxy.controller.rate_limit_form import rate_limit_forms
 from proxy.mesh.kinds.rate_limits import ANNOTATION
 from proxy.mesh.model import Cluster
-from proxy.mesh.traffic.rate_limit import RateKey, RateLimit, RateScope
+from proxy.mesh.traffic.rate_limit import RateKey, RateLimit
+from proxy.mesh.traffic.scope import Scope
 from tests.unit.mesh.mesh_rig import clusters, endpoint_slice, gateway, namespace, service, thing, warnings
 
 
@@ -30,7 +31,7 @@ def limits(text: str) -> tuple[RateLimit, ...]:
             " 10/second  key=header:X-User burst=1 scope=replica ",
             RateLimit(requests=10, unit="second", burst=1, key=RateKey.HEADER, header="x-user"),
         ),
-        ("1/second scope=fleet", RateLimit(requests=1, unit="second", burst=1, scope=RateScope.FLEET)),
+        ("1/second scope=fleet", RateLimit(requests=1, unit="second", burst=1, scope=Scope.FLEET)),
         ("1/second key=none", RateLimit(requests=1, unit="second", burst=1)),
     ],
 )

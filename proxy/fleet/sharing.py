@@ -1,0 +1,107 @@
+"""Limits of clusters that the fleet keeps together: the worker that leads asks Redis for this replica's share, and puts
+it on the scoreboard, where all workers go by it (relay/endpoints/allowance.pyx).
+
+No request waits for this. While Redis is away a replica keeps the share that it has; one that has never had one goes by
+the whole limit.
+"""
+
+from collections.abc import Callable, Iterable
+
+from proxy.fleet.budget import BUDGET_MS, CONNECT_MS
+from proxy.fleet.desk import Desk
+from proxy.fleet.lease import LAPSE_MS
+from proxy.fleet.share import Asking, Shared, shared_of
+from proxy.ipc.snapshot import ClusterForm
+from proxy.scoreboard.clusters import LIMITS
+from state.errors import StoreUnavailable
+from state.shares.decide import Shares
+from state.shares.store import Sharer
+
+LOOK_MS = 50
+"""So often the leader looks at what is in use."""
+IDLE_SECONDS = 0.5
+TURNS_AT_ONCE = 2
+"""Questions in a row: the first may only find out which turn it is."""
+
+
+class Sharing:
+    """One in each worker, at work in the one that leads."""
+
+    def __init__(self, desk: Desk, sharer: Sharer, leading: Callable[[], bool]) -> None:
+        self._desk = desk
+        self._board = desk.scoreboard
+        self._sharer = sharer
+        self._leading = leading
+        self._shared: dict[str, Shared] = {}  # by cluster
+        self._asking: dict[str, Asking] = {}
+        self._wakeup = desk.loop.flag()
+
+    def apply(self, full: bool, clusters: Iterable[ClusterForm], removed: Iterable[str]) -> None:
+        """Takes over a snapshot's limits."""
+        if full:
+            self._shared.clear()
+        for name in removed:
+            self._shared.pop(name, None)
+        for form in clusters:
+            self._shared.pop(form["name"], None)
+            if shared := shared_of(form["slot"], form["pool"]):
+                self._shared[form["name"]] = shared
+        self._asking = {name: each for name, each in self._asking.items() if name in self._shared}
+        self._wakeup.set()
+
+    @property
+    def settled(self) -> bool:
+        """Whether this replica knows its shares, or that Redis is away."""
+        return bool(self._board.mode().reason) or all(map(self._has_shares, self._shared.values()))
+
+    def _has_shares(self, shared: Shared) -> bool:
+        shares = self._board.shares.of(shared.slot)
+        return all(shares[LIMITS.index(name)] >= 0 for name in shared.limits)
+
+    def run(self) -> None:
+        """Asks for shares, for ever; to be spawned."""
+        while True:
+            if self.look():
+                self._desk.loop.sleep(LOOK_MS / 1000)
+            else:
+                self._wakeup.clear()
+                self._wakeup.wait(IDLE_SECONDS)
+
+    def look(self) -> bool:
+        """Asks for what is due. False: there is nothing to look after."""
+        if not self._shared or not self._leading():
+            return False
+        for name, shared in list(self._shared.items()):
+            self._look_at(name, shared)
+        return True
+
+    def _look_at(self, cluster: str, shared: Shared) -> None:
+        asking = self._asking.setdefault(cluster, Asking())
+        in_use = self._board.shares.in_use(shared.slot)
+        asking.note(in_use, shared.budget)
+        now_ms = self._desk.loop.now_ms()
+        if not self._board.shared_state:
+            return
+        if asking.due(shared, self._board.shares.of(shared.slot), in_use, now_ms):
+            try:
+                self._ask(cluster, shared, asking)
+            except StoreUnavailable:  # who listens to Redis finds out whether it is away
+                pause_ms = LAPSE_MS if self._has_shares(shared) else 0  # a worker may wait for the first
+                asking.asked_ms = self._desk.loop.now_ms() + pause_ms
+
+    def _ask(self, cluster: str, shared: Shared, asking: Asking) -> None:
+        for _ in range(TURNS_AT_ONCE):
+            in_use = self._board.shares.in_use(shared.slot)
+            asked = asking.question(self._desk.replica, shared, self._board.shares.of(shared.slot), in_use)
+            with self._desk.loop.within(BUDGET_MS if self._has_shares(shared) else CONNECT_MS):
+                answer = self._sharer.share(cluster, asked)
+            if self._shared.get(cluster) is not shared:
+                return  # a snapshot has come meanwhile
+            asking.answered(asked, answer, in_use, self._desk.loop.now_ms())
+            if answer.shares is not None:
+                self._put(shared, answer)
+                return
+
+    def _put(self, shared: Shared, answer: Shares) -> None:
+        for name, share in (answer.shares or {}).items():
+            self._board.shares.give(shared.slot, LIMITS.index(name), share)

@@ -1,0 +1,111 @@
+"""Limits that replicas keep together: real replicas, a real server, endpoints that count what they hold."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.mesh.kinds.destination_rule import LIMITS_SCOPE_ANNOTATION
+from state.server.embedded import Embedded
+from tests.integration.holding import Holding, holding
+from tests.integration.http_rig import Client
+from tests.integration.limited import Member, rule
+from tests.manifests import Manifests, gateway, namespace, service, slice_of
+from tests.rig import Background, Replica, free_port, replica, wait_until
+
+
+class Shared:
+    """A fleet under the limits of one rule."""
+
+    def __init__(self, path: Path, url: str, endpoints: Holding, pool: Mapping[str, Any], stack: ExitStack) -> None:
+        self.path, self.url, self.endpoints, self.pool = path, url, endpoints, pool
+        self._stack = stack
+        self.replicas: list[Replica] = []
+
+    def start(self, name: str, workers: int = 1) -> Replica:
+        """One more replica."""
+        made, port = Manifests(self.path / name / "manifests"), free_port()
+        made.path.mkdir(parents=True)
+        body = rule({"connectionPool": self.pool})
+        body["metadata"]["annotations"] = {LIMITS_SCOPE_ANNOTATION: "fleet"}
+        for kind, manifest in (
+            ("namespace", namespace()),
+            ("gateway", gateway(port)),
+            ("service", service()),
+            ("slice", slice_of([Member(ip, self.endpoints.port) for ip in self.endpoints.ips])),
+            ("rule", body),
+        ):
+            made.put(kind, manifest)
+        started = self._stack.enter_context(
+            replica(self.path / name, made, port, redis=self.url, workers=workers, name=name)
+        )
+        self.replicas.append(started)
+        return started
+
+
+def share(one: Replica, limit: str) -> int:
+    """As the replica itself has it."""
+    (found,) = one.info("/clusters")
+    return int(found["shares"][limit])
+
+
+@contextmanager
+def shared(path: Path, pool: Mapping[str, Any]) -> Iterator[tuple[Shared, Embedded]]:
+    server = Embedded.start(0)
+    try:
+        with holding() as endpoints, ExitStack() as stack:
+            yield Shared(path, server.url, endpoints, pool, stack), server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def clients(made: Shared, each: int) -> Iterator[Callable[[Replica], None]]:
+    """So many clients of every replica that is named, who ask all the time."""
+    with ExitStack() as stack:
+        backgrounds: list[Background] = []
+
+        def ask(port: int) -> None:
+            with Client(port, 30) as client:
+                while not backgrounds[0].stopping.is_set():
+                    client.ask("in-ambient", "/load")
+
+        def load(one: Replica) -> None:
+            background = Background(*[lambda: ask(one.port)] * each)
+            backgrounds.append(background)
+            stack.enter_context(background)
+
+        try:
+            yield load
+        finally:
+            for background in backgrounds:
+                background.stopping.set()
+
+
+LIMIT = 24
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_5_a_limit_of_the_fleet_is_never_exceeded_while_replicas_go_from_2_to_8(tmp_path: Path) -> None:
+    with shared(tmp_path, {"http": {"http2MaxRequests": LIMIT}}) as (made, server):
+        made.endpoints.delay = 0.1
+        two = [made.start(name, workers=2) for name in "ab"]
+        with clients(made, 16) as load:
+            for one in two:
+                load(one)
+            wait_until(lambda: made.endpoints.most_requests >= LIMIT - 2, 60, "two replicas use what there is")
+            for name in "cdefgh":
+                load(made.start(name))
+            fair = LIMIT // 8
+            wait_until(lambda: all(share(each, "requests") == fair for each in made.replicas), 120, "each has its part")
+            assert LIMIT - 2 <= made.endpoints.most_requests <= LIMIT, "never one too many meanwhile"
+            made.endpoints.most_requests = 0
+            wait_until(lambda: made.endpoints.most_requests >= LIMIT - 4, 60, "eight replicas use what there is")
+            server.stop()
+            answered = made.endpoints.answered
+            wait_until(lambda: made.endpoints.answered > answered + 20 * LIMIT, 120, "they go on")
+            assert [share(each, "requests") for each in made.replicas] == [fair] * 8, "each keeps its last share"
+            assert made.endpoints.most_requests <= LIMIT
