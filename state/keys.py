@@ -92,6 +92,10 @@ class Keys:
         """Hash of a rate limit that the fleet keeps together: what is leased, and who has asked lately."""
         return self._key(f"rate_limit:{number:016x}")
 
+    def rate_limit_of(self, number: int, of: int) -> str:
+        """String of what counts by itself under such a limit: what is leased."""
+        return f"{self.rate_limit(number)}:{of:016x}"
+
     @property
     def limits(self) -> str:
         """Hash: which share of the cluster's limits each replica has, where the fleet keeps them together."""

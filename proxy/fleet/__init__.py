@@ -8,7 +8,8 @@ outbox.py    what one worker has to report; reporter.py sends it, budget.py says
 leader.py    the one worker that listens and reconciles for the replica: settle.py when, differences.py what
 watch.py     whether Sentinels have made another Redis the primary
 suspicion.py whether this replica's own network is to blame
-lending.py   requests of the fleet's rate limits, leased for the replica; lease.py how many, and when
+lending.py   requests of the fleet's rate limits, leased for the replica; lease.py how many, and when;
+             lending_by_key.py where they count by a key
 sharing.py   this replica's share of limits that are the fleet's; share.py when it asks, and what it says
 joining.py   since when the fleet knows endpoints that warm up
 probing.py   trying an ejected endpoint with one request

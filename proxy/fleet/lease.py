@@ -10,6 +10,7 @@ from math import ceil
 
 from proxy.ipc.snapshot import RateLimitForm
 from proxy.scoreboard.views import Lent
+from state.rate_limits.decide import Lease
 
 TURN_MS = 200
 """So often at most the fleet is asked for one limit: eight replicas call Redis 40 times a second."""
@@ -54,3 +55,8 @@ class Asking:
 def capacity(limit: RateLimitForm) -> int:
     """How many requests the fleet may let in at once."""
     return max(limit["burst"], BANK_NS // limit["interval_ns"])
+
+
+def refused_ns(lease: Lease) -> int:
+    """For how long the rest is refused: until it is asked again, where the fleet has no more."""
+    return max(1000 * lease.wait_us, (TURN_MS + LATE_MS) * 1_000_000) if lease.wait_us else 0

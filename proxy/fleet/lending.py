@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 
 from proxy.fleet.budget import BUDGET_MS
 from proxy.fleet.desk import Desk
-from proxy.fleet.lease import LAPSE_MS, LATE_MS, TURN_MS, Asking, capacity
+from proxy.fleet.lease import LAPSE_MS, Asking, capacity, refused_ns
+from proxy.fleet.lending_by_key import LendingByKey
 from proxy.ipc.snapshot import ClusterForm, RateLimitForm
 from proxy.scoreboard.views import Lent
 from state.errors import StoreUnavailable
@@ -31,6 +32,7 @@ class Lending:
         self._leading = leading
         self._limits: dict[str, list[RateLimitForm]] = {}  # by cluster
         self._asking: dict[int, Asking] = {}  # by the limit's number
+        self._by_key = LendingByKey(desk, lender)
 
     def apply(self, full: bool, clusters: Iterable[ClusterForm], removed: Iterable[str]) -> None:
         """Takes over a snapshot's limits."""
@@ -44,6 +46,7 @@ class Lending:
                 self._limits[form["name"]] = found
         known = {each["id"] for limits in self._limits.values() for each in limits}
         self._asking = {number: asking for number, asking in self._asking.items() if number in known}
+        self._by_key.retain(known)
 
     def run(self) -> None:
         """Asks for leases, for ever; to be spawned."""
@@ -56,7 +59,10 @@ class Lending:
             return False
         for cluster, limits in list(self._limits.items()):
             for limit in limits:
-                self._look_at(cluster, limit)
+                if limit["key"] == "none":
+                    self._look_at(cluster, limit)
+                else:
+                    self._by_key.look_at(cluster, limit)
         return True
 
     def _look_at(self, cluster: str, limit: RateLimitForm) -> None:
@@ -91,6 +97,5 @@ class Lending:
     def _put(self, limit: int, lease: Lease) -> None:
         """On the scoreboard; where the fleet has no more, the rest is refused until it is asked again."""
         now_ns = self._desk.loop.now_ns()
-        refused_ns = max(1000 * lease.wait_us, (TURN_MS + LATE_MS) * 1_000_000) if lease.wait_us else 0
         lapses_ns = now_ns + LAPSE_MS * 1_000_000
-        self._board.rate_limits.lend(limit, lease.requests, lapses_ns, now_ns + refused_ns, lease.replicas)
+        self._board.rate_limits.lend(limit, lease.requests, lapses_ns, now_ns + refused_ns(lease), lease.replicas)

@@ -11,13 +11,15 @@ another now, and if so gives its own back and begins again; one of them has look
 Who counts in a bucket at the very moment in which its time is over, and another takes it, counts for that one: one
 request, at a time when there was nothing to count.
 
-Where the whole fleet counts, the worker that leads puts leases into the bucket (proxy/fleet/lending.py), which all
+Where the whole fleet counts by keys, the number of each says which limit it is under (keys.pxd), so that buckets say who is
+in use. Where the whole fleet counts, the worker that leads puts leases into the bucket (proxy/fleet/lending.py), which all
 workers take from: `leased` may for a moment be less than 0, while somebody finds that there is nothing left.
 """
 
 from libc.stdint cimport int64_t, uint64_t
 
 from proxy.scoreboard.atomics cimport wp_add64, wp_fence, wp_load64, wp_store64, wp_swap64
+from proxy.scoreboard.keys cimport is_under
 from proxy.scoreboard.layout cimport BUCKET_WAYS, KEY_BUCKETS, RULE_BUCKETS
 
 from proxy.scoreboard.views import Lent
@@ -25,23 +27,44 @@ from proxy.scoreboard.views import Lent
 cdef enum:
     TURNS = 8           # after which two that make the same bucket both have it
 
+cdef int64_t LATELY = 2_000_000_000
+
 
 cdef class RateLimits:
-    """For who lends: the buckets of limits under which all requests of the fleet count together. `key` is not 0."""
+    """For who lends: the buckets of limits that the fleet keeps. `key` is not 0; `by_key`: it is one of many of a limit,
+    whose bucket is there only while somebody asks."""
 
     def __init__(self, Memory memory not None):
         self.memory = memory
 
-    def lent(self, uint64_t key) -> Lent:
+    def in_use(self, uint64_t limit, int most) -> list:
+        """Keys of a limit that somebody has asked for lately; `most` of them."""
+        cdef list found = []
+        cdef int64_t since = self.memory.now() - LATELY
+        cdef Bucket* bucket
+        cdef int at
+        for at in range(KEY_BUCKETS):
+            bucket = self.memory.key_buckets + at
+            if is_under(limit, bucket.key) and (wp_load64(&bucket.owed) or in_use_until(bucket) > since):
+                found.append(bucket.key)
+                if len(found) == most:
+                    break
+        return found
+
+    def lent(self, uint64_t key, bint by_key=False) -> Lent:
         """How a bucket stands."""
-        cdef Bucket* bucket = bucket_of_rule(self.memory, key, self.memory.now())
+        cdef Bucket* bucket = bucket_of(self.memory, key, by_key)
+        if bucket == NULL:
+            return Lent(0, 0, 0)
         cdef int64_t left = max(0, wp_load64(&bucket.leased)) if bucket.lapses_at > self.memory.now() else 0
         return Lent(left, wp_load64(&bucket.asked), wp_load64(&bucket.owed))
 
-    def settle(self, uint64_t key) -> int:
+    def settle(self, uint64_t key, bint by_key=False) -> int:
         """How many were let in on this replica's own account since this was asked last, less those that were leased
         and have lapsed."""
-        cdef Bucket* bucket = bucket_of_rule(self.memory, key, self.memory.now())
+        cdef Bucket* bucket = bucket_of(self.memory, key, by_key)
+        if bucket == NULL:
+            return 0
         cdef int64_t owed = wp_load64(&bucket.owed), lapsed = 0
         wp_add64(&bucket.owed, -owed)
         if bucket.lapses_at <= self.memory.now():
@@ -49,19 +72,31 @@ cdef class RateLimits:
             wp_add64(&bucket.leased, -lapsed)
         return owed - lapsed
 
-    def lend(self, uint64_t key, int64_t count, int64_t lapses_at, int64_t refused_until, int64_t replicas) -> None:
+    def lend(
+        self, uint64_t key, int64_t count, int64_t lapses_at, int64_t refused_until, int64_t replicas, bint by_key=False,
+    ) -> None:
         """So many more; times in ns."""
-        cdef Bucket* bucket = bucket_of_rule(self.memory, key, self.memory.now())
+        cdef Bucket* bucket = bucket_of(self.memory, key, by_key)
+        if bucket == NULL:
+            return
         wp_add64(&bucket.leased, count)
         wp_store64(&bucket.lapses_at, lapses_at)
         wp_store64(&bucket.refused_until, refused_until)
         wp_store64(&bucket.replicas, replicas)
 
-    def disown(self, uint64_t key) -> None:
+    def disown(self, uint64_t key, bint by_key=False) -> None:
         """The fleet does not answer: what this replica lets in is its own business."""
-        cdef Bucket* bucket = bucket_of_rule(self.memory, key, self.memory.now())
-        wp_store64(&bucket.owed, 0)
-        wp_store64(&bucket.refused_until, 0)
+        cdef Bucket* bucket = bucket_of(self.memory, key, by_key)
+        if bucket != NULL:
+            wp_store64(&bucket.owed, 0)
+            wp_store64(&bucket.refused_until, 0)
+
+
+cdef Bucket* bucket_of(Memory memory, uint64_t key, bint by_key) noexcept:
+    """NULL: there is none."""
+    if by_key:
+        return with_key(places_of_key(memory, key), key, NULL)
+    return bucket_of_rule(memory, key, memory.now())
 
 
 cdef Bucket* bucket_of_rule(Memory memory, uint64_t key, int64_t now) noexcept:
@@ -71,7 +106,11 @@ cdef Bucket* bucket_of_rule(Memory memory, uint64_t key, int64_t now) noexcept:
 
 cdef Bucket* bucket_of_key(Memory memory, uint64_t key, int64_t now) noexcept:
     """Of any other."""
-    return found_or_made(memory.key_buckets + (key % KEY_BUCKETS & ~<uint64_t>(BUCKET_WAYS - 1)), key, now)
+    return found_or_made(places_of_key(memory, key), key, now)
+
+
+cdef Bucket* places_of_key(Memory memory, uint64_t key) noexcept:
+    return memory.key_buckets + (key % KEY_BUCKETS & ~<uint64_t>(BUCKET_WAYS - 1))
 
 
 cdef Bucket* found_or_made(Bucket* places, uint64_t key, int64_t now) noexcept:

@@ -4,6 +4,7 @@ The same algorithm as proxy/policy/rate_limit.py, for many requests at once: `ar
 leased would come, did all come evenly. Whole microseconds, as Redis has them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +24,19 @@ class Asked:
     capacity: int
     owed: int
     wanted: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedByKey:
+    """The same of a limit under which requests count by a key: `keys` has what is owed and wanted of each, by its
+    number, which is the same in all replicas."""
+
+    replica: str
+    limit: int
+    text: str
+    interval_ns: int
+    capacity: int
+    keys: Mapping[int, tuple[int, int]]
 
 
 class Lease(NamedTuple):

@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -62,6 +62,22 @@ def test_two_replicas_let_in_together_what_one_limit_lets_in(tmp_path: Path) -> 
         assert kept(made)["limit"] == "20/day burst=20 key=none scope=fleet"
         (line, *_) = other.waypoint.lines(" 429 ")
         assert " RL request_rate_limited " in line
+
+
+@pytest.mark.slow
+def test_two_replicas_count_each_user_together(tmp_path: Path) -> None:
+    with limited(tmp_path, "20/day key=header:x-user scope=fleet", 2) as made, ExitStack() as stack:
+        one, other = (stack.enter_context(Client(each.port)) for each in made.replicas)
+        found: dict[str, list[int]] = {"anna": [], "bert": []}
+
+        def asked(client: Client, user: str) -> int:
+            found[user].append(client.ask("in-ambient", "/", f"x-user: {user}")[0].status)
+            return found[user].count(200)
+
+        wait_until(lambda: asked(one, "anna") >= 20, 30, "as many as there may be, all by the same replica")
+        wait_until(lambda: asked(other, "anna") and found["anna"][-30:] == [429] * 30, 30, "the other has heard of it")
+        assert found["anna"].count(200) <= 30, "its share of 10 is what it lets in before"
+        assert asked(other, "bert") == 1
 
 
 # Requests a second at each of eight replicas, of which the limit lets in half.

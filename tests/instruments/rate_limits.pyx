@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint64_t
 from proxy.policy cimport rate_limit as policy
 from proxy.policy.facts cimport RateLimit
 from proxy.relay.endpoints.rate_limits cimport Limiter
+from proxy.scoreboard.keys cimport key_under
 from proxy.scoreboard.layout cimport Bucket
 from proxy.scoreboard.rate_limits cimport bucket_of_key, bucket_of_rule
 from proxy.scoreboard.scoreboard cimport Scoreboard
@@ -34,7 +35,7 @@ def put_arrival(Scoreboard board, bint keyed, uint64_t key, int64_t now, int64_t
 
 
 cdef class Taker:
-    """A limit under which all requests count together, as a worker asks it."""
+    """A limit as a worker asks it."""
 
     cdef Limiter limiter
 
@@ -44,6 +45,11 @@ cdef class Taker:
     def take(self, int64_t now) -> int:
         """How long a request had to wait (ns); 0: it is let in."""
         return 0 if self.limiter.take(None, None, now) else self.limiter.wait
+
+    def take_by_key(self, uint64_t key, int64_t now) -> int:
+        """The same of a limit that the fleet keeps by keys."""
+        self.limiter.bucket = bucket_of_key(self.limiter.memory, key_under(self.limiter.id, key), now)
+        return 0 if self.limiter.take_leased(now) else self.limiter.wait
 
     def give_back(self) -> None:
         self.limiter.give_back()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from state.keys import Keys
 from state.rate_limits import decide
-from state.rate_limits.decide import Asked, Lease
+from state.rate_limits.decide import Asked, AskedByKey, Lease
 from state.rate_limits.store import ALIVE_MS, RateLimitStore
 from tests.state.state_rig import CLUSTER, FakeTime
 
@@ -103,9 +103,52 @@ def test_redis_decides_as_python(
         assert server.lease(wish) == (count, wait_us, 1)
 
 
+def by_key(replica: str = "a", interval_ns: int = 1_000_000, **keys: tuple[int, int]) -> AskedByKey:
+    """`keys` by names of one letter."""
+    numbers = {ord(name): each for name, each in keys.items()}
+    return AskedByKey(replica=replica, limit=7, text="1000/second", interval_ns=interval_ns, capacity=500, keys=numbers)
+
+
+def test_what_counts_by_a_key_counts_by_itself(server: Server) -> None:
+    replicas, leases = server.store.lease_by_key(CLUSTER, by_key(x=(0, 400), y=(0, 600)))
+    assert (replicas, leases) == (1, {ord("x"): Lease(400, 0, 1), ord("y"): Lease(500, 1000, 1)})
+    replicas, leases = server.store.lease_by_key(CLUSTER, by_key("b", x=(0, 400), z=(0, 1)))
+    assert (replicas, leases) == (2, {ord("x"): Lease(100, 1000, 2), ord("z"): Lease(1, 0, 2)})
+    assert server.store.lease_by_key(CLUSTER, by_key("b")) == (2, {}), "it says only that it is there"
+    server.clock.advance(ALIVE_MS + 1)
+    assert server.store.lease_by_key(CLUSTER, by_key("b", x=(0, 400))) == (1, {ord("x"): Lease(400, 0, 1)})
+
+
+def test_keys_go_by_themselves_when_they_say_nothing_any_more(server: Server) -> None:
+    server.store.lease_by_key(CLUSTER, by_key(x=(0, 400)))
+    of_x = Keys("waypoint", CLUSTER).rate_limit_of(7, ord("x"))
+    assert 0 < server.client.pttl(of_x) <= 400
+    assert sorted(server.client.hgetall(KEY)) == ["limit", "replica:a"]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.integers(1000, 10**12),
+    st.lists(st.tuples(st.integers(-20, 600), st.integers(0, 600), st.integers(0, 10**8)), max_size=12),
+)
+def test_redis_decides_by_key_as_python(
+    fake_time: FakeTime, interval_ns: int, steps: list[tuple[int, int, int]]
+) -> None:
+    server, arrival = Server(fake_time), 0
+    for owed, wanted, pause in steps:
+        fake_time.advance(pause * interval_ns // 10**14)
+        wish = asked(interval_ns=interval_ns, owed=owed, wanted=wanted)
+        arrival, count, wait_us = decide.lease(arrival, fake_time.now_ms * 1000, wish)
+        told = server.store.lease_by_key(CLUSTER, by_key(interval_ns=interval_ns, x=(owed, wanted)))
+        assert told == (1, {ord("x"): (count, wait_us, 1)})
+
+
 def test_on_every_real_server(real: redis.Redis) -> None:
     store = RateLimitStore(real)
     assert store.lease(CLUSTER, asked("a", interval_ns=10**12, capacity=5, wanted=3)) == (3, 0, 1)
     count, wait_us, replicas = store.lease(CLUSTER, asked("b", interval_ns=10**12, capacity=5, wanted=3))
     assert (count, replicas) == (2, 2)
     assert 0.9e9 < wait_us <= 1e9
+    told = store.lease_by_key(CLUSTER, by_key("c", 10**9, x=(0, 3), y=(500, 3)))
+    assert told[1][ord("x")] == (3, 0, 3)
+    assert told[1][ord("y")].requests == 0

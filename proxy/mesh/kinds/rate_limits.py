@@ -78,8 +78,6 @@ def _wrong(words: list[str]) -> Iterator[str]:
             yield f"{name} is given twice"
         elif said := _WRONG[name](word.partition("=")[2]):
             yield f"{name}: {said}, not {shown(word.partition('=')[2])}"
-    if "scope=fleet" in words and "key" in names and "key=none" not in words:
-        yield "scope=fleet is for all requests together (key=none) in this version; write scope=replica"
 
 
 def _wrong_burst(value: str) -> str:

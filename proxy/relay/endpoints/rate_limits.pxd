@@ -26,6 +26,7 @@ cdef class Limiter:
 
     cdef bint take(self, Head head, Stream client, int64_t now) noexcept
     cdef bint take_leased(self, int64_t now) noexcept
+    cdef int64_t replicas(self, int64_t now) noexcept
     cdef bint take_own(self, const RateLimit* limit, int64_t now) noexcept
     cdef void give_back(self) noexcept
     cdef uint64_t key_of(self, Head head, Stream client) noexcept

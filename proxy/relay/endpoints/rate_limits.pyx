@@ -11,6 +11,7 @@ from proxy.clock cimport monotonic_ns
 from proxy.policy.balance.consistent_hash cimport hash_of, mixed
 from proxy.policy.rate_limit cimport arrival_after, share_burst, share_interval, wait_before
 from proxy.scoreboard.atomics cimport wp_add64, wp_load64, wp_swap64
+from proxy.scoreboard.keys cimport key_under
 from proxy.scoreboard.rate_limits cimport bucket_of_key, bucket_of_rule
 from proxy.wire.http.head cimport Field
 from proxy.wire.http.names cimport is_text, span_of
@@ -71,13 +72,20 @@ cdef class Limiter:
         self.wait = 0 if self.leased else max(0, wp_load64(&bucket.refused_until) - now)
         if self.leased or self.wait:
             return self.leased
-        cdef int64_t replicas = wp_load64(&bucket.replicas)
+        cdef int64_t replicas = self.replicas(now)
         cdef RateLimit share
         share.interval, share.burst = share_interval(&self.limit, replicas), share_burst(&self.limit, replicas)
         if not self.take_own(&share, now):
             return False
         wp_add64(&bucket.owed, 1)
         return True
+
+    cdef int64_t replicas(self, int64_t now) noexcept:
+        """How many there are. Of a key that is new, the limit's own bucket says it."""
+        cdef int64_t found = wp_load64(&self.bucket.replicas)
+        if found == 0 and self.counted != TOGETHER:
+            found = wp_load64(&bucket_of_rule(self.memory, self.id, now).replicas)
+        return found
 
     cdef bint take_own(self, const RateLimit* limit, int64_t now) noexcept:
         """Counts it here."""
@@ -117,6 +125,8 @@ cdef class Limiter:
                 if is_text(text, span_of(field.name, field.name_length), self.header, len(self.header)):
                     number += hash_of(<const unsigned char*>text + field.value, field.value_length)
         number = mixed(number + self.id)
+        if self.fleet:
+            return key_under(self.id, number)
         return number if number else 1
 
     cdef bytes fields(self, int64_t now):

@@ -25,7 +25,7 @@ from state.errors import StoreUnavailable
 from state.outlier.events import Event
 from state.outlier.rates import Found, Outcomes, RateRule
 from state.outlier.store import NO_PROBE, Batch, Claim, ClusterView, Ejection, Glance, Verdict, View
-from state.rate_limits.decide import Asked, Lease
+from state.rate_limits.decide import Asked, AskedByKey, Lease
 from state.shares.decide import Asked as Wanted
 from state.shares.decide import Shares
 from state.warmup.store import Name
@@ -230,6 +230,9 @@ class NoLender:
 
     def lease(self, cluster: str, asked: Asked) -> Lease:
         raise AssertionError("nobody asks for a lease")
+
+    def lease_by_key(self, cluster: str, asked: AskedByKey) -> tuple[int, dict[int, Lease]]:
+        raise AssertionError("nobody asks for leases")
 
 
 class NoSharer:

@@ -1,7 +1,8 @@
 """Leases of the fleet's rate limits: when the leader asks, for how many, and what comes of it over a whole fleet, in
 made-up time. Replicas are as they are, but for Redis, of which decide.py stands for the script."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import pytest
 
@@ -13,7 +14,7 @@ from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import Lent
 from state.errors import StoreUnavailable
 from state.rate_limits import decide
-from state.rate_limits.decide import Asked, Lease
+from state.rate_limits.decide import Asked, AskedByKey, Lease
 from tests.instruments.rate_limits import Taker
 from tests.unit.fleet.fleet_fakes import FakeLoop, Told, body
 
@@ -32,6 +33,8 @@ class Server:
         self.asked: list[Asked] = []
         self.leased: list[int] = []
         self.away = False
+        self.arrivals: dict[int, int] = {}  # by key
+        self.calls = 0
 
     def lease(self, cluster: str, asked: Asked) -> Lease:
         self.asked.append(asked)
@@ -41,6 +44,27 @@ class Server:
         self.arrival_us, count, wait_us = decide.lease(self.arrival_us, self.now_ms * 1000, asked)
         self.leased.append(count)
         return Lease(count, wait_us, sum(self.now_ms - seen <= 5000 for seen in self.seen.values()))
+
+    def lease_by_key(self, cluster: str, asked: AskedByKey) -> tuple[int, dict[int, Lease]]:
+        self.calls += 1
+        if self.away:
+            raise StoreUnavailable("away")
+        self.seen[asked.replica] = self.now_ms
+        replicas, leases = sum(self.now_ms - seen <= 5000 for seen in self.seen.values()), {}
+        for key, (owed, wanted) in asked.keys.items():
+            wish = Asked(
+                replica=asked.replica,
+                limit=asked.limit,
+                text=asked.text,
+                interval_ns=asked.interval_ns,
+                capacity=asked.capacity,
+                owed=owed,
+                wanted=wanted,
+            )
+            arrival = self.arrivals.get(key, 0)
+            self.arrivals[key], count, wait_us = decide.lease(arrival, self.now_ms * 1000, wish)
+            leases[key] = Lease(count, wait_us, replicas)
+        return replicas, leases
 
 
 class Replica:
@@ -65,9 +89,11 @@ class Replica:
         self.loop.pass_time(ms)
         self.board.tell_time(self.loop.now_ns())
 
-    def ask(self, count: int = 1) -> int:
+    def ask(self, count: int = 1, key: int = 0) -> int:
         """How many of so many requests are let in."""
-        let_in = sum(self.taker.take(self.loop.now_ns()) == 0 for _ in range(count))
+        now_ns = self.loop.now_ns()
+        take = partial(self.taker.take_by_key, key) if key else self.taker.take
+        let_in = sum(take(now_ns) == 0 for _ in range(count))
         self.passed += let_in
         self.refused += count - let_in
         return let_in
@@ -197,3 +223,72 @@ def test_how_many_are_asked_for() -> None:
     assert wanted(Lent(40, 120, 0)) == 0
     assert wanted(Lent(0, 100_000, 0)) == capacity(LIMIT) == 500
     assert capacity(RateLimitForm(**{**LIMIT, "burst": 900})) == 900
+
+
+# -- by key -----------------------------------------------------------------------------------------------------------
+
+BY_USER = RateLimitForm(**{**LIMIT, "interval_ns": 10_000_000, "burst": 20, "key": "header", "header": "x-user"})
+
+
+def run_by_key(
+    server: Server, replicas: Sequence[Replica], rates: Mapping[int, Sequence[int]], ms: int
+) -> dict[int, int]:
+    """So many requests a second with each key at each replica; how many of each were let in."""
+    let_in = dict.fromkeys(rates, 0)
+    owing = {key: [0.0] * len(replicas) for key in rates}
+    for now in range(ms):
+        for index, replica in enumerate(replicas):
+            for key, at in rates.items():
+                owing[key][index] += at[index] / 1000
+                let_in[key] += replica.ask(int(owing[key][index]), key)
+                owing[key][index] %= 1
+            if now % LOOK_MS == index * LOOK_MS // len(replicas):
+                replica.lending.look()
+            replica.pass_time(1)
+        server.now_ms += 1
+    return let_in
+
+
+def test_r7_each_key_is_let_in_as_often_as_the_limit_says_over_all_replicas() -> None:
+    server = Server()
+    replicas = [Replica(server, name, BY_USER) for name in "abcdefgh"]
+    rates = {1: [100, 50, 20, 10, 10, 5, 5, 0], 2: [30] * 8, 3: [5] * 8, 4: [400, 0, 0, 0, 0, 0, 0, 0]}
+    run_by_key(server, replicas, rates, 2000)
+    calls, seconds = server.calls, 10
+    let_in = run_by_key(server, replicas, rates, 1000 * seconds)
+    for key in (1, 2, 4):
+        assert let_in[key] == pytest.approx(100 * seconds, rel=0.03), key
+    assert let_in[3] == 40 * seconds, "nobody is refused below the limit"
+    assert (server.calls - calls) / seconds <= 40, "whatever the number of keys"
+
+
+def test_keys_that_nobody_asks_for_any_more_are_forgotten() -> None:
+    server = Server()
+    replica = Replica(server, "a", BY_USER)
+    run_by_key(server, [replica], {key: [10] for key in range(1, 50)}, 500)
+    assert len(replica.board.rate_limits.in_use(7, 1000)) == 49
+    run_by_key(server, [replica], {}, 3 * PRESENT_MS + LAPSE_MS)
+    calls = server.calls
+    assert replica.board.rate_limits.in_use(7, 1000) == []
+    run_by_key(server, [replica], {}, 2 * PRESENT_MS)
+    assert server.calls - calls == 2, "only that it is there"
+    replica.lending.apply(False, [], [])
+    assert replica.board.rate_limits.in_use(8 << 40, 1000) == [], "of another limit"
+
+
+def test_without_redis_each_lets_in_its_share_of_each_key() -> None:
+    server = Server()
+    replicas = [Replica(server, name, BY_USER) for name in "abcd"]
+    rates = {1: [100] * 4, 2: [100] * 4}
+    run_by_key(server, replicas, rates, 3000)
+    server.away = True
+    run_by_key(server, replicas, rates, 2000)
+    let_in = run_by_key(server, replicas, rates, 5000)
+    assert list(let_in.values()) == [pytest.approx(500, rel=0.06)] * 2
+
+
+def test_a_key_that_is_new_finds_how_many_replicas_there_are() -> None:
+    server = Server()
+    replicas = [Replica(server, name, BY_USER) for name in "abcd"]
+    run_by_key(server, replicas, {}, 3 * PRESENT_MS)
+    assert replicas[0].ask(20, key=9) == 5, "its share of the burst, until the fleet has said more"

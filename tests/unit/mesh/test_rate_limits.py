@@ -32,6 +32,10 @@ def limits(text: str) -> tuple[RateLimit, ...]:
             RateLimit(requests=10, unit="second", burst=1, key=RateKey.HEADER, header="x-user"),
         ),
         ("1/second scope=fleet", RateLimit(requests=1, unit="second", burst=1, scope=Scope.FLEET)),
+        (
+            "1/second key=path scope=fleet",
+            RateLimit(requests=1, unit="second", burst=1, key=RateKey.PATH, scope=Scope.FLEET),
+        ),
         ("1/second key=none", RateLimit(requests=1, unit="second", burst=1)),
     ],
 )
@@ -60,7 +64,6 @@ def test_there_may_be_several() -> None:
         ("1/second scope=mesh", 'scope: must be one of replica, fleet, not "mesh"'),
         ("1/day burst=31", "a burst must come back within 30 days"),
         ("3/second", '"3/second" is given twice, and counts once'),
-        ("1/second key=path scope=fleet", "scope=fleet is for all requests together (key=none) in this version"),
     ],
 )
 def test_what_is_wrong_does_nothing_and_the_rest_stays_in_force(wrong: str, told: str) -> None:
