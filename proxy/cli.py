@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from proxy import log
-from proxy.mesh.model import Listener
 from proxy.settings import inside, settings
 from proxy.settings.setting import Setting
 from proxy.settings.settings import SETTINGS, Settings, SettingsFault
@@ -24,6 +23,7 @@ from proxy.version import __version__
 from state.server import access
 
 if TYPE_CHECKING:
+    from proxy.mesh.model import Listener
     from proxy.mesh.resolving.load import Loaded, Loader
 
 CONFIGURATION_FAULT = 1
@@ -206,7 +206,7 @@ def _summary(result: "Loaded") -> Iterator[str]:
     yield f"Gateway {result.snapshot.gateway}: ports {ports}; {clusters} clusters, {endpoints} endpoints"
 
 
-def _faults_of_certificates(listeners: Sequence[Listener], loaded: Settings) -> Sequence[str]:
+def _faults_of_certificates(listeners: "Sequence[Listener]", loaded: Settings) -> Sequence[str]:
     from proxy.identity import certificates
     from proxy.identity.files import Files
 

@@ -16,9 +16,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from proxy.arbiter import listening
-from proxy.arbiter.children import Child, of_leaving, spawn
+from proxy.arbiter.children import Child, Process, of_leaving
 from proxy.arbiter.control import Control
 from proxy.arbiter.departure import Departure, Stage
+from proxy.arbiter.forking import fork, prepare
 from proxy.arbiter.handover import HandOver
 from proxy.arbiter.hints import redis_cli
 from proxy.arbiter.signals import DEADLY, SignalQueue, ignore_faults, ignore_internal, name
@@ -37,7 +38,7 @@ HANDLED = DEADLY | {signal.SIGTTIN, signal.SIGTTOU, signal.SIGCHLD}
 class Worker(Child):
     """A worker process and the controller's end of its channel, kept here so that it outlives a controller."""
 
-    def __init__(self, slot: int, start: Callable[["Worker"], subprocess.Popen[bytes]]) -> None:
+    def __init__(self, slot: int, start: Callable[["Worker"], Process]) -> None:
         super().__init__(f"worker {slot}", lambda: start(self))
         self.slot = slot
         self.channel: Channel | None = None
@@ -85,6 +86,7 @@ class Arbiter:
         self._selector.register(signals, selectors.EVENT_READ)
         raise_open_files_limit()
         log.info("waypointd %s starting: replica %s, %d workers", __version__, self._replica, self._settings.workers)
+        prepare()
         try:
             self._start()
             while self._status is None:
@@ -256,7 +258,7 @@ class Arbiter:
         if worker.process is None:
             del self._workers[worker.slot]
 
-    def _spawn_worker(self, worker: Worker) -> subprocess.Popen[bytes]:
+    def _spawn_worker(self, worker: Worker) -> Process:
         ours, theirs = Channel.pair()
         incoming, outgoing = self._handover.descriptors(worker.slot)
         arguments = ["--slot", str(worker.slot), "--channel", str(theirs.fileno())]
@@ -264,7 +266,7 @@ class Arbiter:
         arguments += ["--handover-out", ",".join(f"{slot}:{fd}" for slot, fd in outgoing.items())]
         fds = (theirs.fileno(), self._scoreboard.fd, incoming, *outgoing.values())
         try:
-            process = spawn(self._modules[1], arguments, fds)
+            process = fork(self._modules[1], arguments, fds, f"waypointd: {worker.name}")
         except BaseException:
             ours.close()
             raise
@@ -290,14 +292,13 @@ class Arbiter:
 
     # -- the controller ---------------------------------------------------------------------------------------------
 
-    def _spawn_controller(self) -> subprocess.Popen[bytes]:
+    def _spawn_controller(self) -> Process:
         ours, theirs = Channel.pair()
         arguments = ["--channel", str(theirs.fileno()), "--scoreboard", str(self._scoreboard.fd)]
         try:
-            process = spawn(
-                self._modules[0],
-                arguments + ["--restarted"] * self._loaded,
-                (theirs.fileno(), self._scoreboard.fd),
+            process = fork(
+                *(self._modules[0], arguments + ["--restarted"] * self._loaded),
+                *((theirs.fileno(), self._scoreboard.fd), "waypointd: controller"),
             )
         finally:
             theirs.close()
@@ -376,7 +377,7 @@ class Arbiter:
 
     # -- the embedded store -----------------------------------------------------------------------------------------
 
-    def _start_store(self) -> subprocess.Popen[bytes]:
+    def _start_store(self) -> Process:
         """Start the private store; again on the port it had, which the workers know."""
         try:
             if self._store:

@@ -11,11 +11,32 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from proxy.arbiter.signals import ignore_until_handled
 from state.server.tether import tethered
 
 PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
+
+
+class Process(Protocol):
+    """What is asked of a child's process: `subprocess.Popen`, or `forking.Forked`."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+    def poll(self) -> int | None:
+        """Its exit status, minus the signal that killed it; None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The same, once it has ended. Raises `subprocess.TimeoutExpired` after `timeout` seconds."""
+
+    def send_signal(self, number: int) -> None:
+        """Nothing once it has ended."""
+
+    def kill(self) -> None:
+        """End it at once."""
 
 
 @dataclass(slots=True)
@@ -53,11 +74,9 @@ class Child:
     `start` starts it, or raises OSError or RuntimeError; that counts as dying at once.
     """
 
-    def __init__(
-        self, name: str, start: Callable[[], subprocess.Popen[bytes]], backoff: Backoff | Rest | None = None
-    ) -> None:
+    def __init__(self, name: str, start: Callable[[], Process], backoff: Backoff | Rest | None = None) -> None:
         self.name = name
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
         self.due: float | None = None
         """When to start it next (monotonic); None while it runs or is not wanted."""
         self.kill_at: float | None = None
@@ -88,11 +107,11 @@ class Child:
 
     def reap(self, now: float) -> str:
         """What happened to it if it ended, else "". Its successor is due from then on."""
-        if self.process is None or self.process.poll() is None:
+        if self.process is None or (status := self.process.poll()) is None:
             return ""
         lived = now - self._started
         wait = self._backoff.died(lived)
-        told = f"{self.name} (pid {self.pid}) {how_it_ended(self.process.returncode)} after {lived:.1f} s"
+        told = f"{self.name} (pid {self.pid}) {how_it_ended(status)} after {lived:.1f} s"
         self.process = None
         self.kill_at = None
         self.due = now + wait
@@ -143,7 +162,10 @@ def of_leaving(told: str) -> tuple[int, str]:
 
 
 def spawn(module: str, arguments: Sequence[str], fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
-    """Run `module` of ours in a process of its own that has `fds` and the standard streams, and dies with this one."""
+    """Run `module` of ours in a new process that has `fds` and the standard streams, and dies with this one.
+
+    By exec, for what has nothing in common with the arbiter. Others are forked (forking.py).
+    """
     search_path = os.pathsep.join(filter(None, (PACKAGE_ROOT, os.environ.get("PYTHONPATH"))))
     return subprocess.Popen(
         [sys.executable, "-P", "-m", module, *arguments],

@@ -25,7 +25,6 @@ from proxy.controller.certificates import certificates_of
 from proxy.controller.cluster import client_of, cluster_of, events_of, own_of
 from proxy.controller.configuration import Configuration
 from proxy.controller.desired import Certified, Desired, Line, Publication, Reading, Site, desired
-from proxy.controller.events import Events
 from proxy.controller.expiry import Expiry
 from proxy.controller.fetching import Fetching
 from proxy.controller.gather import Gather
@@ -308,8 +307,7 @@ class Controller:
             now = time.monotonic()
             if reminder := self._certificates.reminder():
                 logger.log(*reminder)
-            if self._events:
-                self._tell_events(self._events, reminder)
+            self._tell_events(reminder)
             if self._fetching.sets.missed(sum(row.keys_missed for row in self._board.workers.rows())):
                 self._fetching.hurry()
             self._expiry.look(self._snapshots.clusters.values(), time.monotonic_ns())
@@ -317,7 +315,9 @@ class Controller:
                 self._news.set()  # what did not fit on the scoreboard may fit now
             self._rollout.see_that_taken({row.slot: row.snapshot for row in self._board.workers.rows()}, now)
 
-    def _tell_events(self, events: Events, reminder: Said | None) -> None:
+    def _tell_events(self, reminder: Said | None) -> None:
+        if not (events := self._events):
+            return
         events.look(self._snapshots.clusters, time.monotonic_ns() // 1_000_000, time.time())
         if reminder:
             events.certificate(reminder[1], expired=(self._certificates.seconds_left() or 0) < 0)

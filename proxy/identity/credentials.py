@@ -7,17 +7,17 @@ A set that passes can be used by workers: OpenSSL has made a context of it. What
 import os
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from typing import TYPE_CHECKING
 
 from proxy.identity.certificates import Unusable, content, stamp
 from proxy.ipc.snapshot import CredentialForm
 from proxy.mesh.traffic.security import Credential
 from proxy.wire.tls.mesh import reason_of
 from proxy.wire.tls.origin import OriginContext
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+    from cryptography.x509 import Certificate
 
 Secrets = Mapping[str, Mapping[str, bytes]]
 """By the names that `credentialName` has: what is in each, by Kubernetes' names for it."""
@@ -97,6 +97,9 @@ def shown(form: CredentialForm) -> dict[str, str]:
         return {"problem": form["problem"]}
     found = {"verified_against": "nothing" if not form["verifies"] else "given CAs" if form["roots"] else "system CAs"}
     if form["chain"]:
+        # Wherever it is needed, and not with this module: eight MiB, which only those who have certificates need.
+        from cryptography import x509
+
         leaf = x509.load_pem_x509_certificates(form["chain"])[0]
         found |= {
             "subject": leaf.subject.rfc4514_string(),
@@ -136,15 +139,20 @@ def _wrong_with_theirs(credential: Credential, contents: Contents) -> Iterator[s
         yield f"{contents['crl'][0]}: holds no list of revoked certificates (CRL) in PEM form"
 
 
-def _certificates(contents: Contents, part: str) -> list[x509.Certificate]:
+def _certificates(contents: Contents, part: str) -> "list[Certificate]":
+    from cryptography import x509
+
     try:
         return x509.load_pem_x509_certificates(_part(contents, part))
     except ValueError:
         raise ValueError(f"{contents[part][0]}: holds no certificate in PEM form, or a broken one") from None
 
 
-def _private_key(pem: bytes) -> PrivateKeyTypes:
+def _private_key(pem: bytes) -> "PrivateKeyTypes":
     """Texts of the library may quote what it read."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
         return load_pem_private_key(pem, None)
     except TypeError:

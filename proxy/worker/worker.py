@@ -4,7 +4,6 @@ Started by the arbiter (`python -m proxy.worker`), fed with snapshots by the con
 and to reopen its log (HUP). It needs neither of them to go on serving what it has.
 """
 
-import argparse
 import gc
 import logging
 import os
@@ -315,27 +314,21 @@ def _keys_of(sets: dict[str, str]) -> "dict[str, Keys]":
 
 
 def main() -> None:
-    """Entry point of the process."""
-    options = _arguments()
-    board = Scoreboard.attach(options.scoreboard)
-    channel = Channel.adopt(options.channel)
+    """Entry point of the process: `--slot`, `--channel`, `--scoreboard`, `--handover-in`, numbers; `--handover-out`,
+    `SLOT:FD,...`."""
+    # Not argparse, which writes to half a MiB that a forked worker shares with the arbiter.
+    given = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
+    slot, board = int(given["--slot"]), Scoreboard.attach(int(given["--scoreboard"]))
+    channel = Channel.adopt(int(given["--channel"]))
     received = channel.receive()
     if received is None:
         sys.exit("worker: the arbiter is gone")
-    process_log.set_up(received[0]["settings"]["log_level"], f"worker {options.slot}")
-    pairs = (pair.split(":") for pair in options.handover_out.split(",") if pair)
+    process_log.set_up(received[0]["settings"]["log_level"], f"worker {slot}")
+    pairs = (pair.split(":") for pair in given.get("--handover-out", "").split(",") if pair)
     outgoing = {int(other): int(fd) for other, fd in pairs}
-    handed = Handed(board, options.slot, options.handover_in, outgoing)
-    worker = Worker(board, options.slot, channel, handed, received[0])
+    handed = Handed(board, slot, int(given["--handover-in"]), outgoing)
+    worker = Worker(board, slot, channel, handed, received[0])
     keep_freed()
     gc.collect()
     gc.freeze()
     worker.run()
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="proxy.worker")
-    for name in ("slot", "channel", "scoreboard", "handover-in"):
-        parser.add_argument(f"--{name}", type=int, required=True)
-    parser.add_argument("--handover-out", default="")
-    return parser.parse_args()

@@ -34,6 +34,8 @@ _SCRIPTS = (
     "rule_deleted",
     "tell_rates",
 )
+for _name in _SCRIPTS:
+    source(_name)  # with the module: workers are forked from who has read it, and share them
 
 
 class RedisStore:

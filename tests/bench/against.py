@@ -62,7 +62,8 @@ class Contestant:
 
 
 def _is_worker(pid: int) -> bool:
-    return b"proxy.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    # The second is what it was called while workers were started by exec.
+    return any(name in Path(f"/proc/{pid}/cmdline").read_bytes() for name in (b"waypointd: worker", b"proxy.worker"))
 
 
 def main() -> int:

@@ -32,11 +32,12 @@ def _filled(template: str, directory: Path, values: Values) -> Path:
     return target
 
 
-def _waypointd(directory: Path, values: Values) -> Command:
+def waypointd(directory: Path, values: Values, tree: Path = ROOT, workers: int = 1) -> Command:
+    """The command of a replica, of this checkout or another one."""
     manifests = _filled("waypointd.yaml", directory, values)
     where = ["--bind", values["ip"], "--admin", "127.0.0.1:0", "--status", "127.0.0.1:0"]
     where += ["--metrics", "127.0.0.1:0"]
-    command: Command = [sys.executable, ROOT / "bin" / "waypointd", "-w", "1", "--manifests", manifests]
+    command: Command = [sys.executable, tree / "bin" / "waypointd", "-w", str(workers), "--manifests", manifests]
     return [*command, *where, "--access-log", values["access_log"]]
 
 
@@ -50,6 +51,6 @@ def envoy(directory: Path, values: Values) -> Command:
 
 
 CONTESTANTS = (
-    Contestant("waypointd", "127.30.0.1", _waypointd),
+    Contestant("waypointd", "127.30.0.1", waypointd),
     Contestant("Envoy", "127.30.0.2", envoy),
 )

@@ -25,11 +25,11 @@ def children(pid: int) -> dict[str, list[int]]:
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             stat = path.read_text().rpartition(")")[2].split()
-            command = path.with_name("cmdline").read_bytes().split(b"\0")
+            command = path.with_name("cmdline").read_bytes().split(b"\0")[0].decode()
         except (FileNotFoundError, ProcessLookupError):
             continue
         if int(stat[1]) == pid and stat[0] != "Z":
-            name = command[3].decode() if b"-m" in command else command[0].decode().rpartition("/")[2].split()[0]
+            name = command.removeprefix("waypointd: ").rpartition("/")[2].split()[0]
             found.setdefault(name, []).append(int(path.parent.name))
     return found
 
@@ -137,7 +137,7 @@ def test_N2_no_signal_but_kill_ends_it_or_what_is_in_flight(pair: Replica, slow:
         sent = (DEADLY | OF_FAULTS | OF_WRITING | INTERNAL) - {signal.SIGTERM, signal.SIGINT}
         assert len(sent) > 50, "all but those that end, stop, go on, or do nothing"
         for number in sorted(sent):
-            for pid in (pair.waypoint.pid, *before["proxy.worker"], *before["proxy.controller"]):
+            for pid in (pair.waypoint.pid, *before["worker"], *before["controller"]):
                 os.kill(pid, number)
         assert in_flight.result()[0] == 200
     wait_until(lambda: "SIGRTMIN+1 ignored: TERM drains and ends" in pair.waypoint.errors())
@@ -371,7 +371,7 @@ def test_a_stopped_worker_holds_up_nobody(
     manifests, port = config
     waypoint = stand_in("workers", "2")
     wait_until(lambda: probe(waypoint.status)[0] == 200, 10)
-    first = min(children(waypoint.pid)["tests.integration.fake_worker"])
+    first = min(children(waypoint.pid)["worker"])
     os.kill(first, signal.SIGSTOP)
     for number in range(5):
         body = gateway(port)
