@@ -4,7 +4,11 @@ after 101, raw TCP)."""
 import gevent
 
 from proxy.clock cimport monotonic_ns
+from proxy.wire.spliced cimport offer, passing, put_next
 from proxy.wire.stream cimport FAILED, TIMED_OUT
+
+cdef enum:
+    GROWTH = 4                  # where much has come at once, so many times as much may pass next
 
 
 cdef class Pipe:
@@ -21,11 +25,12 @@ cdef class Pipe:
         """One direction, to its end."""
         cdef Stream source = self.left if forward else self.right
         cdef Stream target = self.right if forward else self.left
-        cdef Py_ssize_t length, got
+        cdef Py_ssize_t past, length, got
         while True:
-            length = source.end - source.start
+            past = passing(source)
+            length = past or source.end - source.start
             if length:
-                got = target.put(source.buffer + source.start, length)
+                got = put_next(source, target, source.buffer + source.start, length, 0)
                 if got == FAILED:
                     return          # it takes no more; what it still has to say comes the other way, and its end too
                 if got < 0:
@@ -41,6 +46,7 @@ cdef class Pipe:
                 source.start = source.end
                 source.release()
                 self.moved = monotonic_ns()
+                offer(source, target, GROWTH * length)
             source.arm(self.idle)
             got = source.fill()
             source.disarm()

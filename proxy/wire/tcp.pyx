@@ -13,6 +13,7 @@ from posix.unistd cimport close as close_fd
 
 from proxy.wire.address cimport Address, address_text, sockaddr, sockaddr_storage, socklen_t
 from proxy.wire.buffers cimport LARGE
+from proxy.wire.passage cimport NO_WAY
 from proxy.wire.sockets cimport *
 from proxy.wire.stream cimport (
     DATA_WAITS,
@@ -63,7 +64,7 @@ cdef class TcpStream(Stream):
     # -- reading ------------------------------------------------------------------------------------------------------
 
     cdef Py_ssize_t fill(self) except? RAISED:
-        cdef Py_ssize_t n
+        cdef Py_ssize_t n, room
         cdef int woken
         if self.closed:
             return FAILED
@@ -79,13 +80,11 @@ cdef class TcpStream(Stream):
                 if self.closed:
                     return FAILED
                 self.burst = 0
-            self.make_room(LARGE if self.more else 2048)
-            n = recv(self.fd, self.buffer + self.end, self.capacity - self.end, 0)
+            n = self.read_once(&room)
             if n > 0:
                 # A full buffer says there is more: read on without waiting, into a larger one, unless others wait.
                 self.burst += n
-                self.more = n == self.capacity - self.end and self.burst < BURST
-                self.end += n
+                self.more = n == room and self.burst < BURST
                 return n
             self.more = False
             if n == 0:
@@ -95,6 +94,26 @@ cdef class TcpStream(Stream):
                 self.error = errno
                 self.eof = True
                 return FAILED
+
+    cdef Py_ssize_t read_once(self, Py_ssize_t* room) except? RAISED:
+        """As recv, of as many bytes as there is room for: into the passage, if they may pass, else into the buffer."""
+        cdef Py_ssize_t n
+        if self.passage is not None:
+            room[0] = self.passage.offered
+            n = self.passage.take_in(self.fd) if room[0] else NO_WAY
+            if n != NO_WAY:
+                return n
+            self.passage.used = False
+        self.make_room(LARGE if self.more else 2048)
+        room[0] = self.capacity - self.end
+        if self.sip:
+            room[0] = min(room[0], self.sip)
+        n = recv(self.fd, self.buffer + self.end, room[0], 0)
+        if n > 0:
+            self.end += n
+            self.sipped = self.sip > 0 and n == room[0]
+            self.sip = 0
+        return n
 
     cdef Py_ssize_t fill_now(self) except? RAISED:
         cdef Py_ssize_t n

@@ -34,7 +34,7 @@ class Contestant:
         adapter = import_module("bench.adapters").Waypointd
         self.adapter: Any = type(name, (adapter,), {"name": name, "checkout": checkout})(number)
 
-    def start(self, workload: Any, core: int, running: contextlib.ExitStack, load_core: int) -> None:
+    def start(self, workload: Any, core: int, running: contextlib.ExitStack, load_core: int, warm_up: int) -> None:
         """Serves, and is warm, when this returns."""
         target = self.adapter.listen[workload.transport]
         self.adapter.prepare()
@@ -46,7 +46,7 @@ class Contestant:
         self.process.await_listening(ip, int(port))
         load = import_module("bench.load")
         self.load = running.enter_context(load.start_load(workload, target, load_core, self.adapter.dir / "load.log"))
-        self.turn(WARM_UP)
+        self.turn(warm_up)
 
     def turn(self, requests: int) -> float:
         """The worker's CPU for a request, in microseconds. Raises RuntimeError if one fails."""
@@ -98,7 +98,7 @@ def _rounds(options: argparse.Namespace, workload: Any) -> tuple[list[float], li
     with contextlib.ExitStack() as running:
         running.enter_context(load.start_origin(cores[0], layout.RUN / "origin.log"))
         for contestant in pair:
-            contestant.start(workload, cores[-1], running, cores[0])
+            contestant.start(workload, cores[-1], running, cores[0], min(WARM_UP, 2 * options.requests))
         for number in range(options.rounds):
             for at in (0, 1) if number % 2 else (1, 0):
                 results[at].append(pair[at].turn(options.requests))

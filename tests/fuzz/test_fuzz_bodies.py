@@ -22,9 +22,9 @@ OURS = re.compile(rb"0\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-def read(parts: list[bytes], lenient: bool = False) -> tuple[BodyReader, str]:
+def read(parts: list[bytes], lenient: bool = False, passing: bool = False) -> tuple[BodyReader, str]:
     """The body after all parts, and the fault if one was refused."""
-    body = BodyReader("chunked", lenient=lenient)
+    body = BodyReader("chunked", lenient=lenient, passing=passing)
     try:
         for part in parts:
             body.feed(part)
@@ -69,6 +69,16 @@ def check_chunked(data: bytes, lenient: bool) -> None:
         assert len(seen.data) == body.data_bytes
 
 
+def check_passing(parts: list[bytes], lenient: bool, fault: str) -> None:
+    """Whether data is seen or passes by makes no difference to what goes on, nor to what is refused."""
+    seen, seen_fault = read(parts, lenient)
+    past, past_fault = read(parts, lenient, passing=True)
+    assert past_fault == seen_fault == fault
+    if not fault:
+        assert bytes(past.forwarded).lower() == bytes(seen.forwarded).lower()
+    assert past.done == seen.done and past.rest == seen.rest and past.data_bytes == seen.data_bytes
+
+
 def alike(more: BodyReader, less: BodyReader) -> bool:
     """What went on of one is the beginning of what went on of the other, but for the case of digits: those of a line
     that came whole are passed on as they came."""
@@ -81,6 +91,7 @@ def test_splits_of_bodies(data: bytes, lenient: bool, more: st.DataObject) -> No
     whole, fault = read([data], lenient)
     cut, cut_fault = read(pieces(data, more.draw(splits(len(data)))), lenient)
     single, single_fault = read([data[at : at + 1] for at in range(len(data))], lenient)
+    check_passing(pieces(data, more.draw(splits(len(data)))), lenient, cut_fault)
     assert fault == cut_fault == single_fault
     assert whole.done == cut.done == single.done
     if fault:

@@ -55,7 +55,12 @@ class BodyReader:
     data_bytes: int
     told: tuple[int, int]
     def __init__(
-        self, framing: Framing, content_length: int = -1, lenient: bool = False, of_messages: bool = False
+        self,
+        framing: Framing,
+        content_length: int = -1,
+        lenient: bool = False,
+        of_messages: bool = False,
+        passing: bool = False,
     ) -> None: ...
     def feed(self, piece: bytes) -> None: ...
     def unframed(self, pieces: list[bytes]) -> tuple[bytes, bytes]: ...

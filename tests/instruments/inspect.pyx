@@ -172,14 +172,18 @@ cdef describe(Head head, bytes data):
 
 
 cdef class BodyReader:
-    """Body.take fed piece by piece: what was forwarded so far, and what came after the end."""
+    """Body.take fed piece by piece: what was forwarded so far, and what came after the end. `passing`: it never sees what
+    it says that nobody need look at."""
 
     cdef Body body
+    cdef bint passing
     cdef readonly bytearray forwarded
     cdef readonly bytes rest
 
-    def __init__(self, str framing, int64_t content_length=-1, bint lenient=False, bint of_messages=False):
+    def __init__(self, str framing, int64_t content_length=-1, bint lenient=False, bint of_messages=False,
+                 bint passing=False):
         self.body = Body(lenient)
+        self.passing = passing
         self.body.of_messages = of_messages
         self.body.start({name: value for value, name in FRAMINGS.items()}[framing], content_length)
         self.forwarded = bytearray()
@@ -201,13 +205,19 @@ cdef class BodyReader:
     def feed(self, bytes piece):
         """Take all of a piece. Raises Refused when the framing is malformed."""
         cdef const char* data = piece
-        cdef Py_ssize_t at = 0, taken, forward = 0
+        cdef const char* seen
+        cdef Py_ssize_t at = 0, past, taken, forward = 0
         while at < len(piece) and not self.body.done:
-            taken = self.body.take(data + at, len(piece) - at, &forward)
+            past = min(self.body.unread(), len(piece) - at) if self.passing else 0
+            seen = data + at
+            if past:
+                seen = NULL
+            taken = self.body.take(seen, past or len(piece) - at, &forward)
             if taken < 0:
                 refuse(h.BAD, self.body.fault)
             assert 0 <= forward and 0 < taken <= len(piece) - at
-            self.forwarded += self.body.out[:forward]
+            assert past == 0 or past == taken == forward
+            self.forwarded += piece[at:at + past] or self.body.out[:forward]
             at += taken
         self.rest += piece[at:]
 

@@ -15,6 +15,7 @@ from proxy.wire.http.http1 cimport (
     add_field, edited, grpc_reply, grpc_status_for, local_reply, write_chunk_size, write_response,
 )
 from proxy.wire.pipe cimport run_pipe
+from proxy.wire.spliced cimport offer, passing, put_and_pour, put_next
 from proxy.wire.stream cimport FAILED, HEAD_BROKEN, PROTOCOL_BROKEN, RAISED, TIMED_OUT, Stream
 
 from proxy.relay.exchange import faults
@@ -96,25 +97,28 @@ cdef class Answer:
         cdef HttpAttempt attempt = self.attempt
         cdef Stream stream = attempt.stream
         cdef Py_ssize_t head_length = self.write_head(False)
-        cdef Py_ssize_t used, got, forward = 0
+        cdef Stream client = self.request.client
+        cdef Py_ssize_t past, used, got, forward = 0
         cdef int result
         while True:
-            used = attempt.body.take(stream.buffer + stream.start, stream.end - stream.start, &forward)
+            past = passing(stream)
+            used = attempt.body.take(stream.buffer + stream.start, past or stream.end - stream.start, &forward)
             if used < 0:
                 return BAD
             if attempt.counted and attempt.body.done:
                 attempt.count_no_more()     # before the client can send another
             if self.begun:
-                result = self.request.client.put(attempt.body.out, forward)
+                result = put_next(stream, client, attempt.body.out, forward, attempt.body.unread())
             else:
                 self.begun = True
-                result = self.request.client.put_two(self.context.scratch, head_length, attempt.body.out, forward)
+                result = client.put_two(self.context.scratch, head_length, attempt.body.out, forward)
             if result < 0:
                 return self.client_lost(result)
-            stream.start += used
+            stream.start += used - past
             if attempt.body.done:
                 return 0
             if stream.start == stream.end:
+                offer(stream, client, attempt.body.unread())
                 got = attempt.hear()
                 if got <= 0:
                     return got if got else FAILED
@@ -125,19 +129,24 @@ cdef class Answer:
         cdef Stream client = self.request.client
         cdef Stream stream = attempt.stream
         cdef Py_ssize_t length = self.write_head(True)
-        cdef Py_ssize_t size, got
+        cdef Py_ssize_t size, past, got
         cdef bint first = True
         cdef int result = client.put_two(self.context.scratch, length, NULL, 0)
         while result == 0:
-            size = stream.end - stream.start
+            past = passing(stream)
+            size = past or stream.end - stream.start
             if size:
                 length = write_chunk_size(self.context.scratch, size, first)
                 first = False
-                result = client.put_two(self.context.scratch, length, stream.buffer + stream.start, size)
+                if past:
+                    result = put_and_pour(stream, client, self.context.scratch, length)
+                else:
+                    result = client.put_two(self.context.scratch, length, stream.buffer + stream.start, size)
                 if result < 0:
                     break
                 attempt.body.data_bytes += size
                 stream.start = stream.end
+            offer(stream, client, attempt.body.unread())
             got = attempt.hear()
             if got < 0:
                 return got

@@ -35,6 +35,7 @@ from proxy.relay.exchange.request cimport Request
 from proxy.scoreboard.atomics cimport wp_load64, wp_store64
 from proxy.wire.http.head cimport BAD, NO_BODY, NO_HTTP
 from proxy.wire.http.http1 cimport write_interim
+from proxy.wire.spliced cimport offer, passing, put_next
 from proxy.wire.stream cimport (
     CANCELLED,
     DATA_WAITS,
@@ -208,7 +209,7 @@ cdef class HttpAttempt(Bounded):
         result = self.stream.put_two(self.context.scratch, head_length, request.body.out, forward)
         if result < 0 and self.stream.written == self.written_before:
             return result
-        request.moved(used)
+        request.moved(used, 0)
         if result == 0 and (self.end_held or not request.body.done):
             self.pump = gevent.spawn(self.pump_body)
         return result
@@ -219,22 +220,24 @@ cdef class HttpAttempt(Bounded):
         cdef Stream stream = self.stream
         cdef Body body = self.request.body
         cdef const char* data
-        cdef Py_ssize_t used, forward = 0, got
+        cdef Py_ssize_t past, used, forward = 0, got
         while self.pump is not None and not body.done:
             if client.start == client.end:
+                offer(client, stream, self.request.unread())
                 got = self.hear_client()
                 if got <= 0:
                     self.body_ended(got)
                     return
-            used = body.take(client.buffer + client.start, client.end - client.start, &forward)
+            past = passing(client)
+            used = body.take(client.buffer + client.start, past or client.end - client.start, &forward)
             if used < 0:
                 self.client_fault = faults.BAD_REQUEST
                 stream.cancel_read()
                 return
             self.hold_end()
             data = body.out
-            self.request.moved(used)    # nothing else touches the client's buffer while there is a pump
-            got = stream.put(data, forward)
+            self.request.moved(used, past)      # nothing else touches the client's buffer while there is a pump
+            got = put_next(client, stream, data, forward, self.request.unread())
             if got == TIMED_OUT:
                 stream.end_read(TIMED_OUT)
             if got < 0:
@@ -281,6 +284,7 @@ cdef class HttpAttempt(Bounded):
 
     cdef int body_ended(self, Py_ssize_t why) except -1:
         """The client's body stopped short."""
+        offer(self.request.client, self.stream, 0)
         if why == CANCELLED:
             return 0
         self.client_fault = faults.BODY_TIMEOUT if why == TIMED_OUT else faults.CLIENT_LEFT

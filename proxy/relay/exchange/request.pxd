@@ -46,7 +46,8 @@ cdef class Request:
     cdef Py_ssize_t write_head(self, char* out, bint upgrade) noexcept
     cdef void bound(self, int64_t timeout) noexcept
     cdef int begin_body(self, bint keep) noexcept
-    cdef void moved(self, Py_ssize_t length) noexcept
+    cdef void moved(self, Py_ssize_t length, Py_ssize_t past) noexcept
+    cdef int64_t unread(self) noexcept
     cdef void let_go(self) noexcept
     cdef int rewind(self) noexcept
     cdef bint may_have_trailers(self) noexcept

@@ -108,11 +108,15 @@ cdef class Request:
         self.body.start(self.head.framing, self.head.content_length)
         return 0
 
-    cdef void moved(self, Py_ssize_t length) noexcept:
-        """So much of what is here has been taken. What is kept is pinned behind the head."""
+    cdef int64_t unread(self) noexcept:
+        """How much of the body that comes next nobody wants to look at, or keep."""
+        return 0 if self.kept or self.copied is not None else self.body.unread()
+
+    cdef void moved(self, Py_ssize_t length, Py_ssize_t past) noexcept:
+        """So much of it has been taken, of which `past` was never here. What is kept is pinned behind the head."""
         if self.copied is not None:
             self.copied.add(self.client.buffer + self.client.start, length, self.body.done)
-        self.client.start += length
+        self.client.start += length - past
         self.body_taken += length
         if not self.kept:
             return

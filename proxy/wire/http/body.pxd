@@ -28,6 +28,7 @@ cdef class Body:
 
     cdef void start(self, int framing, int64_t content_length) noexcept nogil
     cdef Py_ssize_t take(self, const char* data, Py_ssize_t length, Py_ssize_t* forward) noexcept nogil
+    cdef int64_t unread(self) noexcept nogil
 
     cdef Py_ssize_t unframe(
         self, const char* data, Py_ssize_t length, Py_ssize_t* piece, Py_ssize_t* size) noexcept nogil

@@ -12,7 +12,7 @@ the bytes.
 """
 
 cimport cython
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free
 
@@ -88,6 +88,15 @@ cdef class Body:
             self.remaining -= forward[0]
             self.done = self.remaining == 0
         return forward[0]
+
+    cdef int64_t unread(self) noexcept nogil:
+        """How many of the bytes that come next are data that nobody need look at: no more than those may be taken
+        without being there (`take` of NULL), for they pass by."""
+        if self.done or self.of_messages:
+            return 0
+        if self.framing == UNTIL_CLOSE:
+            return INT64_MAX
+        return self.remaining if self.framing == LENGTH or self.state == DATA else 0
 
     cdef Py_ssize_t unframe(
             self, const char* data, Py_ssize_t length, Py_ssize_t* piece, Py_ssize_t* size) noexcept nogil:
