@@ -6,8 +6,9 @@ about the peer's SPIFFE ID, and what is left of a rule where there is no HTTP.
 
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from proxy.ipc.snapshot import AccessForm, AccessRuleForm, TermForm, ValueForm
+from proxy.ipc.snapshot import AccessForm, AccessRuleForm, ShadowForm, ShadowsForm, TermForm, ValueForm
 from proxy.mesh.traffic.access import HTTP_ONLY, AccessPolicy, AccessRule, Action, Fact, Term, Terms
 from proxy.policy.tokens.claims import BETWEEN
 
@@ -19,6 +20,18 @@ _PARTS = 5
 def access_forms(policies: Sequence[AccessPolicy]) -> tuple[AccessForm, AccessForm]:
     """For requests, and for connections that carry none."""
     return _form(policies, lambda policy, rule: rule), _form(policies, _without_http)
+
+
+def shadows_form(policies: Sequence[AccessPolicy]) -> ShadowsForm:
+    """Of policies that have no say: those with action AUDIT as rules to deny, those that are tried out as they are."""
+    audit = [replace(each, action=Action.DENY) for each in policies if each.action is Action.AUDIT]
+    tried = [each for each in policies if each.action is not Action.AUDIT]
+    http, tcp = ShadowForm(), ShadowForm()
+    if audit:
+        http["audit"], tcp["audit"] = access_forms(audit)
+    if tried:
+        http["dry_run"], tcp["dry_run"] = access_forms(tried)
+    return ShadowsForm(http=http, tcp=tcp)
 
 
 def _form(

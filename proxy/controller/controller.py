@@ -354,7 +354,9 @@ class Controller:
                         **self._admin.queries,
                         **self._outlier_pages.queries,
                         **RulePages(self._configuration, self._asking.names).queries,
-                        **RoutePages(self._configuration, self._settings.path_normalization).queries,
+                        **RoutePages(
+                            self._configuration, self._fetching.sets, self._settings.path_normalization
+                        ).queries,
                     },
                     self._outlier_pages.actions,
                     only_ours(self._settings.admin),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from proxy.controller.access_form import access_forms
+from proxy.controller.access_form import access_forms, shadows_form
 from proxy.controller.balance_form import balance_form
 from proxy.controller.pool_form import pool_form, retry_form
 from proxy.controller.rate_limit_form import rate_limit_forms
@@ -63,6 +63,8 @@ def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterF
     )
     if cluster.access:
         form["access"], form["access_tcp"] = access_forms(cluster.access)
+    if cluster.shadows:
+        form["shadows"] = shadows_form(cluster.shadows)
     if cluster.rate_limits:
         form["rate_limits"] = rate_limit_forms(cluster)
     if cluster.routing:

@@ -34,13 +34,21 @@ def _route(route: Any) -> dict[str, Any]:
 
 def _guard(guard: Guard) -> dict[str, Any]:
     """`for` nothing: it is for ztunnels."""
-    access, idle = guard.access, guard.idle or not guard.targets
+    access = guard.access
     return {
         "action": str(access.action) if access else "",
         "rules": len(access.rules if access else guard.tokens),
         "for": [f"{kind}/{name}" for kind, name in sorted(guard.targets)],
-        "in_force": "no" if idle else "closes" if guard.closes else "yes",
+        "in_force": _in_force(guard),
     }
+
+
+def _in_force(guard: Guard) -> str:
+    if not guard.targets:
+        return "no"
+    if guard.tells:
+        return "told"
+    return "closes" if guard.closes else "no" if guard.idle else "yes"
 
 
 _OF: Mapping[type, Callable[[Any], dict[str, Any]]] = {

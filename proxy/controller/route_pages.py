@@ -2,27 +2,32 @@
 Changes nothing.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from proxy.admin.pages import Answer, Query, as_json, plain
 from proxy.controller import trial_request
-from proxy.controller.access_form import access_forms
+from proxy.controller.access_form import access_forms, shadows_form
 from proxy.controller.configuration import Configuration
+from proxy.controller.keys import KeySets
 from proxy.controller.listed import POLICIES, ROUTES
 from proxy.controller.trial import Trial, fitting, looked_at
 from proxy.controller.trial_access import verdict
 from proxy.controller.trial_effects import effects, location, of_head
+from proxy.controller.trial_tokens import Worth, worth
 from proxy.mesh.model import Cluster, Snapshot
 from proxy.mesh.traffic.routing import Backend, RouteMatch, RouteRule
+from proxy.policy.tokens.claims import BETWEEN, PRINCIPAL, texts
 
 
 class RoutePages:
     """`queries` for the admin server. `normalization`: the setting, how paths are brought into one form."""
 
-    def __init__(self, configuration: Configuration, normalization: str = "base") -> None:
+    def __init__(self, configuration: Configuration, keys: KeySets, normalization: str = "base") -> None:
         self._configuration = configuration
+        self._keys = keys
         self._normalization = normalization
         self.queries: Mapping[str, Query] = {
             "/routes": self._routes,
@@ -63,7 +68,16 @@ class RoutePages:
         if not listeners:
             return plain(400, f"nothing here answers to {trial.asked[0]}; /config_dump lists the names that there are")
         (_, name), *_ = listeners
-        return as_json(_told(snapshot, snapshot.clusters[name], trial) | {"listeners": [each for each, _ in listeners]})
+        cluster = snapshot.clusters[name]
+        try:
+            token = worth(cluster.tokens, asked.get("token", ""), self._key_set, time.time())
+        except ValueError as fault:
+            return plain(400, f"these are no claims in JSON: {fault}")
+        told = _told(snapshot, cluster, replace(trial, claims=token.claims))
+        return as_json(told | {"token": _token(token, cluster), "listeners": [each for each, _ in listeners]})
+
+    def _key_set(self, source: str) -> str:
+        return self._keys.forms.get(source, "")
 
 
 def _own(snapshot: Snapshot | None) -> str:
@@ -94,8 +108,30 @@ def _told(snapshot: Snapshot, cluster: Cluster, trial: Trial) -> dict[str, Any]:
         "cluster": cluster.name,
         "closed": cluster.closed,
         "access": ruling._asdict() | {"rules": [each._asdict() for each in ruling.rules]},
+        "shadows": _shadowed(cluster, trial),
+        "limits": [str(each) for each in cluster.rate_limits],
         **_routed(snapshot, cluster, trial),
     }
+
+
+def _token(found: Worth, cluster: Cluster) -> dict[str, Any]:
+    return {
+        "verified": bool(cluster.tokens),
+        "refusal": found.refusal,
+        "principal": "/".join(texts(found.claims, PRINCIPAL)).replace(BETWEEN, "/"),
+        "rules": [each._asdict() for each in found.rules],
+    }
+
+
+def _shadowed(cluster: Cluster, trial: Trial) -> dict[str, Any]:
+    """What policies say that have no say."""
+    found = shadows_form(cluster.shadows)["http"] if cluster.shadows else {}
+    said: dict[str, Any] = {}
+    if form := found.get("audit"):
+        said["audit"] = [each.rule for each in verdict(form, trial).rules if each.matches]
+    if form := found.get("dry_run"):
+        said["dry_run"] = verdict(form, trial)._asdict() | {"rules": []}
+    return said
 
 
 def _routed(snapshot: Snapshot, cluster: Cluster, trial: Trial) -> dict[str, Any]:

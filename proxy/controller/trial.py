@@ -4,13 +4,14 @@ plain Python. What workers do is proxy/policy/matching.py, compiled; tests hold 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import re2
 
 from proxy.mesh.traffic.routing import Condition, Op, Part, RouteMatch, Routing
+from proxy.policy.tokens.claims import texts as texts_of_claim
 
 _SPIFFE = "spiffe://"
 _OPTIONS = re2.Options()
@@ -28,8 +29,9 @@ _NAMED = {Part.HEADER: "header", Part.QUERY: "query parameter", Part.CLAIM: "cla
 @dataclass(frozen=True, slots=True)
 class Trial:
     """The request. `authority`: its Host; `path`: without the query. `headers`: names in lower case, line by line.
-    `identity`: the client's, spiffe://..., or "". `asked`: whom, by the names that the tables
-    of listeners may have for it, in the order in which they are looked for; `port`: which of the Service's."""
+    `identity`: the client's, spiffe://..., or ""; `address`: its, or "". `claims`: of its token, if that is good.
+    `asked`: whom, by the names that the tables of listeners may have for it, in the order in which they are looked for;
+    `port`: which of the Service's."""
 
     method: str
     scheme: str
@@ -40,6 +42,8 @@ class Trial:
     identity: str
     port: int
     asked: tuple[str, ...]
+    address: str = ""
+    claims: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def bare_identity(self) -> str:
@@ -76,7 +80,7 @@ def looked_at(match: RouteMatch, trial: Trial) -> Iterator[Looked]:
 
 
 def holds(condition: Condition, trial: Trial) -> bool:
-    """Whether a condition does. Of the lines of a header one is enough. Nobody here has a token: claims are missing."""
+    """Whether a condition does. Of the lines of a header one is enough."""
     texts = _texts(condition, trial)
     if not texts and condition.negated and condition.op is not Op.IS_THERE:
         texts = [""]
@@ -92,6 +96,8 @@ def _texts(condition: Condition, trial: Trial) -> Sequence[str]:
         return _parameter(condition.name, trial.query)
     if part is Part.NAMESPACE:
         return [trial.namespace] if trial.namespace else []
+    if part is Part.CLAIM:
+        return texts_of_claim(trial.claims, condition.name)
     found = {
         Part.PATH: trial.path,
         Part.METHOD: trial.method,

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
 from proxy.controller.trial import Trial
 from proxy.ipc.snapshot import AccessForm, AccessRuleForm, TermForm, ValueForm
+from proxy.policy.tokens.claims import texts as texts_of_claim
 
 _WORDS = {
     "is": 'is "{}"',
@@ -69,12 +71,31 @@ def _has(value: ValueForm, trial: Trial) -> bool:
     """Addresses are not known, and in no block."""
     if value["fact"] == "port":
         return value["number"] == trial.port
-    return value["fact"] not in _ADDRESSES and any(_compares(value, each) for each in _texts(value, trial))
+    if value["fact"] in _ADDRESSES:
+        return _lies_in(_address(value["fact"], trial), value["text"])
+    return any(_compares(value, each) for each in _texts(value, trial))
+
+
+def _address(fact: str, trial: Trial) -> str:
+    """The client's, or the one that is dialled, as far as that is known."""
+    dialled = trial.asked[0] if trial.asked else ""
+    return trial.address if fact == "source" else dialled.rpartition(":")[0].strip("[]")
+
+
+def _lies_in(address: str, block: str) -> bool:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    return (getattr(found, "ipv4_mapped", None) or found) in ip_network(block)
 
 
 def _texts(value: ValueForm, trial: Trial) -> Iterator[str]:
     if value["fact"] == "header":
         yield from (text for name, text in trial.headers if name == value["header"])
+        return
+    if value["fact"] == "claim":
+        yield from texts_of_claim(trial.claims, value["header"])
         return
     domain, _, workload = trial.bare_identity.partition("/")
     found = {
@@ -84,7 +105,7 @@ def _texts(value: ValueForm, trial: Trial) -> Iterator[str]:
         "host": trial.authority.lower(),
         "method": trial.method,
         "path": trial.path,
-    }.get(value["fact"], "")  # claims: nobody here has a token
+    }.get(value["fact"], "")
     if found:
         yield found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Mapping
@@ -20,8 +21,8 @@ _is_token = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 
 
 def read(asked: Mapping[str, str], normalization: str = "base") -> Trial:
-    """The request of a query: `method`, `url`, `headers` (JSON, a list of [name, value]) and `from`. Raises ValueError
-    with what is wrong, for people. `normalization`: the setting's."""
+    """The request of a query: `method`, `url`, `headers` (JSON, a list of [name, value]), `from` and `from_ip`. Raises
+    ValueError with what is wrong, for people. `normalization`: the setting's."""
     method, identity = asked.get("method", "GET"), asked.get("from", "")
     try:
         url = urlsplit(asked.get("url", ""))
@@ -46,7 +47,15 @@ def read(asked: Mapping[str, str], normalization: str = "base") -> Trial:
         identity=identity,
         port=port or _PORTS[url.scheme],
         asked=_asked(url.hostname, port, _PORTS[url.scheme]),
+        address=_address(asked.get("from_ip", "")),
     )
+
+
+def _address(given: str) -> str:
+    try:
+        return str(ipaddress.ip_address(given)) if given else ""
+    except ValueError:
+        raise ValueError(f"give the client's address as 10.0.0.1 or fd00::1, not {given!r}") from None
 
 
 def _asked(host: str, port: int | None, default: int) -> tuple[str, ...]:

@@ -20,9 +20,11 @@ Row = tuple[str, str]
 @click.argument("url")
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="A line of the request's head.")
 @click.option("--from", "identity", default="", metavar="SPIFFE", help="The client, spiffe://DOMAIN/ns/NS/sa/NAME.")
+@click.option("--from-ip", "address", default="", metavar="IP", help="The client's address.")
+@click.option("--token", default="", metavar="JWT", help="Its token, or the claims of one as JSON, not verified then.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print it.")
 @click.pass_obj
-def tell_route(place: Place, method: str, url: str, headers: tuple[str, ...], identity: str, output: str) -> None:
+def tell_route(place: Place, /, method: str, url: str, headers: tuple[str, ...], output: str, **client: str) -> None:
     """Say which rule of which route a request would be for, which match and why, where it would go, and which policies
     decide about it. Nothing is sent: a replica is asked (--admin) what it would do.
 
@@ -38,7 +40,9 @@ def tell_route(place: Place, method: str, url: str, headers: tuple[str, ...], id
         "method": method,
         "url": url,
         "headers": json.dumps(list(map(_line, headers))),
-        "from": identity,
+        "from": client["identity"],
+        "from_ip": client["address"],
+        "token": client["token"].removeprefix("Bearer "),
     }
     with telling(place):
         found = AdminSource.at(place.admin or f"http://127.0.0.1:{DEFAULT_PORT}").route(asked)
@@ -61,11 +65,26 @@ def text(found: dict[str, Any]) -> str:
         ("from", found["client"] or "a client without an identity"),
         ("at", ", ".join(found["listeners"])),
         ("for", found["cluster"]),
+        *_token(found["token"]),
         *_access(found),
+        *(("limit", each) for each in found["limits"]),
         *_rule(found),
         *_goes(found),
     ]
     return "\n".join([printable(head), *columns(("  " + name, printable(said)) for name, said in rows)])
+
+
+def _token(token: dict[str, Any]) -> Iterator[Row]:
+    if token["refusal"]:
+        yield "token", token["refusal"]
+    elif token["principal"]:
+        yield "token", f"of {token['principal']}"
+    elif token["rules"]:
+        yield "token", "good"
+    elif not token["verified"]:
+        return
+    for each in token["rules"]:
+        yield "", f"{each['issuer'] or 'any issuer'} (keys: {each['keys']}): {each['why']}"
 
 
 def _access(found: dict[str, Any]) -> Iterator[Row]:
@@ -79,6 +98,9 @@ def _access(found: dict[str, Any]) -> Iterator[Row]:
         yield "", f"{rule['action']} {rule['rule']}: {said}"
     if more := access["rules"][_MOST:]:
         yield "", f"and {number(len(more), 'rule')} more"
+    yield from (("audit", f"{each} matches") for each in found["shadows"].get("audit", ()))
+    if tried := found["shadows"].get("dry_run"):
+        yield "dry run", f"{'would be let in' if tried['allowed'] else 'would get 403'}: {tried['why']}"
 
 
 def _rule(found: dict[str, Any]) -> Iterator[Row]:

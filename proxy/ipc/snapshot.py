@@ -129,6 +129,20 @@ class AccessForm(TypedDict):
     limited: bool
 
 
+class ShadowForm(TypedDict, total=False):
+    """`audit`: its rules to deny are those that audit; `dry_run`: who would get in."""
+
+    audit: AccessForm
+    dry_run: AccessForm
+
+
+class ShadowsForm(TypedDict):
+    """`model.Cluster.shadows`, for requests or for connections that carry none."""
+
+    http: ShadowForm
+    tcp: ShadowForm
+
+
 class TokenRuleForm(TypedDict):
     """`mesh.traffic.tokens.JwtRule`. `keys` is a key of a body's `keys`, `fetched` whether they can be again. `places`:
     where tokens are, each a kind ("header", "param", "cookie"), a name and what stands before the token; `claims`:
@@ -242,6 +256,7 @@ class ClusterForm(TypedDict):
     profiles: list[ProfileForm]
     access: NotRequired[AccessForm]  # of requests ...
     access_tcp: NotRequired[AccessForm]  # ... and of connections
+    shadows: NotRequired[ShadowsForm]  # policies that have no say
     rate_limits: NotRequired[list[RateLimitForm]]  # of requests
     routing: NotRequired[RoutingForm]  # where its requests go instead
     tokens: NotRequired[list[TokenRuleForm]]

@@ -103,7 +103,8 @@ class Cluster:
     """A Service port: what requests are balanced over and what outlier state belongs to.
 
     `endpoints` are the ready ones in balancing order. `closed` is "" or the reason why every request gets 403.
-    `access`: the policies that decide who gets in, by name. `rate_limits`: how many requests get in.
+    `access`: the policies that decide who gets in, by name; `shadows` those that are only counted and told.
+    `rate_limits`: how many requests get in.
     `protocol` is what the port is declared to speak: "http", "http2", "tcp" or "undeclared" (a client's first bytes
     tell). `tokens`: by what requests' tokens are verified, by issuer. `spread` None: all endpoints are alike.
     `retries`: as routes are to say. `names` are the host names among its endpoints, each with the addresses that DNS
@@ -124,6 +125,7 @@ class Cluster:
     retries: RetryPolicy = DEFAULT_RETRIES
     names: tuple[tuple[str, tuple[str, ...]], ...] = ()
     routing: Routing | None = None
+    shadows: tuple[AccessPolicy, ...] = ()
 
     @property
     def outlier(self) -> OutlierDetection | None:

@@ -17,6 +17,7 @@ cdef struct Entry:
     Text endpoint, cluster, endpoint_local, local, peer
     Text identity                  # the client's, by its certificate
     Text failed_attempts           # "refused@10.10.0.16:8080,..."
+    Text shadow                    # what policies say that are not in force; absent: nothing
     Text route                     # the rule's name; absent: "default"
     bint raw                       # no request: a tunnel's or a connection's bytes
 

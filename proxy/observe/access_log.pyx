@@ -180,7 +180,8 @@ cdef class AccessLog:
         out = put_text(out, &e.local, 64)
         out = put_literal(out, b" ")
         out = put_text(out, &e.peer, 64)
-        return put_literal(out, b" - -" if e.raw else b" - default")
+        out = put_literal(out, b" - ")
+        return put_escaped(out, &e.route if e.raw or e.route.length else &NO_ROUTE, 128)
 
     cdef char* json_line(self, char* out, Entry* e) noexcept:
         out = put_literal(out, b'{"start_time":"')
@@ -211,6 +212,8 @@ cdef class AccessLog:
         out = put_json(out, b"downstream_peer_uri_san", &e.identity, 256)
         out = put_json(out, b"upstream_failed_attempts", &e.failed_attempts, 200)
         out = put_literal(out, b',"requested_server_name":null')
+        if e.shadow.length:
+            out = put_json(out, b"authorization_shadow", &e.shadow, 400)
         out = put_json(out, b"route_name", &e.route if e.raw or e.route.length else &NO_ROUTE, 128)
         return put_literal(out, b"}")
 

@@ -112,7 +112,8 @@ cdef class HboneConnection(Session):
             return faults.CLOSED
         if cluster.tcp_gate is not None and cluster.protocol == TCP:
             rule = cluster.tcp_gate.refuses(None, tunnel, None)
-            if rule is not None:
+            if rule is not None:        # else whoever carries it asks once more, and counts
+                cluster.counted.access(rule)
                 return faults.denied(rule)
         return faults.NO_HEALTHY_ENDPOINT if cluster.count == 0 else None
 

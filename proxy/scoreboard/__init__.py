@@ -20,7 +20,8 @@ endpoints.pyx  slots of endpoints, what each looks like, how many this replica r
 outlier.pyx    outlier state of endpoints
 limits.pyx     how many there may be of something in a cluster
 rate_limits.pyx  how many requests came in a time
-shares.pyx   this replica's share of limits that the fleet keeps together
+shares.pyx     this replica's share of limits that the fleet keeps together
+counts.pyx     how often what configuration names
 probes.pyx     one request tries an endpoint that is out
 
 memory.pyx     the memory, mapped; layout.pxd its rows, atomics.pxd how their fields are read and written

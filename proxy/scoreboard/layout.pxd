@@ -18,6 +18,8 @@ cdef enum:
     BUCKET_WAYS = 8      # places where one may be
     RULE_BUCKETS = 8192  # of limits under which all requests count together, ...
     KEY_BUCKETS = 65536  # ... and of others. Powers of two
+    COUNTS = 2048        # of what configuration names, in each worker; the first one is for what finds no room
+    COUNT_TEXT = 500     # octets of what one is called
     LIMITED = 4          # what there may be so many of in a cluster: the Limits below
 
 cdef enum:
@@ -131,6 +133,11 @@ cdef struct Bucket:              # of requests that count together for a rate li
     int64_t owed                 # let in without, on this replica's own account
     int64_t asked                # all requests
     int64_t replicas             # how many there are; 0: nobody has said
+
+cdef struct Count:               # of one worker: written by it alone
+    int64_t value
+    int32_t length               # of its text, which is there before; 0: nobody's
+    char text[COUNT_TEXT]
 
 cdef struct SeriesRow:           # one label set; under the header's lock for them
     uint64_t hash                # of kind and labels

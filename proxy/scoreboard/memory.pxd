@@ -1,7 +1,9 @@
 # The memory itself; see memory.pyx.
 from libc.stdint cimport int32_t, int64_t
 
-from proxy.scoreboard.layout cimport Bucket, ClusterRow, Counters, EndpointRow, Header, Holding, SeriesRow, Tally, WorkerRow
+from proxy.scoreboard.layout cimport (
+    Bucket, ClusterRow, Count, Counters, EndpointRow, Header, Holding, SeriesRow, Tally, WorkerRow,
+)
 
 cdef class Memory:
     cdef int fd
@@ -17,6 +19,7 @@ cdef class Memory:
     cdef Tally* tallies          # [worker][series]
     cdef Bucket* rule_buckets
     cdef Bucket* key_buckets
+    cdef Count* counts           # [worker][row]
 
     cdef WorkerRow* worker(self, int slot) except NULL
     cdef ClusterRow* cluster(self, int slot) except NULL
@@ -25,6 +28,7 @@ cdef class Memory:
     cdef Counters* counters_of(self, int worker, int cluster) noexcept
     cdef Holding* holding_of(self, int worker, int cluster) noexcept
     cdef Tally* tally_of(self, int worker, int series) noexcept
+    cdef Count* count_of(self, int worker, int at) noexcept
     cdef int64_t now(self) noexcept nogil
 
 cdef int copy_text(char* target, size_t room, str text) except -1

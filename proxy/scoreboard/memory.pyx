@@ -8,7 +8,7 @@ from libc.string cimport strncpy
 from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap
 
 from proxy.clock cimport monotonic_ns
-from proxy.scoreboard.layout cimport CLUSTERS, ENDPOINTS, KEY_BUCKETS, RULE_BUCKETS, SERIES, WORKERS
+from proxy.scoreboard.layout cimport CLUSTERS, COUNTS, ENDPOINTS, KEY_BUCKETS, RULE_BUCKETS, SERIES, WORKERS
 from proxy.scoreboard.mutex cimport init_mutex
 
 cdef uint64_t MAGIC = 0x77617970_6f696e31
@@ -28,7 +28,8 @@ cdef class Memory:
         cdef size_t holdings_at = tallies_at + aligned(<size_t>WORKERS * SERIES * sizeof(Tally))
         cdef size_t rule_buckets_at = holdings_at + aligned(<size_t>WORKERS * CLUSTERS * sizeof(Holding))
         cdef size_t key_buckets_at = rule_buckets_at + aligned(RULE_BUCKETS * sizeof(Bucket))
-        cdef size_t size = key_buckets_at + aligned(KEY_BUCKETS * sizeof(Bucket))
+        cdef size_t counts_at = key_buckets_at + aligned(KEY_BUCKETS * sizeof(Bucket))
+        cdef size_t size = counts_at + aligned(<size_t>WORKERS * COUNTS * sizeof(Count))
         cdef void* mapped
         cdef char* start
         self.fd = fd
@@ -51,6 +52,7 @@ cdef class Memory:
         self.holdings = <Holding*>(start + holdings_at)
         self.rule_buckets = <Bucket*>(start + rule_buckets_at)
         self.key_buckets = <Bucket*>(start + key_buckets_at)
+        self.counts = <Count*>(start + counts_at)
         if fresh:
             init_mutex(&self.header.lock)
             init_mutex(&self.header.series_lock)
@@ -89,6 +91,9 @@ cdef class Memory:
 
     cdef Tally* tally_of(self, int worker, int series) noexcept:
         return self.tallies + <size_t>worker * SERIES + series
+
+    cdef Count* count_of(self, int worker, int at) noexcept:
+        return self.counts + <size_t>worker * COUNTS + at
 
 
 cdef int copy_text(char* target, size_t room, str text) except -1:

@@ -1,5 +1,6 @@
 # The scoreboard as all processes have it; see scoreboard.pyx.
 from proxy.scoreboard.clusters cimport Clusters
+from proxy.scoreboard.counts cimport Counts
 from proxy.scoreboard.endpoints cimport Endpoints
 from proxy.scoreboard.memory cimport Memory
 from proxy.scoreboard.outlier cimport Outlier
@@ -19,3 +20,4 @@ cdef class Scoreboard:
     cdef readonly RateLimits rate_limits
     cdef readonly Shares shares
     cdef readonly SeriesTable series
+    cdef readonly Counts counts

@@ -25,6 +25,7 @@ cdef class Scoreboard:
         self.rate_limits = RateLimits(memory)
         self.shares = Shares(memory)
         self.series = SeriesTable(memory)
+        self.counts = Counts(memory)
 
     @staticmethod
     def create() -> Scoreboard:

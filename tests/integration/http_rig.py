@@ -296,7 +296,7 @@ LINE = re.compile(
     r'(?P<flags>\S+) (?P<details>\S+) - "(?P<transport>[^"]*)" (?P<received>\d+) (?P<sent>\d+) (?P<duration>\d+) '
     r'(?P<service>\S+) "(?P<xff>[^"]*)" '
     r'"(?P<agent>[^"]*)" "(?P<id>[^"]*)" "(?P<authority>[^"]*)" "(?P<host>[^"]*)" (?P<cluster>\S+) (?P<local>\S+) '
-    r"(?P<downstream>\S+) (?P<remote>\S+) - default$"
+    r"(?P<downstream>\S+) (?P<remote>\S+) - (?P<route>.+)$"
 )
 
 

@@ -54,6 +54,7 @@ def test_every_field(proxy: Bench) -> None:
         "local": f"{upstream[0]}:{upstream[1]}",
         "downstream": f"127.0.0.1:{proxy.replica.port}",
         "remote": f"{own[0]}:{own[1]}",
+        "route": "default",
     }
     assert 0 <= int(line["service"]) <= int(line["duration"]) < 1000
 

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
+from proxy.admin.metrics import counted
 from proxy.admin.metrics.family import COUNTER, GAUGE, HISTOGRAM, Distribution, Family, Labels, one
 from proxy.ipc.snapshot import ClusterForm
 from proxy.scoreboard.buckets import BOUNDS_OF_ISTIO, BUCKETS_MS
@@ -24,6 +25,7 @@ def families(board: Scoreboard, clusters: Mapping[str, ClusterForm]) -> Iterator
     """`clusters` are those of the snapshot in force."""
     yield from _of_clusters(board)
     yield from _of_configured(board, clusters)
+    yield from counted.families(board)
     yield from _of_fleet(board, clusters)
     yield from _of_workers(board.workers.all_rows())
 
@@ -32,16 +34,16 @@ def families(board: Scoreboard, clusters: Mapping[str, ClusterForm]) -> Iterator
 
 
 def _of_clusters(board: Scoreboard) -> Iterator[Family]:
-    counted = [(_cluster(name), board.clusters.counters(slot)) for name, slot in board.clusters.slots().items()]
-    yield Family("waypointd_cluster_requests_total", COUNTER, "Requests that are over.", _classes(counted))
+    rows = [(_cluster(name), board.clusters.counters(slot)) for name, slot in board.clusters.slots().items()]
+    yield Family("waypointd_cluster_requests_total", COUNTER, "Requests that are over.", _classes(rows))
     yield Family(
         "waypointd_cluster_request_duration_seconds",
         HISTOGRAM,
         "How long they took.",
-        [(labels, Distribution(each.buckets, each.duration_ms_sum / 1000)) for labels, each in counted],
+        [(labels, Distribution(each.buckets, each.duration_ms_sum / 1000)) for labels, each in rows],
         [bound / 1000 for bound in BUCKETS_MS],
     )
-    yield Family("waypointd_outlier_ejections_total", COUNTER, "Ejections put in force.", _ejections(counted))
+    yield Family("waypointd_outlier_ejections_total", COUNTER, "Ejections put in force.", _ejections(rows))
     for name, type_, text, field in (
         ("waypointd_retries_total", COUNTER, "Attempts after a request's first one.", "retries"),
         ("waypointd_outlier_unejections_total", COUNTER, "Endpoints that take traffic again.", "unejections"),
@@ -53,7 +55,7 @@ def _of_clusters(board: Scoreboard) -> Iterator[Family]:
         ("waypointd_mirrored_requests_total", COUNTER, "Copies of requests for it.", "mirrored"),
         ("waypointd_mirrors_dropped_total", COUNTER, "Copies of requests that were not made.", "unmirrored"),
     ):
-        yield Family(name, type_, text, [(labels, getattr(each, field)) for labels, each in counted])
+        yield Family(name, type_, text, [(labels, getattr(each, field)) for labels, each in rows])
 
 
 def _cluster(name: str) -> Labels:

@@ -2,7 +2,7 @@
 
 import http.client
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
@@ -63,7 +63,15 @@ class InnerExchange:
         self._trace.step("<", f"HTTP/{version} {response.status} {response.reason}")
         for name, value in response.getheaders():
             self._trace.say("<", f"{name}: {value}")
+        self._tell_who(response.status, response.getheaders())
         return response.status, _body_of(response)
+
+    def _tell_who(self, status: int, headers: Headers) -> None:
+        """Whether it was no endpoint that answered."""
+        found = {name.lower(): value for name, value in headers}
+        if found.get("server") == "waypointd" and "x-envoy-upstream-service-time" not in found:
+            why = _OWN_ANSWERS.get(status, "what its access log says in response_code_details")
+            self._trace.say("*", f"the waypoint has answered itself: {why}")
 
     def _http2(self) -> tuple[int, Iterator[bytes]]:
         request = self._request
@@ -85,6 +93,7 @@ class InnerExchange:
         self._trace.step("<", f"HTTP/2 {status}")
         for name, value in connection.headers[1:]:
             self._trace.say("<", f"{name}: {value}")
+        self._tell_who(status, connection.headers[1:])
         return status, self._body_and_trailers(connection)
 
     def _body_and_trailers(self, connection: Http2) -> Iterator[bytes]:
@@ -94,6 +103,17 @@ class InnerExchange:
             self._trace.say("<", f"{name}: {value} (trailer)")
 
 
+_OWN_ANSWERS: Mapping[int, str] = {
+    301: "a route redirects",
+    302: "a route redirects",
+    401: "a RequestAuthentication wants another token, or one at all",
+    403: "an AuthorizationPolicy (or a token's audience) does not let this in; waypointctl explain route says which",
+    404: "no rule of a route is for this; waypointctl explain route says why",
+    429: "a rate limit is used up",
+    500: "a route's rule or backend cannot be kept; --check says why",
+    503: "no endpoint is there, can be reached, or has room",
+    504: "no endpoint has answered in time",
+}
 _HINT = "its access log has a line for the request; its response flags and details say how it ended"
 
 

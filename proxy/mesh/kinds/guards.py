@@ -81,6 +81,12 @@ class Guard:
         """Whether it neither closes what it targets nor has a say in who gets in: it logs, or only tries."""
         return not self.closes and not (self.access and self.access.decides) and not self.tokens
 
+    @property
+    def tells(self) -> bool:
+        """Whether it has no say in who gets in, but is counted and told: it audits, or is tried out. What an external
+        provider would say nobody knows."""
+        return self.access is not None and not self.access.decides and self.access.action is not Action.CUSTOM
+
     def guards_all(self, gateway: Gateway) -> bool:
         """Whether it stands before everything that this Gateway serves."""
         namespace = self.manifest.namespace

@@ -53,11 +53,13 @@ class _Members:
 
 
 class _Guarded(NamedTuple):
-    """Why a Service is closed, or "", the policies that decide who gets in, and what tokens are verified by."""
+    """Why a Service is closed, or "", the policies that decide who gets in, what tokens are verified by, and policies
+    that only tell."""
 
     closed: str
     access: tuple[AccessPolicy, ...]
     tokens: tuple[JwtRule, ...] = ()
+    shadows: tuple[AccessPolicy, ...] = ()
 
 
 class Clusters:
@@ -165,9 +167,14 @@ class Clusters:
         for guard in closing:
             text = f"is not enforced by this version; {service.manifest.kind} {service.id} is closed (403) until it is"
             self._report.warn(guard.manifest, ("spec",), text)
-        deciding = tuple(guard.access for guard in guards if guard.access is not None and not guard.closes)
+        access = [guard.access for guard in guards if guard.access is not None and not guard.closes]
         tokens = sorted((rule for guard in guards for rule in guard.tokens), key=lambda rule: rule.issuer)
-        return _Guarded(closing[0].reason if closing else "", deciding, tuple(tokens))
+        return _Guarded(
+            closing[0].reason if closing else "",
+            tuple(each for each in access if each.decides),
+            tuple(tokens),
+            tuple(each for each in access if not each.decides),
+        )
 
     def _warn(self, service: Service, path: Path, text: str, together: bool = False) -> None:
         self._report.warn(service.manifest, path, text, together)
@@ -217,6 +224,7 @@ def _cluster(
         protocol=port.speaks.value,
         spread=groups,
         access=guarded.access,
+        shadows=guarded.shadows,
         tokens=guarded.tokens if port.speaks is not Speaks.TCP else (),
         rate_limits=service.rate_limits if port.http else (),
     )

@@ -61,6 +61,8 @@ def _gate(cluster: Cluster) -> Iterator[str]:
         yield f"  closed, every request gets 403: {cluster.closed}"
     elif cluster.access:
         yield f"  who gets in: AuthorizationPolicies {', '.join(map(_says, cluster.access))}"
+    if cluster.shadows:
+        yield f"  only counted and logged: AuthorizationPolicies {', '.join(map(_says, cluster.shadows))}"
     if cluster.tokens:
         yield f"  tokens are verified: {', '.join(map(_trusts, cluster.tokens))}"
     if cluster.routing:
@@ -176,7 +178,7 @@ def _why(rule: DestinationRule, service: Service, inventory: Inventory) -> str:
 def _says(policy: AccessPolicy) -> str:
     count = len(policy.rules)
     rules = f"{count} rule{'s' if count > 1 else ''}" if count else "no rules: nobody"
-    return f"{policy.name} ({policy.action}, {rules})"
+    return f"{policy.name} ({policy.action}{' under dry-run' if policy.dry_run else ''}, {rules})"
 
 
 def _trusts(rule: JwtRule) -> str:

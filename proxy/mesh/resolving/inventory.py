@@ -53,7 +53,7 @@ class Guards:
     def replace(self, key: Key, old: Guard | None, new: Guard | None) -> None:
         """A policy is another now, has come (`old` is None) or gone."""
         self._of_all.pop(key, None)
-        old, new = (None if guard and guard.idle else guard for guard in (old, new))
+        old, new = (None if guard and guard.idle and not guard.tells else guard for guard in (old, new))
         if new and new.guards_all(self._gateway):
             self._of_all[key] = new
         for guard, change in ((old, self._by_target.drop), (new, self._by_target.add)):

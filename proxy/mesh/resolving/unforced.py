@@ -21,6 +21,7 @@ from proxy.mesh.resolving.rules import service_called
 
 _CLOSE = 0.85
 _REMEDY = "remove it, or leave what it is for to Istio's own waypoint (label istio.io/use-waypoint)"
+_TOLD = "what it would do is counted (waypointd_rbac_requests_total) and in the JSON log"
 
 
 def attached(inventory: Inventory, gateway: Gateway, served: Collection[str], report: Report) -> None:
@@ -61,7 +62,7 @@ def virtuals(inventory: Inventory, served: Collection[str], report: Report) -> N
 
 
 def audits(inventory: Inventory, gateway: Gateway, served: Collection[str], report: Report) -> None:
-    """Policies that do nothing, or but log, or tell what they would do."""
+    """Policies that do nothing, or only tell what they would do."""
     objects = {inventory.services[each].manifest.key for each in served}
     for policy in inventory.policies.values():
         keys = (Key(kind, policy.manifest.namespace, name) for kind, name in policy.targets)
@@ -69,14 +70,10 @@ def audits(inventory: Inventory, gateway: Gateway, served: Collection[str], repo
             if policy.access is None:
                 report.warn(policy.manifest, ("spec",), "has no jwtRules, so it does nothing")
                 continue
-            tries = policy.access.dry_run
-            what = (
-                f"{DRY_RUN} is set: it is not enforced, and this version does not say what it would do"
-                if tries
-                else ("AUDIT is not in force in this version: nothing is logged for it; remove it")
-            )
-            place = ("metadata", "annotations", DRY_RUN) if tries else ("spec", "action")
-            report.warn(policy.manifest, place, what)
+            if policy.access.dry_run:
+                what = f"{DRY_RUN} is set: it is not enforced"
+                what += f"; {_TOLD}" if policy.tells else ", and nobody asks its provider what it would do"
+                report.warn(policy.manifest, ("metadata", "annotations", DRY_RUN), what)
 
 
 def _ask_whether_misspelt(

@@ -20,6 +20,7 @@ SKEW_S = 60
 UNAUTHORIZED, FORBIDDEN = 401, 403
 ISSUER_UNKNOWN = "Jwt issuer is not configured"
 MISSING = "Jwt is missing"
+NO_KEYS = "Jwks remote fetch is failed"
 KEY_UNKNOWN = "Jwks doesn't have key to match kid or alg from Jwt"
 _VERIFIED_BY = frozenset({f"{family}{bits}" for family in ("RS", "PS", "ES", "HS") for bits in (256, 384, 512)})
 _ALGORITHMS = _VERIFIED_BY | {"EdDSA"}
@@ -70,7 +71,7 @@ def read(text: bytes) -> Token:
     if not isinstance(kid, str | None):
         raise Refused("Jwt header [kid] field is not a string")
     claims = _object(parts[1], "payload")
-    _check_types(claims)
+    check_types(claims)
     try:
         signature = strict.octets(parts[2])
     except ValueError:
@@ -100,7 +101,8 @@ def _algorithm(header: dict[str, Any]) -> str:
     return found
 
 
-def _check_types(claims: dict[str, Any]) -> None:
+def check_types(claims: dict[str, Any]) -> None:
+    """Raises Refused for registered claims that are none (RFC 7519 4.1)."""
     for name in ("iss", "sub"):
         if not isinstance(claims.get(name), str | None):
             raise Refused(f"Jwt payload [{name}] field is not a string")
@@ -128,7 +130,7 @@ def verify(token: Token, expected: Expected, keys: Sequence[Key], now: float) ->
     if expected.audiences and not expected.audiences & audiences(token.claims):
         raise Refused("Audiences in Jwt are not allowed", FORBIDDEN)
     if not keys:
-        raise Refused("Jwks remote fetch is failed")
+        raise Refused(NO_KEYS)
     of_kid = [each for each in keys if token.kid in (None, each.kid)]
     fitting = [each for each in of_kid if token.algorithm in each.algorithms]
     if not of_kid:

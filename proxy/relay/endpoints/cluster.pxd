@@ -6,9 +6,11 @@ from proxy.relay.context.context cimport Context
 from proxy.relay.context.tallies cimport Party
 from proxy.relay.endpoints.breaker cimport Breaker, Member, Seat
 from proxy.relay.endpoints.chooser cimport Chooser
+from proxy.relay.endpoints.counted cimport Counted
 from proxy.relay.endpoints.gate cimport Gate
 from proxy.relay.endpoints.hash_key cimport HashKey
 from proxy.relay.endpoints.rate_limits cimport RateLimits
+from proxy.relay.endpoints.shadows cimport Shadows
 from proxy.relay.endpoints.tokens cimport Tokens
 from proxy.relay.endpoints.trunk cimport Connections, Trunks
 from proxy.relay.routing.plan cimport Plan
@@ -94,6 +96,8 @@ cdef class Cluster:
     cdef Chooser chooser
     cdef Gate gate                       # who gets in with a request, or None: everybody
     cdef Gate tcp_gate                   # ... with a connection that carries none
+    cdef Shadows shadows, tcp_shadows    # policies that have no say in that, or None
+    cdef Counted counted
     cdef Tokens tokens                   # what requests' tokens are verified by, or None
     cdef readonly Plan plan              # where its requests go instead, or None
     cdef list claims                     # of requests' tokens that access rules and routes are about, by number

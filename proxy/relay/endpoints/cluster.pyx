@@ -14,7 +14,9 @@ from proxy.clock cimport monotonic_ns
 from proxy.relay.endpoints.breaker cimport Breaker, Member, Seat
 from proxy.relay.endpoints.balancing cimport chooser_for
 from proxy.relay.endpoints.chooser cimport RoundRobin
+from proxy.relay.endpoints.counted cimport Counted
 from proxy.relay.endpoints.hash_key cimport HashKey
+from proxy.relay.endpoints.shadows cimport Shadows
 from proxy.relay.endpoints.trunk cimport CROWDED_NS, Connections, Trunks
 from proxy.relay.routing.retry_rule cimport read_retry_rule
 from proxy.wire.stream cimport DATA_WAITS, QUIET, Stream, polls
@@ -268,6 +270,11 @@ cdef class Cluster:
         self.gate = self.gate_for(body.get("access"))
         self.tcp_gate = self.gate_for(body.get("access_tcp"))
         self.claims = self.gate.claims if self.gate is not None else []
+        self.counted = Counted(scoreboard, worker, self.name)
+        if "shadows" in body:
+            self.shadows = Shadows(body["shadows"]["http"], self.port(), self.claims)
+            self.tcp_shadows = Shadows(body["shadows"]["tcp"], self.port(), [])
+            self.claims = self.shadows.claims
         if "routing" in body:
             self.plan = Plan(body["routing"], self.claims)
             self.claims = self.plan.claims
@@ -291,7 +298,11 @@ cdef class Cluster:
 
     def gate_for(self, form: dict | None) -> Gate | None:
         """For the port that was dialled; None: everybody gets in."""
-        return None if form is None else Gate(form, int(self.authority.rpartition(b":")[2]))
+        return None if form is None else Gate(form, self.port())
+
+    def port(self) -> int:
+        """The Service's."""
+        return int(self.authority.rpartition(b":")[2])
 
     def alone(self, Endpoint endpoint) -> Cluster:
         """A cluster of this endpoint alone, as it is when asked for by its own address: under no service's policy."""

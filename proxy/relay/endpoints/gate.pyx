@@ -51,9 +51,9 @@ cdef void* room(list things, size_t size) except NULL:
 
 
 cdef class Gate:
-    """`port`: the Service's, which was dialled."""
+    """`port`: the Service's, which was dialled. `claims`: those that have a number already."""
 
-    def __init__(self, dict form, int port):
+    def __init__(self, dict form, int port, list claims=None):
         cdef list rules = [*form["deny"], *form["allow"]]
         cdef list clauses = [each for rule in rules for each in sorted(rule["clauses"], key=says_nothing_of_paths)]
         cdef list alternatives = [each for clause in clauses for each in clause]
@@ -63,7 +63,7 @@ cdef class Gate:
         self.port, self.kept = port, []
         self.names = [each["name"].encode() for each in rules]
         self.headers = [each.encode() for each in named(values, "header")]
-        self.claims = named(values, "claim")
+        self.claims = list(dict.fromkeys([*(claims or ()), *named(values, "claim")]))
         self.rules = parts([each["clauses"] for each in rules])
         self.clauses, self.alternatives = parts(clauses), parts(alternatives)
         self.fill_terms(terms, firsts)

@@ -16,7 +16,7 @@ cdef class Limiter:
     cdef RateLimit limit
     cdef uint64_t id
     cdef int counted             # Counted
-    cdef bytes header
+    cdef bytes header, text      # the field that it goes by; all of it, as one writes it
     cdef readonly bint fleet
     cdef Memory memory
     cdef Bucket* bucket          # of the request that is asked for now

@@ -49,7 +49,7 @@ cdef class Limiter:
         self.limit.interval, self.limit.burst = form["interval_ns"], form["burst"]
         self.counted = KINDS[form["key"]]
         self.fleet = form["fleet"]
-        self.header = form["header"].encode()
+        self.header, self.text = form["header"].encode(), form["text"].encode()
 
     cdef bint take(self, Head head, Stream client, int64_t now) noexcept:
         """Counts the request, or leaves in `wait` how long it had to wait."""

@@ -5,9 +5,11 @@ from proxy.relay.context.context cimport Context
 from proxy.relay.endpoints.cluster cimport Cluster
 from proxy.relay.exchange.answer cimport Answer
 from proxy.relay.exchange.exchange cimport Exchange
+from proxy.relay.routing.rule cimport Rule
 from proxy.scoreboard.layout cimport ConnectionTally
 from proxy.wire.stream cimport Stream
 
 cdef int count_request(Exchange exchange, Answer answer, int64_t duration_ms) except -1
+cdef int count_route(Context context, Rule rule, int status) except -1
 cdef ConnectionTally* count_connection(Exchange exchange) except? NULL
 cdef int count_refused(Context context, Stream client, Cluster cluster, object fault) except -1

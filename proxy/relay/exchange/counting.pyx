@@ -4,6 +4,7 @@ when a connection begins; where there is no Tallies, nothing is counted."""
 from proxy.clock cimport coarse_ns
 from proxy.relay.context.tallies cimport AS_GRPC, AS_HTTP, AS_TCP, NO_FLAGS, Party, Tallies
 from proxy.relay.endpoints.cluster cimport Endpoint
+from proxy.relay.endpoints.counted cimport count_of_route
 from proxy.relay.exchange.request cimport Request
 from proxy.scoreboard.buckets cimport bound_of
 from proxy.scoreboard.layout cimport OF_CONNECTIONS, OF_MESSAGES, OF_REQUESTS, RequestTally, Tally
@@ -31,6 +32,15 @@ cdef int count_request(Exchange exchange, Answer answer, int64_t duration_ms) ex
         tally.touched = request.started + duration_ms * 1_000_000
         tally.counted.of_messages.requests += request.body.messages
         tally.counted.of_messages.responses += answer.attempt.body.messages
+    return 0
+
+
+cdef int count_route(Context context, Rule rule, int status) except -1:
+    """A request is over that was for that rule."""
+    cdef int code_class = status // 100 if status < 600 else 5
+    if rule.counted[code_class] == NULL:
+        rule.counted[code_class] = count_of_route(context.scoreboard, context.worker, rule.name, code_class)
+    rule.counted[code_class][0] += 1
     return 0
 
 

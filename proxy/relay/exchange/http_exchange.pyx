@@ -17,9 +17,9 @@ from proxy.relay.context.context cimport Context
 from proxy.relay.endpoints.hash_key cimport HashKey
 from proxy.relay.endpoints.rate_limits cimport Limiter, RateLimits
 from proxy.relay.endpoints.tokens cimport Tokens
-from proxy.relay.endpoints.verdict cimport Verdict
+from proxy.relay.endpoints.verdict cimport NOTHING, Verdict
 from proxy.relay.exchange.answered cimport is_in_vain
-from proxy.relay.exchange.counting cimport count_request
+from proxy.relay.exchange.counting cimport count_request, count_route
 from proxy.relay.exchange.http_attempt cimport HttpAttempt
 from proxy.relay.exchange.line cimport log_line
 from proxy.relay.exchange.request cimport Request
@@ -109,9 +109,13 @@ cdef class HttpExchange(Routed):
             fault = self.distrust(self.cluster.tokens)
             if fault is not None:
                 return fault
+        if self.cluster.shadows is not None:
+            self.request.shadow = self.cluster.shadows.told(
+                self.request.head, self.request.client, self.token, self.cluster.counted)
         if self.cluster.gate is None:
             return None
         rule = self.cluster.gate.refuses(self.request.head, self.request.client, self.token)
+        self.cluster.counted.access(rule)
         return None if rule is None else faults.denied(rule)
 
     cdef object distrust(self, Tokens tokens):
@@ -120,6 +124,8 @@ cdef class HttpExchange(Routed):
         cdef Request request = self.request
         cdef Verdict token = tokens.judge(request.head, request.client, request.started_wall / 1e9)
         self.token = token
+        if token is not NOTHING:
+            self.cluster.counted.token(token)
         if token.refusal is not None:
             return faults.bad_token(token.refusal, token.status, self.realm())
         if token.lines is not None:
@@ -140,6 +146,7 @@ cdef class HttpExchange(Routed):
     cdef object excess(self, RateLimits limits):
         """Why the request is one too many, or None: it is counted."""
         cdef Limiter limiter = limits.refuses(self.request.head, self.request.client)
+        self.cluster.counted.limit(limiter)
         if limiter is None:
             return None
         return faults.rate_limited(limiter.fleet, limiter.fields(monotonic_ns()))
@@ -184,6 +191,10 @@ cdef class HttpExchange(Routed):
         cdef int64_t duration_ms = self.count(self.answer.status)
         log_line(self, self.answer, self.answer.body_bytes(), duration_ms)
         count_request(self, self.answer, duration_ms)
+        if self.rule is not None:
+            count_route(self.context, self.rule, self.answer.status)
+        if self.retries:
+            self.cluster.counted.retried(self.fault is None and (self.flags is None or b"URX" not in self.flags))
         self.request.end()
         if self.answer.unread:
             self.answer.linger()

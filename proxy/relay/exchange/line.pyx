@@ -38,6 +38,8 @@ cdef int log_line(Exchange exchange, Answer answer, int64_t bytes_sent, int64_t 
         set_request(&entry, request)
     if request.route is not None:
         entry.route = text(request.route, len(request.route))
+    if request.shadow is not None:
+        entry.shadow = text(request.shadow, len(request.shadow))
     if cluster is not None:
         entry.authority = text(cluster.authority, len(cluster.authority))
         entry.cluster = text(cluster.envoy_name, len(cluster.envoy_name))

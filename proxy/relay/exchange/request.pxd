@@ -34,6 +34,7 @@ cdef class Request:
     cdef Edits edits, answer_edits      # what a route changes of the request's head, and the answer's; None: nothing
     cdef bytes path                     # in place of its own, or None
     cdef Copied copied                  # a copy of its body, that somebody wants; or None
+    cdef bytes shadow                   # what policies say of it that have no say, for the log; or None
     cdef bytes route                    # the name of the rule that it is for, or None
     cdef int64_t body_taken             # octets of its body and their framing
     cdef int64_t written_before         # to the client, for others

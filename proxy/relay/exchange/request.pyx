@@ -185,7 +185,7 @@ cdef class Request:
         """Lets go of the head; the client may be read by others."""
         self.client.pinned = 0
         self.client.listener = None
-        self.cookie = self.added = self.path = self.route = None
+        self.cookie = self.added = self.path = self.route = self.shadow = None
         if self.copied is not None:
             self.copied.end()
             self.copied = None

@@ -56,8 +56,11 @@ cdef class TcpExchange(Exchange):
 
     cdef bint gets_in(self) except -1:
         cdef bytes rule = None
+        if self.cluster.tcp_shadows is not None:
+            self.request.shadow = self.cluster.tcp_shadows.told(None, self.request.client, None, self.cluster.counted)
         if self.cluster.tcp_gate is not None:
             rule = self.cluster.tcp_gate.refuses(None, self.request.client, None)
+            self.cluster.counted.access(rule)
         if rule is not None:
             self.fault = faults.denied(rule)
         return rule is None

@@ -29,5 +29,6 @@ cdef class Rule:
     cdef bint retries                   # it has a rule of its own for this, and a timeout
     cdef RetryRule retry_rule
     cdef int64_t timeout                # ns for all of a request; 0: without end
+    cdef int64_t* counted[6]            # where it is counted how its requests end, by class; NULL: not looked up yet
 
     cdef Backend pick(self, int64_t chance)

@@ -35,6 +35,14 @@ def board() -> Scoreboard:
     made.workers.start(0, 1)
     made.clusters.count_ejection(0, slot, "consecutive_5xx", True)
     made.shared_state = True
+    for text in (
+        b"route\0r\0002xx",
+        b"rbac\0c\0allowed\0",
+        b"jwt\0c\0success\0",
+        b"limit\0c\0allowed\0",
+        b"retried\0c\0success",
+    ):
+        made.counts.add(0, text, 1)
     counter = Counter(made, 0)
     counter.request()
     counter.open()

@@ -10,8 +10,11 @@ import pytest
 import yaml
 
 from proxy.controller.configuration import Configuration
+from proxy.controller.keys import KeySets
 from proxy.controller.route_pages import RoutePages
 from proxy.ctl.explain_route import text
+from proxy.mesh.traffic.tokens import KeySource
+from tests.issuer_rig import ISSUER, Issuer
 from tests.unit.mesh.mesh_rig import (
     Object,
     endpoint_slice,
@@ -60,6 +63,13 @@ HOSTS = {
     "hostnames": ["*.example.com"],
     "rules": [{"matches": [{"path": {"value": "/a"}}], "backendRefs": [{"name": "cart", "port": 80}]}],
 }
+ISSUES = Issuer()
+JWT = {"issuer": ISSUER, "jwks": ISSUES.jwks, "audiences": ["vault"]}
+VAULT = [{"kind": "Service", "name": "vault"}]
+USERS = {"when": [{"key": "request.auth.claims[role]", "values": ["user"]}]}
+NEAR = {"from": [{"source": {"ipBlocks": ["10.0.0.0/24"]}}]}
+LIMIT = {"waypointd.io/rate-limit": "5/minute key=header:x-user"}
+TRY = {"istio.io/dry-run": "true"}
 SECURITY = "security.istio.io/v1"
 OBJECTS = (
     namespace(),
@@ -77,6 +87,10 @@ OBJECTS = (
     thing("AuthorizationPolicy", SECURITY, "secrets", spec=DENY),
     thing("AuthorizationPolicy", SECURITY, "audit", spec=DENY | {"action": "AUDIT"}),
     thing("AuthorizationPolicy", SECURITY, "sidecars", spec={"rules": [{}]}),
+    service("vault", annotations=LIMIT),
+    thing("RequestAuthentication", SECURITY, "accounts", spec={"targetRefs": VAULT, "jwtRules": [JWT]}),
+    thing("AuthorizationPolicy", SECURITY, "users", spec={"targetRefs": VAULT, "rules": [USERS, NEAR]}),
+    thing("AuthorizationPolicy", SECURITY, "trial", annotations=TRY, spec={"targetRefs": VAULT, "rules": [NEAR]}),
 )
 
 
@@ -87,7 +101,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> RoutePages:
         (directory / f"{index}.yaml").write_text(yaml.safe_dump(each))
     configuration = Configuration([str(directory)], None)
     assert configuration.refresh(False), configuration.faults
-    return RoutePages(configuration)
+    keys = KeySets()
+    keys.want({KeySource(jwks=ISSUES.jwks): 0})
+    return RoutePages(configuration, keys)
 
 
 def ask(pages: RoutePages, page: str, **asked: str) -> Any:
@@ -114,10 +130,13 @@ def test_routes_are_listed_with_whose_requests_they_lead(pages: RoutePages) -> N
 def test_policies_are_listed_with_whether_they_are_in_force(pages: RoutePages) -> None:
     found = {each["name"]: each for each in ask(pages, "/policies")["policies"]}
     assert {name: (each["action"], each["in_force"]) for name, each in found.items()} == {
-        "audit": ("AUDIT", "no"),
+        "accounts": ("", "yes"),
+        "audit": ("AUDIT", "told"),
         "secrets": ("DENY", "yes"),
         "sidecars": ("ALLOW", "no"),
         "tills": ("ALLOW", "yes"),
+        "trial": ("ALLOW", "told"),
+        "users": ("ALLOW", "yes"),
     }
     assert found["tills"]["for"] == ["Service/cart"] and found["sidecars"]["for"] == []
 
@@ -172,3 +191,59 @@ def test_a_request_is_explained(pages: RoutePages) -> None:
 )
 def test_what_becomes_of_others(pages: RoutePages, method: str, url: str, client: str, said: str) -> None:
     assert said in " ".join(explained(pages, method, url, client=client).split())
+
+
+def of_vault(pages: RoutePages, **asked: str) -> list[str]:
+    """The lines about who gets in."""
+    found = ask(pages, "/route", url="http://vault.shop/", **asked)
+    if isinstance(found, str):
+        return [found]
+    lines = [" ".join(each.split()) for each in text(found).splitlines()]
+    return lines[lines.index("for shop/vault:80") + 1 : lines.index("route none: requests go to the Service itself")]
+
+
+def test_a_token_is_looked_at(pages: RoutePages) -> None:
+    issued = ISSUES.token(aud="vault", role="user")
+    keys = next(each for each in of_vault(pages, token=issued) if "keys:" in each).partition("(")[2].partition(")")[0]
+    of = f"{ISSUER} ({keys})"
+    near = "ALLOW ns[shop]-policy[users]-rule[1]: it needs: (source in 10.0.0.0/24)"
+    assert of_vault(pages, token=issued) == [
+        f"token of {ISSUER}/alice",
+        f"{of}: it is good",
+        "access let in: ns[shop]-policy[users]-rule[0] allows it",
+        "ALLOW ns[shop]-policy[users]-rule[0]: matches",
+        near,
+        "dry run would get 403: there are policies that allow, and none of their rules matches",
+        "limit 5/minute burst=5 key=header:x-user scope=replica",
+    ]
+    for token, refusal in (
+        (ISSUES.token(aud="vault", exp=1), "401: Jwt is expired"),
+        (ISSUES.token(aud="other"), "403: Audiences in Jwt are not allowed"),
+        (ISSUES.token(aud="vault", iss="other"), "401: Jwt issuer is not configured"),
+        (Issuer().token(aud="vault"), "401: Jwt verification fails"),
+        ("x", "401: Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections"),
+        ('{"aud": 1}', "401: Jwt payload [aud] field is not a string or string list"),
+    ):
+        found = of_vault(pages, token=token)
+        assert found[:2] == [f"token {refusal}", f"{of}: {refusal.partition(': ')[2]}"]
+        assert found[2].startswith("access 403: there are policies")
+
+
+def test_claims_alone_are_believed(pages: RoutePages) -> None:
+    claims = json.dumps({"iss": ISSUER, "sub": "bob", "aud": ["vault"], "role": ["user", "x"]})
+    assert f"token of {ISSUER}/bob" in of_vault(pages, token=claims)
+    assert "access let in: ns[shop]-policy[users]-rule[0] allows it" in of_vault(pages, token=claims)
+    assert "these are no claims in JSON" in of_vault(pages, token="{")[0]
+
+
+def test_an_address_is_looked_at(pages: RoutePages) -> None:
+    found = of_vault(pages, from_ip="10.0.0.9")
+    assert "access let in: ns[shop]-policy[users]-rule[1] allows it" in found
+    assert "dry run would be let in: ns[shop]-policy[trial]-rule[0] allows it" in found
+    assert "give the client's address as 10.0.0.1" in of_vault(pages, from_ip="here")[0]
+
+
+def test_an_audit_is_told(pages: RoutePages) -> None:
+    assert "audit ns[shop]-policy[audit]-rule[0] matches" in " ".join(
+        explained(pages, "GET", "http://cart.shop/secrets").split()
+    )

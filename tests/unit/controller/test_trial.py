@@ -5,7 +5,6 @@ against what the compiled decisions say.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -29,6 +28,7 @@ from proxy.mesh.traffic.routing import (
     Routing,
 )
 from proxy.policy.shapes import ALLOWED
+from proxy.policy.tokens.claims import spaced
 from tests.instruments.inspect_access import CompiledAccess, normalised
 from tests.unit.policy.accesses import Request, access_of, asked_of
 from tests.unit.policy.routings import Request as Asking
@@ -98,8 +98,6 @@ def test_paths_are_normalised_as_the_compiled_code_does(path: str) -> None:
 
 @given(POLICIES, REQUESTS)
 def test_who_gets_in_is_what_the_compiled_decision_says(policies: list[AccessPolicy], request: Request) -> None:
-    """Addresses and tokens are not known to who asks."""
-    request = replace(request, source="", destination="", claims=None)
     form, _ = access_forms(policies)
     _, layout = access_of(form)
     compiled = CompiledAccess(form).decide(asked_of(request, layout))
@@ -113,7 +111,9 @@ def test_who_gets_in_is_what_the_compiled_decision_says(policies: list[AccessPol
         tuple((name.lower(), value) for name, value in request.headers),
         request.identity,
         request.port,
-        (),
+        (f"{request.destination}:80",),
+        request.source,
+        spaced(request.claims or {}, ()),
     )
     found = verdict(form, asked)
     assert found.allowed is (compiled == ALLOWED)

@@ -16,10 +16,10 @@ KNOWN = {"waypointd.io/acknowledged": "true"}
         route(TO_SERVICE),
         rule(OUTLIER, "nosuch.shop"),
         rule({"loadBalancer": {"backendUtilization": {}}}),
-        policy(action="AUDIT", targetRefs=[TO_GATEWAY]),
+        policy(targetRefs=[{**TO_GATEWAY, "name": "wb"}]),
         service("till", spec={"ports": [{"port": 53, "protocol": "UDP"}]}),
     ],
-    ids=["route", "host", "field", "audit", "Service"],
+    ids=["route", "host", "field", "policy", "Service"],
 )
 def test_a_warning_that_is_known_is_told_no_more(subject: Object) -> None:
     before = loaded(*shop(subject))

@@ -26,6 +26,16 @@ def test_Z12_policies_that_close_nothing(guard: Object) -> None:
     assert not clusters(*shop(guard))["shop/cart:80"].closed
 
 
+def test_policies_without_a_say_are_told_of() -> None:
+    audit = policy(SERVICE_REF, action="AUDIT", rules=ANY)
+    tried = policy(CLASS_REF, ns="istio-system", action="DENY", rules=ANY)
+    tried["metadata"] |= {"name": "tried", "annotations": {"istio.io/dry-run": "true"}}
+    found = clusters(*shop(audit, tried, policy(SERVICE_REF) | {"metadata": {"name": "a", "namespace": "shop"}}))
+    cart = found["shop/cart:80"]
+    assert [each.name for each in cart.access] == ["shop/a"]
+    assert sorted(each.name for each in cart.shadows) == ["istio-system/tried", "shop/deny"]
+
+
 AUTHENTICATION = "RequestAuthentication"
 
 

@@ -142,6 +142,11 @@ def policy(kind: str = "AuthorizationPolicy", ns: str = "shop", **spec: Any) -> 
     return attached(kind, SECURITY, ns, **spec)
 
 
+def tried(policy: Object) -> Object:
+    """Under dry-run."""
+    return policy | {"metadata": policy["metadata"] | {"annotations": {"istio.io/dry-run": "true"}}}
+
+
 @pytest.mark.parametrize(
     ("subject", "said"),
     [
@@ -214,7 +219,14 @@ def test_all_that_istio_knows_in_a_policy_is_right() -> None:
         ),
         (policy(targetRefs=[{**TO_GATEWAY, "name": "wb"}]), "Gateway wb"),
         (policy(targetRefs=[TO_CLASS]), "a GatewayClass is targeted from namespace istio-system only"),
-        (policy(action="AUDIT", targetRefs=[TO_GATEWAY]), "spec.action: AUDIT is not in force in this version"),
+        (
+            tried(policy(targetRefs=[TO_GATEWAY])),
+            "is set: it is not enforced; what it would do is counted",
+        ),
+        (
+            tried(policy(targetRefs=[TO_GATEWAY], action="CUSTOM", provider={"name": "x"}, rules=[{}])),
+            "is set: it is not enforced, and nobody asks its provider",
+        ),
         pytest.param(
             thing("DestinationRules", ISTIO, "r", spec={"host": "cart"}),
             "kind: ignored: there is no kind DestinationRules (did you mean DestinationRule?)",

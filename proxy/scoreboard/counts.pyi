@@ -1,0 +1,6 @@
+LIMIT: int
+LONGEST: int
+
+class Counts:
+    def add(self, worker: int, text: bytes, count: int) -> None: ...
+    def totals(self) -> dict[bytes, int]: ...
