@@ -21,3 +21,16 @@ VIEW_KEPT_MS = 86_400_000
 # this.
 LONGEST_MIN_RUN_MS = 100
 PACE_KEPT_MS = 60_000
+# Above so many deliveries a second of news of one endpoint's runs, for half a second, only so many workers of the fleet
+# report its outcomes, for so long (state/outlier/witnesses.py).
+DELIVERIES = 1500
+WITNESSES = 12
+WITNESSES_MS = 10_000
+# Others are named so long before, so that there are always some.
+EARLY_MS = 500
+# Who has seen a success says so within that time of being asked; after an answer nobody is asked for so long, ever
+# longer up to the second, and in a large fleet up to the third.
+ANSWERS_MS = 10
+ASK_PAUSE_MS = 50
+LONG_ASK_PAUSE_MS = 250
+LONGEST_ASK_PAUSE_MS = 1000

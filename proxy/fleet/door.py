@@ -11,8 +11,9 @@ Successes come only while the endpoint is marked dirty, so healthy traffic costs
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from proxy.fleet import silence
+from proxy.fleet import silence, witnesses
 from proxy.fleet.clusters import Cluster, Endpoint, batch_of, cluster_of
 from proxy.fleet.desk import Desk, Links
 from proxy.fleet.ejections import PRIVATELY, REMOVED, RULE_DELETED
@@ -226,13 +227,17 @@ class Fleet:
         private = bool(outcome.run.local) and not self._may_tell(cluster, endpoint, outcome)
         self._ejections.note(endpoint, outcome)
         silent = silence.is_kept(self.desk, cluster)
+        kept = not private and not silent and self._keeps_to_itself(cluster, endpoint)
         verdict = self._local.report(
-            batch_of(cluster, endpoint, generation, outcome.run, outcome.status, self.desk.replica), cluster.own_policy
+            batch_of(cluster, endpoint, generation, outcome.run, outcome.status, self.desk.replica),
+            witnesses.patient(cluster.own_policy) if kept else cluster.own_policy,
         )
         if not self._ejections.shared(cluster):
             self._decide_alone(cluster, endpoint, verdict, private)
         elif silent and not private:
             self._keep_in(cluster, endpoint, before, verdict)
+        elif kept:
+            return self._keep(cluster, endpoint, before, outcome, verdict)
         elif not private:
             return self._report(cluster, endpoint, before, outcome, verdict)
         elif verdict.outcome == EJECTED:
@@ -240,15 +245,45 @@ class Fleet:
         return None
 
     def _report(
-        self, cluster: Cluster, endpoint: Endpoint, before: OutlierState, outcome: Outcome, verdict: Verdict
+        self,
+        cluster: Cluster,
+        endpoint: Endpoint,
+        before: OutlierState,
+        outcome: Outcome,
+        verdict: Verdict,
+        since_ms: int = 0,
     ) -> Pending:
         """Redis is told; should this replica's own count have reached the threshold, the endpoint is out meanwhile."""
         report = self.desk.outbox.add(
-            cluster, endpoint, before.generation, outcome.run, outcome.status, outcome.request_id, outcome.cause
+            cluster,
+            endpoint,
+            before.generation,
+            outcome.run,
+            outcome.status,
+            outcome.request_id,
+            outcome.cause,
+            since_ms,
+            witnesses.gather_ms(self.desk, endpoint),
         )
         if verdict.outcome == EJECTED:
             self._holds.begin(Hold(cluster, endpoint, before, verdict.generation, report))
         return report
+
+    def _keeps_to_itself(self, cluster: Cluster, endpoint: Endpoint) -> bool:
+        return self._ejections.shared(cluster) and witnesses.keeps_to_itself(self.desk, endpoint)
+
+    def _keep(
+        self, cluster: Cluster, endpoint: Endpoint, before: OutlierState, outcome: Outcome, verdict: Verdict
+    ) -> Pending | None:
+        """Others tell of the endpoint; this replica does if its own run has reached the threshold."""
+        if verdict.outcome == EJECTED:
+            run = witnesses.own_run(before, outcome.run, split=cluster.policy.split_local_origin)
+            began_ms = self._scoreboard.outlier.run_began_ms(endpoint.slot)
+            return self._report(cluster, endpoint, before, replace(outcome, run=run), verdict, began_ms)
+        if not verdict.failures:
+            generation, now_ms = before.generation, self._now_ms
+            self._ejections.learn(cluster, endpoint, generation, dirty=False, asked_ms=now_ms, now_ms=now_ms)
+        return None
 
     def _may_tell(self, cluster: Cluster, endpoint: Endpoint, outcome: Outcome) -> bool:
         """A failure of local origin: whether it is the fleet's business. Without a fleet, no other replica confirms

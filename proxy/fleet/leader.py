@@ -15,8 +15,9 @@ settled in settle.py (when) and differences.py (what).
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
-from proxy.fleet import silence
+from proxy.fleet import silence, witnesses
 from proxy.fleet.budget import CONNECT_MS
 from proxy.fleet.clusters import Cluster, Endpoint
 from proxy.fleet.desk import Desk
@@ -25,7 +26,7 @@ from proxy.fleet.known import known_of
 from proxy.fleet.rates import Rates
 from proxy.fleet.settle import Settling
 from proxy.scoreboard.clusters import ClusterLocked
-from state.constants import LONGEST_MIN_RUN_MS
+from state.constants import ANSWERS_MS, LONGEST_ASK_PAUSE_MS, LONGEST_MIN_RUN_MS
 from state.errors import KeysUnusable, NotAllowed, StoreUnavailable
 from state.outlier.events import Event
 from state.outlier.run import SUCCESS
@@ -36,8 +37,8 @@ log = logging.getLogger(__name__)
 
 # How long a wait for news lasts at most: the lease is renewed and the clock looked at in between.
 TURN_MS = 500
-# A cluster with an ejection is looked at so often.
-EJECTED_INTERVAL_MS = 1000
+# A run that is too young to eject, or that the fleet is not asked about yet, is asked about again within that time.
+LONGEST_WAIT_MS = LONGEST_MIN_RUN_MS + ANSWERS_MS + LONGEST_ASK_PAUSE_MS
 # A message is not older than this when a worker handles it, unless that was busy for longer.
 LATE_MS = 500
 # It is handled so long after it has come, as long as nothing is wrong.
@@ -222,8 +223,12 @@ class Leader:
             dirty = event.kind == "dirty" or self._desk.outbox.waiting(endpoint)
             if event.kind == "dirty":
                 self._tell_success(cluster, endpoint, event)
+            else:
+                self._scoreboard.outlier.set_asked(endpoint.slot, False)
             asked_ms = now_ms - LATE_MS
             self._ejections.learn(cluster, endpoint, event.generation, dirty=dirty, asked_ms=asked_ms, now_ms=now_ms)
+        elif event.kind == "witnesses":
+            witnesses.begin(self._desk, cluster, endpoint, event)
         elif event.kind == "full":
             silence.begin(self._desk, cluster)
         elif event.version <= version:
@@ -241,23 +246,25 @@ class Leader:
 
     def _tell_success(self, cluster: Cluster, endpoint: Endpoint, event: Event) -> None:
         """A run has begun somewhere. A success here since then ends it, if it was not told, or too early to end it."""
+        self._scoreboard.outlier.set_asked(endpoint.slot, True)
         if self._ejections.state(endpoint).generation != event.generation or not self._ejections.shared(cluster):
             return
         on_its_way_ns = 1000 * (self._desk.pace.one_way_us() + HANDLED_US)
         counted_ns = self._desk.loop.now_ns() - on_its_way_ns
         began_ns = self._came_ns - on_its_way_ns - 1000 * event.age_us
-        if self._scoreboard.outlier.succeeded_untold(endpoint.slot, began_ns, counted_ns):
-            self._desk.outbox.add(cluster, endpoint, event.generation, SUCCESS, 0)
+        if not self._scoreboard.outlier.succeeded_untold(endpoint.slot, began_ns, counted_ns):
+            return
+        tell = partial(self._desk.outbox.add, cluster, endpoint, event.generation, SUCCESS, 0)
+        if event.witnesses:
+            witnesses.answer(self._desk, endpoint, event.of, tell)
+        else:
+            tell()
 
     # -- the reconcile ------------------------------------------------------------------------------------------------
 
-    def _interval_ms(self, cluster: Cluster) -> int:
-        interval = cluster.policy.interval_ms
-        return min(interval, EJECTED_INTERVAL_MS) if self._scoreboard.outlier.count_ejected(cluster.slots) else interval
-
     def _until_next_look(self) -> int:
         now_ms = self._now_ms()
-        due = (self._settling.due_ms(cluster, self._interval_ms(cluster)) for cluster in self._desk.clusters.values())
+        due = (self._settling.due_ms(cluster) for cluster in self._desk.clusters.values())
         look_ms = min(due, default=now_ms + TURN_MS) - now_ms
         tell_ms = self._rates.until_due_ms()
         return max(0, min(TURN_MS, look_ms, TURN_MS if tell_ms is None else tell_ms))
@@ -267,7 +274,7 @@ class Leader:
         for cluster in list(self._desk.clusters.values()):
             if not self._my_turn():
                 return False
-            self._settling.settle(cluster, self._interval_ms(cluster))
+            self._settling.settle(cluster)
         self._settling.retain()
         self._rates.retain()
         return True
@@ -306,5 +313,5 @@ class Leader:
         """What is still held long after its time was held by a worker that is gone."""
         for slot in self._scoreboard.outlier.undecided(cluster.slots):
             state = self._ejections.state(cluster.by_slot[slot])
-            if state.held and self._now_ms() - state.begun_ms > LONGEST_MIN_RUN_MS + 3 * HOLD_MS:
+            if state.held and self._now_ms() - state.begun_ms > LONGEST_WAIT_MS + 3 * HOLD_MS:
                 self._ejections.stand(cluster, cluster.by_slot[slot], state.generation)

@@ -83,15 +83,19 @@ class Outbox:
         request_id: str = "",
         cause: int = 0,
         since_ms: int = 0,
+        gather_ms: int = 0,
     ) -> Pending:
-        """One more outcome, that of the request, or failures `since_ms`; only notes it. The entry that it is part
-        of."""
+        """One more outcome, that of the request, or failures `since_ms`; only notes it. The entry that it is part of.
+        Successes may wait for more, `gather_ms` at most."""
         pending = self._entries.get((endpoint.slot, generation))
         if pending is None:
             pending = Pending(cluster, endpoint, generation, self._loop.flag())
             self._entries[pending.key] = pending
         pending.include(run, since_ms * 1_000_000 or self._loop.now_ns())
-        self._hurry(pending)
+        if gather_ms and pending.run.all_well and not pending.too_young_ms:
+            pending.not_before_ms = pending.not_before_ms or self._loop.now_ms() + gather_ms
+        else:
+            self._hurry(pending)
         pending.last_status = status or pending.last_status
         if run.lead:
             pending.evidence.append(evidence(cause or status, self._by, request_id))
@@ -142,7 +146,8 @@ class Outbox:
         self._work.set()
 
     def _hurry(self, pending: Pending) -> None:
-        """A success does not wait with what is to be asked again: meanwhile another worker could ask."""
+        """A success does not wait with what is to be asked again: meanwhile another worker could ask; nor do failures
+        with successes."""
         if pending.run.any_success:
             pending.not_before_ms = 0
 

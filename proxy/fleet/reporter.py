@@ -15,6 +15,7 @@ from proxy.fleet.clusters import Cluster, batch_of
 from proxy.fleet.desk import Desk
 from proxy.fleet.outbox import Pending
 from proxy.scoreboard.clusters import ClusterLocked
+from state.constants import LONGEST_MIN_RUN_MS
 from state.errors import KeysUnusable, StoreUnavailable
 from state.outlier.run import Run
 from state.outlier.store import TOO_SOON, Batch, Reports, Verdict
@@ -79,8 +80,9 @@ class Reporter:
             self._loop.sleep(0)
         else:
             pending.done.wait(milliseconds / 1000)
-        if pending.verdict is None and pending.too_young_ms:  # Redis has answered: that much later all is known
-            pending.done.wait((pending.too_young_ms + milliseconds) / 1000)
+        young_ms = pending.too_young_ms
+        if pending.verdict is None and 0 < young_ms <= LONGEST_MIN_RUN_MS:  # Redis has answered: then all is known
+            pending.done.wait((young_ms + milliseconds) / 1000)
         return pending.verdict
 
     def warm(self) -> bool:

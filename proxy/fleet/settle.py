@@ -22,6 +22,10 @@ from state.outlier.store import ClusterView, Glance, Store, View
 
 log = logging.getLogger(__name__)
 
+# A cluster with an ejection is looked at so often, and so often by a large fleet together: who finds what a hand has
+# done tells the others.
+EJECTED_INTERVAL_MS = 1000
+LOOKS_APART_MS = 20
 # A sync reads so many endpoints at a time: about 10 ms of Redis's.
 SYNC_ENDPOINTS = 500
 # A look asks twice while anything is out, or a view is to be told.
@@ -51,6 +55,10 @@ class Settling:
         self._before: dict[str, Cluster] = {}  # the same, whatever has become of Redis since
         self._apart: dict[str, dict[str, int]] = {}  # cluster -> endpoint -> generation in which Redis rightly differs
         self._offers: dict[str, int] = {}  # cluster whose data Redis has lost -> when it is offered again
+        self._replicas: dict[str, int] = {}  # cluster -> how many look at it
+        self._every_ms: dict[
+            str, int
+        ] = {}  # cluster -> how often this one has promised to, while anything is out
         self._views: dict[str, int] = {}  # cluster -> when its view is to be told again
         self._gone_back: set[str] = set()  # clusters of which Redis has older data than it had, until that is settled
         self._due = Due()
@@ -70,6 +78,8 @@ class Settling:
             self._looked,
             self._apart,
             self._offers,
+            self._replicas,
+            self._every_ms,
             self._views,
         )
         for name in self._before.keys() - self._desk.clusters.keys():
@@ -82,11 +92,17 @@ class Settling:
             self._gone_back.discard(name)
         self._due.retain(self._desk.clusters)
 
-    def due_ms(self, cluster: Cluster, interval_ms: int) -> int:
+    def _interval_ms(self, cluster: Cluster) -> int:
+        """How often it is looked at."""
+        if not self._scoreboard.outlier.count_ejected(cluster.slots):
+            return cluster.policy.interval_ms
+        return min(cluster.policy.interval_ms, self._every_ms.get(cluster.name, EJECTED_INTERVAL_MS))
+
+    def due_ms(self, cluster: Cluster) -> int:
         """When the cluster is to be looked at next, monotonic ms; 0: at once."""
         if self._synced.get(cluster.name) is not cluster or cluster.name not in self._looked:
             return 0
-        due = self._looked[cluster.name] + interval_ms
+        due = self._looked[cluster.name] + self._interval_ms(cluster)
         if self._scoreboard.clusters.alone(cluster.slot):
             return due if cluster.name in self._told else 0
         return min(due, self._offers.get(cluster.name, due), self._due.at(cluster.name))
@@ -105,9 +121,9 @@ class Settling:
         """The end of this ejection is as late as its message was; the next look corrects it."""
         self._differences.told_by_message(cluster, endpoint)
 
-    def settle(self, cluster: Cluster, interval_ms: int) -> None:
+    def settle(self, cluster: Cluster) -> None:
         """Looks if it is time, and settles what it finds."""
-        if self._now_ms() < self.due_ms(cluster, interval_ms):
+        if self._now_ms() < self.due_ms(cluster):
             return
         try:
             self._look(cluster)
@@ -131,6 +147,7 @@ class Settling:
         with self._desk.loop.within(LOOK_TRIPS * BUDGET_MS):
             glance = self._store.glance(cluster.name, list(cluster.endpoints), self._view_if_due(cluster))
         self._looked[cluster.name] = asked_ms
+        self._replicas[cluster.name] = glance.replicas or self._replicas.get(cluster.name, 0)
         if self._differs(cluster, glance, asked_ms):
             self._sync(cluster)
         else:
@@ -143,9 +160,12 @@ class Settling:
     def _view(self, cluster: Cluster) -> View:
         """To be told now."""
         out = self._scoreboard.outlier.count_ejected(cluster.slots)
+        every_ms = max(EJECTED_INTERVAL_MS, LOOKS_APART_MS * self._replicas.get(cluster.name, 0))
+        self._every_ms[cluster.name] = every_ms
         pause_ms = 0 if out else max(QUIET_VIEW_MS, cluster.policy.interval_ms)
         self._views[cluster.name] = self._now_ms() + pause_ms
-        return view_of(cluster, self._desk.replica, VIEW_HOLDS_MS + LOOKS * pause_ms)
+        pauses_ms = LOOKS * (pause_ms or every_ms - EJECTED_INTERVAL_MS)
+        return view_of(cluster, self._desk.replica, VIEW_HOLDS_MS + pauses_ms)
 
     def _differs(self, cluster: Cluster, glance: Glance, asked_ms: int) -> bool:
         """Whether the look shows anything but what the scoreboard has."""

@@ -52,7 +52,7 @@ cdef struct EndpointRow:
     int32_t used
     int64_t succeeded            # when an attempt on it succeeded last, CLOCK_MONOTONIC ns; only under a rule
     int32_t probe                # NO_PROBE, PROBE_OFFERED, PROBE_TAKEN: one request may, or does, try it while it is out
-    int32_t pad
+    uint32_t witnessed           # one of our workers tells the fleet of all its outcomes
     # outlier state, under the cluster's lock
     int32_t failures             # this replica's run
     int32_t local_failures       # of these, those of local origin
@@ -73,6 +73,11 @@ cdef struct EndpointRow:
     uint32_t caused              # failures of it that were counted
     uint16_t causes[KEPT_CAUSES] # why, of the last ones: the latest stands at caused - 1, round and round
     int64_t dirtied              # CLOCK_MONOTONIC ns; when it was last said that somebody counts its failures
+    int64_t run_began            # CLOCK_MONOTONIC ns; when the first failure of this replica's run was counted
+    int64_t witnesses_until      # CLOCK_MONOTONIC ns; till then only witnesses tell the fleet of it; 0: everybody does
+    int64_t witnesses            # the number from which follows who they are
+    int32_t witnesses_of         # of how many replicas
+    int32_t asked                # the fleet is asked who has seen a success: everybody tells until that is answered
     int64_t since                # when the slot was given out
     int64_t well                 # outcomes, where the rule goes by rates: successes, ...
     int64_t badly                # ... and failures that count

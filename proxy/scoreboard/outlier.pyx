@@ -34,6 +34,8 @@ cdef class Outlier:
         there is another one."""
         cdef EndpointRow* row = self.memory.endpoint(slot)
         cdef int64_t until = within(state.ejected_until_ms, FOREVER_MS) * 1_000_000
+        if state.failures and not row.failures:
+            row.run_began = self.memory.now()
         row.failures = within(state.failures, INT32_MAX)
         row.local_failures = within(state.local_failures, INT32_MAX)
         row.gateway_failures = within(state.gateway_failures, INT32_MAX)
@@ -73,7 +75,7 @@ cdef class Outlier:
         """What an attempt on the endpoint does that succeeded (relay/exchange/attempt.pyx): whether it is to be told."""
         cdef EndpointRow* row = self.memory.endpoint(slot)
         wp_store64(&row.succeeded, self.memory.now())
-        return wp_loadu(&row.dirty) != 0
+        return wp_loadu(&row.dirty) != 0 or wp_loadu(&row.witnessed) != 0
 
     def succeeded_untold(self, int slot, int64_t since_ns, int64_t counted_ns) -> bool:
         """Whether an attempt on the endpoint succeeded since then (CLOCK_MONOTONIC), and Redis was not told, or before it
@@ -90,6 +92,39 @@ cdef class Outlier:
             return False
         row.overflow_noted = now_ms
         return True
+
+    def run_began_ms(self, int slot) -> int:
+        """When the first failure of this replica's run was counted."""
+        return self.memory.endpoint(slot).run_began // 1_000_000
+
+    # -- who tells of it ----------------------------------------------------------------------------------------------
+
+    def set_witnesses(self, int slot, int64_t until_ms, int64_t witnesses, int of, bint ours) -> None:
+        """Till then only the witnesses that follow from the number, of so many replicas, tell the fleet of its outcomes;
+        `ours`: a worker of this replica is one. Under the cluster's lock."""
+        cdef EndpointRow* row = self.memory.endpoint(slot)
+        row.witnesses, row.witnesses_of = witnesses, of
+        wp_store64(&row.witnesses_until, until_ms * 1_000_000)
+        wp_storeu(&row.witnessed, ours)
+
+    def witnesses(self, int slot) -> tuple | None:
+        """(the number, of how many replicas); None if everybody tells."""
+        cdef EndpointRow* row = self.memory.endpoint(slot)
+        cdef int64_t until = wp_load64(&row.witnesses_until)
+        if until == 0:
+            return None
+        if until <= self.memory.now():
+            wp_storeu(&row.witnessed, 0)
+            return None
+        return None if row.asked else (row.witnesses, row.witnesses_of)
+
+    def set_asked(self, int slot, bint asked) -> None:
+        """The fleet is asked who has seen a success; or that is answered."""
+        self.memory.endpoint(slot).asked = asked
+
+    def is_asked(self, int slot) -> bool:
+        """It is not answered yet, as far as is known here."""
+        return self.memory.endpoint(slot).asked != 0
 
     # -- who is out ---------------------------------------------------------------------------------------------------
 

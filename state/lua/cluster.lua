@@ -77,7 +77,7 @@ local function disputed(r, names, by)
   end
   save(r)
   if r.left > 0 and named_before ~= '' then announce('eject', r) end  -- it is out for all of them now
-  if r.failures > 0 then publish('dirty', r, version()) end
+  if told(r) then publish('dirty', r, version()) end
 end
 
 -- Another workload has taken the address: what its predecessor did is not its own; but only once no replica is left that
@@ -192,4 +192,95 @@ local function verdict(outcome, r, wait, reason)
     out and r.reason or reason or '', r.names,
     out and cause_of(r) or '',
   }
+end
+
+-- -- who tells of an endpoint's outcomes: specification in state/outlier/witnesses.py
+
+-- How many replicas there are, of whose word holds.
+local function count_replicas()
+  local count = 0
+  for _, text in pairs(pairs_of(redis.call('HGETALL', REPLICAS_KEY))) do
+    local age = now - number(named(text, 'told'))
+    if age >= 0 and age < number(named(text, 'for')) then count = count + 1 end
+  end
+  return math.max(1, count)
+end
+
+-- When the first failure of the report happened.
+local function begun_ms_of(r)
+  return now - math.floor((r.age_us or 0) / 1000) - 1
+end
+
+local function most_load(replicas)
+  return math.max(math.floor(DELIVERIES / 2), 8 * replicas)
+end
+
+local function lighten(r)
+  local per_second = r.witnesses_until_ms > 0 and math.floor(DELIVERIES / 4) or DELIVERIES
+  r.load = math.max(0, r.load - math.floor(math.max(0, now - r.load_ms) * per_second / 1000))
+  r.load_ms = now
+end
+
+-- Witnesses tell from now on, or others than before do. Who they are follows from when their time is over.
+local function call_witnesses(r, replicas)
+  r.witnesses_until_ms, r.witnesses_of = now + WITNESSES_MS, replicas
+  publish('witnesses', r, version())
+end
+
+-- The run of failures has begun, or is over, of which all replicas would be told. Those that are gone and not forgotten are
+-- looked for when it matters only.
+local function turned(r)
+  lighten(r)
+  if r.witnesses_until_ms > 0 then
+    local more = math.floor(r.witnesses_of * math.max(WITNESSES, r.witnesses_of) / WITNESSES)
+    r.load = math.min(r.load + more, most_load(r.witnesses_of))
+    return
+  end
+  local known = redis.call('HLEN', REPLICAS_KEY)
+  r.load = r.load + math.max(1, known)
+  if r.load < most_load(math.max(1, known)) then return end
+  local replicas = count_replicas()
+  if known > replicas then r.load = math.floor(r.load * replicas / known) end
+  if r.load < most_load(replicas) then return end
+  r.load = most_load(replicas)
+  if replicas < 2 then return end
+  call_witnesses(r, replicas)
+  if r.failures > 0 then r.begun_ms = begun_ms_of(r) end
+end
+
+-- When the time of witnesses is nearly over: there are others while it is still too much for everybody, else none.
+local function renew_witnesses(r)
+  if r.witnesses_until_ms == 0 then return end
+  r.witnesses_until_ms = math.min(r.witnesses_until_ms, now + WITNESSES_MS)  -- a clock may be put back
+  if now < r.witnesses_until_ms - EARLY_MS then return end
+  local load, load_ms = r.load, r.load_ms
+  lighten(r)
+  local still = r.load > 0
+  r.load, r.load_ms = load, load_ms
+  local replicas = still and count_replicas() or 0
+  if replicas > 1 then
+    call_witnesses(r, replicas)
+  elseif now >= r.witnesses_until_ms then
+    r.witnesses_until_ms, r.witnesses_of = 0, 0
+    without_run(r)
+  end
+end
+
+-- Somebody had seen a success since the run began.
+local function answered(r)
+  local again = now < r.ask_at_ms + WITNESSES_MS and r.ask_pause_ms > 0
+  local longest = math.max(LONG_ASK_PAUSE_MS, math.min(math.floor(3 * r.witnesses_of / 4), LONGEST_ASK_PAUSE_MS))
+  r.ask_pause_ms = again and math.min(2 * r.ask_pause_ms, longest) or ASK_PAUSE_MS
+  r.ask_at_ms = now + r.ask_pause_ms
+end
+
+-- Milliseconds until the run is old enough, `least` since the fleet was told of it; and what is asked.
+local function wait_of(r, least)
+  if r.witnesses_until_ms == 0 then return r.run_since_ms + least - now end
+  if r.asked_ms == 0 then
+    local wait = r.ask_at_ms - now
+    if wait > 0 and wait <= LONGEST_ASK_PAUSE_MS then return wait end
+    r.asked_ms = now
+  end
+  return r.asked_ms + least + ANSWERS_MS - now
 end

@@ -22,7 +22,8 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local NUMBERS = {
   'failures', 'generation', 'ejections', 'backoff', 'consecutive_5xx', 'ejection_ms', 'ejected_until_ms',
   'unejected_at_ms', 'last_status', 'overflows', 'overflow_logged_ms', 'run_since_ms', 'local_failures', 'probe_at_ms',
-  'probe_until_ms', 'gateway_failures', 'gateway_local_failures', 'local_origin_failures', 'crossed_at',
+  'probe_until_ms', 'gateway_failures', 'gateway_local_failures', 'local_origin_failures', 'crossed_at', 'begun_ms',
+  'asked_ms', 'load', 'load_ms', 'witnesses_until_ms', 'witnesses_of', 'ask_at_ms', 'ask_pause_ms',
 }
 local COUNTED = { -- reasons that come with a number: failures in a row, or a percentage
   consecutive_5xx = true, consecutive_gateway_failure = true, consecutive_local_origin_failure = true,
@@ -101,6 +102,18 @@ end
 local function without_run(r)
   r.failures, r.run_since_ms, r.local_failures, r.reporters, r.local_reporters = 0, 0, 0, '', ''
   r.gateway_failures, r.gateway_local_failures, r.local_origin_failures, r.crossed, r.crossed_at = 0, 0, 0, '', 0
+  r.begun_ms, r.asked_ms = 0, 0
+end
+
+-- Whether the fleet knows of the current run: where only witnesses tell of an endpoint (cluster.lua), once it has been asked.
+local function told(r)
+  return r.failures > 0 and (r.witnesses_until_ms == 0 or r.asked_ms > 0)
+end
+
+-- How long ago the current run began.
+local function age_us(r)
+  if r.begun_ms > 0 then return (now - r.begun_ms) * 1000 end
+  return r.run_since_ms > 0 and (now - r.run_since_ms) * 1000 + (r.age_us or 0) or 0
 end
 
 -- Milliseconds until the endpoint may be probed; -1: it comes back by itself.
@@ -147,8 +160,8 @@ local function publish(kind, r, at_version, why)
     'by=' .. r.by,
     'reason=' .. (why or r.reason),
     'cause=' .. (kind == 'eject' and cause_of(r) or ''),
-    'age_us=' .. whole(kind == 'dirty' and r.run_since_ms > 0 and (now - r.run_since_ms) * 1000 + (r.age_us or 0) or 0),
-  }, ' '))
+    'age_us=' .. whole(kind == 'dirty' and age_us(r) or 0),
+  }, ' ') .. (r.witnesses_until_ms > 0 and ' witnesses=' .. whole(r.witnesses_until_ms) .. ' of=' .. whole(r.witnesses_of) or ''))
 end
 
 -- `evidence`: the failures that are the reason, '' for none. `reason`: what the hand that did it said, or what else there is to

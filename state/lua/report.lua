@@ -15,7 +15,7 @@ identify(r, batch.workload, by)
 if r.left > 0 then return verdict('already_ejected', r) end
 if generation < r.generation then return verdict('stale', r) end
 
-local was_dirty = r.failures > 0
+local was_dirty, was_told, were_until_ms = r.failures > 0, told(r), r.witnesses_until_ms
 if policy.min_run_ms > 0 and began_when_full(r) then without_run(r) end
 r.age_us = batch.age_us or 0  -- of a run that begins with it; told, not kept
 local adopted = generation > r.generation
@@ -23,6 +23,9 @@ if adopted then  -- an ejection this server does not know of has used up the evi
   r.generation = generation
   without_run(r)
 end
+
+if policy.min_run_ms > 0 then renew_witnesses(r) end
+local ran = r.failures > 0
 
 -- What came after the last success.
 local function latest(streak)
@@ -34,6 +37,7 @@ local function latest(streak)
 end
 
 if policy.min_run_ms > 0 and run.any_success then  -- whatever stood before it was too young to be sure of
+  if r.witnesses_until_ms > 0 and r.asked_ms > 0 then answered(r) end
   without_run(r)
   local gateway, local_origin = run.gateway, run.local_origin
   run = latest(run)
@@ -87,7 +91,12 @@ local function join()
   end
   r.failures, r.local_failures = before + run.lead, before_local + run.lead_local
   r.run_since_ms = math.min(r.run_since_ms, now)  -- a clock may be put back
+  r.asked_ms = math.min(r.asked_ms, now)
   if r.run_since_ms == 0 and run.lead > 0 then r.run_since_ms = now end
+  if r.witnesses_until_ms > 0 and run.lead > 0 then
+    local begun_ms = begun_ms_of(r)
+    r.begun_ms = r.begun_ms > 0 and math.min(r.begun_ms, begun_ms) or begun_ms
+  end
   if run.lead > 0 then r.reporters = with(r.reporters, by) end
   if run.lead_local > 0 then r.local_reporters = with(r.local_reporters, by) end
 end
@@ -145,12 +154,15 @@ local function crossing_of(confirmed)
 end
 
 -- Keep the run, and tell the fleet when it starts or stops caring for successes of this endpoint.
-local function keep(traceless)
-  if traceless then return end
+local function keep()
   r.last_status = batch.last_status
   save(r)
-  if not was_dirty and r.failures > 0 then publish('dirty', r, version()) end
-  if was_dirty and r.failures == 0 then publish('clean', r, version()) end
+  if not was_told and told(r) then publish('dirty', r, version()) end
+  if was_told and not told(r) then publish('clean', r, version()) end
+end
+
+local function count_turn()
+  if policy.min_run_ms > 0 and ran ~= (r.failures > 0) then turned(r) end
 end
 
 keep_evidence(r, batch.evidence, run.any_success or before == 0)
@@ -158,13 +170,16 @@ join()
 local crossing, reason = crossing_of(quorum <= 1 or count(r.local_reporters) >= quorum)
 if crossing == 0 then
   if run.any_success then restart(run.trail, run.trail_local) end
-  keep(r.failures == 0 and not was_dirty and not adopted)  -- a success of a clean endpoint leaves no trace
+  count_turn()
+  local changed = r.failures > 0 or was_dirty or adopted or r.witnesses_until_ms ~= were_until_ms
+  if changed then keep() end  -- a success of a clean endpoint leaves no trace
   return verdict(crossing_of(true) > 0 and 'unconfirmed' or r.failures > 0 and 'counted' or 'clean', r)
 end
 
-local wait = (run.any_success or policy.min_run_ms == 0) and 0 or r.run_since_ms + min_run() - now
+local wait = policy.min_run_ms > 0 and wait_of(r, min_run()) or 0
 if wait > 0 then
   r.crossed, r.crossed_at = reason, crossing
+  count_turn()
   keep()
   return verdict('too_soon', r, wait)
 end

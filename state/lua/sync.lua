@@ -34,7 +34,7 @@ for i = 7, #ARGV do
       probe_in(r), r.by, r.reason, cause_of(r),
     }
   end
-  if r.failures > 0 then dirty[#dirty + 1] = { r.endpoint, r.failures } end
+  if told(r) then dirty[#dirty + 1] = { r.endpoint, r.failures } end
   if r.generation > 0 then generations[#generations + 1] = { r.endpoint, r.generation } end
 end
 

@@ -7,11 +7,12 @@ rollout; an ejection ends exactly at its time; generations fence off old evidenc
 again.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from state.constants import LONGEST_MIN_RUN_MS, MAX_EJECTION_MS, PROBE_AWAITED_MS
+from state.constants import ANSWERS_MS, LONGEST_MIN_RUN_MS, MAX_EJECTION_MS, PROBE_AWAITED_MS
+from state.outlier import witnesses
 from state.outlier.run import Run, Streak
 from state.outlier.store import (
     ALREADY_EJECTED,
@@ -31,6 +32,7 @@ from state.outlier.store import (
     Policy,
     Verdict,
 )
+from state.outlier.witnesses import BY_EVERYBODY, Hearing
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,13 @@ class Record:
     crossed: str = ""  # the run has reached a threshold and was too young: the reason to eject for, ...
     crossed_at: int = 0  # ... and how many failures that were
     reason: str = ""  # of the last ejection, one of BY_RULE; "" when that is not known
+    asked_ms: int = 0  # when the fleet was asked who knows better of the current run; 0: not
+    hearing: Hearing = BY_EVERYBODY
+
+    @property
+    def told(self) -> bool:
+        """The fleet knows of the current run."""
+        return self.failures > 0 and (not self.hearing.by_witnesses or self.asked_ms > 0)
 
     @property
     def begun_ms(self) -> int:
@@ -84,6 +93,7 @@ def without_run(record: Record) -> Record:
         local_origin_failures=0,
         crossed="",
         crossed_at=0,
+        asked_ms=0,
     )
 
 
@@ -104,9 +114,10 @@ def decide(
     now_ms: int,
     by: str = "",
     round_trip_ms: int = 0,
+    replicas: int = 1,
 ) -> tuple[Record, Verdict]:
     """Count `run`, made of attempts dispatched in `generation` and reported by `by`, and judge. `round_trip_ms`: the
-    longest that reports take, as far as is known.
+    longest that reports take, `replicas`: how many hear of what is decided, as far as is known.
 
     `active` is how many endpoints of the cluster are ejected besides this one. The verdict's `version` and `by` are
     left empty for the store to fill. A policy that does not count several sees 5xx only: nothing else is told with it.
@@ -119,24 +130,62 @@ def decide(
     if generation > record.generation:  # the record's store has lost that ejection, and the evidence was used up by it
         record = replace(without_run(record), generation=generation)
     run = run if policy.counts_several else run.plain()
+    record = heard(record, replicas, now_ms) if policy.min_run_ms else record
+    ran = record.failures > 0
     if policy.min_run_ms and run.any_success:  # whatever stood before it was too young to be sure of
-        record, run = without_run(record), run.after_success()
+        record, run = without_run(answered(record, now_ms)), run.after_success()
     before, joined = record, join(record, run, now_ms, by)
     crossing = crossing_of(before, run, policy, confirmed=confirmed(joined, policy))
     if not crossing.failures:
-        record = count(joined, run, now_ms, by)
         unconfirmed = crossing_of(before, run, policy, confirmed=True).failures
+        record = turned(count(joined, run, now_ms, by), ran, policy, replicas, now_ms)
         outcome = UNCONFIRMED if unconfirmed else COUNTED if record.failures else CLEAN
         return record, verdict(outcome, record, now_ms)
-    wait_ms = 0 if run.any_success else joined.run_since_ms + min_run_ms(policy, round_trip_ms) - now_ms
+    joined, wait_ms = waiting(joined, run, min_run_ms(policy, round_trip_ms), now_ms)
     if wait_ms > 0:
         record = replace(joined, crossed=crossing.reason, crossed_at=crossing.failures)
+        record = turned(record, ran, policy, replicas, now_ms)
         return record, replace(verdict(TOO_SOON, record, now_ms), wait_ms=wait_ms)
     if not under_cap(policy, active):
         record = after_overflow(joined, run, crossing, policy.consecutive_5xx, now_ms)
         return record, replace(verdict(OVERFLOW, record, now_ms), reason=crossing.reason)
     record = eject(before, crossing, policy, now_ms)
     return record, verdict(EJECTED, record, now_ms)
+
+
+def heard(record: Record, replicas: int, now_ms: int) -> Record:
+    """Of the witnesses whose time is over, and of whom a run does not make one with what everybody tells."""
+    hearing = witnesses.renewed(record.hearing, replicas, now_ms)
+    over = record.hearing.by_witnesses and not hearing.by_witnesses
+    return replace(without_run(record) if over else record, hearing=hearing)
+
+
+def answered(record: Record, now_ms: int) -> Record:
+    """A success has been told."""
+    asked = record.hearing.by_witnesses and record.asked_ms
+    return replace(record, hearing=witnesses.answered(record.hearing, now_ms)) if asked else record
+
+
+def turned(record: Record, ran: bool, policy: Policy, replicas: int, now_ms: int) -> Record:
+    """Whether that was news for the fleet: `ran`, there was a run of failures before."""
+    if not policy.min_run_ms or ran == (record.failures > 0):
+        return record
+    return replace(record, hearing=witnesses.turned(record.hearing, replicas, now_ms))
+
+
+def waiting(joined: Record, run: Run, least_ms: int, now_ms: int) -> tuple[Record, int]:
+    """The run has reached a threshold: how long until it is old enough, `least_ms` since the fleet was told of it, and
+    what is asked."""
+    if run.any_success:
+        return joined, 0
+    if not joined.hearing.by_witnesses:
+        return joined, joined.run_since_ms + least_ms - now_ms
+    if not joined.asked_ms:
+        wait_ms = witnesses.wait_to_ask_ms(joined.hearing, now_ms)
+        if wait_ms:
+            return joined, wait_ms
+        joined = replace(joined, asked_ms=now_ms)
+    return joined, joined.asked_ms + least_ms + ANSWERS_MS - now_ms
 
 
 class Crossing(NamedTuple):
@@ -163,6 +212,7 @@ def join(record: Record, run: Run, now_ms: int, by: str) -> Record:
         record,
         failures=record.failures + run.lead,
         run_since_ms=min(record.run_since_ms, now_ms) or (now_ms if run.lead else 0),  # a clock may be put back
+        asked_ms=min(record.asked_ms, now_ms),
         local_failures=record.local_failures + run.lead_local,
         local_reporters=with_reporter(record.local_reporters, by) if run.lead_local else record.local_reporters,
         gateway_failures=after(record.gateway_failures, run.gateway),
@@ -193,6 +243,7 @@ def restart(record: Record, failures: int, local: int, now_ms: int, by: str) -> 
         local_reporters=(by,) if local else (),
         crossed="",
         crossed_at=0,
+        asked_ms=0,
     )
 
 
@@ -320,40 +371,6 @@ def judge_probe(record: Record, success: bool, generation: int, policy: Policy, 
         return back, verdict(RETURNED, back, now_ms)
     record = eject(back, Crossing(PROBE_FAILED, 1), policy, now_ms)
     return record, verdict(EJECTED, record, now_ms)
-
-
-def accept(record: Record, offered: Record, policy: Policy, active: int, now_ms: int) -> tuple[Record, Verdict]:
-    """Judge an ejection that was decided elsewhere: the specification of `offer.lua`."""
-    record = settle(record, now_ms)
-    newer_hand = offered.by_hand and offered.generation > record.generation
-    if record.ejected_until_ms and not newer_hand:
-        return record, verdict(ALREADY_EJECTED, record, now_ms)
-    if offered.generation <= record.generation or offered.ejected_until_ms <= now_ms:
-        return record, verdict(STALE, record, now_ms)
-    if not offered.by_hand and not under_cap(policy, active):
-        return record, verdict(OVERFLOW, record, now_ms)
-    record = replace(
-        offered,
-        workload=record.workload,
-        ejections=max(record.ejections, offered.ejections),
-        backoff=max(record.backoff, offered.backoff),
-    )
-    return record, verdict(EJECTED, record, now_ms)
-
-
-def giving_way(
-    offered: Record, others: Mapping[str, Record], policy: Policy, active: int, now_ms: int
-) -> Sequence[str]:
-    """Which endpoints come back so that an older ejection fits under the cap: the youngest, as few as will do; none
-    when that is not enough. Two halves of a partition may each have used the cap."""
-    ages = {
-        name: record.begun_ms
-        for name, record in others.items()
-        if record.ejected_until_ms > now_ms and not record.by_hand
-    }
-    younger = sorted((name for name in ages if ages[name] > offered.begun_ms), key=lambda name: (ages[name], name))
-    excess = active + 1 - min(100, policy.max_ejection_percent) * policy.endpoints // 100
-    return younger[-excess:] if 0 < excess <= len(younger) else ()
 
 
 def lift(record: Record, now_ms: int) -> Record:

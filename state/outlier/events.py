@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from state.keys import text_of
 
-KINDS = frozenset({"eject", "uneject", "dirty", "clean", "full"})
+KINDS = frozenset({"eject", "uneject", "dirty", "clean", "full", "witnesses"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +17,8 @@ class Event:
     """A change of one endpoint that the whole fleet is told of."""
 
     cluster: str
-    kind: (
-        str  # "eject", "uneject", "dirty" (its successes matter now), "clean" (they do no longer), "full" (the cap is)
-    )
+    kind: str  # "eject", "uneject", "dirty" (its successes matter now), "clean" (they do no longer), "full" (the cap
+    # is), "witnesses" (only they tell of its outcomes from now on)
     endpoint: str
     workload: str  # "" when not known, as for an ejection by hand
     version: int
@@ -34,6 +33,8 @@ class Event:
     reason: str  # of the ejection; of "uneject" why: "by_hand", "probe_succeeded", "new_workload", "removed"
     cause: str = ""  # of an ejection by the rule, as Verdict's; versions before this field told none
     age_us: int = 0  # of "dirty": how long before this was published the run's first failure happened
+    witnesses: int = 0  # who its witnesses are follows from this number; 0: everybody tells
+    of: int = 0  # of how many replicas
 
 
 def parse(cluster: str, line: str) -> Event | None:
@@ -59,6 +60,8 @@ def parse(cluster: str, line: str) -> Event | None:
                 reason=text_of(fields["reason"]),
                 cause=text_of(fields.get("cause", "")),
                 age_us=int(fields.get("age_us", 0)),
+                witnesses=int(fields.get("witnesses", 0)),
+                of=int(fields.get("of", 0)),
             )
             if kind in KINDS
             else None

@@ -13,16 +13,15 @@ from typing import Protocol
 from state.outlier.decide import (
     Crossing,
     Record,
-    accept,
     decide,
     eject,
-    giving_way,
     identify,
     judge_probe,
     lift,
     settle,
     under_cap,
 )
+from state.outlier.offers import accept, giving_way
 from state.outlier.rates import Finding, Found, Name, Outcomes, RateRule, Window, enforced, judge
 from state.outlier.store import (
     BY_HAND,
@@ -66,9 +65,10 @@ class Records(Protocol):
 class LocalStore:
     """A `Store` that knows this replica only; it never raises StoreUnavailable and its version is always 0."""
 
-    def __init__(self, records: Records, clock_ms: Callable[[], int]) -> None:
+    def __init__(self, records: Records, clock_ms: Callable[[], int], replicas: int = 1) -> None:
         self._records = records
         self._clock_ms = clock_ms
+        self._replicas = replicas
         self._windows: dict[str, Window] = {}
 
     def report(self, batch: Batch, policy: Policy) -> Verdict:
@@ -78,7 +78,15 @@ class LocalStore:
             record = self._current(batch.cluster, batch.endpoint, batch.workload, now_ms)
             active = self._records.active(batch.cluster, now_ms)
             record, answer = decide(
-                record, batch.run, batch.generation, policy, active, now_ms, batch.by, batch.round_trip_ms
+                record,
+                batch.run,
+                batch.generation,
+                policy,
+                active,
+                now_ms,
+                batch.by,
+                batch.round_trip_ms,
+                self._replicas,
             )
             self._records.save(batch.cluster, batch.endpoint, record)
         return replace(answer, by=batch.by) if answer.outcome == EJECTED else answer

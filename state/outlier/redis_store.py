@@ -117,19 +117,19 @@ class RedisStore:
             version, epoch, *out = cast(list[str | None], self._client.mget(names))
             ejected = [name for name, text in zip(endpoints, out, strict=True) if text is not None]
             known = int(version) if version and version.isdecimal() else 0
-            return Glance(known, epoch or "", frozenset(ejected), self._left(keys, ejected, view))
+            return Glance(known, epoch or "", frozenset(ejected), *self._left(keys, ejected, view))
 
-    def _left(self, keys: Keys, ejected: Sequence[str], view: View | None) -> dict[str, int]:
-        """How long each is out still. Those that are back by now are left out."""
+    def _left(self, keys: Keys, ejected: Sequence[str], view: View | None) -> tuple[dict[str, int], int]:
+        """How long each is out still, those that are back by now left out; how many replicas there are."""
         if not ejected and view is None:
-            return {}
+            return {}, 0
         names = [keys.ejected, keys.log, keys.version, *map(keys.eject, ejected)]
         told = (word(view.replica), view.name, view.for_ms) if view else ("", "", 0)
-        reply = cast(list[int], self._scripts["time_left"](keys=names, args=[keys.events, *told]))
+        replicas, *reply = cast(list[int], self._scripts["time_left"](keys=names, args=[keys.events, *told]))
         lefts = {
             name: min(left, ENDLESS_MS) if left != -1 else ENDLESS_MS for name, left in zip(ejected, reply, strict=True)
         }
-        return {name: left for name, left in lefts.items() if left >= 0}
+        return {name: left for name, left in lefts.items() if left >= 0}, replicas
 
     def sync(
         self,

@@ -160,6 +160,7 @@ class Glance:
     epoch: str  # "": the store has lost its data (or never had any)
     ejected: frozenset[str]
     left_ms: dict[str, int] = field(default_factory=dict)  # of those; at most ENDLESS_MS
+    replicas: int = 0  # how many look, or did; 0: not asked
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,7 +195,7 @@ cdef class Attempt(IdleListener):
         wp_store64(&self.endpoint.row.succeeded, monotonic_ns())
         if self.cluster.rates_on:
             wp_add64(&self.endpoint.row.well, 1)
-        if wp_loadu(&self.endpoint.row.dirty):
+        if wp_loadu(&self.endpoint.row.dirty) or wp_loadu(&self.endpoint.row.witnessed):
             self.context.fleet.attempt_succeeded(self.cluster.name, self.endpoint.slot, self.generation)
         return 0
 

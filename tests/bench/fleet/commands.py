@@ -37,7 +37,7 @@ def simulated(replicas: int, seeds: int = 5) -> float:
     *_, percent, seconds = PHASES[-1]
     cluster = Cluster(replicas, RATE / replicas, percent / 100)
     counts = [Simulation(cluster, seed).run(seconds) for seed in range(seeds)]
-    return sum(each["failures"] + each["turns"] for each in counts) / seconds / seeds
+    return sum(each["reports"] for each in counts) / seconds / seeds
 
 
 def _phase(

@@ -1,14 +1,16 @@
 """At what size one Redis primary is saturated, and how far a sharded one goes: pure, from measured costs of calls.
 
 A fleet of R replicas serves C clusters. In a share of these all endpoints flap (simulate.py says what that asks for);
-the others are looked at once an interval. Every published event is delivered to R subscribers, which is what grows with
-R * R. A cluster's name is the hash tag of its keys, so a cluster is on one shard, and the fullest shard is the limit.
+the others are looked at once an interval. Every published event is delivered to R subscribers: that would grow with
+R * R, did not the rules bound it (state/outlier/witnesses.py). A cluster's name is the hash tag of its keys, so a
+cluster is on one shard, and the fullest shard is the limit.
 """
 
 import itertools
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from proxy.fleet.settle import LOOKS_APART_MS
 from tests.bench.fleet.calibrate import Costs
 from tests.bench.fleet.simulate import Cluster, Simulation
 
@@ -28,8 +30,8 @@ SLOTS = 16384
 class Demand(NamedTuple):
     """What one flapping cluster asks of the server, a second."""
 
-    failures: float
-    turns: float
+    reports: float
+    events: float
     busy: float  # share of a core
 
 
@@ -45,9 +47,10 @@ class Row(NamedTuple):
 def demand(replicas: int, costs: Costs) -> Demand:
     """Of one cluster of such a fleet while its endpoints flap."""
     counts = Simulation(Cluster(replicas, REQUESTS_PER_SECOND)).run(SECONDS)
-    failures, turns = counts["failures"] / SECONDS, counts["turns"] / SECONDS
-    busy_us = failures * costs.failure + turns * (costs.turn + replicas * costs.delivery)
-    return Demand(failures, turns, busy_us / 1e6 + looking(replicas, EJECTED_INTERVAL_SECONDS, costs))
+    reports, events = counts["reports"] / SECONDS, counts["events"] / SECONDS
+    busy_us = reports * costs.failure + events * (costs.turn - costs.failure + replicas * costs.delivery)
+    together = max(EJECTED_INTERVAL_SECONDS, min(INTERVAL_SECONDS, replicas * LOOKS_APART_MS / 1000))
+    return Demand(reports, events, busy_us / 1e6 + looking(replicas, together, costs))
 
 
 def looking(replicas: int, interval: float, costs: Costs) -> float:
@@ -62,7 +65,7 @@ def rows(replicas: int, costs: Costs) -> list[Row]:
         each = share * asked.busy + (1 - share) * looking(replicas, INTERVAL_SECONDS, costs)
         primary = int(SATURATED / each)
         clusters = {1: primary} | {shards: spread(primary, shards) for shards in SHARDS}
-        found.append(Row(replicas, share, asked.failures + asked.turns, clusters))
+        found.append(Row(replicas, share, asked.reports, clusters))
     return found
 
 

@@ -12,10 +12,10 @@ lines     a log tells of each ejection and of each return once
 mistake   no greenlet ends by an exception that nobody expected
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from proxy.fleet.leader import LONGEST_WAIT_MS
 from state.constants import MAX_EJECTION_MS, PROBE_AWAITED_MS
 from state.keys import Keys, text_of
 from state.outlier.store import BY_RULE, CONSECUTIVE_5XX, CONSECUTIVE_GATEWAY_FAILURE, COUNTED_REASONS
@@ -69,6 +69,7 @@ class Invariants:
         self._ejected_ns: dict[str, int] = {}
         self._open: dict[tuple[str, str, str], bool] = {}
         self._since_ns: dict[str, int] = {}
+        self._witnessed: set[str] = set()  # endpoints of which not everybody tells, or did not lately
 
     def _broken(self, name: str, text: str) -> None:
         raise Broken(name, text)
@@ -113,6 +114,12 @@ class Invariants:
         served = {address for replica in self._sim.living() for address in replica.manifests.endpoints}
         return [address for address in served if self.out_in_redis(address) is not None]
 
+    def published(self, message: str) -> None:
+        """The fleet is told."""
+        kind, endpoint, *_ = message.split()
+        if kind == "witnesses":
+            self._witnessed.add(endpoint.partition("=")[2])
+
     def noted(self, entry: dict[str, str]) -> None:
         """An entry of the stream, written by a script that has done what it tells of."""
         address, kind, why = entry["endpoint"], entry["kind"], entry["why"]
@@ -140,6 +147,8 @@ class Invariants:
         if len(failures) < rule.consecutive_5xx:
             self._broken("order", f"{address} is ejected after {len(failures)} failures")
         told_ns = self._world.now_ns - OUT_WITHIN_MS * MS - ROUND_TRIPS * self._round_trip_ns
+        if address in self._witnessed:
+            told_ns -= LONGEST_WAIT_MS * MS
         if not self._calm(told_ns, self._world.now_ns):
             return
         counted = [a for a in recent if a.generation == generation - 1]
@@ -169,7 +178,9 @@ class Invariants:
         if self.clock_was_set:  # a replica keeps the ends it knows, and with them its cap
             for replica in self._sim.living():
                 out.update(address for address, state in replica.out().items() if state.shared)
-        if 100 * (len(out) + 1) > rule.max_ejection_percent * len(self._sim.manifests.endpoints):
+        ours = [each.manifests for each in self._sim.living()]
+        fewest = min(len(each.endpoints) for each in (self._sim.manifests, *ours))
+        if 100 * (len(out) + 1) > rule.max_ejection_percent * fewest:
             self._full_ns = self._world.now_ns
         attempt.room = self._world.now_ns - self._full_ns > CAP_CALM_MS * MS
         out_ns = self._ejected_ns.get(attempt.address)
@@ -194,6 +205,8 @@ class Invariants:
             if attempt.counts:
                 by_run.setdefault((attempt.address, attempt.generation), []).append(attempt)
         for (address, _), attempts in by_run.items():
+            if address in self._witnessed:
+                continue  # a run is found when it is one among what witnesses have met
             for completed, more in certain_runs(attempts, rule.consecutive_5xx):
                 late = [a for a in more if a.begun_ns > completed.ended_ns + grace_ns and a.room]
                 if late and completed.room and self._calm(completed.begun_ns, late[0].ended_ns):
@@ -383,6 +396,3 @@ def _longest_ms(text: str) -> float:
 
 def _told(out: bool) -> str:
     return "out" if out else "in"
-
-
-Check = Callable[[], None]

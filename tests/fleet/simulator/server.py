@@ -143,6 +143,9 @@ class Server:
         found: dict[str, str] = self._find(key, dict) or {}
         return [each for pair in found.items() for each in pair]
 
+    def do_hlen(self, key: str) -> int:
+        return len(self._find(key, dict) or {})
+
     def do_hset(self, key: str, *pairs: Any) -> int:
         self._make(key, dict).update(zip(map(str, pairs[::2]), map(str, pairs[1::2]), strict=True))
         return len(pairs) // 2

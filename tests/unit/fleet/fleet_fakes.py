@@ -146,6 +146,7 @@ class FakeStore:
         self.claims = 0
         self.lefts: dict[str, int] = {}
         self.looks = 0
+        self.replicas = 0
         self.rates: list[Outcomes] = []
         self.views: list[View | None] = []  # told with looks
         self.syncs = 0
@@ -198,7 +199,7 @@ class FakeStore:
         self.looks += 1
         self.views.append(view)
         out = frozenset(ejection.endpoint for ejection in self.view.ejections)
-        return Glance(self.view.version, self.view.epoch, out, self.lefts)
+        return Glance(self.view.version, self.view.epoch, out, self.lefts, self.replicas)
 
     def sync(
         self,

@@ -34,7 +34,7 @@ class Setting:
         self.desk, self.told = desk_of(made, self.cluster, self.loop)
         self.ejections = self.desk.ejections
         self.settling = Settling(self.desk, self.store)
-        self.settling.settle(self.cluster, 1000)
+        self.settling.settle(self.cluster)
 
     @property
     def now(self) -> int:
@@ -67,7 +67,7 @@ class Setting:
 
     def look(self, after: int = 1000) -> None:
         self.loop.pass_time(after)
-        self.settling.settle(self.cluster, 1000)
+        self.settling.settle(self.cluster)
 
     def remove_first(self) -> None:
         """A snapshot without the first endpoint."""
@@ -120,7 +120,7 @@ def test_offers_after_lost_data_wait_for_their_turn() -> None:
         made.clusters.set_fleet_version(setting.cluster.slot, 9, "e1")
         setting.view(version=0, epoch="e2")
         setting.look()
-        assert setting.settling.due_ms(setting.cluster, 1000) == setting.now + 200
+        assert setting.settling.due_ms(setting.cluster) == setting.now + 200
         setting.look(199)
         assert (setting.store.offers, setting.out) == ([], True)
         setting.store.answers = [verdict("ejected", 3, 5, 27_000, 1)]
@@ -267,7 +267,7 @@ def test_a_worker_that_met_such_keys_has_the_leader_say_so_at_once() -> None:
     with board() as made:
         setting = Setting(made)
         made.clusters.set_alone(setting.cluster.slot, True)
-        assert setting.settling.due_ms(setting.cluster, 10_000) == 0
+        assert setting.settling.due_ms(setting.cluster) == 0
 
 
 def test_a_large_cluster_is_read_in_parts() -> None:
@@ -276,7 +276,7 @@ def test_a_large_cluster_is_read_in_parts() -> None:
         large = cluster_of(body(made, 1201, setting.cluster.slot))
         assert large is not None
         setting.desk.clusters[large.name] = large
-        setting.settling.settle(large, 1000)
+        setting.settling.settle(large)
         assert setting.store.syncs == 1 + 3
 
 
@@ -349,7 +349,7 @@ def test_removed_endpoints_make_room() -> None:
         setting.view(ejection(FIRST))
         setting.look()
         setting.remove_first()
-        setting.settling.settle(setting.cluster, 1000)
+        setting.settling.settle(setting.cluster)
         assert setting.store.forgotten == [FIRST]
 
 
@@ -360,7 +360,7 @@ def test_one_removed_while_redis_was_away_makes_room_too() -> None:
         setting.look()
         setting.settling.begin(alone_before=True)
         setting.remove_first()
-        setting.settling.settle(setting.cluster, 1000)
+        setting.settling.settle(setting.cluster)
         assert setting.store.forgotten == [FIRST]
 
 

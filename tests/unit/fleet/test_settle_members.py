@@ -131,10 +131,10 @@ def test_data_that_come_back_are_not_looked_at_for_ever() -> None:
         made.clusters.set_fleet_version(setting.cluster.slot, 0, "e1")
         setting.view(version=0, epoch="e2")
         setting.look()
-        assert setting.settling.due_ms(setting.cluster, 1000) == setting.now + 200
+        assert setting.settling.due_ms(setting.cluster) == setting.now + 200
         setting.view(version=0, epoch="e1")
         setting.look(200)
-        assert setting.settling.due_ms(setting.cluster, 1000) > setting.now
+        assert setting.settling.due_ms(setting.cluster) > setting.now
 
 
 def test_S_F2_news_end_what_rightly_differed() -> None:
@@ -148,3 +148,20 @@ def test_S_F2_news_end_what_rightly_differed() -> None:
         setting.settling.look_at_once(setting.cluster)
         setting.look(0)
         assert setting.out
+
+
+@pytest.mark.parametrize(("replicas", "pause_ms"), [(2, 1000), (50, 1000), (300, 6000), (1000, 10_000)])
+def test_while_anything_is_out_a_large_fleet_looks_as_often_together_as_fifty_do(replicas: int, pause_ms: int) -> None:
+    """Whoever finds what a hand has done tells the others. Never more seldom than `interval`."""
+    with board() as made:
+        setting = Setting(made)
+        setting.cluster = replace(setting.cluster, policy=replace(setting.cluster.policy, interval_ms=10_000))
+        setting.desk.clusters[setting.cluster.name] = setting.cluster
+        setting.view(ejection(FIRST))
+        setting.store.lefts, setting.store.replicas = {FIRST: 30_000}, replicas
+        for pause in (1000, 1000, 10_000):
+            setting.look(pause)
+        assert setting.settling.due_ms(setting.cluster) == setting.now + pause_ms
+        told = setting.store.views[-1]
+        assert told is not None
+        assert told.for_ms > 2 * pause_ms, "its word holds until it is said again"

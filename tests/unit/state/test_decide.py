@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from state.outlier.decide import Record, accept, decide, identify, settle, under_cap
+from state.outlier.decide import Record, decide, identify, settle, under_cap
+from state.outlier.offers import accept
 from state.outlier.run import Run
 from state.outlier.store import Policy, Verdict
 
