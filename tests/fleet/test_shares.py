@@ -45,10 +45,16 @@ class Shared:
         return started
 
 
-def share(one: Replica, limit: str) -> int:
-    """As the replica itself has it."""
+def shares(one: Replica) -> dict[str, int]:
+    """As the replica itself has them."""
     (found,) = one.info("/clusters")
-    return int(found["shares"][limit])
+    return dict(found["shares"])
+
+
+def with_share(one: Replica) -> Replica:
+    """Redis may seem away to one that starts, where the machine is that busy."""
+    wait_until(lambda: "requests" in shares(one), 60, "it has a share")
+    return one
 
 
 @contextmanager
@@ -95,17 +101,21 @@ def test_5_a_limit_of_the_fleet_is_never_exceeded_while_replicas_go_from_2_to_8(
         two = [made.start(name, workers=2) for name in "ab"]
         with clients(made, 16) as load:
             for one in two:
-                load(one)
+                load(with_share(one))
             wait_until(lambda: made.endpoints.most_requests >= LIMIT - 2, 60, "two replicas use what there is")
             for name in "cdefgh":
-                load(made.start(name))
+                load(with_share(made.start(name)))
             fair = LIMIT // 8
-            wait_until(lambda: all(share(each, "requests") == fair for each in made.replicas), 120, "each has its part")
+            wait_until(
+                lambda: all(shares(each)["requests"] == fair for each in made.replicas), 120, "each has its part"
+            )
             assert LIMIT - 2 <= made.endpoints.most_requests <= LIMIT, "never one too many meanwhile"
             made.endpoints.most_requests = 0
             wait_until(lambda: made.endpoints.most_requests >= LIMIT - 4, 60, "eight replicas use what there is")
             server.stop()
+            kept = [shares(each)["requests"] for each in made.replicas]
             answered = made.endpoints.answered
             wait_until(lambda: made.endpoints.answered > answered + 20 * LIMIT, 120, "they go on")
-            assert [share(each, "requests") for each in made.replicas] == [fair] * 8, "each keeps its last share"
+            assert [shares(each)["requests"] for each in made.replicas] == kept, "each keeps its last share"
+            assert sum(kept) <= LIMIT
             assert made.endpoints.most_requests <= LIMIT
