@@ -76,8 +76,8 @@ ROOMS: Mapping[str, Room] = {
     ),
     # -- bytes
     "proxy.scoreboard": Room("proxy.clock", WAITING, "memory that the processes of a replica share"),
-    "proxy.wire": Room("proxy.clock", purpose="streams over sockets"),
     "proxy.wire.http": Room("", purpose="HTTP as octets"),
+    "proxy.wire": Room("proxy.clock proxy.wire.http", purpose="streams over sockets"),
     "proxy.wire.http2": Room("proxy.clock proxy.wire proxy.wire.http", purpose="HTTP/2 over any stream"),
     "proxy.wire.tls": Room("proxy.clock proxy.wire proxy.wire.http2", purpose="mesh TLS"),
     "proxy.observe": Room("proxy.wire", purpose="what the data path tells"),

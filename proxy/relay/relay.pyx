@@ -13,7 +13,7 @@ from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 from proxy.relay.endpoints.trunk cimport Connections
 from proxy.relay.exchange.http_exchange cimport HttpExchange
 from proxy.relay.routes cimport Routes
-from proxy.wire.http.head cimport INCOMPLETE, Head
+from proxy.wire.http.head cimport INCOMPLETE, TOO_LARGE, Head
 from proxy.wire.http2.preface cimport is_preface
 from proxy.wire.http2.server cimport serve_http2
 from proxy.wire.stream cimport END, RAISED, TIMED_OUT, get_hub
@@ -196,6 +196,8 @@ cdef class Relay:
         the whole head must follow within request_headers_timeout.
         """
         cdef Py_ssize_t size, got, scanned = 0
+        if client.head is not None:             # it came in fields, and is whole
+            return TOO_LARGE if client.head.result == TOO_LARGE else client.head.size
         if client.start == client.end:
             if self.context.drain.ending and not client.http2:
                 return END

@@ -3,6 +3,8 @@
 cimport cython
 from libc.string cimport memcpy
 
+from proxy.wire.http.edits cimport Edits
+from proxy.wire.http.head cimport Head
 from proxy.wire.stream cimport END, RAISED
 
 
@@ -29,6 +31,12 @@ cdef class Recorded(Stream):
     cdef int put_two(
             self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? RAISED:
         self.written += head_length + length
+        return 0
+
+    cdef int put_response(
+            self, const char* source, Head head, bint rechunk, Edits edits, const char* lines, Py_ssize_t lines_length,
+            const char* data, Py_ssize_t length) except? RAISED:
+        self.written += length
         return 0
 
     cdef int finish(self) except? RAISED:

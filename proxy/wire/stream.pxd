@@ -2,6 +2,8 @@
 from libc.stdint cimport int64_t
 
 from proxy.wire.greenlets cimport greenlet
+from proxy.wire.http.edits cimport Edits
+from proxy.wire.http.head cimport Head
 
 cdef enum Io:                   # what reads and writes say besides a count of bytes, and waits
     READY = 1                   # of a wait: what was waited for may be there
@@ -62,6 +64,7 @@ cdef class Stream:
     cdef readonly bytes baggage         # in a tunnel: what the client's ztunnel says of the client; else None
     cdef readonly bytes target          # in a tunnel: the CONNECT authority, what the client asked for; else None
     cdef readonly bint http2            # the messages on it came in HTTP/2
+    cdef Head head              # of the message that comes, where it comes in fields; None: it is read from the buffer
     cdef bint in_records                # it is TLS: put_now_both is worth it
     cdef object origin                  # what its TLS to an endpoint was made with; None: there is none
     cdef Permit permit                  # given back when it is closed
@@ -75,6 +78,12 @@ cdef class Stream:
     cdef int put(self, const char* data, Py_ssize_t length) except? RAISED
     cdef int put_two(
             self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? RAISED
+    cdef int put_request(
+        self, const char* source, Head head, Edits edits, bytes path, const char* lines, Py_ssize_t lines_length,
+        const char* data, Py_ssize_t length) except? RAISED
+    cdef int put_response(
+        self, const char* source, Head head, bint rechunk, Edits edits, const char* lines, Py_ssize_t lines_length,
+        const char* data, Py_ssize_t length) except? RAISED
     cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? RAISED
     cdef Py_ssize_t put_now_both(
             self, const char* first, Py_ssize_t first_length, const char* second, Py_ssize_t length) except? RAISED

@@ -21,7 +21,6 @@ from proxy.wire.buffers cimport free_buffer, more_room
 from proxy.wire.greenlets cimport PyGreenlet_GetCurrent, PyGreenlet_Import, PyGreenlet_Switch, greenlet
 
 import sys
-
 import gevent
 
 PyGreenlet_Import()
@@ -46,8 +45,7 @@ cdef greenlet current():
 
 
 cdef int64_t polls() except -1:
-    """How often the event loop has asked the kernel what is there: who finds another number than before knows that it
-    has meanwhile."""
+    """How often the event loop has asked the kernel what is there."""
     global _check
     if _check is None:
         _check = get_hub().loop.check(ref=False)
@@ -115,10 +113,8 @@ cdef class Consumer:
 
 
 cdef class Deadlines:
-    """Streams that wait for the same length of time, in order of expiry: arming and disarming are a few pointer moves.
-
-    `duration` is in nanoseconds of CLOCK_MONOTONIC; 0 means no limit.
-    """
+    """Streams that wait for the same time, in order of expiry: arming and disarming are a few pointer moves. `duration` is in
+    nanoseconds of CLOCK_MONOTONIC; 0: no limit."""
 
     def __init__(self, double seconds):
         self.duration = <int64_t>(seconds * 1e9)
@@ -163,8 +159,8 @@ cdef class Deadlines:
         return 0
 
     cdef int end_unheard(self, int64_t now) except -1:
-        """Ends with FAILED the waits for peers whose hosts acknowledge nothing any more: they vanished, or the way to them
-        did, and the kernel would go on for a quarter of an hour. Only who waits as long is looked at."""
+        """Ends with FAILED the waits for peers whose hosts acknowledge nothing any more: the kernel would go on for a quarter
+        of an hour. Only who waits as long is looked at."""
         cdef Stream stream = self.first
         cdef Stream following
         while stream is not None and now - stream.deadline + self.duration > <int64_t>UNHEARD_MS * 1_000_000:
@@ -217,6 +213,16 @@ cdef class Stream:
         """Writes both in one go. `volatile_head` may be overwritten by others as soon as this waits; `data` may not."""
         raise NotImplementedError
 
+    cdef int put_request(self, const char* source, Head head, Edits edits, bytes path, const char* lines,
+                         Py_ssize_t lines_length, const char* data, Py_ssize_t length) except? RAISED:
+        """In HTTP/2: the head at `source`, changed, with `lines` (http1.write_request_lines) behind it; then as put_two."""
+        raise NotImplementedError
+
+    cdef int put_response(self, const char* source, Head head, bint rechunk, Edits edits, const char* lines,
+                          Py_ssize_t lines_length, const char* data, Py_ssize_t length) except? RAISED:
+        """The same, of a final response. `rechunk`: its body is put in chunks, whatever the head says."""
+        raise NotImplementedError
+
     cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? RAISED:
         """Writes what can be written without waiting: how many bytes that were, or FAILED."""
         raise NotImplementedError
@@ -246,8 +252,7 @@ cdef class Stream:
         return QUIET if self.alive() else PEER_CLOSED
 
     cdef bint was_quiet(self) except -1:
-        """Whether nothing had happened on it that nobody has read when the event loop last polled, nor before since it is
-        watched. False: that is not known, or not free."""
+        """Whether nothing had come that nobody has read when the event loop last polled. False: not known, or not free."""
         return False
 
     cdef bint alive(self) noexcept:

@@ -187,7 +187,7 @@ def test_what_endpoints_may_answer(sent: bytes, more: st.DataObject) -> None:
 
     def ask(text: bytes) -> None:
         stream = server.connection.new_stream()
-        if stream.put(text) == "ok":
+        if stream.ask(text) == "ok":
             texts.append(stream.read())
         stream.close()
 

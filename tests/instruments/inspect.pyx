@@ -87,6 +87,28 @@ cdef Head response_head(bytearray data, bytes method, bint http2):
     return head
 
 
+def outcome(Head head, bytes text):
+    """What has come of a head that came in fields, and was laid out as the text."""
+    if head.result != 0:
+        return RESULTS[head.result], head.fault.decode() if head.fault != NULL else ""
+    return describe(head, text)
+
+
+def outcome_of_text(bytes data, int method=-1):
+    """What comes of that text: of an answer in HTTP/2 to a request of that head.Method, without it of a request."""
+    cdef bytearray text = bytearray(data)
+    cdef Head head = Head(lenient=method >= 0)
+    cdef Py_ssize_t scanned = 0
+    cdef int size = head.scan(text, len(text), &scanned)
+    head.both_framings = method >= 0
+    if size < 0:
+        return RESULTS[size], head.fault.decode() if head.fault != NULL else ""
+    size = head.parse_request(text, size) if method < 0 else head.parse_response(text, size, method)
+    if size != 0:
+        return RESULTS[size], head.fault.decode() if head.fault != NULL else ""
+    return describe(head, bytes(text))
+
+
 def request(bytes data):
     """The request head that the bytes begin with. Raises Refused; EOFError if it is incomplete."""
     text = bytearray(data)
@@ -111,15 +133,15 @@ def pass_request(bytes data):
     return pass_body(bytes(out[:length]), head, data, False)
 
 
-def pass_response(bytes data, bytes method=b"GET", bint http2=False):
+def pass_response(bytes data, bytes method=b"GET"):
     """The same for a response and its client; one that ends with its connection is as long as data."""
     cdef bytearray text = bytearray(data), out = bytearray(HEAD_ROOM + 4096)
-    cdef Head head = response_head(text, method, http2)
+    cdef Head head = response_head(text, method, False)
     cdef bint rechunk = head.framing == h.UNTIL_CLOSE
     cdef Py_ssize_t length
     if head.status < 200:
         return bytes(out[:write_interim(out, text, head)]), data[head.size:]
-    length = write_response(out, text, head, rechunk, False, 0, b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n", http2, None)
+    length = write_response(out, text, head, rechunk, False, 0, b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n", None)
     if not rechunk:
         return pass_body(bytes(out[:length]), head, data, True)
     body = data[head.size:]

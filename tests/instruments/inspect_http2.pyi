@@ -1,7 +1,9 @@
 from collections.abc import Callable
 from typing import Literal
 
-Result = Literal["end", "failed", "timed out", "cancelled"]
+from tests.instruments.inspect import HeadView
+
+Result = Literal["end", "failed", "timed out", "cancelled", "bad"]
 
 IO: set[int]
 
@@ -14,6 +16,7 @@ class Memory:
 
 class StreamView:
     events: list[str]
+    head: HeadView | tuple[str, str] | None  # that came in fields; refused: what and why
     id: int
     written: int
     was_ignored: bool
@@ -23,6 +26,8 @@ class StreamView:
     def fill(self) -> int | Result: ...
     def take(self, most: int = -1) -> bytes: ...
     def read(self) -> tuple[bytes, Result]: ...
+    def ask(self, data: bytes, lines: bytes = b"") -> Result | Literal["ok"]: ...
+    def answer(self, data: bytes, lines: bytes = b"") -> Result | Literal["ok"]: ...
     def put(self, data: bytes) -> Result | Literal["ok"]: ...
     def put_two(self, head: bytes, data: bytes) -> Result | Literal["ok"]: ...
     def cancel_read(self) -> None: ...

@@ -6,6 +6,9 @@ import gevent
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
+from proxy.wire.http.edits cimport Edits
+from proxy.wire.http.head cimport BAD, UNTIL_CLOSE, Head
+from proxy.wire.http.http1 cimport HEAD_ROOM, write_request_lines, write_response_lines
 from proxy.wire.http2.http_stream cimport HttpStream
 from proxy.wire.http2.client cimport Http2Client
 from proxy.wire.http2.server cimport Http2Server, StreamServer
@@ -24,9 +27,23 @@ from proxy.wire.stream cimport (
     Stream,
 )
 
-RESULTS = {END: "end", FAILED: "failed", TIMED_OUT: "timed out", CANCELLED: "cancelled"}
+from tests.instruments import inspect
+
+RESULTS = {BAD: "bad", END: "end", FAILED: "failed", TIMED_OUT: "timed out", CANCELLED: "cancelled"}
 IO = {*RESULTS, READY, RAISED}
 EVENTS = {PEER_CLOSED: "closed", PEER_RESET: "reset", DATA_WAITS: "data"}
+
+
+NAMES = {**RESULTS, END: "ok"}
+PLAIN = Edits({b"x-forwarded-proto", b"x-request-id", b"date", b"server", b"x-envoy-upstream-service-time"}, [])
+
+
+cdef int overwrite_soon(bytearray lines) except -1:
+    """As soon as others can run, as a caller may do."""
+    def overwrite():
+        lines[:] = b"?" * len(lines)
+    gevent.get_hub().loop.run_callback(overwrite)
+    return 0
 
 
 cdef class Memory(Stream):
@@ -106,6 +123,7 @@ cdef class StreamView(IdleListener):
 
     cdef HttpStream stream
     cdef readonly list events
+    cdef readonly object head
 
     def __init__(self):
         self.events = []
@@ -126,6 +144,7 @@ cdef class StreamView(IdleListener):
     def take(self, Py_ssize_t most=-1):
         """What is in the buffer, consumed."""
         cdef Py_ssize_t length = self.stream.end - self.stream.start
+        self.compare()
         if 0 <= most < length:
             length = most
         if length == 0:
@@ -133,6 +152,17 @@ cdef class StreamView(IdleListener):
         data = self.stream.buffer[self.stream.start:self.stream.start + length]
         self.stream.start += length
         return data
+
+    cdef int compare(self) except -1:
+        """A head that came in fields is what its text would have been read as."""
+        cdef Head head = self.stream.head
+        cdef bytes text
+        if head is None or not head.whole or self.head is not None or self.stream.end - self.stream.start < head.size:
+            return 0
+        text = self.stream.buffer[self.stream.start:self.stream.start + head.size]
+        self.head = inspect.outcome(head, text)
+        assert self.head == inspect.outcome_of_text(text, -1 if self.stream.session.server else self.stream.method)
+        return 0
 
     def read(self):
         """All there is to come, and how it ended."""
@@ -143,15 +173,44 @@ cdef class StreamView(IdleListener):
                 return data, got
             data += self.take()
 
+    def ask(self, bytes data, bytes lines=b""):
+        """Puts a request of which that much came in HTTP/1.1, with these lines besides, without those that we add to all."""
+        cdef Head head = Head()
+        cdef bytearray text = bytearray(data), ours = bytearray(HEAD_ROOM)
+        cdef char* at = ours
+        cdef Py_ssize_t scanned = 0, written
+        cdef int size = head.scan(text, len(data), &scanned)
+        if size <= 0 or head.parse_request(text, size) < 0:
+            return "failed"
+        written = write_request_lines(at, text, head, b"", PLAIN, None)
+        ours[written:written + len(lines)] = lines
+        overwrite_soon(ours)
+        return NAMES[self.stream.put_request(
+            text, head, PLAIN, None, at, written + len(lines), <const char*>data + size, len(data) - size)]
+
+    def answer(self, bytes data, bytes lines=b""):
+        """Puts a response of which that much came in HTTP/1.1, with these lines besides, without those that we add to all."""
+        cdef Head head = Head(lenient=True)
+        cdef bytearray text = bytearray(data), ours = bytearray(HEAD_ROOM)
+        cdef char* at = ours
+        cdef Py_ssize_t scanned = 0, written
+        cdef int size = head.scan(text, len(data), &scanned)
+        if size <= 0 or head.parse_response(text, size, self.stream.method) < 0:
+            return "failed"
+        written = write_response_lines(at, head, 0, b"", PLAIN)
+        ours[written:written + len(lines)] = lines
+        overwrite_soon(ours)
+        return NAMES[self.stream.put_response(
+            text, head, head.framing == UNTIL_CLOSE, PLAIN, at, written + len(lines), <const char*>data + size,
+            len(data) - size)]
+
     def put(self, bytes data):
         return RESULTS[result] if (result := self.stream.put(data, len(data))) else "ok"
 
     def put_two(self, bytes head, bytes data):
         """The head's bytes are overwritten as soon as others can run, as a caller may do."""
         cdef bytearray scratch = bytearray(head)
-        def overwrite():
-            scratch[:] = b"?" * len(scratch)
-        gevent.get_hub().loop.run_callback(overwrite)
+        overwrite_soon(scratch)
         result = self.stream.put_two(<char*>scratch, len(head), data, len(data))
         return RESULTS[result] if result else "ok"
 

@@ -78,7 +78,7 @@ def changed_response(bytes response, Edits edits) -> bytes:
     cdef Head head = Head(lenient=True)
     assert head.parse_response(text, len(text), M_GET) == 0
     date = b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
-    return bytes(out[:write_response(out, text, head, False, False, 0, date, False, edits)])
+    return bytes(out[:write_response(out, text, head, False, False, 0, date, edits)])
 
 
 def changed_reply(bytes reply, Edits edits) -> bytes:

@@ -133,9 +133,11 @@ def _text(field: HeaderTuple | NeverIndexedHeaderTuple) -> tuple[str, str]:
 
 class Client(Peer):
     """A client, and the session that serves it. Each request is kept as text in `requests`, with how it ended, and
-    answered by `answer`; None: the test does that, with the one in `streams`. Bodies are read unless `reads` is off."""
+    answered by `answer`, as an endpoint's over HTTP/1.1 would be, or `as_text`, as one of our own; None: the test does
+    that, with the one in `streams`. Bodies are read unless `reads` is off."""
 
-    def __init__(self, whole: bool = True, greet: bool = True, stall_seconds: float = 0) -> None:
+    def __init__(self, whole: bool = True, greet: bool = True, stall_seconds: float = 0, as_text: bool = True) -> None:
+        self.as_text = as_text
         self.requests: list[tuple[bytes, str]] = []
         self.streams: list[StreamView] = []
         self.held = Event()
@@ -156,7 +158,8 @@ class Client(Peer):
             body, end = stream.take(), "end"
         self.requests.append((head + body, end))
         if self.answer is not None:
-            stream.put(self.answer)
+            own = self.as_text or self.answer.startswith(b"HTTP/1.1 1")
+            stream.put(self.answer) if own else stream.answer(self.answer)
         else:
             self.held.wait()
 
@@ -183,7 +186,7 @@ class Server(Peer):
 
     def request(self, text: bytes = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n") -> StreamView:
         stream = self.connection.new_stream()
-        assert stream.put(text) == "ok"
+        assert stream.ask(text) == "ok"
         self.look()
         return stream
 

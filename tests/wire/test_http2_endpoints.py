@@ -65,7 +65,7 @@ def test_H2_B_what_never_left_us_was_not_acted_on() -> None:
     before = server.request()
     server.connection.transport.room = len(server.connection.transport.output)
     stream = server.connection.new_stream()
-    assert stream.put(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n") == "ok"
+    assert stream.ask(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n") == "ok"
     spin()
     server.connection.transport.end_input()
     assert before.fill() == stream.fill() == "failed"

@@ -26,7 +26,8 @@ cdef class Answer:
     cdef int64_t body_bytes(self) noexcept
     cdef object relay(self)
     cdef int relay_whole(self) except -1
-    cdef Py_ssize_t write_head(self, bint rechunk) noexcept
+    cdef int put_head(self, bint rechunk, const char* source, const char* data, Py_ssize_t length) except? RAISED
+    cdef const char* pass_head(self) noexcept
     cdef int relay_body(self) except? RAISED
     cdef int relay_chunks(self) except? RAISED
     cdef int client_lost(self, int result) except? RAISED

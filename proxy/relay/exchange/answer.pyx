@@ -10,9 +10,11 @@ cimport cython
 from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport CUT, MALFORMED
 from proxy.relay.exchange.answered cimport judge_answer
-from proxy.wire.http.head cimport BAD, M_HEAD, UNTIL_CLOSE
+from proxy.wire.http.edits cimport Edits
+from proxy.wire.http.head cimport BAD, M_HEAD, UNTIL_CLOSE, Head
 from proxy.wire.http.http1 cimport (
-    add_field, edited, grpc_reply, grpc_status_for, local_reply, write_chunk_size, write_response,
+    add_field, add_line, edited, grpc_reply, grpc_status_for, local_reply, write_chunk_size, write_response,
+    write_response_lines,
 )
 from proxy.wire.pipe cimport run_pipe
 from proxy.wire.spliced cimport offer, passing, put_and_pour, put_next
@@ -80,23 +82,38 @@ cdef class Answer:
             self.broke(result)
         return self.after(result == 0)
 
-    cdef Py_ssize_t write_head(self, bint rechunk) noexcept:
-        """The response head into the scratch buffer; it is consumed where it came from."""
+    cdef int put_head(self, bint rechunk, const char* source, const char* data, Py_ssize_t length) except? RAISED:
+        """The response head, which came at `source`, and so much of the body: as Stream.put_two."""
+        cdef Stream client = self.request.client
+        cdef Head head = self.attempt.head
+        cdef Edits edits = self.request.answer_edits
+        cdef bytes cookie = self.request.cookie
+        cdef char* out = self.context.scratch
+        cdef Py_ssize_t written
+        self.begun = True
+        if client.http2:
+            written = write_response_lines(out, head, self.service_ms, self.context.date.line(), edits)
+            if cookie is not None:
+                written = add_line(out, written, cookie)
+            return client.put_response(source, head, rechunk, edits, out, written, data, length)
+        written = write_response(
+            out, source, head, rechunk, not self.keep_alive, self.service_ms, self.context.date.line(), edits)
+        if cookie is not None:
+            written = add_field(out, written, cookie)
+        return client.put_two(out, written, data, length)
+
+    cdef const char* pass_head(self) noexcept:
+        """Where the response head came; what is in the buffer from now on is the body."""
         cdef Stream stream = self.attempt.stream
-        cdef Py_ssize_t length = write_response(
-            self.context.scratch, stream.buffer + stream.start, self.attempt.head, rechunk, not self.keep_alive,
-            self.service_ms, self.context.date.line(), self.request.client.http2, self.request.answer_edits)
         stream.start += self.attempt.head.size
-        if self.request.cookie is not None:
-            length = add_field(self.context.scratch, length, self.request.cookie)
-        return length
+        return stream.buffer + stream.start - self.attempt.head.size
 
     cdef int relay_body(self) except? RAISED:
         """A body that says where it ends. 0; FAILED: the endpoint broke off; BAD: its framing is wrong; a client that
         left is in `fault`."""
         cdef HttpAttempt attempt = self.attempt
         cdef Stream stream = attempt.stream
-        cdef Py_ssize_t head_length = self.write_head(False)
+        cdef const char* source = self.pass_head()
         cdef Stream client = self.request.client
         cdef Py_ssize_t past, used, got, forward = 0
         cdef int result
@@ -110,8 +127,7 @@ cdef class Answer:
             if self.begun:
                 result = put_next(stream, client, attempt.body.out, forward, attempt.body.unread())
             else:
-                self.begun = True
-                result = client.put_two(self.context.scratch, head_length, attempt.body.out, forward)
+                result = self.put_head(False, source, attempt.body.out, forward)
             if result < 0:
                 return self.client_lost(result)
             stream.start += used - past
@@ -128,10 +144,9 @@ cdef class Answer:
         cdef HttpAttempt attempt = self.attempt
         cdef Stream client = self.request.client
         cdef Stream stream = attempt.stream
-        cdef Py_ssize_t length = self.write_head(True)
-        cdef Py_ssize_t size, past, got
+        cdef Py_ssize_t length, size, past, got
         cdef bint first = True
-        cdef int result = client.put_two(self.context.scratch, length, NULL, 0)
+        cdef int result = self.put_head(True, self.pass_head(), NULL, 0)
         while result == 0:
             past = passing(stream)
             size = past or stream.end - stream.start
@@ -203,9 +218,8 @@ cdef class Answer:
         """101: from here on the two connections are one byte tunnel."""
         cdef HttpAttempt attempt = self.attempt
         cdef Stream client = self.request.client
-        cdef Py_ssize_t length = self.write_head(False)
         self.keep_alive = False
-        if client.put_two(self.context.scratch, length, NULL, 0) < 0:
+        if self.put_head(False, self.pass_head(), NULL, 0) < 0:
             self.client_lost(FAILED)
         else:
             attempt.stop_pump()

@@ -33,6 +33,7 @@ cdef class HttpAttempt(Bounded):
 
     cdef Py_ssize_t await_response(self) except? RAISED
     cdef Py_ssize_t await_head(self) except? RAISED
+    cdef int read_head(self, Py_ssize_t size) noexcept
     cdef Py_ssize_t hear(self) except? RAISED
     cdef int relay_interim(self, Py_ssize_t size) except? RAISED
 

@@ -34,6 +34,7 @@ from proxy.relay.exchange.bounded cimport Bounded
 from proxy.relay.exchange.request cimport Request
 from proxy.scoreboard.atomics cimport wp_load64, wp_store64
 from proxy.wire.http.head cimport BAD, NO_BODY, NO_HTTP
+from proxy.wire.http.heads cimport give_back
 from proxy.wire.http.http1 cimport write_interim
 from proxy.wire.spliced cimport offer, passing, put_next
 from proxy.wire.stream cimport (
@@ -195,9 +196,8 @@ cdef class HttpAttempt(Bounded):
         """The head, with as much of the body as is here; the pump brings the rest. 0 or a negative Io."""
         cdef Request request = self.request
         cdef Stream client = request.client
-        cdef Py_ssize_t head_length, forward = 0, used = 0
+        cdef Py_ssize_t forward = 0, used = 0
         cdef int result
-        head_length = request.write_head(self.context.scratch, self.upgrading)
         if request.has_body:
             request.begin_body(self.stream.http2 or self.request.retry_rule.named)
             used = request.body.take(client.buffer + client.start, client.end - client.start, &forward)
@@ -206,7 +206,7 @@ cdef class HttpAttempt(Bounded):
                 return FAILED
         self.end_held = False
         self.hold_end()
-        result = self.stream.put_two(self.context.scratch, head_length, request.body.out, forward)
+        result = request.put_head(self.stream, self.context.scratch, self.upgrading, request.body.out, forward)
         if result < 0 and self.stream.written == self.written_before:
             return result
         request.moved(used, 0)
@@ -320,9 +320,7 @@ cdef class HttpAttempt(Bounded):
             if size <= 0:
                 return size
             wp_store64(&self.endpoint.row.answered, monotonic_ns())
-            self.head.both_framings = self.stream.http2
-            result = self.head.parse_response(
-                self.stream.buffer + self.stream.start, size, self.request.head.method)
+            result = self.read_head(size)
             if result < 0:
                 return result
             if self.head.status >= 200:
@@ -338,13 +336,26 @@ cdef class HttpAttempt(Bounded):
         cdef Stream stream = self.stream
         cdef Py_ssize_t size, got, scanned = 0
         while True:
-            if stream.end > stream.start:
+            if stream.head is not None:         # it comes in fields
+                if stream.head.whole and stream.end - stream.start >= stream.head.size:
+                    return stream.head.size
+            elif stream.end > stream.start:
                 size = self.head.scan(stream.buffer + stream.start, stream.end - stream.start, &scanned)
                 if size != 0:
                     return size
             got = self.hear()
             if got <= 0:
                 return got if got else FAILED
+
+    cdef int read_head(self, Py_ssize_t size) noexcept:
+        """Parses what await_head has found, if that was not done as it came: 0, or a negative Result."""
+        cdef Head came = self.stream.head
+        if came is None:
+            self.head.both_framings = self.stream.http2
+            return self.head.parse_response(self.stream.buffer + self.stream.start, size, self.request.head.method)
+        give_back(self.head)
+        self.head, self.stream.head = came, None
+        return came.result
 
     cdef Py_ssize_t hear(self) except? RAISED:
         """More from the endpoint, unless nothing at all moves for too long. As Stream.fill."""

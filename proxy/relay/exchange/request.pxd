@@ -44,6 +44,8 @@ cdef class Request:
     cdef int accept(self, RequestIds ids) noexcept
     cdef bint normalise_path(self, int mode) noexcept
     cdef int64_t grpc_timeout(self) noexcept
+    cdef int read_head(self) noexcept
+    cdef int put_head(self, Stream stream, char* scratch, bint upgrade, const char* data, Py_ssize_t length) except? RAISED
     cdef Py_ssize_t write_head(self, char* out, bint upgrade) noexcept
     cdef void bound(self, int64_t timeout) noexcept
     cdef int begin_body(self, bint keep) noexcept

@@ -15,7 +15,8 @@ from proxy.relay.context.date cimport wall_ns
 from proxy.wire.http.head cimport (
     BAD, CHUNKED, M_DELETE, M_GET, M_HEAD, M_OPTIONS, M_PUT, M_TRACE, NO_BODY, UPGRADE, Field, Head, Span,
 )
-from proxy.wire.http.http1 cimport REQUEST_ID, add_field, write_request
+from proxy.wire.http.heads cimport give_back
+from proxy.wire.http.http1 cimport REQUEST_ID, add_field, add_line, write_request, write_request_lines
 from proxy.wire.http.names cimport grpc_timeout_of, is_text, next_member, span_of
 
 
@@ -50,9 +51,9 @@ cdef class Request:
         return 0
 
     cdef int accept(self, RequestIds ids) noexcept:
-        """Parses the head: 0, or a negative Result."""
+        """Parses the head, if that was not done as it came: 0, or a negative Result."""
+        cdef int result = self.read_head()
         cdef Head head = self.head
-        cdef int result = head.parse_request(self.client.buffer, self.client.pinned)
         if result < 0:
             return result
         self.parsed = True
@@ -66,6 +67,14 @@ cdef class Request:
             ids.make(self.own_id)
         return 0
 
+    cdef int read_head(self) noexcept:
+        cdef Head came = self.client.head
+        if came is None:
+            return self.head.parse_request(self.client.buffer, self.client.pinned)
+        give_back(self.head)
+        self.head, self.client.head = came, None
+        return came.result
+
     cdef bint normalise_path(self, int mode) noexcept:
         """Its path is from now on what it will be taken for, by us, the endpoint and the log; False: that cannot be
         told."""
@@ -75,8 +84,19 @@ cdef class Request:
             path.length = length
         return length >= 0
 
+    cdef int put_head(self, Stream stream, char* scratch, bint upgrade, const char* data, Py_ssize_t length) except? RAISED:
+        """The head to an endpoint, and so much of the body: as Stream.put_two. `scratch` has HEAD_ROOM."""
+        cdef Py_ssize_t written
+        if not stream.http2:
+            return stream.put_two(scratch, self.write_head(scratch, upgrade), data, length)
+        written = write_request_lines(scratch, self.client.buffer, self.head, self.own_id, self.edits, self.path)
+        if self.added is not None:
+            written = add_line(scratch, written, self.added)
+        return stream.put_request(
+            self.client.buffer, self.head, self.edits, self.path, scratch, written, data, length)
+
     cdef Py_ssize_t write_head(self, char* out, bint upgrade) noexcept:
-        """The head for an endpoint; how long it is."""
+        """The head for an endpoint as HTTP/1.1 has it; how long it is."""
         cdef Py_ssize_t length = write_request(
             out, self.client.buffer, self.head, upgrade, self.own_id, self.edits, self.path)
         return length if self.added is None else add_field(out, length, self.added)

@@ -102,7 +102,7 @@ cdef class Body:
             self, const char* data, Py_ssize_t length, Py_ssize_t* piece, Py_ssize_t* size) noexcept nogil:
         """Consume as far as one piece of the body itself, which is data[piece:piece + size], or as far as the trailers
         begin: how many bytes; BAD: malformed. For those who frame it in another way; not after `take`."""
-        cdef Py_ssize_t at = 0
+        cdef Py_ssize_t at = 0, line
         piece[0] = size[0] = 0
         if self.framing != CHUNKED:
             return self.take(data, length, size)
@@ -111,6 +111,10 @@ cdef class Body:
                 piece[0] = at
                 size[0] = self.take_data(data + at, length - at)
                 return at + size[0]
+            line = self.take_line(data + at, length - at) if self.state == SIZE_FIRST else 0
+            if line:
+                at += line
+                continue
             self.state = self.step(data[at])
             at += 1
             if self.state == LINE_START and self.trailer_bytes == 0:

@@ -1,4 +1,4 @@
-# A parsed HTTP/1.1 head: offsets into its bytes, no Python object per field. Rules in head.pyx.
+# A parsed head: offsets into its bytes, no Python object per field. Rules in head.pyx.
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
@@ -61,6 +61,7 @@ cdef class Head:
     cdef Span authority         # Host's value, or the authority of an absolute-form or authority-form target
     cdef Span path              # what to send on as target: an absolute-form cut down to origin-form, else the target
     cdef bint absolute_form
+    cdef bint https             # the scheme it was asked for with, as far as it says: an absolute form's, or :scheme
     # status line
     cdef int status
     cdef Span reason
@@ -78,11 +79,20 @@ cdef class Head:
     cdef int hosts, options, coding
     cdef bint nominates         # Connection names a field
     cdef const char* fault      # why it is BAD, a few words for the debug log; NULL: it is not
+    # one that comes in fields
+    cdef int result             # 0 so far, or the negative Result
+    cdef bint whole             # its last one has come
 
     cdef int scan(self, const char* data, Py_ssize_t length, Py_ssize_t* scanned) noexcept nogil
     cdef int parse_request(self, char* data, uint32_t size) noexcept nogil
     cdef int parse_response(self, char* data, uint32_t size, int request_method) noexcept nogil
     cdef void clear(self) noexcept nogil
+
+    cdef void take_request_line(self, uint32_t method_length, uint32_t target_length, int method) noexcept nogil
+    cdef void take_status_line(self, const char* data, uint32_t end) noexcept nogil
+    cdef bint take_line(self, char* data, uint32_t at, uint32_t name_length, uint32_t end) noexcept nogil
+    cdef int end_request(self, char* data, uint32_t size) noexcept nogil
+    cdef int end_response(self, char* data, uint32_t size, int request_method) noexcept nogil
 
     cdef int bad(self, const char* fault) noexcept nogil
     cdef int end_of_line(self, const char* data, Py_ssize_t at) noexcept nogil
@@ -92,7 +102,10 @@ cdef class Head:
     cdef int request_line(self, const char* data, uint32_t start) noexcept nogil
     cdef bint read_version(self, const char* text) noexcept nogil
     cdef int status_line(self, const char* data, uint32_t start) noexcept nogil
+    cdef int settle_request(self, char* data) noexcept nogil
     cdef int read_fields(self, char* data) noexcept nogil
+    cdef int read_field(self, char* data, uint32_t* at) noexcept nogil
+    cdef void end_fields(self, const char* data) noexcept nogil
     cdef uint32_t read_name(self, char* data, uint32_t at) noexcept nogil
     cdef uint32_t unfold(self, char* data, Field* field, uint32_t* end) noexcept nogil
     cdef int note(self, const char* data, int kind, Span value) noexcept nogil

@@ -1,4 +1,4 @@
-"""Reads request and response heads of HTTP/1.1: in place, without a Python object per field.
+"""Reads request and response heads: in place, without a Python object per field.
 
 Rules of RFC 9112 and RFC 9110. A request's head is read strictly: what two readers could take for two different
 messages is refused: bare CR or LF, NUL, obs-fold, a blank before the colon, Content-Length that repeats or comes with
@@ -6,6 +6,10 @@ Transfer-Encoding, codings other than chunked, two Hosts or none, control charac
 is taken wherever it can be understood in one way only: LF alone ends its lines, folded lines and blanks before the
 colon are mended where they lie, and framing.pyx and connection.pyx are milder too. What goes on is written anew
 (http1.pyx), so nobody behind us has to understand any of that.
+
+A head of HTTP/2 comes in fields, which are laid out as lines where a head of HTTP/1.1 would be: each goes through the
+same octet checks and the same notes as it comes (`take_line`), and the end through the same rules (`end_request`,
+`end_response`), so that there is one gate; nothing is read twice. What has come of it is in `result` once it is `whole`.
 
 May not touch a socket, allocate, or keep a pointer into the bytes. `scan` finds the end of a head and makes sure how
 its lines end; `parse_*` relies on that and reads data[:size], the head as scan found it, so its loops over octet
@@ -66,7 +70,8 @@ cdef class Head:
         self.content_length = self.grpc_status = -1
         self.absolute_form = self.close = self.keep_alive = self.upgrade = self.nominates = False
         self.expect_continue = self.te_trailers = self.has_date = self.has_server = self.grpc = False
-        self.own_length = self.bare_lf = False
+        self.own_length = self.bare_lf = self.https = self.whole = False
+        self.result = 0
         self.coding = NO_CODING
         self.fault = NULL
 
@@ -118,8 +123,11 @@ cdef class Head:
         result = self.request_line(data, 2 if data[0] == CR and data[1] == LF else 0)
         if result == 0:
             result = self.read_fields(data)
-        if result == 0:
-            result = frame_request(self)
+        return result if result != 0 else self.settle_request(data)
+
+    cdef int settle_request(self, char* data) noexcept nogil:
+        """What its fields come to together."""
+        cdef int result = frame_request(self)
         if result == 0:
             result = place_target(self, data)
         if result == 0:
@@ -136,6 +144,54 @@ cdef class Head:
         if result == 0:
             result = frame_response(self, request_method)
         return result
+
+    # --- a head that comes in fields ---
+
+    cdef void take_request_line(self, uint32_t method_length, uint32_t target_length, int method) noexcept nogil:
+        """data begins with the line that these make, which has been looked at; before any `take_line`."""
+        self.method = method
+        self.method_text = span_of(0, method_length)
+        self.target = self.path = span_of(method_length + 1, target_length)
+        self.fields_at = method_length + target_length + 12
+
+    cdef void take_status_line(self, const char* data, uint32_t end) noexcept nogil:
+        """data[:end] is one, without blanks but where they belong."""
+        self.size = end
+        self.result = self.status_line(data, 0)
+
+    cdef bint take_line(self, char* data, uint32_t at, uint32_t name_length, uint32_t end) noexcept nogil:
+        """One more field, data[at:end], which was laid out as a line: False if it is none, or more than one. What it says
+        to a proxy may be as bad as in any head: that is in `result`."""
+        cdef uint32_t behind = at
+        if self.result == 0 and self.count < self.most_fields:
+            self.size, self.fields_end = end, 0     # nothing is there that could be a fold
+            self.result = self.read_field(data, &behind)
+            return behind == end and self.fields[self.count - 1].name_length == name_length
+        if self.result == 0:
+            self.result = TOO_MANY_FIELDS
+        return skip_value(data, at + name_length, end) == end - 2
+
+    cdef int end_request(self, char* data, uint32_t size) noexcept nogil:
+        """It is whole, with its blank line: as parse_request."""
+        self.size, self.fields_end, self.whole = size, size - 2, True
+        if size > self.largest:
+            self.result = TOO_LARGE
+        elif self.result == 0:
+            self.end_fields(data)
+            self.result = self.settle_request(data)
+        return self.result
+
+    cdef int end_response(self, char* data, uint32_t size, int request_method) noexcept nogil:
+        """The same, as parse_response."""
+        self.size, self.fields_end, self.whole = size, size - 2, True
+        if size > self.largest:
+            self.result = TOO_LARGE
+        elif self.result == 0:
+            self.end_fields(data)
+            self.result = frame_response(self, request_method)
+        return self.result
+
+    # --- first lines ---
 
     cdef inline void measure(self, const char* data, uint32_t size) noexcept nogil:
         self.clear()
@@ -154,8 +210,6 @@ cdef class Head:
             self.bare_lf = True
             return at + 1
         return 0
-
-    # --- first lines ---
 
     cdef inline int request_line(self, const char* data, uint32_t start) noexcept nogil:
         cdef uint32_t at = skip(data, start, TOKEN)
@@ -207,38 +261,42 @@ cdef class Head:
 
     cdef inline int read_fields(self, char* data) noexcept nogil:
         cdef uint32_t at = self.fields_at
-        cdef uint32_t start, end, last = self.fields_end
-        cdef Field* field = self.fields
         cdef int result
-        while at != last:
-            if self.count == self.most_fields:
-                return TOO_MANY_FIELDS
-            start = at
-            at = self.read_name(data, start)
-            if at == start:
-                return self.bad(b"field name")
-            field.name = start
-            field.name_length = at - start
-            field.kind = kind_of(data + start, field.name_length)
-            field.value = skip_blanks(data, at + 1)
-            end = skip_value(data, field.value, self.size)
-            at = self.behind_line(data, end)
-            if at and self.lenient and is_blank(data[at]):
-                at = self.unfold(data, field, &end)
-            if at == 0:
-                return self.bad(b"field value")
-            field.value_length = trim(data, field.value, end) - field.value
-            field.line_end = at
-            self.count += 1
-            if field.kind != OTHER:
-                result = self.note(data, field.kind, span_of(field.value, field.value_length))
-                if result != 0:
-                    return result
-            field += 1
+        while at != self.fields_end:
+            result = self.read_field(data, &at)
+            if result != 0:
+                return result
+        self.end_fields(data)
+        return 0
+
+    cdef inline int read_field(self, char* data, uint32_t* at) noexcept nogil:
+        """The line at `at`, which is behind it afterwards, as soon as it is known to be one."""
+        cdef Field* field = self.fields + self.count
+        cdef uint32_t start = at[0], colon, end, behind
+        if self.count == self.most_fields:
+            return TOO_MANY_FIELDS
+        colon = self.read_name(data, start)
+        if colon == start:
+            return self.bad(b"field name")
+        field.name = start
+        field.name_length = colon - start
+        field.kind = kind_of(data + start, field.name_length)
+        field.value = skip_blanks(data, colon + 1)
+        end = skip_value(data, field.value, self.size)
+        behind = self.behind_line(data, end)
+        if self.lenient and 0 < behind < self.fields_end and is_blank(data[behind]):
+            behind = self.unfold(data, field, &end)
+        if behind == 0:
+            return self.bad(b"field value")
+        field.value_length = trim(data, field.value, end) - field.value
+        field.line_end = at[0] = behind
+        self.count += 1
+        return 0 if field.kind == OTHER else self.note(data, field.kind, span_of(field.value, field.value_length))
+
+    cdef inline void end_fields(self, const char* data) noexcept nogil:
         if self.nominates:
             nominate_all(self, data)
         self.upgrade = self.upgrade and self.upgrade_to.length > 0
-        return 0
 
     cdef inline uint32_t read_name(self, char* data, uint32_t at) noexcept nogil:
         """The colon's place behind the name at `at`; `at` itself: no name. Blanks before the colon, which a proxy must

@@ -13,8 +13,13 @@ cdef Py_ssize_t write_request(
     char* out, const char* source, Head head, bint upgrade, const char* request_id, Edits edits, bytes path) noexcept
 cdef Py_ssize_t write_response(
     char* out, const char* source, Head head, bint rechunk, bint close, int64_t service_ms,
-    const char* date_line, bint http2, Edits edits) noexcept
+    const char* date_line, Edits edits) noexcept
+cdef Py_ssize_t write_request_lines(
+    char* out, const char* source, Head head, const char* request_id, Edits edits, bytes path) noexcept
+cdef Py_ssize_t write_response_lines(
+    char* out, Head head, int64_t service_ms, const char* date_line, Edits edits) noexcept
 cdef bytes edited(bytes reply, Edits edits)
+cdef Py_ssize_t add_line(char* lines, Py_ssize_t length, bytes line) noexcept
 cdef Py_ssize_t add_field(char* head, Py_ssize_t length, bytes line) noexcept
 cdef Py_ssize_t write_interim(char* out, const char* source, Head head) noexcept
 cdef Py_ssize_t write_chunk_size(char* out, Py_ssize_t size, bint first) noexcept

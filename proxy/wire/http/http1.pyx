@@ -1,4 +1,4 @@
-"""Writes the heads that go on: what a proxy takes out, puts in, and leaves alone.
+"""Writes the heads that go on: what a proxy takes out (passing.pxd), puts in, and leaves alone.
 
 Fields are copied as they came, in as few pieces as possible. Taken out: everything hop-by-hop (RFC 9110, 7.6.1) and the
 framing, which is written anew, but for a length that is written as we would; from requests Envoy's control fields and
@@ -15,77 +15,16 @@ from libc.string cimport memcpy
 from http.client import responses
 
 from proxy.wire.http.edits cimport OWN_DATE, OWN_PROTO, OWN_REQUEST_ID, OWN_SERVER, OWN_SERVICE_TIME
-from proxy.wire.http.head cimport (
-    CHUNKED,
-    CONNECTION,
-    CONTENT_LENGTH,
-    HOST,
-    HTTP2_SETTINGS,
-    KEEP_ALIVE,
-    M_OTHER,
-    M_PATCH,
-    M_POST,
-    M_PUT,
-    NOMINATED,
-    PROXY_CONNECTION,
-    SERVER,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    X_ENVOY,
-    X_ENVOY_ORIGINAL_PATH,
-    X_ENVOY_UPSTREAM_SERVICE_TIME,
-    X_FORWARDED_CLIENT_CERT,
-    X_FORWARDED_PROTO,
-    X_REQUEST_ID,
-    Field,
-)
+from proxy.wire.http.head cimport CHUNKED, M_OTHER, M_PATCH, M_POST, M_PUT, Field
 from proxy.wire.http.octets cimport CR
-
-cdef enum:
-    SWITCHING_PROTOCOLS = 101
-    NO_CONTENT = 204
-    UPGRADE_REQUIRED = 426
+from proxy.wire.http.passing cimport (
+    SWITCHING_PROTOCOLS, UPGRADE_REQUIRED, drop_edited, drop_from_request, drop_from_response, has_length, says_nothing,
+)
 
 
 cdef inline char* put(char* out, const char* text, Py_ssize_t length) noexcept:
     memcpy(out, text, length)
     return out + length
-
-
-cdef inline bint hop_by_hop(int kind) noexcept:
-    return kind in (CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, NOMINATED, HTTP2_SETTINGS)
-
-
-cdef inline bint drop_from_request(int kind, Head head, bint upgrade) noexcept:
-    if kind == 0:
-        return False
-    if kind == HOST:
-        return head.absolute_form
-    if kind == UPGRADE:
-        return not upgrade
-    if kind == CONTENT_LENGTH:
-        return head.own_length
-    if kind == X_REQUEST_ID:            # present but empty: ours takes its place
-        return head.request_id.length == 0
-    if kind == X_FORWARDED_PROTO:
-        return head.forwarded_proto.length == 0
-    return hop_by_hop(kind) or kind in (X_ENVOY, X_ENVOY_UPSTREAM_SERVICE_TIME, X_FORWARDED_CLIENT_CERT)
-
-
-cdef inline bint has_length(Head head, bint http2) noexcept:
-    """Whether a response may say how long its body is: beside chunks only to HTTP/2, where they are taken off."""
-    return head.status >= 200 and head.status != NO_CONTENT and (head.framing != CHUNKED or http2)
-
-
-cdef inline bint drop_from_response(int kind, Head head, bint http2) noexcept:
-    if kind == 0:
-        return False
-    if kind == UPGRADE:
-        return head.status != SWITCHING_PROTOCOLS and head.status != UPGRADE_REQUIRED
-    if kind == CONTENT_LENGTH:
-        return head.own_length or not has_length(head, http2)
-    return hop_by_hop(kind) or kind in (SERVER, X_ENVOY_UPSTREAM_SERVICE_TIME)
 
 
 cdef Py_ssize_t write_request(
@@ -94,7 +33,7 @@ cdef Py_ssize_t write_request(
     that came. None: nothing is changed."""
     cdef char* start = out
     cdef Field* field
-    cdef int index, named = 0 if edits is None else edits.named
+    cdef int index
     cdef bint changed = edits is not None or path is not None
     cdef Py_ssize_t run = head.fields_at       # where the fields not yet copied begin
     out = put(out, source + head.method_text.at, head.method_text.length)
@@ -114,36 +53,41 @@ cdef Py_ssize_t write_request(
     out = put(out, source + run, head.size - 2 - run)
     if upgrade:
         out = put(out, b"connection: upgrade\r\n", 21)
-    if head.te_trailers:
-        out = put(out, b"te: trailers\r\n", 14)
     if head.framing == CHUNKED:
         out = put(out, b"transfer-encoding: chunked\r\n", 28)
-    elif head.own_length:
-        out = put_length(out, head.content_length)
-    elif head.content_length == -1 and head.method in (M_POST, M_PUT, M_PATCH, M_OTHER):
-        out = put_length(out, 0)
+    if edits is not None and edits.host is not None:
+        out = put_span(put(out, b"host: ", 6), edits.host, 0, len(edits.host))
+    out = put_request_lines(out, source, head, request_id, edits, path, False)
+    return put(out, b"\r\n", 2) - start
+
+
+cdef Py_ssize_t write_request_lines(
+        char* out, const char* source, Head head, const char* request_id, Edits edits, bytes path) noexcept:
+    """What goes on in HTTP/2 behind the fields that came: lines of what the endpoint is told by us, and by routes. How
+    long they are."""
+    return put_request_lines(out, source, head, request_id, edits, path, True) - out
+
+
+cdef char* put_request_lines(
+        char* out, const char* source, Head head, const char* request_id, Edits edits, bytes path, bint http2) noexcept:
+    cdef int named = 0 if edits is None else edits.named
+    if head.te_trailers:
+        out = put(out, b"te: trailers\r\n", 14)
+    if head.framing != CHUNKED and not (http2 and says_nothing(head)):
+        if head.own_length:
+            out = put_length(out, head.content_length)
+        elif head.content_length == -1 and head.method in (M_POST, M_PUT, M_PATCH, M_OTHER):
+            out = put_length(out, 0)
     if head.forwarded_proto.length == 0 and not named & OWN_PROTO:
         out = put(out, b"x-forwarded-proto: http\r\n", 25)
     if head.request_id.length == 0 and not named & OWN_REQUEST_ID:
         out = put(out, b"x-request-id: ", 14)
         out = put_span(out, request_id, 0, REQUEST_ID)
-    if changed:
-        out = put_changes(out, source, head, edits, path)
-    return put(out, b"\r\n", 2) - start
-
-
-cdef inline bint drop_edited(const char* source, Field* field, Edits edits, bytes path) noexcept:
-    return path is not None and field.kind == X_ENVOY_ORIGINAL_PATH or edits is not None and edits.drops(source, field)
-
-
-cdef char* put_changes(char* out, const char* source, Head head, Edits edits, bytes path) noexcept:
-    """What routes add, and what was there before them, as Envoy names it."""
     if path is not None:
         out = put_span(put(out, b"x-envoy-original-path: ", 23), source, head.path.at, head.path.length)
     if edits is None:
         return out
-    if edits.host is not None:
-        out = put_span(put(out, b"host: ", 6), edits.host, 0, len(edits.host))
+    if edits.host is not None:      # what was there before, as Envoy names it
         out = put_span(put(out, b"x-envoy-original-host: ", 23), source, head.authority.at, head.authority.length)
     return put(out, edits.lines, len(edits.lines))
 
@@ -170,7 +114,7 @@ cdef inline char* put_decimal(char* out, uint64_t number) noexcept:
     return put(out, digits + at, 20 - at)
 
 
-cdef char* write_status_and_fields(char* out, const char* source, Head head, bint http2, Edits edits) noexcept:
+cdef char* write_status_and_fields(char* out, const char* source, Head head, Edits edits) noexcept:
     cdef Field* field
     cdef int index
     cdef Py_ssize_t run = head.fields_at
@@ -180,7 +124,7 @@ cdef char* write_status_and_fields(char* out, const char* source, Head head, bin
     out = put(out, b"\r\n", 2)
     for index in range(head.count):
         field = head.fields + index
-        if drop_from_response(field.kind, head, http2) or edits is not None and edits.drops(source, field):
+        if drop_from_response(field.kind, head, False) or edits is not None and edits.drops(source, field):
             out = put(out, source + run, field.name - run)
             run = field.line_end
         elif head.bare_lf and source[field.line_end - 2] != CR:
@@ -192,30 +136,42 @@ cdef char* write_status_and_fields(char* out, const char* source, Head head, bin
 
 cdef Py_ssize_t write_response(
         char* out, const char* source, Head head, bint rechunk, bint close, int64_t service_ms,
-        const char* date_line, bint http2, Edits edits) noexcept:
-    """The final response head for the client. `rechunk`: the body ends with the connection there, and with a chunk
-    here. `http2`: it will be taken off again. `edits` None: nothing else is changed."""
+        const char* date_line, Edits edits) noexcept:
+    """The final response head for a client. `rechunk`: the body ends with the connection there, and with a chunk here.
+    `edits` None: nothing else is changed."""
     cdef char* start = out
-    cdef int named = 0 if edits is None else edits.named
-    out = write_status_and_fields(out, source, head, http2, edits)
+    out = write_status_and_fields(out, source, head, edits)
     if head.framing == CHUNKED or rechunk:
         out = put(out, b"transfer-encoding: chunked\r\n", 28)
-    if head.own_length and head.content_length != -1 and has_length(head, http2):
+    if head.status == SWITCHING_PROTOCOLS or head.status == UPGRADE_REQUIRED and head.upgrade_to.length > 0:
+        out = put(out, b"connection: upgrade\r\n", 21)     # RFC 9110 7.8
+    if close and head.status != SWITCHING_PROTOCOLS:
+        out = put(out, b"connection: close\r\n", 19)
+    out = put_response_lines(out, head, service_ms, date_line, False, edits)
+    return put(out, b"\r\n", 2) - start
+
+
+cdef Py_ssize_t write_response_lines(
+        char* out, Head head, int64_t service_ms, const char* date_line, Edits edits) noexcept:
+    """The same, of what a client is told."""
+    return put_response_lines(out, head, service_ms, date_line, True, edits) - out
+
+
+cdef char* put_response_lines(
+        char* out, Head head, int64_t service_ms, const char* date_line, bint http2, Edits edits) noexcept:
+    cdef int named = 0 if edits is None else edits.named
+    if head.own_length and head.content_length != -1 and has_length(head, http2) and not (http2 and says_nothing(head)):
         out = put_length(out, head.content_length)
     if not head.has_date and not named & OWN_DATE:
         out = put(out, date_line, 37)
     if not named & OWN_SERVICE_TIME:
         out = put_decimal(put(out, b"x-envoy-upstream-service-time: ", 31), service_ms)
         out = put(out, b"\r\n", 2)
-    if head.status == SWITCHING_PROTOCOLS or head.status == UPGRADE_REQUIRED and head.upgrade_to.length > 0:
-        out = put(out, b"connection: upgrade\r\n", 21)     # RFC 9110 7.8
-    if close and head.status != SWITCHING_PROTOCOLS:
-        out = put(out, b"connection: close\r\n", 19)
     if edits is not None:
         out = put(out, edits.lines, len(edits.lines))
     if not named & OWN_SERVER:
         out = put(out, b"server: waypointd\r\n", 19)
-    return put(out, b"\r\n", 2) - start
+    return out
 
 
 cdef bytes edited(bytes reply, Edits edits):
@@ -230,10 +186,15 @@ cdef Py_ssize_t add_field(char* head, Py_ssize_t length, bytes line) noexcept:
     return put(end, b"\r\n", 2) - head
 
 
+cdef Py_ssize_t add_line(char* lines, Py_ssize_t length, bytes line) noexcept:
+    """The same, for lines with no empty one behind them."""
+    return put(lines + length, line, len(line)) - lines
+
+
 cdef Py_ssize_t write_interim(char* out, const char* source, Head head) noexcept:
     """A 1xx response head, passed on as it is but for hop-by-hop fields."""
     cdef char* start = out
-    out = write_status_and_fields(out, source, head, False, None)
+    out = write_status_and_fields(out, source, head, None)
     return put(out, b"\r\n", 2) - start
 
 

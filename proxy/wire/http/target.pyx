@@ -47,7 +47,7 @@ cdef int cut_absolute_form(Head head, char* data) noexcept nogil:
     if memcmp(data + at, b"://", 3) != 0:
         return head.bad(b"target")
     at += 3
-    head.absolute_form = True
+    head.absolute_form, head.https = True, slashes == 5
     start = at
     while at < end and data[at] != c"/" and data[at] != c"?":
         at += 1

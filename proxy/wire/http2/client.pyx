@@ -1,20 +1,27 @@
 # distutils: libraries = nghttp2
-"""The client's side of HTTP/2: an HTTP/1.1 request put on a stream opens it, the answer is read as HTTP/1.1.
+"""The client's side of HTTP/2: a request put on a stream opens it, the answer is read as HTTP/1.1.
+
+An answer's head is read as its fields come, and laid out aside until it is whole. 1xx heads, of which there may be many
+before anybody looks, are text, and so is what follows them.
 
 `written` counts a request's head as soon as it is in the connection's output. That the peer did nothing with a request
 (`was_ignored`) is concluded from three things only: it says so (RFC 9113 8.7: REFUSED_STREAM, or a GOAWAY that leaves the
 stream out), nothing of the request had left us when the connection ended, or the peer answered our preface in HTTP/1, so
 that it cannot have read what followed. A connection that ends before the peer's SETTINGS says nothing: a server may
-read a request, act on it, and die before its first frame. A malformed answer is given to the parser of HTTP/1.1 as one.
+read a request, act on it, and die before its first frame. A malformed answer ends as BAD.
 """
 
 from libc.stdint cimport int32_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcpy
 
-from proxy.wire.http.head cimport CHUNKED, M_HEAD, MAX_HEAD, Span
+from proxy.wire.buffers cimport drop, reserve
+from proxy.wire.http.edits cimport Edits
+from proxy.wire.http.head cimport BAD, CHUNKED, M_HEAD, MAX_HEAD
+from proxy.wire.http.heads cimport new_head
 from proxy.wire.http.octets cimport is_blank
+from proxy.wire.http2.fields cimport fields, request_fields
 from proxy.wire.http2.frames cimport body_of
-from proxy.wire.http2.http_stream cimport IN_BYTES, IN_HEAD, IN_NOTHING, collect_fields, fields, scratch, set_field
+from proxy.wire.http2.http_stream cimport IN_BYTES, IN_HEAD, IN_NOTHING
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.stream cimport (
     CONNECTION_ENDED,
@@ -56,6 +63,9 @@ cdef class HttpClientStream(HttpStream):
     def __cinit__(self):
         self.both_framings = True
 
+    def __dealloc__(self):
+        drop(&self.heading)
+
     # -- the request --------------------------------------------------------------------------------------------------
 
     cdef bint writable(self) noexcept:
@@ -66,30 +76,20 @@ cdef class HttpClientStream(HttpStream):
     cdef bint alive(self) noexcept:
         return self.writable() if self.id == 0 else HttpStream.alive(self)
 
-    cdef Py_ssize_t put_head(self, const char* text, Py_ssize_t length) except? RAISED:
-        cdef Py_ssize_t scanned = 0
-        cdef int size = scratch.scan(text, length, &scanned)
+    cdef int put_request(
+            self, const char* source, Head head, Edits edits, bytes path, const char* lines, Py_ssize_t lines_length,
+            const char* data, Py_ssize_t length) except? RAISED:
         cdef size_t count
         cdef int32_t id
         cdef bint ends
         cdef nghttp2_data_provider body = body_of(self)
-        if size <= 0 or scratch.parse_request(<char*>text, size) < 0:
+        if not self.writable() or not self.head_due:
             return FAILED
         self.head_due = False
-        self.method = scratch.method
-        self.trailers_wanted = scratch.te_trailers
-        self.outward.start(scratch.framing, scratch.content_length)
-        set_span(0, b":method", 7, text, scratch.method_text)
-        set_field(&fields[1], b":scheme", 7, b"https", 5 if self.session.transport.origin is not None else 4)
-        count = 2
-        if scratch.authority.length:        # 8.3.1: never an empty one
-            set_span(2, b":authority", 10, text, scratch.authority)
-            count = 3
-        set_span(count, b":path", 5, text, scratch.path)
-        count = collect_fields(text, count + 1)
-        if scratch.te_trailers:
-            set_field(&fields[count], b"te", 2, b"trailers", 8)
-            count += 1
+        self.method = head.method
+        self.trailers_wanted = head.te_trailers
+        self.outward.start(head.framing, head.content_length)
+        count = request_fields(source, head, edits, path, self.scheme(head), lines, lines_length)
         self.starts_at = self.session.transport.written + self.session.out.end - self.session.out.start
         ends = self.outward.done and not self.open_ended
         id = nghttp2_submit_request(self.session.h2, NULL, fields, count, NULL if ends else &body, <void*>self)
@@ -97,8 +97,12 @@ cdef class HttpClientStream(HttpStream):
             return FAILED
         (<Session>self.session).attach(self, id)
         self.end_wanted = self.end_sent = ends
-        self.written += size
-        return size
+        self.written += head.size
+        return self.put_body(data, length)
+
+    cdef const char* scheme(self, Head head) noexcept:
+        """The client's own, but where we have put TLS around it."""
+        return b"https" if head.https or self.session.transport.origin is not None else b"http"
 
     cdef bint leave_open(self) noexcept:
         self.open_ended = True
@@ -119,17 +123,30 @@ cdef class HttpClientStream(HttpStream):
             value_length -= 1
         return HttpStream.on_field(self, name, name_length, value, value_length)
 
+    cdef char* text_room(self, Py_ssize_t length) except NULL:
+        if self.head is None or self.inward != IN_HEAD:
+            return HttpStream.text_room(self, length)
+        reserve(&self.heading, length)
+        self.heading.end += length
+        self.head_text = self.heading.bytes + self.heading.start
+        return self.heading.bytes + self.heading.end - length
+
     cdef int head_field(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1:
         cdef char* at
-        if name[0] == c":":         # :status, three digits
-            at = self.text_room(15)
-            memcpy(at, b"HTTP/1.1 ", 9)
-            memcpy(at + 9, value, 3)
-            memcpy(at + 12, b" \r\n", 3)
-            self.status = (value[0] - c"0") * 100 + (value[1] - c"0") * 10 + (value[2] - c"0")
-            self.text_bytes = 15
-            return 0
-        return self.add_field(name, name_length, value, value_length)
+        if name[0] != c":":         # without a status line it is none, as nghttp2 is about to find
+            return self.add_field(name, name_length, value, value_length) if self.text_bytes else 0
+        self.status = (value[0] - c"0") * 100 + (value[1] - c"0") * 10 + (value[2] - c"0")      # :status, three digits
+        self.by_text = self.by_text or self.status < 200
+        if not self.by_text:
+            self.head = new_head(True)
+        at = self.text_room(15)
+        memcpy(at, b"HTTP/1.1 ", 9)
+        memcpy(at + 9, value, 3)
+        memcpy(at + 12, b" \r\n", 3)
+        self.text_bytes = 15
+        if self.head is not None:
+            self.head.take_status_line(at, 15)
+        return 0
 
     cdef int on_head(self, int category, bint last) except -1:
         cdef bint bodiless = self.method == M_HEAD or self.status == NO_CONTENT or self.status == NOT_MODIFIED
@@ -141,21 +158,32 @@ cdef class HttpClientStream(HttpStream):
             if self.inbox.end - self.inbox.start > MAX_HEAD:
                 self.malformed = True   # too many of them
         if self.malformed:
-            self.on_malformed()
             return self.reset(NGHTTP2_PROTOCOL_ERROR)
         if self.status < 200:
             return 0
         if last and not bodiless and not self.has_length:
-            self.add_text(b"content-length: 0\r\n", 19)
-        return self.end_head(last, bodiless)
+            self.add_line(b"content-length", 14, b"0", 1)
+        self.end_head(last, bodiless)
+        return 0 if self.head is None else self.tell_head()
+
+    cdef int tell_head(self) except -1:
+        """The head is whole: what was laid out of it is for the reader now."""
+        cdef Py_ssize_t length = self.heading.end - self.heading.start
+        self.head.end_response(self.head_text, length, self.method)
+        drop(&self.inbox)           # nothing can have come before
+        self.inbox, self.inbox_framing = self.heading, length
+        self.heading.bytes = NULL
+        drop(&self.heading)
+        return self.session.touch(self)
+
+    cdef Py_ssize_t fill(self) except? RAISED:
+        cdef Py_ssize_t got = HttpStream.fill(self)
+        return BAD if got == FAILED and self.malformed else got
 
     cdef int on_malformed(self) except -1:
         """Neither heads, chunks nor trailers go on like this. (A body of known length is cut, which shows too.)"""
-        if not self.closed and self.inward != IN_BYTES and self.inward != IN_NOTHING:
-            if self.inward == IN_HEAD and self.text_bytes == 0:
-                self.add_text(b"HTTP/", 5)
-            self.add_text(b"\0", 1)
-            self.inward = IN_NOTHING
+        if self.inward != IN_BYTES and self.inward != IN_NOTHING:
+            self.malformed = True
         return 0
 
     cdef int how_it_ended(self) noexcept:
@@ -193,7 +221,3 @@ cdef class HttpClientStream(HttpStream):
 
     cdef int leave(self) except -1:
         return 0 if self.end_sent and (self.eof or self.whole) else self.reset(NGHTTP2_CANCEL)
-
-
-cdef inline void set_span(int index, const char* name, size_t name_length, const char* text, Span span) noexcept:
-    set_field(&fields[index], name, name_length, text + span.at, span.length)

@@ -1,7 +1,5 @@
 # An HTTP/2 request stream that reads and writes as an HTTP/1.1 connection with one message; theory in http_stream.pyx.
 from proxy.wire.http.body cimport Body
-from proxy.wire.http.head cimport Head
-from proxy.wire.http2.nghttp2 cimport nghttp2_nv
 from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.stream cimport RAISED
 
@@ -19,7 +17,8 @@ cdef class HttpStream(Http2Stream):
     cdef int length_digits
     cdef bint trailers_wanted   # trailers may come that somebody waits for
     cdef bint both_framings     # a body in chunks has its content-length too
-    cdef bint malformed
+    cdef char* head_text        # where the head that comes is laid out, while it does
+    cdef bint malformed         # the peer's message is none
     cdef char* behind           # trailers of a request with a content-length, as a last chunk has them
     cdef Py_ssize_t behind_length
     # to the peer
@@ -46,8 +45,3 @@ cdef class HttpStream(Http2Stream):
         self, const char* text, Py_ssize_t length, const char** piece, Py_ssize_t* left) except? RAISED
     cdef int keep_tail(self, const char* text, Py_ssize_t length) except -1
     cdef int send(self) except? RAISED
-
-cdef nghttp2_nv* fields         # of the head that is being written
-cdef Head scratch               # that head, parsed; both are free again before anybody else runs
-cdef size_t collect_fields(const char* text, size_t count) noexcept
-cdef void set_field(nghttp2_nv* field, const char* name, size_t name_length, const char* value, size_t length) noexcept

@@ -1,59 +1,35 @@
 # distutils: libraries = nghttp2
 """HTTP/2 request streams as HTTP/1.1 connections that carry one message (RFC 9113 8, RFC 9112).
 
-So that everything in the middle knows one protocol: what the peer sends in frames is read as an HTTP/1.1 message, and
-an HTTP/1.1 message that is put goes out in frames. Heads become text as nghttp2 tells their fields; a body without
-content-length, or with trailers to be expected (gRPC, or the request had `te: trailers`), is read in chunks; chunked
-framing is taken off what is put. A response in chunks may have its content-length besides, which HTTP/1.1 would forbid:
-head.both_framings has it read, and http1.pyx lets it go on to HTTP/2 only. Trailers behind a request's body that is read
-as it came, by its length, are no part of that text: they are kept beside it (`behind`), for whoever can send them on.
-server.pyx and client.pyx have the two sides.
+So that everything in the middle knows one protocol. The head of what the peer sends is laid out as text, as nghttp2 tells
+its fields, and read into a Head at the same time (wire/http/head.pyx), so that nobody reads that text again; a head that
+is put comes as such a table too (fields.pyx). A body without content-length, or with trailers to be expected (gRPC, or
+the request had `te: trailers`), is read in chunks; chunked framing is taken off what is put. A response in chunks may
+have its content-length besides, which HTTP/1.1 would forbid: head.both_framings has it read, and http1.pyx lets it go on
+to HTTP/2 only. Trailers behind a request's body that is read as it came, by its length, are no part of that text: they
+are kept beside it (`behind`), for whoever can send them on. server.pyx and client.pyx have the two sides.
 
 nghttp2 has checked what the peer sends (8.1.1, 8.2, 8.3) before it comes here; still nothing is written as a line that
-could be two. May not decide what becomes of a message: what the parser of HTTP/1.1 would refuse it is given to refuse.
+could be two. May not decide what becomes of a message: what a head of HTTP/1.1 would be refused for is in `head.result`.
 A head is always put whole, in one call; bodies may be split anywhere.
 """
 
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memchr, memcmp, memcpy, memmove
+from libc.string cimport memcmp, memcpy, memmove
 
-from proxy.wire.http.edits cimport MOST_LINES
-from proxy.wire.http.head cimport (
-    CONNECTION,
-    CONTENT_LENGTH,
-    HOST,
-    HTTP2_SETTINGS,
-    KEEP_ALIVE,
-    MAX_FIELDS,
-    MAX_HEAD,
-    NOMINATED,
-    PROXY_CONNECTION,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    X_REQUEST_ID,
-    Field,
-)
-from proxy.wire.http.http1 cimport HEAD_ROOM
-from proxy.wire.http2.nghttp2 cimport *
-from proxy.wire.http.octets cimport LF, is_blank, skip_value
+from proxy.wire.http.head cimport MAX_HEAD, Head
+from proxy.wire.http.heads cimport give_back
+from proxy.wire.http.octets cimport skip_value
 from proxy.wire.http.trailers cimport forbidden
+from proxy.wire.http2.fields cimport add_lines, fields
+from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.stream cimport FAILED, RAISED
 
 cdef enum:
     LINE = 4                    # ": " and CRLF
 
 cdef const char* HEX = b"0123456789abcdef"
-# What we put is a head as it was accepted, with what a proxy adds to it (http1.pyx), what routes do (edits.pyx), and
-# pseudo-fields.
-cdef enum:
-    ADDED = MOST_LINES + 16
-
-cdef nghttp2_nv[MAX_FIELDS + 2 * ADDED] field_array
-fields = field_array
-scratch = Head(MAX_FIELDS + ADDED, HEAD_ROOM)
-scratch.both_framings = True
 
 
 cdef class HttpStream(Http2Stream):
@@ -102,7 +78,7 @@ cdef class HttpStream(Http2Stream):
         return 0
 
     cdef int add_line(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1:
-        """One field line, unless its value would end it early."""
+        """One field line, of the head if that is still to come; `malformed` if it would not be one line."""
         cdef Py_ssize_t length = name_length + value_length + LINE
         cdef char* at = self.text_room(length)
         self.text_bytes += length
@@ -110,7 +86,10 @@ cdef class HttpStream(Http2Stream):
         memcpy(at + name_length, b": ", 2)
         memcpy(at + name_length + 2, value, value_length)
         memcpy(at + length - 2, b"\r\n", 2)
-        if skip_value(at, name_length + 2, length - 2) != length - 2:
+        if self.inward == IN_HEAD and self.head is not None:
+            if not self.head.take_line(self.head_text, at - self.head_text, name_length, at - self.head_text + length):
+                self.malformed = True
+        elif skip_value(at, name_length + 2, length - 2) != length - 2:
             self.malformed = True
         return 0
 
@@ -133,7 +112,7 @@ cdef class HttpStream(Http2Stream):
         if not bodiless and not last:
             inward = IN_BYTES if self.has_length and not self.trailers_wanted else IN_CHUNKS
         if inward == IN_CHUNKS:
-            self.add_text(b"transfer-encoding: chunked\r\n", 28)
+            self.add_line(b"transfer-encoding", 17, b"chunked", 7)
         if self.length_digits and (inward != IN_CHUNKS or self.both_framings):
             self.add_line(b"content-length", 14, self.length, self.length_digits)
         self.add_text(b"\r\n", 2)
@@ -179,8 +158,8 @@ cdef class HttpStream(Http2Stream):
     # -- to the peer --------------------------------------------------------------------------------------------------
 
     cdef Py_ssize_t put_head(self, const char* text, Py_ssize_t length) except? RAISED:
-        """Submits the head that the text begins with: its size, or FAILED."""
-        raise NotImplementedError
+        """Submits the head that the text begins with, which we have written: its size, or FAILED."""
+        return FAILED
 
     cdef int put_two(
             self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? RAISED:
@@ -267,7 +246,7 @@ cdef class HttpStream(Http2Stream):
             self.wake_writer(0)
         if self.tail_length <= 2:
             return False
-        count = collect_trailers(self.tail, self.tail_length)
+        count = add_lines(0, self.tail, self.tail_length)
         nghttp2_submit_trailer(self.session.h2, self.id, fields, count)
         return True
 
@@ -280,12 +259,12 @@ cdef class HttpStream(Http2Stream):
     cdef int abort(self) except -1:
         return self.close()
 
-
-cdef void set_field(nghttp2_nv* field, const char* name, size_t name_length, const char* value, size_t length) noexcept:
-    """nghttp2 copies both when the head is submitted, and lowers the case of the name."""
-    field.name, field.namelen = <uint8_t*>name, name_length
-    field.value, field.valuelen = <uint8_t*>value, length
-    field.flags = NGHTTP2_NV_FLAG_NONE
+    cdef int close(self) except -1:
+        cdef Head head = self.head
+        if head is not None:
+            self.head = None
+            give_back(head)
+        return Http2Stream.close(self)
 
 
 cdef inline int digits(Py_ssize_t number) noexcept:
@@ -311,47 +290,3 @@ cdef void write_chunk(char* at, const char* data, Py_ssize_t there, Py_ssize_t l
     memcpy(at + count, b"\r\n", 2)
     memcpy(at + count + 2 + there, data, length)
     memcpy(at + count + 2 + there + length, b"\r\n", 2)
-
-
-cdef bint connection_specific(int kind) noexcept:
-    """What RFC 9113 8.2.2 forbids; `te` is put in again by those who mean it."""
-    return kind in (CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, NOMINATED, HTTP2_SETTINGS)
-
-
-cdef size_t collect_fields(const char* text, size_t count) noexcept:
-    """Adds the fields of `scratch` that go on to the `count` there are; how many are there then."""
-    cdef Field* field = scratch.fields
-    cdef int index
-    for index in range(scratch.count):
-        if field.kind == 0 or not (
-                connection_specific(field.kind) or field.kind == HOST and scratch.status == 0 or
-                field.kind == CONTENT_LENGTH and scratch.grpc and scratch.content_length == 0):
-            set_field(&fields[count], text + field.name, field.name_length, text + field.value, field.value_length)
-            if field.kind == X_REQUEST_ID:      # never the same again: in the table it would only push others out
-                fields[count].flags = NGHTTP2_NV_FLAG_NO_INDEX
-            count += 1
-        field += 1
-    return count
-
-
-cdef size_t collect_trailers(const char* text, Py_ssize_t length) noexcept:
-    """The field lines as Body has accepted them, as fields: how many."""
-    cdef size_t count = 0
-    cdef const char* end
-    cdef const char* colon
-    cdef const char* value
-    cdef const char* next_line
-    cdef const char* last = text + length - 2
-    while text < last and count < MAX_FIELDS:
-        end = <const char*>memchr(text, LF, last - text) - 1
-        colon = <const char*>memchr(text, c":", end - text)
-        value = colon + 1
-        next_line = end + 2
-        while value < end and is_blank(value[0]):
-            value += 1
-        while value < end and is_blank((end - 1)[0]):
-            end -= 1
-        set_field(&fields[count], text, colon - text, value, end - value)
-        count += 1
-        text = next_line
-    return count

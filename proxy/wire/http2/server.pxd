@@ -21,11 +21,13 @@ cdef class Http2Server(Session):
 cdef class HttpServerStream(HttpStream):
     cdef Span method_text, path, authority  # where they lie in the buffer until the request line is written
     cdef bint begun                         # it is
-    cdef Py_ssize_t cookie, cookie_end      # the line of all cookies, as offsets from the head's beginning; 0: none
+    cdef bint has_cookies                   # they wait in the inbox
+    cdef bint https                         # what :scheme says
 
     cdef int begin_text(self) except -1
     cdef bint line_fits(self) noexcept
     cdef int add_cookie(self, const char* value, size_t length) except -1
-    cdef int move_cookie(self) except -1
+    cdef int add_cookies(self) except -1
+    cdef int submit(self, size_t count, int framing, int64_t content_length) except -1
 
 cdef int serve_http2(Stream transport, StreamServer handler) except -1

@@ -1,8 +1,8 @@
 # distutils: libraries = nghttp2
 """The server's side of HTTP/2: requests of clients, each read as HTTP/1.1 and served in a greenlet of its own.
 
-The request's head is written into the stream's own buffer, where the relay finds it; :authority is its Host (RFC 9113
-8.3.1), cookie crumbs are one field again (8.2.3). A stream is reset when it is closed: INTERNAL_ERROR if the answer is
+The request's head is laid out in the stream's own buffer, where the relay finds it; :authority is its Host (RFC 9113
+8.3.1), cookie crumbs are one field again (8.2.3), which is the last one: they wait in the inbox for it. A stream is reset when it is closed: INTERNAL_ERROR if the answer is
 not whole, NO_ERROR if it is and the request is not (8.1).
 """
 
@@ -12,11 +12,16 @@ from greenlet import greenlet as Greenlet
 
 from libc.string cimport memcmp, memcpy, memmove
 
+from proxy.wire.buffers cimport drop, reserve
 from proxy.wire.greenlets cimport PyGreenlet_Import, PyGreenlet_Switch, greenlet
-from proxy.wire.http.head cimport M_CONNECT, M_OPTIONS
-from proxy.wire.http2.http_stream cimport IN_HEAD, collect_fields, fields, scratch, set_field
+from proxy.wire.http.edits cimport MOST_LINES, Edits
+from proxy.wire.http.head cimport CHUNKED, M_CONNECT, M_OPTIONS, MAX_FIELDS, Head
+from proxy.wire.http.heads cimport new_head
+from proxy.wire.http.http1 cimport HEAD_ROOM
 from proxy.wire.http.names cimport is_token, method_of, span_of
+from proxy.wire.http2.fields cimport fields, reply_fields, response_fields
 from proxy.wire.http2.frames cimport body_of
+from proxy.wire.http2.http_stream cimport IN_HEAD
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http.octets cimport TARGET, is_a
 from proxy.wire.http2.stream cimport Http2Stream
@@ -29,6 +34,9 @@ cdef enum:
     SPARE_RUNNERS = 256
 
 cdef list spare_runners = []
+# Of what we have written, or a 1xx; free again before anybody else runs.
+cdef Head scratch = Head(MAX_FIELDS + MOST_LINES, HEAD_ROOM)
+scratch.both_framings = True
 
 
 cdef class StreamServer:
@@ -124,6 +132,7 @@ cdef class HttpServerStream(HttpStream):
             return HttpStream.text_room(self, length)
         self.make_room(length)
         self.end += length
+        self.head_text = self.buffer + self.start
         return self.buffer + self.end - length
 
     cdef int head_field(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1:
@@ -137,6 +146,8 @@ cdef class HttpServerStream(HttpStream):
                 self.path = span
             elif name[1] == c"m":
                 self.method_text = span
+            else:
+                self.https = value_length == 5 and memcmp(value, b"https", 5) == 0
             return 0
         if not self.begun:
             self.begin_text()
@@ -148,30 +159,28 @@ cdef class HttpServerStream(HttpStream):
 
     cdef int begin_text(self) except -1:
         """The request line, and Host, behind the pieces they are made of."""
-        cdef Span target
+        cdef Span target, authority = self.authority
         cdef Py_ssize_t length
         cdef char* at
         self.begun = True
+        self.head = new_head(False)
+        self.head.https = self.https
         self.method = method_of(self.buffer + self.method_text.at, self.method_text.length)
         target = self.authority if self.method == M_CONNECT else self.path
         length = self.method_text.length + target.length + 12
-        if self.authority.length:
-            length += self.authority.length + 8
+        self.make_room(length + authority.length + 8)       # for both: the pieces stay where they are
         at = self.text_room(length)
         memcpy(at, self.buffer + self.method_text.at, self.method_text.length)
         at += self.method_text.length
         at[0] = c" "
         memcpy(at + 1, self.buffer + target.at, target.length)
-        at += 1 + target.length
-        memcpy(at, b" HTTP/1.1\r\n", 11)
-        at += 11
-        if self.authority.length:
-            memcpy(at, b"host: ", 6)
-            memcpy(at + 6, self.buffer + self.authority.at, self.authority.length)
-            memcpy(at + 6 + self.authority.length, b"\r\n", 2)
+        memcpy(at + 1 + target.length, b" HTTP/1.1\r\n", 11)
         self.malformed = not self.line_fits()
         self.start = self.end - length
         self.text_bytes = length
+        self.head.take_request_line(self.method_text.length, target.length, self.method)
+        if authority.length and not self.malformed:
+            self.add_line(b"host", 4, self.buffer + authority.at, authority.length)
         return 0
 
     cdef bint line_fits(self) noexcept:
@@ -194,33 +203,22 @@ cdef class HttpServerStream(HttpStream):
 
     cdef int add_cookie(self, const char* value, size_t length) except -1:
         """The crumbs are joined, wherever they came."""
-        cdef char* at
-        if self.cookie == 0:
-            self.cookie = self.end - self.start
-            self.add_line(b"cookie", 6, value, length)
-            self.cookie_end = self.end - self.start
-            return 0
-        if self.cookie_end != self.end - self.start:
-            self.move_cookie()
-        self.end -= 2
-        self.text_bytes -= 2
-        self.add_line(b"", 0, value, length)
-        at = self.buffer + self.end - length - 4
-        memcpy(at, b"; ", 2)
-        self.cookie_end = self.end - self.start
+        reserve(&self.inbox, length + 2)
+        if self.has_cookies:
+            memcpy(self.inbox.bytes + self.inbox.end, b"; ", 2)
+            self.inbox.end += 2
+            self.text_bytes += 2
+        memcpy(self.inbox.bytes + self.inbox.end, value, length)
+        self.inbox.end += length
+        self.text_bytes += length
+        self.has_cookies = True
         return 0
 
-    cdef int move_cookie(self) except -1:
-        """Makes the cookies' line the last one."""
-        cdef Py_ssize_t length = self.cookie_end - self.cookie
-        cdef Py_ssize_t behind = self.end - self.start - self.cookie_end
-        cdef char* room = self.text_room(length)
-        cdef char* line = self.buffer + self.start + self.cookie
-        memcpy(room, line, length)
-        memmove(line, line + length, behind + length)
-        self.end -= length
-        self.cookie += behind
-        self.cookie_end += behind
+    cdef int add_cookies(self) except -1:
+        cdef Py_ssize_t length = self.inbox.end - self.inbox.start
+        self.text_bytes -= length
+        self.add_line(b"cookie", 6, self.inbox.bytes + self.inbox.start, length)
+        drop(&self.inbox)
         return 0
 
     cdef int on_head(self, int category, bint last) except -1:
@@ -228,9 +226,13 @@ cdef class HttpServerStream(HttpStream):
             return 0
         if not self.begun:
             self.begin_text()
+        if self.has_cookies:
+            self.add_cookies()
         if self.malformed:
             return self.reset(NGHTTP2_PROTOCOL_ERROR)
-        return self.end_head(last, self.method == M_CONNECT)
+        self.end_head(last, self.method == M_CONNECT)
+        self.head.end_request(self.buffer + self.start, self.end - self.start)
+        return 0
 
     cdef bint may_have_trailers(self) noexcept:
         return not self.eof or self.behind_length > 0
@@ -259,24 +261,37 @@ cdef class HttpServerStream(HttpStream):
 
     # -- the answer ---------------------------------------------------------------------------------------------------
 
+    cdef int put_response(
+            self, const char* source, Head head, bint rechunk, Edits edits, const char* lines, Py_ssize_t lines_length,
+            const char* data, Py_ssize_t length) except? RAISED:
+        cdef char[3] status
+        if not self.writable() or not self.head_due:
+            return FAILED
+        self.submit(response_fields(source, head, edits, status, lines, lines_length),
+                    CHUNKED if rechunk else head.framing, head.content_length)
+        return self.put_body(data, length)
+
     cdef Py_ssize_t put_head(self, const char* text, Py_ssize_t length) except? RAISED:
         cdef Py_ssize_t scanned = 0
         cdef int size = scratch.scan(text, length, &scanned)
-        cdef size_t count
-        cdef nghttp2_data_provider body = body_of(self)
         if size <= 0 or scratch.parse_response(<char*>text, size, self.method) < 0:
             return FAILED
-        set_field(&fields[0], b":status", 7, text + 9, 3)
-        count = collect_fields(text, 1)
         if scratch.status < 200:
-            nghttp2_submit_headers(self.session.h2, NGHTTP2_FLAG_NONE, self.id, NULL, fields, count, NULL)
+            nghttp2_submit_headers(
+                self.session.h2, NGHTTP2_FLAG_NONE, self.id, NULL, fields, reply_fields(text, scratch), NULL)
             return size
+        self.submit(reply_fields(text, scratch), scratch.framing, scratch.content_length)
+        return size
+
+    cdef int submit(self, size_t count, int framing, int64_t content_length) except -1:
+        """The head of the answer, so many `fields`, and how its body will be put."""
+        cdef nghttp2_data_provider body = body_of(self)
         self.head_due = False
-        self.outward.start(scratch.framing, scratch.content_length)
+        self.outward.start(framing, content_length)
         if self.outward.done:
             self.end_wanted = self.end_sent = True
         nghttp2_submit_response(self.session.h2, self.id, fields, count, NULL if self.outward.done else &body)
-        return size
+        return 0
 
     cdef int leave(self) except -1:
         if not self.end_sent:
