@@ -17,6 +17,7 @@ class Memory:
 class StreamView:
     events: list[str]
     head: HeadView | tuple[str, str] | None  # that came in fields; refused: what and why
+    https: bool  # that head's scheme
     id: int
     written: int
     was_ignored: bool

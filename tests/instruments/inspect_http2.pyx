@@ -124,6 +124,7 @@ cdef class StreamView(IdleListener):
     cdef HttpStream stream
     cdef readonly list events
     cdef readonly object head
+    cdef readonly bint https
 
     def __init__(self):
         self.events = []
@@ -160,7 +161,7 @@ cdef class StreamView(IdleListener):
         if head is None or not head.whole or self.head is not None or self.stream.end - self.stream.start < head.size:
             return 0
         text = self.stream.buffer[self.stream.start:self.stream.start + head.size]
-        self.head = inspect.outcome(head, text)
+        self.head, self.https = inspect.outcome(head, text), head.https
         assert self.head == inspect.outcome_of_text(text, -1 if self.stream.session.server else self.stream.method)
         return 0
 

@@ -172,6 +172,14 @@ def test_nothing_that_passes_is_two_lines() -> None:
                 client, stream = Client(), 1
 
 
+@pytest.mark.parametrize(("scheme", "kept"), [("http", False), ("https", True), ("HTTPS", True), ("x", False)])
+def test_the_scheme_is_kept(client: Client, scheme: str, kept: bool) -> None:
+    """For endpoints over HTTP/2, which are told the same."""
+    named = [(":method", "GET"), (":path", "/"), (":scheme", scheme), (":authority", "a")]
+    client.send(client.headers(1, named, "END_STREAM"))
+    assert [stream.https for stream in client.streams] == [kept]
+
+
 def test_connect_is_left_to_the_relay_to_refuse(client: Client) -> None:
     client.send(client.headers(1, [(":method", "CONNECT"), (":authority", "a:1")]), data(1, b"x"))
     assert client.requests == [(b"CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\n", "end")]

@@ -43,6 +43,8 @@ def server(request: pytest.FixtureRequest) -> Server:
          [*NAMED, ("x-mixed", "Case"), ("accept", "*/*")], None),
         (b"GET http://b/x HTTP/1.1\r\nhost: a\r\n\r\n",
          [(":method", "GET"), (":scheme", "http"), (":authority", "b"), (":path", "/x")], None),
+        (b"GET https://b/x HTTP/1.1\r\nhost: a\r\n\r\n",
+         [(":method", "GET"), (":scheme", "https"), (":authority", "b"), (":path", "/x")], None),
         (b"OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n",
          [(":method", "OPTIONS"), (":scheme", "http"), (":authority", "a"), (":path", "*")], None),
         (b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade, x\r\nupgrade: websocket\r\nx: 1\r\nkeep-alive: 1\r\n"

@@ -2,15 +2,15 @@
 """The server's side of HTTP/2: requests of clients, each read as HTTP/1.1 and served in a greenlet of its own.
 
 The request's head is laid out in the stream's own buffer, where the relay finds it; :authority is its Host (RFC 9113
-8.3.1), cookie crumbs are one field again (8.2.3), which is the last one: they wait in the inbox for it. A stream is reset when it is closed: INTERNAL_ERROR if the answer is
-not whole, NO_ERROR if it is and the request is not (8.1).
+8.3.1), cookie crumbs are one field again (8.2.3), which is the last one: they wait in the inbox for it. A stream is
+reset when it is closed: INTERNAL_ERROR if the answer is not whole, NO_ERROR if it is and the request is not (8.1).
 """
 
 import sys
 
 from greenlet import greenlet as Greenlet
 
-from libc.string cimport memcmp, memcpy, memmove
+from libc.string cimport memcmp, memcpy
 
 from proxy.wire.buffers cimport drop, reserve
 from proxy.wire.greenlets cimport PyGreenlet_Import, PyGreenlet_Switch, greenlet
@@ -23,7 +23,7 @@ from proxy.wire.http2.fields cimport fields, reply_fields, response_fields
 from proxy.wire.http2.frames cimport body_of
 from proxy.wire.http2.http_stream cimport IN_HEAD
 from proxy.wire.http2.nghttp2 cimport *
-from proxy.wire.http.octets cimport TARGET, is_a
+from proxy.wire.http.octets cimport TARGET, is_a, same
 from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.http2.session cimport MAX_STREAMS
 from proxy.wire.stream cimport CANCELLED, FAILED, PEER_RESET, RAISED, READY, get_hub, run_soon, wake_soon
@@ -147,7 +147,7 @@ cdef class HttpServerStream(HttpStream):
             elif name[1] == c"m":
                 self.method_text = span
             else:
-                self.https = value_length == 5 and memcmp(value, b"https", 5) == 0
+                self.https = value_length == 5 and same(value, b"https", 5)
             return 0
         if not self.begun:
             self.begin_text()
