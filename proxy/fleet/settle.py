@@ -56,9 +56,7 @@ class Settling:
         self._apart: dict[str, dict[str, int]] = {}  # cluster -> endpoint -> generation in which Redis rightly differs
         self._offers: dict[str, int] = {}  # cluster whose data Redis has lost -> when it is offered again
         self._replicas: dict[str, int] = {}  # cluster -> how many look at it
-        self._every_ms: dict[
-            str, int
-        ] = {}  # cluster -> how often this one has promised to, while anything is out
+        self._every_ms: dict[str, int] = {}  # cluster -> how often this one has promised to, while anything is out
         self._views: dict[str, int] = {}  # cluster -> when its view is to be told again
         self._gone_back: set[str] = set()  # clusters of which Redis has older data than it had, until that is settled
         self._due = Due()
