@@ -344,6 +344,7 @@ class Controller:
 
     def _start_page_servers(self) -> None:
         """A default port that is taken is a warning; one that was asked for stops a replica that is only starting."""
+        routes = RoutePages(self._configuration, self._fetching.sets, self._settings.path_normalization)
         servers = {
             "status": (self._settings.status, PageServer({"/healthz/ready": lambda: ready(self._readiness)})),
             "admin": (
@@ -354,9 +355,7 @@ class Controller:
                         **self._admin.queries,
                         **self._outlier_pages.queries,
                         **RulePages(self._configuration, self._asking.names).queries,
-                        **RoutePages(
-                            self._configuration, self._fetching.sets, self._settings.path_normalization
-                        ).queries,
+                        **routes.queries,
                     },
                     self._outlier_pages.actions,
                     only_ours(self._settings.admin),

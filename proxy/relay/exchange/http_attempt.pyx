@@ -11,21 +11,8 @@ import gevent
 cimport cython
 from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport (
-    ABANDONED,
-    ANSWERED,
-    CLIENT_FAILED,
-    CLOSED,
-    CONNECTION_RESET,
-    MALFORMED,
-    NO_PROTOCOL,
-    NOT_HTTP,
-    OVERDUE,
-    OVERFLOWED,
-    REFUSED,
-    RESET,
-    SAME,
-    SILENT,
-    TLS_FAILED,
+    ABANDONED, ANSWERED, CLIENT_FAILED, CLOSED, CONNECTION_RESET, MALFORMED, NO_PROTOCOL, NOT_HTTP, OVERDUE,
+    OVERFLOWED, REFUSED, RESET, SAME, SILENT, TLS_FAILED,
 )
 from proxy.policy.retry cimport again
 from proxy.relay.context.context cimport Context
@@ -38,20 +25,8 @@ from proxy.wire.http.heads cimport give_back
 from proxy.wire.http.http1 cimport write_interim
 from proxy.wire.spliced cimport offer, passing, put_next
 from proxy.wire.stream cimport (
-    CANCELLED,
-    DATA_WAITS,
-    END,
-    FAILED,
-    HEAD_BROKEN,
-    NEVER_SPOKE,
-    PEER_CLOSED,
-    PROTOCOL_BROKEN,
-    RAISED,
-    SPOKE_OTHERWISE,
-    STREAM_RESET,
-    TIMED_OUT,
-    TLS_REFUSED,
-    Stream,
+    CANCELLED, DATA_WAITS, END, FAILED, HEAD_BROKEN, NEVER_SPOKE, PEER_CLOSED, PROTOCOL_BROKEN, RAISED,
+    SPOKE_OTHERWISE, STREAM_RESET, TIMED_OUT, TLS_REFUSED, Stream,
 )
 
 from proxy.relay.exchange import faults
