@@ -206,6 +206,12 @@ local function count_replicas()
   return math.max(1, count)
 end
 
+-- How many have told, lately or not. Who may not ask for the number, as by the rights of older versions, reads them all.
+local function known_replicas()
+  local known = redis.pcall('HLEN', REPLICAS_KEY)
+  return type(known) == 'number' and known or #redis.call('HGETALL', REPLICAS_KEY) / 2
+end
+
 -- When the first failure of the report happened.
 local function begun_ms_of(r)
   return now - math.floor((r.age_us or 0) / 1000) - 1
@@ -236,7 +242,7 @@ local function turned(r)
     r.load = math.min(r.load + more, most_load(r.witnesses_of))
     return
   end
-  local known = redis.call('HLEN', REPLICAS_KEY)
+  local known = known_replicas()
   r.load = r.load + math.max(1, known)
   if r.load < most_load(math.max(1, known)) then return end
   local replicas = count_replicas()

@@ -18,8 +18,8 @@ for i = 1, #read, 2 do
   end
 end
 
--- One by one: a script cannot take any number of arguments.
-for _, name in ipairs(gone) do redis.call('HDEL', KEYS[1], name) end
+-- One by one: a script cannot take any number of arguments. Who may not leaves them; they count no more.
+for _, name in ipairs(gone) do redis.pcall('HDEL', KEYS[1], name) end
 local ages = {}
 for i = 2, #ARGV, 2 do
   local since = now - tonumber(ARGV[i + 1])
@@ -27,5 +27,5 @@ for i = 2, #ARGV, 2 do
   redis.call('HSET', KEYS[1], ARGV[i], string.format('since=%.0f told=%.0f', since, now))
   ages[#ages + 1] = math.max(0, now - since)
 end
-redis.call('PEXPIRE', KEYS[1], string.format('%.0f', 2 * forget))
+redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', now + 2 * forget))
 return ages

@@ -20,12 +20,12 @@ for i = 1, #read, 2 do
     if now_ms - (tonumber(read[i + 1]) or 0) <= alive then
       replicas = replicas + 1
     else
-      redis.call('HDEL', KEYS[1], field)
+      redis.pcall('HDEL', KEYS[1], field)  -- it counts no more, also where that is not allowed
     end
   end
 end
 redis.call('HSET', KEYS[1], 'limit', ARGV[2], 'replica:' .. ARGV[1], whole(now_ms))
-redis.call('PEXPIRE', KEYS[1], whole(alive + 1000))
+redis.call('PEXPIREAT', KEYS[1], whole(now_ms + alive + 1000))
 
 local reply, full = { replicas }, time_of(capacity)
 for i = 2, #KEYS do

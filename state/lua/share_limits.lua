@@ -134,7 +134,7 @@ for _, kind in ipairs(kinds) do
   text = text .. ' ' .. kind .. '=' .. whole(held) .. '/' .. whole(mine[kind].needs)
 end
 
-if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
+if #gone > 0 then redis.pcall('HDEL', KEYS[1], unpack(gone)) end  -- they count no more, also where it is not allowed
 redis.call('HSET', KEYS[1], 'asked', whole(now), 'back', whole(back), 'settled', whole(settled), 'replica:' .. replica, text)
-redis.call('PEXPIRE', KEYS[1], whole(6 * alive))
+redis.call('PEXPIREAT', KEYS[1], whole(now + 6 * alive))
 return reply

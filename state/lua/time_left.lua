@@ -5,6 +5,6 @@
 
 if ARGV[2] ~= '' then tell(ARGV[2], ARGV[3], number(ARGV[4])) end
 
-local left = { redis.call('HLEN', REPLICAS_KEY) }
+local left = { known_replicas() }
 for i = 4, #KEYS do left[#left + 1] = redis.call('PTTL', KEYS[i]) end
 return left

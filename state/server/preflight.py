@@ -36,6 +36,8 @@ PROBES = {
     "pexpireat": "PEXPIREAT @ 1",
     "hgetall": "HGETALL @",
     "hset": "HSET @ field value field",  # refused for its arguments, after the rights
+    "hlen": "HLEN @",
+    "hdel": "HDEL @ field",
     "zadd": "ZADD @ XX 1 member",
     "zrem": "ZREM @ member",
     "zrange": "ZRANGE @ 0 -1",
@@ -48,7 +50,7 @@ PROBES = {
 DIRECT = ("eval", "evalsha", "script|load", "mget", "subscribe", "unsubscribe", "info")
 TELLING = ("publish", "xadd")
 """What tells of a decision that holds without it."""
-SPARE = (*TELLING, "type", "info", "unsubscribe", "asking")
+SPARE = (*TELLING, "hlen", "hdel", "type", "info", "unsubscribe", "asking")
 """Without which decisions are right all the same: they serve those who look, or a slot that moves."""
 IN_CLUSTER = ("cluster|slots", "asking")
 WITH_DATABASE = ("select",)
@@ -135,11 +137,11 @@ class Preflight:
         if not missing:
             return
         unfit = any(missing.values())
-        costs = (
-            "the fleet's ejections are not shared: each replica decides by itself"
-            if unfit
-            else "others hear of ejections only when they look, or the stream does not tell of them"
-        )
+        costs = "Redis has more to do, or to keep, than is needed"
+        if unfit:
+            costs = "the fleet's ejections are not shared: each replica decides by itself"
+        elif any(f"+{right}" in missing for right in TELLING) or any(right.startswith("&") for right in missing):
+            costs = "others hear of ejections only when they look, or the stream does not tell of them"
         remedy = f"ACL SETUSER {self._user} {' '.join(missing)}"
         yield Problem(logging.ERROR, f"user {self._user} lacks rights, and so {costs}; give them: {remedy}", unfit)
 
