@@ -100,8 +100,8 @@ cdef class Body:
 
     cdef Py_ssize_t unframe(
             self, const char* data, Py_ssize_t length, Py_ssize_t* piece, Py_ssize_t* size) noexcept nogil:
-        """Consume as far as one piece of the body itself, which is data[piece:piece + size], or as far as the trailers
-        begin: how many bytes; BAD: malformed. For those who frame it in another way; not after `take`."""
+        """Consume as far as one piece of the body itself, which is data[piece:piece + size], as far as the trailers
+        begin, or to an end without them: how many bytes; BAD: malformed. For those who frame it in another way; not after `take`."""
         cdef Py_ssize_t at = 0, line
         piece[0] = size[0] = 0
         if self.framing != CHUNKED:

@@ -15,7 +15,6 @@ from proxy.fleet import reporter
 from proxy.fleet.differences import Differences
 from proxy.fleet.door import Fleet
 from proxy.fleet.leader import Leader
-from proxy.fleet.outbox import Outbox
 from state import scripts
 from state.operating import operator
 from state.outlier import redis_store
@@ -139,12 +138,6 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     # A report waited for the answer to the one before it.
     "a report that waits": Mutant(frozenset({"order"}), (), one_at_a_time, first=14407),
-    # A success waited with what its worker was to ask again; as reports waited too, it shows much sooner.
-    "a success that waits": Mutant(
-        frozenset({"order"}),
-        ("hand_ejects", "removed", "removed", "removed"),
-        both(method(Outbox, "_hurry", lambda *given: None), one_at_a_time),
-    ),
     # A hand wrote the key of what was out by the rule, and it stayed the rule's.
     "a hand over the rule": Mutant(
         frozenset({"hand"}),
