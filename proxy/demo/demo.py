@@ -5,8 +5,10 @@ The copy is there to be edited; it is removed at the end. Nothing else of waypoi
 
 import re
 import shutil
+import socket
 import sysconfig
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,8 @@ RESTART_S = 10.0
 """How long a killed endpoint stays away: about what Kubernetes takes."""
 CERTIFIED_S = 30 * 86400.0
 """How long the demo's certificates are valid: longer than any demo runs."""
+PATIENCE_S = 5.0
+"""How long the endpoints may take until they listen; where one needs longer, its log lines say why."""
 
 
 class DemoFault(Exception):
@@ -75,7 +79,9 @@ class Demo:
         shutil.rmtree(self.manifests, ignore_errors=True)
 
     def announce(self, redis: str) -> None:
-        """Say what to type next, once the replica is ready. `redis` is the URL of its store."""
+        """Say what to type next, now that the replica is ready, and as soon as the endpoints are, too: one that refuses
+        its first requests would be ejected. `redis` is the URL of the replica's store."""
+        _wait_for(sample_endpoints(self._objects))
         plain, mesh = (
             addresses.join(self._bind, next(listener_ports(self._objects, each))) for each in ("HTTP", HBONE)
         )
@@ -147,6 +153,21 @@ def _see_that_free(wanted: Iterable[str]) -> None:
             listening.listen(address).close()
         except OSError as fault:
             raise DemoFault(f"the demo needs {address}: {listening.explain(fault)}") from fault
+
+
+def _wait_for(endpoints: Iterable[SampleEndpoint]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    for endpoint in endpoints:
+        while not _listens(endpoint) and time.monotonic() < end:
+            time.sleep(0.02)
+
+
+def _listens(endpoint: SampleEndpoint) -> bool:
+    try:
+        socket.create_connection((endpoint.host, endpoint.port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _child(endpoint: SampleEndpoint) -> Child:
