@@ -3,9 +3,10 @@
 The request path has its own, compiled objects (relay/endpoints/cluster.pyx), made from the same part of a snapshot.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from typing import TypeVar
 
 from proxy.addresses import join
 from proxy.ipc.snapshot import ClusterForm, OutlierForm
@@ -13,6 +14,8 @@ from state.operating.rule import text_for
 from state.outlier.rates import RateRule
 from state.outlier.run import Run
 from state.outlier.store import MIN_RUN_MS, Batch, Policy, View
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +130,22 @@ def batch_of(
 ) -> Batch:
     """What a store is told of outcomes on an endpoint."""
     return Batch(cluster.name, endpoint.address, endpoint.workload, generation, run, status, by, evidence)
+
+
+def take_over(
+    known: dict[str, T],
+    full: bool,
+    clusters: Iterable[ClusterForm],
+    removed: Iterable[str],
+    of: Callable[[ClusterForm], T | None],
+) -> None:
+    """Brings what is known of clusters, by name, up to a snapshot's part. `of`: what of one is to be known; nothing of
+    those for which it is empty or None."""
+    if full:
+        known.clear()
+    for name in removed:
+        known.pop(name, None)
+    for form in clusters:
+        known.pop(form["name"], None)
+        if found := of(form):
+            known[form["name"]] = found

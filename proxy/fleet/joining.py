@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from proxy.addresses import join
 from proxy.fleet.budget import BUDGET_MS
+from proxy.fleet.clusters import take_over
 from proxy.fleet.desk import Desk
 from proxy.ipc.snapshot import ClusterForm
 from state.errors import StoreUnavailable
@@ -48,14 +49,7 @@ class Joining:
 
     def apply(self, full: bool, clusters: Iterable[ClusterForm], removed: Iterable[str]) -> None:
         """Takes over a snapshot's endpoints."""
-        if full:
-            self._clusters.clear()
-        for name in removed:
-            self._clusters.pop(name, None)
-        for form in clusters:
-            self._clusters.pop(form["name"], None)
-            if found := _joined(form):
-                self._clusters[form["name"]] = found
+        take_over(self._clusters, full, clusters, removed, _joined)
         self._wakeup.set()
 
     def run(self) -> None:

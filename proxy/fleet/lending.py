@@ -8,13 +8,14 @@ what it has let in so is told with the next lease.
 from collections.abc import Callable, Iterable
 
 from proxy.fleet.budget import BUDGET_MS
+from proxy.fleet.clusters import take_over
 from proxy.fleet.desk import Desk
-from proxy.fleet.lease import LAPSE_MS, Asking, capacity, refused_ns
-from proxy.fleet.lending_by_key import LendingByKey
+from proxy.fleet.lease import LAPSE_MS, Asking, capacity
+from proxy.fleet.lending_by_key import LendingByKey, put
 from proxy.ipc.snapshot import ClusterForm, RateLimitForm
 from proxy.scoreboard.views import Lent
 from state.errors import StoreUnavailable
-from state.rate_limits.decide import Asked, Lease
+from state.rate_limits.decide import Asked
 from state.rate_limits.store import Lender
 
 # So often the leader looks at leases; and where there is no such limit, whether there is one now.
@@ -36,14 +37,7 @@ class Lending:
 
     def apply(self, full: bool, clusters: Iterable[ClusterForm], removed: Iterable[str]) -> None:
         """Takes over a snapshot's limits."""
-        if full:
-            self._limits.clear()
-        for name in removed:
-            self._limits.pop(name, None)
-        for form in clusters:
-            self._limits.pop(form["name"], None)
-            if found := [each for each in form.get("rate_limits", ()) if each["fleet"]]:
-                self._limits[form["name"]] = found
+        take_over(self._limits, full, clusters, removed, _of_fleet)
         known = {each["id"] for limits in self._limits.values() for each in limits}
         self._asking = {number: asking for number, asking in self._asking.items() if number in known}
         self._by_key.retain(known)
@@ -92,10 +86,8 @@ class Lending:
         with self._desk.loop.within(BUDGET_MS):
             lease = self._lender.lease(cluster, asked)
         asking.answered(now_ms, lent.asked, lease.requests, lease.wait_us // 1000)
-        self._put(limit["id"], lease)
+        put(self._desk, limit["id"], lease)
 
-    def _put(self, limit: int, lease: Lease) -> None:
-        """On the scoreboard; where the fleet has no more, the rest is refused until it is asked again."""
-        now_ns = self._desk.loop.now_ns()
-        lapses_ns = now_ns + LAPSE_MS * 1_000_000
-        self._board.rate_limits.lend(limit, lease.requests, lapses_ns, now_ns + refused_ns(lease), lease.replicas)
+
+def _of_fleet(form: ClusterForm) -> list[RateLimitForm]:
+    return [each for each in form.get("rate_limits", ()) if each["fleet"]]

@@ -90,9 +90,14 @@ class LendingByKey:
         self._buckets.lend(limit["id"], 0, 0, 0, replicas)
         for key, lease in leases.items():
             known.keys[key].answered(now_ms, lent[key].asked, lease.requests, lease.wait_us // 1000)
-            self._put(key, lease)
+            put(self._desk, key, lease, True)
 
-    def _put(self, key: int, lease: Lease) -> None:
-        now_ns = self._desk.loop.now_ns()
-        lapses_ns = now_ns + LAPSE_MS * 1_000_000
-        self._buckets.lend(key, lease.requests, lapses_ns, now_ns + refused_ns(lease), lease.replicas, True)
+
+def put(desk: Desk, number: int, lease: Lease, by_key: bool = False) -> None:
+    """A lease of a limit, or of a key, on the scoreboard; where the fleet has no more, the rest is refused until it is
+    asked again."""
+    now_ns = desk.loop.now_ns()
+    lapses_ns = now_ns + LAPSE_MS * 1_000_000
+    desk.scoreboard.rate_limits.lend(
+        number, lease.requests, lapses_ns, now_ns + refused_ns(lease), lease.replicas, by_key
+    )

@@ -8,6 +8,7 @@ the whole limit.
 from collections.abc import Callable, Iterable
 
 from proxy.fleet.budget import BUDGET_MS, CONNECT_MS
+from proxy.fleet.clusters import take_over
 from proxy.fleet.desk import Desk
 from proxy.fleet.lease import LAPSE_MS
 from proxy.fleet.share import Asking, Shared, shared_of
@@ -38,14 +39,7 @@ class Sharing:
 
     def apply(self, full: bool, clusters: Iterable[ClusterForm], removed: Iterable[str]) -> None:
         """Takes over a snapshot's limits."""
-        if full:
-            self._shared.clear()
-        for name in removed:
-            self._shared.pop(name, None)
-        for form in clusters:
-            self._shared.pop(form["name"], None)
-            if shared := shared_of(form["slot"], form["pool"]):
-                self._shared[form["name"]] = shared
+        take_over(self._shared, full, clusters, removed, lambda form: shared_of(form["slot"], form["pool"]))
         self._asking = {name: each for name, each in self._asking.items() if name in self._shared}
         self._wakeup.set()
 

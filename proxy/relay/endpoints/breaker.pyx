@@ -2,8 +2,8 @@
 last is known here too (lifetimes.pyx).
 
 How many there are is counted for all workers of the replica (scoreboard/limits.pyx), so a limit is neither exceeded by
-one nor reached before; how many there may be, allowance.pyx knows. Connections are counted whether they are limited or not: a limit that is set later holds for those
-that are there. A connection has a `Seat` until it is closed.
+one nor reached before; how many there may be, allowance.pyx knows. Connections are counted whether they are limited or
+not: a limit that is set later holds for those that are there. A connection has a `Seat` until it is closed.
 
 Who finds no seat waits. Whatever becomes free in a worker, a seat or a connection that is given back, goes to the one who
 has waited there longest (a connection, to who waits for its endpoint, if he came hardly later); but if somebody has
