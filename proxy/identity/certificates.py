@@ -1,4 +1,5 @@
-"""What HBONE needs: a set of Istio's three files, or a CA's answer as such. What is wrong with one: `checking`."""
+"""What HBONE needs: a set of Istio's three files, or a CA's answer as such. `checking` makes one of what
+was read; it brings cryptography, eight MiB, so it is imported where there are certificates to check, and not before."""
 
 import os
 import time
@@ -46,27 +47,10 @@ class Certificates:
         """As a snapshot has it."""
         return TlsForm(chain=self.chain, key=self.key, roots=self.roots, trust_domains=[*trust_domains])
 
-    def roots_shown(self) -> list[dict[str, str]]:
-        """The roots for people: who they are, until when, and their fingerprints."""
-        from proxy.identity import checking
-
-        return checking.shown(self.roots)
-
 
 def read(directory: str) -> Contents:
     """The files of `directory` as they are now."""
     return {name: content(os.path.join(directory, name)) for name in FILES}
-
-
-def check(directory: str, contents: Contents, now: float | None) -> Certificates:
-    """The set that `contents` of `directory` (or of a CA's answer, then its URL) are. Raises Unusable.
-
-    `now` (seconds since 1970) is what the leaf's time is compared with; None takes an expired one too.
-    """
-    # With cryptography: eight MiB, which only those who have certificates need.
-    from proxy.identity import checking
-
-    return checking.check(directory, contents, now)
 
 
 def faults_of(listeners: Iterable[Listener], option: str | None, problems: Sequence[str]) -> tuple[str, ...]:

@@ -24,7 +24,10 @@ Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 def check(directory: str, contents: Contents, now: float | None) -> Certificates:
-    """As `certificates.check`."""
+    """The set that `contents` of `directory` (or of a CA's answer, then its URL) are. Raises Unusable.
+
+    `now` (seconds since 1970) is what the leaf's time is compared with; None takes an expired one too.
+    """
     parsed: dict[str, Any] = {}
     problems: list[str] = []
     for name, parse in _PARSERS.items():

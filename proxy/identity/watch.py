@@ -70,6 +70,8 @@ class CertificateWatch:
         shown: dict[str, Any] = {**self._source.shown(), "problems": self.problems}
         if current is None or left is None:
             return shown
+        from proxy.identity import checking  # see certificates.py
+
         return shown | {
             "identity": current.identity,
             "serial_number": current.serial,
@@ -77,7 +79,7 @@ class CertificateWatch:
             "expiration_time": stamp(current.not_after),
             "days_until_expiration": round(left / 86400, 3),
             "trust_domains": self.trust_domains,
-            "roots": current.roots_shown(),
+            "roots": checking.shown(current.roots),
         }
 
     def counts(self) -> Mapping[str, int]:
@@ -93,9 +95,11 @@ class CertificateWatch:
     def adopt(self, tls: TlsForm | None) -> None:
         """Go on with what a former controller had in force, expired or not: whether it will do is for peers to say."""
         if tls and not self.current:
+            from proxy.identity import checking  # see certificates.py
+
             contents = dict(zip(certificates.FILES, (tls["chain"], tls["key"], tls["roots"]), strict=True))
             try:
-                self.current = certificates.check("the last snapshot", contents, None)
+                self.current = checking.check("the last snapshot", contents, None)
             except Unusable as fault:  # only if it was made by another version
                 self.problems = fault.problems
             else:

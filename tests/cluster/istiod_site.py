@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cryptography.x509 import load_pem_x509_certificate
 
-from proxy.identity import certificates
+from proxy.identity import checking
 from proxy.identity.istiod.ask import ask, mounted
 from proxy.identity.istiod.authority import Authority
 from tests.certificates import Leaf
@@ -73,7 +73,7 @@ class Site:
         self.mount(directory, CLIENT)
         files = (str(directory / "istio-token"), str(directory / "root-cert.pem"))
         place = Authority(f"{ISTIOD[0]}:{ISTIOD[1]}", *files, "Kubernetes", "cluster.local", 3600)
-        found = certificates.check(place.url, ask(place, mounted(place), time.time()), time.time())
+        found = checking.check(place.url, ask(place, mounted(place), time.time()), time.time())
         return Leaf(found.chain, found.key, found.roots, load_pem_x509_certificate(found.chain))
 
 

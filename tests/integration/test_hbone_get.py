@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from proxy.identity import certificates
+from proxy.identity import certificates, checking
 from proxy.wire.tls.context import TlsEnd, meet
 from proxy.wire.tls.mesh import MeshTls
 from tests.hbone.destination import Destination
@@ -37,7 +37,7 @@ def run(*arguments: str, cwd: Path | None = None) -> tuple[int, str, str]:
 
 
 def usable(directory: Path) -> certificates.Certificates:
-    return certificates.check(str(directory), certificates.read(str(directory)), datetime.now(UTC).timestamp())
+    return checking.check(str(directory), certificates.read(str(directory)), datetime.now(UTC).timestamp())
 
 
 def test_dev_certs_makes_what_tls_dir_wants(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from proxy.identity import certificates
+from proxy.identity import certificates, checking
 from proxy.identity.certificates import Unusable, faults_of
 from proxy.identity.files import Files
 from proxy.identity.watch import REMIND_S, CertificateWatch
@@ -21,7 +21,7 @@ CA = Authority()
 
 
 def check(directory: Path) -> certificates.Certificates:
-    return certificates.check(str(directory), certificates.read(str(directory)), time.time())
+    return checking.check(str(directory), certificates.read(str(directory)), time.time())
 
 
 def problems(directory: Path) -> list[str]:

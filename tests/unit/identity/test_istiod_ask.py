@@ -18,7 +18,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from proxy.identity import certificates
+from proxy.identity import certificates, checking
 from proxy.identity.istiod import ask as asking
 from proxy.identity.istiod import call as asking_call
 from proxy.identity.istiod import signing
@@ -58,7 +58,7 @@ def istiod(tmp_path: Path) -> Iterator[Istiod]:
 def test_a_certificate_comes_of_it(istiod: Istiod, tmp_path: Path) -> None:
     place = where(istiod.port, tmp_path, seconds=1800)
     contents = asked(place)
-    found = certificates.check(place.url, contents, time.time())
+    found = checking.check(place.url, contents, time.time())
     assert (found.identity, found.roots) == (WAYPOINT, istiod.ca.pem)
     (request,) = istiod.asked
     assert request.seconds == 1800
@@ -85,7 +85,7 @@ def test_intermediates_are_ours_and_the_last_element_has_the_roots(istiod: Istio
     key = signing.new_key()
     leaf = signed(middle, key.public_key(), [x509.UniformResourceIdentifier(WAYPOINT)], 3600)
     contents = signing.contents_of([leaf, middle.pem, root.pem + OTHER.pem], key)
-    found = certificates.check(place.url, contents, time.time())
+    found = checking.check(place.url, contents, time.time())
     assert found.chain == leaf + middle.pem
     assert found.roots == root.pem + OTHER.pem, "several, while one is replaced"
 
