@@ -47,6 +47,9 @@ VERDICT_MS, LONGEST_VERDICT_MS = 10, 40
 # It is noticed so soon that Redis is there, or is not: less than the leader's shortest pause between the two.
 # A connection that cannot be made is tried again ever more seldom.
 WARM_SECONDS = 0.05
+# Where no attempt has failed for so long it is noticed later, or at the next that does: waking up costs.
+QUIET_MS = 10_000
+QUIET_SECONDS = 0.25
 LAST_WARM_SECONDS = 2.0
 # Outcomes that a lock prevented from being counted are told so often at most.
 LOCKED_LOG_MS = 10_000
@@ -64,7 +67,8 @@ class Fleet:
         self._holds = Holds(desk)
         self.reporter = Reporter(desk, links.reports, self._answer, self._lost, self._holds.asked_again)
         self._links = links
-        self._loop = desk.loop
+        self._loop = self.loop = desk.loop
+        self._outcomes = desk.loop.flag()  # there was one lately
         self._scoreboard = desk.scoreboard
         self._ejections = desk.ejections
         self._now_ms = 0  # of the outcome being counted
@@ -80,6 +84,8 @@ class Fleet:
 
     def start(self) -> None:
         """Begins to report and, when it is this worker's turn, to lead."""
+        self._now_ms = self._loop.now_ms()
+        self._outcomes.set()  # Redis is about to be there
         reporter, leader = self.reporter, self._leader
         reporting = reporter.run, reporter.receive, self._keep_warm
         asking = self._probing.run, self._lending.run, self._sharing.run, self._joining.run
@@ -111,8 +117,15 @@ class Fleet:
 
     def _sleep_and_measure(self) -> None:
         """How late this wakes up is how late this worker is with everything."""
-        due_ns = self._loop.now_ns() + int(1e9 * WARM_SECONDS)
-        self._loop.sleep(WARM_SECONDS)
+        if self._loop.now_ms() - self._now_ms >= QUIET_MS:
+            self._outcomes.clear()
+        quiet = not self._outcomes.is_set()
+        seconds = self._loop.together(QUIET_SECONDS) if quiet else WARM_SECONDS
+        due_ns = self._loop.now_ns() + int(1e9 * seconds)
+        if quiet:
+            self._outcomes.wait(seconds)
+        else:
+            self._loop.sleep(seconds)
         now_ns = self._loop.now_ns()
         self.desk.pace.note_late(now_ns // 1_000_000, max(0, now_ns - due_ns) // 1000)
 
@@ -217,6 +230,7 @@ class Fleet:
         if cluster is None or endpoint is None:
             return None  # the snapshot has moved on since the attempt began
         now_ms = self._now_ms = self._loop.now_ms()
+        self._outcomes.set()
         self._ejections.expire(cluster, endpoint, now_ms)
         before = self._ejections.state(endpoint)
         if before.generation != generation:

@@ -57,7 +57,7 @@ class Joining:
         while True:
             self.look()
             self._wakeup.clear()
-            self._wakeup.wait(LOOK_SECONDS if self._clusters else None)
+            self._wakeup.wait(self._desk.loop.together(LOOK_SECONDS) if self._clusters else None)
 
     def look(self) -> None:
         """Asks for what is due."""

@@ -126,7 +126,7 @@ class Leader:
 
     def _wait(self, seconds: float) -> None:
         self._wakeup.clear()
-        self._wakeup.wait(seconds)
+        self._wakeup.wait(self._desk.loop.together(seconds))
 
     def _tell(self, error: StoreUnavailable) -> None:
         """One warning when Redis goes or is not there at the start; each other reason why it stays away is told."""
@@ -263,11 +263,11 @@ class Leader:
     # -- the reconcile ------------------------------------------------------------------------------------------------
 
     def _until_next_look(self) -> int:
-        now_ms = self._now_ms()
+        now_ms, turn_ms = self._now_ms(), int(1000 * self._desk.loop.together(TURN_MS / 1000))
         due = (self._settling.due_ms(cluster) for cluster in self._desk.clusters.values())
-        look_ms = min(due, default=now_ms + TURN_MS) - now_ms
+        look_ms = min(due, default=now_ms + turn_ms) - now_ms
         tell_ms = self._rates.until_due_ms()
-        return max(0, min(TURN_MS, look_ms, TURN_MS if tell_ms is None else tell_ms))
+        return max(0, min(turn_ms, look_ms, turn_ms if tell_ms is None else tell_ms))
 
     def _reconcile(self) -> bool:
         """Looks at the clusters that are due; False if this worker leads no longer."""
@@ -284,7 +284,8 @@ class Leader:
     def keep_time(self) -> None:
         """Notes returns at their time, in whichever worker leads; to be spawned."""
         while True:
-            self._desk.loop.sleep(self._pass_time() / 1000 if self._leading else FOLLOW_SECONDS)
+            pause_ms = self._pass_time() if self._leading else RETURNS_MS
+            self._desk.loop.sleep(self._desk.loop.together(pause_ms / 1000))
 
     def _pass_time(self) -> int:
         """Milliseconds until there is something to do again."""

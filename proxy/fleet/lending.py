@@ -18,9 +18,9 @@ from state.errors import StoreUnavailable
 from state.rate_limits.decide import Asked
 from state.rate_limits.store import Lender
 
-# So often the leader looks at leases; and where there is no such limit, whether there is one now.
+# So often the leader looks at leases; and the others, whether they lead now.
 LOOK_MS = 50
-IDLE_MS = 500
+FOLLOW_SECONDS = 0.5
 
 
 class Lending:
@@ -34,6 +34,7 @@ class Lending:
         self._limits: dict[str, list[RateLimitForm]] = {}  # by cluster
         self._asking: dict[int, Asking] = {}  # by the limit's number
         self._by_key = LendingByKey(desk, lender)
+        self._wakeup = desk.loop.flag()
 
     def apply(self, full: bool, clusters: Iterable[ClusterForm], removed: Iterable[str]) -> None:
         """Takes over a snapshot's limits."""
@@ -41,11 +42,16 @@ class Lending:
         known = {each["id"] for limits in self._limits.values() for each in limits}
         self._asking = {number: asking for number, asking in self._asking.items() if number in known}
         self._by_key.retain(known)
+        self._wakeup.set()
 
     def run(self) -> None:
         """Asks for leases, for ever; to be spawned."""
         while True:
-            self._desk.loop.sleep((LOOK_MS if self.look() else IDLE_MS) / 1000)
+            if self.look():
+                self._desk.loop.sleep(LOOK_MS / 1000)
+            else:
+                self._wakeup.clear()
+                self._wakeup.wait(self._desk.loop.together(FOLLOW_SECONDS) if self._limits else None)
 
     def look(self) -> bool:
         """Asks for what is due. False: there is nothing to look after."""

@@ -10,6 +10,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+# Whoever looks after something now and then wakes up with all others who do: what costs most is to wake up at all.
+TOGETHER_NS = 250_000_000
+# Timers may be so much too early: that was this time, not the one before it.
+EARLY_NS = 5_000_000
+
 
 class Flag(Protocol):
     """A greenlet waits until another has raised it."""
@@ -37,6 +42,14 @@ class Loop(ABC):
     def now_ms(self) -> int:
         """The time, in milliseconds."""
         return self.now_ns() // 1_000_000
+
+    def together(self, seconds: float) -> float:
+        """So many seconds, or fewer: until a time at which others wake up, too. A short time is itself."""
+        now_ns, wanted_ns = self.now_ns(), int(1e9 * seconds)
+        if wanted_ns < TOGETHER_NS:
+            return seconds
+        left_ns = (now_ns + wanted_ns) // TOGETHER_NS * TOGETHER_NS - now_ns
+        return (left_ns if left_ns > EARLY_NS else left_ns + TOGETHER_NS) / 1e9
 
     @abstractmethod
     def chance(self) -> float:

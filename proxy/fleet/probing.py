@@ -78,7 +78,8 @@ class Probing:
     def run(self) -> None:
         """Offers endpoints when their time is over; to be spawned."""
         while True:
-            self._desk.loop.sleep((self.look() if self._leading() else PAUSE_MS) / 1000)
+            pause_ms = self.look() if self._leading() else PAUSE_MS
+            self._desk.loop.sleep(self._desk.loop.together(pause_ms / 1000))
 
     def look(self) -> int:
         """Does what is due; milliseconds until something may be due again."""

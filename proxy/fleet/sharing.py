@@ -19,8 +19,9 @@ from state.shares.decide import Shares
 from state.shares.store import Sharer
 
 LOOK_MS = 50
-"""So often the leader looks at what is in use."""
-IDLE_SECONDS = 0.5
+"""So often the leader looks at what is in use; ..."""
+FOLLOW_SECONDS = 0.5
+"""... and the others, whether they lead now."""
 TURNS_AT_ONCE = 2
 """Questions in a row: the first may only find out which turn it is."""
 
@@ -59,7 +60,7 @@ class Sharing:
                 self._desk.loop.sleep(LOOK_MS / 1000)
             else:
                 self._wakeup.clear()
-                self._wakeup.wait(IDLE_SECONDS)
+                self._wakeup.wait(self._desk.loop.together(FOLLOW_SECONDS) if self._shared else None)
 
     def look(self) -> bool:
         """Asks for what is due. False: there is nothing to look after."""

@@ -13,6 +13,6 @@ def watch_primary(
 ) -> None:
     """Asks the Sentinels every second, if there are any, in the worker that leads; for ever, to be spawned."""
     while True:
-        loop.sleep(WATCH_SECONDS)
+        loop.sleep(loop.together(WATCH_SECONDS))
         if leading() and moved():
             lost(StoreUnavailable("redis: the Sentinels name another primary"))

@@ -108,7 +108,7 @@ class Worker:
             gevent.signal_handler(number, self._draining.set)
         for number in (signal.SIGHUP, signal.SIGUSR1):
             gevent.signal_handler(number, self._reopen)
-        ticker = gevent.get_hub().loop.timer(TICK_SECONDS, TICK_SECONDS)
+        ticker = gevent.get_hub().loop.timer(self._fleet.loop.together(TICK_SECONDS), TICK_SECONDS)
         ticker.start(self._relay.tick)  # in the hub: it resumes greenlets, and must not be left behind by them
         gevent.spawn(self._hear)
         self._draining.wait()

@@ -8,7 +8,7 @@ from itertools import count
 
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
-from proxy.fleet.loop import Flag, Loop
+from proxy.fleet.loop import TOGETHER_NS, Flag, Loop
 from state.errors import StoreUnavailable
 
 
@@ -16,7 +16,8 @@ class StepLoop(Loop):
     """`run` belongs to the greenlet that made it; everything else happens in those that were spawned."""
 
     def __init__(self) -> None:
-        self._now_ns = time.monotonic_ns()  # where the scoreboard's clock stands
+        # soon after what the scoreboard's clock says, and always as far from when others wake up
+        self._now_ns = (time.monotonic_ns() // TOGETHER_NS + 1) * TOGETHER_NS
         self._appointments: list[tuple[int, int, Callable[[], object]]] = []
         self._number = count()
         self._hub = getcurrent()

@@ -108,3 +108,48 @@ def test_the_same_steps_are_the_same_story() -> None:
             return told
 
     assert story() == story()
+
+
+def test_who_looks_now_and_then_wakes_up_with_the_others() -> None:
+    loop, times = StepLoop(), list[int]()
+
+    def look(after_ms: int, every_ms: int) -> None:
+        loop.sleep(after_ms / 1000)
+        for _ in range(4):
+            loop.sleep(loop.together(every_ms / 1000))
+            times.append(loop.now_ms() - began_ms)
+
+    began_ms = loop.now_ms()
+    loop.spawn(look, 0, 250)
+    loop.spawn(look, 70, 250)
+    loop.spawn(look, 111, 500)
+    loop.run(3)
+    assert sorted(set(times)) == [250, 500, 750, 1000, 1500, 2000]
+
+
+def test_a_short_while_is_that_long() -> None:
+    assert StepLoop().together(0.1) == 0.1
+
+
+def test_who_was_woken_a_little_early_does_not_wake_again_at_once() -> None:
+    loop = StepLoop()
+    loop.run(0.249)
+    assert round(loop.together(0.25), 3) == 0.251
+
+
+def test_a_failure_wakes_up_what_looks_after_connections(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    warmed = list[int]()
+
+    def warm() -> bool:
+        warmed.append(worker.loop.now_ms())
+        return True
+
+    monkeypatch.setattr(worker.fleet.reporter, "warm", warm)
+    worker.loop.run(20.01 - worker.loop.now_ms() % 250 / 1000)
+    assert worker.board.leave_shared_state("for a moment")
+    worker.board.shared_state = True
+    worker.loop.run(0.2)
+    assert warmed == []
+    worker.fail(1)
+    worker.loop.run(0.001)
+    assert warmed == [worker.loop.now_ms() - 1]
