@@ -69,6 +69,7 @@ class Forked:
 
 def prepare() -> None:
     """Read what children are made of. Before the first `fork`."""
+    gc.disable()  # until the first fork: nearly all of it stays
     for module in PREPARED:
         importlib.import_module(module)
 
@@ -78,8 +79,10 @@ def fork(module: str, arguments: Sequence[str], fds: Iterable[int], title: str) 
 
     Raises OSError when there can be no further process.
     """
-    gc.collect()  # nothing that is garbage here may be finalised there
-    gc.freeze()  # or else collections there would write to every page
+    if gc.isenabled():
+        gc.collect()  # what is garbage now would be kept for ever
+    gc.enable()
+    gc.freeze()  # nothing of it may be finalised there, nor collections write to every page
     become = tethered(then=ignore_until_handled)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # until it no longer queues them for us
     try:
