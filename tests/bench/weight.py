@@ -5,6 +5,7 @@ took to become ready, and what it takes in a second in which nothing happens. A 
 """
 
 import argparse
+import compileall
 import re
 import statistics
 import sys
@@ -42,6 +43,9 @@ def main() -> int:
     """Exit status 0."""
     options = _arguments()
     trees = [("this", ROOT)] + ([("before", options.before.resolve())] if options.before else [])
+    for _, tree in trees:  # as an installed package is
+        for package in ("proxy", "state"):
+            compileall.compile_dir(tree / package, quiet=1)
     with tempfile.TemporaryDirectory(prefix="waypointd-weight-") as scratch, server(Path(scratch), DEBIAN) as redis:
         for workers in options.workers:
             for name, tree in trees:
