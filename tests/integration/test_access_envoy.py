@@ -4,17 +4,20 @@ equal answers. What Envoy cannot be told here (tokens, addresses, other ports) t
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from tests.hbone.envoy import Json, running
 from tests.integration.http_rig import Client
-from tests.reference import authorization, drawn_policies
+from tests.reference import authorization
 from tests.reference.asked import Asked
+from tests.reference.cases import seeds
+from tests.reference.chance import Chance
+from tests.reference.drawn_policies import asked, policies
 from tests.reference.test_authorization import Compiled
 from tests.rig import free_port
 from tests.unit.mesh.mesh_rig import Object, clusters, shop
@@ -29,18 +32,13 @@ KNOWN = frozenset(("principals", "namespaces", "hosts", "methods", "paths", "sou
 }
 
 
-def drawn() -> list[tuple[list[Object], list[Asked]]]:
+def drawn() -> Iterator[tuple[list[Object], list[Asked]]]:
     """Policies, and requests under them."""
-    found: list[tuple[list[Object], list[Asked]]] = []
-
-    @settings(max_examples=SETS, phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck))
-    @given(drawn_policies.policies(KNOWN), st.lists(drawn_policies.REQUESTS, min_size=10, max_size=10))
-    def draw(objects: list[Object], requests: list[Asked]) -> None:
-        kept = [each for each in objects if authorization.attached(each) and authorization.decides(each)]
-        found.append((kept, [each for each in requests if each.method]))
-
-    draw()
-    return found
+    for seed in seeds(SETS):
+        chance = Chance(seed)
+        made = [each for each in policies(chance, KNOWN) if authorization.attached(each)]
+        kept = [each for each in made if authorization.decides(each)]
+        yield kept, [replace(each, mode="BASE") for each in chance.some(partial(asked, chance), 10, 10) if each.method]
 
 
 # -- RBAC as pilot/pkg/security/authz makes it -------------------------------------------------------------------------
@@ -183,19 +181,19 @@ def envoy(directory: Path, sets: list[list[Object]]) -> Iterator[int]:
 
 
 def test_the_same_requests_get_the_same_answers(tmp_path: Path) -> None:
-    cases = [(policies, asked) for policies, asked in drawn() if policies]
+    cases = [(objects, requests) for objects, requests in drawn() if objects]
     asked_of: dict[str, int] = {"allow": 0, "deny": 0}
-    with envoy(tmp_path, [policies for policies, _ in cases]) as port:
-        for at, (policies, requests) in enumerate(cases):
-            made = Compiled(clusters(*shop(*policies))["shop/cart:80"])
-            for asked in requests:
-                expected = made.decision(asked, "BASE")
-                if expected == authorization.AMBIGUOUS or asked.method == "get" or "%00" in asked.path:
+    with envoy(tmp_path, [objects for objects, _ in cases]) as port:
+        for at, (objects, requests) in enumerate(cases):
+            made = Compiled(clusters(*shop(*objects))["shop/cart:80"])
+            for each in requests:
+                expected = made.decision(each)
+                if expected == authorization.AMBIGUOUS or each.method == "get" or "%00" in each.path:
                     continue  # Envoy refuses such a method, and such a path whatever the rules are
-                lines = [f"x-set: {at}", *map(": ".join, asked.headers)]
-                lines += [f"x-identity: {asked.identity}"] if asked.identity else []
+                lines = [f"x-set: {at}", *map(": ".join, each.headers)]
+                lines += [f"x-identity: {each.identity}"] if each.identity else []
                 with Client(port) as client:
-                    head, _ = client.ask(asked.host, asked.path, *lines, method=asked.method)
-                assert {200: "allow", 403: "deny"}.get(head.status, str(head.status)) == expected, (policies, asked)
+                    head, _ = client.ask(each.host, each.path, *lines, method=each.method)
+                assert {200: "allow", 403: "deny"}.get(head.status, str(head.status)) == expected, (objects, each)
                 asked_of[expected] += 1
-    assert len(cases) > 10 and min(asked_of.values()) > 100, (len(cases), asked_of)
+    assert len(cases) > 100 and min(asked_of.values()) > 100, (len(cases), asked_of)

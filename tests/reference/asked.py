@@ -1,13 +1,16 @@
 """What somebody asks of a waypoint, for the reference and for what it is compared with."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request; without a method a connection that carries none. `claims`: of a token that has been verified."""
+    """A request; without a method a connection that carries none. `claims`: of a token that has been verified. `mode`:
+    how the waypoint normalises paths."""
 
     method: str = "GET"
     path: str = "/"
@@ -18,6 +21,11 @@ class Asked:
     dialled: str = "10.1.0.1"
     port: int = 80
     claims: Mapping[str, Any] | None = None
+    mode: str = "BASE"
+
+    def of(self, path: str) -> Asked:
+        """The same for that path."""
+        return replace(self, path=path)
 
     def head(self) -> bytes:
         """As it comes."""

@@ -17,18 +17,18 @@ ALLOW, DENY, AMBIGUOUS = "allow", "deny", "400"
 _TARGETS = (("Service", "cart", "shop"), ("Gateway", "wp", "shop"), ("GatewayClass", "istio-waypoint", "istio-system"))
 
 
-def decision(policies: Sequence[Object], asked: Asked, mode: str = "BASE") -> str:
+def decision(policies: Sequence[Object], asked: Asked) -> str:
     """Of Service shop/cart behind Gateway shop/wp."""
-    return judged([each for each in policies if attached(each) and decides(each)], asked, mode)
+    return judged([each for each in policies if attached(each) and decides(each)], asked)
 
 
-def judged(deciding: Sequence[Object], asked: Asked, mode: str) -> str:
+def judged(deciding: Sequence[Object], asked: Asked) -> str:
     """What these policies say of it."""
     if asked.method and any("aths'" in str(each["spec"]) for each in deciding):
-        path = normal(asked.path, mode)
+        path = normal(asked.path, asked.mode)
         if path is None:
             return AMBIGUOUS
-        asked = Asked(**{**vars(asked), "path": path})
+        asked = asked.of(path)
     actions = [(each["spec"].get("action", "ALLOW"), each) for each in deciding]
     if any(_matches(each, rule, asked) for action, each in actions if action == "DENY" for rule in _rules(each)):
         return DENY

@@ -1,4 +1,4 @@
-"""Which rule a request is for, by the letter: rows M, A and V of the reference, over the objects as people write them.
+"""Which rule a request is for, by the letter: rows M, A, G and V of the reference, over objects as people write them.
 
 Every match of every route is judged, and of those that hold the best one is taken: nothing is put in order beforehand.
 """
@@ -14,21 +14,28 @@ Object = Mapping[str, Any]
 NOBODY, ITSELF, AMBIGUOUS = "404", "the Service", "400"
 
 
-def rule_for(routes: Sequence[Object], asked: Asked, mode: str = "BASE") -> str:
-    """`NAMESPACE/NAME INDEX` of the rule of one of these HTTPRoutes of Service shop/cart, or one of the words above."""
+def rule_for(routes: Sequence[Object], asked: Asked) -> str:
+    """`KIND NAMESPACE/NAME INDEX` of the rule of one of these HTTPRoutes and GRPCRoutes of Service shop/cart, or one of
+    the words above."""
     mine = [each for each in routes if _attached(each, asked.port)]
     if not mine:
         return ITSELF
-    path = normal(asked.path, mode)
+    path = normal(asked.path)
     if path is None:
         return AMBIGUOUS
-    asked = Asked(**{**vars(asked), "path": path})
+    asked = asked.of(path)
     owners = ({asked.namespace} if asked.namespace != "shop" else set()) & {_namespace(each) for each in mine}
     chosen = [each for each in mine if _namespace(each) in (owners or {"shop"})]
     if not chosen:
         return ITSELF
-    found = [(rank, name) for each in chosen for rank, name in _fitting(each, asked)]
+    kind = min(chosen, key=_age)["kind"]  # A15: of two kinds the oldest route's
+    found = [(rank, name) for each in chosen if each["kind"] == kind for rank, name in _fitting(each, asked)]
     return min(found)[1] if found else NOBODY
+
+
+def _age(route: Object) -> tuple[str, ...]:
+    said = route["metadata"]
+    return said["creationTimestamp"], said["namespace"], said["name"], route["kind"]
 
 
 def _namespace(route: Object) -> str:
@@ -42,19 +49,19 @@ def _attached(route: Object, port: int) -> bool:
 
 def _fitting(route: Object, asked: Asked) -> Iterator[tuple[tuple[Any, ...], str]]:
     """M2, M3: the matches that hold, each with its rank, the lowest first."""
-    name = f"{_namespace(route)}/{route['metadata']['name']}"
+    name = f"{route['kind']} {_namespace(route)}/{route['metadata']['name']}"
+    rank, holds = (_rank, _holds) if route["kind"] == "HTTPRoute" else (_grpc_rank, _grpc_holds)
     for at, rule in enumerate(route["spec"]["rules"]):
         for match in rule.get("matches") or [{}]:
-            if _holds(match, asked):
-                age = route["metadata"]["creationTimestamp"]
-                yield (*_rank(match), age, name, at), f"{name} {at}"
+            if holds(match, asked):
+                yield (*rank(match), *_age(route), at), f"{name} {at}"
 
 
 def _rank(match: Object) -> tuple[int, ...]:
-    """M2, M4."""
+    """M2, M4; M6: a slash at a prefix's end makes it no longer."""
     path = match.get("path", {"value": "/"})
     kind = ("Exact", "PathPrefix", "RegularExpression").index(path.get("type", "PathPrefix"))
-    longest = 0 if kind == 0 else -len(path["value"])
+    longest = 0 if kind == 0 else -len(path["value"].rstrip("/") if kind == 1 else path["value"])
     return (kind, longest, "method" not in match, -len(match.get("headers", ())), -len(match.get("queryParams", ())))
 
 
@@ -63,11 +70,40 @@ def _holds(match: Object, asked: Asked) -> bool:
     return (
         _path(match.get("path", {"value": "/"}), path)
         and match.get("method", asked.method) == asked.method
-        and all(any(_text(each, line) for line in asked.values(each["name"])) for each in match.get("headers", ()))
+        and _headers(match, asked)
         and all(
             any(_text(each, first) for first in _first(query, each["name"])) for each in match.get("queryParams", ())
         )
     )
+
+
+def _headers(match: Object, asked: Asked) -> bool:
+    """M10, M11, G3."""
+    return all(any(_text(each, line) for line in asked.values(each["name"])) for each in match.get("headers", ()))
+
+
+def _grpc_rank(match: Object) -> tuple[int, ...]:
+    """G2."""
+    called = match.get("method", {})
+    return -len(called.get("service", "")), -len(called.get("method", "")), -len(match.get("headers", ()))
+
+
+def _grpc_holds(match: Object, asked: Asked) -> bool:
+    return _called(match.get("method", {}), asked.path.partition("?")[0]) and _headers(match, asked)
+
+
+def _called(wanted: Object, path: str) -> bool:
+    """G1: a service alone is a prefix, however the path goes on; of an expression each part is one segment."""
+    if not wanted:
+        return True
+    plain = wanted.get("type") != "RegularExpression"
+    service, method = (
+        f"(?:{re.escape(wanted[name]) if plain else wanted[name]})" if name in wanted else "[^/]+"
+        for name in ("service", "method")
+    )
+    if plain and "method" not in wanted:
+        method = ".*"
+    return re.fullmatch(f"/{service}/{method}", path) is not None
 
 
 def _path(wanted: Object, path: str) -> bool:
@@ -93,17 +129,18 @@ def _first(query: str, name: str) -> list[str]:
 # -- VirtualService ---------------------------------------------------------------------------------------------------
 
 
-def virtual_rule(virtual: Object, asked: Asked, mode: str = "BASE") -> str:
-    """The index of the rule of a VirtualService for cart, or one of the words above."""
+def virtual_rule(virtuals: Sequence[Object], asked: Asked) -> str:
+    """`VirtualService NAMESPACE/NAME INDEX` of the rule of the only VirtualService, or one of the words above."""
+    (virtual,) = virtuals
     if not any(each.get("port", asked.port) == asked.port for rule in _http(virtual) for each in rule["match"]):
         return ITSELF
-    path = normal(asked.path, mode)
+    path = normal(asked.path)
     if path is None:
         return AMBIGUOUS
-    asked = Asked(**{**vars(asked), "path": path})
+    asked = asked.of(path)
     for at, rule in enumerate(_http(virtual)):  # V2
         if any(_virtual_holds(each, asked) for each in rule["match"]):
-            return str(at)
+            return f"VirtualService {_namespace(virtual)}/{virtual['metadata']['name']} {at}"
     return NOBODY
 
 

@@ -1,9 +1,9 @@
 """Which rule a request is for: manifests read, resolved and compiled, against the letter of the reference (routing.py).
 A case is one request under some routes."""
 
+from collections.abc import Sequence
+
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from proxy.controller.route_form import routing_form
 from proxy.mesh.model import Cluster
@@ -13,13 +13,12 @@ from tests.instruments.inspect_access import normalised
 from tests.instruments.inspect_routing import rule_for
 from tests.reference import routing
 from tests.reference.asked import Asked
-from tests.reference.counts import EACH, FEW, MANY
-from tests.reference.drawn_routes import REQUESTS, routes, virtuals
+from tests.reference.cases import FEW, MANY, Question, seeds
+from tests.reference.drawn_routes import asked, routes, virtual
 from tests.unit.mesh.mesh_rig import Object, clusters, endpoint_slice, gateway, hbone, namespace, service
 
 PORTS = [{"name": "http", "port": 80, "targetPort": 8080}, {"name": "more", "port": 8080, "targetPort": 8080}]
 AROUND = (namespace(), namespace("far", {}), gateway(hbone()), service(ports=PORTS), endpoint_slice())
-ASKED = st.lists(REQUESTS, min_size=EACH, max_size=EACH)
 
 
 class Found:
@@ -35,57 +34,38 @@ class Found:
         path = normalised(asked.path.encode())
         if path is None:
             return routing.AMBIGUOUS
-        head = Asked(**{**vars(asked), "path": path.decode()}).head()
+        head = asked.of(path.decode()).head()
         said = spaced(asked.claims or {}, ())
         claims = [(at, each.encode()) for at, name in enumerate(self._plan.claims) for each in texts(said, name)]
         found = rule_for(self._plan, head, asked.identity.encode() or None, claims=claims) or routing.NOBODY
-        return routing.ITSELF if found == "default" else found
+        return routing.ITSELF if found == "default" else found.replace(" rule ", " ")
 
 
-def compiled(objects: list[Object]) -> dict[int, Found]:
+def compiled(objects: Sequence[Object]) -> dict[int, Found]:
     """By port."""
     made = clusters(*AROUND, *objects)
     return {port: Found(made[f"shop/cart:{port}"]) for port in (80, 8080)}
 
 
-def compare_routes(objects: list[Object], requests: list[Asked]) -> None:
+def differs(objects: Sequence[Object], requests: Sequence[Asked]) -> Asked | None:
+    """A request that is not for the rule that the reference says."""
     made = compiled(objects)
-    for asked in requests:
-        found = made[asked.port].rule(asked)
-        shown = found.removeprefix("HTTPRoute ").replace(" rule ", " ")
-        assert shown == routing.rule_for(objects, asked), asked
+    wanted = routing.virtual_rule if objects[0]["kind"] == "VirtualService" else routing.rule_for
+    return next((each for each in requests if made[each.port].rule(each) != wanted(objects, each)), None)
 
 
-def compare_virtual(virtual: Object, requests: list[Asked]) -> None:
-    made = compiled([virtual])
-    for asked in requests:
-        found = made[asked.port].rule(asked)
-        assert found.removeprefix("VirtualService shop/v rule ") == routing.virtual_rule(virtual, asked), asked
+QUESTIONS = {"routes": Question(routes, asked, differs), "virtual-services": Question(virtual, asked, differs)}
 
 
-@given(routes(), ASKED)
-@settings(max_examples=FEW, deadline=None)
-def test_a_few_cases_of_routes(objects: list[Object], requests: list[Asked]) -> None:
-    compare_routes(objects, requests)
-
-
-@given(virtuals, ASKED)
-@settings(max_examples=FEW, deadline=None)
-def test_a_few_cases_of_virtual_services(virtual: Object, requests: list[Asked]) -> None:
-    compare_virtual(virtual, requests)
+@pytest.mark.parametrize("kind", QUESTIONS)
+def test_a_few_cases(kind: str) -> None:
+    for seed in seeds(FEW):
+        QUESTIONS[kind].ask(seed)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-@given(routes(), ASKED)
-@settings(max_examples=MANY, deadline=None)
-def test_many_cases_of_routes(objects: list[Object], requests: list[Asked]) -> None:
-    compare_routes(objects, requests)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(7200)
-@given(virtuals, ASKED)
-@settings(max_examples=MANY, deadline=None)
-def test_many_cases_of_virtual_services(virtual: Object, requests: list[Asked]) -> None:
-    compare_virtual(virtual, requests)
+@pytest.mark.parametrize("kind", QUESTIONS)
+def test_many_cases(kind: str) -> None:
+    for seed in seeds(MANY):
+        QUESTIONS[kind].ask(seed)

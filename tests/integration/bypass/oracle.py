@@ -18,12 +18,12 @@ def wrongs(service: str, head: Head, mode: str) -> Iterator[str]:
     """What is wrong with this head."""
     asked = _asked(head)
     policy = {"metadata": {"namespace": "httpbin"}, "spec": POLICIES[service]}
-    if authorization.judged([policy], asked, "NONE") != authorization.ALLOW:
+    if authorization.judged([policy], asked) != authorization.ALLOW:
         yield "it is not what the rule lets through"
     if asked.path.startswith("/") and normal(asked.path, mode) != asked.path:
         yield "its path is not in its form"
-    loose = Asked(**{**vars(asked), "path": loosely(asked.path)})
-    if mode == "DECODE_AND_MERGE_SLASHES" and authorization.judged([policy], loose, "NONE") != authorization.ALLOW:
+    loose = asked.of(loosely(asked.path))
+    if mode == "DECODE_AND_MERGE_SLASHES" and authorization.judged([policy], loose) != authorization.ALLOW:
         yield f"some would take its path for {loose.path}"
     if "h2c" in head.get("upgrade", "").lower():
         yield "the endpoint may go on with HTTP/2"
@@ -33,7 +33,7 @@ def _asked(head: Head) -> Asked:
     """A port that is left out behind its colon is none (RFC 3986 6.2.3)."""
     method, target, _ = head.first.split(" ")
     fields = tuple((name, value.strip(" \t")) for name, value in head.fields)
-    return Asked(method, target, head["host"].removesuffix(":"), fields, OURS, port=8000)
+    return Asked(method, target, head["host"].removesuffix(":"), fields, OURS, port=8000, mode="NONE")
 
 
 def loosely(path: str) -> str:
