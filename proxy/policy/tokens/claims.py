@@ -62,12 +62,17 @@ def _at(claims: object, path: Sequence[str]) -> object:
 
 def header_value(claims: Claims, path: str) -> bytes | None:
     """What `outputClaimToHeaders` puts into a header: text, numbers and booleans as they are, lists and objects as JSON
-    in base64url. None: there is no such claim, or it has what no header may have."""
+    in base64 (Envoy: not base64url). None: there is no such claim, or it is empty, or has what no header may have."""
     value = _at(claims, path.split("."))
     if value is None:
         return None
     if isinstance(value, dict | list):
-        return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).rstrip(b"=")
-    text = json.dumps(value) if not isinstance(value, str) else value
+        return base64.b64encode(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace"))
+    text = value if isinstance(value, str) else json.dumps(_whole(value))
     encoded = text.encode("utf-8", "replace").strip(b" \t")
-    return None if any((octet < 0x20 and octet != 0x09) or octet == 0x7F for octet in encoded) else encoded
+    return None if any((octet < 0x20 and octet != 0x09) or octet == 0x7F for octet in encoded) else encoded or None
+
+
+def _whole(value: object) -> object:
+    """1e3 is 1000."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value

@@ -1,7 +1,7 @@
 """Where in a request tokens are: a header, a query parameter, a cookie; and how they are taken out of it.
 
-As Envoy's jwt_authn: what stands before a token in a header must be there exactly, or there is none. A header with
-several lines counts as one, joined by commas, which no token has: it is refused.
+As Envoy's jwt_authn: what stands before a token in a header must be there exactly, or there is none; what is empty is
+a token, and no good one. A header with several lines counts as one, joined by commas, which no token has: it is refused.
 """
 
 from urllib.parse import unquote_to_bytes
@@ -53,15 +53,14 @@ cdef class Place:
             value = value[len(self.prefix):].strip(b" \t")
         elif not any(each.startswith(self.prefix) for each in values):
             return 0
-        if value:
-            found.append((self, value))
+        found.append((self, value))
         return 0
 
     cdef int find_in_query(self, Head head, const char* text, list found) except -1:
         cdef bytes path = text[head.path.at:head.path.at + head.path.length]
         for part in query_of(path).split(b"&"):
             name, _, value = part.partition(b"=")
-            if unquote_to_bytes(name) == self.name and value:
+            if unquote_to_bytes(name) == self.name:
                 found.append((self, unquote_to_bytes(value)))
         return 0
 
@@ -69,7 +68,7 @@ cdef class Place:
         for line in lines(head, text, b"cookie"):
             for part in line.split(b";"):
                 name, _, value = part.strip(b" \t").partition(b"=")
-                if name == self.name and value.strip(b'"'):
+                if name == self.name:
                     found.append((self, value.strip(b'"')))
         return 0
 
