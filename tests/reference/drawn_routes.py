@@ -21,6 +21,11 @@ def routes(chance: Chance) -> list[Object]:
     return [_route(chance, chance.of(kinds), name) for name in chance.among("rst", 1, 3)]
 
 
+def http_routes(chance: Chance) -> list[Object]:
+    """One to three HTTPRoutes."""
+    return [_route(chance, "HTTPRoute", name) for name in chance.among("rst", 1, 3)]
+
+
 def _route(chance: Chance, kind: str, name: str) -> Object:
     match = _http_match if kind == "HTTPRoute" else _grpc_match
     rules = chance.some(lambda: chance.any_of(matches=lambda: chance.some(lambda: match(chance), 1, 3)), 1, 3)

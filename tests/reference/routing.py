@@ -28,12 +28,13 @@ def rule_for(routes: Sequence[Object], asked: Asked) -> str:
     chosen = [each for each in mine if _namespace(each) in (owners or {"shop"})]
     if not chosen:
         return ITSELF
-    kind = min(chosen, key=_age)["kind"]  # A15: of two kinds the oldest route's
-    found = [(rank, name) for each in chosen if each["kind"] == kind for rank, name in _fitting(each, asked)]
+    kind = min(chosen, key=age)["kind"]  # A15: of two kinds the oldest route's
+    found = [pair for each in chosen if each["kind"] == kind for pair in _fitting(each, asked)]
     return min(found)[1] if found else NOBODY
 
 
-def _age(route: Object) -> tuple[str, ...]:
+def age(route: Object) -> tuple[str, ...]:
+    """M2: the lowest is asked first."""
     said = route["metadata"]
     return said["creationTimestamp"], said["namespace"], said["name"], route["kind"]
 
@@ -50,14 +51,14 @@ def _attached(route: Object, port: int) -> bool:
 def _fitting(route: Object, asked: Asked) -> Iterator[tuple[tuple[Any, ...], str]]:
     """M2, M3: the matches that hold, each with its rank, the lowest first."""
     name = f"{route['kind']} {_namespace(route)}/{route['metadata']['name']}"
-    rank, holds = (_rank, _holds) if route["kind"] == "HTTPRoute" else (_grpc_rank, _grpc_holds)
+    ranked, holds = (rank, _holds) if route["kind"] == "HTTPRoute" else (_grpc_rank, _grpc_holds)
     for at, rule in enumerate(route["spec"]["rules"]):
         for match in rule.get("matches") or [{}]:
             if holds(match, asked):
-                yield (*rank(match), *_age(route), at), f"{name} {at}"
+                yield (*ranked(match), *age(route), at), f"{name} {at}"
 
 
-def _rank(match: Object) -> tuple[int, ...]:
+def rank(match: Object) -> tuple[int, ...]:
     """M2, M4; M6: a slash at a prefix's end makes it no longer."""
     path = match.get("path", {"value": "/"})
     kind = ("Exact", "PathPrefix", "RegularExpression").index(path.get("type", "PathPrefix"))

@@ -65,7 +65,7 @@ cdef class Affected(Exchange):
         self.delayed = monotonic_ns() - begun
         if request.left:
             return faults.CLIENT_LEFT
-        return faults.DEADLINE if request.patience and begun + self.delayed >= request.started + request.patience else None
+        return request.overtime() if request.patience and begun + self.delayed >= request.started + request.patience else None
 
     # -- CORS ---------------------------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ cdef class Bounded(Lease):
     def _time_is_up(self) -> None:
         """Nobody waits any longer: the endpoint is told so, at once."""
         if self.client_fault is None:
-            self.client_fault = faults.DEADLINE
+            self.client_fault = self.request.overtime()
         self._give_up()
 
     def _own_time_is_up(self) -> None:

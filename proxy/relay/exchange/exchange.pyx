@@ -52,7 +52,7 @@ cdef class Exchange:
                 return True
             self.turn_to_another()
             if self.request.patience and monotonic_ns() - self.request.started >= self.request.patience:
-                self.fault = faults.DEADLINE
+                self.fault = self.request.overtime()
                 return False
             endpoint = self.next_endpoint()
         if self.fault is None:

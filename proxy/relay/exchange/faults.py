@@ -156,13 +156,14 @@ def endpoint_malformed(reasons: Sequence[str] = ()) -> Fault:
 # Nothing moved either way for the stream idle timeout.
 ENDPOINT_SILENT = Fault(Owner.ENDPOINT, 504, b"SI", b"stream_idle_timeout", b"stream timeout")
 
-# The time was over that a gRPC client had said it would wait. 4 is DEADLINE_EXCEEDED.
-DEADLINE = Fault(Owner.ENDPOINT, 504, b"UT", b"response_timeout", b"upstream request timeout", grpc_status=4)
+# The time was over that a request may take; or that a gRPC client had said it would wait: 4 is DEADLINE_EXCEEDED.
+TIMED_OUT = Fault(Owner.ENDPOINT, 504, b"UT", b"response_timeout", b"upstream request timeout")
+DEADLINE = replace(TIMED_OUT, grpc_status=4)
 
 
 def attempt_overdue(exhausted: bool) -> Fault:
     """No answer came in the time that one attempt may take."""
-    return replace(DEADLINE, flags=b"URX,UT" if exhausted else b"UT", details=b"upstream_per_try_timeout")
+    return replace(TIMED_OUT, flags=b"URX,UT" if exhausted else b"UT", details=b"upstream_per_try_timeout")
 
 
 def injected(status: int, grpc_status: int) -> Fault:

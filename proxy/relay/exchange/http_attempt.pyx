@@ -120,7 +120,7 @@ cdef class HttpAttempt(Bounded):
         if request.has_body and (self.ending.whole or not self.ending.sent):
             request.rewind()
         if self.client_fault is not None:
-            if request.bounded and self.client_fault is faults.DEADLINE:
+            if self.client_fault is faults.TIMED_OUT:
                 self.note_silence()
                 return SILENT
             return CLIENT_FAILED

@@ -42,7 +42,7 @@ cdef class Lease(Attempt):
         gevent.spawn(other.dial, pooled).join(max(left, 0))
         if not other.over:
             other.go_alone()
-            self.client_fault = faults.DEADLINE
+            self.client_fault = self.request.overtime()
             return False
         self.stream, self.pooled, self.upgrading = other.stream, other.pooled, other.upgrading
         self.connect_error, self.reasons, self.overflowed = other.connect_error, other.reasons, other.overflowed

@@ -43,6 +43,7 @@ cdef class Request:
     cdef int begin(self, Stream client, Py_ssize_t size) except -1
     cdef int accept(self, RequestIds ids) noexcept
     cdef bint normalise_path(self, int mode) noexcept
+    cdef object overtime(self)
     cdef int64_t grpc_timeout(self) noexcept
     cdef int read_head(self) noexcept
     cdef int put_head(self, Stream stream, char* scratch, bint upgrade, const char* data, Py_ssize_t length) except? RAISED

@@ -19,6 +19,8 @@ from proxy.wire.http.heads cimport give_back
 from proxy.wire.http.http1 cimport REQUEST_ID, add_field, add_line, write_request, write_request_lines
 from proxy.wire.http.names cimport grpc_timeout_of, is_text, next_member, span_of
 
+from proxy.relay.exchange import faults
+
 
 cdef enum:
     KEPT = 131072       # what a fresh HTTP/2 connection's first window takes, and what is on its way meanwhile
@@ -105,6 +107,10 @@ cdef class Request:
         """It may take so long (ns), unless its client waits less."""
         if self.patience == 0 or timeout < self.patience:
             self.patience, self.bounded = timeout, True
+
+    cdef object overtime(self):
+        """The fault if it has taken longer than it may."""
+        return faults.TIMED_OUT if self.bounded else faults.DEADLINE
 
     cdef int64_t grpc_timeout(self) noexcept:
         """What its grpc-timeout says."""
