@@ -87,7 +87,9 @@ def alternative_matches(
 
 def known(access: shapes.Access, term: int, asked: shapes.Asked, memo: MutableSequence[int]) -> bool:
     """Whether the fact has one of the term's values, as it may have been found before: in a place of the memo stands
-    whose values it is about, and, as the last bit, the answer."""
+    whose values it is about, and, as the last bit, the answer. What has no values begins where another's begin."""
+    if access.terms[term].count == 0:
+        return False
     mark = 2 * access.terms[term].first + 2
     place = access.terms[term].first & (MEMO - 1)
     if memo[place] >> 1 != mark >> 1:

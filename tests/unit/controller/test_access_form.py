@@ -284,6 +284,10 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[tuple[Request, str]]]] = {
         [allow({"from": [{"source": {"namespaces": ["foo"]}}, {"source": {"ipBlocks": ["10.9.9.9"]}}]})],
         [(by(), ONLY), (by(X, source="10.9.9.9"), ONLY), (by(X), NO)],
     ),
+    "Z28-of-no-form": (
+        [deny(source(namespaces=["*"], notRequestPrincipals=["foo"], notTrustDomains=["other"]))],
+        [(by(), "ns[shop]-policy[p0]-rule[0]"), (by(ELSEWHERE), ONLY)],
+    ),
     "Z9-second": ([deny(ADMIN, operation(paths=["/x"]))], [(by(path="/x"), "ns[shop]-policy[p0]-rule[1]")]),
 }
 
