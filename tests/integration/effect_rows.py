@@ -117,6 +117,7 @@ def prefix(path: str) -> Json:
 
 CODES = {301: "MOVED_PERMANENTLY", 302: "FOUND", 303: "SEE_OTHER", 307: "TEMPORARY_REDIRECT", 308: "PERMANENT_REDIRECT"}
 PORTED = (Ask(host="{}:8000"), Ask("/x?y=1", host="{}:8000"))
+BOTH = (Ask(), Ask(lines=(GRPC, "te: trailers"), method="POST"))
 HOSTS = (Ask(), Ask("/x?y=1"), Ask("/x", host="{}:8000"), Ask("/x", host="{}:8000", method="POST"))
 
 
@@ -144,7 +145,11 @@ def redirect_rows() -> Iterator[Row]:
     code: Json = {"redirect": {"path_redirect": "/n", "response_code": "SEE_OTHER"}}
     yield virtual("V10-code", code, PORTED, redirect={"uri": "/n", "redirectCode": 303})
     said = {"status": 418, "body": {"inline_string": "tea"}}
-    yield virtual("V11", {"direct_response": said}, directResponse={"status": 418, "body": {"string": "tea"}})
+    yield virtual("V11-tea", {"direct_response": said}, directResponse={"status": 418, "body": {"string": "tea"}})
+    for status in (400, 401, 403, 404, 429, 500, 502, 503, 504):
+        said = {"status": status, "body": {"inline_string": "why"}}
+        ours = {"status": status, "body": {"string": "why"}}
+        yield virtual(f"V11-G4-{status}", {"direct_response": said}, BOTH, directResponse=ours)
 
 
 BELOW = (Ask(), Ask("/"), Ask("/bar"), Ask("?x=1"), Ask("/bar?x=1"), Ask("//bar"), Ask("/a/../bar"))
@@ -215,13 +220,12 @@ def fault(said: Json) -> Json:
 
 
 def fault_rows() -> Iterator[Row]:
-    asks = (Ask(), Ask(lines=(GRPC, "te: trailers"), method="POST"))
     aborted: Json = {"abort": {"http_status": 418, "percentage": ALL_OF}}
-    yield virtual("V16-http", fault(aborted), asks, fault={"abort": {"httpStatus": 418, "percentage": ALL}})
+    yield virtual("V16-http", fault(aborted), BOTH, fault={"abort": {"httpStatus": 418, "percentage": ALL}})
     grpc: Json = {"abort": {"grpc_status": 5, "percentage": ALL_OF}}
-    yield virtual("V16-grpc", fault(grpc), asks, fault={"abort": {"grpcStatus": "NOT_FOUND", "percentage": ALL}})
+    yield virtual("V16-grpc", fault(grpc), BOTH, fault={"abort": {"grpcStatus": "NOT_FOUND", "percentage": ALL}})
     late: Json = {"delay": {"fixed_delay": "0.01s", "percentage": ALL_OF}}
-    yield virtual("V15", fault(late), asks, fault={"delay": {"fixedDelay": "10ms", "percentage": ALL}})
+    yield virtual("V15", fault(late), BOTH, fault={"delay": {"fixedDelay": "10ms", "percentage": ALL}})
     lost: Json = {"cluster": "nowhere", "cluster_not_found_response_code": "SERVICE_UNAVAILABLE"}
     yield virtual("V9", {"route": lost}, route=[{"destination": {"host": "nowhere"}}])
     gone_to = {"cluster": "nowhere", "cluster_not_found_response_code": "INTERNAL_SERVER_ERROR"}

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 EXTENSIONS = "type.googleapis.com/envoy.extensions.filters"
 SERVICES = ("web", "old", "copy")
-OF_ANSWERS = ("date", "server", "content-length", "x-envoy-upstream-service-time")
+OF_ANSWERS = ("date", "connection", "server", "content-length", "x-envoy-upstream-service-time")
 OF_REQUESTS = ("x-request-id", "x-forwarded-proto", "x-envoy-expected-rq-timeout-ms", "content-length")
 _failed: Counter[str] = Counter()
 

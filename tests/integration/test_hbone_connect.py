@@ -89,7 +89,7 @@ def test_a_pod_address_reaches_that_pod_alone(proxy: HboneBench) -> None:
         ("fd00:96::1:8000", 400),
     ],
 )
-def test_other_targets_are_refused_and_logged(proxy: HboneBench, authority: str, status: int) -> None:
+def test_B7_other_targets_are_refused_and_logged(proxy: HboneBench, authority: str, status: int) -> None:
     before = len(proxy.waypoint.lines('"CONNECT '))
     assert status_of(proxy, authority) == status
     lines = wait_until(lambda: proxy.waypoint.lines('"CONNECT ')[before:], 2, "a line")

@@ -87,7 +87,14 @@ HOSTILE = [
 ]
 
 
-def test_json_is_valid_whatever_a_client_sends(tmp_path: Path) -> None:
+# What Istio's JSON log has.
+NAMES = """start_time route_name method path protocol response_code response_flags response_code_details
+connection_termination_details bytes_received bytes_sent duration upstream_service_time x_forwarded_for user_agent
+request_id authority upstream_host upstream_cluster upstream_local_address downstream_local_address
+downstream_remote_address requested_server_name upstream_transport_failure_reason"""
+
+
+def test_K44_json_is_valid_whatever_a_client_sends(tmp_path: Path) -> None:
     with bench(tmp_path, "--access-log-format", "json", services={"solo": 1}) as proxy:
         proxy.play("solo", serve_ok)
         with proxy.client() as client:
@@ -102,6 +109,8 @@ def test_json_is_valid_whatever_a_client_sends(tmp_path: Path) -> None:
         lines = proxy.waypoint.lines()
         assert all(len(line.encode()) < 4096 for line in lines)
         entries = [json.loads(line) for line in lines]
+        assert set(NAMES.split()) <= entries[0].keys()
+        assert entries[0].keys() == entries[-1].keys()
         for entry, value in zip(entries, HOSTILE, strict=False):
             assert entry["user_agent"]
             assert value.startswith(entry["user_agent"])

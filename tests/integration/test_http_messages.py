@@ -215,7 +215,7 @@ def test_a_final_answer_instead_of_100_ends_the_connection(proxy: Bench) -> None
 # -- header mutations -------------------------------------------------------------------------------------------------
 
 
-def test_the_request_an_endpoint_gets(proxy: Bench) -> None:
+def test_R15_R16_R17_the_request_an_endpoint_gets(proxy: Bench) -> None:
     endpoint = proxy.play("solo", serve_ok)
     fields = [
         "X-Custom: Kept As It Is ",
@@ -226,6 +226,7 @@ def test_the_request_an_endpoint_gets(proxy: Bench) -> None:
         "te: gzip",
         "upgrade: foo",
         "x-envoy-retry-on: 5xx",
+        "x-envoy-attempt-count: 9",
         "x-envoy-upstream-rq-timeout-ms: 1",
         "x-forwarded-client-cert: forged",
         "x-forwarded-for: 1.2.3.4",
@@ -248,7 +249,7 @@ def test_the_request_an_endpoint_gets(proxy: Bench) -> None:
     ]
 
 
-def test_what_the_client_already_set_stays(proxy: Bench) -> None:
+def test_R17_R18_what_the_client_already_set_stays(proxy: Bench) -> None:
     endpoint = proxy.play("solo", serve_ok)
     with proxy.client() as client:
         client.ask("solo", "/", "x-request-id: mine", "x-forwarded-proto: https")

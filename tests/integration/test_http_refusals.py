@@ -29,6 +29,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         "GET / HTTP/1.1\r\n\r\n",
         "GET / HTTP/1.1\r\nhost: solo\r\nhost: solo\r\n\r\n",
         "GET  / HTTP/1.1\r\nhost: solo\r\n\r\n",
+        pytest.param("GET /a#/../b HTTP/1.1\r\nhost: solo\r\n\r\n", id="N8"),
         "GET / HTTP/2.0\r\nhost: solo\r\n\r\n",
         "\x16\x03\x01\x02\x00\x01\x00\n",
         "POST / HTTP/1.1\r\nhost: solo\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",

@@ -83,7 +83,7 @@ def compare_over_deaths(proxy: HboneBench, count: int, rounds: int) -> None:
     assert grown("waypointd_worker_restarts_total") == rounds
 
 
-def test_numbers_equal_the_access_logs_over_deaths_of_workers(proxy: HboneBench) -> None:
+def test_K1_K2_K3_K4_K5_numbers_equal_the_access_logs_over_deaths_of_workers(proxy: HboneBench) -> None:
     compare_over_deaths(proxy, 60, WORKERS)
 
 
@@ -94,7 +94,7 @@ def test_numbers_equal_the_access_logs_over_a_hundred_thousand_requests(proxy: H
     assert len(Logged(proxy.replica).lines) >= 100_000
 
 
-def test_connections_are_counted_while_they_last_and_closed_with_their_worker(proxy: HboneBench) -> None:
+def test_K5_connections_are_counted_while_they_last_and_closed_with_their_worker(proxy: HboneBench) -> None:
     client = proxy.client("alone")
     client.send(b"x" * 100)
     assert client.exactly(100) == b"x" * 100
@@ -111,7 +111,7 @@ def test_connections_are_counted_while_they_last_and_closed_with_their_worker(pr
     assert told.total("istio_tcp_connections_closed_total", **ours) == 1
 
 
-def test_the_labels_of_a_request_are_istios(proxy: HboneBench) -> None:
+def test_K10_K11_K13_K14_K15_K16_K17_K18_K19_the_labels_of_a_request_are_istios(proxy: HboneBench) -> None:
     with proxy.client("labelled") as client:
         client.ask("labelled")
 

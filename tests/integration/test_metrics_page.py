@@ -86,7 +86,7 @@ def test_the_numbers_of_clusters_workers_and_istio_agree(served: Replica) -> Non
     assert told.total("waypointd_cluster_requests_total", code_class="5xx") == 3
 
 
-def test_processes_and_configuration_are_told(served: Replica) -> None:
+def test_K6_processes_and_configuration_are_told(served: Replica) -> None:
     told = scrape(served)
     assert told.total("istio_build", component="proxy", tag=__version__) == 1
     assert told.total("waypointd_build_info", version=__version__) == 1
@@ -108,7 +108,7 @@ def test_statsd_is_told_the_same_with_tags(served: Replica, collector: socket.so
     assert any(line.startswith("waypointd_workers:") and line.endswith("|g|#state:ready") for line in lines)
 
 
-def test_only_that_page_is_there(served: Replica) -> None:
+def test_K32_only_that_page_is_there(served: Replica) -> None:
     status, text = get(served.metrics, "/config_dump")
     assert (status, text.strip()) == (404, f"no such page; there is {PAGE}")
     connection = http.client.HTTPConnection("127.0.0.1", served.metrics, timeout=5)

@@ -111,7 +111,7 @@ def growth(name: str, by: str = "", more: str = "") -> str:
     return f'sum {grouped}(rate({name}{{reporter=~"source|waypoint"{more}}}[$__rate_interval]))'
 
 
-def test_istios_mesh_dashboard_has_data(watched: Watched) -> None:
+def test_K33_istios_mesh_dashboard_has_data(watched: Watched) -> None:
     """What its panels ask for: by all, by workload, by Service; codes, quantiles, bytes of TCP, versions."""
     workload = "destination_workload, destination_workload_namespace"
     requests, well = "istio_requests_total", ', response_code!~"5.."'

@@ -35,7 +35,7 @@ def test_5_1_by_default_two_and_never_of_an_answer(trying: Trying) -> None:
     assert (trying.ask(method="POST", text=b"x")[0].status, trying.attempts()) == (503, 1), "it may have been acted on"
 
 
-def test_5_1_a_pause_before_each_which_the_timeout_ends(trying: Trying) -> None:
+def test_5_1_R13_a_pause_before_each_which_the_timeout_ends(trying: Trying) -> None:
     """Of those that are drawn from an hour, one in 7,200 is over in half a second."""
     hour = 3_600_000
     trying.under(RetryPolicy(timeout_ms=500, pause_ms=hour, longest_pause_ms=hour), closing, closing, closing)
@@ -54,8 +54,8 @@ def test_5_1_perTryTimeout(trying: Trying) -> None:
     assert (trying.ask(method="POST", text=b"x")[0].status, trying.attempts()) == (504, 1), "it may have been acted on"
 
 
-def test_5_1_timeout_is_for_all_of_it_and_ends_it(trying: Trying) -> None:
-    """R12: per try 0.2 s, 0.5 s in all: three attempts, the last one shorter."""
+def test_5_1_R12_timeout_is_for_all_of_it_and_ends_it(trying: Trying) -> None:
+    """Per try 0.2 s, 0.5 s in all: three attempts, the last one shorter."""
     trying.under(RetryPolicy(attempts=5, attempt_ms=200, timeout_ms=500, pause_ms=1), silent, silent, silent)
     head, text = trying.ask()
     assert (head.status, text) == (504, b"upstream request timeout")

@@ -55,7 +55,7 @@ AUTHENTICATION = "RequestAuthentication"
         pytest.param({"target": None, "selector": {"matchLabels": {"a": "b"}}}, [], id="selector"),
     ],
 )
-def test_Z1_Z52_Z60_Z64_J1_what_policies_target(where: dict[str, Any], guarded: list[str]) -> None:
+def test_Z1_Z52_Z60_Z64_J1_E35_what_policies_target(where: dict[str, Any], guarded: list[str]) -> None:
     target, more = where["target"], {name: value for name, value in where.items() if name != "target"}
     custom = policy(target, action="CUSTOM", rules=ANY, **more)
     objects = (*shop(service("till")), custom)

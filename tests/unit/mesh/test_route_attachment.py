@@ -134,7 +134,7 @@ def test_a12_a_service_that_we_do_not_serve_is_not_served_for_its_route(labels: 
     assert served(*objects) == [] and "HTTPRoute" not in warnings(*objects)
 
 
-def test_f1_a_broken_rule_answers_500_and_the_others_serve() -> None:
+def test_f1_s6_a_broken_rule_answers_500_and_the_others_serve() -> None:
     odd = {"matches": [{"path": {"value": "/a"}}], "filters": [{"type": "Odd"}], **TO_TILL}
     found = routing(http("r", odd, TO_TILL))
     assert found and pairs(found) == [("path^/a", "500"), ("path^/", "shop/till:80*1")]
@@ -183,7 +183,7 @@ HOSTNAME: Object = {"group": "networking.istio.io", "kind": "Hostname", "port": 
         pytest.param({**ENTRY, "port": 80}, "InvalidKind: networking.istio.io/ServiceEntry is no kind", id="B10-entry"),
     ],
 )
-def test_a_backend_that_cannot_be_is_told_and_its_share_gets_500(ref: Object, said: str) -> None:
+def test_s7_a_backend_that_cannot_be_is_told_and_its_share_gets_500(ref: Object, said: str) -> None:
     udp = service("udp", ports=[{"port": 53, "protocol": "UDP"}])
     objects = around(udp, service("out", spec={"type": "ExternalName"}), http("r", {"backendRefs": [TILL, ref]}))
     route = clusters(*objects)["shop/cart:80"].routing

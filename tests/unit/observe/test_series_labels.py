@@ -33,12 +33,12 @@ def test_of_a_client_that_is_not_in_the_mesh_nothing_is_known() -> None:
     assert source()["canonical_revision"] == "latest"
 
 
-def test_the_certificate_says_namespace_and_principal() -> None:
+def test_K11_the_certificate_says_namespace_and_principal() -> None:
     known = source(WEB)
     assert (known["principal"], known["workload_namespace"], known["workload"]) == (WEB.decode(), "shop", "unknown")
 
 
-def test_the_baggage_says_the_rest() -> None:
+def test_K11_K12_the_baggage_says_the_rest() -> None:
     assert source(WEB, ZTUNNEL) == {
         "workload": "web",
         "canonical_service": "web-app",
@@ -69,7 +69,7 @@ def test_nobody_says_himself_into_another_namespace() -> None:
         (b"app.version=7,service.version=8", "version", "7"),
     ],
 )
-def test_any_baggage_is_read(baggage: bytes, name: str, expected: str) -> None:
+def test_K20_any_baggage_is_read(baggage: bytes, name: str, expected: str) -> None:
     assert source(WEB, baggage)[name] == expected
 
 

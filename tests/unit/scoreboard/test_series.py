@@ -5,6 +5,7 @@ from collections import Counter as Counts
 import pytest
 
 from proxy.observe.series_labels import REQUEST_LABELS, split
+from proxy.scoreboard.buckets import BOUNDS_OF_ISTIO
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.series import KINDS, LIMIT, REQUESTS
 from proxy.scoreboard.views import Series
@@ -34,6 +35,11 @@ def expire(board: Scoreboard, row: Series) -> bool:
     """As the controller does, when all workers have had a turn."""
     touched = board.series.touched(row.slot)
     return board.series.give_up(row.slot) and board.series.free(row.slot, touched)
+
+
+def test_K7_the_buckets_are_istios() -> None:
+    ms = "0.5 1 5 10 25 50 100 250 500 1000 2500 5000 10000 30000 60000 300000 600000 1800000 3600000"
+    assert list(BOUNDS_OF_ISTIO) == [float(each) for each in ms.split()]
 
 
 def test_workers_count_the_same_series_together(board: Scoreboard) -> None:

@@ -190,7 +190,7 @@ def test_a_service_whose_waypoint_does_not_take_it() -> None:
     assert accepted(given, around(MESH, ours=False)) == ""
 
 
-def test_each_parent_has_an_entry_with_its_generation() -> None:
+def test_S5_each_parent_has_an_entry_with_its_generation() -> None:
     """S5, A7: per parentRef, as it stands there."""
     refs: list[Object] = [
         {"name": "way", "sectionName": "web"},
