@@ -32,7 +32,8 @@ def balance_form(
 
 def _groups_form(spread: Spread) -> GroupsForm:
     weights = [] if spread.failover else [each.weight for each in spread.groups]
-    return GroupsForm(sizes=[each.size for each in spread.groups], weights=weights)
+    sizes, names = [each.size for each in spread.groups], [each.name for each in spread.groups]
+    return GroupsForm(sizes=sizes, weights=weights, names=names)
 
 
 def _warmup_form(warmup: Warmup, endpoints: Sequence[Endpoint]) -> WarmupForm:

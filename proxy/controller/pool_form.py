@@ -9,6 +9,9 @@ from proxy.mesh.traffic.policy import EffectivePolicy
 from proxy.mesh.traffic.retries import RetryPolicy
 from proxy.mesh.traffic.scope import Scope
 
+SHORTEST_MS = 10
+"""Of `budgetInterval`, which is counted in tenths; less is taken for this."""
+
 
 def pool_form(policy: EffectivePolicy) -> PoolForm:
     """What the policy says of it: nothing where there is none."""
@@ -16,6 +19,8 @@ def pool_form(policy: EffectivePolicy) -> PoolForm:
     form = _limits(tcp, http)
     if budget:
         form["budget_percent"], form["budget_min"] = budget.percent, budget.min_retry_concurrency
+        if budget.budget_interval_ms:
+            form["budget_interval_ms"] = max(SHORTEST_MS, budget.budget_interval_ms)
     if form and policy.limits_scope is Scope.FLEET:
         form["fleet"] = True
     return form | _lifetimes(tcp, http)

@@ -20,11 +20,13 @@ NONE: Counts = (0,) * len(LIMITS)
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """The limits of a cluster that the fleet keeps together, by name; `budget`: state.shares.decide.Asked."""
+    """The limits of a cluster that the fleet keeps together, by name. `budget` (state.shares.decide.Asked) is a part of
+    the requests of `interval_ms`, 0: of those that run or wait."""
 
     slot: int
     limits: Mapping[str, int]
     budget: int | None
+    interval_ms: int = 0
 
 
 def shared_of(slot: int, pool: PoolForm) -> Shared | None:
@@ -38,7 +40,8 @@ def shared_of(slot: int, pool: PoolForm) -> Shared | None:
         retries=pool.get("budget_min", pool.get("retries")),
     )
     limits = {name: limit for name, limit in found.items() if limit is not None}
-    return Shared(slot, limits, round(100 * pool["budget_percent"]) if "budget_percent" in pool else None)
+    budget = round(100 * pool["budget_percent"]) if "budget_percent" in pool else None
+    return Shared(slot, limits, budget, pool.get("budget_interval_ms", 0))
 
 
 def used(in_use: InUse, budget: int | None) -> Counts:
@@ -55,6 +58,8 @@ def _own_retries(in_use: InUse, budget: int | None) -> int:
 
 
 def _active(in_use: InUse) -> int:
+    if in_use.recent is not None:
+        return in_use.recent
     return in_use.held[REQUESTS] + in_use.held[PENDING]
 
 

@@ -69,10 +69,11 @@ class HashForm(TypedDict):
 
 class GroupsForm(TypedDict):
     """`model.Spread`: endpoints in groups, which stand one behind the other. Without `weights` (an empty list) the
-    first group gets what it can take, and so on."""
+    first group gets what it can take, and so on. `names`: what the endpoints of each have in common, for people."""
 
     sizes: list[int]
     weights: list[int]
+    names: list[str]
 
 
 class WarmupForm(TypedDict):
@@ -204,6 +205,7 @@ class PoolForm(TypedDict, total=False):
     retries: int
     budget_percent: float  # instead of `retries`, with ...
     budget_min: int
+    budget_interval_ms: int  # it is a part of the requests of so long, without it of those that there are
     fleet: bool  # those five are for all replicas together
     idle_ms: int  # a connection that waits for a request, 0: for ever
     bytes_idle_ms: int  # the same of one that carries bytes

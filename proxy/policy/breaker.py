@@ -14,7 +14,8 @@ def at_once(limit: int, share: int) -> int:
 
 
 def retries_at_once(limit: shapes.RetryLimit, requests: int, share: int) -> int:
-    """How many retries there may be, while so many requests run or wait; `share` as in `at_once`.
+    """How many retries there may be, while so many requests run or wait (or were sent within `budgetInterval`); `share`
+    as in `at_once`.
 
     Envoy's RetryBudget: that part of the requests, and never less than `min_retry_concurrency`. Of a fleet's budget a
     replica has the part of its own requests, and its share of the rest.

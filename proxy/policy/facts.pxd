@@ -35,7 +35,7 @@ cdef struct Groups:              # of endpoints, by where they are; in failover 
 cdef struct RetryLimit:
     int64_t retries
     bint budgeted                # they do not matter, but these:
-    int64_t budget               # so many ten-thousandths of the requests that run or wait, ...
+    int64_t budget               # so many ten-thousandths of the requests that run or wait (or of lately), ...
     int64_t budget_min           # ... but never fewer
 
 # -- limit: how many requests in a time -------------------------------------------------------------------------------

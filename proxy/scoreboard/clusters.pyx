@@ -4,7 +4,9 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from proxy.scoreboard.atomics cimport wp_load, wp_load64, wp_move, wp_store, wp_store64, wp_swap
-from proxy.scoreboard.layout cimport BUCKET_COUNT, CLASSES, CLUSTERS, LIMITED, REASONS, ClusterRow, Counters, Holding
+from proxy.scoreboard.layout cimport (
+    BUCKET_COUNT, CLASSES, CLUSTERS, GROUPS, LIMITED, REASONS, ClusterRow, Counters, Holding,
+)
 from proxy.scoreboard.limits cimport count_held
 from proxy.scoreboard.memory cimport copy_text
 from proxy.scoreboard.mutex cimport HELD_BY_ANOTHER, INHERITED, init_mutex, lock_within, unlock
@@ -52,6 +54,7 @@ cdef class Clusters:
                 memset(self.memory.holding_of(worker, slot), 0, sizeof(Holding))
             memset(row.held, 0, sizeof(row.held))
             memset(row.shares, 0, sizeof(row.shares))
+            memset(row.recent, 0, sizeof(row.recent))
             row.used = 1
             if slot >= self.memory.header.clusters_high:
                 wp_store(&self.memory.header.clusters_high, slot + 1)
@@ -90,7 +93,7 @@ cdef class Clusters:
             *[total.requests[index] for index in range(CLASSES)], total.retries, decided, followed, total.unejections,
             total.overflows, total.duration_ms, tuple([total.buckets[index] for index in range(BUCKET_COUNT)]),
             total.opened, total.unopened, total.idle, total.reused, tuple([total.refused[index] for index in range(LIMITED)]),
-            total.mirrored, total.unmirrored)
+            total.mirrored, total.unmirrored, tuple([total.grouped[index] for index in range(GROUPS)]))
 
     def held(self, int slot) -> tuple:
         """How many there are now, in all workers, of what LIMITS names; what has no limit need not be counted."""

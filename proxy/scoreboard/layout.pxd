@@ -21,6 +21,8 @@ cdef enum:
     COUNTS = 2048        # of what configuration names, in each worker; the first one is for what finds no room
     COUNT_TEXT = 500     # octets of what one is called
     LIMITED = 4          # what there may be so many of in a cluster: the Limits below
+    PARTS = 10           # of the time for which a cluster's requests are counted, ...
+    PART_PLACES = 16     # ... and places for their counts
 
 cdef enum:
     NO_PROBE, PROBE_OFFERED, PROBE_TAKEN
@@ -103,7 +105,8 @@ cdef struct ClusterRow:
     char name[240]
     int32_t cursors[GROUPS]      # round robin of each group of its endpoints
     int64_t held[LIMITED]        # how many there are in all workers; above that, how often it has moved (limits.pyx)
-    int64_t shares[LIMITED]      # 1 + how many of them the fleet lets this replica have; 0: nobody has said
+    int64_t shares[LIMITED]      # 1 + how many of them the fleet lets this replica have; 0: nobody has said (shares.pyx)
+    int64_t recent[PART_PLACES]  # requests of a part of `budgetInterval`: which part that is, and how many (recent.pyx)
 
 cdef struct Counters:            # of one cluster in one worker: written by that worker alone
     int64_t requests[CLASSES]
@@ -121,6 +124,7 @@ cdef struct Counters:            # of one cluster in one worker: written by that
     int64_t refused[LIMITED]     # there was no room for another
     int64_t mirrored             # copies of requests: made, ...
     int64_t unmirrored           # ... and not, for want of room
+    int64_t grouped[GROUPS]      # picks by group of endpoints; the last one is for all beyond
 
 cdef struct Holding:             # what one worker holds of what a cluster has limits for: written by that worker alone
     int32_t held[LIMITED]

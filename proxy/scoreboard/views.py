@@ -75,6 +75,8 @@ class ClusterCounters(NamedTuple):
     """Copies of requests that were to go there, ..."""
     unmirrored: int
     """... and such as were not made."""
+    grouped: tuple[int, ...]
+    """Picks by group of endpoints, as far as there are groups; the last is for all beyond."""
 
     @property
     def ejections(self) -> int:
@@ -149,11 +151,12 @@ class OutlierState(NamedTuple):
 
 class InUse(NamedTuple):
     """What there is of what a cluster has limits for, by limit (clusters.LIMITS), and how often there was no room.
-    `idle`: of the connections those that wait for a request."""
+    `idle`: of the connections those that wait for a request. `recent`: requests of the time that was asked for."""
 
     held: tuple[int, ...]
     refused: tuple[int, ...]
     idle: int
+    recent: int | None = None
 
 
 class Lent(NamedTuple):

@@ -109,9 +109,14 @@ def _share(state: State, now_ms: int, asked: Asked, kind: str) -> int:
     held = claims[asked.replica].held
     room = limit - sum(each.held for each in claims.values())
     if now_ms < state.settled_ms:
-        room = min(room, max(1, limit // SLICES) - held)
+        room = min(room, slice_of(limit) - held)
     wanted = target(limit, {name: each.needs for name, each in claims.items()}, asked.replica)
     return wanted if wanted <= held else held + max(0, min(wanted - held, room))
+
+
+def slice_of(limit: int) -> int:
+    """The largest part that may be taken without knowing what others have; 0 of 0."""
+    return min(limit, max(1, limit // SLICES))
 
 
 def _limit(state: State, asked: Asked, kind: str) -> int:

@@ -3,6 +3,7 @@
 from proxy.scoreboard.atomics cimport wp_add64, wp_store
 from proxy.scoreboard.layout cimport Holding
 from proxy.scoreboard.limits cimport drop_one, take_one
+from proxy.scoreboard.recent cimport count_recent, note_request
 from proxy.scoreboard.scoreboard cimport Scoreboard
 
 
@@ -12,6 +13,15 @@ def take(Scoreboard board, int worker, int cluster, int kind, long limit) -> boo
 
 def drop(Scoreboard board, int worker, int cluster, int kind) -> None:
     drop_one(board.memory.cluster(cluster), board.memory.holding_of(worker, cluster), kind)
+
+
+def note(Scoreboard board, int cluster, long interval, long now) -> None:
+    """A request, for a retryBudget that counts those of so many ns."""
+    note_request(board.memory.cluster(cluster), interval, now)
+
+
+def recent(Scoreboard board, int cluster, long interval, long now) -> int:
+    return count_recent(board.memory.cluster(cluster), interval, now)
 
 
 def die(Scoreboard board, int worker, int cluster, int kind, int steps) -> None:

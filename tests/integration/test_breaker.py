@@ -47,11 +47,12 @@ def test_4_http2MaxRequests_never_one_too_many(tmp_path: Path) -> None:
         made.endpoints.delay = None
         clients = [made.asking(stack) for _ in range(CLIENTS)]
         wait_until(lambda: made.refused("requests") == CLIENTS - 20, 10, "the others are refused")
-        assert made.endpoints.held == made.endpoints.most_requests == 20
+        wait_until(lambda: made.endpoints.held == 20, 10, "so many are with the endpoint")
         made.endpoints.let_go()
         answers = [client.answer() for client in clients]
         assert sum(head.status == 200 for head, _ in answers) == 20
         assert all(overflowed(answer) for answer in answers if answer[0].status != 200)
+        assert made.endpoints.most_requests == 20, "and there was never one more"
         wait_until(lambda: made.held("requests") == 0, 5, "nothing is held any more")
 
 
@@ -168,3 +169,18 @@ def test_one_retry_at_once(pool: dict[str, Any], policy: dict[str, Any], tmp_pat
         wait_until(lambda: made.held("retries") == 0, 5, "it is over")
         with made.client() as client:
             assert {client.ask("in-ambient", unique())[0].status for _ in range(4)} == {200}
+
+
+@pytest.mark.parametrize(
+    ("interval", "statuses"),
+    [({"budgetInterval": "60s"}, [503, 200, 503, 200, 200, 200, 200]), ({}, [503, 200, 503, 200, 503, 200, 503])],
+    ids=["1.5 retryBudget budgetInterval", "1.5 retryBudget without budgetInterval"],
+)
+def test_the_budget_is_half_of_the_requests_of_the_interval_or_of_those_there_are(
+    interval: dict[str, str], statuses: list[int], tmp_path: Path
+) -> None:
+    """Every other request goes to an endpoint that is not there first, while nothing else runs. With an interval it is
+    tried again as soon as two requests have been sent within that."""
+    budget = {"percent": 50, "minRetryConcurrency": 0} | interval
+    with limited(tmp_path, {}, dead=True, retryBudget=budget) as made, made.client() as client:
+        assert [client.ask("in-ambient", unique())[0].status for _ in statuses] == statuses

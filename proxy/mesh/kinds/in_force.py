@@ -81,7 +81,7 @@ FIELDS: Mapping[str, Row] = {
     "proxyProtocol": IN_FORCE,
     "retryBudget.percent": IN_FORCE,
     "retryBudget.minRetryConcurrency": IN_FORCE,
-    "retryBudget.budgetInterval": _not_yet("requests that run or wait are counted", "0s"),
+    "retryBudget.budgetInterval": IN_FORCE,
 }
 
 

@@ -12,7 +12,7 @@ from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import InUse
 from state.errors import StoreUnavailable
 from state.shares import decide
-from state.shares.decide import PRESENT_MS, Asked, Claim, Shares, State
+from state.shares.decide import PRESENT_MS, Asked, Claim, Shares, State, slice_of
 from tests.instruments.limits import drop, take
 from tests.unit.fleet.fleet_fakes import FakeLoop, Told, body
 
@@ -115,9 +115,44 @@ def test_without_redis_each_keeps_its_share() -> None:
     asked = len(server.asked)
     turns(server, [one], 10)
     assert (one.share, len(server.asked)) == (LIMIT // 2, asked)
+
+
+def test_who_starts_without_redis_goes_by_a_slice_and_when_nobody_else_can_have_more_by_the_whole_limit() -> None:
+    server = Server()
     fresh = Replica(server, "b")
     fresh.board.leave_shared_state("away")
-    assert (fresh.share, fresh.sharing.settled) == (-1, True), "it goes by the whole limit, and waits for nothing"
+    assert not fresh.sharing.settled, "for a moment nobody has said anything"
+    fresh.sharing.look()
+    assert (fresh.share, fresh.sharing.settled) == (slice_of(LIMIT), True), "it waits for nothing"
+    fresh.loop.pass_time(decide.ALIVE_MS)
+    fresh.sharing.look()
+    assert (fresh.share, fresh.sharing.settled) == (-1, True), "the whole limit"
+    fresh.board.shared_state = True
+    fresh.sharing.look()
+    assert fresh.share == LIMIT // 2, "Redis is back"
+
+
+def test_who_starts_while_redis_is_slow_goes_by_a_slice_and_is_not_settled() -> None:
+    server = Server()
+    one, late = Replica(server, "a"), Replica(server, "b")
+    turns(server, [one], 4)
+    one.begin(one.share)
+    server.away = True
+    late.sharing.look()
+    assert (late.share, late.sharing.settled) == (slice_of(LIMIT), False)
+    server.away = False
+    turns(server, [one, late], 4)
+    assert late.sharing.settled
+    assert late.share + one.share <= LIMIT
+
+
+def test_limits_that_become_the_fleets_are_whole_until_it_answers() -> None:
+    server = Server()
+    one = Replica(server)
+    one.loop.pass_time(decide.ALIVE_MS)
+    server.away = True
+    one.sharing.look()
+    assert one.share == -1, "nobody is refused for the annotation"
 
 
 def test_who_leads_next_goes_on_with_what_there_is() -> None:
