@@ -119,7 +119,7 @@ ROOMS: Mapping[str, Room] = {
         purpose="the data path's door to the store",
     ),
     "proxy.admin": Room(
-        "proxy.addresses proxy.ipc.snapshot proxy.scoreboard proxy.observe proxy.fleet",
+        "proxy.addresses proxy.policy proxy.ipc.snapshot proxy.scoreboard proxy.observe proxy.fleet",
         purpose="what the controller shows and pushes",
     ),
     # -- the processes

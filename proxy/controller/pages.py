@@ -12,6 +12,7 @@ from typing import Any
 
 from proxy import addresses
 from proxy.admin.pages import Answer, Page, Query, as_json, plain
+from proxy.admin.picking import picking, whole_of
 from proxy.controller.configuration import Configuration
 from proxy.controller.keys import KeySets
 from proxy.controller.names import Names
@@ -63,7 +64,7 @@ class Admin:
             "/config_dump": self._config_dump,
             "/certs": lambda: as_json(self._certificates.shown()),
         }
-        self.queries: Mapping[str, Query] = {"/clusters": self._clusters}
+        self.queries: Mapping[str, Query] = {"/clusters": self._clusters, "/picks": self._picks}
 
     def _server_info(self) -> Answer:
         reason = self._readiness.reason()
@@ -125,10 +126,19 @@ class Admin:
             clusters = {name: clusters[name]} if name in clusters else {}
         return as_json([self._cluster(cluster) for cluster in clusters.values()])
 
+    def _picks(self, asked: Mapping[str, str]) -> Answer:
+        """Why endpoints of the cluster asked for (`?cluster=httpbin/in-ambient:8000`) are picked, or are not."""
+        clusters, name = self._snapshots.clusters, asked.get("cluster", "")
+        if name not in clusters:
+            return plain(400, f"unknown cluster {name!r}; there is: {', '.join(clusters) or 'none'}")
+        return as_json(picking(self._board, clusters[name], clusters.get(whole_of(name))))
+
     def _cluster(self, cluster: ClusterForm) -> dict[str, Any]:
         counters = self._board.clusters.counters(cluster["slot"])._asdict()
         counters["buckets_ms"] = _histogram(counters.pop("buckets"))
         counters["ejections"] = sum(counters.pop("decided")) + sum(counters.pop("followed"))
+        if "groups" not in cluster["balance"]:
+            del counters["grouped"]
         counters["refused"] = dict(zip(LIMITS, counters["refused"], strict=True))
         return {
             "name": cluster["name"],

@@ -65,6 +65,11 @@ class AdminSource:
         found: dict[str, Any] = self._get("/policy", {"cluster": cluster})
         return found
 
+    def picks(self, cluster: str) -> dict[str, Any]:
+        """Why its endpoints are picked, or are not (proxy/admin/picking.py)."""
+        found: dict[str, Any] = self._get("/picks", {"cluster": cluster})
+        return found
+
     def objects(self, path: str, name: str) -> tuple[str, list[dict[str, Any]]]:
         """The Gateway's namespace, and all objects of a page that the replica has read, which stand under `name`."""
         page = self._get(path, {})

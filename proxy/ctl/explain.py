@@ -9,6 +9,7 @@ import click
 from proxy.ctl.admin_source import AdminSource
 from proxy.ctl.explain_route import tell_route
 from proxy.ctl.history import sentence
+from proxy.ctl.picks import picks_text
 from proxy.ctl.source import Place, asked
 from proxy.ctl.words import columns, moment, number, printable, span
 from state.operating.explain import ClusterReport, EndpointReport, FleetFacts, HereFacts, as_json, cap
@@ -41,8 +42,8 @@ def tell_why(place: Place, cluster: str, endpoint: str, output: str) -> None:
     cluster's in short.
 
     Redis tells what the fleet knows. With --admin the replica adds what it sees itself: whether it decides by itself
-    at the moment, suspects its own network, or has endpoints out that only it cannot reach; and of a cluster the policy
-    that is in force, with the rule that each value comes from.
+    at the moment, suspects its own network, or has endpoints out that only it cannot reach; why it picks endpoints, or
+    does not; and of a cluster the policy that is in force, with the rule that each value comes from.
 
     \b
     Examples:
@@ -51,10 +52,11 @@ def tell_why(place: Place, cluster: str, endpoint: str, output: str) -> None:
       waypointctl --admin http://127.0.0.1:15000 explain httpbin/in-ambient:8000 -o json
       waypointctl explain route --help
     """
-    policy, found, fault = None, None, ""
+    policy, picks, found, fault = None, None, None, ""
     with asked(place) as source:
-        if isinstance(source, AdminSource) and not endpoint:
-            policy = source.policy(cluster)
+        if isinstance(source, AdminSource):
+            policy = None if endpoint else source.policy(cluster)
+            picks = source.picks(cluster)
         try:
             found = source.explain(cluster, endpoint)
         except Refused as refusal:
@@ -62,10 +64,12 @@ def tell_why(place: Place, cluster: str, endpoint: str, output: str) -> None:
                 raise
             fault = _unknown(policy, str(refusal))
     if output == "json":
-        print(json.dumps({**(as_json(found) if found else {}), **({"policy": policy} if policy else {})}, indent=2))
+        more = {name: value for name, value in (("policy", policy), ("picks", picks)) if value}
+        print(json.dumps({**(as_json(found) if found else {}), **more}, indent=2))
     else:
         said = text(found, short=not endpoint) if found else fault
-        print("\n\n".join(part for part in (in_force(policy), said) if part))
+        shown = picks_text(picks, endpoint) if picks else ""
+        print("\n\n".join(part for part in (in_force(policy), shown, said) if part))
 
 
 def _unknown(policy: dict[str, Any], fault: str) -> str:

@@ -1,5 +1,7 @@
 """Endpoints in three zones: whose turn it is while one zone after the other is lost, by requests over two workers."""
 
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.integration.metrics_rig import scrape
 from tests.manifests import Manifests, rule, service, slice_of
-from tests.rig import Endpoint, Replica, Traffic, endpoints, manifests_for, replica, wait_until
+from tests.rig import ROOT, Endpoint, Replica, Traffic, endpoints, manifests_for, replica, wait_until
 
 NODES = {"here": ("eu", "a"), "near": ("eu", "b"), "far": ("us", "c")}
 EACH = 2
+CLUSTER = "httpbin/in-ambient:8000"
 BY_ZONE = ["topology.kubernetes.io/region", "topology.kubernetes.io/zone"]
 
 
@@ -95,6 +99,22 @@ def test_trafficDistribution_of_a_service(zones: Zones) -> None:
 
 def test_the_admin_page_says_who_is_asked_first(zones: Zones) -> None:
     zones.rule(failoverPriority=BY_ZONE)
-    told = zones.replica.info("/policy?cluster=httpbin/in-ambient:8000")["spread"]
+    told = zones.replica.info(f"/policy?cluster={CLUSTER}")["spread"]
     assert told[0] == "failover by locality, from eu/a: localityLbSetting"
     assert [line.split()[0] for line in told[1:]] == ["2", "2", "2"]
+
+
+def test_explain_and_metrics_say_who_is_picked_and_who_is_not(zones: Zones) -> None:
+    zones.rule(enabled=True)
+    assert zones.only("here")
+    command = [sys.executable, str(ROOT / "bin" / "waypointctl"), "--admin", f"127.0.0.1:{zones.replica.admin}"]
+    done = subprocess.run([*command, "explain", CLUSTER], capture_output=True, text=True, timeout=30, check=True)
+    (own,) = [line for line in done.stdout.splitlines() if line.startswith("  group 0, ")]
+    assert "2 of 2 in, 100 % of the requests" in own
+    rows = [line for line in done.stdout.splitlines() if " in flight, " in line]
+    assert len([row for row in rows if "  50 %  in  " in row]) == EACH
+    assert len([row for row in rows if "  none  all are taken before it, by: " in row]) == 2 * EACH
+    samples = scrape(zones.replica)
+    assert samples.total("waypointd_group_picks_total", cluster=CLUSTER, group="0") >= 20
+    loads = samples.by("waypointd_group_load_percent", "where")
+    assert loads == {(own.partition(", ")[2].partition(":")[0],): 100}

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from proxy.admin.metrics import counted
+from proxy.admin.metrics import counted, groups
 from proxy.admin.metrics.family import COUNTER, GAUGE, HISTOGRAM, Distribution, Family, Labels, one
 from proxy.ipc.snapshot import ClusterForm
 from proxy.scoreboard.buckets import BOUNDS_OF_ISTIO, BUCKETS_MS
@@ -25,6 +25,7 @@ def families(board: Scoreboard, clusters: Mapping[str, ClusterForm]) -> Iterator
     """`clusters` are those of the snapshot in force."""
     yield from _of_clusters(board)
     yield from _of_configured(board, clusters)
+    yield from groups.families(board, clusters)
     yield from counted.families(board)
     yield from _of_fleet(board, clusters)
     yield from _of_workers(board.workers.all_rows())

@@ -15,6 +15,7 @@ from proxy.relay.endpoints.breaker cimport Breaker, Member, Seat
 from proxy.relay.endpoints.balancing cimport chooser_for
 from proxy.relay.endpoints.chooser cimport RoundRobin
 from proxy.relay.endpoints.counted cimport Counted
+from proxy.relay.endpoints.grouped cimport Grouped
 from proxy.relay.endpoints.hash_key cimport HashKey
 from proxy.relay.endpoints.shadows cimport Shadows
 from proxy.relay.endpoints.trunk cimport CROWDED_NS, Connections, Trunks
@@ -283,6 +284,8 @@ cdef class Cluster:
         if self.outlier_on:
             self.chooser.panic_below(self.outlier["min_health_percent"])
         self.counters = scoreboard.memory.counters_of(worker, self.slot)
+        if isinstance(self.chooser, Grouped):
+            (<Grouped>self.chooser).picks = self.counters.grouped
         self.breaker = (<Endpoint>endpoints[0]).breaker if endpoints else None
 
     def keep_limits(self) -> None:

@@ -18,6 +18,7 @@ cdef class Grouped(Drawing):
     cdef int all_marked
     cdef int64_t total                   # what the loads add up to
     cdef bint fails_over, by_key
+    cdef int64_t* picks                  # how many each group has had, on the scoreboard; NULL: nobody counts them
 
     cdef int choose_elsewhere(self, uint64_t key) noexcept
     cdef int choose_of(self, int group, uint64_t key) noexcept

@@ -15,6 +15,7 @@ from proxy.policy.balance.consistent_hash cimport mixed
 from proxy.policy.balance.groups cimport distribute, fail_over, group_of
 from proxy.relay.endpoints.chooser cimport NEVER, room
 from proxy.scoreboard.atomics cimport wp_loadu
+from proxy.scoreboard.layout cimport GROUPS
 from proxy.scoreboard.scoreboard cimport Scoreboard
 
 
@@ -124,4 +125,8 @@ cdef class Grouped(Drawing):
 
     cdef int choose_of(self, int group, uint64_t key) noexcept:
         cdef int position = (<Chooser>self.parts[group]).choose(key)
-        return -1 if position < 0 else self.firsts[group] + position
+        if position < 0:
+            return -1
+        if self.picks != NULL:
+            self.picks[min(group, GROUPS - 1)] += 1
+        return self.firsts[group] + position

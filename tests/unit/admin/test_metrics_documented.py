@@ -7,7 +7,7 @@ from proxy.admin.metrics import replica
 from proxy.admin.metrics.family import Distribution, Family
 from proxy.admin.metrics.series import SeriesFamilies
 from proxy.controller.forms import cluster_form
-from proxy.mesh.model import Cluster, Endpoint, Profile
+from proxy.mesh.model import Cluster, Endpoint, Group, Locality, Profile, Spread
 from proxy.mesh.traffic.outlier import OutlierDetection
 from proxy.mesh.traffic.policy import EffectivePolicy
 from proxy.scoreboard.scoreboard import Scoreboard
@@ -53,7 +53,8 @@ def told() -> dict[str, Family]:
     """What the scoreboard's families are."""
     policy = EffectivePolicy(outlier_detection=OutlierDetection(3, 10000, 30000, 50))
     endpoint = Endpoint("10.0.0.1", 80, "pod", profile=Profile("web", "httpbin"))
-    cluster = Cluster("httpbin/in-ambient:8000", "", "in-ambient:8000", (endpoint,), policy)
+    spread = Spread((Group(1, "same region"),), True, "outlierDetection", Locality("eu"))
+    cluster = Cluster("httpbin/in-ambient:8000", "", "in-ambient:8000", (endpoint,), policy, spread=spread)
     forms = {cluster.name: cluster_form(cluster, 0, [0])}
     made = board()
     return {each.name: each for each in (*SeriesFamilies(made, "1").read(), *replica.families(made, forms))}

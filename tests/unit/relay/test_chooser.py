@@ -34,7 +34,7 @@ class Board:
         self.board = Scoreboard.create()
         ips = [f"10.0.{at // 200}.{at % 200}" for at in range(count)]
         body = cluster(self.board, CLUSTER, ips, ejects, balancer, weights, min_health, groups, joined_ms)
-        self.slot = body["slot"]
+        self.body, self.slot = body, body["slot"]
         self.slots = [endpoint["slot"] for endpoint in body["endpoints"]]
         self.names = [f"{endpoint['ip']}:80" for endpoint in body["endpoints"]]
         self.workers = [relay(self.board, number) for number in range(workers)]
