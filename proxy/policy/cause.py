@@ -11,6 +11,7 @@ from proxy.policy.shapes import (
     BAD_ANSWER,
     CLOSED,
     CUT,
+    EXPIRED,
     GRPC_STATUS,
     LEFT_WAITING,
     MALFORMED,
@@ -47,7 +48,7 @@ def cause_of_nothing(how: int) -> int:
         return NO_PROTOCOL
     if how == MALFORMED:
         return BAD_ANSWER
-    if how in (SILENT, OVERDUE):
+    if how in (SILENT, OVERDUE, EXPIRED):
         return UNANSWERED
     if how == ABANDONED:
         return LEFT_WAITING

@@ -64,6 +64,7 @@ cdef enum How:
     ABANDONED                    # the client left
     CLIENT_FAILED                # the client's body stopped, or is none
     OVERFLOWED                   # nothing was tried: the cluster has as many as it may
+    EXPIRED                      # it was not answered in the time that the request may take, by its route
 
 cdef struct Ending:
     int how

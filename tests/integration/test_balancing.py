@@ -81,7 +81,7 @@ def test_least_request_leaves_a_busy_endpoint_alone(balanced: Balanced) -> None:
 
 
 @pytest.mark.parametrize("algorithm", [{"ringHash": {}}, {"maglev": {"tableSize": 251}}])
-def test_one_key_has_one_endpoint_in_every_worker(balanced: Balanced, algorithm: dict[str, Any]) -> None:
+def test_3_2_header_one_key_has_one_endpoint_in_every_worker(balanced: Balanced, algorithm: dict[str, Any]) -> None:
     balanced.by(consistentHash={"httpHeaderName": "X-User", **algorithm})
     users = {f"user-{number}": balanced.asked(8, x_user=f"user-{number}") for number in range(12)}
     assert all(len(found) == 1 for found in users.values())
@@ -89,19 +89,19 @@ def test_one_key_has_one_endpoint_in_every_worker(balanced: Balanced, algorithm:
     assert len(balanced.asked(60)) == 5, "without the header any will do"
 
 
-def test_by_query_parameter(balanced: Balanced) -> None:
+def test_3_2_query_parameter(balanced: Balanced) -> None:
     balanced.by(consistentHash={"httpQueryParameterName": "user"})
     (one,) = balanced.asked(8, "/hostname?a=b&user=7")
     assert set(balanced.asked(8, "/hostname?user=7&user=8")) == {one}
     assert len(balanced.asked(60, "/hostname?users=7")) == 5
 
 
-def test_by_source(balanced: Balanced) -> None:
+def test_3_2_source_ip(balanced: Balanced) -> None:
     balanced.by(consistentHash={"useSourceIp": True})
     assert len(balanced.asked(20)) == 1
 
 
-def test_by_cookie(balanced: Balanced) -> None:
+def test_3_2_cookie_ttl_3600s_path(balanced: Balanced) -> None:
     balanced.by(consistentHash={"httpCookie": {"name": "user", "ttl": "3600s", "path": "/"}})
     name, cookie = balanced.ask()
     assert cookie
@@ -113,10 +113,18 @@ def test_by_cookie(balanced: Balanced) -> None:
     assert len(balanced.asked(60)) == 5, "every client its own"
 
 
-def test_a_cookie_without_a_ttl_is_not_set(balanced: Balanced) -> None:
+def test_3_2_cookie_ttl_unset(balanced: Balanced) -> None:
     balanced.by(consistentHash={"httpCookie": {"name": "user"}})
     assert balanced.ask()[1] is None
     assert len(balanced.asked(8, cookie="user=7")) == 1
+
+
+def test_3_2_cookie_ttl_0s(balanced: Balanced) -> None:
+    balanced.by(consistentHash={"httpCookie": {"name": "user", "ttl": "0s"}})
+    name, cookie = balanced.ask()
+    found = re.fullmatch(r'user="([0-9a-f]{16})"; HttpOnly', cookie or "")
+    assert found, cookie
+    assert set(balanced.asked(8, cookie=f"user={found[1]}")) == {name}
 
 
 def test_3_1_passthrough_knows_no_ejections(balanced: Balanced) -> None:

@@ -97,7 +97,7 @@ def test_an_app_killed_behind_a_live_ztunnel(trial: Trial) -> None:
     assert [connect.status for connect in trial.ztunnel.connects] == [503, 503, 503]
 
 
-def test_a_ztunnel_that_is_gone(trial: Trial) -> None:
+def test_2_6_nothing_on_15008(trial: Trial) -> None:
     trial.ztunnel.stop()
     trial.survives()
 
@@ -109,7 +109,7 @@ def test_a_pod_that_is_gone(trial: Trial) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 500, 503])
-def test_a_refused_connect_is_a_connect_failure(trial: Trial, status: int) -> None:
+def test_2_6_ztunnel_answers_CONNECT_with_a_refusal(trial: Trial, status: int) -> None:
     trial.ztunnel.answer = status
     trial.victim.drop()
     trial.survives()

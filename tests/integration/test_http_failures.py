@@ -83,7 +83,7 @@ def test_a_refused_connection_is_no_error_for_the_client(proxy: Bench, method: s
 
 
 @pytest.mark.parametrize(("method", "body"), [("GET", b""), ("POST", b"abc")])
-def test_all_endpoints_dead(proxy: Bench, method: str, body: bytes) -> None:
+def test_2_6_retries_used_up(proxy: Bench, method: str, body: bytes) -> None:
     before = proxy.failures("dead")
     path = unique()
     status, text = answered(proxy, "dead", path, method, body)

@@ -11,7 +11,7 @@ import gevent
 cimport cython
 from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport (
-    ABANDONED, ANSWERED, CLIENT_FAILED, CLOSED, CONNECTION_RESET, MALFORMED, NO_PROTOCOL, NOT_HTTP, OVERDUE,
+    ABANDONED, ANSWERED, CLIENT_FAILED, CLOSED, CONNECTION_RESET, EXPIRED, MALFORMED, NO_PROTOCOL, NOT_HTTP, OVERDUE,
     OVERFLOWED, REFUSED, RESET, SAME, SILENT, TLS_FAILED,
 )
 from proxy.policy.retry cimport again
@@ -120,10 +120,7 @@ cdef class HttpAttempt(Bounded):
         if request.has_body and (self.ending.whole or not self.ending.sent):
             request.rewind()
         if self.client_fault is not None:
-            if self.client_fault is faults.TIMED_OUT:
-                self.note_silence()
-                return SILENT
-            return CLIENT_FAILED
+            return EXPIRED if self.client_fault is faults.TIMED_OUT else CLIENT_FAILED
         if self.overdue:
             return OVERDUE
         if request.left:

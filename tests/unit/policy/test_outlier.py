@@ -9,6 +9,7 @@ from proxy.policy.shapes import (
     CLOSED,
     CONNECTED,
     CUT,
+    EXPIRED,
     EXTERNAL_FAILURE,
     LOCAL_FAILURE,
     MALFORMED,
@@ -69,6 +70,7 @@ def test_what_a_grpc_status_says() -> None:
         (MALFORMED, NOTHING),
         (SHORT_OF, NOTHING),
         (CLIENT_FAILED, NOTHING),
+        (EXPIRED, LOCAL_FAILURE),
     ],
 )
 def test_what_no_answer_says(how: int, outcome: int) -> None:

@@ -10,6 +10,7 @@ from proxy.policy.shapes import (
     CLOSED,
     CUT,
     EXHAUSTED,
+    EXPIRED,
     MALFORMED,
     NO,
     NOT_CONNECTED,
@@ -54,7 +55,7 @@ def test_what_was_sent_is_sent_again_only_if_that_does_nothing_twice(sent: bool,
     assert again(RULE, Ending(CLOSED, sent=sent, repeatable=repeatable, untried=1)) == ruling
 
 
-@pytest.mark.parametrize("how", [NOT_HTTP, MALFORMED, SILENT, ABANDONED, CLIENT_FAILED, CUT])
+@pytest.mark.parametrize("how", [NOT_HTTP, MALFORMED, SILENT, ABANDONED, CLIENT_FAILED, CUT, EXPIRED])
 def test_what_is_not_tried_again(how: int) -> None:
     assert again(RULE, Ending(how, repeatable=True, untried=9)) == NO
 
