@@ -218,13 +218,13 @@ def _faults_of_certificates(listeners: "Sequence[Listener]", loaded: Settings) -
 
 
 def _wrong_with_credentials(result: "Loaded") -> list[str]:
-    """What TLS to endpoints would lack here. No faults: files may be where the replica will be, and nowhere else."""
+    """What TLS would lack here. No faults: files may be where the replica will be, and nowhere else."""
     from proxy.identity.credential_watch import CredentialWatch
     from proxy.mesh.resolving.credentials import wanted
 
     watch = CredentialWatch()
     if result.snapshot:
-        watch.want(wanted(result.snapshot.clusters), result.snapshot.secrets)
+        watch.want(wanted(result.snapshot), result.snapshot.secrets)
         watch.refresh()
     return [text for _, text in watch.news()]
 

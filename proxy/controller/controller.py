@@ -208,7 +208,7 @@ class Controller:
                 if not self._reading.number and self._asking.settle(FIRST_ANSWERS_S):
                     pool.apply(self._configuration.refresh, (False,))
             if told and (model := self._configuration.snapshot):
-                self._credentials.want(wanted(model.clusters), model.secrets)
+                self._credentials.want(wanted(model), model.secrets)
                 self._fetching.want(sources(model.clusters))
                 self._fetching.settle(FIRST_ANSWERS_S)
             # Before the clusters that need them are published.

@@ -173,6 +173,7 @@ def _redirect(redirect: Redirect) -> RedirectForm:
         port=redirect.port,
         path=_path(redirect.path) if redirect.path else None,
         own_port=redirect.own_port,
+        own_scheme=redirect.own_scheme,
     )
 
 

@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from proxy.controller.forms import cluster_form, routes_form
 from proxy.controller.history import History
 from proxy.controller.slots import Slots
-from proxy.ipc.snapshot import Body, ClusterForm, CredentialForm, ListenerForm, RoutesForm, TlsForm, body, pack
+from proxy.ipc.snapshot import (
+    Body,
+    ClusterForm,
+    CredentialForm,
+    ListenerForm,
+    RoutesForm,
+    TerminationForm,
+    TlsForm,
+    body,
+    pack,
+)
 from proxy.mesh.model import Cluster, Listener, Routes
 from proxy.scoreboard.scoreboard import Scoreboard
 
@@ -24,6 +34,7 @@ class _Listener:
 
     name: str
     protocol: str
+    tls: list[TerminationForm]
     services: Mapping[str, Routes]
     routes: History[RoutesForm]
 
@@ -59,7 +70,7 @@ class Snapshots:
         """Certificates, the private key among them: not for the admin pages."""
         self._tls_changed = 0  # the number
         self.credentials: Mapping[str, CredentialForm] = {}
-        """For TLS to endpoints, private keys among them: not for the admin pages."""
+        """For TLS to endpoints and of clients, private keys among them: not for the admin pages."""
         self._credentials_changed = 0
         self.keys: Mapping[str, str] = {}
         """That tokens are verified with."""
@@ -86,7 +97,7 @@ class Snapshots:
 
     def _listener_form(self, address: str, listener: _Listener, since: int) -> ListenerForm:
         full = since < listener.routes.begun or since == 0
-        return ListenerForm(
+        form = ListenerForm(
             name=listener.name,
             address=address,
             protocol=listener.protocol,
@@ -94,6 +105,9 @@ class Snapshots:
             services=dict(listener.routes.forms if full else listener.routes.changed_since(since)),
             removed=[] if full else list(listener.routes.removed_since(since)),
         )
+        if listener.tls:
+            form["tls"] = listener.tls
+        return form
 
     def body(self, since: int) -> bytes:
         """What is new since snapshot `since` (0: everything), packed."""
@@ -142,7 +156,9 @@ class Snapshots:
                 routes.put(service, names, number)
             for service in form["removed"]:
                 routes.drop(service, number)
-            self._listeners[form["address"]] = _Listener(form["name"], form["protocol"], {}, routes)
+            self._listeners[form["address"]] = _Listener(
+                form["name"], form["protocol"], form.get("tls", []), {}, routes
+            )
 
     # -- a new one --------------------------------------------------------------------------------------------------
 
@@ -205,11 +221,12 @@ class Snapshots:
     ) -> _Change:
         changed = self._changed_clusters(clusters, now)
         fresh = sum(name not in self.clusters for name in changed)
-        present = {address: (each.name, each.protocol) for address, each in self._listeners.items()}
+        present = {address: (each.name, each.protocol, each.tls) for address, each in self._listeners.items()}
+        wanted = {address: (each.name, each.protocol, _terminations(each)) for address, each in listeners.items()}
         return _Change(
             clusters=changed,
             removed=self._clusters.missing(clusters, fresh),
-            listeners=present != {address: (each.name, each.protocol) for address, each in listeners.items()},
+            listeners=present != wanted,
             routes={address: self._changed_routes(address, each) for address, each in listeners.items()},
             tls=tls != self.tls,
             credentials=credentials != self.credentials,
@@ -265,7 +282,13 @@ class Snapshots:
                 routes.put(service, form, self.number)
             for service in removed:
                 routes.drop(service, self.number)
-            self._listeners[address] = _Listener(listener.name, listener.protocol, listener.services, routes)
+            self._listeners[address] = _Listener(
+                listener.name, listener.protocol, _terminations(listener), listener.services, routes
+            )
+
+
+def _terminations(listener: Listener) -> list[TerminationForm]:
+    return [TerminationForm(hostname=each.hostname, credentials=list(each.credentials)) for each in listener.tls]
 
 
 def _same(one: RoutesForm | None, other: RoutesForm) -> bool:

@@ -68,7 +68,7 @@ def _retries(retries: RetryPolicy) -> str:
 
 def location(redirect: Redirect, trial: Trial) -> str:
     """Where a redirect leads."""
-    scheme = redirect.scheme or trial.scheme
+    scheme = redirect.scheme or redirect.own_scheme
     port = redirect.port or (_PORTS[scheme] if redirect.scheme else redirect.own_port)
     host = redirect.host or _without_port(trial.authority)
     where = host if port == _PORTS[scheme] else f"{host}:{port}"

@@ -1,7 +1,7 @@
-"""Follows what TLS to endpoints is made with: files and Secrets that change; the last good ones are kept.
+"""Follows what TLS to endpoints and of clients is made with: files and Secrets that change; the last good is kept.
 
 Polled; says what there is to log and logs nothing by itself. What was never good is known as a problem: clusters that
-need it answer 503, and send nothing in clear text.
+need it answer 503, and send nothing in clear text; a listener that needs it refuses its clients' handshakes.
 """
 
 import logging
@@ -102,14 +102,17 @@ class CredentialWatch:
                 return good, self.problems.get(name, "")
             problems = fault.problems
         self._decided[name] = contents
-        return found or good or _none(problems[0]), "; ".join(f"{where}.{problem}" for problem in problems)
+        said = "; ".join(f"{where}.{problem}" for problem in problems)
+        return found or good or _none(problems[0], credential.serving), said
 
     def _tell(self, problems: Mapping[str, str]) -> None:
         for name, text in problems.items():
             if self.problems.get(name) != text:
                 former = self.forms.get(name)
                 kept = former is not None and not former["problem"]
-                instead = "the last good ones stay in force" if kept else "what needs it gets 503 until that is mended"
+                serving = self._wanted is not None and self._wanted[name][0].serving
+                without = "no handshake succeeds with it" if serving else "what needs it gets 503"
+                instead = "the last good ones stay in force" if kept else f"{without} until that is mended"
                 self._news.append((logging.ERROR, f"{text}; {instead}"))
         for name in self.problems.keys() - problems.keys():
             if self._wanted and name in self._wanted:
@@ -130,5 +133,5 @@ class CredentialWatch:
         }
 
 
-def _none(problem: str) -> CredentialForm:
-    return CredentialForm(chain=b"", key=b"", roots=b"", crl=b"", verifies=True, problem=problem)
+def _none(problem: str, serving: bool) -> CredentialForm:
+    return CredentialForm(chain=b"", key=b"", roots=b"", crl=b"", verifies=True, serving=serving, problem=problem)

@@ -1,7 +1,7 @@
-"""What TLS to endpoints is made with, found and checked completely: files by path, or what is in a Secret.
+"""What TLS to endpoints and of clients is made with, found and checked completely: files by path, or a Secret.
 
 A set that passes can be used by workers: OpenSSL has made a context of it. What is wrong is said with the field of
-`trafficPolicy.tls` that names it; key material never is. Knows nothing of when to look.
+`trafficPolicy.tls`, or of the listener, that names it; key material never is. Knows nothing of when to look.
 """
 
 import os
@@ -14,13 +14,14 @@ from proxy.ipc.snapshot import CredentialForm
 from proxy.mesh.traffic.security import Credential
 from proxy.wire.tls.mesh import reason_of
 from proxy.wire.tls.origin import OriginContext
+from proxy.wire.tls.serving import ServingContext
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
     from cryptography.x509 import Certificate
 
 Secrets = Mapping[str, Mapping[str, bytes]]
-"""By the names that `credentialName` has: what is in each, by Kubernetes' names for it."""
+"""By the names that `credentialName` has, or as "namespace/name": what is in each, by Kubernetes' names for it."""
 Contents = Mapping[str, tuple[str, bytes | str]]
 """For "chain", "key", "roots" and "crl", as far as they are asked for: where it is, and what is there; text is why
 nothing is."""
@@ -48,19 +49,20 @@ def _in_secrets(credential: Credential, secrets: Secrets) -> Iterator[tuple[str,
     name = credential.credential_name
     if credential.mutual:
         for part in ("chain", "key"):
-            yield part, _in_secret(name, part, secrets)
+            yield part, _in_secret(credential, name, part, secrets)
     if credential.verifies:
         roots = name + _CA_SUFFIX if name + _CA_SUFFIX in secrets else name
-        yield "roots", _in_secret(roots, "roots", secrets)
+        yield "roots", _in_secret(credential, roots, "roots", secrets)
         data = secrets.get(roots, {})
         if crl := data.get("crl" if "cacert" in data else "ca.crl"):
             yield "crl", (f"credentialName: {roots}", crl)
 
 
-def _in_secret(name: str, part: str, secrets: Secrets) -> tuple[str, bytes | str]:
-    where = f"credentialName: {name}"
+def _in_secret(credential: Credential, name: str, part: str, secrets: Secrets) -> tuple[str, bytes | str]:
+    field, beside = ("certificateRefs", "") if credential.serving else ("credentialName", " beside the Gateway")
+    where = f"{field}: {name}"
     if name not in secrets:
-        return where, "there is no such Secret beside the Gateway, or none that its ServiceAccount may get"
+        return where, f"there is no such Secret{beside}, or none that the Gateway's ServiceAccount may get"
     generic, typed = _OF_SECRET[part]
     pair = _OF_SECRET["chain"][0], _OF_SECRET["key"][0]
     data = secrets[name]
@@ -80,15 +82,23 @@ def check(credential: Credential, contents: Contents, now: float) -> CredentialF
         roots=_part(contents, "roots"),
         crl=_part(contents, "crl"),
         verifies=credential.verifies,
+        serving=credential.serving,
         problem="",
     )
     if problems := [*_wrong_with_ours(contents, now), *_wrong_with_theirs(credential, contents)]:
         raise Unusable(problems)
     try:
-        OriginContext(form["chain"], form["key"], form["roots"], form["crl"], form["verifies"])
+        made_of(form)
     except ssl.SSLError as fault:
         raise Unusable([f"{_where(contents)}: OpenSSL cannot use it: {reason_of(fault)}"]) from None
     return form
+
+
+def made_of(form: CredentialForm) -> OriginContext | ServingContext:
+    """What OpenSSL makes of it. Raises ssl.SSLError if that is nothing."""
+    if form["serving"]:
+        return ServingContext(form["chain"], form["key"])
+    return OriginContext(form["chain"], form["key"], form["roots"], form["crl"], form["verifies"])
 
 
 def shown(form: CredentialForm) -> dict[str, str]:
@@ -96,6 +106,8 @@ def shown(form: CredentialForm) -> dict[str, str]:
     if form["problem"]:
         return {"problem": form["problem"]}
     found = {"verified_against": "nothing" if not form["verifies"] else "given CAs" if form["roots"] else "system CAs"}
+    if form["serving"]:
+        found = {}
     if form["chain"]:
         # Wherever it is needed, and not with this module: eight MiB, which only those who have certificates need.
         from cryptography import x509

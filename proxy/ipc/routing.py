@@ -66,6 +66,7 @@ class RedirectForm(TypedDict):
     port: int
     path: PathRewriteForm | None
     own_port: int
+    own_scheme: str
 
 
 class DirectForm(TypedDict):

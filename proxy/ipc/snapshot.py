@@ -13,7 +13,7 @@ import msgpack
 
 from proxy.ipc.routing import RetryForm, RoutingForm
 
-VERSION = 5
+VERSION = 6
 """Grows with every change of the form. A process that was started before an upgrade, and one that was started after it,
 find out by it that they do not understand each other."""
 
@@ -193,6 +193,7 @@ class CredentialForm(TypedDict):
     roots: bytes
     crl: bytes
     verifies: bool
+    serving: bool  # it is shown to clients of a listener
     problem: str
 
 
@@ -270,15 +271,23 @@ RoutesForm = dict[str, list[bytes]]
 """`model.Routes`: the clusters of one Service, each with the names that select it, as a request has them."""
 
 
+class TerminationForm(TypedDict):
+    """`model.Termination`. `credentials` are keys of a body's."""
+
+    hostname: str
+    credentials: list[str]
+
+
 class ListenerForm(TypedDict):
     """A listener, and what is new of what it reaches: `services` that changed, `removed` ones; all of it if `full`."""
 
     name: str
     address: str
-    protocol: str  # "HTTP", "HBONE"
+    protocol: str  # "HTTP", "HTTPS", "HBONE"
     full: bool
     services: dict[str, RoutesForm]
     removed: list[str]
+    tls: NotRequired[list[TerminationForm]]  # of HTTPS, the listeners of the port
 
 
 class TlsForm(TypedDict):
@@ -295,8 +304,8 @@ class Body(TypedDict):
     `full`, there are no others. Names in a listener are those of clusters in the same body or an earlier one.
 
     Without `tls` the certificates are those of before, with None there are none. `credentials` are all there are for
-    TLS to endpoints, `keys` all that tokens are verified with; without, those of before. Of keys there is the set as
-    its issuer has it (RFC 7517), "" if nobody knows it.
+    TLS to endpoints and of clients, `keys` all that tokens are verified with; without, those of before. Of keys there
+    is the set as its issuer has it (RFC 7517), "" if nobody knows it.
     """
 
     version: int

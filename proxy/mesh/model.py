@@ -18,6 +18,7 @@ from proxy.mesh.traffic.policy import UNGOVERNED, EffectivePolicy
 from proxy.mesh.traffic.rate_limit import RateLimit
 from proxy.mesh.traffic.retries import DEFAULT_RETRIES, RetryPolicy
 from proxy.mesh.traffic.routing import Routing
+from proxy.mesh.traffic.security import Credential
 from proxy.mesh.traffic.tokens import JwtRule
 
 
@@ -165,8 +166,17 @@ HBONE listener; lower case. A cluster without any is reached by its endpoints' o
 
 
 @dataclass(frozen=True, slots=True)
+class Termination:
+    """A listener of HTTPS among those of a port, by its hostname, "" for any: the names of the credentials that clients
+    of it may be shown. None: it is not served, and no other takes its place."""
+
+    hostname: str
+    credentials: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
-    """One port of the Gateway; `protocol` is "HTTP" or "HBONE".
+    """One port of the Gateway; `protocol` is "HTTP", "HTTPS" or "HBONE". `tls`: of HTTPS, the listeners of the port.
 
     `services`: what it may reach, by the Service's "namespace/name"; no name stands under two of them. An HBONE
     listener also takes the `ip:port` of every endpoint of these clusters; where several have it, the first does:
@@ -177,6 +187,7 @@ class Listener:
     port: int
     protocol: str
     services: Mapping[str, Routes]
+    tls: tuple[Termination, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +203,10 @@ class Snapshot:
     clusters: Mapping[str, Cluster]
     warnings: tuple[str, ...] = ()
     secrets: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict, repr=False)
-    """By the name that a `credentialName` has; what is in them, certificates and keys, by Kubernetes' names for it."""
+    """By the name that a `credentialName` has, and by "namespace/name" those of listeners' certificates; what is in
+    them, certificates and keys, by Kubernetes' names for it."""
+    terminating: Mapping[str, tuple[Credential, str]] = field(default_factory=dict, repr=False)
+    """The credentials that listeners show to clients, by name, each with where the first one names it."""
 
 
 @dataclass(frozen=True, slots=True)

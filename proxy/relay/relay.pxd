@@ -23,20 +23,22 @@ cdef class Relay:
 
     cdef Origination origination_for(self, Cluster former, dict form)
     cdef Tokens tokens_for(self, Cluster former, Cluster fresh)
-    cdef int serve_http(self, Stream client, Listener listener) except -1
-    cdef bint serve_request(self, Stream client, Py_ssize_t size, Listener listener) except -1
+    cdef int serve_http(self, Stream client, Entrance entrance) except -1
+    cdef bint serve_request(self, Stream client, Py_ssize_t size, Entrance entrance) except -1
     cdef Py_ssize_t await_request(self, Stream client) except? RAISED
 
 cdef class Requests(StreamServer):
     cdef Relay relay
-    cdef Listener listener
+    cdef Entrance entrance
 
-cdef class Listener:
+cdef class Entrance:
+    cdef Routes routes
+    cdef Requests requests
+
+cdef class Listener(Entrance):
     cdef readonly str name, address
-    cdef public Routes routes
     cdef readonly int fd
     cdef Relay relay
-    cdef Requests requests
     cdef object watcher, handover, pause
     cdef readonly bint open
 

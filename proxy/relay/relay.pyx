@@ -162,24 +162,24 @@ cdef class Relay:
 
     # -- connections --------------------------------------------------------------------------------------------------
 
-    cdef int serve_http(self, Stream client, Listener listener) except -1:
+    cdef int serve_http(self, Stream client, Entrance entrance) except -1:
         """Serves HTTP on a byte stream to its end, whatever the stream is made of: HTTP/2 if it begins like that. Whoever
         calls closes it."""
         cdef Py_ssize_t size = self.await_request(client)
         if is_preface(client.buffer + client.start, size):
-            return serve_http2(client, listener.requests)
-        while self.serve_request(client, size, listener):
+            return serve_http2(client, entrance.requests)
+        while self.serve_request(client, size, entrance):
             size = self.await_request(client)
         return 0
 
-    cdef bint serve_request(self, Stream client, Py_ssize_t size, Listener listener) except -1:
+    cdef bint serve_request(self, Stream client, Py_ssize_t size, Entrance entrance) except -1:
         """One request, `size` being what await_request found; True if another may follow on the connection."""
         cdef HttpExchange exchange
         if size == END:
             return False
         exchange = self.spare.pop() if self.spare else HttpExchange(self.context)
         if size > 0:
-            again = exchange.run(client, size, listener.routes)
+            again = exchange.run(client, size, entrance.routes)
         else:
             again = False
             exchange.refuse(client, size)
@@ -224,35 +224,46 @@ cdef class Relay:
 
 
 cdef class Requests(StreamServer):
-    """The requests on the HTTP/2 connections of one listener."""
+    """The requests on the HTTP/2 connections that came in one way."""
 
-    def __init__(self, Relay relay, Listener listener):
+    def __init__(self, Relay relay, Entrance entrance):
         cdef Timeouts timeouts = relay.context.timeouts
-        self.relay, self.listener = relay, listener
+        self.relay, self.entrance = relay, entrance
         self.patience = timeouts.ping_interval
         self.stall_ns = timeouts.stream_idle_timeout.duration
         self.idle_ns = timeouts.idle_timeout.duration
         self.sessions = relay.context.drain.sessions
 
     cdef int serve_stream(self, Stream stream) except -1:
-        return self.relay.serve_request(stream, self.relay.await_request(stream), self.listener)
+        return self.relay.serve_request(stream, self.relay.await_request(stream), self.entrance)
 
     cdef bint leaving(self) noexcept:
         return self.relay.context.drain.begun
 
 
-cdef class Listener:
+cdef class Entrance:
+    """What requests that came in one way go by: a table of routes, which is empty at first."""
+
+    def __init__(self, Relay relay):
+        self.routes = Routes()
+        self.requests = Requests(relay, self)
+
+
+cdef class Listener(Entrance):
     """One listening socket in one worker. `handover(fd, slot, address)` gives a connection to another worker."""
 
     def __init__(self, Relay relay, str name, str address, int fd, object handover):
+        Entrance.__init__(self, relay)
         self.relay = relay
         self.name = name
         self.address = address
         self.fd = fd
         self.handover = handover
-        self.routes = Routes()
-        self.requests = Requests(relay, self)
         self.open = False
+
+    def lead(self, Routes routes) -> None:
+        """Requests go by these from now on, also those of connections that there are."""
+        self.routes = routes
 
     def start(self) -> None:
         """Begins to accept."""

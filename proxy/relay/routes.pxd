@@ -11,9 +11,11 @@ cdef class Routes:
     cdef dict reached               # name of a cluster -> its Service: those the listener may reach
     cdef dict pinned                # "ip:port" of an endpoint -> Cluster of it alone, as far as they were asked for
     cdef bytes latest               # the Host asked for last
+    cdef bint secured               # who asks does so under TLS of its own
 
     cdef bytes host(self, const char* text, Py_ssize_t length)
     cdef Cluster of_host(self, bytes host)
+    cdef bint is_misdirected(self, bytes host) except -1
     cdef str by_wildcard(self, bytes host)
     cdef Cluster of_target(self, bytes target)
     cdef Cluster pin(self, bytes target)

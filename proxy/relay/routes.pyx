@@ -70,6 +70,10 @@ cdef class Routes:
             name = self.by_wildcard(host)
         return self.clusters.get(name)
 
+    cdef bint is_misdirected(self, bytes host) except -1:
+        """Whether a Host is another listener's of the same port."""
+        return False
+
     cdef str by_wildcard(self, bytes host):
         """Without its port, and then by what it ends in."""
         cdef bytes bare, port

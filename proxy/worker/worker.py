@@ -19,13 +19,14 @@ from gevent.event import Event
 from proxy import log as process_log
 from proxy.fleet import wiring
 from proxy.ipc.channel import Channel, Message, read_body
-from proxy.ipc.snapshot import CredentialForm, ListenerForm, OtherVersion, TlsForm, unpack
+from proxy.ipc.snapshot import CredentialForm, ListenerForm, OtherVersion, TerminationForm, TlsForm, unpack
 from proxy.observe import outlier_log
 from proxy.observe.access_log import AccessLog
 from proxy.relay.context.context import Context
 from proxy.relay.context.tallies import Tallies
 from proxy.relay.context.timeouts import Timeouts
 from proxy.relay.hbone import HboneListener
+from proxy.relay.https import HttpsListener
 from proxy.relay.relay import Listener, Relay
 from proxy.relay.routes import Routes
 from proxy.scoreboard.scoreboard import Scoreboard
@@ -34,6 +35,7 @@ from proxy.settings.settings import Settings
 from proxy.wire.buffers import keep_freed
 from proxy.wire.tls.mesh import MeshTls
 from proxy.wire.tls.origin import OriginContext
+from proxy.wire.tls.serving import ServingContext, ServingNames
 from proxy.worker.handed import Handed
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ LOST_SECONDS = 1.0
 ENDPOINT_IDLE_SECONDS = 3600.0
 
 HBONE = "HBONE"  # a listener's protocol
+_KINDS = {"HTTP": Listener, "HTTPS": HttpsListener, HBONE: HboneListener}
 
 
 class Worker:
@@ -97,7 +100,7 @@ class Worker:
         self._sockets: dict[str, int] = {}
         self._routes: dict[str, Routes] = {}
         self._tls: TlsForm | None = None
-        self._credentials: dict[str, tuple[CredentialForm, OriginContext | str]] = {}
+        self._credentials: dict[str, tuple[CredentialForm, _Made]] = {}
         self._keys: dict[str, tuple[str, Keys]] = {}
         self._draining = Event()
         self._silent_seconds = settings.drain_time * SILENT_PART
@@ -181,13 +184,14 @@ class Worker:
                 self._relay.trust(tls["trust_domains"][0])
 
     def _take_credentials(self, forms: dict[str, CredentialForm]) -> None:
-        """For TLS to endpoints. What has not changed stays the same, and so do the connections made with it."""
+        """For TLS to endpoints and of clients. What has not changed stays the same, as do connections made with it."""
         known = self._credentials
         self._credentials = {
             name: known[name] if name in known and known[name][0] == form else (form, _context_of(form))
             for name, form in forms.items()
         }
-        self._relay.originate({name: context for name, (_, context) in self._credentials.items()})
+        made = ((name, context) for name, (_, context) in self._credentials.items())
+        self._relay.originate({name: each for name, each in made if not isinstance(each, ServingContext)})
 
     def _read_keys(self, sets: dict[str, str]) -> None:
         """For requests' tokens. In a thread: what reads them takes a while to load, the first time."""
@@ -220,19 +224,31 @@ class Worker:
             self._stop_listener(address)
             self._close_socket(address)
         for form in wanted:
-            address, hbone = form["address"], form["protocol"] == HBONE
-            routes = self._relay.routes(hbone) if form["full"] else self._routes[address]
+            address, kind = form["address"], _KINDS[form["protocol"]]
+            routes = self._relay.routes(kind is HboneListener) if form["full"] else self._routes[address]
             routes.apply(form["services"], form["removed"])
             self._routes[address] = routes
             listener = self._listeners.get(address)
-            if listener is not None and isinstance(listener, HboneListener) != hbone:
+            if listener is not None and type(listener) is not kind:
                 self._stop_listener(address)
             if address in self._listeners or address in self._sockets:  # else the controller says why it is not bound
-                self._listener(address, form["name"], hbone).routes = routes
+                listener = self._listener(address, form["name"], kind)
+                listener.lead(routes)
+                if isinstance(listener, HttpsListener):
+                    listener.secure(self._serving(form.get("tls", [])))
 
-    def _listener(self, address: str, name: str, hbone: bool) -> Listener:
+    def _serving(self, terminations: list[TerminationForm]) -> ServingNames:
+        """What the clients of a port's listeners are shown, as far as there is something that can be."""
+        made = {
+            each["hostname"]: [self._credentials[name][1] for name in each["credentials"] if name in self._credentials]
+            for each in terminations
+        }
+        return ServingNames(
+            {name: [each for each in found if isinstance(each, ServingContext)] for name, found in made.items()}
+        )
+
+    def _listener(self, address: str, name: str, kind: type[Listener]) -> Listener:
         if address not in self._listeners:
-            kind = HboneListener if hbone else Listener
             self._listeners[address] = kind(self._relay, name, address, self._sockets[address], self._handed.give)
         return self._listeners[address]
 
@@ -240,7 +256,7 @@ class Worker:
         listener = self._listeners.pop(address, None)
         if listener is not None:
             listener.stop()
-            listener.routes = Routes()  # what is open on it is told 404 from now on
+            listener.lead(Routes())  # what is open on it is told 404 from now on
 
     def _close_socket(self, address: str) -> None:
         fd = self._sockets.pop(address, None)
@@ -288,14 +304,20 @@ class Worker:
                 gevent.sleep(0.02)
 
 
-def _context_of(form: CredentialForm) -> OriginContext | str:
+_Made = OriginContext | ServingContext | str
+"""Of credentials; text is why there is nothing."""
+
+
+def _context_of(form: CredentialForm) -> _Made:
     """What can be made of credentials, or why that is nothing: the controller has tried, on the same machine."""
     if form["problem"]:
         return form["problem"]
     try:
+        if form["serving"]:
+            return ServingContext(form["chain"], form["key"])
         return OriginContext(form["chain"], form["key"], form["roots"], form["crl"], form["verifies"])
     except ssl.SSLError as fault:
-        log.error("credentials for TLS to endpoints cannot be used: %s", fault)
+        log.error("credentials for TLS cannot be used: %s", fault)
         return f"its credentials cannot be used: {fault}"
 
 

@@ -46,6 +46,16 @@ def _fault(
     return (invalid, f"Secret {named.namespace}/{named.name}: {said}") if said else None
 
 
+def permitted_of(wish: Wish, grants: Iterable[Object]) -> dict[str, set[str]]:
+    """The Secrets that its listeners may refer to, by namespace: what its waypoint gets the right to read."""
+    grants, found = list(grants), dict[str, set[str]]()
+    for each in (each for listener in wish.listeners if not listener.unserved for each in listener.certificates):
+        beside = each.namespace == wish.namespace or permitted((GROUP, "Gateway", wish.namespace), each, grants)
+        if beside and (each.group, each.kind) == ("", "Secret"):
+            found.setdefault(each.namespace, set()).add(each.name)
+    return found
+
+
 def permitted(source: tuple[str, str, str], named: Reference, grants: Iterable[Object]) -> bool:
     """Whether one of these ReferenceGrants lets `source`, by group, kind and namespace, refer to what is named."""
     return any(_permits(each, source, named) for each in grants)

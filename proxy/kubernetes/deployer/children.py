@@ -93,7 +93,9 @@ def _selector(wish: Wish) -> Object:
 def _service(wish: Wish) -> Object:
     ports = [
         {"name": each.name, "port": each.port, "protocol": "TCP", "appProtocol": each.protocol.lower()}
-        for each in {each.port: each for each in wish.listeners if each.protocol in SERVED}.values()
+        for each in {
+            each.port: each for each in wish.listeners if each.protocol in SERVED and not each.unserved
+        }.values()
     ]
     for name, port, speaks in (("status-port", STATUS_PORT, "tcp"), ("http-metrics", METRICS_PORT, "http")):
         ports.append({"name": name, "port": port, "protocol": "TCP", "appProtocol": speaks})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from types import MappingProxyType
 from typing import Any
 
 from proxy.kubernetes.api.resources import Resource
@@ -19,17 +20,23 @@ _TELL = {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"
 _OWN = (kinds.GATEWAYS, kinds.SERVICES, *kinds.OF_SERVED, *kinds.ADVISED)
 
 
-def rights_of(wish: Wish, rules: Sequence[Object] = (), led_to: Iterable[str] = ()) -> Iterator[Object]:
+def rights_of(
+    wish: Wish,
+    rules: Sequence[Object] = (),
+    led_to: Iterable[str] = (),
+    certificates: Mapping[str, Set[str]] = MappingProxyType({}),
+) -> Iterator[Object]:
     """Roles and bindings of a waypoint's ServiceAccount. Those that stand elsewhere are found again by their labels.
 
     `rules`: DestinationRules that name Secrets and ConfigMaps, by which it gets these, and no others. `led_to`: other
-    namespaces that its routes may send requests to."""
-    own = [*_rules(_OWN), *_named(wish, rules, wish.namespace), _TELL]
+    namespaces that its routes may send requests to. `certificates`: Secrets of its listeners, by namespace."""
+    own = [*_rules(_OWN), *_named(wish, rules, wish.namespace, certificates), _TELL]
     yield from _bound("Role", wish.name, wish.namespace, own, wish)
-    for namespace in sorted({ROOT_NAMESPACE, *led_to} - {wish.namespace}):
+    for namespace in sorted({ROOT_NAMESPACE, *led_to, *certificates} - {wish.namespace}):
         read = [*(kinds.OF_BACKENDS if namespace in led_to else ())]
         read += (each for each in kinds.OF_ROOT if namespace == ROOT_NAMESPACE and each not in read)
-        there = [*_rules(read), *_named(wish, rules, namespace), _TELL]
+        tell = [_TELL] if read else []
+        there = [*_rules(read), *_named(wish, rules, namespace, certificates), *tell]
         yield from _bound("Role", _full_name(wish), namespace, there, wish)
     yield from _bound("ClusterRole", _full_name(wish), "", list(_cluster_rules(wish)), wish)
 
@@ -46,11 +53,15 @@ def _cluster_rules(wish: Wish) -> Iterator[Object]:
     yield _TELL
 
 
-def _named(wish: Wish, rules: Sequence[Object], namespace: str) -> Iterator[Object]:
-    """What rules that may concern the Gateway name there: Secrets stand beside it, ConfigMaps beside their rules."""
+def _named(
+    wish: Wish, rules: Sequence[Object], namespace: str, certificates: Mapping[str, Set[str]]
+) -> Iterator[Object]:
+    """What its listeners, and rules that may concern the Gateway, name there: of rules Secrets stand beside it,
+    ConfigMaps beside their rules."""
     near = (wish.namespace, ROOT_NAMESPACE)
     those = [each for each in rules if wish.reaches_out or each["metadata"]["namespace"] in near]
     secrets = {name for each in those for name in named.secrets(each)} if namespace == wish.namespace else set()
+    secrets |= certificates.get(namespace, set())
     maps = {name for each in those if each["metadata"]["namespace"] == namespace for name in named.config_maps(each)}
     for resource, names in ((kinds.SECRETS, secrets), (kinds.CONFIG_MAPS, maps)):
         if names:

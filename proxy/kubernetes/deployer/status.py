@@ -20,11 +20,10 @@ SERVED = {
     "HTTPS": (("HTTPRoute", GROUP), ("GRPCRoute", GROUP)),
 }
 """Protocols of listeners, and the kinds of routes that may attach."""
-NOT_YET = frozenset({"HTTPS"})
-"""Those that are understood, and not opened by this version of waypointd."""
 ADDRESSES = ("IPAddress", "Hostname")
 FEATURES = (
     *("GRPCRoute", "GRPCRouteNamedRouteRule", "Gateway", "GatewayAddressEmpty", "GatewayHTTPListenerIsolation"),
+    *("GatewayHTTPSListenerDetectMisdirectedRequests",),
     *("GatewayInfrastructurePropagation", "GatewayPort8080", "GatewayStaticAddresses", "HTTPRoute"),
     *("HTTPRoute303RedirectStatusCode", "HTTPRoute307RedirectStatusCode", "HTTPRoute308RedirectStatusCode"),
     *("HTTPRouteBackendProtocolH2C", "HTTPRouteBackendProtocolWebSocket", "HTTPRouteBackendRequestHeaderModification"),
@@ -101,8 +100,8 @@ def _of_whole(wish: Wish, deployed: Deployed) -> Iterator[Condition]:
         yield Condition("Accepted", False, *fault)
         yield Condition("Programmed", False, "Invalid", fault[1])
     else:
-        left_out = [each.protocol for each in wish.listeners if each.protocol not in SERVED]
-        said = f"without the listener of protocol {left_out[0]}, which is not served" if left_out else ""
+        left_out = [each.name for each in wish.listeners if _unserved(each)]
+        said = f"without the listener {left_out[0]}, which is not served" if left_out else ""
         yield Condition("Accepted", True, "ListenersNotValid" if left_out else "Accepted", said)
         reason, message = _unprogrammed(wish, deployed)
         pods = "1 Pod ready" if deployed.ready == 1 else f"{deployed.ready} Pods ready"
@@ -113,10 +112,17 @@ def refused(wish: Wish) -> tuple[str, str] | None:
     """Why there is nothing to be made of a Gateway at all, as reason and message."""
     if odd := [kind for kind, _ in wish.addresses if kind not in ADDRESSES]:
         return "UnsupportedAddress", f"addresses of type {odd[0]} are not supported; leave spec.addresses out"
-    bad = [each.protocol for each in wish.listeners if each.protocol not in SERVED]
+    bad = [why for each in wish.listeners if (why := _unserved(each))]
     if bad and len(bad) == len(wish.listeners):
-        return "ListenersNotValid", f"no listener can be served: {bad[0]} is not"
+        return "ListenersNotValid", f"no listener can be served: {bad[0][1]}"
     return None
+
+
+def _unserved(listener: Listener) -> tuple[str, str] | None:
+    """Why a listener is not served as it asks for it, as reason and message; None if it is."""
+    if listener.protocol not in SERVED:
+        return "UnsupportedProtocol", f"{listener.protocol} is not served; use HBONE, HTTP or HTTPS"
+    return ("UnsupportedValue", listener.unserved) if listener.unserved else None
 
 
 def unusable(wish: Wish) -> str:
@@ -160,21 +166,16 @@ def _of_listener(listener: Listener, wish: Wish, attached: int, unresolved: tupl
 
 
 def _said_of(listener: Listener, unresolved: tuple[str, str] | None) -> Iterator[Condition]:
-    served = listener.protocol in SERVED
-    why = "" if served else f"{listener.protocol} is not served; use HBONE or HTTP"
-    yield Condition("Accepted", served, "Accepted" if served else "UnsupportedProtocol", why)
+    unserved, why = _unserved(listener) or ("", "")
+    yield Condition("Accepted", not unserved, unserved or "Accepted", why)
     yield Condition("Conflicted", False, "NoConflicts")
     _, unknown = supported_kinds(listener)
     if unknown and not unresolved:
         unresolved = "InvalidRouteKinds", f"{unknown[0][1]} cannot attach to a listener of protocol {listener.protocol}"
     reason, message = unresolved or ("ResolvedRefs", "")
     yield Condition("ResolvedRefs", not unresolved, reason, message)
-    if not served or unresolved:
+    if unserved or unresolved:
         yield Condition("Programmed", False, "Invalid", why or message)
-    elif listener.protocol in NOT_YET:
-        yield Condition(
-            "Programmed", False, "Pending", f"{listener.protocol} is not served by this version of waypointd"
-        )
     else:
         yield Condition("Programmed", True, "Programmed")
 

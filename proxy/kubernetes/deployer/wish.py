@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.mesh.kinds.gateways import Admission, Expression, Selector, asks_grants
+from proxy.mesh.kinds.gateways import HTTPS, Admission, Expression, Selector, asks_grants
+from proxy.mesh.kinds.listener_tls import TERMINATE, unserved
 
 CLASS = "waypointd"
 CONTROLLER = "waypointd.io/gateway-controller"
@@ -42,6 +43,8 @@ class Listener:
     kinds: tuple[tuple[str, str], ...] | None
     """(group, kind) of the routes it asks for; None: it does not say."""
     certificates: tuple[Reference, ...] = ()
+    unserved: str = ""
+    """Why one of HTTPS is not opened as it asks for it, or ""."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def read(gateway: Mapping[str, Any]) -> Wish:
         uid=metadata["uid"],
         generation=metadata.get("generation", 1),
         class_name=spec["gatewayClassName"],
-        listeners=tuple(_listener(each, metadata["namespace"]) for each in spec.get("listeners") or ()),
+        listeners=tuple(_listener(each, metadata["namespace"], spec) for each in spec.get("listeners") or ()),
         addresses=tuple((each.get("type", "IPAddress"), each.get("value", "")) for each in spec.get("addresses") or ()),
         labels=_free(infrastructure.get("labels")),
         annotations=_free(infrastructure.get("annotations")),
@@ -118,7 +121,7 @@ def _parameters(given: Mapping[str, Any] | None, namespace: str) -> Reference | 
     return Reference(given["group"], given["kind"], namespace, given["name"]) if given else None
 
 
-def _listener(given: Mapping[str, Any], namespace: str) -> Listener:
+def _listener(given: Mapping[str, Any], namespace: str, spec: Mapping[str, Any]) -> Listener:
     allowed = given.get("allowedRoutes") or {}
     asked = allowed.get("kinds")
     return Listener(
@@ -134,7 +137,16 @@ def _listener(given: Mapping[str, Any], namespace: str) -> Listener:
             )
             for each in (given.get("tls") or {}).get("certificateRefs") or ()
         ),
+        unserved=_unserved(given, spec) if given["protocol"] == HTTPS else "",
     )
+
+
+def _unserved(listener: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
+    tls, frontend = listener.get("tls") or {}, (spec.get("tls") or {}).get("frontend") or {}
+    of_ports = {each["port"]: each.get("tls") for each in frontend.get("perPort") or ()}
+    asked = of_ports.get(listener["port"], frontend.get("default")) or {}
+    validates = bool(asked.get("validation") or tls.get("frontendValidation"))
+    return unserved(tls.get("mode") or TERMINATE, bool(tls.get("certificateRefs")), validates)
 
 
 def _admission(given: Mapping[str, Any]) -> Admission:

@@ -13,7 +13,7 @@ from proxy.kubernetes.api.faults import ApiFault
 from proxy.kubernetes.api.resources import Resource
 from proxy.kubernetes.deployer import beside_istiod, kinds, overlay, status
 from proxy.kubernetes.deployer.attached import attached
-from proxy.kubernetes.deployer.certificates import fault_of
+from proxy.kubernetes.deployer.certificates import fault_of, permitted_of
 from proxy.kubernetes.deployer.children import Site, children_of
 from proxy.kubernetes.deployer.known import Known, NotYet, key_of, owner_of
 from proxy.kubernetes.deployer.queue import Key, RouteKey, Task
@@ -187,7 +187,8 @@ class Work:
         self._apply([*self._rights(wish), *children_of(wish, self._site(), overlays)], Key(wish.namespace, wish.name))
 
     def _rights(self, wish: Wish) -> Iterator[Object]:
-        return rights_of(wish, self._known.naming(), self._routes.led_to(wish))
+        certificates = permitted_of(wish, self._known.all(kinds.GRANTS))
+        return rights_of(wish, self._known.naming(), self._routes.led_to(wish), certificates)
 
     def _apply(self, wanted: list[Object], key: Key) -> None:
         """Have these, and nothing else, for a Gateway."""

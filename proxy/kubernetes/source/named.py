@@ -1,10 +1,12 @@
-"""Which Secrets and ConfigMaps a DestinationRule names for TLS to endpoints, as the API gives it. Pure."""
+"""Which Secrets and ConfigMaps a DestinationRule names for TLS to endpoints, and which Secrets a Gateway for its
+listeners, as the API gives them. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+from proxy.mesh.kinds.gateways import HTTPS
 from proxy.mesh.kinds.secrets import CONFIG_MAP
 
 Object = dict[str, Any]
@@ -23,6 +25,19 @@ def secrets(rule: Object) -> frozenset[str]:
 def config_maps(rule: Object) -> frozenset[str]:
     """Names of ConfigMaps beside the rule."""
     return frozenset(each.rpartition("/")[2] for each in _named(rule) if each.startswith(CONFIG_MAP))
+
+
+def certificates(gateway: Object) -> frozenset[tuple[str, str]]:
+    """Secrets that HTTPS listeners name, by namespace and name."""
+    own = str(_mapping(gateway.get("metadata")).get("namespace") or "")
+    return frozenset(
+        (str(each.get("namespace") or own), each["name"])
+        for listener in _list(_mapping(gateway.get("spec")).get("listeners"))
+        if listener.get("protocol") == HTTPS
+        for each in _list(_mapping(listener.get("tls")).get("certificateRefs"))
+        if (each.get("group") or "", each.get("kind") or "Secret") == ("", "Secret")
+        and isinstance(each.get("name"), str)
+    )
 
 
 def _named(rule: Object) -> Iterator[str]:

@@ -30,7 +30,8 @@ class Known:
 
     `led_to`: other namespaces that routes send requests to. `asking`: those with routes of the Gateway's listeners.
     `invites`: whether a listener takes Services of other namespaces. `secrets`, `config_maps` (with their namespaces):
-    what rules name for TLS to endpoints; they are asked for one by one, each by its name.
+    what rules name for TLS to endpoints; they are asked for one by one, each by its name, as are `certificates` of
+    listeners.
     """
 
     namespace: str
@@ -43,6 +44,7 @@ class Known:
     asking: frozenset[str] = frozenset()
     secrets: frozenset[str] = frozenset()
     config_maps: frozenset[tuple[str, str]] = frozenset()
+    certificates: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def whole(self) -> tuple[str, ...]:
@@ -80,7 +82,8 @@ class Learned:
         if watched.resource == kinds.GATEWAYS:
             spec = body.get("spec")
             class_name = spec.get("gatewayClassName") if isinstance(spec, dict) else ""
-            return self._now(class_name=str(class_name or ""), invites=invites(body))
+            shown = named.certificates(body)
+            return self._now(class_name=str(class_name or ""), invites=invites(body), certificates=shown)
         if watched.resource == kinds.RULES:
             return self._names((watched, namespace, name), named.secrets(body), named.config_maps(body))
         if watched.resource in (*kinds.ROUTES, kinds.VIRTUAL_SERVICES):
@@ -94,7 +97,7 @@ class Learned:
     def drop(self, watched: Watched, namespace: str, name: str) -> bool:
         """An object is gone."""
         if watched.resource == kinds.GATEWAYS:
-            return self._now(class_name="", invites=False)
+            return self._now(class_name="", invites=False, certificates=frozenset())
         if watched.resource == kinds.RULES:
             return self._names((watched, namespace, name))
         self._routes.get(watched, {}).pop((namespace, name), None)
@@ -144,8 +147,8 @@ def _wanted(known: Known) -> Iterator[Watched]:
     yield Watched(kinds.NAMESPACES, fields=f"metadata.name={known.namespace}")
     # Where endpoints are: without the right to know, all are alike.
     yield Watched(kinds.NODES, optional=True, heading=True)
-    for name in known.secrets:
-        yield Watched(kinds.SECRETS, known.namespace, optional=True, name=name)
+    for namespace, name in known.certificates | {(known.namespace, each) for each in known.secrets}:
+        yield Watched(kinds.SECRETS, namespace, optional=True, name=name)
     for namespace, name in known.config_maps:
         yield Watched(kinds.CONFIG_MAPS, namespace, optional=True, name=name)
     yield from (Watched(each, optional=True) for each in (*kinds.ROUTES, kinds.GRANTS))

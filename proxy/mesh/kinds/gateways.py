@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from proxy.mesh.kinds.listener_tls import (
+    NO_TLS,
+    CertificateRef,
+    GatewayTls,
+    ListenerTls,
+    gateway_tls,
+    listener_tls,
+    unserved,
+)
 from proxy.mesh.model import Fault
 from proxy.mesh.reading.manifests import GATEWAY_API, Body, Manifest
 from proxy.mesh.reading.metadata import is_label, texts_of
@@ -14,13 +23,17 @@ from proxy.mesh.reading.report import Report
 from proxy.mesh.reading.schema import At, filled, items, labels, matching, one_of, port_number, spec, text
 
 HTTP = "HTTP"
+HTTPS = "HTTPS"
 HBONE = "HBONE"
+TLS = "TLS"
 CLASSES = frozenset({"istio-waypoint", "waypointd"})
 """The classes of waypoints: Istio's, and the one that our own chart brings."""
 _PROXY = "istio.io/PROXY"
-SERVED = frozenset({HTTP, HBONE})
+OF_HOSTS = frozenset({HTTP, HTTPS})
+"""Those of listeners that routes attach to, each for its own hosts."""
+SERVED = OF_HOSTS | {HBONE}
 """The protocols of listeners that this version opens."""
-OTHERS = frozenset({"HTTPS", "TLS", "TCP", "UDP", _PROXY})
+OTHERS = frozenset({TLS, "TCP", "UDP", _PROXY})
 """Those that exist, and are no slip of the pen."""
 WAYPOINT_FOR = "istio.io/waypoint-for"
 TRAFFIC = ("service", "workload", "all", "none")
@@ -113,12 +126,14 @@ class _Listener:
     protocol: str = required(filled)
     hostname: str = optional(text, "")
     allowed_routes: _AllowedRoutes | None = optional(struct(_AllowedRoutes, closed=False), None)
+    tls: ListenerTls | None = optional(listener_tls, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Spec:
     gateway_class_name: str = required(filled)
     listeners: tuple[_Listener, ...] = required(items(struct(_Listener, closed=False)))
+    tls: GatewayTls | None = optional(gateway_tls, None)
 
 
 def _listeners_differ(at: At, found: _Spec) -> None:
@@ -147,7 +162,8 @@ _spec = struct(_Spec, rules=(_listeners_differ,), closed=False)
 
 @dataclass(frozen=True, slots=True)
 class GatewayListener:
-    """`kinds`: the routes that it takes, by group and kind; none: all that its protocol allows."""
+    """`kinds`: the routes that it takes, by group and kind; none: all that its protocol allows. `certificates`: those
+    that one of HTTPS names. `unserved`: why it is not opened as it asks for it, or ""."""
 
     name: str
     port: int
@@ -156,6 +172,8 @@ class GatewayListener:
     admission: Admission
     index: int
     kinds: frozenset[tuple[str, str]] = frozenset()
+    certificates: tuple[CertificateRef, ...] = ()
+    unserved: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +204,7 @@ def read(manifest: Manifest, body: Body, report: Report) -> Gateway | None:
     found = spec(manifest, body, report, _spec)
     if found is None:
         return None
-    listeners = tuple(_listener(each, index) for index, each in enumerate(found.listeners))
+    listeners = tuple(_listener(each, index, found.tls) for index, each in enumerate(found.listeners))
     annotations = texts_of(body, "annotations")
     if (said := annotations.get(GRANTS, _OF_GATEWAYS)) not in (_OF_GATEWAYS, _OF_ALL):
         text = f"must be {_OF_GATEWAYS} or {_OF_ALL}, not {shown(said)}, so all routes need ReferenceGrants"
@@ -200,10 +218,17 @@ def asks_grants(annotations: Mapping[str, str]) -> bool:
     return annotations.get(GRANTS, _OF_GATEWAYS) != _OF_GATEWAYS
 
 
-def _listener(found: _Listener, index: int) -> GatewayListener:
+def _listener(found: _Listener, index: int, of_gateway: GatewayTls | None) -> GatewayListener:
     admission = (found.allowed_routes and found.allowed_routes.namespaces) or Admission(scope="Same", selector=None)
     kinds = frozenset((each.group, each.kind) for each in (found.allowed_routes.kinds if found.allowed_routes else ()))
-    return GatewayListener(found.name, found.port, found.protocol, found.hostname.lower(), admission, index, kinds)
+    tls = found.tls or NO_TLS
+    validates = tls.frontend_validation is not None or (of_gateway is not None and of_gateway.validates(found.port))
+    https = found.protocol == HTTPS
+    return GatewayListener(
+        *(found.name, found.port, found.protocol, found.hostname.lower(), admission, index, kinds),
+        certificates=tls.certificate_refs if https else (),
+        unserved=unserved(tls.mode, bool(tls.certificate_refs), validates) if https else "",
+    )
 
 
 def choose(

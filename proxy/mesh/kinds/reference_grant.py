@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proxy.mesh.kinds import patterns
-from proxy.mesh.kinds.routes import Referred, Route
 from proxy.mesh.reading.manifests import GATEWAY_API, Body, Manifest
 from proxy.mesh.reading.metadata import is_stored
 from proxy.mesh.reading.records import optional, required, struct
@@ -52,12 +51,10 @@ class ReferenceGrant:
     askers: frozenset[tuple[str, str, str]]
     given: frozenset[tuple[str, str, str]]
 
-    def allows(self, route: Route, to: Referred) -> bool:
-        """Whether a route may refer to an object of this namespace."""
-        if to.namespace != self.manifest.namespace:
-            return False
-        asks = (GATEWAY_API, route.manifest.kind, route.manifest.namespace)
-        return asks in self.askers and bool({(to.group, to.kind, to.name), (to.group, to.kind, "")} & self.given)
+    def allows(self, asker: Manifest, group: str, kind: str, name: str) -> bool:
+        """Whether an object of the Gateway API may refer to one of this namespace."""
+        asks = (GATEWAY_API, asker.kind, asker.namespace)
+        return asks in self.askers and bool({(group, kind, name), (group, kind, "")} & self.given)
 
 
 def read(manifest: Manifest, body: Body, report: Report) -> ReferenceGrant | None:

@@ -103,7 +103,8 @@ class Inventory:
         self.routes = RouteIndex()
         self.virtuals = VirtualIndex(gateway.manifest.namespace, self.services, self._matching)
         self.secrets: Mapping[str, Mapping[str, bytes]] = {}
-        """What a `credentialName` may mean: Secrets beside the Gateway, ConfigMaps as `configmap://namespace/name`."""
+        """What a `credentialName` may mean: Secrets beside the Gateway, ConfigMaps as `configmap://namespace/name`; and
+        all Secrets as "namespace/name", for certificates of listeners."""
         self.stale: set[str] = set()
         """The Services that a change since the last `take_stale` concerns; some of these may not exist."""
         self._hosts = HostIndex(gateway.manifest.namespace)
@@ -299,11 +300,11 @@ class Inventory:
                     self.stale.update(self.services)
 
     def _secret(self, key: Key, old: Secret | None, new: Secret | None) -> None:
-        if key.kind == "Secret" and key.namespace != self.gateway.manifest.namespace:
-            return
-        name = key.name if key.kind == "Secret" else f"{CONFIG_MAP}{key.id}"
-        others = {each: data for each, data in self.secrets.items() if each != name}
-        self.secrets = others | ({name: new.data} if new else {})
+        names = {key.id} if key.kind == "Secret" else {f"{CONFIG_MAP}{key.id}"}
+        if key.kind == "Secret" and key.namespace == self.gateway.manifest.namespace:
+            names.add(key.name)
+        others = {each: data for each, data in self.secrets.items() if each not in names}
+        self.secrets = others | (dict.fromkeys(names, new.data) if new else {})
 
     def _route(self, key: Key, old: Route | None, new: Route | None) -> None:
         self.routes.replace(key, old, new)

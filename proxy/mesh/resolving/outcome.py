@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from proxy.mesh.kinds.gateways import HBONE, Gateway, GatewayListener
+from proxy.mesh.kinds.gateways import HBONE, HTTPS, Gateway, GatewayListener
 from proxy.mesh.kinds.service_entries import Host
 from proxy.mesh.kinds.services import Service
 from proxy.mesh.model import Cluster
@@ -60,8 +60,8 @@ def outcome(
 def _serving(
     service: Service, gateway: Gateway, opened: Sequence[GatewayListener], inventory: Inventory, report: Report
 ) -> list[GatewayListener]:
-    """The listeners that serve it. Without Services (`waypoint-for: workload`) one of HBONE still takes their
-    endpoints' own addresses."""
+    """The listeners that serve it, never those of HTTPS, which are for hosts of routes. Without Services
+    (`waypoint-for: workload`) one of HBONE still takes their endpoints' own addresses."""
     if gateway.traffic not in ("service", "all", "workload"):
         return []
     if service.external:
@@ -71,12 +71,19 @@ def _serving(
         report.warn(service.manifest, ("spec", "hosts", service.index), text)
         return []
     labels = inventory.labels_of(service.manifest.namespace)
-    admitting = [listener for listener in gateway.listeners if admitted(service, gateway, listener, labels)]
-    if not admitting:
+    serving = [each for each in gateway.listeners if each.protocol != HTTPS]
+    admitting = [listener for listener in serving if admitted(service, gateway, listener, labels)]
+    if not serving:
+        report.warn(service.manifest, (), f"Gateway {gateway.manifest.id} has no listener of HBONE or HTTP to serve it")
+    elif not admitting:
         text = f"AttachmentDenied: Gateway {gateway.manifest.id} does not allow routes from this namespace"
         report.warn(service.manifest, (), text)
     ports = {each.port for each in admitting}
-    return [each for each in opened if each.port in ports and (each.protocol == HBONE or gateway.serves_services)]
+    return [
+        each
+        for each in opened
+        if each.port in ports and each.protocol != HTTPS and (each.protocol == HBONE or gateway.serves_services)
+    ]
 
 
 def _claims(

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 from proxy.mesh.kinds import gateways, guards
 from proxy.mesh.kinds.gateways import WAYPOINT_FOR, Gateway, GatewayListener
-from proxy.mesh.model import Cluster, Listener, Snapshot
+from proxy.mesh.model import Cluster, Listener, Snapshot, Termination
 from proxy.mesh.reading.objects import Change
 from proxy.mesh.reading.remarks import Key, Place, Remark, suggestion
 from proxy.mesh.reading.report import Report
-from proxy.mesh.resolving import advice, unforced
+from proxy.mesh.resolving import advice, terminations, unforced
 from proxy.mesh.resolving.explained import explained
 from proxy.mesh.resolving.here import NOBODY, Own
 from proxy.mesh.resolving.inventory import Inventory
@@ -25,6 +25,7 @@ from proxy.mesh.resolving.overruled import overruled
 from proxy.mesh.resolving.routes import Table
 from proxy.mesh.resolving.served_hosts import Hosts
 from proxy.mesh.resolving.unbound import Misnamed, unbound
+from proxy.mesh.traffic.security import Credential
 
 OF_ENDPOINTS = frozenset({"EndpointSlice", "Endpoints", "Node", "Pod", "WorkloadEntry"})
 """Kinds that change often, and from which nothing follows but where a Service's endpoints are."""
@@ -57,6 +58,8 @@ class Resolver:
         """Those of Services."""
         self._hosts = Hosts(self._inventory, self._before)
         self._of_gateway = report.warnings
+        self._of_listeners: list[Remark] = []
+        self._terminating: Mapping[str, tuple[Credential, str]] = {}
         self._of_services: dict[str, Outcome] = {}
         """The outcomes that come with warnings."""
         self._of_objects: dict[str, list[Remark]] = {}
@@ -77,9 +80,12 @@ class Resolver:
             self._hosts.look_again()
         for index, table in enumerate(self._tables):
             table.replace({service: found.claims[index] if found else None for service, found in news.items()})
+        if kinds & {"Gateway", "ReferenceGrant"}:
+            self._look_at_certificates()
         self._listeners = tuple(map(self._renewed, self._listeners, self._tables))
         clusters = self._hosts.beside(self._clusters)
-        return Snapshot(self._gateway.manifest.id, self._listeners, clusters, secrets=self._inventory.secrets)
+        secrets, terminating = self._inventory.secrets, self._terminating
+        return Snapshot(self._gateway.manifest.id, self._listeners, clusters, secrets=secrets, terminating=terminating)
 
     def heard(self, name: str) -> None:
         """DNS answers otherwise about a host name now; to be followed by `update`."""
@@ -102,6 +108,7 @@ class Resolver:
         if not (self._hosts.clusters or any(found.bound for found in self._outcomes.values())):
             report.warn(gateway, (), unbound(self._inventory))
         report.warnings += self._of_gateway
+        report.warnings += self._of_listeners
         for service in sorted(self._of_services):
             report.warnings += self._of_services[service].warnings
         for remarks in self._of_objects.values():
@@ -116,9 +123,18 @@ class Resolver:
 
     def _renewed(self, listener: Listener, table: Table) -> Listener:
         services = self._hosts.among(listener.port, table.services, listener.services)
-        if listener.services is services:
+        tls: tuple[Termination, ...] = ()
+        if listener.protocol == gateways.HTTPS:
+            tls = terminations.terminations(self._gateway, listener.port, self._inventory.routes)
+        if listener.services is services and listener.tls == tls:
             return listener
-        return Listener(listener.name, listener.port, listener.protocol, services)
+        return Listener(listener.name, listener.port, listener.protocol, services, tls)
+
+    def _look_at_certificates(self) -> None:
+        report = Report()
+        terminations.tell(self._gateway, self._inventory.routes, report)
+        self._of_listeners = report.warnings
+        self._terminating = terminations.terminating(self._gateway, self._inventory.routes)
 
     def _resolve(self, name: str) -> Outcome | None:
         """What comes of a Service now, with what is the same as before in it."""
@@ -218,6 +234,9 @@ def _opens(gateway: Gateway, listener: GatewayListener, report: Report) -> bool:
         hint = "" if listener.protocol in gateways.OTHERS else suggestion(listener.protocol, sorted(gateways.SERVED))
         text = f"{listener.protocol} listeners are not built in this version{hint}; port {listener.port} is not opened"
         report.warn(gateway.manifest, (*where, "protocol"), text)
+        return False
+    if listener.unserved:
+        report.warn(gateway.manifest, (*where, "tls"), f"{listener.unserved}, so nothing is served there")
         return False
     if listener.hostname and listener.protocol == gateways.HBONE:
         text = "does nothing on an HBONE listener: Services are selected by their own names and addresses"

@@ -9,6 +9,7 @@ from proxy.mesh.kinds.routes import HOSTNAME, Referred, Route
 from proxy.mesh.kinds.service_entries import Host
 from proxy.mesh.kinds.services import Service
 from proxy.mesh.reading.index import Index
+from proxy.mesh.reading.manifests import Manifest
 from proxy.mesh.reading.remarks import Key
 
 
@@ -54,9 +55,13 @@ class RouteIndex:
 
     def granted(self, route: Route, to: Referred) -> bool:
         """Whether a route may send requests there, as the Gateway API has it."""
-        if to.namespace == route.manifest.namespace:
+        return self.permitted(route.manifest, to.namespace, to.group, to.kind, to.name)
+
+    def permitted(self, asker: Manifest, namespace: str, group: str, kind: str, name: str) -> bool:
+        """The same of any object of the Gateway API, which may refer to all that is beside it."""
+        if namespace == asker.namespace:
             return True
-        return any(grant.allows(route, to) for grant in self._grants.of(to.namespace))
+        return any(grant.allows(asker, group, kind, name) for grant in self._grants.of(namespace))
 
 
 def names(service: Service) -> Iterable[Key]:

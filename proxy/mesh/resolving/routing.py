@@ -97,12 +97,13 @@ def _of_one_kind(routes: Iterable[Route], report: Report) -> list[Route]:
 
 
 class Table:
-    """Collects matches and rules of one frontend. `port`: which redirects lead back to. `home`: the namespace of the
-    Service that it is, to which all may refer; "": it is the Gateway's, whose backends in other namespaces need a
-    ReferenceGrant. Of a Service's it is only said that there is none, unless the Gateway asks for them."""
+    """Collects matches and rules of one frontend. `port`, `scheme`: which redirects lead back to. `home`: the namespace
+    of the Service that it is, to which all may refer; "": it is the Gateway's, whose backends in other namespaces need
+    a ReferenceGrant. Of a Service's it is only said that there is none, unless the Gateway asks for them."""
 
-    def __init__(self, port: int, inventory: Inventory, report: Report, home: str = "") -> None:
+    def __init__(self, port: int, inventory: Inventory, report: Report, home: str = "", scheme: str = "http") -> None:
         self._port = port
+        self._scheme = scheme
         self._inventory = inventory
         self._report = report
         self._home = home
@@ -155,7 +156,7 @@ class Table:
         )
 
     def _redirect(self, redirect: Redirect | None) -> Redirect | None:
-        return redirect and replace(redirect, own_port=self._port)
+        return redirect and replace(redirect, own_port=self._port, own_scheme=self._scheme)
 
     def _backend(self, route: Route, ref: BackendRef) -> Backend:
         filters = ref.filters

@@ -1,4 +1,4 @@
-"""The hosts of the Gateway itself: routes that attach to its HTTP listeners, put together by host name.
+"""The hosts of the Gateway itself: routes that attach to its HTTP and HTTPS listeners, put together by host name.
 
 Each name on a port is a frontend: a cluster without endpoints, guarded as the Gateway is, whose routing says all. A
 request belongs to the most special listener that covers its host (GatewayHTTPListenerIsolation), and there to the most
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from proxy.mesh.kinds.gateways import HTTP, Gateway, GatewayListener
+from proxy.mesh.kinds.gateways import HTTPS, OF_HOSTS, Gateway, GatewayListener
 from proxy.mesh.kinds.protocol import Speaks
 from proxy.mesh.kinds.routes import KIND_CONFLICT, KINDS, ParentRef, Route
 from proxy.mesh.kinds.services import Service, ServicePort
@@ -26,7 +26,7 @@ from proxy.mesh.resolving.routing import Table
 _LONGEST = 100
 """Characters of a host name; with the Gateway's it is the name of a cluster, which has its place in memory."""
 _TEXTS = {
-    "NoMatchingParent": "the Gateway has no HTTP listener of that name and port",
+    "NoMatchingParent": "the Gateway has no HTTP or HTTPS listener of that name and port",
     "NotAllowedByListeners": "allowedRoutes of its listeners leaves out the kind or the namespace of this route",
     "NoMatchingListenerHostname": "no host name here is one of its listeners'",
 }
@@ -50,7 +50,7 @@ def virtual_hosts(inventory: Inventory, before: Mapping[str, Cluster], report: R
     attached = sorted(inventory.routes.attached(gateway.manifest.key), key=lambda route: route.age)
     ports: dict[int, list[GatewayListener]] = {}
     for listener in gateway.listeners:
-        if listener.protocol == HTTP:
+        if listener.protocol in OF_HOSTS:
             ports.setdefault(listener.port, []).append(listener)
     for route in attached:
         _tell_refused(route, gateway, inventory, report)
@@ -58,7 +58,7 @@ def virtual_hosts(inventory: Inventory, before: Mapping[str, Cluster], report: R
     names: dict[int, Routes] = {}
     for port, listeners in ports.items():
         hosts = dict(_hosts(listeners, attached, inventory, report))
-        made = [_cluster(host, port, routes, inventory, report) for host, routes in hosts.items()]
+        made = [_cluster(host, listeners[0], routes, inventory, report) for host, routes in hosts.items()]
         made = [before[each.name] if before.get(each.name) == each else each for each in made]
         clusters |= {each.name: each for each in made}
         if hosts:
@@ -116,7 +116,7 @@ def _refused(parent: ParentRef, route: Route, listener: GatewayListener, invento
     namespace, own = route.manifest.namespace, inventory.gateway.manifest
     if (
         parent.key != own.key
-        or listener.protocol != HTTP
+        or listener.protocol not in OF_HOSTS
         or parent.section not in ("", listener.name)
         or parent.port not in (0, listener.port)
     ):
@@ -137,9 +137,11 @@ def _tell_refused(route: Route, gateway: Gateway, inventory: Inventory, report: 
                 report.warn(route.manifest, parent.path, f"{why}: {_TEXTS[why]}, so it does nothing there")
 
 
-def _cluster(host: str, port: int, routes: Sequence[Route], inventory: Inventory, report: Report) -> Cluster:
-    gateway = inventory.gateway.manifest
-    table = Table(port, inventory, report)
+def _cluster(
+    host: str, listener: GatewayListener, routes: Sequence[Route], inventory: Inventory, report: Report
+) -> Cluster:
+    gateway, port = inventory.gateway.manifest, listener.port
+    table = Table(port, inventory, report, scheme="https" if listener.protocol == HTTPS else "http")
     table.add(routes)
     behind = Service(gateway, (ServicePort(port, "", port, Speaks.HTTP, 0),), (), external=False, selector={})
     made = frontend(inventory, behind, host, report)

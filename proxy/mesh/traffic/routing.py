@@ -101,7 +101,7 @@ class Rewrite:
 @dataclass(frozen=True, slots=True)
 class Redirect:
     """`scheme`, `host` "": the request's. `port` 0: that of the scheme if one is given, else `own_port`, the
-    frontend's."""
+    frontend's, which is asked with `own_scheme`."""
 
     status: int = 302
     scheme: str = ""
@@ -109,6 +109,7 @@ class Redirect:
     port: int = 0
     path: PathRewrite | None = None
     own_port: int = 0
+    own_scheme: str = "http"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ class TlsMode(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
     """What TLS to endpoints is made with: our certificate and key (`mutual`), and what endpoints' certificates are
-    verified against, unless they are not at all. Files by path, or a Secret by name; without both the system's CAs."""
+    verified against, unless they are not at all. Files by path, or a Secret by name; without both the system's CAs.
+    `serving`: it is for a listener's clients, and the Secret is named "namespace/name"."""
 
     mutual: bool
     verifies: bool
@@ -27,6 +28,7 @@ class Credential:
     ca_certificates: str = ""
     ca_crl: str = ""
     credential_name: str = ""
+    serving: bool = False
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -44,6 +46,8 @@ class Credential:
             "credentialName": self.credential_name,
         }
         said = [f"{field}={value}" for field, value in parts.items() if value]
+        if self.serving:
+            return f"certificateRefs={self.credential_name}"
         return " ".join(["MUTUAL" if self.mutual else "SIMPLE", *said, *([] if self.verifies else ["unverified"])])
 
 

@@ -239,7 +239,7 @@ cdef class Answer:
         self.fault = fault
         self.status = fault.status
         if not whole or self.context.drain.saying_close() \
-                or fault.owner is faults.Owner.CLIENT and fault.status not in (403, 404, 429):
+                or fault.owner is faults.Owner.CLIENT and fault.status not in (403, 404, 421, 429):
             self.keep_alive = False
         if fault.status == 0:
             return 0

@@ -47,6 +47,8 @@ CLIENT_LEFT = Fault(Owner.CLIENT, 0, b"DC", b"downstream_remote_disconnect")
 CLIENT_STALLED = Fault(Owner.CLIENT, 0, b"SI", b"stream_idle_timeout")
 
 NO_ROUTE = Fault(Owner.CLIENT, 404, b"NR", b"route_not_found")
+# A listener's TLS was asked for one name, and the request is for another listener's (RFC 9110 15.5.20).
+MISDIRECTED = Fault(Owner.CLIENT, 421, b"NR", b"misdirected_request", b"Misdirected Request")
 CLOSED = Fault(Owner.US, 403, b"-", b"rbac_access_denied_matched_policy[none]", b"RBAC: access denied")
 # Where access or routes go by paths, one that might be another to the endpoint (proxy/policy/paths.py).
 PATH_NOT_NORMAL = Fault(Owner.CLIENT, 400, b"-", b"path_normalization_failed", b"Bad Request")

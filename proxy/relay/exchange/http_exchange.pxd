@@ -20,6 +20,7 @@ cdef class HttpExchange(Routed):
     cdef int begin(self, Stream client, Py_ssize_t size) except -1
     cdef bint accept(self, Routes routes) except -1
     cdef Cluster route(self, Routes routes)
+    cdef bint is_misdirected(self, Routes routes) except -1
     cdef object refusal(self)
     cdef object distrust(self, Tokens tokens)
     cdef bytes realm(self)

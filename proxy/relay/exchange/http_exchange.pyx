@@ -83,9 +83,11 @@ cdef class HttpExchange(Routed):
             self.fault = NO_REQUEST[result]
             return False
         self.answer.keep_alive = not request.head.close and not self.context.drain.saying_close()
+        if routes.secured:
+            request.head.secured = request.head.https = True
         self.cluster = self.route(routes)
         if self.cluster is None:
-            self.fault = faults.NO_ROUTE
+            self.fault = faults.MISDIRECTED if self.is_misdirected(routes) else faults.NO_ROUTE
         else:
             self.fault = self.refusal()
         if self.fault is None and self.cluster.rate_limits is not None:
@@ -164,6 +166,11 @@ cdef class HttpExchange(Routed):
         if place == BY_HOST:
             return routes.of_host(routes.host(client.buffer + host.at, host.length))
         return None
+
+    cdef bint is_misdirected(self, Routes routes) except -1:
+        """Whether another listener of this port is meant by the Host than by the client's TLS."""
+        cdef Span* host = &self.request.head.authority
+        return routes.secured and routes.is_misdirected(self.request.client.buffer[host.at:host.at + host.length])
 
     cdef int find_key(self) except -1:
         """What the cluster's consistent hashing goes by. A client without the cookie for it may be given one."""

@@ -6,6 +6,6 @@ cdef class PathChange:
 
 cdef class Redirect:
     cdef readonly int status
-    cdef bytes scheme, host
+    cdef bytes scheme, host, own_scheme
     cdef int port, own_port
     cdef PathChange path            # None: as it came

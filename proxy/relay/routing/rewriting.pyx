@@ -45,14 +45,14 @@ cdef class Redirect:
     def __init__(self, dict form):
         self.status, self.port, self.own_port = form["status"], form["port"], form["own_port"]
         self.scheme, self.host = form["scheme"].encode(), form["host"].encode()
+        self.own_scheme = form["own_scheme"].encode()
         self.path = PathChange(form["path"]) if form["path"] is not None else None
         check_target(self.scheme)
         check_target(self.host)
 
     def location(self, bytes host, bytes path) -> bytes:
-        """For a request with that Host, which came in clear text as all do at a waypoint. A port that the scheme has
-        by itself is left out."""
-        cdef bytes scheme = self.scheme or b"http"
+        """For a request with that Host. A port that the scheme has by itself is left out."""
+        cdef bytes scheme = self.scheme or self.own_scheme
         cdef int port = self.port or (PORTS.get(scheme, 0) if self.scheme else self.own_port)
         host = self.host or without_port(host)
         if port and port != PORTS.get(scheme):

@@ -62,6 +62,7 @@ cdef class Head:
     cdef Span path              # what to send on as target: an absolute-form cut down to origin-form, else the target
     cdef bint absolute_form
     cdef bint https             # the scheme it was asked for with, as far as it says: an absolute form's, or :scheme
+    cdef bint secured           # it came under TLS of the client's own
     # status line
     cdef int status
     cdef Span reason

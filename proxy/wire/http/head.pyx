@@ -70,7 +70,7 @@ cdef class Head:
         self.content_length = self.grpc_status = -1
         self.absolute_form = self.close = self.keep_alive = self.upgrade = self.nominates = False
         self.expect_continue = self.te_trailers = self.has_date = self.has_server = self.grpc = False
-        self.own_length = self.bare_lf = self.https = self.whole = False
+        self.own_length = self.bare_lf = self.https = self.secured = self.whole = False
         self.result = 0
         self.coding = NO_CODING
         self.fault = NULL

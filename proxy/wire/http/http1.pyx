@@ -79,7 +79,7 @@ cdef char* put_request_lines(
         elif head.content_length == -1 and head.method in (M_POST, M_PUT, M_PATCH, M_OTHER):
             out = put_length(out, 0)
     if head.forwarded_proto.length == 0 and not named & OWN_PROTO:
-        out = put(out, b"x-forwarded-proto: http\r\n", 25)
+        out = put(out, b"x-forwarded-proto: https\r\n", 26) if head.secured else put(out, b"x-forwarded-proto: http\r\n", 25)
     if head.request_id.length == 0 and not named & OWN_REQUEST_ID:
         out = put(out, b"x-request-id: ", 14)
         out = put_span(out, request_id, 0, REQUEST_ID)

@@ -19,6 +19,8 @@ cdef extern from "openssl/ssl.h":
     int SSL_VERIFY_NONE
     uint64_t SSL_OP_NO_RENEGOTIATION
     uint64_t SSL_OP_NO_COMPRESSION
+    uint64_t SSL_OP_NO_TICKET
+    uint64_t SSL_OP_CIPHER_SERVER_PREFERENCE
     int SSL_VERIFY_PEER
     int SSL_VERIFY_FAIL_IF_NO_PEER_CERT
     int SSL_SESS_CACHE_OFF
@@ -31,6 +33,9 @@ cdef extern from "openssl/ssl.h":
     long SSL_MODE_NO_AUTO_CHAIN
     int SSL_TLSEXT_ERR_OK
     int SSL_TLSEXT_ERR_NOACK
+    int SSL_TLSEXT_ERR_ALERT_FATAL
+    int SSL_AD_UNRECOGNIZED_NAME
+    int TLSEXT_NAMETYPE_host_name
     int OPENSSL_NPN_NEGOTIATED
     int SSL_ERROR_NONE
     int SSL_ERROR_SSL
@@ -67,6 +72,10 @@ cdef extern from "openssl/ssl.h":
 
     uint64_t SSL_CTX_set_options(SSL_CTX*, uint64_t)
     int SSL_CTX_set_default_verify_paths(SSL_CTX*)
+    int SSL_CTX_set_cipher_list(SSL_CTX*, const char*)
+    long SSL_CTX_set_tlsext_servername_callback(SSL_CTX*, int (*)(SSL*, int*, void*) noexcept)
+    SSL_CTX* SSL_set_SSL_CTX(SSL*, SSL_CTX*)
+    const char* SSL_get_servername(const SSL*, int)
 
     SSL* SSL_new(SSL_CTX*)
     void SSL_free(SSL*)

@@ -1,5 +1,6 @@
 # TLS over any byte stream; theory in secured.pyx.
 from proxy.wire.stream cimport RAISED, IdleListener, Stream
+from proxy.wire.tls.openssl cimport SSL
 from proxy.wire.tls.origin cimport Origination
 from proxy.wire.tls.sealed cimport SealedStream
 
@@ -9,6 +10,7 @@ cdef class SecuredStream(SealedStream):
     cdef readonly str reason            # what was wrong, "" if nothing was
 
     cdef int wrap(self, Stream under, Origination origination, int alpn) except -1
+    cdef int put_on(self, Stream under, SSL* tls) except -1
     cdef int shake_hands(self, double seconds) except? RAISED
     cdef int note_end(self, Py_ssize_t got) except -1
     cdef int advance(self) except? RAISED

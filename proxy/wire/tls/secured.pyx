@@ -1,5 +1,6 @@
 # distutils: libraries = ssl crypto
-"""TLS to an endpoint, over whatever byte stream leads there: a TCP connection, or a CONNECT stream of HBONE.
+"""TLS over whatever byte stream there is: to an endpoint, over a TCP connection or a CONNECT stream of HBONE; and a
+client's, over its TCP connection (serving.pyx).
 
 All waiting is done in the stream below: who reads this one waits for that one, deadlines are armed there, and what happens
 there while nobody reads is heard by an `Ear`. Tickets, and what else TLS says between two answers, are taken then, and are
@@ -49,19 +50,23 @@ cdef class Ear(IdleListener):
 
 
 cdef class SecuredStream(SealedStream):
-    """A connection to an endpoint under TLS. `origin` is what it was made with."""
+    """A connection under TLS. `origin` is what one to an endpoint was made with."""
 
     def __cinit__(self):
         self.reason = ""
 
     cdef int wrap(self, Stream under, Origination origination, int alpn) except -1:
-        """Puts TLS over `under`, which is ours from now on."""
-        cdef Ear ear = Ear()
+        """Puts TLS to an endpoint over `under`, which is ours from now on."""
         self.origin = origination
+        return self.put_on(under, origination.begin(alpn))
+
+    cdef int put_on(self, Stream under, SSL* tls) except -1:
+        """Both are ours from now on."""
+        cdef Ear ear = Ear()
         self.local, self.peer, self.identity = under.local, under.peer, under.identity
         ear.stream = self
         self.ear = ear
-        return self.carry(under, origination.begin(alpn))
+        return self.carry(under, tls)
 
     cdef int shake_hands(self, double seconds) except? RAISED:
         """0, or FAILED with the reason. When the time is up the connection is closed, whatever it waits for."""

@@ -87,7 +87,7 @@ def _mesh(api: Api, folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _gateway(api: Api, folder: Path) -> Iterator[None]:
-    with installed(image="waypoint.test/gateway", replicas="1"), _namespaces(INFRA_NAMESPACE, *BACKENDS):
+    with installed(replicas="1"), _namespaces(INFRA_NAMESPACE, *BACKENDS):
         try:
             yield
         finally:
@@ -166,10 +166,7 @@ _GATEWAY = Profile(
     profiles="GATEWAY-HTTP,GATEWAY-GRPC",
     prepared=_gateway,
     times=("NamespacesMustBeReady:180", "MaxTimeToConsistency:15", "RequestTimeout:10", *STATUS_TIMES, STEADY),
-    flags=(
-        *(f"--gateway-class={CLASS}", "--usable-address=10.96.200.7", "--unusable-address=192.0.2.9"),
-        f"--skip-tests={','.join(suite.named(FILES / 'skipped-gateway.txt'))}",
-    ),
+    flags=(f"--gateway-class={CLASS}", "--usable-address=10.96.200.7", "--unusable-address=192.0.2.9"),
 )
 _EXPERIMENTAL = replace(_GATEWAY, name="experimental", prepared=_experimental, base="gateway")
 PROFILES = {each.name: each for each in (_MESH, _GATEWAY, _EXPERIMENTAL)}

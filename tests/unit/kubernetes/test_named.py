@@ -58,6 +58,23 @@ def test_only_what_rules_name_is_followed_each_by_its_name() -> None:
     assert not [each for each in wanted(learned.known) if each.name]
 
 
+def test_certificates_of_listeners_are_followed_wherever_they_are() -> None:
+    learned = Learned(Known("shop", "way"))
+    watch = next(each for each in wanted(learned.known) if each.resource == kinds.GATEWAYS)
+    references = [{"name": "mine"}, {"name": "far", "namespace": "certs"}, {"name": "x", "kind": "Vault"}, {"name": 3}]
+    listeners = [{"protocol": "HTTPS", "tls": {"certificateRefs": references}}, {"protocol": "HTTP"}, "odd"]
+    gateway = object_of("Gateway", "way") | {"spec": {"gatewayClassName": "c", "listeners": listeners}}
+    assert learned.put(watch, "shop", "way", gateway)
+    followed = {str(each): each.rule for each in wanted(learned.known) if each.name}
+    assert followed == {
+        f"secrets {name} in {namespace}": f'{{apiGroups: [""], resources: [secrets], resourceNames: [{name}], '
+        f"verbs: [get]}} in a Role of namespace {namespace}"
+        for name, namespace in (("mine", "shop"), ("far", "certs"))
+    }
+    assert learned.drop(watch, "shop", "way")
+    assert not [each for each in wanted(learned.known) if each.name]
+
+
 @pytest.fixture
 def source(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[KubernetesSource]:
     monkeypatch.setattr(poller.Poller.__init__, "__defaults__", (0.02,))

@@ -19,7 +19,7 @@ from tests.unit.mesh.mesh_rig import (
 )
 
 
-@pytest.mark.parametrize("protocol", ["HTTPS", "TCP", "TLS", "istio.io/PROXY"])
+@pytest.mark.parametrize("protocol", ["TCP", "TLS", "istio.io/PROXY"])
 def test_other_protocols_are_not_opened(protocol: str) -> None:
     objects = (namespace(), gateway(listener("mesh", 15008, protocol), listener()), service())
     result = loaded(*objects)

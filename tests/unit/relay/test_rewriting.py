@@ -50,9 +50,12 @@ def redirect(
     port: int = 0,
     path: PathRewriteForm | None = None,
     own_port: int = 8080,
+    own_scheme: str = "http",
     status: int = 302,
 ) -> RedirectForm:
-    return RedirectForm(status=status, scheme=scheme, host=host, port=port, path=path, own_port=own_port)
+    return RedirectForm(
+        status=status, scheme=scheme, host=host, port=port, path=path, own_port=own_port, own_scheme=own_scheme
+    )
 
 
 PREFIX = PathRewriteForm(op="prefix", text="/xyz", matched="/rfoo")
@@ -66,6 +69,9 @@ LOCATIONS = {
     "F8-443-with-http": (redirect("http", port=443), "http://shop:443/rfoo/bar?x=1"),
     "F8-80-with-https": (redirect("https", port=80), "https://shop:80/rfoo/bar?x=1"),
     "F8-own-port-80": (redirect(own_port=80), "http://shop/rfoo/bar?x=1"),
+    "F8-of-https": (redirect(own_port=8443, own_scheme="https"), "https://shop:8443/rfoo/bar?x=1"),
+    "F8-of-https-on-443": (redirect(own_port=443, own_scheme="https"), "https://shop/rfoo/bar?x=1"),
+    "F8-of-https-with-http": (redirect(scheme="http", own_port=8443, own_scheme="https"), "http://shop/rfoo/bar?x=1"),
     "F9-host": (redirect(host="a.org", own_port=80), "http://a.org/rfoo/bar?x=1"),
     "F10-prefix": (redirect(path=PREFIX, own_port=80), "http://shop/xyz/bar?x=1"),
     "F10-full": (

@@ -12,7 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from proxy.kubernetes.deployer.certificates import fault_of
+from proxy.kubernetes.deployer.certificates import fault_of, permitted_of
+from proxy.kubernetes.deployer.rights import rights_of
 from tests.unit.kubernetes.deployer.wishes import wish
 
 Object = dict[str, Any]
@@ -98,3 +99,26 @@ def test_those_of_other_namespaces_only_where_that_permits_it(grants: list[Objec
 def test_without_a_grant_nothing_is_said_of_whether_it_is_there() -> None:
     there, gone = (fault({"name": name, "namespace": "other"}) for name in ("good", "gone"))
     assert there and gone and there[1].replace("good", "") == gone[1].replace("gone", "")
+
+
+def test_which_secrets_a_waypoint_may_read() -> None:
+    """Those that its HTTPS listeners may refer to, by name; of a listener that is not served none."""
+    references = [{"name": "mine"}, {"name": "good", "namespace": "other"}, {"name": "map", "kind": "ConfigMap"}]
+    listener = {"name": "web", "port": 443, "protocol": "HTTPS", "tls": {"certificateRefs": references}}
+    verified = {"frontend": {"default": {"validation": {"caCertificateRefs": [{"name": "cas"}]}}}}
+    assert permitted_of(wish(listener), []) == {"shop": {"mine"}}
+    assert permitted_of(wish(listener), [grant()]) == {"shop": {"mine"}, "other": {"good"}}
+    assert permitted_of(wish(listener, tls=verified), [grant()]) == {}
+    roles = {
+        each["metadata"]["namespace"]: each["rules"]
+        for each in rights_of(wish(listener), certificates=permitted_of(wish(listener), [grant()]))
+        if each["kind"] == "Role"
+    }
+    named = {
+        namespace: [rule["resourceNames"] for rule in rules if rule["resources"] == ["secrets"]]
+        for namespace, rules in roles.items()
+    }
+    assert named == {"shop": [["mine"]], "istio-system": [], "other": [["good"]]}
+    assert roles["other"] == [
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["good"], "verbs": ["get"]}
+    ]

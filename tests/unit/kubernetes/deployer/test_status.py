@@ -60,6 +60,23 @@ def test_listeners_of_protocols_that_are_not_served() -> None:
     assert conditions(alone)["Accepted"] == ("False", "ListenersNotValid")
 
 
+def test_listeners_of_https() -> None:
+    """Served if it ends clients' TLS by a certificate that can be used and asks them for none."""
+    tls = {"certificateRefs": [{"name": "cert"}]}
+    https = {"name": "https", "port": 443, "protocol": "HTTPS", "tls": tls}
+    said = of_gateway(wish(https), UP, {}, NOW)
+    assert conditions(said["listeners"][0])["Programmed"] == ("True", "Programmed")
+    unresolved = Deployed(UP.addresses, 2, unresolved={"https": ("InvalidCertificateRef", "there is none")})
+    (listener,) = of_gateway(wish(https), unresolved, {}, NOW)["listeners"]
+    assert conditions(listener)["ResolvedRefs"] == ("False", "InvalidCertificateRef")
+    assert conditions(listener)["Programmed"] == ("False", "Invalid")
+    asked = {"frontend": {"default": {"validation": {"caCertificateRefs": [{"name": "cas"}]}}}}
+    verified = of_gateway(wish(https, WEB, tls=asked), UP, {}, NOW)
+    assert conditions(verified)["Accepted"] == ("True", "ListenersNotValid")
+    assert conditions(verified["listeners"][0])["Accepted"] == ("False", "UnsupportedValue")
+    assert conditions(verified["listeners"][0])["Programmed"] == ("False", "Invalid")
+
+
 def test_kinds_of_routes_that_cannot_attach() -> None:
     odd = WEB | {"allowedRoutes": {"kinds": [{"kind": "HTTPRoute"}, {"group": "a.b", "kind": "Odd"}]}}
     (listener,) = of_gateway(wish(odd), UP, {}, NOW)["listeners"]

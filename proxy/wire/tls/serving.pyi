@@ -1,0 +1,9 @@
+from collections.abc import Mapping, Sequence, Set
+
+class ServingContext:
+    def __init__(self, chain: bytes, key: bytes) -> None: ...
+
+class ServingNames:
+    hostnames: Set[bytes]
+    def __init__(self, served: Mapping[str, Sequence[ServingContext]]) -> None: ...
+    def listener_of(self, host: bytes) -> bytes | None: ...
