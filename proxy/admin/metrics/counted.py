@@ -4,7 +4,9 @@ tokens, limits. Workers know them by short words, which are here with what peopl
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from proxy.admin.metrics.born import born
 from proxy.admin.metrics.family import COUNTER, Family, Labels, one
+from proxy.ipc.snapshot import ClusterForm
 from proxy.scoreboard.scoreboard import Scoreboard
 
 _BETWEEN = "\0"
@@ -25,13 +27,16 @@ _KINDS: Mapping[str, _Kind] = {
 }
 
 
-def families(board: Scoreboard) -> Iterator[Family]:
-    """All of them, also those of which nothing is counted."""
+def families(board: Scoreboard, clusters: Mapping[str, ClusterForm]) -> Iterator[Family]:
+    """All of them, also those of which nothing is counted; what is bounded by `clusters`, those in force, from 0 on."""
     found: dict[str, list[tuple[Labels, float]]] = {kind: [] for kind in _KINDS}
     totals = board.counts.totals()
     lost = totals.pop(b"")
+    counts = {(kind, values): 0 for kind, values in born(clusters)}
     for text, count in totals.items():
-        kind, *values = text.decode(errors="replace").split(_BETWEEN)
+        kind, *given = text.decode(errors="replace").split(_BETWEEN)
+        counts[kind, tuple(given)] = count
+    for (kind, values), count in counts.items():
         if kind in found:
             found[kind].append((Labels(tuple(zip(_KINDS[kind].labels, values, strict=True))), count))
     for kind, samples in found.items():

@@ -26,7 +26,7 @@ def families(board: Scoreboard, clusters: Mapping[str, ClusterForm]) -> Iterator
     yield from _of_clusters(board)
     yield from _of_configured(board, clusters)
     yield from groups.families(board, clusters)
-    yield from counted.families(board)
+    yield from counted.families(board, clusters)
     yield from _of_fleet(board, clusters)
     yield from _of_workers(board.workers.all_rows())
 

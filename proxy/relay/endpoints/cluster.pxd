@@ -119,4 +119,4 @@ cdef class Cluster:
     cdef Endpoint pick_wanted(self, Endpoint wanted, uint64_t key)
     cdef int position_of(self, Endpoint endpoint) except -1
     cdef int mark(self, list tried, unsigned char mark) except -1
-    cdef bint speaks_http2(self, Stream client) noexcept
+    cdef bint speaks_http2(self, bint client) noexcept

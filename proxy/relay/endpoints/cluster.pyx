@@ -355,6 +355,6 @@ cdef class Cluster:
             self.positions = {each.slot: position for position, each in enumerate(self.endpoints)}
         return self.positions[endpoint.slot]
 
-    cdef bint speaks_http2(self, Stream client) noexcept:
-        """Whether its endpoints are sent HTTP/2 for that client."""
-        return self.http2 == ALWAYS or self.http2 == AS_CLIENT and client.http2
+    cdef bint speaks_http2(self, bint client) noexcept:
+        """Whether its endpoints are sent HTTP/2, if the client speaks it, or does not."""
+        return self.http2 == ALWAYS or self.http2 == AS_CLIENT and client

@@ -56,7 +56,7 @@ cdef class Lease(Attempt):
 
     cdef bint over_http2(self) noexcept:
         """Whether the endpoint is sent HTTP/2 for this client, and has not declined it."""
-        return self.cluster.speaks_http2(self.request.client) and not self.endpoint.only_http1()
+        return self.cluster.speaks_http2(self.request.chose_http2()) and not self.endpoint.only_http1()
 
     cdef Lease aside(self):
         """The same, as far as a connection is concerned, for nobody."""

@@ -42,6 +42,7 @@ cdef class Request:
 
     cdef int begin(self, Stream client, Py_ssize_t size) except -1
     cdef int accept(self, RequestIds ids) noexcept
+    cdef bint chose_http2(self) noexcept
     cdef bint normalise_path(self, int mode) noexcept
     cdef object overtime(self)
     cdef int64_t grpc_timeout(self) noexcept

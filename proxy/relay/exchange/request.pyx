@@ -77,6 +77,11 @@ cdef class Request:
         self.head, self.client.head = came, None
         return came.result
 
+    cdef bint chose_http2(self) noexcept:
+        """Whether its client speaks HTTP/2 of its own accord, so that an endpoint that says nothing will. Under TLS of
+        ours it was offered, which says nothing of endpoints; gRPC has nothing else."""
+        return self.head.grpc if self.head.secured else self.client.http2
+
     cdef bint normalise_path(self, int mode) noexcept:
         """Its path is from now on what it will be taken for, by us, the endpoint and the log; False: that cannot be
         told."""

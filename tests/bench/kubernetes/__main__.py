@@ -133,10 +133,10 @@ def _has_endpoints(wanted: int) -> Callable[[Any], bool]:
 
 
 def memory(pid: int) -> str:
-    """What a process holds of memory, and how much of that is its own."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    whole, own = (int(status.split(f"{name}:")[1].split()[0]) / 1024 for name in ("VmRSS", "RssAnon"))
-    return f"{whole:.0f} MiB, {own:.0f} of them its own"
+    """What a process holds of memory: PSS (what is shared counts in parts), and of that what no file has; RSS."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    part, own, whole = (int(rollup.split(f"{name}:")[1].split()[0]) / 1024 for name in ("Pss", "Pss_Anon", "Rss"))
+    return f"{part:.1f} MiB (PSS), {own:.1f} of them anonymous; RSS {whole:.0f}"
 
 
 def main() -> None:
