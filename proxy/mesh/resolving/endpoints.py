@@ -113,15 +113,17 @@ class Slices:
         """A slice is another now, has come (`old` is None) or gone."""
         if old:
             self._by_service.drop((namespace, old.service), old)
+            for node in {member.node for member in old.members if member.node}:
+                self._by_node.drop(node, f"{namespace}/{old.service}")
             for member in old.members:
-                self._by_node.drop(member.node, f"{namespace}/{old.service}")
                 self._by_ip.drop((namespace, member.ip), old.service)
                 if member.pod:
                     self._by_pod.drop((namespace, member.pod), old.service)
         if new:
             self._by_service.add((namespace, new.service), new)
+            for node in {member.node for member in new.members if member.node}:
+                self._by_node.add(node, f"{namespace}/{new.service}")
             for member in new.members:
-                self._by_node.add(member.node, f"{namespace}/{new.service}")
                 self._by_ip.add((namespace, member.ip), new.service)
                 if member.pod:
                     self._by_pod.add((namespace, member.pod), new.service)
