@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.integration import prometheus_rig
-from tests.integration.hbone_rig import HboneBench, Served, outlier_rule
+from tests.integration.hbone_rig import HboneBench, Served, outlier_rule, service
 from tests.integration.http_rig import Client
 from tests.integration.metrics_rig import ANSWER, Logged, Sample
 from tests.integration.metrics_traffic import counted_bench, kill_worker, traffic
 from tests.integration.prometheus_rig import JOBS, MONITORING, Prometheus, prometheus
+from tests.integration.token_rig import authentication, authorization
+from tests.issuer_rig import Issuer
 from tests.rig import wait_until
 
 METRIC = re.compile(r"\b(?:istio|waypointd)_\w+")
@@ -42,17 +44,36 @@ def eject(bench: HboneBench) -> None:
         wait_until(lambda: client.ask("half.httpbin") and bench.ejected("half"), 10)
 
 
+def govern(bench: HboneBench) -> None:
+    """Service governed has a route, a policy, tokens, a rate limit and limits of what it may have; nobody asks it."""
+    parent = {"group": "", "kind": "Service", "name": "governed"}
+    spec = {"parentRefs": [parent], "rules": [{"backendRefs": [{"name": "governed", "port": 8000}]}]}
+    metadata = {"name": "governed", "namespace": "httpbin"}
+    route = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
+    limited = service(bench.served["governed"], bench.vips["governed"])
+    limited["metadata"]["annotations"] = {"waypointd.io/rate-limit": "10/second"}
+    bench.manifests.put("route-governed", route)
+    bench.manifests.put("policy-governed", authorization("governed", {"to": [{"operation": {"methods": ["GET"]}}]}))
+    bench.manifests.put("tokens-governed", authentication("governed", [{"issuer": "a", "jwks": Issuer("a").jwks}]))
+    bench.replica.serve(lambda: bench.manifests.put("service-governed", limited))
+
+
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """Traffic has been there, a worker has died, an endpoint is out."""
     prometheus_rig.program()
     directory = tmp_path_factory.mktemp("prometheus")
     half = Served("half", count=2, hbone=False, rule=outlier_rule("half", baseEjectionTime="10m"))
+    pool = {"tcp": {"maxConnections": 100}, "http": {"http2MaxRequests": 100}}
+    limits = outlier_rule("governed")
+    limits["spec"]["trafficPolicy"]["connectionPool"] = pool
+    governed = Served("governed", hbone=False, rule=limits)
     with (
-        counted_bench(directory, half) as bench,
+        counted_bench(directory, half, governed) as bench,
         prometheus(directory / "prometheus", bench.replica) as scraping,
     ):
         made = Watched(bench, scraping)
+        govern(bench)
         eject(bench)
         rounds_of_traffic(made, 100, 2)
         yield made
