@@ -11,7 +11,7 @@ replica.py    a replica and its workers: proxy/fleet put together as worker.py d
 traffic.py    endpoints and how they behave; requests and how they end
 plan.py       what a seed means: how many of what, which faults when
 faults.py     what goes wrong, and what hands do
-invariants.py what must hold; order.py which orders of events could have been
+invariants.py what must hold; settled.py once nothing is wrong any more; order.py which orders of events could have been
 mutants.py    mends taken back, to see that their lack is noticed
 run.py        a seed from beginning to end
 """

@@ -12,15 +12,15 @@ lines     a log tells of each ejection and of each return once
 mistake   no greenlet ends by an exception that nobody expected
 """
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from proxy.fleet.leader import LONGEST_WAIT_MS
-from state.constants import MAX_EJECTION_MS, PROBE_AWAITED_MS
-from state.keys import Keys, text_of
+from state.keys import Keys
 from state.outlier.store import BY_RULE, CONSECUTIVE_5XX, CONSECUTIVE_GATEWAY_FAILURE, COUNTED_REASONS
 from tests.fleet.simulator.order import certain_runs, could_be_a_run
-from tests.fleet.simulator.plan import AWAY_MS, QUIET_S
+from tests.fleet.simulator.plan import AWAY_MS
 from tests.fleet.simulator.replica import NAME, Heard, Replica
 from tests.fleet.simulator.traffic import Attempt
 from tests.fleet.simulator.world import MS, Broken
@@ -37,10 +37,6 @@ LOAD_CALM_MS = 500
 # From the failure that completes a run until no replica sends a request any more, beside round trips of the network.
 OUT_WITHIN_MS = 150
 ROUND_TRIPS = 6
-# The last moments of an ejection are not at the same time for all.
-TAIL_MS = 500
-# What has no end in Redis.
-ENDLESS = (KEYS.version, KEYS.epoch, KEYS.log, KEYS.ejected)
 
 
 @dataclass
@@ -67,6 +63,7 @@ class Invariants:
         self._disturbed_ns: list[tuple[int, int]] = []  # since when, until when
         self._full_ns = -(10**18)
         self._ejected_ns: dict[str, int] = {}
+        self._changed_ns: dict[str, int] = {}  # put out or back
         self._open: dict[tuple[str, str, str], bool] = {}
         self._since_ns: dict[str, int] = {}
         self._witnessed: set[str] = set()  # endpoints of which not everybody tells, or did not lately
@@ -131,6 +128,8 @@ class Invariants:
             self.replicas_forget()  # something new may hide that data were lost (docs/fleet-state.md: not undone)
         if kind == "eject":
             self._ejected_ns[address] = self._world.now_ns
+        if kind in ("eject", "uneject", "by_hand"):
+            self._changed_ns[address] = self._world.now_ns
         if kind == "eject" and why in IN_A_ROW:
             self._check_order(address, int(entry["generation"]))
         if kind == "eject" and why in COUNTED_REASONS:
@@ -146,7 +145,7 @@ class Invariants:
         failures = [a for a in recent if not a.success]
         if len(failures) < rule.consecutive_5xx:
             self._broken("order", f"{address} is ejected after {len(failures)} failures")
-        told_ns = self._world.now_ns - OUT_WITHIN_MS * MS - ROUND_TRIPS * self._round_trip_ns
+        told_ns = self._world.now_ns - self._news_ns
         if address in self._witnessed:
             told_ns -= LONGEST_WAIT_MS * MS
         if not self._calm(told_ns, self._world.now_ns):
@@ -162,10 +161,29 @@ class Invariants:
         if rule is None or not self._sim.agreed():
             return
         indexed = self._sim.server.values.get(KEYS.ejected, {})  # a key that a hand has just set is not known yet
-        active = len([each for each in self._active() if each != address and each in indexed])
-        count = len(self._sim.manifests.endpoints)
-        if 100 * (active + 1) > rule.max_ejection_percent * count:
-            self._broken("cap", f"{address} is ejected, {active} of {count} being out")
+        out = {each for each in self._active() if each != address and each in indexed}
+        clusters = [set(self._sim.manifests.endpoints), *self._lately_served()]
+        if not any(has_room(rule.max_ejection_percent, out & cluster, cluster) for cluster in clusters):
+            self._broken("cap", f"{address} is ejected, {len(out & clusters[0])} of {len(clusters[0])} being out")
+
+    def _lately_served(self) -> list[set[str]]:
+        """What workers serve, and what they served when they sent a report that Redis may have got only now: one that
+        has not heard yet of endpoints that have left goes by the cap that there was with them."""
+        since_ns = self._world.now_ns - self._news_ns
+        if not self._calm(since_ns, self._world.now_ns):
+            since_ns = 0  # a connection may hold a report for as long as the fault lasts
+        workers = [worker for replica in self._sim.replicas for worker in replica.workers]
+        lately = [{address for _, address in worker.endpoints} for worker in workers]
+        return lately + [set(each) for worker in workers for each, left_ns in worker.served if left_ns >= since_ns]
+
+    @property
+    def _news_ns(self) -> int:
+        """So long a report is on its way, or the news of what came of it."""
+        return OUT_WITHIN_MS * MS + ROUND_TRIPS * self._round_trip_ns
+
+    def news_under_way(self, address: str) -> bool:
+        """Redis has just had it put out, or back."""
+        return self._world.now_ns - self._changed_ns.get(address, 0) < self._news_ns
 
     # -- requests -----------------------------------------------------------------------------------------------------
 
@@ -187,7 +205,7 @@ class Invariants:
         if out_ns is None or not attempt.counts or self.out_in_redis(attempt.address) is None:
             return
         attempt.counts = False
-        grace_ns = OUT_WITHIN_MS * MS + ROUND_TRIPS * self._round_trip_ns
+        grace_ns = self._news_ns
         ends_ms = self._sim.server.do_pttl(KEYS.eject(attempt.address))
         if 0 <= ends_ms * MS < grace_ns:
             return  # each counts the time on its own clock
@@ -199,7 +217,7 @@ class Invariants:
         rule = self._sim.manifests.rule
         if rule is None or self._sim.rule_changed:
             return
-        grace_ns = OUT_WITHIN_MS * MS + ROUND_TRIPS * self._round_trip_ns
+        grace_ns = self._news_ns
         by_run: dict[tuple[str, int], list[Attempt]] = {}
         for attempt in self._sim.traffic.attempts:
             if attempt.counts:
@@ -224,24 +242,24 @@ class Invariants:
     def hand_ejected(self, address: str, reason: str, by: str, for_ms: int) -> None:
         """A hand was told that it is out."""
         self.hands[address] = Hand(True, reason, by, self._world.now_ns + for_ms * MS if for_ms else 0)
-        if not self._is_so(address, self.hands[address]):
+        if not self.is_so(address, self.hands[address]):
             self.hand_is_unsure(address)  # it spoke to a primary that is none any more
 
     def hand_unejected(self, address: str, knew: list[Replica]) -> None:
         """A hand was told that it is back."""
         self.hands[address] = Hand(False, knew=knew)
-        if not self._is_so(address, self.hands[address]):
+        if not self.is_so(address, self.hands[address]):
             self.hand_is_unsure(address)
 
     def hand_is_unsure(self, address: str) -> None:
         """Nobody knows what came of that."""
         self.hands.pop(address, None)
 
-    def _is_so(self, address: str, hand: Hand) -> bool:
+    def is_so(self, address: str, hand: Hand) -> bool:
         text = self.out_in_redis(address)
         if not hand.out:
-            return text is None or _word(text, "reason") in BY_RULE
-        return text is not None and (_word(text, "reason"), _word(text, "by")) == (hand.reason, hand.by)
+            return text is None or word(text, "reason") in BY_RULE
+        return text is not None and (word(text, "reason"), word(text, "by")) == (hand.reason, hand.by)
 
     def _knows(self, replica: Replica, address: str, hand: Hand) -> bool:
         state = replica.states().get(address)
@@ -255,7 +273,7 @@ class Invariants:
         """Redis has other data than it had; of an older time, with failures that an ejection had used up."""
         self._since_ns.clear()
         for address, hand in list(self.hands.items()):
-            hand.at_risk = not self._is_so(address, hand)
+            hand.at_risk = not self.is_so(address, hand)
             if not hand.out and self.replicas_with(address):  # who has not seen it return offers it again
                 self.hand_is_unsure(address)
         self.look_who_knows()
@@ -263,14 +281,14 @@ class Invariants:
     def look_who_knows(self) -> None:
         """What Redis has lost and no replica knows either is lost."""
         for address, hand in list(self.hands.items()):
-            lost = hand.at_risk and not self._is_so(address, hand)
+            lost = hand.at_risk and not self.is_so(address, hand)
             if lost and not any(self._knows(replica, address, hand) for replica in self._sim.living()):
                 self.hand_is_unsure(address)
 
     def pod_goes(self, address: str) -> None:
         """Before anybody has noticed that Redis has lost what a hand did there: replicas know it of that pod only."""
         hand = self.hands.get(address)
-        if hand is not None and hand.at_risk and not self._is_so(address, hand):
+        if hand is not None and hand.at_risk and not self.is_so(address, hand):
             self.hand_is_unsure(address)
 
     def replicas_forget(self) -> None:
@@ -294,105 +312,15 @@ class Invariants:
             self._broken("lines", f"{replica.name} tells of {key[1]} twice: {text}")
         self._open[key] = out
 
-    # -- at the end ---------------------------------------------------------------------------------------------------
 
-    def check_end(self) -> None:
-        """Nothing has been wrong for a while."""
-        for replica in self._sim.living():
-            self._check_mind(replica)
-        for address, hand in self.hands.items():
-            self._check_hand(address, hand)
-        self._check_subjects()
-
-    def _check_mind(self, replica: Replica) -> None:
-        if replica.form is None:
-            return
-        if not (replica.board.shared_state and replica.board.reconciled):
-            self._broken("one_mind", f"{replica.name} decides by itself")
-        states = replica.states()
-        for address, workload in replica.manifests.endpoints.items():
-            state, text = states[address], self.out_in_redis(address)
-            there = text is not None and self._whose(address, text) in ("", workload)
-            here = state.ejected_until_ms > replica.now_ms
-            if here and state.private:
-                continue
-            left_ms = max(state.ejected_until_ms - replica.now_ms, self._sim.server.do_pttl(KEYS.eject(address)))
-            if 0 <= left_ms < TAIL_MS:
-                continue  # each counts the time on its own clock
-            if here != there and not (self.clock_was_set and self._ends(address)):
-                self._broken(
-                    "one_mind", f"{address} is {_told(here)} for {replica.name}, {_told(there)} in Redis: {text}"
-                )
-
-    def _whose(self, address: str, text: str) -> str:
-        """The workload that is out; the record knows it better than the key, which is written once."""
-        record = self._sim.server.do_hgetall(KEYS.endpoint(address))
-        names = dict(zip(record[::2], record[1::2], strict=True))
-        return text_of(names.get("workload", _word(text, "workload")))
-
-    def _ends(self, address: str) -> bool:
-        """An ejection with an end, and so one that a clock that was set has moved."""
-        hand = self.hands.get(address)
-        return hand is None or not hand.out or hand.ends_ns > 0
-
-    def _check_hand(self, address: str, hand: Hand) -> None:
-        if hand.ends_ns:
-            return
-        if not self._is_so(address, hand):
-            expected = f"out by {hand.by}, {hand.reason}" if hand.out else "put back by a hand"
-            self._broken("hand", f"{address} was {expected}; Redis has {self.out_in_redis(address)}")
-        for replica in self._sim.living():
-            if hand.out and address in replica.manifests.endpoints and replica.form:
-                state = replica.states()[address]
-                if (state.reason, state.by) != (hand.reason, hand.by):
-                    self._broken("hand", f"{replica.name} has {address} out for {state.reason!r} by {state.by!r}")
-
-    def _check_subjects(self) -> None:
-        server = self._sim.server
-        for key in list(server.values):
-            if server.exists(key) and key not in server.expires and key not in ENDLESS and ":eject:" not in key:
-                self._broken("subject", f"{key} has no end")
-        served = {address for replica in self._sim.living() for address in replica.manifests.endpoints}
-        for worker in (worker for replica in self._sim.living() for worker in replica.workers):
-            slots = {slot for slot, _ in worker.endpoints}
-            kept = {slot for slot, _ in worker.fleet.desk.outbox._entries} | set(worker.fleet._holds._holds)
-            if kept - slots:
-                self._broken("subject", f"{worker.name} keeps slots of endpoints that are gone")
-        for key in list(server.values):
-            _, eject, address = key.partition(":eject:")
-            gone = eject and address not in served and server.exists(key)
-            if gone and server.do_pttl(key) > _longest_ms(server.values[key]):
-                self._broken("subject", f"{key} stays for ever")
-
-    def check_cost(self, calls: dict[str, int]) -> None:
-        """What was asked of the store in the quiet time at the end."""
-        replicas = len(self._sim.living())
-        rule = self._sim.manifests.rule
-        if rule is None:
-            return
-        out = sum(self.out_in_redis(address) is not None for address in self._sim.manifests.endpoints)
-        every_s = min(rule.interval_ms / 1000, 1.0) if out else rule.interval_ms / 1000
-        looks = replicas * (QUIET_S / every_s + 2)
-        ends = replicas * len(self._sim.manifests.endpoints) * 2
-        limits: dict[str, float] = {"look": looks, "time_left": looks, "sync": replicas + ends, "report": 2 * ends}
-        for name, limit in limits.items():
-            if calls.get(name, 0) > limit and not rule.probe:
-                self._broken("cost", f"{calls[name]} calls of {name} in {QUIET_S:g} s, with nothing to do")
-
-
-def _word(text: str, name: str) -> str:
+def word(text: str, name: str) -> str:
+    """The one in "... name=word ...", "" without it."""
     for word in text.split():
         if word.startswith(f"{name}="):
             return word.partition("=")[2]
     return ""
 
 
-def _longest_ms(text: str) -> float:
-    """How long such an ejection lasts at most, if nobody who knows of it ends it."""
-    if _word(text, "reason") not in BY_RULE:
-        return float("inf")
-    return MAX_EJECTION_MS + (PROBE_AWAITED_MS if _word(text, "recovery") == "probe" else 0)
-
-
-def _told(out: bool) -> str:
-    return "out" if out else "in"
+def has_room(percent: int, out: Set[str], cluster: Set[str]) -> bool:
+    """The cap lets one more be out."""
+    return 100 * (len(out) + 1) <= percent * len(cluster)

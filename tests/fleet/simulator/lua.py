@@ -1,7 +1,7 @@
 """The scripts of state/lua, run by LuaJIT in this process, on a server of server.py."""
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -16,6 +16,8 @@ import redis
 if TYPE_CHECKING:
     from tests.fleet.simulator.server import Server
 
+# Policies and views come again and again; no script changes what it has unpacked.
+UNPACKED = 256
 # A failed command is a table with `err`, as for Redis: `call` raises it, `pcall` hands it over.
 _REDIS = """
 redis = {
@@ -37,7 +39,8 @@ class Interpreter:
         self._server: Server | None = None
         self._functions: dict[str, Callable[[], Any]] = {}
         names = self._lua.globals()
-        names.command, names.cmsgpack = self._command, self._lua.table_from({"unpack": self._unpack})
+        unpack = lru_cache(UNPACKED)(self._unpack)
+        names.command, names.cmsgpack = self._command, self._lua.table_from({"unpack": unpack})
         self._lua.execute(_REDIS)
         self._globals, self._load = names, self._lua.eval("loadstring")
         self._table = self._lua.table_from

@@ -60,6 +60,7 @@ class Worker(Process):
         self.fleet = Fleet(desk, links)
         self.applied = 0
         self.endpoints: list[tuple[int, str]] = []  # slot, address: what requests are balanced over
+        self.served: list[tuple[frozenset[str], int]] = []  # the addresses that were served before, and until when
 
     def enter(self) -> None:
         """See Process."""
@@ -83,6 +84,7 @@ class Worker(Process):
         if number < self.applied:
             return
         self.applied = number
+        self.served.append((frozenset(address for _, address in self.endpoints), self.world.now_ns))
         served = form["endpoints"] if form else []
         self.endpoints = [(each["slot"], f"{each['ip']}:{each['port']}") for each in served]
         self.fleet.apply(full, [form] if form else [], [] if form else [NAME])

@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from unittest.mock import patch
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from tests.fleet.simulator.network import Client, Link, Network
 from tests.fleet.simulator.plan import AFTERMATH_S, QUIET_S, plan_of
 from tests.fleet.simulator.replica import NAME, Manifests, Replica
 from tests.fleet.simulator.server import Data, Server
+from tests.fleet.simulator.settled import Settled
 from tests.fleet.simulator.traffic import Pod, Traffic, dead, every, healthy, refusing, sometimes, steady
 from tests.fleet.simulator.world import MS, Broken, Process, SimLoop, World
 
@@ -27,6 +28,8 @@ SNAPSHOT_MS = 200
 PAUSE_S = 1.0
 # So many requests at once, and so many of them to each endpoint in the time that a report takes.
 BURST, BURST_ROUND_TRIPS = 100, 5
+# Scripts are put together once; `few_deliveries` forgets them.
+_ALONE, _WITHOUT_UNUSED = cache(scripts.alone), cache(scripts._without_unused)
 # One seed of so many has so few deliveries a second, and witnesses.
 FEW_OF = 8
 DELIVERIES, WITNESSES = 8, 2
@@ -165,13 +168,14 @@ class Simulation:
         self.world.run(self.plan.heals_s)
         self._heal()
         self.world.run(self.plan.settled_s)
-        self.watch.check_end()
+        settled = Settled(self)
+        settled.check_end()
         self._aftermath()
         over_s = self.plan.settled_s + AFTERMATH_S + PAUSE_S
         self.world.run(over_s)
         before = dict(self.network.calls)
         self.world.run(over_s + QUIET_S)
-        self.watch.check_cost({name: count - before.get(name, 0) for name, count in self.network.calls.items()})
+        settled.check_cost({name: count - before.get(name, 0) for name, count in self.network.calls.items()})
         self.watch.check_late()
 
     def _send(self) -> None:
@@ -251,6 +255,8 @@ def patched(world: World, *, few: bool = False) -> Iterator[None]:
     logger.addHandler(mistakes)
     try:
         with (
+            patch.object(scripts, "alone", _ALONE),
+            patch.object(scripts, "_without_unused", _WITHOUT_UNUSED),
             few_deliveries() if few else nullcontext(),
             patch.object(logger, "propagate", False),
             patch.object(subscription, "monotonic", lambda: world.now_ns / 1e9),

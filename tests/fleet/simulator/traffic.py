@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
+
+from greenlet import greenlet  # type: ignore[import-untyped]
 
 from tests.fleet.simulator.replica import NAME, Worker
 from tests.fleet.simulator.world import MS, World
@@ -72,44 +75,53 @@ class Traffic:
         self.ended: Callable[[Attempt], object] = lambda attempt: None
 
     def send(self, worker: Worker) -> None:
-        """One request, in a greenlet of the worker."""
-        worker.loop.spawn(self._request, worker)
+        """One request."""
+        self._world.at(0, partial(self._begin, worker), worker)
 
-    def _request(self, worker: Worker) -> None:
+    def _begin(self, worker: Worker) -> None:
+        """Only what may wait does so in a greenlet; the request itself goes from one appointment to the next."""
         self.requests += 1
         found = self._choose(worker)
         if found is None:
             return
         slot, address, out = found
-        state = worker.board.outlier.state(slot)
-        begun_ns = self._world.now_ns
+        generation = worker.board.outlier.state(slot).generation
+        attempt = Attempt(address, worker.replica.name, self._world.now_ns, 0, True, generation, not out)
         pod = self.pods.get(address)
         latency_ms = (pod.latency_ms if pod else 1.0) * (0.5 + self._world.rng.random())
-        worker.loop.sleep(latency_ms / 2000)
-        pod = self.pods.get(address)
-        reached = pod is not None and (worker.replica.name, address) not in self.unreachable
-        status = pod.answer() if pod and reached else 0
-        worker.loop.sleep(latency_ms / 2000)
-        success = status == 200
-        known = (slot, address) in worker.endpoints and worker.board.outlier.state(slot).generation == state.generation
-        attempt = Attempt(address, worker.replica.name, begun_ns, self._world.now_ns, success, state.generation)
-        attempt.counts, attempt.status = known and not out, status
+        half_ns = latency_ms / 2000 * 1e9
+        self._world.at(half_ns, partial(self._reach, worker, slot, attempt, half_ns), worker)
+
+    def _reach(self, worker: Worker, slot: int, attempt: Attempt, half_ns: float) -> None:
+        pod = self.pods.get(attempt.address)
+        reached = pod is not None and (worker.replica.name, attempt.address) not in self.unreachable
+        attempt.status = pod.answer() if pod and reached else 0
+        self._world.at(half_ns, partial(self._end, worker, slot, attempt), worker)
+
+    def _end(self, worker: Worker, slot: int, attempt: Attempt) -> None:
+        attempt.success, attempt.ended_ns = attempt.status == 200, self._world.now_ns
+        served = (slot, attempt.address) in worker.endpoints
+        known = served and worker.board.outlier.state(slot).generation == attempt.generation
+        attempt.counts = attempt.counts and known
         self.attempts.append(attempt)
         self.ended(attempt)
-        self._tell(worker, slot, address, state.generation, status)
+        if served:  # else its row may be another's by now; the door says the same
+            self._tell(worker, slot, attempt)
 
-    def _tell(self, worker: Worker, slot: int, address: str, generation: int, status: int) -> None:
+    def _tell(self, worker: Worker, slot: int, attempt: Attempt) -> None:
         """As relay/exchange/attempt.pyx does."""
-        if (slot, address) not in worker.endpoints:
-            return  # its row may be another's by now; the door says the same
-        worker.board.endpoints.note_outcome(slot, status == 200)
-        if status == 200:
-            if worker.board.outlier.note_success(slot):
-                worker.fleet.attempt_succeeded(NAME, slot, generation)
-            return
-        if self._world.talks:
-            self._world.tell(f"{worker.name}: {address} fails: {status} in generation {generation}")
-        report = worker.fleet.attempt_failed(NAME, slot, generation, status, f"id{self.requests}")
+        worker.board.endpoints.note_outcome(slot, attempt.success)
+        if not attempt.success:
+            if self._world.talks:
+                text = f"{attempt.address} fails: {attempt.status} in generation {attempt.generation}"
+                self._world.tell(f"{worker.name}: {text}")
+            greenlet(self._fail, self._world.hub).switch(worker, slot, attempt)
+        elif worker.board.outlier.note_success(slot):
+            succeeded = worker.fleet.attempt_succeeded
+            greenlet(succeeded, self._world.hub).switch(NAME, slot, attempt.generation)
+
+    def _fail(self, worker: Worker, slot: int, attempt: Attempt) -> None:
+        report = worker.fleet.attempt_failed(NAME, slot, attempt.generation, attempt.status, f"id{self.requests}")
         worker.fleet.before_answer(report)
 
     def _choose(self, worker: Worker) -> tuple[int, str, bool] | None:

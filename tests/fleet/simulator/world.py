@@ -1,8 +1,8 @@
 """Time, chance and processes: one thread goes from one appointment to the next, and time passes only by that."""
 
-import heapq
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from heapq import heappop, heappush
 from random import Random
 
 from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-untyped]
@@ -47,7 +47,8 @@ class World:
     def at(self, delay_ns: float, what: Work, process: "Process | None" = None) -> None:
         """Done so long from now, by that process if it lives and is not stopped then."""
         self._number += 1
-        heapq.heappush(self._appointments, (self.now_ns + max(0, int(delay_ns)), self._number, process, what))
+        at_ns = self.now_ns + int(delay_ns) if delay_ns > 0 else self.now_ns
+        heappush(self._appointments, (at_ns, self._number, process, what))
 
     def tell(self, text: str) -> None:
         """A line of the history."""
@@ -59,7 +60,7 @@ class World:
         until_ns = self.begun_ns + int(until_s * 1e9)
         appointments = self._appointments
         while appointments and appointments[0][0] <= until_ns:
-            self.now_ns, _, process, what = heapq.heappop(appointments)
+            self.now_ns, _, process, what = heappop(appointments)
             if process is None:
                 what()
             elif process.stopped:
@@ -124,6 +125,20 @@ class Parked:
             self._greenlet = None
             self._process.parked.pop(self, None)
 
+    def sleep(self, delay_ns: float) -> None:
+        """So long; most of what happens is that somebody does this."""
+        process = self._process
+        world = process.world
+        world.at(delay_ns, self.wake, process)
+        if not process.alive:
+            raise GreenletExit
+        process.parked[self] = None
+        try:
+            world.hub.switch()
+        finally:
+            self._greenlet = None
+            del process.parked[self]
+
     def wake(self) -> None:
         """From the hub."""
         if (waiting := self._greenlet) is not None:
@@ -155,9 +170,7 @@ class SimLoop(Loop):
         return self._world.rng.random()
 
     def sleep(self, seconds: float) -> None:
-        parked = Parked(self._process)
-        self._world.at(seconds * 1e9, parked.wake, self._process)
-        parked.wait()
+        Parked(self._process).sleep(seconds * 1e9)
 
     def spawn(self, work: Callable[..., object], *given: object) -> None:
         self.spawn_later(0, work, *given)
