@@ -8,7 +8,7 @@ again.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from state.constants import ANSWERS_MS, LONGEST_MIN_RUN_MS, MAX_EJECTION_MS, PROBE_AWAITED_MS
@@ -35,8 +35,7 @@ from state.outlier.store import (
 from state.outlier.witnesses import BY_EVERYBODY, Hearing
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What is known of one endpoint."""
 
     failures: int = 0  # the current run
@@ -76,14 +75,13 @@ class Record:
 def settle(record: Record, now_ms: int) -> Record:
     """The record at `now_ms`: an ejection whose time has come is over."""
     if 0 < record.ejected_until_ms <= now_ms:
-        return replace(without_run(record), ejected_until_ms=0, probe_at_ms=0, by_hand=False)
+        return without_run(record)._replace(ejected_until_ms=0, probe_at_ms=0, by_hand=False)
     return record
 
 
 def without_run(record: Record) -> Record:
     """The record with no failures counted."""
-    return replace(
-        record,
+    return record._replace(
         failures=0,
         run_since_ms=0,
         local_failures=0,
@@ -102,7 +100,7 @@ def identify(record: Record, workload: str) -> Record:
     nobody."""
     if record.workload and workload and record.workload != workload:
         return Record(workload=workload)
-    return replace(record, workload=workload or record.workload)
+    return record if record.workload or not workload else record._replace(workload=workload)
 
 
 def decide(
@@ -128,7 +126,7 @@ def decide(
     if generation < record.generation:
         return record, verdict(STALE, record, now_ms)
     if generation > record.generation:  # the record's store has lost that ejection, and the evidence was used up by it
-        record = replace(without_run(record), generation=generation)
+        record = without_run(record)._replace(generation=generation)
     run = run if policy.counts_several else run.plain()
     record = heard(record, replicas, now_ms) if policy.min_run_ms else record
     ran = record.failures > 0
@@ -143,7 +141,7 @@ def decide(
         return record, verdict(outcome, record, now_ms)
     joined, wait_ms = waiting(joined, run, min_run_ms(policy, round_trip_ms), now_ms)
     if wait_ms > 0:
-        record = replace(joined, crossed=crossing.reason, crossed_at=crossing.failures)
+        record = joined._replace(crossed=crossing.reason, crossed_at=crossing.failures)
         record = turned(record, ran, policy, replicas, now_ms)
         return record, replace(verdict(TOO_SOON, record, now_ms), wait_ms=wait_ms)
     if not under_cap(policy, active):
@@ -157,20 +155,20 @@ def heard(record: Record, replicas: int, now_ms: int) -> Record:
     """Of the witnesses whose time is over, and of whom a run does not make one with what everybody tells."""
     hearing = witnesses.renewed(record.hearing, replicas, now_ms)
     over = record.hearing.by_witnesses and not hearing.by_witnesses
-    return replace(without_run(record) if over else record, hearing=hearing)
+    return (without_run(record) if over else record)._replace(hearing=hearing)
 
 
 def answered(record: Record, now_ms: int) -> Record:
     """A success has been told."""
     asked = record.hearing.by_witnesses and record.asked_ms
-    return replace(record, hearing=witnesses.answered(record.hearing, now_ms)) if asked else record
+    return record._replace(hearing=witnesses.answered(record.hearing, now_ms)) if asked else record
 
 
 def turned(record: Record, ran: bool, policy: Policy, replicas: int, now_ms: int) -> Record:
     """Whether that was news for the fleet: `ran`, there was a run of failures before."""
     if not policy.min_run_ms or ran == (record.failures > 0):
         return record
-    return replace(record, hearing=witnesses.turned(record.hearing, replicas, now_ms))
+    return record._replace(hearing=witnesses.turned(record.hearing, replicas, now_ms))
 
 
 def waiting(joined: Record, run: Run, least_ms: int, now_ms: int) -> tuple[Record, int]:
@@ -184,7 +182,7 @@ def waiting(joined: Record, run: Run, least_ms: int, now_ms: int) -> tuple[Recor
         wait_ms = witnesses.wait_to_ask_ms(joined.hearing, now_ms)
         if wait_ms:
             return joined, wait_ms
-        joined = replace(joined, asked_ms=now_ms)
+        joined = joined._replace(asked_ms=now_ms)
     return joined, joined.asked_ms + least_ms + ANSWERS_MS - now_ms
 
 
@@ -208,8 +206,7 @@ def join(record: Record, run: Run, now_ms: int, by: str) -> Record:
     """The record with the failures up to the run's first success; of gateway errors and of connections, as they are
     after the whole run."""
     ends = run.gateway.any_success
-    return replace(
-        record,
+    return record._replace(
         failures=record.failures + run.lead,
         run_since_ms=min(record.run_since_ms, now_ms) or (now_ms if run.lead else 0),  # a clock may be put back
         asked_ms=min(record.asked_ms, now_ms),
@@ -235,8 +232,7 @@ def count(joined: Record, run: Run, now_ms: int, by: str) -> Record:
 
 def restart(record: Record, failures: int, local: int, now_ms: int, by: str) -> Record:
     """The record with a run of failures that has just begun."""
-    return replace(
-        record,
+    return record._replace(
         failures=failures,
         run_since_ms=now_ms if failures else 0,
         local_failures=local,
@@ -320,8 +316,7 @@ def after_overflow(joined: Record, run: Run, crossing: Crossing, threshold: int,
     after another threshold than that of 5xx in the same report is dropped with it."""
     left = run.trail if run.any_success else joined.failures - crossing.failures
     left = left % threshold if crossing.reason == CONSECUTIVE_5XX else 0
-    return replace(
-        restart(joined, left, 0, now_ms, ""),
+    return restart(joined, left, 0, now_ms, "")._replace(
         gateway_failures=min(left, joined.gateway_failures),
         gateway_local_failures=0,
         local_origin_failures=min(left, joined.local_origin_failures),
@@ -346,8 +341,7 @@ def eject(record: Record, crossing: Crossing, policy: Policy, now_ms: int) -> Re
     backoff = next_backoff(record, policy, now_ms)
     ejection_ms = min(policy.base_ejection_ms * backoff, max(MAX_EJECTION_MS, policy.base_ejection_ms))
     until_ms = now_ms + ejection_ms + (PROBE_AWAITED_MS if policy.probe else 0)
-    return replace(
-        without_run(record),
+    return without_run(record)._replace(
         generation=record.generation + 1,
         ejections=record.ejections + 1,
         backoff=backoff,
@@ -375,7 +369,7 @@ def judge_probe(record: Record, success: bool, generation: int, policy: Policy, 
 
 def lift(record: Record, now_ms: int) -> Record:
     """The record with its ejection ended before its time."""
-    return replace(without_run(record), ejected_until_ms=0, probe_at_ms=0, unejected_at_ms=now_ms, by_hand=False)
+    return without_run(record)._replace(ejected_until_ms=0, probe_at_ms=0, unejected_at_ms=now_ms, by_hand=False)
 
 
 def verdict(outcome: str, record: Record, now_ms: int) -> Verdict:

@@ -2,7 +2,6 @@
 decide.py."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from state.outlier.decide import Record, settle, under_cap, verdict
 from state.outlier.store import ALREADY_EJECTED, EJECTED, OVERFLOW, STALE, Policy, Verdict
@@ -18,8 +17,7 @@ def accept(record: Record, offered: Record, policy: Policy, active: int, now_ms:
         return record, verdict(STALE, record, now_ms)
     if not offered.by_hand and not under_cap(policy, active):
         return record, verdict(OVERFLOW, record, now_ms)
-    record = replace(
-        offered,
+    record = offered._replace(
         workload=record.workload,
         ejections=max(record.ejections, offered.ejections),
         backoff=max(record.backoff, offered.backoff),

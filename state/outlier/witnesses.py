@@ -8,7 +8,7 @@ The fleet is not told of a run before it is as long as the threshold; then it is
 since the run began. Only if nobody says so the endpoint is ejected.
 """
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from state.constants import (
     ASK_PAUSE_MS,
@@ -21,8 +21,7 @@ from state.constants import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Hearing:
+class Hearing(NamedTuple):
     """How an endpoint is heard of."""
 
     load: int = 0  # deliveries that news of its runs have asked for, less what may be delivered since
@@ -51,7 +50,7 @@ def lightened(hearing: Hearing, now_ms: int) -> Hearing:
     """As time passes. What witnesses tell stands for more, and has to get much less before everybody tells again."""
     passed_ms = max(0, now_ms - hearing.load_ms)
     per_second = DELIVERIES // 4 if hearing.by_witnesses else DELIVERIES
-    return replace(hearing, load=max(0, hearing.load - passed_ms * per_second // 1000), load_ms=now_ms)
+    return hearing._replace(load=max(0, hearing.load - passed_ms * per_second // 1000), load_ms=now_ms)
 
 
 def turned(hearing: Hearing, replicas: int, now_ms: int) -> Hearing:
@@ -59,33 +58,33 @@ def turned(hearing: Hearing, replicas: int, now_ms: int) -> Hearing:
     hearing = lightened(hearing, now_ms)
     if hearing.by_witnesses:
         more = hearing.replicas * max(WITNESSES, hearing.replicas) // WITNESSES
-        return replace(hearing, load=min(hearing.load + more, most(hearing.replicas)))
+        return hearing._replace(load=min(hearing.load + more, most(hearing.replicas)))
     load = hearing.load + replicas
     if load < most(replicas) or replicas < 2:
-        return replace(hearing, load=min(load, most(replicas)))
-    return called(replace(hearing, load=most(replicas)), replicas, now_ms)
+        return hearing._replace(load=min(load, most(replicas)))
+    return called(hearing._replace(load=most(replicas)), replicas, now_ms)
 
 
 def called(hearing: Hearing, replicas: int, now_ms: int) -> Hearing:
     """Witnesses tell from now on, or others than before do."""
-    return replace(hearing, until_ms=now_ms + WITNESSES_MS, replicas=replicas)
+    return hearing._replace(until_ms=now_ms + WITNESSES_MS, replicas=replicas)
 
 
 def renewed(hearing: Hearing, replicas: int, now_ms: int) -> Hearing:
     """When their time is nearly over: there are others while it is still too much for everybody, else none."""
-    hearing = replace(hearing, until_ms=min(hearing.until_ms, now_ms + WITNESSES_MS))  # a clock may be put back
+    hearing = hearing._replace(until_ms=min(hearing.until_ms, now_ms + WITNESSES_MS))  # a clock may be put back
     if not hearing.by_witnesses or now_ms < hearing.until_ms - EARLY_MS:
         return hearing
     if lightened(hearing, now_ms).load and replicas > 1:
         return called(hearing, replicas, now_ms)
-    return replace(hearing, until_ms=0, replicas=0) if now_ms >= hearing.until_ms else hearing
+    return hearing._replace(until_ms=0, replicas=0) if now_ms >= hearing.until_ms else hearing
 
 
 def answered(hearing: Hearing, now_ms: int) -> Hearing:
     """Somebody had seen a success: what an endpoint that flaps may ask is bounded."""
     again = now_ms < hearing.ask_at_ms + WITNESSES_MS and hearing.pause_ms
     pause_ms = min(2 * hearing.pause_ms, longest_pause_ms(hearing.replicas)) if again else ASK_PAUSE_MS
-    return replace(hearing, pause_ms=pause_ms, ask_at_ms=now_ms + pause_ms)
+    return hearing._replace(pause_ms=pause_ms, ask_at_ms=now_ms + pause_ms)
 
 
 def longest_pause_ms(replicas: int) -> int:

@@ -146,7 +146,7 @@ def test_another_workload_starts_anew_but_an_empty_name_contradicts_nobody() -> 
     record = Record(failures=2, generation=4, ejected_until_ms=9, workload="old")
     assert identify(record, "new") == Record(workload="new")
     assert identify(record, "") == record
-    assert identify(replace(record, workload=""), "new") == replace(record, workload="new")
+    assert identify(record._replace(workload=""), "new") == record._replace(workload="new")
 
 
 @pytest.mark.parametrize(
