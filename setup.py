@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sysconfig
 from pathlib import Path
+from zlib import crc32
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -57,6 +58,12 @@ def fortify() -> str:
     return f"-D_FORTIFY_SOURCE={3 if knows else 2}"
 
 
+def layout() -> list[tuple[str, str | None]]:
+    """What tells a scoreboard of these rows from one that another version has laid out."""
+    rows = Path("proxy/scoreboard/layout.pxd").read_bytes()
+    return [("SCOREBOARD_LAYOUT", f"0x{crc32(rows):08x}u")]
+
+
 class Build(build_ext):
     """Writes the C when it is time to compile, not for every command: an sdist needs none."""
 
@@ -69,6 +76,7 @@ class Build(build_ext):
             Extension(
                 os.path.splitext(source)[0].replace("/", "."),
                 [source],
+                define_macros=layout() if source.endswith("scoreboard/memory.pyx") else [],
                 extra_compile_args=flags,
                 extra_link_args=LINKING,
                 depends=["setup.py"],  # other flags: compile again

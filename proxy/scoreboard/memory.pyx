@@ -11,7 +11,22 @@ from proxy.clock cimport monotonic_ns
 from proxy.scoreboard.layout cimport CLUSTERS, COUNTS, ENDPOINTS, KEY_BUCKETS, RULE_BUCKETS, SERIES, WORKERS
 from proxy.scoreboard.mutex cimport init_mutex
 
-cdef uint64_t MAGIC = 0x77617970_6f696e31
+cdef extern from *:
+    """
+    #ifndef SCOREBOARD_LAYOUT
+    #error "setup.py says which layout this is"
+    #endif
+    """
+    const uint64_t SCOREBOARD_LAYOUT  # 32 bits, another number whenever layout.pxd is another
+
+cdef uint64_t MAGIC = 0x77617970
+
+
+cdef object another_version():
+    return ValueError(
+        "this scoreboard was made by another version of waypointd, which lays out its rows in another way: "
+        "start the replica anew, all of its processes must be of one version"
+    )
 
 
 cdef class Memory:
@@ -36,7 +51,7 @@ cdef class Memory:
         if fresh:
             os.ftruncate(fd, size)
         elif os.fstat(fd).st_size != size:
-            raise ValueError("this scoreboard was made by another version of waypointd")
+            raise another_version()
         mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
         if mapped == MAP_FAILED:
             raise MemoryError("cannot map the scoreboard")
@@ -56,9 +71,11 @@ cdef class Memory:
         if fresh:
             init_mutex(&self.header.lock)
             init_mutex(&self.header.series_lock)
-            self.header.magic = MAGIC
-        elif self.header.magic != MAGIC:
+            self.header.magic = MAGIC << 32 | SCOREBOARD_LAYOUT
+        elif self.header.magic >> 32 != MAGIC:
             raise ValueError("file descriptor %d is no scoreboard" % fd)
+        elif self.header.magic & 0xffffffff != SCOREBOARD_LAYOUT:
+            raise another_version()
 
     cdef int64_t now(self) noexcept nogil:
         """CLOCK_MONOTONIC, in nanoseconds, unless somebody else says what time it is (Scoreboard.tell_time)."""

@@ -17,6 +17,19 @@ def test_another_process_sees_it(board: Scoreboard) -> None:
         Scoreboard.attach(os.memfd_create("small"))
 
 
+def test_another_layout_of_the_same_size_is_refused(board: Scoreboard) -> None:
+    size, magic = os.fstat(board.fd).st_size, os.pread(board.fd, 8, 0)
+    other = os.memfd_create("other")
+    os.ftruncate(other, size)
+    with pytest.raises(ValueError, match=f"file descriptor {other} is no scoreboard"):
+        Scoreboard.attach(other)
+    os.pwrite(other, bytes([magic[0] ^ 1]) + magic[1:], 0)
+    with pytest.raises(ValueError, match=r"another version of waypointd.*start the replica anew"):
+        Scoreboard.attach(other)
+    os.pwrite(other, magic, 0)
+    Scoreboard.attach(other)
+
+
 def test_leaving_shared_state_is_one_callers(board: Scoreboard) -> None:
     assert not board.leave_shared_state()
     board.shared_state = True
