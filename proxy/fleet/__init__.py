@@ -6,6 +6,7 @@ ejections.py every change of an endpoint's ejection on the scoreboard, and its l
 standing.py  the table of these: how an endpoint may stand, and which move leads where
 outbox.py    what one worker has to report; reporter.py sends it, budget.py says how long a call may take
 leader.py    the one worker that listens and reconciles for the replica: settle.py when, differences.py what
+strangers.py whether others who tell of our clusters are of another mesh
 watch.py     whether Sentinels have made another Redis the primary
 suspicion.py whether this replica's own network is to blame
 lending.py   requests of the fleet's rate limits, leased for the replica; lease.py how many, and when;

@@ -28,6 +28,7 @@ class Desk:
     ejections: Ejections
     outbox: Outbox
     pace: Pace = field(default_factory=Pace)
+    mesh: str = ""  # which one this is, as far as anybody has said
 
     def present(self, cluster: Cluster, endpoint: Endpoint) -> Cluster | None:
         """The cluster as it is now, if the endpoint is still in it.

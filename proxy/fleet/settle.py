@@ -16,6 +16,7 @@ from proxy.fleet.desk import Desk
 from proxy.fleet.differences import Differences
 from proxy.fleet.due import Due
 from proxy.fleet.known import merged
+from proxy.fleet.strangers import Strangers
 from proxy.scoreboard.clusters import ClusterLocked
 from state.errors import KeysUnusable
 from state.outlier.store import ClusterView, Glance, Store, View
@@ -60,6 +61,7 @@ class Settling:
         self._views: dict[str, int] = {}  # cluster -> when its view is to be told again
         self._gone_back: set[str] = set()  # clusters of which Redis has older data than it had, until that is settled
         self._due = Due()
+        self._strangers = Strangers(desk.mesh)
         self._told: set[str] = set()  # clusters whose unusable keys have been named
 
     def begin(self, alone_before: bool) -> None:
@@ -89,6 +91,7 @@ class Settling:
             self._told.discard(name)
             self._gone_back.discard(name)
         self._due.retain(self._desk.clusters)
+        self._strangers.retain(self._desk.clusters)
 
     def _interval_ms(self, cluster: Cluster) -> int:
         """How often it is looked at."""
@@ -245,14 +248,16 @@ class Settling:
     def _read(self, cluster: Cluster, version: int, epoch: str) -> tuple[int, ClusterView]:
         """(when it was asked, all of it); of a large cluster in parts, since Redis does nothing else meanwhile."""
         asked_ms, endpoints, views = self._now_ms(), list(cluster.endpoints), []
-        view = self._view(cluster)
+        view, rule = self._view(cluster), self._strangers.told_by_us(cluster)
         for at in range(0, max(1, len(endpoints)), SYNC_ENDPOINTS):
             with self._desk.loop.within(BUDGET_MS):
                 part = endpoints[at : at + SYNC_ENDPOINTS]
-                views.append(self._store.sync(cluster.name, part, version, epoch, cluster.rule, view))
+                views.append(self._store.sync(cluster.name, part, version, epoch, rule, view))
         self._looked[cluster.name] = asked_ms
         self._synced[cluster.name] = self._before[cluster.name] = cluster
         found = merged(views)
+        if warning := self._strangers.warning(cluster, found.rule_before, asked_ms):
+            log.warning("cluster %s: %s", cluster.name, warning)
         if found.gone_back:
             self._gone_back.add(cluster.name)
         self._due.read(cluster.name, found, asked_ms)

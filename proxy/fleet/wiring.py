@@ -25,17 +25,19 @@ from state.warmup.store import WarmupStore
 LINE_SECONDS = 0.02
 
 
-def fleet(scoreboard: Scoreboard, worker: int, replica: str, access: Access, prefix: str, line: Line) -> Fleet:
+def fleet(
+    scoreboard: Scoreboard, worker: int, replica: str, mesh: str, access: Access, prefix: str, line: Line
+) -> Fleet:
     """The door for one worker; `line` writes into its log."""
     loop = GeventLoop()
-    return Fleet(desk(scoreboard, worker, replica, loop, later(loop, line)), links(access, prefix))
+    return Fleet(desk(scoreboard, worker, replica, loop, later(loop, line), mesh), links(access, prefix))
 
 
-def desk(scoreboard: Scoreboard, worker: int, replica: str, loop: Loop, line: Line) -> Desk:
+def desk(scoreboard: Scoreboard, worker: int, replica: str, loop: Loop, line: Line, mesh: str = "") -> Desk:
     """With no cluster yet."""
     clusters: dict[str, Cluster] = {}
     ejections = Ejections(scoreboard, worker, replica, line)
-    return Desk(scoreboard, worker, replica, loop, clusters, ejections, Outbox(loop, replica))
+    return Desk(scoreboard, worker, replica, loop, clusters, ejections, Outbox(loop, replica), mesh=mesh)
 
 
 def later(loop: Loop, line: Line) -> Callable[[Notice], None]:

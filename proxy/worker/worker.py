@@ -31,6 +31,7 @@ from proxy.relay.relay import Listener, Relay
 from proxy.relay.routes import Routes
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.workers import DRAINING, READY, STARTING
+from proxy.settings.mesh_id import told_by_istio
 from proxy.settings.settings import Settings
 from proxy.wire.buffers import keep_freed
 from proxy.wire.tls.mesh import MeshTls
@@ -78,6 +79,7 @@ class Worker:
             board,
             slot,
             message["replica"],
+            settings.mesh_id or told_by_istio(os.environ) or "",
             settings.access(message["redis"]),
             settings.keys_prefix,
             lambda event: self._access_log.line(line(event, outlier_log.stamp())),

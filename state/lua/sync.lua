@@ -6,10 +6,16 @@
 -- reply  version, epoch, time in ms,
 --        ejections: {endpoint, workload, left_ms, ejection_ms, generation, failures, ejections, backoff, probe_in_ms, by,
 --        reason, cause}...,
---        dirty: {endpoint, failures}..., generations: {endpoint, generation}..., 1 if it was this call that found older data
+--        dirty: {endpoint, failures}..., generations: {endpoint, generation}..., 1 if it was this call that found older data,
+--        the rule that was in force before, '' if it was the same or nobody had told of any
 
 redis.call('SET', KEYS[4], ARGV[2], 'NX')
-if ARGV[5] ~= '' then redis.call('SET', KEYS[5], ARGV[5], 'PX', whole(RULE_MS)) end
+local before = ''
+if ARGV[5] ~= '' then
+  local told = redis.pcall('GET', KEYS[5])
+  if type(told) == 'string' and told ~= ARGV[5] then before = told end
+  redis.call('SET', KEYS[5], ARGV[5], 'PX', whole(RULE_MS))
+end
 -- The same epoch, yet versions that somebody has seen are gone (a failover that lost the last writes): as good as another
 -- server. A new epoch, so that every replica learns of it even when new changes have made up for the lost numbers.
 local gone_back = redis.call('GET', KEYS[4]) == ARGV[3] and version() < number(ARGV[4])
@@ -38,4 +44,4 @@ for i = 7, #ARGV do
   if r.generation > 0 then generations[#generations + 1] = { r.endpoint, r.generation } end
 end
 
-return { version(), redis.call('GET', KEYS[4]), now, ejections, dirty, generations, gone_back and 1 or 0 }
+return { version(), redis.call('GET', KEYS[4]), now, ejections, dirty, generations, gone_back and 1 or 0, before }

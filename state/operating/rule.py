@@ -21,6 +21,7 @@ class Rule:
     text: str = ""  # without the addresses
     policy: Policy | None = None
     destination_rule: str = ""
+    mesh: str = ""  # of the replica that told it, "" if it did not say
     addresses: dict[str, str] = field(default_factory=dict)
 
 
@@ -75,5 +76,6 @@ def parse(text: str) -> Rule:
         text=" ".join(f"{name}={value}" for name, value in words.items() if name != "destination_rule"),
         policy=policy,
         destination_rule=text_of(words.get("destination_rule", "")),
+        mesh=text_of(words.get("mesh", "")),
         addresses={text_of(address): text_of(workload) for address, _, workload in addresses},
     )

@@ -151,7 +151,7 @@ class RedisStore:
             reply = self._scripts["sync"](
                 keys=names, args=[keys.events, uuid4().hex, epoch, version, rule, told, *endpoints]
             )
-            found, now, time_ms, ejections, dirty, generations, gone_back = cast(list[Any], reply)
+            found, now, time_ms, ejections, dirty, generations, gone_back, before = cast(list[Any], reply)
             return ClusterView(
                 version=int(found),
                 epoch=str(now),
@@ -160,6 +160,7 @@ class RedisStore:
                 dirty={endpoint: int(failures) for endpoint, failures in dirty},
                 generations={endpoint: int(generation) for endpoint, generation in generations},
                 gone_back=gone_back == 1,
+                rule_before=before,
             )
 
     def offer(self, cluster: str, ejection: Ejection, policy: Policy) -> Verdict:

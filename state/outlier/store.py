@@ -174,6 +174,7 @@ class ClusterView:
     generations: dict[str, int]  # endpoint -> generation, of all endpoints with a record
     time_ms: int = 0  # the store's wall clock; only its changes mean anything
     gone_back: bool = False  # it was this call that found the store's data older than what the caller knew
+    rule_before: str = ""  # what was told of the rule before, if that is not what the caller tells
 
 
 class News(Protocol):

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from state.server.embedded import Embedded
 from tests import redis_rig
 from tests.fleet.fleet_rig import CLUSTER, Fleet, at_any_distance, ejected, fail_until_out, far_fleet, key, restarted
 from tests.fleet.test_by_hand import ctl
 from tests.manifests import slice_of
-from tests.rig import Replica, manifests_for, replica, stays, wait_until
+from tests.rig import Replica, endpoints, manifests_for, replica, stays, wait_until
 
 
 @at_any_distance
@@ -152,3 +154,17 @@ def replica_of(made: Fleet, path: Path, url: str) -> Iterator[Replica]:
     """One more, that has known nothing before."""
     with manifests_for(made.members, interval="1s") as part, replica(path / "c", *part, redis=url, name="c") as started:
         yield started
+
+
+def test_meshes_that_have_the_same_keys_are_told(
+    valkey: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.ExitStack() as stack:
+        for name in ("east", "west"):
+            monkeypatch.setenv("ISTIO_META_CLUSTER_ID", name)
+            members = stack.enter_context(endpoints(1))
+            part = stack.enter_context(manifests_for(members, interval="1s"))
+            made = replica(tmp_path / name, *part, "--redis-prefix", "shop", redis=valkey.url, name=name)
+            second = stack.enter_context(made).waypoint
+        wait_until(lambda: "another mesh (east; ours is west) has the same keys" in second.errors(), 5, "told")
+        assert "--mesh-id" in second.errors()

@@ -177,3 +177,17 @@ def test_replicas_that_are_gone_leave_no_trace(shared: Rig) -> None:
     client.hset(KEYS.replicas, "old", "told=1 for=1000 view=x")
     tell(shared, a_view("r2", A, B))
     assert client.hgetall(KEYS.replicas).keys() == {"r1", "r2"}
+
+
+def test_who_tells_of_another_rule_sees_the_one_before(shared: Rig) -> None:
+    def told(rule: str) -> str:
+        return shared.store.sync(CLUSTER, [A], rule=rule).rule_before
+
+    assert told("consecutive_5xx=3") == told("consecutive_5xx=3") == told("") == ""
+    assert told("consecutive_5xx=3 mesh=west") == "consecutive_5xx=3"
+    assert told("consecutive_5xx=3") == "consecutive_5xx=3 mesh=west"
+    client: Any = shared.client
+    client.delete(KEYS.rule)
+    client.hset(KEYS.rule, "somebody", "else's")
+    assert told("consecutive_5xx=3") == ""
+    assert client.get(KEYS.rule) == "consecutive_5xx=3"
