@@ -49,6 +49,7 @@ cdef class HboneListener(Listener):
             return 0
         session = HboneConnection(self, client)
         context.drain.sessions.add(session)
+        session.beside = context.drain.sessions
         try:
             session.run()
         finally:

@@ -34,6 +34,7 @@ cdef class Unread:
         for session in self.sessions:
             answers += session.waiting
             requests += len(session.queue)
+            session.doubt_less()
             if session.stands(now):
                 unread += session.waiting
                 standing.append(session)

@@ -132,6 +132,7 @@ cdef int on_stream_close(nghttp2_session* h2, int32_t id, uint32_t code, void* d
             session.note_end(id)
         if stream is not None:
             session.grown -= stream.window - first_window(session)
+            session.gone += stream.queued
             may_go_on(session)
             stream.on_close(code)
         return 0

@@ -20,6 +20,7 @@ cdef int64_t STILL_NS               # a stream or connection on which nothing wa
 cdef int64_t share_of(int64_t left, int64_t most, int64_t unacked) noexcept nogil
 cdef int64_t room_of(Output connection, Http2Stream stream) noexcept
 cdef bint brings_half(Output connection, Http2Stream stream, int64_t now) noexcept
+cdef void count_movers(Output connection, int64_t now) noexcept
 cdef void stream_grew(Output connection, Http2Stream stream, int32_t increment) noexcept
 cdef void connection_grew(Output connection) noexcept
 cdef int64_t first_window(Output connection) noexcept

@@ -56,14 +56,23 @@ cdef int64_t room_of(Output connection, Http2Stream stream) noexcept:
 
 cdef bint brings_half(Output connection, Http2Stream stream, int64_t now) noexcept:
     """Whether it is this stream alone that can bring a receiver to half of its connection's window."""
-    cdef Http2Stream other
-    cdef int64_t taken = 0
-    for other in connection.streams.values():
-        if other is not stream:
-            taken += other.unacked
-            if other.first_left + other.second_left and now - other.moved_at < READ_NS:
-                return False
-    return taken <= connection.window // 2 + connection.window // 16
+    cdef bint moves = stream.first_left + stream.second_left and now - stream.moved_at < READ_NS
+    if not connection.counted:
+        count_movers(connection, now)
+    return connection.movers <= moves and \
+        connection.unacked - stream.unacked <= connection.window // 2 + connection.window // 16
+
+
+cdef void count_movers(Output connection, int64_t now) noexcept:
+    """Of all streams. Once for all that have waited, when they are looked at one after the other."""
+    cdef Http2Stream stream
+    connection.counted = connection.looking
+    connection.unacked = 0
+    connection.movers = 0
+    for stream in connection.streams.values():
+        connection.unacked += stream.unacked
+        if stream.first_left + stream.second_left and now - stream.moved_at < READ_NS:
+            connection.movers += 1
 
 
 cdef void stream_grew(Output connection, Http2Stream stream, int32_t increment) noexcept:

@@ -173,6 +173,7 @@ cdef class Input(Output):
         cdef list held = self.held
         self.held = []
         self.thaw = False
+        self.looking = True
         for stream in held:
             if stream.live and stream.deferred and room_of(self, stream) < min(
                     stream.first_left + stream.second_left, LEAST):
@@ -182,6 +183,7 @@ cdef class Input(Output):
             if stream.live and stream.deferred:
                 stream.deferred = False
                 nghttp2_session_resume_data(self.h2, stream.id)
+        self.looking = self.counted = False
         return 0
 
     cdef bint charge(self) noexcept:

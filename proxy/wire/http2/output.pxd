@@ -29,8 +29,14 @@ cdef class Output(Consumer):
     cdef int64_t window             # the most there was of the connection's
     cdef int64_t tight_since        # when its last quarter was begun; 0: it is not
     cdef list held                  # streams that have used their share
+    cdef bint looking               # they are looked at, one after the other
+    cdef bint counted               # ... and for that it was counted, over all streams:
+    cdef int64_t unacked            # what they have on its way
+    cdef int movers                 # how many are read and have more to send
     cdef list queue                 # streams of a client's that are not served yet: it reads nothing
+    cdef int gone                   # ... of which so many have ended
     cdef bint thaw                  # some of them may go on
+    cdef bint moved                 # something of an answer has gone since that was looked at
     cdef bint unreading             # answers wait, and its client has taken nothing since that was looked at
     cdef int64_t granted            # what the peer has given, of all windows
     cdef int waiting                # writers that wait for the peer to read

@@ -303,6 +303,7 @@ cdef int serve_http2(Stream transport, StreamServer handler) except -1:
     """Serves a client's connection to its end, from the preface on, which the transport's buffer may hold."""
     cdef Http2Server session = Http2Server(transport, handler)
     handler.sessions.add(session)
+    session.beside = handler.sessions
     try:
         session.open()
         if handler.leaving():

@@ -26,8 +26,12 @@ cdef enum:
     UNANSWERED_PINGS = 2
     LAST_WORDS_SECONDS = 1      # they are there, if there are any
     NARROW = 16384              # a window below this takes no answer worth asking for
-    FEW_ANSWERS = 50            # answers that may wait for one client that asks for many at once, ...
-    UNREAD_ANSWERS = 100        # ... and answers that wait for one client before its further requests wait too
+    MANY_ANSWERS = 25           # from so many on that wait for one client it is looked at whether it takes anything
+    UNREAD_ANSWERS = 100        # answers that wait for one client before its further requests wait too, ...
+    FIRST_LOT = 25              # ... and for one that has taken none yet and would not take much
+    WIDE = 262144               # a window from which on it would
+    DOUBTFUL = 2 * FIRST_LOT    # begun for all clients of which that is not known, before it is waited for longer
+    PATIENT = 4                 # how often that wait is doubled
 
 cdef double LOT_SECONDS = 0.05
 cdef int64_t STANDING_NS = 10_000_000_000
@@ -39,6 +43,8 @@ cdef class Session(Input):
     def __cinit__(self):
         self.most_streams = UNSETTLED_STREAMS
         self.epoch = 1
+        self.lot = FIRST_LOT
+        self.beside = set()
 
     cdef int open(self) except -1:
         """Makes the session and its first frames."""
@@ -127,15 +133,23 @@ cdef class Session(Input):
 
     cdef int let_off(self, Http2Stream stream) except -1:
         """One less."""
+        self.count_off(stream)
+        return self.pull() if self.queue else 0
+
+    cdef int count_off(self, Http2Stream stream) except -1:
         self.running -= 1
         if self.running == 0:
             self.idle_since = monotonic_ns()
         if stream.narrow:
             stream.narrow = False
             self.narrow -= 1
+        self.doubtful = max(self.doubtful - 1, 0)
+        if stream.end_sent:
+            self.moved = True
+            self.lot = min(self.lot + 1, UNREAD_ANSWERS)
         stream.grow_up()
         may_go_on(self)
-        return self.pull() if self.queue else 0
+        return 0
 
     # -- clients that read nothing ------------------------------------------------------------------------------------
 
@@ -148,6 +162,7 @@ cdef class Session(Input):
         self.take_on()
         if self.may_begin(stream):
             return self.begin_stream(stream)
+        stream.queued = True
         self.queue.append(stream)
         if self.timer is None and self.stall_ns:
             self.timer = get_hub().loop.timer(self.stall_ns / 1e9, self.stall_ns / 1e9)
@@ -158,9 +173,9 @@ cdef class Session(Input):
         """An answer that nobody reads costs memory here, in the kernel and at the endpoint: so what a client asks for and
         cannot take, or while so many of its answers wait for it, is begun for a few of its streams only. Many requests
         at once are begun in lots, for of none it is known yet whether its answer will be read."""
-        if not (self.unreading and self.waiting) and self.waiting + self.young < UNREAD_ANSWERS and \
-                nghttp2_session_get_stream_remote_window_size(self.h2, stream.id) >= NARROW:
+        if self.has_turns() and nghttp2_session_get_stream_remote_window_size(self.h2, stream.id) >= NARROW:
             self.young += 1
+            self.doubtful += 1
             stream.epoch = self.epoch
             return True
         if self.narrow >= NARROW_STREAMS:
@@ -169,46 +184,102 @@ cdef class Session(Input):
         stream.narrow = True
         return True
 
+    cdef bint has_turns(self) noexcept:
+        """Whether one more may be begun whose stream has a window."""
+        return not (self.unreading and self.waiting) and self.waiting + self.young < most_of(self)
+
     cdef int take_breath(self) except -1:
         """Those that have not answered for a moment are slow: the next lot need not wait for them. But if some have, and
         wait for their client, that has to take something first."""
-        if self.pace is None and self.young and self.waiting + self.young >= UNREAD_ANSWERS:
-            self.pace = get_hub().loop.timer(LOT_SECONDS)
-            self.pace.start(self.begin_lot)
+        if self.pace is None and self.young and self.waiting + self.young >= most_of(self):
+            self.wait_for_lot()
+        return 0
+
+    cdef int wait_for_lot(self) except -1:
+        self.moved = self.moved and self.patient > 0
+        self.pace = get_hub().loop.timer(LOT_SECONDS * (1 << self.patient))
+        self.pace.start(self.begin_lot)
         return 0
 
     def begin_lot(self) -> None:
         self.pace.close()
         self.pace = None
+        if self.is_in_doubt() and self.patient < PATIENT:
+            self.patient += 1
+            self.wait_for_lot()
+            return
+        self.patient = 0
+        self.unreading = 2 * self.waiting >= most_of(self)
+        if self.moved:
+            self.doubtful = self.waiting
+            self.lot = min(2 * self.lot, UNREAD_ANSWERS)
         self.epoch += 1
         self.young = 0
-        self.unreading = self.waiting >= FEW_ANSWERS
         self.thaw = True
         self.pull()
+
+    cdef bint is_in_doubt(self) except -1:
+        """Whether no answer was taken whole since the last lot was begun, and of all clients of which it is not known that
+        they read so much has been begun that it should be known first."""
+        cdef Session other
+        cdef int begun = 0 if self in self.beside else self.doubtful
+        if self.moved or most_of(self) == UNREAD_ANSWERS:
+            return False
+        for other in self.beside:
+            if most_of(other) < UNREAD_ANSWERS:
+                begun += other.doubtful
+        return begun >= DOUBTFUL
+
+    cdef void doubt_less(self) noexcept:
+        """To be told a few times a second: what was begun a while ago and says nothing takes long, and nothing else."""
+        self.doubtful = max(self.doubtful - self.doubtful // 8 - 1, self.waiting)
 
     cdef int go_on(self) except -1:
         Input.go_on(self)
         return self.advance() if self.queue else 0
 
     cdef int advance(self) except -1:
-        """Those have their turn that may be begun now, in their order."""
+        """Those have their turn that may be begun now, in their order. Who frees places again and again must not have all
+        of them looked at each time: nobody is while there is no place, and those that have ended go when they are half."""
         cdef Http2Stream stream
         cdef list queue = self.queue
-        self.queue = []
-        for stream in queue:
+        cdef Py_ssize_t at = 0
+        cdef list kept = []
+        self.queue = []                     # what ends meanwhile finds none that could have its turn
+        if 2 * self.gone >= len(queue):
+            queue = self.without_gone(queue)
+        while at < len(queue) and (self.narrow < NARROW_STREAMS or self.has_turns()):
+            stream = queue[at]
+            at += 1
             if not stream.live:
-                stream.close()
-                self.let_off(stream)
+                self.let_go(stream)
             elif self.may_begin(stream):
+                stream.queued = False
                 self.begin_stream(stream)
             else:
-                self.queue.append(stream)
+                kept.append(stream)
+        self.queue = kept + queue[at:]
         return self.take_breath() if self.queue else 0
+
+    cdef list without_gone(self, list queue):
+        cdef Http2Stream stream
+        cdef list left = [stream for stream in queue if stream.live]
+        for stream in queue:
+            if not stream.live:
+                self.let_go(stream)
+        return left
+
+    cdef int let_go(self, Http2Stream stream) except -1:
+        """It has ended before it had its turn."""
+        self.gone -= 1
+        stream.queued = False
+        stream.close()
+        return self.count_off(stream)
 
     def refuse_waiting(self) -> None:
         """Nothing was done with those that have waited for as long as a writer would: the client may ask again."""
         cdef Http2Stream stream
-        for stream in self.queue:
+        for stream in list(self.queue):
             if stream.overdue:
                 stream.reset(NGHTTP2_REFUSED_STREAM)
             stream.overdue = True
@@ -218,7 +289,7 @@ cdef class Session(Input):
     cdef bint stands(self, int64_t now) noexcept:
         """Whether many answers wait, and their client has taken next to nothing for a while: it must have given more room,
         or the transport must have taken something. To be asked now and then."""
-        if self.waiting < FEW_ANSWERS:
+        if self.waiting < MANY_ANSWERS:
             self.standing_since = 0
             return False
         if self.standing_since == 0 or self.granted - self.granted_then >= NARROW or self.stuck_since > self.standing_since:
@@ -306,3 +377,12 @@ cdef class Session(Input):
     cdef int32_t left(self) noexcept:
         """How much of the peer's window for the connection is left."""
         return nghttp2_session_get_remote_window_size(self.h2) if self.h2 != NULL else 0
+
+
+cdef int most_of(Session session) noexcept:
+    """How many answers may be under way or wait for a client before more are asked for. The first lots of one that takes
+    little at a time are small, and each answer that has gone makes the next one larger; who takes much pays for it."""
+    if session.h2 == NULL or nghttp2_session_get_remote_settings(
+            session.h2, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE) >= WIDE:
+        return UNREAD_ANSWERS
+    return session.lot

@@ -32,6 +32,7 @@ cdef class Http2Stream(Stream):
     cdef Py_ssize_t first_left, second_left
     cdef bint end_wanted, end_sent, deferred
     cdef int epoch                  # of the session's, when it began to be served; 0: it has ended, or waited to write
+    cdef bint queued                # it waits to be served
     cdef bint narrow                # served though its client could not take an answer
     cdef bint held                  # deferred because it had used its share
     cdef int64_t unacked            # sent, and not known to have been taken by a reader there
