@@ -2,7 +2,8 @@
 
 Two replicas. At one, a client has so many uploads (downloads) on a connection that nobody reads; at the other it has
 none. In turns, six more requests of that client at once, on that connection, and six of another client to the same
-endpoint: how long until all are served. Printed: the median of the rounds' ratios, with over without. Loopback only.
+endpoint: how long until all are served. Printed, with over without: the median of the rounds' ratios; of the lower
+quartiles of the times, which others on the machine lengthen less; of the worker's processor time. Loopback only.
 """
 
 import argparse
@@ -29,17 +30,21 @@ class Side:
         scratch = running.enter_context(tempfile.TemporaryDirectory(prefix="waypointd-bench-"))
         self.bench: HboneBench = running.enter_context(hbone_bench(Path(scratch), *SERVED))
         play(self.bench)
+        self.pids = self.bench.replica.worker_pids()
         self.clients = {
             "same client": self.bench.ztunnel.connect(),
             "another": running.enter_context(self.bench.mesh.ztunnel(self.bench.address)).connect(),
         }
 
-    def seconds(self, name: str, client: str) -> float:
-        """RuntimeError when a request is not served."""
-        began = time.perf_counter()
+    def seconds(self, name: str, client: str) -> tuple[float, int]:
+        """And the nanoseconds of the worker's processor. RuntimeError when a request is not served."""
+        used, began = self.processor_ns(), time.perf_counter()
         if served(self.bench, name, self.clients[client]) != [20_000] * OTHERS:
             raise RuntimeError(f"{name}, {client}: an answer is not whole")
-        return time.perf_counter() - began
+        return time.perf_counter() - began, self.processor_ns() - used
+
+    def processor_ns(self) -> int:
+        return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in self.pids)
 
 
 def main() -> int:
@@ -71,14 +76,22 @@ def _arguments() -> argparse.Namespace:
 
 
 def _ratio(without: Side, beside: Side, name: str, client: str, rounds: int) -> str:
-    ratios, times = [], []
+    taken: list[tuple[tuple[float, int], tuple[float, int]]] = []
     for number in range(-WARM_UP, rounds):
-        first, second = (without, beside) if number % 2 else (beside, without)
-        taken = {id(side): side.seconds(name, client) for side in (first, second)}
-        if number >= 0:
-            times.append(taken[id(without)])
-            ratios.append(taken[id(beside)] / taken[id(without)])
-    return f"{statistics.median(ratios):.2f} ({statistics.median(times) * 1e3:.1f} ms without)"
+        if number % 2:
+            pair = without.seconds(name, client), beside.seconds(name, client)
+        else:
+            later = beside.seconds(name, client)
+            pair = without.seconds(name, client), later
+        taken += [pair] if number >= 0 else []
+    times = [[pair[side][0] for pair in taken] for side in (0, 1)]
+    median = statistics.median(after / before for before, after in zip(*times, strict=True))
+    lower = [statistics.quantiles(each)[0] for each in times]
+    work = [statistics.median(pair[side][1] for pair in taken) for side in (0, 1)]
+    return (
+        f"{median:.2f} / {lower[1] / lower[0]:.2f} / {work[1] / work[0]:.2f} "
+        f"({lower[0] * 1e3:.1f} ms and {work[0] / 1e6:.1f} ms of the processor without)"
+    )
 
 
 if __name__ == "__main__":

@@ -255,6 +255,22 @@ def test_P2_requests_that_wait_and_are_reset_are_forgotten() -> None:
     assert len(client.streams) == 2
 
 
+@pytest.mark.parametrize("every", [2, 3, 10])
+def test_P2_of_requests_that_wait_those_that_were_not_reset_have_their_turn(every: int) -> None:
+    client = Client()
+    narrow(client, 0)
+    client.answer = small(10)
+    client.send(*(client.get(stream) for stream in range(1, 201, 2)))
+    reset = range(5, 201, 2 * every)
+    for stream in reset:
+        client.send(RstStreamFrame(stream, 8))
+    narrow(client, 65535)
+    comes(lambda: client.connection.running == 0)
+    assert len(client.streams) == 100 - len(reset)
+    client.look()
+    assert all(client.ended(stream) for stream in range(1, 201, 2) if stream not in reset)
+
+
 def test_P2_requests_that_wait_too_long_were_not_acted_on() -> None:
     client = Client(stall_seconds=0.1)
     narrow(client, 0)
