@@ -114,6 +114,44 @@ def test_H2_F_what_we_end_is_told_as_ours(tmp_path: Path, sent: str) -> None:
             wait_until(lambda: told in one.replica.waypoint.errors())
 
 
+OK_OF_3 = b"\x88\x0f\x0d\x013"  # :status 200, content-length 3
+EARLY = b"\x08\x03103"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "failures"),
+    [
+        pytest.param([(HEADERS, 4, OK_OF_3), (DATA, 1, b"ab")], "cut", 1, id="less than its length"),
+        pytest.param([(HEADERS, 4, OK_OF_3), (DATA, 0, b"abcd")], "cut", 1, id="more than its length"),
+        pytest.param([(HEADERS, 4, EARLY), (DATA, 0, b"x"), (HEADERS, 5, b"\x88")], "502", 0, id="DATA behind a 103"),
+    ],
+)
+def test_H2_F_a_message_that_we_reset_is_told_as_ours(
+    tmp_path: Path, sent: list[tuple[int, int, bytes]], status: str, failures: int
+) -> None:
+    """What is refused whole says nothing of the endpoint; what is cut is like any answer that is."""
+
+    def serve(stream: Stream, endpoint: Scripted) -> None:
+        for kind, flags, payload in sent:
+            stream.connection.raw(raw(kind, flags, stream.number, payload))
+
+    with captured(tmp_path, 1, hbone=False, port_name="http2", handler=h2_app(serve)) as one:
+        path = unique()
+        with Client(one.replica.port) as client:
+            client.request("web", path)
+            try:
+                head, _ = client.answer()
+                if head.status == 103:
+                    head, _ = client.answer()
+                got = str(head.status)
+            except EOFError:
+                got = "cut"
+        assert got == status
+        line = one.line(path)
+        assert line["flags"] == "UPE" and "{protocol_error" in line["details"], line
+        assert one.row(one.members[0])["failed"] == failures
+
+
 def test_H2_F_settings_that_may_not_be(tmp_path: Path) -> None:
     def serve(peer: Peer) -> None:
         peer.send(SettingsFrame(0, settings={SettingsFrame.MAX_FRAME_SIZE: 1}).serialize())

@@ -163,7 +163,8 @@ cdef int on_invalid_header(
 
 
 cdef int on_frame_send(nghttp2_session* h2, const nghttp2_frame* frame, void* data) noexcept:
-    """nghttp2 ends a connection whose peer breaks the protocol by itself: its reason is in the GOAWAY."""
+    """nghttp2 ends a connection whose peer breaks the protocol by itself: its reason is in the GOAWAY. So it does with a stream
+    whose message is not what its head says, or not in order."""
     cdef Input session
     cdef size_t length
     cdef void* stream
@@ -171,6 +172,8 @@ cdef int on_frame_send(nghttp2_session* h2, const nghttp2_frame* frame, void* da
         stream = nghttp2_session_get_stream_user_data(h2, frame.hd.stream_id)
         if stream != NULL:
             (<Http2Stream>stream).frames_out += FRAME_HEAD + frame.hd.length
+    elif frame.hd.type == NGHTTP2_RST_STREAM and frame.rst_stream.error_code == NGHTTP2_PROTOCOL_ERROR:
+        return reset_malformed(h2, frame, <Input>data)
     if frame.hd.type != NGHTTP2_GOAWAY or frame.goaway.error_code == NGHTTP2_NO_ERROR:
         return 0
     session = <Input>data
@@ -183,6 +186,16 @@ cdef int on_frame_send(nghttp2_session* h2, const nghttp2_frame* frame, void* da
         if length == 0:
             session.fault = nghttp2_http2_strerror(frame.goaway.error_code)
     return 0
+
+
+cdef int reset_malformed(nghttp2_session* h2, const nghttp2_frame* frame, Input session) noexcept:
+    cdef void* stream = nghttp2_session_get_stream_user_data(h2, frame.hd.stream_id)
+    try:
+        if stream != NULL:
+            (<Http2Stream>stream).on_malformed()
+        return 0
+    except BaseException:
+        return failed(session)
 
 
 cdef int on_frame_not_send(nghttp2_session* h2, const nghttp2_frame* frame, int code, void* data) noexcept:

@@ -178,15 +178,16 @@ cdef class HttpClientStream(HttpStream):
 
     cdef Py_ssize_t fill(self) except? RAISED:
         cdef Py_ssize_t got = HttpStream.fill(self)
-        return BAD if got == FAILED and self.malformed else got
+        return BAD if got == FAILED and self.malformed and self.inward != IN_BYTES else got
 
     cdef int on_malformed(self) except -1:
-        """Neither heads, chunks nor trailers go on like this. (A body of known length is cut, which shows too.)"""
-        if self.inward != IN_BYTES and self.inward != IN_NOTHING:
-            self.malformed = True
+        """Neither heads, chunks nor trailers go on like this. A body of known length is cut."""
+        self.malformed = self.inward != IN_NOTHING
         return 0
 
     cdef int how_it_ended(self) noexcept:
+        if self.malformed and self.inward == IN_BYTES:
+            return PROTOCOL_BROKEN
         if self.session.h2 != NULL or self.refused:
             return STREAM_RESET
         if self.session.fault != NULL and self.session.fault_code != NGHTTP2_NO_ERROR and not self.session.foreign:

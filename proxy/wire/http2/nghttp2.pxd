@@ -15,6 +15,8 @@ cdef extern from "nghttp2/nghttp2.h":
         uint8_t flags
     ctypedef struct nghttp2_headers:
         int cat
+    ctypedef struct nghttp2_rst_stream:
+        uint32_t error_code
     ctypedef struct nghttp2_goaway:
         int32_t last_stream_id
         uint32_t error_code
@@ -28,6 +30,7 @@ cdef extern from "nghttp2/nghttp2.h":
         nghttp2_frame_hd hd
         nghttp2_data data
         nghttp2_headers headers
+        nghttp2_rst_stream rst_stream
         nghttp2_goaway goaway
         nghttp2_window_update window_update
     ctypedef struct nghttp2_nv:
