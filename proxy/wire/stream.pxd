@@ -64,6 +64,7 @@ cdef class Stream:
     cdef readonly bytes baggage         # in a tunnel: what the client's ztunnel says of the client; else None
     cdef readonly bytes target          # in a tunnel: the CONNECT authority, what the client asked for; else None
     cdef readonly bint http2            # the messages on it came in HTTP/2
+    cdef bint extended                  # ... and its request is an extended CONNECT (RFC 8441), or is to be one
     cdef Head head              # of the message that comes, where it comes in fields; None: it is read from the buffer
     cdef bint in_records                # it is TLS: put_now_both is worth it
     cdef object origin                  # what its TLS to an endpoint was made with; None: there is none

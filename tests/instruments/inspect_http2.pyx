@@ -174,6 +174,10 @@ cdef class StreamView(IdleListener):
                 return data, got
             data += self.take()
 
+    def extend(self):
+        """Its request is to be an extended CONNECT."""
+        self.stream.extended = True
+
     def ask(self, bytes data, bytes lines=b""):
         """Puts a request of which that much came in HTTP/1.1, with these lines besides, without those that we add to all."""
         cdef Head head = Head()
@@ -288,6 +292,11 @@ cdef class Connection:
     def new_stream(self):
         """Client role."""
         return view((<Http2Client>self.session).new_stream())
+
+    def takes_extended(self, double seconds):
+        """Client role: "ready", or the name of a result."""
+        got = (<Http2Client>self.session).takes_extended(seconds)
+        return "ready" if got == READY else RESULTS[got]
 
     @property
     def has_room(self):

@@ -92,7 +92,7 @@ def test_what_is_not_declared_gets_what_the_client_spoke(tmp_path: Path) -> None
 
 def test_an_upgrade_is_not_passed_on_to_http2(tmp_path: Path) -> None:
     with captured(tmp_path, 1, hbone=False, port_name="http2", handler=h2_app(h2_name)) as one:
-        upgrade = ("connection: upgrade", "upgrade: websocket")
+        upgrade = ("connection: upgrade", "upgrade: raw")
         assert one.ask("/", *upgrade) == "web-0"
         (connection,) = one.members[0].connections
         (stream,) = connection.streams.values()

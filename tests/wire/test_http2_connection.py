@@ -52,6 +52,7 @@ def test_what_we_say_first(client: Client) -> None:
         SettingsFrame.MAX_CONCURRENT_STREAMS: 1000,
         SettingsFrame.INITIAL_WINDOW_SIZE: 262144,
         SettingsFrame.MAX_HEADER_LIST_SIZE: 61440,
+        SettingsFrame.ENABLE_CONNECT_PROTOCOL: 1,
     }
     assert isinstance(second, WindowUpdateFrame) and second.stream_id == 0
     assert second.window_increment == 16777216 - 65535

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from proxy.mesh.kinds import patterns
+from proxy.mesh.kinds.header_edits import FRAMING, authority
 from proxy.mesh.kinds.route_cors import cors
 from proxy.mesh.kinds.routes import Filters, MirrorRef, ReferredFields, has_port, referred
 from proxy.mesh.reading.records import optional, required, struct
@@ -37,13 +38,6 @@ _LONGEST_VALUE = 4096
 _LONGEST_PATH = 1024
 _STATUSES = (301, 302, 303, 307, 308)
 _has_control = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
-# What these say is of one connection, and of the body as it travels there.
-_OF_CONNECTION = frozenset(
-    {
-        *("connection", "content-length", "http2-settings", "keep-alive", "proxy-connection"),
-        *("te", "trailer", "transfer-encoding", "upgrade"),
-    }
-)
 
 
 def _value(at: At, value: object) -> str | None:
@@ -76,12 +70,25 @@ def _names_once(at: At, found: _Modifier) -> None:
         for index, name in enumerate(each.lower() for each in names):
             if name in seen:
                 at.down(field, index).fault(f"{name} is named twice; a name may stand once in set, add and remove")
-            if name in _OF_CONNECTION or (name == "host" and field != "set"):
+            if name in FRAMING or (name == "host" and field != "set"):
                 at.down(field, index).fault(f"{name} is not a header that may be changed so")
             seen.add(name)
 
 
-_modifier = struct(_Modifier, rules=(_names_once,))
+def _host_is_one(at: At, found: _Modifier) -> None:
+    for index, each in enumerate(found.set):
+        if each.name.lower() == "host":
+            authority(at.down("set", index, "value"), each.value)
+
+
+def _no_host(at: At, found: _Modifier) -> None:
+    for index, each in enumerate(found.set):
+        if each.name.lower() == "host":
+            at.down("set", index).fault("host is not a header of answers")
+
+
+_request_modifier = struct(_Modifier, rules=(_names_once, _host_is_one))
+_response_modifier = struct(_Modifier, rules=(_names_once, _no_host))
 
 
 def _edits(found: _Modifier) -> HeaderEdits:
@@ -190,8 +197,8 @@ def _mirror_ref(at: At, value: object) -> MirrorRef | None:
 
 
 _CHECKS: Mapping[str, AnyCheck] = {
-    "requestHeaderModifier": _modifier,
-    "responseHeaderModifier": _modifier,
+    "requestHeaderModifier": _request_modifier,
+    "responseHeaderModifier": _response_modifier,
     "requestMirror": _mirror_ref,
     "requestRedirect": struct(_Redirect),
     "urlRewrite": struct(_Rewrite),

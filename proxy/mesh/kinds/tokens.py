@@ -34,7 +34,7 @@ _LONGEST_S = 60
 """That fetching keys may take."""
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OURS = re.compile(
-    r"(?i)host|connection|keep-alive|proxy-connection|te|upgrade|expect|content-length|transfer-encoding|content-type"
+    r"(?i)host|connection|keep-alive|proxy-connection|te|upgrade|expect|content-length|transfer-encoding|content-type|trailer"
     r"|http2-settings|x-request-id|x-forwarded-(for|proto|client-cert)|x-envoy-.*"
 )
 """Headers that frame or route a request, or that only proxies set: nobody's claims."""

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t
 from proxy.relay.endpoints.breaker cimport Seat
 from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 from proxy.relay.context.context cimport Context
-from proxy.wire.stream cimport Stream
+from proxy.wire.stream cimport RAISED, Stream
 
 cdef enum:
     NO_SEAT = -1                # instead of an errno: the cluster has as many connections as it may
@@ -16,6 +16,7 @@ cdef Stream reach(
 cdef Stream open_request(
     Endpoint endpoint, Cluster cluster, Context context, Stream client, int64_t deadline, int64_t since, bint* fresh,
     int* error, list reasons, Seat seat)
+cdef int takes_extended(Stream stream, double seconds) except? RAISED
 
 cdef enum:
     HTTP2_DECLINED = 4000       # no errno and no Cause: the endpoint speaks HTTP/1.1, by what its TLS says

@@ -32,10 +32,10 @@ from proxy.policy.facts cimport (
     TUNNEL_STATUS,
     UNREACHABLE,
 )
-from proxy.wire.http2.client cimport Http2Client
+from proxy.wire.http2.client cimport Http2Client, HttpClientStream
 from proxy.wire.http2.nghttp2 cimport NGHTTP2_NO_ERROR
 from proxy.wire.http2.session cimport Session
-from proxy.wire.stream cimport FAILED, TIMED_OUT
+from proxy.wire.stream cimport FAILED, RAISED, TIMED_OUT
 from proxy.wire.tcp cimport TcpStream, connect
 from proxy.wire.tls.origin cimport HTTP1_OR_2, NOTHING_NAMED
 from proxy.wire.tls.secured cimport SecuredStream, secure
@@ -313,3 +313,8 @@ cdef Stream open_request(
     if session is None:
         return None
     return (<Http2Client>session).new_stream()
+
+
+cdef int takes_extended(Stream stream, double seconds) except? RAISED:
+    """Whether such a stream's connection takes extended CONNECTs: as Http2Client.takes_extended."""
+    return (<Http2Client>(<HttpClientStream>stream).session).takes_extended(seconds)

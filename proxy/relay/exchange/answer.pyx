@@ -10,6 +10,7 @@ cimport cython
 from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport CUT, MALFORMED
 from proxy.relay.exchange.answered cimport judge_answer
+from proxy.relay.exchange.handshake cimport Handshake
 from proxy.wire.http.edits cimport Edits
 from proxy.wire.http.head cimport BAD, M_HEAD, UNTIL_CLOSE, Head
 from proxy.wire.http.http1 cimport (
@@ -57,8 +58,12 @@ cdef class Answer:
         self.status = attempt.head.status
         self.service_ms = (monotonic_ns() - request.started) // 1_000_000
         judge_answer(attempt)
-        if self.status == 101:
+        if attempt.switches(attempt.head):
             self.switch_protocols()
+            return self.fault
+        if request.client.extended and self.status < 300:
+            attempt.drop_stream()
+            self.give(faults.NOT_SWITCHED)
             return self.fault
         if self.context.drain.saying_close() or request.half_closed and request.client.start == request.client.end \
                 or not request.body.done:
@@ -87,19 +92,19 @@ cdef class Answer:
         cdef Stream client = self.request.client
         cdef Head head = self.attempt.head
         cdef Edits edits = self.request.answer_edits
-        cdef bytes cookie = self.request.cookie
+        cdef bytes told = self.request.told
         cdef char* out = self.context.scratch
         cdef Py_ssize_t written
         self.begun = True
         if client.http2:
             written = write_response_lines(out, head, self.service_ms, self.context.date.line(), edits)
-            if cookie is not None:
-                written = add_line(out, written, cookie)
+            if told is not None:
+                written = add_line(out, written, told)
             return client.put_response(source, head, rechunk, edits, out, written, data, length)
         written = write_response(
             out, source, head, rechunk, not self.keep_alive, self.service_ms, self.context.date.line(), edits)
-        if cookie is not None:
-            written = add_field(out, written, cookie)
+        if told is not None:
+            written = add_field(out, written, told)
         return client.put_two(out, written, data, length)
 
     cdef const char* pass_head(self) noexcept:
@@ -215,10 +220,17 @@ cdef class Answer:
         return 0
 
     cdef int switch_protocols(self) except -1:
-        """101: from here on the two connections are one byte tunnel."""
+        """From here on the two connections, or streams, are one byte tunnel. The log says 101, whatever either end did."""
         cdef HttpAttempt attempt = self.attempt
+        cdef Stream stream = attempt.stream
         cdef Stream client = self.request.client
+        cdef Handshake handshake = self.request.handshake
         self.keep_alive = False
+        self.status = 101
+        if handshake is not None:
+            handshake.take(attempt.head, stream.buffer + stream.start, client, stream)
+            if stream.extended and not client.extended:
+                self.request.told = handshake.lines() + (self.request.told or b"")
         if self.put_head(False, self.pass_head(), NULL, 0) < 0:
             self.client_lost(FAILED)
         else:
@@ -234,8 +246,10 @@ cdef class Answer:
         """Our own answer; the connection goes on only if the request was read to its end."""
         cdef Request request = self.request
         cdef bint whole = request.parsed and self.skip_body()
-        cdef bint grpc = request.parsed and request.head.grpc
+        cdef bint grpc = request.parsed and request.head.grpc and not request.client.extended
         cdef bint head_only = grpc or request.parsed and request.head.method == M_HEAD
+        if request.client.extended and 200 <= fault.status < 300:   # which would grant it
+            fault = faults.NOT_SWITCHED
         self.fault = fault
         self.status = fault.status
         if not whole or self.context.drain.saying_close() \

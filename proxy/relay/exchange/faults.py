@@ -41,6 +41,8 @@ HEAD_TOO_LARGE = Fault(Owner.CLIENT, 431, b"DPE", b"http1.headers_too_large", b"
 TOO_MANY_FIELDS = Fault(Owner.CLIENT, 431, b"DPE", b"http1.too_many_headers", b"Request Header Fields Too Large")
 LOW_VERSION = Fault(Owner.CLIENT, 426, b"DPE", b"low_version")
 NOT_IMPLEMENTED = Fault(Owner.CLIENT, 501, b"DPE", b"http1.invalid_transfer_encoding", b"Not Implemented")
+# An extended CONNECT (RFC 8441) for anything but WebSocket (RFC 9220 3).
+UNKNOWN_PROTOCOL = Fault(Owner.CLIENT, 501, b"-", b"upgrade_failed", b"Not Implemented")
 HEAD_TIMEOUT = Fault(Owner.CLIENT, 408, b"-", b"request_header_timeout", b"request header timeout")
 BODY_TIMEOUT = Fault(Owner.CLIENT, 408, b"SI", b"stream_idle_timeout", b"stream timeout")
 CLIENT_LEFT = Fault(Owner.CLIENT, 0, b"DC", b"downstream_remote_disconnect")
@@ -56,6 +58,21 @@ NO_HEALTHY_ENDPOINT = Fault(Owner.ENDPOINT, 503, b"UH", b"no_healthy_upstream", 
 
 # A route's rule has no backend that gets requests.
 NO_BACKEND = Fault(Owner.US, 500, b"-", b"direct_response", grpc_status=14)
+
+# WebSocket to an endpoint that is sent HTTP/2 and takes no extended CONNECT; or one that did not take the Upgrade, but
+# answered as if none had been asked for, which a client of HTTP/2 would take for a tunnel. It has done nothing wrong.
+NO_WEBSOCKET = Fault(
+    Owner.US,
+    501,
+    b"-",
+    b"upgrade_failed{endpoint_takes_no_WebSocket_over_HTTP/2}",
+    b"upgrade failed: the endpoint takes no WebSocket over HTTP/2",
+)
+NOT_SWITCHED = Fault(
+    Owner.US, 501, b"-", b"upgrade_failed{endpoint_did_not_switch}", b"upgrade failed: the endpoint did not switch"
+)
+# Who translates has to answer the client's key.
+NO_WEBSOCKET_KEY = Fault(Owner.CLIENT, 400, b"DPE", b"upgrade_failed{no_sec-websocket-key}", b"Bad Request")
 
 # A tunnel is asked for to what is no `host:port`.
 BAD_AUTHORITY = Fault(Owner.CLIENT, 400, b"DPE", b"bad_authority")

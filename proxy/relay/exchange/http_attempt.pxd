@@ -2,14 +2,14 @@
 cimport cython
 from libc.stdint cimport int64_t
 
-from proxy.relay.exchange.bounded cimport Bounded
+from proxy.relay.exchange.switching cimport Switching
 from proxy.wire.http.body cimport Body
 from proxy.wire.http.head cimport Head
 from proxy.wire.stream cimport RAISED
 
 
 @cython.final
-cdef class HttpAttempt(Bounded):
+cdef class HttpAttempt(Switching):
     cdef Head head                      # of the response
     cdef Body body
     cdef object pump                    # the greenlet that sends the request body, while there is one

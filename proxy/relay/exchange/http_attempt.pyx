@@ -17,8 +17,8 @@ from proxy.policy.facts cimport (
 from proxy.policy.retry cimport again
 from proxy.relay.context.context cimport Context
 from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
-from proxy.relay.exchange.bounded cimport Bounded
 from proxy.relay.exchange.request cimport Request
+from proxy.relay.exchange.switching cimport Switching
 from proxy.scoreboard.atomics cimport wp_load64, wp_store64
 from proxy.wire.http.head cimport BAD, NO_BODY, NO_HTTP
 from proxy.wire.http.heads cimport give_back
@@ -39,18 +39,18 @@ cdef int64_t HALF_CLOSE_NS = 1_000_000_000
 
 
 @cython.final
-cdef class HttpAttempt(Bounded):
+cdef class HttpAttempt(Switching):
     """Listens to the client from when the request is sent until the exchange has settled."""
 
     def __init__(self, Context context, Request request):
-        Bounded.__init__(self, context, request)
+        Switching.__init__(self, context, request)
         self.head = Head(lenient=True)
         self.body = Body(lenient=True)
 
     cdef int forget(self) except -1:
         self.pump = None
         self.body.start(NO_BODY, 0)
-        return Bounded.forget(self)
+        return Switching.forget(self)
 
     cdef bint make(self) except -1:
         """As far as the head of the final response, which is judged when it goes to the client. A pooled connection that
@@ -77,6 +77,10 @@ cdef class HttpAttempt(Bounded):
         self.ending.pooled = False
         if not connected:
             return self.no_connection()
+        if self.request.handshake is not None:
+            result = self.agree()
+            if result:
+                return result
         if self.cluster.limited and not self.may_be_sent():
             return OVERFLOWED
         self.local = self.stream.local
@@ -298,7 +302,7 @@ cdef class HttpAttempt(Bounded):
             if self.head.status >= 200:
                 return size
             if self.head.status == 101:
-                return size if self.upgrading else BAD
+                return size if self.may_switch(self.head, self.stream.buffer + self.stream.start) else BAD
             self.interim += 1
             result = self.relay_interim(size) if self.interim <= MAX_INTERIM else BAD
             if result < 0:

@@ -25,7 +25,8 @@ from proxy.relay.exchange.line cimport log_line
 from proxy.relay.exchange.request cimport Request
 from proxy.relay.exchange.sessions cimport keep_session
 from proxy.wire.http.head cimport (
-    BAD, LOW_VERSION, M_CONNECT, MAX_FIELDS, MAX_HEAD, NOT_IMPLEMENTED, TOO_LARGE, TOO_MANY_FIELDS, Head, Span,
+    BAD, LOW_VERSION, M_CONNECT, MAX_FIELDS, MAX_HEAD, NOT_IMPLEMENTED, TOO_LARGE, TOO_MANY_FIELDS, UNKNOWN_PROTOCOL,
+    Head, Span,
 )
 from proxy.wire.stream cimport TIMED_OUT
 
@@ -38,6 +39,7 @@ cdef dict NO_REQUEST = {        # an Io or a Result, and what the client is told
     TOO_MANY_FIELDS: faults.TOO_MANY_FIELDS,
     LOW_VERSION: faults.LOW_VERSION,
     NOT_IMPLEMENTED: faults.NOT_IMPLEMENTED,
+    UNKNOWN_PROTOCOL: faults.UNKNOWN_PROTOCOL,
 }
 
 
@@ -177,7 +179,7 @@ cdef class HttpExchange(Routed):
         cdef HashKey key = self.cluster.hash_key
         self.key = key.of_request(self.request.head, self.request.client)
         if self.key == 0 and key.set_cookie is not None:
-            self.request.cookie = key.new_cookie(&self.key)
+            self.request.told = key.new_cookie(&self.key)
         return 0
 
     cdef bint answered_in_vain(self) except -1:

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t
 from proxy.policy.facts cimport RetryRule
 from proxy.relay.context.request_ids cimport RequestIds
 from proxy.relay.exchange.copied cimport Copied
+from proxy.relay.exchange.handshake cimport Handshake
 from proxy.wire.http.body cimport Body
 from proxy.wire.http.edits cimport Edits
 from proxy.wire.http.head cimport Head
@@ -28,7 +29,8 @@ cdef class Request:
     cdef int64_t patience               # ns from then that the client waits (grpc-timeout), or its request may take; 0: no end
     cdef bint bounded                   # ... which is by the cluster's timeout
     cdef char[36] own_id                # used when the client sent none
-    cdef bytes cookie                   # a field of the answer that gives the client one, or None
+    cdef Handshake handshake            # it asks for a WebSocket; None: it does not
+    cdef bytes told                     # fields that its answer has besides, a cookie for one; or None
     cdef bytes added                    # fields that its head goes on with besides, or None
     cdef const RetryRule* retry_rule    # of the cluster that it goes to, or the route
     cdef Edits edits, answer_edits      # what a route changes of the request's head, and the answer's; None: nothing
@@ -41,12 +43,13 @@ cdef class Request:
     cdef str known_as                   # another's, whose id it goes by; None: its own
 
     cdef int begin(self, Stream client, Py_ssize_t size) except -1
-    cdef int accept(self, RequestIds ids) noexcept
     cdef bint chose_http2(self) noexcept
+    cdef int accept(self, RequestIds ids) except? RAISED
     cdef bint normalise_path(self, int mode) noexcept
     cdef object overtime(self)
     cdef int64_t grpc_timeout(self) noexcept
     cdef int read_head(self) noexcept
+    cdef int take_upgrade(self) except? RAISED
     cdef int put_head(self, Stream stream, char* scratch, bint upgrade, const char* data, Py_ssize_t length) except? RAISED
     cdef Py_ssize_t write_head(self, char* out, bint upgrade) noexcept
     cdef void bound(self, int64_t timeout) noexcept

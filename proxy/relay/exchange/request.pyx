@@ -13,11 +13,12 @@ from proxy.clock cimport monotonic_ns
 from proxy.policy.paths cimport normalise
 from proxy.relay.context.date cimport wall_ns
 from proxy.wire.http.head cimport (
-    BAD, CHUNKED, M_DELETE, M_GET, M_HEAD, M_OPTIONS, M_PUT, M_TRACE, NO_BODY, UPGRADE, Field, Head, Span,
+    BAD, CHUNKED, M_DELETE, M_GET, M_HEAD, M_OPTIONS, M_PUT, M_TRACE, NO_BODY, UNKNOWN_PROTOCOL, UPGRADE, Field, Head, Span,
 )
 from proxy.wire.http.heads cimport give_back
 from proxy.wire.http.http1 cimport REQUEST_ID, add_field, add_line, write_request, write_request_lines
 from proxy.wire.http.names cimport grpc_timeout_of, is_text, next_member, span_of
+from proxy.wire.http.websocket cimport asks_for_websocket
 
 from proxy.relay.exchange import faults
 
@@ -52,7 +53,7 @@ cdef class Request:
         client.pinned = client.start = self.head_size = size
         return 0
 
-    cdef int accept(self, RequestIds ids) noexcept:
+    cdef int accept(self, RequestIds ids) except? RAISED:
         """Parses the head, if that was not done as it came: 0, or a negative Result."""
         cdef int result = self.read_head()
         cdef Head head = self.head
@@ -63,10 +64,18 @@ cdef class Request:
         self.has_body = not self.body.done
         self.body.of_messages = head.grpc
         self.repeatable = not self.has_body and head.method in (M_GET, M_HEAD, M_PUT, M_DELETE, M_OPTIONS, M_TRACE)
-        self.upgrading = head.upgrade and not offers_h2c(head, self.client.buffer)
         self.patience = self.grpc_timeout() if head.grpc else 0
         if head.request_id.length == 0:
             ids.make(self.own_id)
+        return self.take_upgrade() if head.upgrade or self.client.extended else 0
+
+    cdef int take_upgrade(self) except? RAISED:
+        """It offers to go on as another protocol; over HTTP/2, where it asks for nothing else, as one that there is."""
+        if asks_for_websocket(self.head, self.client.buffer):
+            self.handshake = Handshake()
+        elif self.client.extended:
+            return UNKNOWN_PROTOCOL
+        self.upgrading = not offers_h2c(self.head, self.client.buffer)
         return 0
 
     cdef int read_head(self) noexcept:
@@ -106,6 +115,8 @@ cdef class Request:
         """The head for an endpoint as HTTP/1.1 has it; how long it is."""
         cdef Py_ssize_t length = write_request(
             out, self.client.buffer, self.head, upgrade, self.own_id, self.edits, self.path)
+        if self.handshake is not None and self.handshake.line is not None:
+            length = add_field(out, length, self.handshake.line)
         return length if self.added is None else add_field(out, length, self.added)
 
     cdef void bound(self, int64_t timeout) noexcept:
@@ -216,7 +227,8 @@ cdef class Request:
         """Lets go of the head; the client may be read by others."""
         self.client.pinned = 0
         self.client.listener = None
-        self.cookie = self.added = self.path = self.route = self.shadow = None
+        self.told = self.added = self.path = self.route = self.shadow = None
+        self.handshake = None
         if self.copied is not None:
             self.copied.end()
             self.copied = None

@@ -84,5 +84,5 @@ cdef int keep_session(Routed exchange) except -1:
     session = policy.given(rule.sessions, exchange.session, token, now)
     if session is not None:
         asked = (request.client.buffer + path.at)[:path.length]
-        request.cookie = (request.cookie or b"") + policy.field(rule.sessions, session, asked, now)
+        request.told = (request.told or b"") + policy.field(rule.sessions, session, asked, now)
     return 0

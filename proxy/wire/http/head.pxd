@@ -32,6 +32,7 @@ cdef enum Result:               # what scan and parse say besides a size; no num
     LOW_VERSION = -14           # 426: well formed, but HTTP/1.0 or older
     NOT_IMPLEMENTED = -15       # 501: well formed, but with a transfer coding other than chunked
     NO_HTTP = -16               # of a response: not even the beginning of one
+    UNKNOWN_PROTOCOL = -17      # 501: well formed, but an extended CONNECT for what we do not translate
 
 cdef struct Field:
     uint32_t name, value        # offsets from the first byte of the head

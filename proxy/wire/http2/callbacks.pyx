@@ -74,6 +74,8 @@ cdef int on_frame_recv(nghttp2_session* h2, const nghttp2_frame* frame, void* da
             if session.settled:
                 session.charge()
             session.settled = True
+            if session.settling is not None:
+                session.settling.set()
             may_go_on(session)
         elif frame.hd.type == NGHTTP2_WINDOW_UPDATE:
             windows_grew(session, frame)

@@ -5,10 +5,11 @@ from proxy.wire.buffers cimport Buffer
 from proxy.wire.http.head cimport Head
 from proxy.wire.http2.http_stream cimport HttpStream
 from proxy.wire.http2.session cimport Session
-from proxy.wire.stream cimport Deadlines, Stream
+from proxy.wire.stream cimport RAISED, Deadlines, Stream
 
 cdef class Http2Client(Session):
     cdef HttpClientStream new_stream(self)
+    cdef int takes_extended(self, double seconds) except? RAISED
 
 cdef class HttpClientStream(HttpStream):
     cdef readonly int status    # of the head that comes, or came last

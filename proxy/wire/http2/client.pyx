@@ -11,27 +11,33 @@ that it cannot have read what followed. A connection that ends before the peer's
 read a request, act on it, and die before its first frame. A malformed answer ends as BAD.
 """
 
+from gevent.event import Event
+
 from libc.stdint cimport int32_t
 from libc.string cimport memcpy
 
 from proxy.wire.buffers cimport drop, reserve
 from proxy.wire.http.edits cimport Edits
-from proxy.wire.http.head cimport BAD, CHUNKED, M_HEAD, MAX_HEAD
+from proxy.wire.http.head cimport BAD, CHUNKED, M_CONNECT, M_HEAD, MAX_HEAD
 from proxy.wire.http.heads cimport new_head
 from proxy.wire.http.octets cimport is_blank
+from proxy.wire.http2.extended cimport extend_fields
 from proxy.wire.http2.fields cimport fields, request_fields
 from proxy.wire.http2.frames cimport body_of
 from proxy.wire.http2.http_stream cimport IN_BYTES, IN_HEAD, IN_NOTHING
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.stream cimport (
     CONNECTION_ENDED,
+    END,
     FAILED,
     HEAD_BROKEN,
     NEVER_SPOKE,
     PROTOCOL_BROKEN,
     RAISED,
+    READY,
     SPOKE_OTHERWISE,
     STREAM_RESET,
+    TIMED_OUT,
     TLS_REFUSED,
 )
 
@@ -55,6 +61,20 @@ cdef class Http2Client(Session):
         stream.local = self.transport.local
         stream.peer = self.transport.peer
         return stream
+
+    cdef int takes_extended(self, double seconds) except? RAISED:
+        """Whether the peer's SETTINGS allow extended CONNECTs (RFC 8441 3): READY or END; TIMED_OUT if they have not come
+        in so many seconds, FAILED if the connection has ended before."""
+        if not self.settled and self.h2 != NULL:
+            if self.settling is None:
+                self.settling = Event()
+            self.settling.wait(seconds)
+        if self.h2 == NULL:
+            return FAILED
+        if not self.settled:
+            return TIMED_OUT
+        return READY if nghttp2_session_get_remote_settings(
+            self.h2, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1 else END
 
 
 cdef class HttpClientStream(HttpStream):
@@ -86,19 +106,21 @@ cdef class HttpClientStream(HttpStream):
         if not self.writable() or not self.head_due:
             return FAILED
         self.head_due = False
-        self.method = head.method
+        self.method = M_CONNECT if self.extended else head.method
         self.trailers_wanted = head.te_trailers
         self.outward.start(head.framing, head.content_length)
         count = request_fields(source, head, edits, path, self.scheme(head), lines, lines_length)
+        if self.extended:
+            count = extend_fields(count)
         self.starts_at = self.session.transport.written + self.session.out.end - self.session.out.start
-        ends = self.outward.done and not self.open_ended
+        ends = self.outward.done and not self.open_ended and not self.extended
         id = nghttp2_submit_request(self.session.h2, NULL, fields, count, NULL if ends else &body, <void*>self)
         if id < 0:
             return FAILED
         (<Session>self.session).attach(self, id)
         self.end_wanted = self.end_sent = ends
         self.written += head.size
-        return self.put_body(data, length)
+        return self.session.pull() if self.extended else self.put_body(data, length)
 
     cdef const char* scheme(self, Head head) noexcept:
         """The client's own, but where we have put TLS around it."""
@@ -149,7 +171,8 @@ cdef class HttpClientStream(HttpStream):
         return 0
 
     cdef int on_head(self, int category, bint last) except -1:
-        cdef bint bodiless = self.method == M_HEAD or self.status == NO_CONTENT or self.status == NOT_MODIFIED
+        cdef bint granted = self.extended and 200 <= self.status < 300
+        cdef bint bodiless = self.method == M_HEAD or self.status == NO_CONTENT or self.status == NOT_MODIFIED or granted
         if self.inward != IN_HEAD or self.closed:
             return 0
         if self.status < 200:
@@ -164,6 +187,9 @@ cdef class HttpClientStream(HttpStream):
         if last and not bodiless and not self.has_length:
             self.add_line(b"content-length", 14, b"0", 1)
         self.end_head(last, bodiless)
+        if granted:
+            self.piped = True
+            self.inward = IN_NOTHING if last else IN_BYTES
         return 0 if self.head is None else self.tell_head()
 
     cdef int tell_head(self) except -1:
@@ -221,4 +247,6 @@ cdef class HttpClientStream(HttpStream):
         return True
 
     cdef int leave(self) except -1:
+        if self.piped:
+            return HttpStream.leave(self)
         return 0 if self.end_sent and (self.eof or self.whole) else self.reset(NGHTTP2_CANCEL)

@@ -22,6 +22,7 @@ cdef class HttpStream(Http2Stream):
     cdef char* behind           # trailers of a request with a content-length, as a last chunk has them
     cdef Py_ssize_t behind_length
     # to the peer
+    cdef bint piped             # an extended CONNECT was granted: its DATA are bytes, both ways
     cdef bint head_due
     cdef Body outward
     cdef bint open_ended        # what ends the message is put by `end_with`, not by the last byte of its length

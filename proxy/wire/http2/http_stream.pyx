@@ -166,6 +166,8 @@ cdef class HttpStream(Http2Stream):
         cdef Py_ssize_t used
         cdef bytes copy
         cdef int result = 0
+        if self.piped:
+            return Http2Stream.put_two(self, volatile_head, head_length, data, length)
         if not self.writable():
             return FAILED
         if self.head_due:
@@ -254,9 +256,11 @@ cdef class HttpStream(Http2Stream):
 
     cdef int finish(self) except? RAISED:
         """The message says itself where it ends."""
-        return 0
+        return Http2Stream.finish(self) if self.piped else 0
 
     cdef int abort(self) except -1:
+        if self.piped:
+            self.reset(NGHTTP2_CANCEL)      # RFC 8441 5: as a reset of TCP
         return self.close()
 
     cdef int close(self) except -1:

@@ -15,6 +15,7 @@ cdef class Output(Consumer):
     cdef readonly bint server
     cdef readonly bint draining     # no new streams: GOAWAY was sent or has come
     cdef readonly bint settled      # the peer's SETTINGS have come
+    cdef object settling            # an Event for those who wait for that, or for the end; None: nobody does
     cdef readonly bint foreign      # ... and never will: it has answered our preface in HTTP/1
     cdef bint busy                  # inside nghttp2, which must not be entered again
     cdef bint broken                # the transport takes nothing more

@@ -20,11 +20,14 @@ cdef class Http2Server(Session):
 
 cdef class HttpServerStream(HttpStream):
     cdef Span method_text, path, authority  # where they lie in the buffer until the request line is written
+    cdef Span protocol                      # ... and what an extended CONNECT asks for
     cdef bint begun                         # it is
     cdef bint has_cookies                   # they wait in the inbox
     cdef bint https                         # what :scheme says
 
     cdef int begin_text(self) except -1
+    cdef bint begin_extended(self) except -1
+    cdef int open_pipe(self, size_t count) except -1
     cdef bint line_fits(self) noexcept
     cdef int add_cookie(self, const char* value, size_t length) except -1
     cdef int add_cookies(self) except -1

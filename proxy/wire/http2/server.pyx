@@ -15,13 +15,14 @@ from libc.string cimport memcmp, memcpy
 from proxy.wire.buffers cimport drop, reserve
 from proxy.wire.greenlets cimport PyGreenlet_Import, PyGreenlet_Switch, greenlet
 from proxy.wire.http.edits cimport MOST_LINES, Edits
-from proxy.wire.http.head cimport CHUNKED, M_CONNECT, M_OPTIONS, MAX_FIELDS, Head
+from proxy.wire.http.head cimport CHUNKED, M_CONNECT, M_GET, M_OPTIONS, MAX_FIELDS, Head
 from proxy.wire.http.heads cimport new_head
 from proxy.wire.http.http1 cimport HEAD_ROOM
 from proxy.wire.http.names cimport is_token, method_of, span_of
+from proxy.wire.http2.extended cimport is_for_http1
 from proxy.wire.http2.fields cimport fields, reply_fields, response_fields
 from proxy.wire.http2.frames cimport body_of
-from proxy.wire.http2.http_stream cimport IN_HEAD
+from proxy.wire.http2.http_stream cimport IN_BYTES, IN_HEAD
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http.octets cimport TARGET, is_a, same
 from proxy.wire.http2.stream cimport Http2Stream
@@ -107,7 +108,7 @@ cdef class Http2Server(Session):
         self.patience = handler.patience
         self.stall_ns = handler.stall_ns
         self.idle_ns = handler.idle_ns
-        self.server = True
+        self.server = self.extends = True
 
     cdef Http2Stream make_stream(self):
         return HttpServerStream() if self.running < MAX_STREAMS else None
@@ -146,12 +147,16 @@ cdef class HttpServerStream(HttpStream):
                 self.path = span
             elif name[1] == c"m":
                 self.method_text = span
+            elif name_length == 9:
+                self.protocol = span
             else:
                 self.https = value_length == 5 and same(value, b"https", 5)
             return 0
         if not self.begun:
             self.begin_text()
         if name_length == 4 and memcmp(name, b"host", 4) == 0 and self.authority.length:
+            return 0
+        if self.extended and is_for_http1(name, name_length):
             return 0
         if name_length == 6 and memcmp(name, b"cookie", 6) == 0:
             return self.add_cookie(value, value_length)
@@ -161,27 +166,43 @@ cdef class HttpServerStream(HttpStream):
         """The request line, and Host, behind the pieces they are made of."""
         cdef Span target, authority = self.authority
         cdef Py_ssize_t length
+        cdef bint fits = True
         cdef char* at
         self.begun = True
         self.head = new_head(False)
         self.head.https = self.https
         self.method = method_of(self.buffer + self.method_text.at, self.method_text.length)
+        if self.protocol.length:
+            fits = self.begin_extended()
         target = self.authority if self.method == M_CONNECT else self.path
         length = self.method_text.length + target.length + 12
-        self.make_room(length + authority.length + 8)       # for both: the pieces stay where they are
+        self.make_room(length + authority.length + self.protocol.length + 42)   # for all: the pieces stay where they are
         at = self.text_room(length)
         memcpy(at, self.buffer + self.method_text.at, self.method_text.length)
         at += self.method_text.length
         at[0] = c" "
         memcpy(at + 1, self.buffer + target.at, target.length)
         memcpy(at + 1 + target.length, b" HTTP/1.1\r\n", 11)
-        self.malformed = not self.line_fits()
+        self.malformed = not (fits and self.line_fits())
         self.start = self.end - length
         self.text_bytes = length
         self.head.take_request_line(self.method_text.length, target.length, self.method)
         if authority.length and not self.malformed:
             self.add_line(b"host", 4, self.buffer + authority.at, authority.length)
+        if self.extended and not self.malformed:
+            self.add_line(b"upgrade", 7, self.buffer + self.protocol.at, self.protocol.length)
+            self.add_line(b"connection", 10, b"upgrade", 7)
         return 0
+
+    cdef bint begin_extended(self) except -1:
+        """It is an extended CONNECT, and goes on as the GET it stands for (extended.pyx); False: it is malformed."""
+        cdef bint fits = self.method == M_CONNECT and self.authority.length > 0 and is_token(
+            self.buffer + self.protocol.at, self.protocol.length)
+        self.extended = True
+        self.method = M_GET
+        memcpy(self.buffer + self.method_text.at, b"GET", min(self.method_text.length, 3))
+        self.method_text.length = min(self.method_text.length, 3)
+        return fits
 
     cdef bint line_fits(self) noexcept:
         """Whether the pieces make one request line: its target a path (8.3.1), or `*` of OPTIONS."""
@@ -223,26 +244,29 @@ cdef class HttpServerStream(HttpStream):
 
     cdef int on_head(self, int category, bint last) except -1:
         if self.inward != IN_HEAD:
-            return 0
+            return self.reset(NGHTTP2_PROTOCOL_ERROR) if self.extended else 0     # RFC 9113 8.5: DATA only
         if not self.begun:
             self.begin_text()
         if self.has_cookies:
             self.add_cookies()
-        if self.malformed:
+        if self.malformed or self.extended and self.has_length:
+            self.malformed = True
             return self.reset(NGHTTP2_PROTOCOL_ERROR)
-        self.end_head(last, self.method == M_CONNECT)
+        self.end_head(last, self.extended or self.method == M_CONNECT)
+        if self.extended and not last:
+            self.inward = IN_BYTES
         self.head.end_request(self.buffer + self.start, self.end - self.start)
         return 0
 
     cdef bint may_have_trailers(self) noexcept:
-        return not self.eof or self.behind_length > 0
+        return not self.extended and (not self.eof or self.behind_length > 0)
 
     cdef const char* trailers(self, Py_ssize_t* length) noexcept:
         length[0] = self.behind_length
         return self.behind
 
     cdef Py_ssize_t fill(self) except? RAISED:
-        if self.end_sent:           # answered: what else comes is of no use to anybody
+        if self.end_sent and not self.piped:    # answered: what else comes is of no use to anybody
             return CANCELLED
         return HttpStream.fill(self)
 
@@ -265,11 +289,22 @@ cdef class HttpServerStream(HttpStream):
             self, const char* source, Head head, bint rechunk, Edits edits, const char* lines, Py_ssize_t lines_length,
             const char* data, Py_ssize_t length) except? RAISED:
         cdef char[3] status
+        cdef size_t count
         if not self.writable() or not self.head_due:
             return FAILED
-        self.submit(response_fields(source, head, edits, status, lines, lines_length),
-                    CHUNKED if rechunk else head.framing, head.content_length)
+        count = response_fields(source, head, edits, status, lines, lines_length)
+        if self.extended and head.status < 300:
+            return self.open_pipe(count)
+        self.submit(count, CHUNKED if rechunk else head.framing, head.content_length)
         return self.put_body(data, length)
+
+    cdef int open_pipe(self, size_t count) except -1:
+        """The answer to an extended CONNECT that is granted, so many `fields`."""
+        cdef nghttp2_data_provider body = body_of(self)
+        self.head_due = False
+        self.piped = True
+        nghttp2_submit_response(self.session.h2, self.id, fields, count, &body)
+        return self.session.pull()
 
     cdef Py_ssize_t put_head(self, const char* text, Py_ssize_t length) except? RAISED:
         cdef Py_ssize_t scanned = 0
@@ -280,6 +315,8 @@ cdef class HttpServerStream(HttpStream):
             nghttp2_submit_headers(
                 self.session.h2, NGHTTP2_FLAG_NONE, self.id, NULL, fields, reply_fields(text, scratch), NULL)
             return size
+        if self.extended and scratch.status < 300:      # which would grant it
+            return FAILED
         self.submit(reply_fields(text, scratch), scratch.framing, scratch.content_length)
         return size
 
@@ -294,6 +331,8 @@ cdef class HttpServerStream(HttpStream):
         return 0
 
     cdef int leave(self) except -1:
+        if self.piped:
+            return HttpStream.leave(self)
         if not self.end_sent:
             return self.reset(NGHTTP2_INTERNAL_ERROR)
         return 0 if self.eof else self.reset(NGHTTP2_NO_ERROR)

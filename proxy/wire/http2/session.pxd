@@ -11,6 +11,7 @@ cdef enum:
 
 cdef class Session(Input):
     cdef bint refusing              # GOAWAY was sent, and was final
+    cdef bint extends               # the server's side: its clients are told that they may send extended CONNECTs
     cdef uint32_t most_streams      # of ours at a time, as far as is known
     cdef Deadlines patience         # how long the peer may be silent before it is pinged; None: no pings
     cdef Deadlines last_patience    # ... and then, before it is given up; None: as long, and once more

@@ -60,7 +60,8 @@ cdef class Session(Input):
             raise MemoryError
         settings[1].settings_id, settings[1].value = NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, <uint32_t>first_window(self)
         settings[2].settings_id, settings[2].value = NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEADER_LIST
-        nghttp2_submit_settings(self.h2, NGHTTP2_FLAG_NONE, settings, 3)
+        settings[3].settings_id, settings[3].value = NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1
+        nghttp2_submit_settings(self.h2, NGHTTP2_FLAG_NONE, settings, 4 if self.extends else 3)
         nghttp2_session_set_local_window_size(self.h2, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW)
         return self.pull()
 
@@ -352,6 +353,8 @@ cdef class Session(Input):
             if self.out.end != self.out.start:
                 self.transport.put_now(self.out.bytes + self.out.start, self.out.end - self.out.start)
         self.broken = self.draining = True
+        if self.settling is not None:
+            self.settling.set()
         self.stop_timers()
         self.queue.clear()
         for stream in list(self.streams.values()):

@@ -1,0 +1,382 @@
+"""WebSocket through a replica where one end at least speaks HTTP/2 (RFC 8441): both translations, what endpoints say to
+them, and that access rules stand before all of them."""
+
+import base64
+import contextlib
+import hashlib
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from h2.errors import ErrorCodes
+
+from tests.hbone.http2 import Connection
+from tests.hbone.stream import Headers, Stream
+from tests.integration.captured import Captured, captured, h2_app
+from tests.integration.hbone_rig import H2, serve_name
+from tests.integration.http_rig import Client, Handler, Peer, Scripted, unique
+from tests.integration.test_endpoints_http2 import h2_client
+from tests.rig import wait_until
+
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+ENABLE_CONNECT_PROTOCOL = 8
+MIB = 1 << 20
+
+
+def accept_of(key: str) -> str:
+    return base64.b64encode(hashlib.sha1(key.encode() + GUID).digest()).decode()
+
+
+def connect(path: str, *more: tuple[str, str], protocol: str = "websocket", host: str = "web") -> Headers:
+    return [
+        *((":method", "CONNECT"), (":protocol", protocol), (":scheme", "http")),
+        *((":authority", host), (":path", path), ("sec-websocket-version", "13"), *more),
+    ]
+
+
+def upgrade(key: str = KEY) -> tuple[str, ...]:
+    return ("connection: Upgrade", "upgrade: websocket", "sec-websocket-version: 13", f"sec-websocket-key: {key}")
+
+
+def exactly(stream: Stream, count: int) -> bytes:
+    got = b""
+    while len(got) < count:
+        piece = stream.recv(count - len(got))
+        assert piece, got
+        got += piece
+    return got
+
+
+# -- endpoints --------------------------------------------------------------------------------------------------------
+
+
+def switching(accept: Callable[[str], str] = accept_of, *, fields: str = "upgrade: websocket\r\n") -> Handler:
+    """Takes an Upgrade, and says everything backwards then; what it says last is `bye`."""
+
+    def handler(peer: Peer) -> None:
+        head, _ = peer.request()
+        said = accept(head["sec-websocket-key"])
+        peer.send(f"HTTP/1.1 101 Yes\r\nconnection: upgrade\r\n{fields}sec-websocket-accept: {said}\r\nx: y\r\n\r\nhi")
+        while peer.more():
+            data, peer.buffer = peer.buffer, b""
+            peer.send(data[::-1])
+        peer.send(b"bye")
+
+    return handler
+
+
+def granting(stream: Stream, _: Scripted) -> None:
+    """The same, of extended CONNECTs."""
+    stream.connection.respond(stream, [(":status", "200"), ("x", "y")])
+    stream.sendall(b"hi")
+    while data := stream.recv(1 << 16):
+        stream.sendall(data[::-1])
+    stream.sendall(b"bye")
+    stream.finish()
+
+
+EXTENDED = {ENABLE_CONNECT_PROTOCOL: 1}
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["tcp", "hbone"])
+def old(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Captured]:
+    """Its endpoint speaks HTTP/1.1."""
+    with captured(tmp_path_factory.mktemp("ws1"), 1, hbone=request.param, consecutive5xxErrors=1) as one:
+        yield one
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["tcp", "hbone"])
+def new(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Captured]:
+    """Its endpoint is sent HTTP/2."""
+    made = tmp_path_factory.mktemp("ws2")
+    with captured(made, 1, hbone=request.param, port_name="http2", consecutive5xxErrors=1) as one:
+        yield one
+
+
+def opened(client: Connection, path: str, *more: tuple[str, str]) -> Stream:
+    stream = client.request(connect(path, *more))
+    answer = stream.answered()
+    assert answer[":status"] == "200" and answer["x"] == "y"
+    assert not {"upgrade", "connection", "sec-websocket-accept", "content-length"} & answer.keys()
+    return stream
+
+
+# -- a client of HTTP/2 -----------------------------------------------------------------------------------------------
+
+
+def test_to_an_endpoint_of_HTTP_1(old: Captured) -> None:
+    member, path = old.members[0], unique()
+    member.play(switching())
+    with contextlib.closing(h2_client(old)) as client:
+        assert client.wait_until(lambda one: one.peer_settings.get(ENABLE_CONNECT_PROTOCOL) == 1)
+        stream = opened(client, f"{path}?a=b", ("sec-websocket-protocol", "chat"), ("sec-websocket-key", KEY))
+        assert exactly(stream, 2) == b"hi"
+        for index in range(20):
+            stream.sendall(b"%06d" % index)
+            assert exactly(stream, 6) == (b"%06d" % index)[::-1]
+        stream.finish()
+        assert exactly(stream, 3) == b"bye" and stream.recv(1) == b"" and stream.reset_code is None
+    (head,) = member.heads
+    assert head.first == f"GET {path}?a=b HTTP/1.1" and head["host"] == "web"
+    assert (head["upgrade"], head["connection"]) == ("websocket", "upgrade")
+    assert (head["sec-websocket-version"], head["sec-websocket-protocol"]) == ("13", "chat")
+    assert head["sec-websocket-key"] != KEY and len(base64.b64decode(head["sec-websocket-key"])) == 16
+    line = old.line(f"{path}?a=b")
+    assert (line["method"], line["protocol"], line["status"], line["details"]) == (
+        "GET", "HTTP/2", "101", "via_upstream")  # fmt: skip
+    assert (line["received"], line["sent"]) == ("120", "125")
+
+
+def test_each_gets_a_key_of_its_own(old: Captured) -> None:
+    member = old.members[0]
+    member.play(switching())
+    with contextlib.closing(h2_client(old)) as client:
+        streams = [opened(client, "/") for _ in range(3)]
+        assert [exactly(stream, 2) for stream in streams] == [b"hi"] * 3
+        assert len({head["sec-websocket-key"] for head in member.heads}) == 3
+        for stream in streams:
+            stream.cancel()
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        pytest.param(switching(lambda _: accept_of(KEY)), id="of another key"),
+        pytest.param(switching(lambda _: ""), id="of none"),
+        pytest.param(switching(fields="upgrade: raw\r\n"), id="another protocol"),
+        pytest.param(switching(fields="upgrade: websocket\r\nsec-websocket-accept: x\r\n"), id="two"),
+    ],
+)
+def test_an_accept_that_is_none(old: Captured, handler: Handler) -> None:
+    old.members[0].play(handler)
+    path = unique()
+    with contextlib.closing(h2_client(old)) as client:
+        assert client.request(connect(path)).answered()[":status"] == "502"
+    assert old.line(path)["flags"] == "UPE"
+
+
+@pytest.mark.parametrize("status", ["403 Forbidden", "302 Found", "426 Upgrade Required"])
+def test_an_endpoint_refuses(old: Captured, status: str) -> None:
+    def refuse(peer: Peer) -> None:
+        peer.request()
+        peer.send(f"HTTP/1.1 {status}\r\nlocation: /x\r\ncontent-length: 2\r\n\r\nno")
+
+    old.members[0].play(refuse)
+    path = unique()
+    with contextlib.closing(h2_client(old)) as client:
+        stream = client.request(connect(path))
+        assert stream.answered() | {":status": status[:3], "location": "/x"} == stream.answered()
+        assert exactly(stream, 2) == b"no" and stream.recv(1) == b""
+    assert old.line(path)["status"] == status[:3]
+
+
+@pytest.mark.parametrize("answer", ["200 OK\r\ncontent-length: 2\r\n\r\nno", "204 No Content\r\n\r\n"])
+def test_an_endpoint_answers_as_if_it_had_not_been_asked(old: Captured, answer: str) -> None:
+    """A 2xx would be the tunnel."""
+
+    def plainly(peer: Peer) -> None:
+        peer.request()
+        peer.send(f"HTTP/1.1 {answer}")
+
+    member, path = old.members[0], unique()
+    member.play(plainly)
+    with contextlib.closing(h2_client(old)) as client:
+        assert client.request(connect(path)).answered()[":status"] == "501"
+    line = old.line(path)
+    assert (line["status"], line["details"]) == ("501", "upgrade_failed{endpoint_did_not_switch}")
+    assert old.row(member)["ejected_left_ms"] <= 0
+
+
+@pytest.mark.parametrize("protocol", ["connect-udp", "webtransport", "h2c", "websocket,h2c", "connect-ip"])
+def test_other_protocols_reach_nobody(old: Captured, protocol: str) -> None:
+    member, path = old.members[0], unique()
+    member.play(serve_name)
+    with contextlib.closing(h2_client(old)) as client:
+        stream = client.request(connect(path, protocol=protocol))
+        if "," in protocol:  # no token
+            with pytest.raises(ConnectionResetError):
+                stream.answered()
+        else:
+            assert stream.answered()[":status"] == "501"
+            assert old.line(path)["details"] == "upgrade_failed"
+        assert client.ping() < 5
+    assert not member.heads
+
+
+def test_what_is_known_in_capitals_is_the_same(old: Captured) -> None:
+    old.members[0].play(switching())
+    with contextlib.closing(h2_client(old)) as client:
+        assert client.request(connect("/", protocol="WebSocket")).answered()[":status"] == "200"
+
+
+def test_a_plain_CONNECT_is_for_proxies(old: Captured) -> None:
+    with contextlib.closing(h2_client(old)) as client:
+        assert client.request([(":method", "CONNECT"), (":authority", "web:8000")]).answered()[":status"] == "404"
+
+
+def test_gRPCs_words_are_no_answer_to_it(old: Captured) -> None:
+    """Its own way to refuse is 200."""
+    with contextlib.closing(h2_client(old)) as client:
+        stream = client.request(connect("/", ("content-type", "application/grpc"), host="nobody"))
+        assert stream.answered()[":status"] == "404"
+
+
+def test_resets_go_through(old: Captured) -> None:
+    met: list[BaseException] = []
+
+    def wait(peer: Peer) -> None:
+        head, _ = peer.request()
+        said = accept_of(head["sec-websocket-key"])
+        peer.send(f"HTTP/1.1 101 Yes\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {said}\r\n\r\n")
+        if head["x-how"] == "reset":
+            peer.until(b"now")
+            peer.reset()
+            return
+        try:
+            peer.rest()
+        except OSError as error:
+            met.append(error)
+
+    old.members[0].play(wait)
+    with contextlib.closing(h2_client(old)) as client:
+        stream = client.request(connect("/", ("x-how", "reset")))
+        assert stream.answered()[":status"] == "200"
+        stream.sendall(b"now")
+        assert client.wait_until(lambda _: stream.reset_code is not None or stream.ended)
+        assert stream.reset_code in ((ErrorCodes.CANCEL,) if not old.doors else (ErrorCodes.CANCEL, ErrorCodes.NO_ERROR, None))
+        stream = client.request(connect("/", ("x-how", "wait")))
+        assert stream.answered()[":status"] == "200"
+        stream.cancel()
+        if not old.doors:
+            wait_until(lambda: met, 5, "the endpoint sees a reset")
+
+
+def test_who_does_not_read_stops_who_writes(old: Captured) -> None:
+    """Neither end's bytes are kept here."""
+    sent = [0]
+
+    def flood(peer: Peer) -> None:
+        head, _ = peer.request()
+        said = accept_of(head["sec-websocket-key"])
+        peer.send(f"HTTP/1.1 101 Yes\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {said}\r\n\r\n")
+        for _ in range(64):
+            peer.send(b"x" * MIB)
+            sent[0] += MIB
+        peer.finish()
+        peer.rest()
+
+    old.members[0].play(flood)
+    sock = socket.create_connection(("127.0.0.1", old.replica.port))
+    settings = H2 | {4: 65535}
+    with contextlib.closing(Connection(sock, None, server=False, settings=settings, window=1 << 24)) as client:
+        stream = client.request(connect("/"))
+        assert stream.answered()[":status"] == "200"
+        last = -1
+        while last != sent[0]:
+            last = sent[0]
+            client.wait_until(lambda _: False, 0.5)
+        assert sent[0] < 40 * MIB
+        got = 0
+        while piece := stream.recv(1 << 20):
+            got += len(piece)
+        assert got == 64 * MIB
+        stream.finish()
+
+
+# -- an endpoint of HTTP/2 --------------------------------------------------------------------------------------------
+
+
+def test_to_an_endpoint_of_HTTP_2(new: Captured) -> None:
+    member, path = new.members[0], unique()
+    member.play(h2_app(granting, EXTENDED))
+    with Client(new.replica.port) as client:
+        client.request("web", path, *upgrade(), "sec-websocket-protocol: chat")
+        head = client.head()
+        assert head.status == 101 and head["upgrade"] == "websocket" and head["connection"].lower() == "upgrade"
+        assert head["sec-websocket-accept"] == accept_of(KEY) and head["x"] == "y"
+        assert client.exactly(2) == b"hi"
+        for index in range(20):
+            client.send(b"%06d" % index)
+            assert client.exactly(6) == (b"%06d" % index)[::-1]
+        client.finish()
+        assert client.rest() == b"bye"
+    (stream,) = member.connections[-1].streams.values()
+    assert stream.headers | dict(connect(path)) == stream.headers
+    assert stream.headers["sec-websocket-protocol"] == "chat"
+    assert not {"sec-websocket-key", "upgrade", "connection"} & stream.headers.keys()
+    line = new.line(path)
+    assert (line["method"], line["status"], line["received"], line["sent"]) == ("GET", "101", "120", "125")
+
+
+def test_HTTP_2_at_both_ends(new: Captured) -> None:
+    member, path = new.members[0], unique()
+    member.play(h2_app(granting, EXTENDED))
+    with contextlib.closing(h2_client(new)) as client:
+        stream = opened(client, path)
+        assert exactly(stream, 2) == b"hi"
+        stream.sendall(b"abc")
+        assert exactly(stream, 3) == b"cba"
+        stream.finish()
+        assert exactly(stream, 3) == b"bye" and stream.recv(1) == b"" and stream.reset_code is None
+    assert new.line(path)["status"] == "101"
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2"])
+def test_an_endpoint_that_takes_none_is_not_blamed(new: Captured, version: str) -> None:
+    asked: list[str] = []
+
+    def serve(stream: Stream, _: Scripted) -> None:
+        asked.append(stream.headers[":method"])
+        stream.connection.respond(stream, [(":status", "200")], end=True)
+
+    member, path = new.members[0], unique()
+    member.play(h2_app(serve))
+    if version == "HTTP/1.1":
+        with Client(new.replica.port) as client:
+            head, body = client.ask("web", path, *upgrade())
+            assert (head.status, body) == (501, b"upgrade failed: the endpoint takes no WebSocket over HTTP/2")
+            assert client.ask("web", "/")[0].status == 200  # and the connection goes on
+    else:
+        with contextlib.closing(h2_client(new)) as other:
+            assert other.request(connect(path)).answered()[":status"] == "501"
+            assert other.request([*connect("/")[2:5], (":method", "GET")], end=True).answered()[":status"] == "200"
+    assert asked == ["GET"]
+    assert "takes_no_WebSocket" in new.line(path)["details"]
+    assert new.row(member)["ejected_left_ms"] <= 0
+
+
+def test_an_endpoint_of_HTTP_2_refuses(new: Captured) -> None:
+    def refuse(stream: Stream, _: Scripted) -> None:
+        stream.connection.respond(stream, [(":status", "403"), ("content-length", "2")])
+        stream.sendall(b"no")
+        stream.finish()
+
+    new.members[0].play(h2_app(refuse, EXTENDED))
+    with Client(new.replica.port) as client:
+        head, body = client.ask("web", "/", *upgrade())
+        assert (head.status, body) == (403, b"no") and "sec-websocket-accept" not in head
+        assert client.ask("web", "/", *upgrade())[0].status == 403
+
+
+@pytest.mark.parametrize("key", ["", "x", "dGhl", KEY + "\r\nsec-websocket-key: " + KEY])
+def test_a_key_that_nobody_could_answer(new: Captured, key: str) -> None:
+    member = new.members[0]
+    member.play(h2_app(granting, EXTENDED))
+    with Client(new.replica.port) as client:
+        assert client.ask("web", "/", *upgrade(key))[0].status == 400
+    assert not any(connection.streams for connection in member.connections)
+
+
+def test_a_reset_of_the_endpoints_stream_is_one_of_the_clients(new: Captured) -> None:
+    def reset(stream: Stream, _: Scripted) -> None:
+        stream.connection.respond(stream, [(":status", "200")])
+        stream.cancel()
+
+    new.members[0].play(h2_app(reset, EXTENDED))
+    with Client(new.replica.port) as client:
+        client.request("web", "/", *upgrade())
+        assert client.head().status == 101
+        with pytest.raises(ConnectionResetError):
+            client.rest()
