@@ -66,6 +66,7 @@ cdef class Stream:
     cdef readonly bint http2            # the messages on it came in HTTP/2
     cdef bint extended                  # ... and its request is an extended CONNECT (RFC 8441), or is to be one
     cdef Head head              # of the message that comes, where it comes in fields; None: it is read from the buffer
+    cdef bint in_pieces                 # its body comes as data alone, and ends with its stream (Framing PIECES)
     cdef bint in_records                # it is TLS: put_now_both is worth it
     cdef object origin                  # what its TLS to an endpoint was made with; None: there is none
     cdef Permit permit                  # given back when it is closed
@@ -81,10 +82,11 @@ cdef class Stream:
             self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? RAISED
     cdef int put_request(
         self, const char* source, Head head, Edits edits, bytes path, const char* lines, Py_ssize_t lines_length,
-        const char* data, Py_ssize_t length) except? RAISED
+        const char* data, Py_ssize_t length, Stream giver, bint last) except? RAISED
     cdef int put_response(
         self, const char* source, Head head, bint rechunk, Edits edits, const char* lines, Py_ssize_t lines_length,
-        const char* data, Py_ssize_t length) except? RAISED
+        const char* data, Py_ssize_t length, Stream giver, bint last) except? RAISED
+    cdef int put_piece(self, const char* data, Py_ssize_t length, Stream ending) except? RAISED
     cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? RAISED
     cdef Py_ssize_t put_now_both(
             self, const char* first, Py_ssize_t first_length, const char* second, Py_ssize_t length) except? RAISED
@@ -97,10 +99,10 @@ cdef class Stream:
     cdef bint alive(self) noexcept
     cdef bint pending(self) noexcept
 
+    cdef bint at_end(self) noexcept
+    cdef Head trailers(self, const char** text, Py_ssize_t* length)
     cdef bint may_have_trailers(self) noexcept
-    cdef const char* trailers(self, Py_ssize_t* length) noexcept
     cdef bint leave_open(self) noexcept
-    cdef int end_with(self, const char* text, Py_ssize_t length) except? RAISED
 
     cdef bint put_away(self) except -1
     cdef bint leaving(self) noexcept

@@ -2,15 +2,13 @@
 greenlets.
 
 A stream owns one read buffer, `buffer[start:end]` being what has arrived and was not consumed. `fill` waits for more
-and says how much came; `put` returns when everything is handed to the kernel (or to the tunnel underneath). Neither
-raises in ordinary life: they return one of the `Io` codes, because broken connections are the normal case of a proxy.
-
+and says how much came; `put` returns when everything is handed to the kernel (or to the tunnel underneath). Both
+return one of the `Io` codes, as broken connections are the normal case of a proxy.
 * At most one greenlet reads a stream and at most one writes it. While nobody reads, what happens on it goes to
   `listener`.
-* The buffer is there only while there is something in it or about to be: an idle connection owns none.
-* `pinned` bytes at its beginning stay where they are while the rest is consumed and refilled.
-* A read deadline is armed by whoever waits, from one of the worker's `Deadlines`; it is absolute, so a peer that sends
-  a byte now and then gains nothing.
+* The buffer is there only while something is in it, or about to be: an idle connection owns none. `pinned` bytes at its
+  beginning stay where they are while the rest is consumed and refilled.
+* A read deadline is armed by whoever waits, from one of the worker's `Deadlines`; it is absolute: no byte moves it.
 """
 
 from libc.stdint cimport INT64_MAX
@@ -25,7 +23,7 @@ import gevent
 
 PyGreenlet_Import()
 
-cdef object _hub = None
+cdef object _hub = None             # of this process's only gevent thread
 cdef object _check = None           # runs after each poll
 cdef int64_t _polls = 0
 cdef object _run_callback = None
@@ -33,7 +31,6 @@ cdef list _sleepers = None          # to be woken; None: none, and nothing is sc
 
 
 cdef object get_hub():
-    """The hub of this process's only gevent thread."""
     global _hub
     if _hub is None:
         _hub = gevent.get_hub()
@@ -68,7 +65,7 @@ cdef int run_soon(object callback) except -1:
 
 
 cdef int wake_soon(greenlet sleeper) except -1:
-    """Switches to a greenlet that waits in the hub, before the next poll: all that are woken together, in one callback."""
+    """Switches to a greenlet that waits in the hub, before the next poll: all woken together in one callback."""
     global _sleepers
     if _sleepers is None:
         _sleepers = []
@@ -113,8 +110,7 @@ cdef class Consumer:
 
 
 cdef class Deadlines:
-    """Streams that wait for the same time, in order of expiry: arming and disarming are a few pointer moves. `duration` is in
-    nanoseconds of CLOCK_MONOTONIC; 0: no limit."""
+    """Streams that wait for the same time, in order of expiry; `duration` is in ns of CLOCK_MONOTONIC; 0: no limit."""
 
     def __init__(self, double seconds):
         self.duration = <int64_t>(seconds * 1e9)
@@ -159,8 +155,7 @@ cdef class Deadlines:
         return 0
 
     cdef int end_unheard(self, int64_t now) except -1:
-        """Ends with FAILED the waits for peers whose hosts acknowledge nothing any more: the kernel would go on for a quarter
-        of an hour. Only who waits as long is looked at."""
+        """Ends with FAILED the waits for peers whose hosts acknowledge nothing: the kernel would go on for 15 minutes."""
         cdef Stream stream = self.first
         cdef Stream following
         while stream is not None and now - stream.deadline + self.duration > <int64_t>UNHEARD_MS * 1_000_000:
@@ -213,14 +208,20 @@ cdef class Stream:
         """Writes both in one go. `volatile_head` may be overwritten by others as soon as this waits; `data` may not."""
         raise NotImplementedError
 
-    cdef int put_request(self, const char* source, Head head, Edits edits, bytes path, const char* lines,
-                         Py_ssize_t lines_length, const char* data, Py_ssize_t length) except? RAISED:
-        """In HTTP/2: the head at `source`, changed, with `lines` (http1.write_request_lines) behind it; then as put_two."""
+    cdef int put_request(
+            self, const char* source, Head head, Edits edits, bytes path, const char* lines, Py_ssize_t lines_length,
+            const char* data, Py_ssize_t length, Stream giver, bint last) except? RAISED:
+        """In HTTP/2: the head at `source`, changed, and `lines` (http1.write_request_lines); then as put_two, or put_piece."""
         raise NotImplementedError
 
-    cdef int put_response(self, const char* source, Head head, bint rechunk, Edits edits, const char* lines,
-                          Py_ssize_t lines_length, const char* data, Py_ssize_t length) except? RAISED:
+    cdef int put_response(
+            self, const char* source, Head head, bint rechunk, Edits edits, const char* lines, Py_ssize_t lines_length,
+            const char* data, Py_ssize_t length, Stream giver, bint last) except? RAISED:
         """The same, of a final response. `rechunk`: its body is put in chunks, whatever the head says."""
+        raise NotImplementedError
+
+    cdef int put_piece(self, const char* data, Py_ssize_t length, Stream ending) except? RAISED:
+        """In HTTP/2: a piece of a body, as `put`, and the end of the message if that of `ending` (else None) is its own."""
         raise NotImplementedError
 
     cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? RAISED:
@@ -297,24 +298,23 @@ cdef class Stream:
         """Why the connection ended, a few words for the log."""
         return "connection closed"
 
-    # -- trailers behind a body of known length, which HTTP/1.1 has no place for --------------------------------------
+    # -- the end of a message in HTTP/2 -------------------------------------------------------------------------------
+
+    cdef bint at_end(self) noexcept:
+        """Whether a message that comes in pieces has ended, with what is in the buffer."""
+        return False
+
+    cdef Head trailers(self, const char** text, Py_ssize_t* length):
+        """Those it ended with; at `text` they are laid out, as a last chunk has them. None: it has none."""
+        return None
 
     cdef bint may_have_trailers(self) noexcept:
-        """Whether a message whose body is here, as far as its length goes, is yet to end, or has ended with trailers."""
+        """Whether a message of known length, whose body is here, is yet to end, or has ended with trailers."""
         return False
-
-    cdef const char* trailers(self, Py_ssize_t* length) noexcept:
-        """Those, as a last chunk has them, once the message has ended; NULL for none."""
-        length[0] = 0
-        return NULL
 
     cdef bint leave_open(self) noexcept:
-        """The message that is put will end by `end_with`, not with the last byte of its length. False: it will not."""
+        """The message that is put will end by put_piece, not with the last byte of its length. False: it will not."""
         return False
-
-    cdef int end_with(self, const char* text, Py_ssize_t length) except? RAISED:
-        """Ends a message that was left open with a last chunk: 0, FAILED or TIMED_OUT."""
-        raise NotImplementedError
 
     # -- the buffer ---------------------------------------------------------------------------------------------------
 

@@ -4,15 +4,17 @@
 import gevent
 
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memmove
 
+from proxy.wire.http.body cimport Body
 from proxy.wire.http.edits cimport Edits
-from proxy.wire.http.head cimport BAD, UNTIL_CLOSE, Head
+from proxy.wire.http.head cimport BAD, PIECES, UNTIL_CLOSE, Head
 from proxy.wire.http.http1 cimport HEAD_ROOM, write_request_lines, write_response_lines
 from proxy.wire.http2.http_stream cimport HttpStream
 from proxy.wire.http2.client cimport Http2Client
 from proxy.wire.http2.server cimport Http2Server, StreamServer
 from proxy.wire.http2.session cimport Session
+from proxy.wire.message cimport framing_of, goes_on, put_more, take
 from proxy.wire.stream cimport (
     CANCELLED,
     DATA_WAITS,
@@ -26,6 +28,8 @@ from proxy.wire.stream cimport (
     IdleListener,
     Stream,
 )
+
+from tests.instruments.memory cimport Memory
 
 from tests.instruments import inspect
 
@@ -46,88 +50,19 @@ cdef int overwrite_soon(bytearray lines) except -1:
     return 0
 
 
-cdef class Memory(Stream):
-    """The transport: what is fed is read, what is written is in `output`. `room` is how much of that it takes before
-    writers wait; None: all."""
-
-    cdef readonly bytearray output
-    cdef list incoming
-    cdef public object room
-
-    def __init__(self):
-        self.output = bytearray()
-        self.incoming = []
-        self.local, self.peer = b"127.0.0.1:1", b"127.0.0.1:2"
-
-    def feed(self, bytes data):
-        self.incoming.append(data)
-        self.end_read(READY)
-
-    def end_input(self):
-        self.eof = True
-        self.end_read(READY)
-
-    @property
-    def is_closed(self):
-        return self.closed
-
-    cdef Py_ssize_t fill(self) except? RAISED:
-        cdef bytes data
-        cdef int woken
-        while True:
-            if self.closed:
-                return FAILED
-            if self.incoming:
-                data = self.incoming.pop(0)
-                self.make_room(len(data))
-                if data:  # without any there may be no buffer yet
-                    memcpy(self.buffer + self.end, <const char*>data, len(data))
-                self.end += len(data)
-                return len(data)
-            if self.eof:
-                return END
-            woken = self.wait_readable()
-            if woken != READY:
-                return woken
-
-    cdef int put(self, const char* data, Py_ssize_t length) except? RAISED:
-        cdef Py_ssize_t taken
-        while length:
-            taken = self.put_now(data, length)
-            if taken < 0:
-                return FAILED
-            data += taken
-            length -= taken
-            if taken == 0:
-                gevent.sleep(0.001)
-        return 0
-
-    cdef Py_ssize_t put_now(self, const char* data, Py_ssize_t length) except? RAISED:
-        if self.closed:
-            return FAILED
-        if self.room is not None:
-            length = min(length, max(0, self.room - len(self.output)))
-        self.output += data[:length]
-        self.written += length
-        return length
-
-    cdef int close(self) except -1:
-        if not self.closed:
-            self.closed = True
-            self.end_read(CANCELLED)
-        return 0
-
-
 cdef class StreamView(IdleListener):
     """A request stream. `events` is what its listener was told, while `listen` is on."""
 
     cdef HttpStream stream
+    cdef bytes text             # what was taken of heads, and of bodies that are text
+    cdef Body body              # once the head was taken of a message whose body comes in pieces
     cdef readonly list events
     cdef readonly object head
     cdef readonly bint https
 
     def __init__(self):
         self.events = []
+        self.text = b""
 
     def listen(self):
         self.stream.listener = self
@@ -143,16 +78,42 @@ cdef class StreamView(IdleListener):
         return got if got > 0 else RESULTS[got]
 
     def take(self, Py_ssize_t most=-1):
-        """What is in the buffer, consumed."""
+        """What is in the buffer, consumed; pieces as an endpoint over HTTP/1.1 would get them."""
         cdef Py_ssize_t length = self.stream.end - self.stream.start
         self.compare()
         if 0 <= most < length:
             length = most
+        if not self.stream.in_pieces:
+            return self.consume(length)
+        if self.body is not None:
+            return self.take_piece()
+        text = self.text + self.stream.buffer[self.stream.start:self.stream.start + length]
+        if not heads(text):
+            return b""
+        head = self.consume(heads(text) - len(self.text))
+        self.body = Body(lenient=not self.stream.session.server)
+        self.body.start(PIECES, 0)
+        return head + self.take_piece()
+
+    def consume(self, Py_ssize_t length):
         if length == 0:
             return b""
         data = self.stream.buffer[self.stream.start:self.stream.start + length]
         self.stream.start += length
+        self.text += data
         return data
+
+    def take_piece(self):
+        cdef Memory peer = Memory()
+        cdef Py_ssize_t used, forward = 0
+        if self.body.done:
+            return b""
+        used = take(self.body, self.stream, 0, &forward)
+        if used < 0:
+            raise inspect.Refused("bad", "trailers")
+        put_more(self.stream, peer, self.body, self.body.out, forward, 0)
+        self.stream.start += used
+        return bytes(peer.output)
 
     cdef int compare(self) except -1:
         """A head that came in fields is what its text would have been read as."""
@@ -170,9 +131,11 @@ cdef class StreamView(IdleListener):
         data = self.take()
         while True:
             got = self.fill()
-            if not isinstance(got, int):
+            if got != "end" and not isinstance(got, int):
                 return data, got
             data += self.take()
+            if got == "end":
+                return data, got
 
     def extend(self):
         """Its request is to be an extended CONNECT."""
@@ -191,7 +154,7 @@ cdef class StreamView(IdleListener):
         ours[written:written + len(lines)] = lines
         overwrite_soon(ours)
         return NAMES[self.stream.put_request(
-            text, head, PLAIN, None, at, written + len(lines), <const char*>data + size, len(data) - size)]
+            text, head, PLAIN, None, at, written + len(lines), <const char*>data + size, len(data) - size, None, False)]
 
     def answer(self, bytes data, bytes lines=b""):
         """Puts a response of which that much came in HTTP/1.1, with these lines besides, without those that we add to all."""
@@ -207,7 +170,38 @@ cdef class StreamView(IdleListener):
         overwrite_soon(ours)
         return NAMES[self.stream.put_response(
             text, head, head.framing == UNTIL_CLOSE, PLAIN, at, written + len(lines), <const char*>data + size,
-            len(data) - size)]
+            len(data) - size, None, False)]
+
+    def hand_on(self, StreamView target):
+        """The request goes to an endpoint as it comes, as the relay would send it, without what we add to all."""
+        cdef Stream stream = self.stream
+        cdef Head head = stream.head
+        cdef bytearray ours = bytearray(HEAD_ROOM)
+        cdef Body body = Body()
+        cdef Py_ssize_t forward = 0, got, used, written
+        cdef int result
+        memmove(stream.buffer, stream.buffer + stream.start, stream.end - stream.start)
+        stream.end -= stream.start
+        stream.start = stream.pinned = head.size
+        body.start(framing_of(stream, head), head.content_length)
+        used = take(body, stream, 0, &forward)
+        if used < 0:
+            return RESULTS[used]
+        written = write_request_lines(ours, stream.buffer, head, b"", PLAIN, None)
+        result = target.stream.put_request(
+            stream.buffer, head, PLAIN, None, ours, written, body.out, forward,
+            stream if body.framing == PIECES else None, body.done)
+        stream.start += used
+        while result == 0 and not body.done:
+            got = stream.fill()
+            if not goes_on(body, got):
+                return RESULTS[got]
+            used = take(body, stream, 0, &forward)
+            if used < 0:
+                return RESULTS[used]
+            result = put_more(stream, target.stream, body, body.out, forward, 0)
+            stream.start += used
+        return NAMES[result]
 
     def put(self, bytes data):
         return RESULTS[result] if (result := self.stream.put(data, len(data))) else "ok"
@@ -247,6 +241,18 @@ cdef class StreamView(IdleListener):
     @property
     def is_alive(self):
         return self.stream.alive()
+
+
+cdef Py_ssize_t heads(bytes text):
+    """How long the final head is that it begins with, and the 1xx before it."""
+    cdef Py_ssize_t at = 0, end
+    while True:
+        end = text.find(b"\r\n\r\n", at) + 4
+        if end < 4:
+            return 0
+        if text[at:at + 10] != b"HTTP/1.1 1":
+            return end
+        at = end
 
 
 cdef StreamView view(HttpStream stream):

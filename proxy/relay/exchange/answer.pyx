@@ -11,14 +11,16 @@ from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport CUT, MALFORMED
 from proxy.relay.exchange.answered cimport judge_answer
 from proxy.relay.exchange.handshake cimport Handshake
+from proxy.wire.http.body cimport Body
 from proxy.wire.http.edits cimport Edits
-from proxy.wire.http.head cimport BAD, M_HEAD, UNTIL_CLOSE, Head
+from proxy.wire.http.head cimport BAD, M_HEAD, PIECES, UNTIL_CLOSE, Head
 from proxy.wire.http.http1 cimport (
     add_field, add_line, edited, grpc_reply, grpc_status_for, local_reply, write_chunk_size, write_response,
     write_response_lines,
 )
+from proxy.wire.message cimport framing_of, goes_on, put_first, put_more, take
 from proxy.wire.pipe cimport run_pipe
-from proxy.wire.spliced cimport offer, passing, put_and_pour, put_next
+from proxy.wire.spliced cimport offer, passing, put_and_pour
 from proxy.wire.stream cimport FAILED, HEAD_BROKEN, PROTOCOL_BROKEN, RAISED, TIMED_OUT, Stream
 
 from proxy.relay.exchange import faults
@@ -69,7 +71,7 @@ cdef class Answer:
                 or not request.body.done:
             self.keep_alive = False
         attempt.body.of_messages = request.head.grpc
-        attempt.body.start(attempt.head.framing, attempt.head.content_length)
+        attempt.body.start(framing_of(attempt.stream, attempt.head), attempt.head.content_length)
         self.grpc_status = attempt.head.grpc_status
         self.relay_whole()
         if attempt.body.grpc_status >= 0:
@@ -93,6 +95,7 @@ cdef class Answer:
         cdef Head head = self.attempt.head
         cdef Edits edits = self.request.answer_edits
         cdef bytes told = self.request.told
+        cdef Body body = self.attempt.body
         cdef char* out = self.context.scratch
         cdef Py_ssize_t written
         self.begun = True
@@ -100,12 +103,13 @@ cdef class Answer:
             written = write_response_lines(out, head, self.service_ms, self.context.date.line(), edits)
             if told is not None:
                 written = add_line(out, written, told)
-            return client.put_response(source, head, rechunk, edits, out, written, data, length)
+            return client.put_response(source, head, rechunk, edits, out, written, data, length,
+                                       self.attempt.stream if body.framing == PIECES else None, body.done)
         written = write_response(
             out, source, head, rechunk, not self.keep_alive, self.service_ms, self.context.date.line(), edits)
         if told is not None:
             written = add_field(out, written, told)
-        return client.put_two(out, written, data, length)
+        return put_first(self.attempt.stream, client, body, out, written, data, length)
 
     cdef const char* pass_head(self) noexcept:
         """Where the response head came; what is in the buffer from now on is the body."""
@@ -124,13 +128,13 @@ cdef class Answer:
         cdef int result
         while True:
             past = passing(stream)
-            used = attempt.body.take(stream.buffer + stream.start, past or stream.end - stream.start, &forward)
+            used = take(attempt.body, stream, past, &forward)
             if used < 0:
                 return BAD
             if attempt.counted and attempt.body.done:
                 attempt.count_no_more()     # before the client can send another
             if self.begun:
-                result = put_next(stream, client, attempt.body.out, forward, attempt.body.unread())
+                result = put_more(stream, client, attempt.body, attempt.body.out, forward, attempt.body.unread())
             else:
                 result = self.put_head(False, source, attempt.body.out, forward)
             if result < 0:
@@ -141,7 +145,7 @@ cdef class Answer:
             if stream.start == stream.end:
                 offer(stream, client, attempt.body.unread())
                 got = attempt.hear()
-                if got <= 0:
+                if not goes_on(attempt.body, got):
                     return got if got else FAILED
 
     cdef int relay_chunks(self) except? RAISED:
@@ -279,9 +283,9 @@ cdef class Answer:
         """Throws away what is here of a body that no endpoint gets; whether that was all of it."""
         cdef Request request = self.request
         cdef Stream client = request.client
-        cdef Py_ssize_t used, forward = 0
-        while not request.body.done and client.start < client.end:
-            used = request.body.take(client.buffer + client.start, client.end - client.start, &forward)
+        cdef Py_ssize_t used = 1, forward = 0
+        while not request.body.done and used > 0:
+            used = take(request.body, client, 0, &forward)
             if used < 0:
                 break
             client.start += used

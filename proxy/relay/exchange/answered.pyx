@@ -11,6 +11,7 @@ from proxy.policy.retry cimport again
 from proxy.relay.exchange.request cimport Request
 from proxy.wire.http.head cimport NO_BODY, UNTIL_CLOSE, X_ENVOY, Field, Head
 from proxy.wire.http.names cimport is_text, span_of
+from proxy.wire.message cimport framing_of, take
 from proxy.wire.stream cimport Stream
 
 from proxy.policy.causes import word_of
@@ -93,9 +94,9 @@ cdef bint has_ended(HttpAttempt attempt) noexcept:
     if attempt.head.close or attempt.head.framing == UNTIL_CLOSE:
         return False
     stream.start += attempt.head.size
-    attempt.body.start(attempt.head.framing, attempt.head.content_length)
+    attempt.body.start(framing_of(stream, attempt.head), attempt.head.content_length)
     while used > 0 and not attempt.body.done:
-        used = attempt.body.take(stream.buffer + stream.start, stream.end - stream.start, &forward)
+        used = take(attempt.body, stream, 0, &forward)
         if used < 0:
             return False
         stream.start += used

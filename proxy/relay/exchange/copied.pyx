@@ -1,4 +1,4 @@
-"""A copy of a request's body, framed as it came, made while it moves on: for mirrors.
+"""A copy of a request's body, as text of HTTP/1.1, made while it moves on: for mirrors.
 
 An attempt that is begun anew begins it anew. What is longer than MOST is not copied, nor what never came whole.
 """
@@ -6,6 +6,8 @@ An attempt that is begun anew begins it anew. What is longer than MOST is not co
 cimport cython
 
 from gevent.event import Event
+
+from proxy.wire.http.head cimport PIECES
 
 cdef enum:
     MOST = 131072
@@ -24,6 +26,25 @@ cdef class Copied:
         if not self.over.is_set():
             self.text.clear()
         return 0
+
+    cdef int take(self, Stream source, Py_ssize_t length, Body body) except -1:
+        """So much of the body moves on out of the source's buffer."""
+        cdef bytes chunk
+        if body.framing != PIECES:
+            return self.add(source.buffer + source.start, length, body.done)
+        chunk = self.chunk_of(source, length, body.done)
+        return self.add(chunk, len(chunk), body.done)
+
+    cdef bytes chunk_of(self, Stream source, Py_ssize_t length, bint last):
+        """A piece, as it would be put to HTTP/1.1."""
+        cdef bytes chunk = b""
+        cdef const char* tail = NULL
+        cdef Py_ssize_t tail_length = 0
+        if length:
+            chunk = b"%x\r\n%b\r\n" % (length, (source.buffer + source.start)[:length])
+        if not last:
+            return chunk
+        return chunk + (b"0\r\n\r\n" if source.trailers(&tail, &tail_length) is None else tail[:tail_length])
 
     cdef int add(self, const char* data, Py_ssize_t length, bint last) except -1:
         if self.over.is_set():

@@ -23,7 +23,8 @@ from proxy.scoreboard.atomics cimport wp_load64, wp_store64
 from proxy.wire.http.head cimport BAD, NO_BODY, NO_HTTP
 from proxy.wire.http.heads cimport give_back
 from proxy.wire.http.http1 cimport write_interim
-from proxy.wire.spliced cimport offer, passing, put_next
+from proxy.wire.message cimport goes_on, put_more, take
+from proxy.wire.spliced cimport offer, passing
 from proxy.wire.stream cimport (
     CANCELLED, DATA_WAITS, END, FAILED, HEAD_BROKEN, NEVER_SPOKE, PEER_CLOSED, PROTOCOL_BROKEN, RAISED,
     SPOKE_OTHERWISE, STREAM_RESET, TIMED_OUT, TLS_REFUSED, Stream,
@@ -176,7 +177,7 @@ cdef class HttpAttempt(Switching):
         cdef int result
         if request.has_body:
             request.begin_body(self.stream.http2 or self.request.retry_rule.named)
-            used = request.body.take(client.buffer + client.start, client.end - client.start, &forward)
+            used = take(request.body, client, 0, &forward)
             if used < 0:
                 self.client_fault = faults.BAD_REQUEST
                 return FAILED
@@ -201,11 +202,11 @@ cdef class HttpAttempt(Switching):
             if client.start == client.end:
                 offer(client, stream, self.request.unread())
                 got = self.hear_client()
-                if got <= 0:
+                if not goes_on(body, got):
                     self.body_ended(got)
                     return
             past = passing(client)
-            used = body.take(client.buffer + client.start, past or client.end - client.start, &forward)
+            used = take(body, client, past, &forward)
             if used < 0:
                 self.client_fault = faults.BAD_REQUEST
                 stream.cancel_read()
@@ -213,7 +214,7 @@ cdef class HttpAttempt(Switching):
             self.hold_end()
             data = body.out
             self.request.moved(used, past)      # nothing else touches the client's buffer while there is a pump
-            got = put_next(client, stream, data, forward, self.request.unread())
+            got = put_more(client, stream, body, data, forward, self.request.unread())
             if got == TIMED_OUT:
                 stream.end_read(TIMED_OUT)
             if got < 0:

@@ -13,12 +13,13 @@ from proxy.clock cimport monotonic_ns
 from proxy.policy.paths cimport normalise
 from proxy.relay.context.date cimport wall_ns
 from proxy.wire.http.head cimport (
-    BAD, CHUNKED, M_DELETE, M_GET, M_HEAD, M_OPTIONS, M_PUT, M_TRACE, NO_BODY, UNKNOWN_PROTOCOL, UPGRADE, Field, Head, Span,
+    BAD, M_DELETE, M_GET, M_HEAD, M_OPTIONS, M_PUT, M_TRACE, NO_BODY, PIECES, UNKNOWN_PROTOCOL, UPGRADE, Field, Head, Span,
 )
 from proxy.wire.http.heads cimport give_back
 from proxy.wire.http.http1 cimport REQUEST_ID, add_field, add_line, write_request, write_request_lines
 from proxy.wire.http.names cimport grpc_timeout_of, is_text, next_member, span_of
 from proxy.wire.http.websocket cimport asks_for_websocket
+from proxy.wire.message cimport framing_of, put_first
 
 from proxy.relay.exchange import faults
 
@@ -60,7 +61,7 @@ cdef class Request:
         if result < 0:
             return result
         self.parsed = True
-        self.body.start(head.framing, head.content_length)
+        self.body.start(framing_of(self.client, head), head.content_length)
         self.has_body = not self.body.done
         self.body.of_messages = head.grpc
         self.repeatable = not self.has_body and head.method in (M_GET, M_HEAD, M_PUT, M_DELETE, M_OPTIONS, M_TRACE)
@@ -104,12 +105,14 @@ cdef class Request:
         """The head to an endpoint, and so much of the body: as Stream.put_two. `scratch` has HEAD_ROOM."""
         cdef Py_ssize_t written
         if not stream.http2:
-            return stream.put_two(scratch, self.write_head(scratch, upgrade), data, length)
+            return put_first(
+                self.client, stream, self.body, scratch, self.write_head(scratch, upgrade), data, length)
         written = write_request_lines(scratch, self.client.buffer, self.head, self.own_id, self.edits, self.path)
         if self.added is not None:
             written = add_line(scratch, written, self.added)
         return stream.put_request(
-            self.client.buffer, self.head, self.edits, self.path, scratch, written, data, length)
+            self.client.buffer, self.head, self.edits, self.path, scratch, written, data, length,
+            self.client if self.body.framing == PIECES else None, self.body.done)
 
     cdef Py_ssize_t write_head(self, char* out, bint upgrade) noexcept:
         """The head for an endpoint as HTTP/1.1 has it; how long it is."""
@@ -147,7 +150,7 @@ cdef class Request:
         self.body_taken = 0
         if self.copied is not None:
             self.copied.begin()
-        self.body.start(self.head.framing, self.head.content_length)
+        self.body.start(framing_of(self.client, self.head), self.head.content_length)
         return 0
 
     cdef int64_t unread(self) noexcept:
@@ -157,7 +160,7 @@ cdef class Request:
     cdef void moved(self, Py_ssize_t length, Py_ssize_t past) noexcept:
         """So much of it has been taken, of which `past` was never here. What is kept is pinned behind the head."""
         if self.copied is not None:
-            self.copied.add(self.client.buffer + self.client.start, length, self.body.done)
+            self.copied.take(self.client, length, self.body)
         self.client.start += length - past
         self.body_taken += length
         if not self.kept:
@@ -179,7 +182,7 @@ cdef class Request:
             self.client.start = self.head_size
             self.let_go()
         self.body_taken = 0
-        self.body.start(self.head.framing, self.head.content_length)
+        self.body.start(framing_of(self.client, self.head), self.head.content_length)
         return 0
 
     cdef bint may_have_trailers(self) noexcept:
@@ -189,16 +192,12 @@ cdef class Request:
 
     cdef int put_end(self, Stream stream) except? RAISED:
         """The end of such a request, which has come, with those trailers that go on: 0, a negative Io, or BAD."""
-        cdef Py_ssize_t length, forward = 0
-        cdef const char* text = self.client.trailers(&length)
-        cdef Body last
-        if length == 0:
-            return stream.end_with(b"0\r\n\r\n", 5)
-        last = Body()
-        last.start(CHUNKED, 0)
-        if last.take(text, length, &forward) < 0:
+        cdef Py_ssize_t length
+        cdef const char* text
+        cdef Head trailers = self.client.trailers(&text, &length)
+        if trailers is not None and trailers.result < 0:
             return BAD
-        return stream.end_with(last.out, forward)
+        return stream.put_piece(NULL, 0, self.client)
 
     # -- for whoever counts -------------------------------------------------------------------------------------------
 

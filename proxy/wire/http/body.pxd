@@ -11,7 +11,7 @@ cdef class Body:
     cdef int framing            # head.Framing
     cdef int64_t remaining      # LENGTH: bytes left; CHUNKED: left of this chunk
     cdef int64_t data_bytes     # body bytes seen, framing excluded
-    cdef bint done              # the last byte was consumed; UNTIL_CLOSE never is, only the peer's FIN ends it
+    cdef bint done              # the last byte was consumed; UNTIL_CLOSE never is, only the peer's FIN ends it, PIECES by `end`
     cdef const char* fault      # why it is malformed, a few words for the debug log
     cdef const char* out        # what the last `take` passes on: bytes it was given, or `own`
     cdef int state              # where in the chunked grammar
@@ -28,6 +28,7 @@ cdef class Body:
 
     cdef void start(self, int framing, int64_t content_length) noexcept nogil
     cdef Py_ssize_t take(self, const char* data, Py_ssize_t length, Py_ssize_t* forward) noexcept nogil
+    cdef void end(self, int grpc_status) noexcept nogil
     cdef int64_t unread(self) noexcept nogil
 
     cdef Py_ssize_t unframe(

@@ -80,7 +80,7 @@ cdef class Body:
                 return self.anew(data, at, length, forward)
             forward[0] = at
             return at
-        forward[0] = length if self.framing == UNTIL_CLOSE else min(length, self.remaining)
+        forward[0] = min(length, self.remaining) if self.framing == LENGTH else length
         self.data_bytes += forward[0]
         if self.of_messages:
             self.count_messages(<const uint8_t*>data, forward[0])
@@ -88,6 +88,12 @@ cdef class Body:
             self.remaining -= forward[0]
             self.done = self.remaining == 0
         return forward[0]
+
+    cdef void end(self, int grpc_status) noexcept nogil:
+        """The last of its PIECES has been taken; what its trailers say of gRPC, -1: nothing."""
+        self.done = True
+        if self.of_messages:
+            self.grpc_status = grpc_status
 
     cdef int64_t unread(self) noexcept nogil:
         """How many of the bytes that come next are data that nobody need look at: no more than those may be taken

@@ -16,7 +16,8 @@ cdef enum Kind:                 # what a field is to a proxy; OTHER: nothing spe
     NOMINATED                   # Connection names it: hop-by-hop
 
 cdef enum Framing:              # how the body ends; a content-length of 0 is NO_BODY
-    NO_BODY, LENGTH, CHUNKED, UNTIL_CLOSE
+    NO_BODY, LENGTH, CHUNKED, UNTIL_CLOSE,
+    PIECES                      # ... with its stream, of HTTP/2; to its head it is CHUNKED
 
 cdef enum Method:
     M_OTHER, M_GET, M_HEAD, M_POST, M_PUT, M_DELETE, M_OPTIONS, M_TRACE, M_CONNECT, M_PATCH

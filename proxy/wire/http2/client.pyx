@@ -18,7 +18,7 @@ from libc.string cimport memcpy
 
 from proxy.wire.buffers cimport drop, reserve
 from proxy.wire.http.edits cimport Edits
-from proxy.wire.http.head cimport BAD, CHUNKED, M_CONNECT, M_HEAD, MAX_HEAD
+from proxy.wire.http.head cimport BAD, M_CONNECT, M_HEAD, MAX_HEAD, PIECES
 from proxy.wire.http.heads cimport new_head
 from proxy.wire.http.octets cimport is_blank
 from proxy.wire.http2.extended cimport extend_fields
@@ -98,7 +98,7 @@ cdef class HttpClientStream(HttpStream):
 
     cdef int put_request(
             self, const char* source, Head head, Edits edits, bytes path, const char* lines, Py_ssize_t lines_length,
-            const char* data, Py_ssize_t length) except? RAISED:
+            const char* data, Py_ssize_t length, Stream giver, bint last) except? RAISED:
         cdef size_t count
         cdef int32_t id
         cdef bint ends
@@ -108,19 +108,19 @@ cdef class HttpClientStream(HttpStream):
         self.head_due = False
         self.method = M_CONNECT if self.extended else head.method
         self.trailers_wanted = head.te_trailers
-        self.outward.start(head.framing, head.content_length)
+        ends = not self.begin_body(PIECES if giver is not None else head.framing, head.content_length) \
+            and not self.open_ended and not self.extended
         count = request_fields(source, head, edits, path, self.scheme(head), lines, lines_length)
         if self.extended:
             count = extend_fields(count)
         self.starts_at = self.session.transport.written + self.session.out.end - self.session.out.start
-        ends = self.outward.done and not self.open_ended and not self.extended
         id = nghttp2_submit_request(self.session.h2, NULL, fields, count, NULL if ends else &body, <void*>self)
         if id < 0:
             return FAILED
         (<Session>self.session).attach(self, id)
         self.end_wanted = self.end_sent = ends
         self.written += head.size
-        return self.session.pull() if self.extended else self.put_body(data, length)
+        return self.session.pull() if self.extended else self.put_begun(data, length, giver, last)
 
     cdef const char* scheme(self, Head head) noexcept:
         """The client's own, but where we have put TLS around it."""
@@ -129,11 +129,6 @@ cdef class HttpClientStream(HttpStream):
     cdef bint leave_open(self) noexcept:
         self.open_ended = True
         return True
-
-    cdef int end_with(self, const char* text, Py_ssize_t length) except? RAISED:
-        self.open_ended = False
-        self.outward.start(CHUNKED, 0)
-        return self.put(text, length)
 
     # -- the answer ---------------------------------------------------------------------------------------------------
 
@@ -207,7 +202,7 @@ cdef class HttpClientStream(HttpStream):
         return BAD if got == FAILED and self.malformed and self.inward != IN_BYTES else got
 
     cdef int on_malformed(self) except -1:
-        """Neither heads, chunks nor trailers go on like this. A body of known length is cut."""
+        """Neither heads, pieces nor trailers go on like this. A body of known length is cut."""
         self.malformed = self.inward != IN_NOTHING
         return 0
 

@@ -10,4 +10,5 @@ cdef size_t request_fields(
 cdef size_t response_fields(
     const char* source, Head head, Edits edits, char* status, const char* lines, Py_ssize_t length) noexcept
 cdef size_t reply_fields(const char* text, Head head) noexcept
+cdef size_t trailer_fields(const char* text, Head trailers) noexcept
 cdef size_t add_lines(size_t count, const char* text, Py_ssize_t length) noexcept

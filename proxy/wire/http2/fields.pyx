@@ -126,6 +126,15 @@ cdef size_t reply_fields(const char* text, Head head) noexcept:
     return count
 
 
+cdef size_t trailer_fields(const char* text, Head trailers) noexcept:
+    """All trailers that came in fields, of which none was kept that may not go on: how many."""
+    cdef int index
+    cdef size_t count = 0
+    for index in range(trailers.count):
+        count = add(count, text, &trailers.fields[index])
+    return count
+
+
 cdef size_t add_lines(size_t count, const char* text, Py_ssize_t length) noexcept:
     """Adds field lines that are known to be such, up to an empty one or their end, to the `count` fields there are: how
     many are there then."""

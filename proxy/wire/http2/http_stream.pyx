@@ -1,35 +1,34 @@
 # distutils: libraries = nghttp2
-"""HTTP/2 request streams as HTTP/1.1 connections that carry one message (RFC 9113 8, RFC 9112).
+"""HTTP/2 request streams as connections that carry one message (RFC 9113 8).
 
-So that everything in the middle knows one protocol. The head of what the peer sends is laid out as text, as nghttp2 tells
-its fields, and read into a Head at the same time (wire/http/head.pyx), so that nobody reads that text again; a head that
-is put comes as such a table too (fields.pyx). A body without content-length, or with trailers to be expected (gRPC, or
-the request had `te: trailers`), is read in chunks; chunked framing is taken off what is put. A response in chunks may
-have its content-length besides, which HTTP/1.1 would forbid: head.both_framings has it read, and http1.pyx lets it go on
-to HTTP/2 only. Trailers behind a request's body that is read as it came, by its length, are no part of that text: they
-are kept beside it (`behind`), for whoever can send them on. server.pyx and client.pyx have the two sides.
+The head of what the peer sends is laid out as text, as nghttp2 tells its fields, and read into a Head at the same time
+(wire/http/head.pyx), so that nobody reads that text again; a head that is put comes as such a table too (fields.pyx). So
+do trailers, through the same checks. A body that goes by its content-length is what it is in HTTP/1.1. One without, or
+with trailers to be expected (gRPC, or the request had `te: trailers`), comes in pieces, which end with the stream
+(wire/message.pyx); its head says chunked, as it would be in HTTP/1.1, and a response's may have its content-length
+besides, which HTTP/1.1 would forbid: head.both_framings has it read, and http1.pyx lets it go on to HTTP/2 only.
+
+What is put are pieces, or, of a message that came in HTTP/1.1 or is our own, text: chunked framing is taken off that.
+Text may be split anywhere, but a head is always put whole, in one call.
 
 nghttp2 has checked what the peer sends (8.1.1, 8.2, 8.3) before it comes here; still nothing is written as a line that
 could be two. May not decide what becomes of a message: what a head of HTTP/1.1 would be refused for is in `head.result`.
-A head is always put whole, in one call; bodies may be split anywhere.
 """
 
-from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcmp, memcpy, memmove
+from libc.string cimport memcmp, memcpy
 
-from proxy.wire.http.head cimport MAX_HEAD, Head
-from proxy.wire.http.heads cimport give_back
+from proxy.wire.buffers cimport drop, reserve
+from proxy.wire.http.head cimport BAD, LENGTH, MAX_HEAD, NO_BODY, PIECES, TOO_LARGE, Head
+from proxy.wire.http.heads cimport give_back, new_head
 from proxy.wire.http.octets cimport skip_value
 from proxy.wire.http.trailers cimport forbidden
-from proxy.wire.http2.fields cimport add_lines, fields
+from proxy.wire.http2.fields cimport add_lines, fields, trailer_fields
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.stream cimport FAILED, RAISED
 
 cdef enum:
     LINE = 4                    # ": " and CRLF
-
-cdef const char* HEX = b"0123456789abcdef"
 
 
 cdef class HttpStream(Http2Stream):
@@ -38,11 +37,12 @@ cdef class HttpStream(Http2Stream):
     def __cinit__(self):
         self.http2 = True
         self.head_due = True
-        self.outward = Body()
 
     def __dealloc__(self):
-        free(self.tail)
-        free(self.behind)
+        free(self.last_lines)
+        drop(&self.tail_text)
+        if self.tail is not None:       # until now somebody may have been about to send them on
+            give_back(self.tail)
 
     # -- from the peer ------------------------------------------------------------------------------------------------
 
@@ -50,27 +50,18 @@ cdef class HttpStream(Http2Stream):
         raise NotImplementedError
 
     cdef char* text_room(self, Py_ssize_t length) except NULL:
-        """Where the next `length` bytes of text go."""
-        return self.place(length, 0) if self.inward != IN_BEHIND else self.behind_room(length)
-
-    cdef char* behind_room(self, Py_ssize_t length) except NULL:
-        cdef char* grown = <char*>realloc(self.behind, self.behind_length + length)
-        if grown == NULL:
-            raise MemoryError
-        self.behind = grown
-        self.behind_length += length
-        return grown + self.behind_length - length
+        """Where the next `length` bytes of a head go."""
+        return self.place(length, 0)
 
     cdef int on_field(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1:
-        if self.closed or self.malformed or self.text_bytes > MAX_HEAD:     # enough for a parser to find it too large
+        if self.closed or self.malformed or self.text_bytes > MAX_HEAD:     # enough to find it too large
             return 0
         if self.inward == IN_HEAD:
             return self.head_field(name, name_length, value, value_length)
-        if self.inward == IN_CHUNKS or self.inward == IN_BYTES and self.session.server:
-            self.inward = IN_TRAILERS if self.inward == IN_CHUNKS else IN_BEHIND
-            self.add_text(b"0\r\n", 3)
-        if (self.inward == IN_TRAILERS or self.inward == IN_BEHIND) and not forbidden(name, name_length):
-            return self.add_line(name, name_length, value, value_length)
+        if self.inward == IN_PIECES or self.inward == IN_BYTES and self.session.server:
+            self.begin_trailers()
+        if self.inward == IN_TRAILERS and not forbidden(name, name_length):
+            return self.add_trailer(name, name_length, value, value_length)
         return 0
 
     cdef int add_text(self, const char* text, Py_ssize_t length) except -1:
@@ -78,15 +69,12 @@ cdef class HttpStream(Http2Stream):
         return 0
 
     cdef int add_line(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1:
-        """One field line, of the head if that is still to come; `malformed` if it would not be one line."""
+        """One field line of the head; `malformed` if it would not be one line."""
         cdef Py_ssize_t length = name_length + value_length + LINE
         cdef char* at = self.text_room(length)
         self.text_bytes += length
-        memcpy(at, name, name_length)
-        memcpy(at + name_length, b": ", 2)
-        memcpy(at + name_length + 2, value, value_length)
-        memcpy(at + length - 2, b"\r\n", 2)
-        if self.inward == IN_HEAD and self.head is not None:
+        lay_out(at, name, name_length, value, value_length)
+        if self.head is not None:
             if not self.head.take_line(self.head_text, at - self.head_text, name_length, at - self.head_text + length):
                 self.malformed = True
         elif skip_value(at, name_length + 2, length - 2) != length - 2:
@@ -110,56 +98,87 @@ cdef class HttpStream(Http2Stream):
         """The lines that say how the body is framed, and the empty one. `bodiless`: it has none, whatever is said."""
         cdef int inward = IN_NOTHING
         if not bodiless and not last:
-            inward = IN_BYTES if self.has_length and not self.trailers_wanted else IN_CHUNKS
-        if inward == IN_CHUNKS:
+            inward = IN_BYTES if self.has_length and not self.trailers_wanted else IN_PIECES
+        if inward == IN_PIECES:
             self.add_line(b"transfer-encoding", 17, b"chunked", 7)
-        if self.length_digits and (inward != IN_CHUNKS or self.both_framings):
+        if self.length_digits and (inward != IN_PIECES or self.both_framings):
             self.add_line(b"content-length", 14, self.length, self.length_digits)
         self.add_text(b"\r\n", 2)
         self.text_bytes = 0
         self.inward = inward
+        self.in_pieces = inward == IN_PIECES
+        return 0
+
+    cdef int begin_trailers(self) except -1:
+        """The table, and the last chunk that they are laid out in."""
+        self.inward = IN_TRAILERS
+        self.tail = new_head(not self.session.server)
+        reserve(&self.tail_text, 3)
+        memcpy(self.tail_text.bytes, b"0\r\n", 3)
+        self.tail_text.end = 3
+        return 0
+
+    cdef int add_trailer(self, const char* name, size_t name_length, const char* value, size_t value_length) except -1:
+        cdef Py_ssize_t length = name_length + value_length + LINE, at = self.tail_text.end
+        reserve(&self.tail_text, length)
+        self.tail_text.end += length
+        self.text_bytes += length
+        lay_out(self.tail_text.bytes + at, name, name_length, value, value_length)
+        if not self.tail.take_line(self.tail_text.bytes, at, name_length, at + length) and self.tail.result == 0:
+            self.tail.result = BAD
         return 0
 
     cdef int on_data(self, const char* data, size_t length) except -1:
-        if self.inward == IN_BYTES:
+        if self.inward == IN_BYTES or self.inward == IN_PIECES:
             return self.receive(data, length)
-        if self.inward != IN_CHUNKS or self.closed or length == 0:
-            return self.session.credit(self, length)
-        if 0 < self.chunk and chunk_size(self.chunk) <= self.inbox.end - self.inbox.start:
-            return self.extend_chunk(data, length)
-        self.chunk = length
-        write_chunk(self.place(chunk_size(length), length), data, 0, length)
-        return 0
-
-    cdef int extend_chunk(self, const char* data, Py_ssize_t length) except -1:
-        """The last chunk still waits whole in the inbox: it grows. Else a peer that sends byte by byte would have us
-        keep a multiple of its window in framing."""
-        cdef Py_ssize_t size = chunk_size(self.chunk + length)
-        cdef Py_ssize_t more = size - chunk_size(self.chunk)
-        cdef char* old
-        cdef char* grown
-        self.place(more, length)
-        grown = self.inbox.bytes + self.inbox.end - size
-        old = grown + digits(self.chunk) + 2
-        memmove(grown + digits(self.chunk + length) + 2, old, self.chunk)
-        write_chunk(grown, data, self.chunk, length)
-        self.chunk += length
-        return 0
+        return self.session.credit(self, length)
 
     cdef int on_end(self) except -1:
-        if not self.closed:
-            if self.inward == IN_CHUNKS:
-                self.add_text(b"0\r\n\r\n", 5)
-            elif self.inward == IN_TRAILERS or self.inward == IN_BEHIND:
-                self.add_text(b"\r\n", 2)
+        if self.inward == IN_TRAILERS:
+            reserve(&self.tail_text, 2)
+            memcpy(self.tail_text.bytes + self.tail_text.end, b"\r\n", 2)
+            self.tail_text.end += 2
+            if self.text_bytes > MAX_HEAD:
+                self.tail.result = TOO_LARGE
         self.inward = IN_NOTHING
         return Http2Stream.on_end(self)
+
+    cdef bint at_end(self) noexcept:
+        return self.eof and not self.broken and not self.closed and self.inbox.end == self.inbox.start
+
+    cdef Head trailers(self, const char** text, Py_ssize_t* length):
+        text[0], length[0] = self.tail_text.bytes, self.tail_text.end
+        return self.tail
 
     # -- to the peer --------------------------------------------------------------------------------------------------
 
     cdef Py_ssize_t put_head(self, const char* text, Py_ssize_t length) except? RAISED:
         """Submits the head that the text begins with, which we have written: its size, or FAILED."""
         return FAILED
+
+    cdef bint begin_body(self, int framing, int64_t content_length) except -1:
+        """How the body will be put. False: there is none."""
+        if framing == NO_BODY or framing == LENGTH and content_length == 0:
+            return False
+        if framing != PIECES:
+            self.outward = Body()
+            self.outward.start(framing, content_length)
+        return True
+
+    cdef int put_begun(self, const char* data, Py_ssize_t length, Stream giver, bint last) except? RAISED:
+        """What there is of the body, behind a head."""
+        return self.put_body(data, length) if giver is None else self.put_piece(data, length, giver if last else None)
+
+    cdef int put_piece(self, const char* data, Py_ssize_t length, Stream ending) except? RAISED:
+        cdef int result
+        if not self.writable():
+            return FAILED
+        self.second, self.second_left = data, length
+        if ending is not None:
+            self.end_wanted, self.open_ended, self.ending = True, False, ending
+        result = self.send()
+        self.ending = None
+        return result
 
     cdef int put_two(
             self, const char* volatile_head, Py_ssize_t head_length, const char* data, Py_ssize_t length) except? RAISED:
@@ -213,26 +232,28 @@ cdef class HttpStream(Http2Stream):
         cdef Py_ssize_t used = 0, at, n
         cdef bint trailers
         left[0] = 0
+        if self.outward is None:
+            return length
         while used < length and not self.outward.done and left[0] == 0:
             trailers = self.outward.in_trailers()
             n = self.outward.unframe(text + used, length - used, &at, left)
             if n < 0:
                 return FAILED
             if trailers:
-                self.keep_tail(text + used, n)
+                self.keep_last_lines(text + used, n)
             piece[0] = text + used + at
             used += n
         if self.outward.done and not self.open_ended:
             self.end_wanted = True
         return used
 
-    cdef int keep_tail(self, const char* text, Py_ssize_t length) except -1:
-        cdef char* grown = <char*>realloc(self.tail, self.tail_length + length)
+    cdef int keep_last_lines(self, const char* text, Py_ssize_t length) except -1:
+        cdef char* grown = <char*>realloc(self.last_lines, self.last_length + length)
         if grown == NULL:
             raise MemoryError
-        memcpy(grown + self.tail_length, text, length)
-        self.tail = grown
-        self.tail_length += length
+        memcpy(grown + self.last_length, text, length)
+        self.last_lines = grown
+        self.last_length += length
         return 0
 
     cdef int send(self) except? RAISED:
@@ -243,12 +264,20 @@ cdef class HttpStream(Http2Stream):
         return result
 
     cdef bint on_finish(self) except -1:
-        cdef size_t count
+        cdef size_t count = 0
+        cdef Py_ssize_t length
+        cdef const char* text
+        cdef Head trailers
         if self.writer is not None and not self.first_left and not self.second_left:
             self.wake_writer(0)
-        if self.tail_length <= 2:
+        if self.ending is not None:
+            trailers = self.ending.trailers(&text, &length)
+            if trailers is not None:
+                count = trailer_fields(text, trailers)
+        elif self.last_length > 2:
+            count = add_lines(0, self.last_lines, self.last_length)
+        if count == 0:
             return False
-        count = add_lines(0, self.tail, self.tail_length)
         nghttp2_submit_trailer(self.session.h2, self.id, fields, count)
         return True
 
@@ -271,26 +300,10 @@ cdef class HttpStream(Http2Stream):
         return Http2Stream.close(self)
 
 
-cdef inline int digits(Py_ssize_t number) noexcept:
-    """In hexadecimal."""
-    cdef int count = 1
-    while number >= 16:
-        number >>= 4
-        count += 1
-    return count
-
-
-cdef inline Py_ssize_t chunk_size(Py_ssize_t length) noexcept:
-    """How long a chunk of so much data is."""
-    return digits(length) + length + 4
-
-
-cdef void write_chunk(char* at, const char* data, Py_ssize_t there, Py_ssize_t length) noexcept:
-    """A chunk, of which the first `there` bytes of data are in their place."""
-    cdef int count = digits(there + length)
-    cdef int index
-    for index in range(count):
-        at[index] = HEX[((there + length) >> 4 * (count - 1 - index)) & 15]
-    memcpy(at + count, b"\r\n", 2)
-    memcpy(at + count + 2 + there, data, length)
-    memcpy(at + count + 2 + there + length, b"\r\n", 2)
+cdef inline void lay_out(
+        char* at, const char* name, size_t name_length, const char* value, size_t value_length) noexcept:
+    """A field as a line."""
+    memcpy(at, name, name_length)
+    memcpy(at + name_length, b": ", 2)
+    memcpy(at + name_length + 2, value, value_length)
+    memcpy(at + name_length + 2 + value_length, b"\r\n", 2)

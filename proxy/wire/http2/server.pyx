@@ -15,7 +15,7 @@ from libc.string cimport memcmp, memcpy
 from proxy.wire.buffers cimport drop, reserve
 from proxy.wire.greenlets cimport PyGreenlet_Import, PyGreenlet_Switch, greenlet
 from proxy.wire.http.edits cimport MOST_LINES, Edits
-from proxy.wire.http.head cimport CHUNKED, M_CONNECT, M_GET, M_OPTIONS, MAX_FIELDS, Head
+from proxy.wire.http.head cimport CHUNKED, M_CONNECT, M_GET, M_OPTIONS, MAX_FIELDS, PIECES, Head
 from proxy.wire.http.heads cimport new_head
 from proxy.wire.http.http1 cimport HEAD_ROOM
 from proxy.wire.http.names cimport is_token, method_of, span_of
@@ -129,8 +129,6 @@ cdef class HttpServerStream(HttpStream):
 
     cdef char* text_room(self, Py_ssize_t length) except NULL:
         """The head goes straight into the buffer: nobody reads yet."""
-        if self.begun and self.inward != IN_HEAD:
-            return HttpStream.text_room(self, length)
         self.make_room(length)
         self.end += length
         self.head_text = self.buffer + self.start
@@ -259,11 +257,7 @@ cdef class HttpServerStream(HttpStream):
         return 0
 
     cdef bint may_have_trailers(self) noexcept:
-        return not self.extended and (not self.eof or self.behind_length > 0)
-
-    cdef const char* trailers(self, Py_ssize_t* length) noexcept:
-        length[0] = self.behind_length
-        return self.behind
+        return not self.extended and not self.in_pieces and (not self.eof or self.tail is not None)
 
     cdef Py_ssize_t fill(self) except? RAISED:
         if self.end_sent and not self.piped:    # answered: what else comes is of no use to anybody
@@ -287,16 +281,17 @@ cdef class HttpServerStream(HttpStream):
 
     cdef int put_response(
             self, const char* source, Head head, bint rechunk, Edits edits, const char* lines, Py_ssize_t lines_length,
-            const char* data, Py_ssize_t length) except? RAISED:
+            const char* data, Py_ssize_t length, Stream giver, bint last) except? RAISED:
         cdef char[3] status
+        cdef int framing = CHUNKED if rechunk else PIECES if giver is not None else head.framing
         cdef size_t count
         if not self.writable() or not self.head_due:
             return FAILED
         count = response_fields(source, head, edits, status, lines, lines_length)
         if self.extended and head.status < 300:
             return self.open_pipe(count)
-        self.submit(count, CHUNKED if rechunk else head.framing, head.content_length)
-        return self.put_body(data, length)
+        self.submit(count, framing, head.content_length)
+        return self.put_begun(data, length, giver, last)
 
     cdef int open_pipe(self, size_t count) except -1:
         """The answer to an extended CONNECT that is granted, so many `fields`."""
@@ -323,11 +318,11 @@ cdef class HttpServerStream(HttpStream):
     cdef int submit(self, size_t count, int framing, int64_t content_length) except -1:
         """The head of the answer, so many `fields`, and how its body will be put."""
         cdef nghttp2_data_provider body = body_of(self)
+        cdef bint ends = not self.begin_body(framing, content_length)
         self.head_due = False
-        self.outward.start(framing, content_length)
-        if self.outward.done:
+        if ends:
             self.end_wanted = self.end_sent = True
-        nghttp2_submit_response(self.session.h2, self.id, fields, count, NULL if self.outward.done else &body)
+        nghttp2_submit_response(self.session.h2, self.id, fields, count, NULL if ends else &body)
         return 0
 
     cdef int leave(self) except -1:

@@ -52,6 +52,7 @@ cdef class Http2Stream(Stream):
 
     cdef int receive(self, const char* data, size_t length) except -1
     cdef char* place(self, Py_ssize_t length, Py_ssize_t credited) except NULL
+    cdef Py_ssize_t spare(self) noexcept
     cdef Py_ssize_t take_inbox(self) except -1
     cdef int drop_inbox(self) except -1
     cdef void count_given(self, Py_ssize_t length) noexcept

@@ -18,6 +18,7 @@ from proxy.wire.buffers cimport LARGE, drop, free_buffer, reserve
 from proxy.wire.greenlets cimport PyGreenlet_GetCurrent, PyGreenlet_Import, PyGreenlet_Switch, greenlet
 from proxy.wire.http2.nghttp2 cimport *
 from proxy.wire.http2.output cimport may_go_on
+from proxy.wire.message cimport BEHIND
 from proxy.wire.stream cimport (
     CANCELLED,
     DATA_WAITS,
@@ -103,15 +104,19 @@ cdef class Http2Stream(Stream):
         if not self.touched:
             self.session.touch(self)
         if self.reader is not None and self.inbox.end == self.inbox.start:
-            self.make_room(length)
+            self.make_room(length + self.spare())
             self.end += length
             self.given += credited
             self.fresh += length
             return self.buffer + self.end - length
-        reserve(&self.inbox, length)
+        reserve(&self.inbox, length + self.spare())
         self.inbox.end += length
         self.inbox_framing += length - credited
         return self.inbox.bytes + self.inbox.end - length
+
+    cdef inline Py_ssize_t spare(self) noexcept:
+        """How much is to be free behind what comes."""
+        return BEHIND if self.in_pieces else 0
 
     cdef Py_ssize_t fill(self) except? RAISED:
         cdef Py_ssize_t got
@@ -150,7 +155,7 @@ cdef class Http2Stream(Stream):
             drop(&self.inbox)
         else:
             length = min(length, LARGE)
-            self.make_room(length)
+            self.make_room(length + self.spare())
             memcpy(self.buffer + self.end, self.inbox.bytes + self.inbox.start, length)
             self.end += length
             self.inbox.start += length

@@ -1,0 +1,6 @@
+class Memory:
+    output: bytearray
+    room: int | None
+    is_closed: bool
+    def feed(self, data: bytes) -> None: ...
+    def end_input(self) -> None: ...
