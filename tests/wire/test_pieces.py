@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
+from hyperframe.frame import Frame
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,8 +64,10 @@ def message(body: Sequence[bytes], trailers: Fields) -> list[bytes]:
     peer = Client(greet=False)
     last = [] if trailers else ["END_STREAM"]
     head = peer.headers(1, [*POST, ("te", "trailers")])
-    frames = [head, *(data(1, piece) for piece in body[:-1]), data(1, body[-1] if body else b"", *last)]
-    return [frame.serialize() for frame in [*frames, *([peer.headers(1, trailers, "END_STREAM")] if trailers else [])]]
+    frames: list[Frame] = [head, *(data(1, piece) for piece in body[:-1]), data(1, body[-1] if body else b"", *last)]
+    if trailers:
+        frames.append(peer.headers(1, trailers, "END_STREAM"))
+    return [frame.serialize() for frame in frames]
 
 
 @pytest.mark.parametrize("apart", [False, True])
