@@ -89,6 +89,7 @@ cdef int on_frame_recv(nghttp2_session* h2, const nghttp2_frame* frame, void* da
 cdef int windows_grew(Input session, const nghttp2_frame* frame) except -1:
     cdef void* stream
     session.unreading = False
+    session.moved = True
     session.granted += frame.window_update.window_size_increment
     if frame.hd.stream_id == 0:
         connection_grew(session)

@@ -148,6 +148,9 @@ cdef class Session(Input):
         if stream.end_sent:
             self.moved = True
             self.lot = min(self.lot + 1, UNREAD_ANSWERS)
+            if self.patient:        # it reads: the next lot need not wait for so long
+                self.patient = 0
+                self.wait_for_lot()
         stream.grow_up()
         may_go_on(self)
         return 0
@@ -193,41 +196,44 @@ cdef class Session(Input):
         """Those that have not answered for a moment are slow: the next lot need not wait for them. But if some have, and
         wait for their client, that has to take something first."""
         if self.pace is None and self.young and self.waiting + self.young >= most_of(self):
+            self.moved = False
             self.wait_for_lot()
         return 0
 
     cdef int wait_for_lot(self) except -1:
-        self.moved = self.moved and self.patient > 0
+        if self.pace is not None:
+            self.pace.close()
         self.pace = get_hub().loop.timer(LOT_SECONDS * (1 << self.patient))
         self.pace.start(self.begin_lot)
         return 0
 
     def begin_lot(self) -> None:
-        self.pace.close()
-        self.pace = None
         if self.is_in_doubt() and self.patient < PATIENT:
             self.patient += 1
             self.wait_for_lot()
             return
+        self.pace.close()
+        self.pace = None
         self.patient = 0
-        self.unreading = 2 * self.waiting >= most_of(self)
+        self.unreading = not self.moved and 2 * self.waiting >= most_of(self)
         if self.moved:
             self.doubtful = self.waiting
             self.lot = min(2 * self.lot, UNREAD_ANSWERS)
+        self.moved = False
         self.epoch += 1
         self.young = 0
         self.thaw = True
         self.pull()
 
     cdef bint is_in_doubt(self) except -1:
-        """Whether no answer was taken whole since the last lot was begun, and of all clients of which it is not known that
-        they read so much has been begun that it should be known first."""
+        """Whether nothing was taken since the last lot was begun, no answer whole and no window given, and of all clients of
+        which it is not known that they read so much has been begun that it should be known first."""
         cdef Session other
         cdef int begun = 0 if self in self.beside else self.doubtful
-        if self.moved or most_of(self) == UNREAD_ANSWERS:
+        if self.moved or self.lot == UNREAD_ANSWERS:
             return False
         for other in self.beside:
-            if most_of(other) < UNREAD_ANSWERS:
+            if other.lot < UNREAD_ANSWERS:
                 begun += other.doubtful
         return begun >= DOUBTFUL
 
@@ -356,6 +362,7 @@ cdef class Session(Input):
         if self.settling is not None:
             self.settling.set()
         self.stop_timers()
+        self.running -= len(self.queue)
         self.queue.clear()
         for stream in list(self.streams.values()):
             stream.on_close(NGHTTP2_INTERNAL_ERROR)
