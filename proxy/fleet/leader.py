@@ -45,6 +45,9 @@ LATE_MS = 500
 HANDLED_US = 500
 # Returns are looked for so often; those already known of at their time.
 RETURNS_MS = 250
+# A replica without outlierDetection listens to the events of nobody: what it shares else is as much in need of Redis,
+# and only who listens finds out that it has gone.
+NOBODY = "-"
 # A worker looks so often whether the lease is free.
 FOLLOW_SECONDS = 0.25
 # Pauses between attempts to reach Redis. One that answers only to fail again soon is left alone for longer.
@@ -152,11 +155,11 @@ class Leader:
             raise NotAllowed(unfit[0])
         if not self._my_turn():
             return  # that took so long that another worker leads
-        subscription = self._store.subscribe(list(self._desk.clusters))
+        subscription = self._store.subscribe(self._clusters())
         self._came_ns = self._desk.loop.now_ns()
         try:
             with self._desk.loop.within(CONNECT_MS, "no connection"):  # the subscription has taken the one there was
-                self._store.glance(next(iter(self._desk.clusters), "-"), [])
+                self._store.glance(self._clusters()[0], [])
             self._settling.begin(alone_before=not self._scoreboard.shared_state)
             if not self._reconcile():
                 return
@@ -171,6 +174,9 @@ class Leader:
         finally:
             subscription.close()
 
+    def _clusters(self) -> list[str]:
+        return list(self._desk.clusters) or [NOBODY]
+
     def _turn(self, subscription: News) -> None:
         event = subscription.next(0)
         if event is None:  # else it has come meanwhile
@@ -180,7 +186,7 @@ class Leader:
             self._apply_event(event)
             event = subscription.next(0)
         self._came_ns = self._desk.loop.now_ns()
-        subscription.update(list(self._desk.clusters))
+        subscription.update(self._clusters())
         if self._reconcile():
             self._tell_rates()
 

@@ -9,6 +9,7 @@ import pytest
 
 from proxy.mesh.kinds.destination_rule import LIMITS_SCOPE_ANNOTATION
 from state.server.embedded import Embedded
+from tests.fleet.fleet_rig import restarted
 from tests.integration.holding import Holding, holding
 from tests.integration.http_rig import Client
 from tests.integration.limited import Member, rule
@@ -119,3 +120,20 @@ def test_5_a_limit_of_the_fleet_is_never_exceeded_while_replicas_go_from_2_to_8(
             assert [shares(each)["requests"] for each in made.replicas] == kept, "each keeps its last share"
             assert sum(kept) <= LIMIT
             assert made.endpoints.most_requests <= LIMIT
+
+
+def test_a_replica_that_only_shares_limits_notices_that_redis_has_gone(tmp_path: Path) -> None:
+    with shared(tmp_path, {"http": {"http2MaxRequests": LIMIT}}) as (made, server):
+        one = with_share(made.start("a"))
+        assert one.info()["shared_state"]["mode"] == "shared"
+        server.process.kill()
+        server.process.wait()
+        wait_until(lambda: one.info()["shared_state"]["mode"] == "local", 5, "it decides by itself")
+        assert "Redis does not answer" in one.waypoint.errors()
+        assert shares(one)["requests"] == LIMIT // 2, "and keeps its share"
+        again = restarted(server)
+        try:
+            wait_until(lambda: one.info()["shared_state"]["mode"] == "shared", 10, "the fleet's again")
+            wait_until(lambda: shares(one)["requests"] == LIMIT // 2, 10, "it asks for its share")
+        finally:
+            again.stop()
