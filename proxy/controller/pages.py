@@ -180,6 +180,7 @@ def _listener(listener: ListenerForm) -> dict[str, Any]:
         "protocol": listener["protocol"],
         "routes": {name.decode("latin-1"): cluster for cluster, names in reached for name in names},
         "clusters": [cluster for cluster, _ in reached],
+        **({"tls": listener["tls"]} if "tls" in listener else {}),
     }
 
 

@@ -102,6 +102,21 @@ def source_of(identity: bytes, baggage: bytes) -> Values:
     )
 
 
+def source_at(profile: Sequence[str], identity: bytes, cluster_id: str) -> Values:
+    """What is known of a client whose address is a workload's of this `profile` (ipc.snapshot)."""
+    workload, namespace, app, version, service, revision = (_clean(each.encode()) for each in profile)
+    return (
+        workload or UNKNOWN,
+        service or UNKNOWN,
+        revision or LATEST,
+        _namespace(identity) or namespace or UNKNOWN,
+        _clean(identity) or UNKNOWN,
+        app or UNKNOWN,
+        version or UNKNOWN,
+        _clean(cluster_id.encode()) or UNKNOWN,
+    )
+
+
 def destination_of(profile: Sequence[str], identity: str, trust_domain: str, cluster_id: str) -> Values:
     """What is known of an endpoint; `profile` and `identity` are those of ipc.snapshot, and may be empty."""
     workload, namespace, app, version, service, revision = profile or ("",) * 6

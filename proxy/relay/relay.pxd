@@ -1,7 +1,7 @@
 # A worker's relay; theory in relay.pyx.
 from proxy.relay.context.context cimport Context
 from proxy.relay.endpoints.addresses cimport Addresses
-from proxy.relay.endpoints.cluster cimport Cluster
+from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 from proxy.relay.endpoints.tokens cimport TokenCache, Tokens
 from proxy.relay.endpoints.trunk cimport Connections
 from proxy.relay.routes cimport Routes
@@ -23,6 +23,7 @@ cdef class Relay:
 
     cdef Origination origination_for(self, Cluster former, dict form)
     cdef Tokens tokens_for(self, Cluster former, Cluster fresh)
+    cdef int forget(self, Endpoint endpoint) except -1
     cdef int serve_http(self, Stream client, Entrance entrance) except -1
     cdef bint serve_request(self, Stream client, Py_ssize_t size, Entrance entrance) except -1
     cdef Py_ssize_t await_request(self, Stream client) except? RAISED

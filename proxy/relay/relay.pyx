@@ -11,6 +11,7 @@ from proxy.relay.context.timeouts cimport Timeouts
 from proxy.relay.endpoints.addresses cimport Addresses
 from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 from proxy.relay.endpoints.trunk cimport Connections
+from proxy.relay.exchange.counting cimport count_open_messages
 from proxy.relay.exchange.http_exchange cimport HttpExchange
 from proxy.relay.routes cimport Routes
 from proxy.wire.http.head cimport INCOMPLETE, TOO_LARGE, Head
@@ -40,6 +41,8 @@ cdef class Relay:
         self.credentials = {}
         self.keys, self.verdicts = {}, TokenCache()
         self.spare = []
+        if context.tallies is not None:
+            context.tallies.find_by_address(self.meet_all)
 
     def tick(self) -> None:
         """Ends the waits that are over; to be called a few times a second."""
@@ -50,6 +53,7 @@ cdef class Relay:
         self.context.row.tokens_taken, self.context.row.tokens_refused = self.verdicts.taken, self.verdicts.refused
         self.context.row.keys_missed = self.verdicts.missed
         self.context.scoreboard.workers.turn(self.context.worker)
+        count_open_messages()
 
     def make_room(self) -> None:
         """Another worker has somebody who waits for a connection, or has left room for somebody who waits here."""
@@ -73,11 +77,14 @@ cdef class Relay:
             key = (body["slot"], entry["slot"])
             endpoint = self.endpoints.get(key)
             if endpoint is not None and not endpoint.described_by(entry):
-                endpoint.retire()
+                self.forget(endpoint)
                 endpoint = None
-            if endpoint is None:
+            fresh = endpoint is None
+            if fresh:
                 endpoint = self.endpoints[key] = Endpoint(self.context, self.connections, entry)
             endpoint.has_profile(body["profiles"][entry["profile"]] if entry["profile"] >= 0 else [])
+            if self.context.tallies is not None:
+                self.context.tallies.meet(endpoint.text, endpoint.profile, endpoint.identity, fresh)
             endpoints.append(endpoint)
         cluster = Cluster(self.context.scoreboard, self.context.worker, body, endpoints)
         cluster.secure(self.origination_for(self.clusters.get(body["name"]), body["origination"]))
@@ -134,7 +141,7 @@ cdef class Relay:
         for endpoint in former.endpoints if former is not None else ():
             if (former.slot, endpoint.slot) not in used:
                 del self.endpoints[former.slot, endpoint.slot]
-                endpoint.retire()
+                self.forget(endpoint)
         if former is not None and (fresh is None or fresh.slot != former.slot):
             former.drop_limits()
         if self.addresses is not None:
@@ -142,6 +149,17 @@ cdef class Relay:
                 self.addresses.drop(former)
             if fresh is not None:
                 self.addresses.add(fresh)
+
+    cdef int forget(self, Endpoint endpoint) except -1:
+        if self.context.tallies is not None:
+            self.context.tallies.part(endpoint.text)
+        return endpoint.retire()
+
+    def meet_all(self) -> None:
+        """For metrics: whose addresses the endpoints have."""
+        cdef Endpoint endpoint
+        for endpoint in self.endpoints.values():
+            self.context.tallies.meet(endpoint.text, endpoint.profile, endpoint.identity, True)
 
     def trust(self, str trust_domain) -> None:
         """The identities of endpoints are of this trust domain."""

@@ -166,7 +166,9 @@ def test_a_secret_that_changes_is_followed(proxy: Https) -> None:
     assert proxy.shown("second.example") == "second"
     proxy.proxy.manifests.put("secret-second", secret("cert-second", proxy.leaves["second"]))
     wait_until(lambda: "right again" in errors(), 10, "mended")
-    assert "PRIVATE" not in str(proxy.proxy.replica.info("/config_dump")) + errors()
+    shown = proxy.proxy.replica.info("/config_dump")
+    assert "PRIVATE" not in str(shown) + errors()
+    assert "'hostname': 'second.example', 'credentials': ['certificateRefs=httpbin/cert-second']" in str(shown)
 
 
 def test_a_listener_without_a_certificate_refuses_and_nobody_takes_its_place(proxy: Https) -> None:

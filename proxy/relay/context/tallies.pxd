@@ -15,6 +15,12 @@ cdef class Party:
     cdef readonly tuple labels
     cdef bint identified
 
+cdef class Workload:             # one that is known by its address
+    cdef int members             # so many endpoints are at that
+    cdef list profile            # as ipc.snapshot has it
+    cdef str identity            # "ns/NS/sa/SA", or ""
+    cdef Party plain, identified # as a source, without a certificate and with its own; None: not counted yet
+
 cdef struct Known:               # a series that this worker has counted before
     uint64_t parties, answer     # the key; 0, 0: nothing
     SeriesRow* row
@@ -30,6 +36,8 @@ cdef class Tallies:
     cdef dict peers              # identity -> {baggage: Party}
     cdef int64_t numbers
     cdef dict flags              # response flags -> their number in keys
+    cdef dict workloads          # address without port -> Workload; None: nobody was looked for yet
+    cdef object all_workloads    # puts all that there are there, once somebody is; None: nobody can
     cdef Party no_source
     cdef readonly Party no_destination, no_service
     cdef Known* known
@@ -43,6 +51,9 @@ cdef class Tallies:
     cdef int number_of(self, bytes flags) except -1
     cdef Party source(self, Stream client)
     cdef Party peer(self, bytes identity, bytes baggage)
+    cdef Party at_address(self, bytes peer, bytes identity)
+    cdef int meet(self, bytes address, list profile, str identity, bint fresh) except -1
+    cdef int part(self, bytes address) except -1
     cdef Party destination(self, list profile, str identity)
     cdef Party service(self, str cluster, bytes host)
     cdef Party party(self, tuple labels, bint identified)

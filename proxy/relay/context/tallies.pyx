@@ -8,6 +8,9 @@ yet, or whose row was given up, is written as labels and looked for on the score
 All of it is bounded: a table that is full, and a dictionary of parties, are forgotten and begun anew; numbers are never
 given out twice, so nothing is mixed up by that. A peer may say of itself what it likes in its baggage: of one identity so
 many sets of that are told apart, and no more.
+
+A client that brings no baggage is looked for by its address among the endpoints that this worker knows. Ztunnels send
+some with every tunnel, so the addresses are put together when first a client without any has come.
 """
 
 import logging
@@ -33,12 +36,18 @@ cdef enum:
     MAX_GRPC = 16               # larger numbers mean UNKNOWN (gRPC's statuscodes.md)
     GRPC_UNKNOWN = 2
 
+    PRINCIPAL = 4               # of a source's labels
+
 cdef bytes NO_FLAGS = b"-"
 cdef tuple PROTOCOLS = (b"http", b"grpc", b"tcp")
 
 
 cdef class Party:
     """One side of what is counted. `identified`: its identity is known."""
+
+
+cdef class Workload:
+    """Whose Pod has an address."""
 
 
 cdef class Tallies:
@@ -134,11 +143,67 @@ cdef class Tallies:
 
     # -- parties ------------------------------------------------------------------------------------------------------
 
+    def find_by_address(self, all_workloads) -> None:
+        """Sources may be looked for by their addresses; `all_workloads` is called before the first one is."""
+        self.all_workloads = all_workloads
+
+    cdef int meet(self, bytes address, list profile, str identity, bint fresh) except -1:
+        """An endpoint is there, or is described otherwise; `fresh`: it was not there before."""
+        cdef Workload found
+        cdef bytes bare = without_port(address)
+        if self.workloads is None:
+            return 0
+        found = self.workloads.get(bare)
+        if found is None:
+            found = self.workloads[bare] = Workload()
+        found.members += fresh
+        if found.profile != profile or found.identity != identity:
+            found.profile, found.identity, found.plain, found.identified = profile, identity, None, None
+        return 0
+
+    cdef int part(self, bytes address) except -1:
+        """An endpoint has gone."""
+        cdef Workload found
+        cdef bytes bare = without_port(address)
+        found = None if self.workloads is None else self.workloads.get(bare)
+        if found is not None:
+            found.members -= 1
+            if found.members <= 0:
+                del self.workloads[bare]
+        return 0
+
+    cdef Party at_address(self, bytes peer, bytes identity):
+        """The workload at an address, if it may have that certificate (None: there is none); None: nobody is known. An
+        address may have been another Pod's a moment ago."""
+        cdef Workload found
+        if self.workloads is None:
+            if self.all_workloads is None:
+                return None
+            self.workloads = {}
+            self.all_workloads()
+        found = self.workloads.get(without_port(peer))
+        if found is None or not found.profile:
+            return None
+        if identity is None:
+            if found.plain is None:
+                found.plain = self.party(series_labels.source_at(found.profile, b"", self.cluster_id), False)
+            return found.plain
+        if not found.identity or not identity.endswith(b"/" + found.identity.encode()):
+            return None
+        if found.identified is None or found.identified.labels[PRINCIPAL] != identity:
+            found.identified = self.party(series_labels.source_at(found.profile, identity, self.cluster_id), True)
+        return found.identified
+
     cdef Party source(self, Stream client):
         """Who asks."""
         cdef dict by_baggage
-        if client.identity is None and client.baggage is None:
-            return self.no_source
+        cdef Party known
+        if client.baggage is None:
+            known = self.at_address(client.peer, client.identity)
+            if known is not None:
+                return known
+            if client.identity is None:
+                return self.no_source
         by_baggage = self.peers.get(client.identity)
         if by_baggage is not None:
             found = by_baggage.get(client.baggage)
@@ -177,3 +242,11 @@ cdef class Tallies:
             self.numbers += 1
             found.number, found.labels, found.identified = self.numbers, labels, identified
         return found
+
+
+cdef bytes without_port(bytes address):
+    cdef const char* text = address
+    cdef Py_ssize_t length = len(address)
+    while length > 0 and text[length - 1] != c":":
+        length -= 1
+    return address[:length - 1] if length else address

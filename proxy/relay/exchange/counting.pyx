@@ -9,8 +9,59 @@ from proxy.relay.exchange.request cimport Request
 from proxy.scoreboard.buckets cimport bound_of
 from proxy.scoreboard.layout cimport OF_CONNECTIONS, OF_MESSAGES, OF_REQUESTS, RequestTally, Tally
 
-cdef int count_request(Exchange exchange, Answer answer, int64_t duration_ms) except -1:
-    """A request is over, and its answer, whatever there was of it."""
+cdef int64_t OPEN_NS = 5_000_000_000     # so often messages of streams that are open are counted (Envoy's grpc_stats)
+
+cdef set open_messages = set()          # Messages of exchanges that are under way
+cdef int64_t open_counted = 0           # when they were
+
+
+cdef class Messages:
+    """`count` adds those that have come since it was asked last. A request that is sent once more has its own again."""
+
+    def __init__(self, Exchange exchange, Answer answer):
+        self.exchange, self.answer = exchange, answer
+
+    cdef int begin(self) except -1:
+        self.requests = self.responses = 0
+        open_messages.add(self)
+        return 0
+
+    cdef int count(self, Party source, Party destination, Party service, bytes flags, int64_t now) except -1:
+        cdef int64_t requests = self.exchange.request.body.messages
+        cdef int64_t responses = self.answer.attempt.body.messages
+        cdef Tally* tally = self.exchange.context.tallies.of(
+            OF_MESSAGES, AS_GRPC, source, destination, service, 0, -1, flags)
+        tally.touched = now
+        tally.counted.of_messages.requests += max(requests - self.requests, 0)
+        tally.counted.of_messages.responses += max(responses - self.responses, 0)
+        self.requests, self.responses = max(requests, self.requests), max(responses, self.responses)
+        return 0
+
+    cdef int count_open(self, int64_t now) except -1:
+        """Once it is answered, so that it is settled by whom."""
+        cdef Exchange exchange = self.exchange
+        cdef Tallies tallies = exchange.context.tallies
+        if not self.answer.begun:
+            return 0
+        return self.count(tallies.source(exchange.request.client), destination_of(tallies, exchange.attempt.endpoint),
+                          service_of(tallies, exchange.cluster), flags_of(exchange), now)
+
+
+cdef int count_open_messages() except -1:
+    """Of streams that are open, every five seconds; to be called more often."""
+    global open_counted
+    cdef int64_t now = coarse_ns()
+    cdef Messages each
+    if now - open_counted < OPEN_NS:
+        return 0
+    open_counted = now
+    for each in list(open_messages):
+        each.count_open(now)
+    return 0
+
+
+cdef int count_request(Exchange exchange, Answer answer, Messages messages, int64_t duration_ms) except -1:
+    """A request is over, and its answer, whatever there was of it. `messages`: those of gRPC, else None."""
     cdef Tallies tallies = exchange.context.tallies
     cdef Request request = exchange.request
     cdef bint grpc = request.parsed and request.head.grpc
@@ -27,11 +78,9 @@ cdef int count_request(Exchange exchange, Answer answer, int64_t duration_ms) ex
                        answer.grpc_status if grpc else -1, flags)
     tally.touched = request.started + duration_ms * 1_000_000
     add(&tally.counted.of_requests, duration_ms, request.received(), request.sent())
-    if grpc:
-        tally = tallies.of(OF_MESSAGES, AS_GRPC, source, destination, service, 0, -1, flags)
-        tally.touched = request.started + duration_ms * 1_000_000
-        tally.counted.of_messages.requests += request.body.messages
-        tally.counted.of_messages.responses += answer.attempt.body.messages
+    if messages is not None:
+        open_messages.discard(messages)
+        messages.count(source, destination, service, flags, request.started + duration_ms * 1_000_000)
     return 0
 
 

@@ -19,7 +19,7 @@ from proxy.relay.endpoints.rate_limits cimport Limiter, RateLimits
 from proxy.relay.endpoints.tokens cimport Tokens
 from proxy.relay.endpoints.verdict cimport NOTHING, Verdict
 from proxy.relay.exchange.answered cimport is_in_vain
-from proxy.relay.exchange.counting cimport count_request, count_route
+from proxy.relay.exchange.counting cimport Messages, count_request, count_route
 from proxy.relay.exchange.http_attempt cimport HttpAttempt
 from proxy.relay.exchange.line cimport log_line
 from proxy.relay.exchange.request cimport Request
@@ -85,6 +85,8 @@ cdef class HttpExchange(Routed):
             self.fault = NO_REQUEST[result]
             return False
         self.answer.keep_alive = not request.head.close and not self.context.drain.saying_close()
+        if request.head.grpc and self.context.tallies is not None:
+            self.count_messages()
         if routes.secured:
             request.head.secured = request.head.https = True
         self.cluster = self.route(routes)
@@ -169,6 +171,12 @@ cdef class HttpExchange(Routed):
             return routes.of_host(routes.host(client.buffer + host.at, host.length))
         return None
 
+    cdef int count_messages(self) except -1:
+        if self.messages is None:
+            self.messages = Messages(self, self.answer)
+        self.counts_messages = True
+        return self.messages.begin()
+
     cdef bint is_misdirected(self, Routes routes) except -1:
         """Whether another listener of this port is meant by the Host than by the client's TLS."""
         cdef Span* host = &self.request.head.authority
@@ -199,7 +207,8 @@ cdef class HttpExchange(Routed):
         """Counts, writes the log line, and lets go of everything."""
         cdef int64_t duration_ms = self.count(self.answer.status)
         log_line(self, self.answer, self.answer.body_bytes(), duration_ms)
-        count_request(self, self.answer, duration_ms)
+        count_request(self, self.answer, self.messages if self.counts_messages else None, duration_ms)
+        self.counts_messages = False
         if self.rule is not None:
             count_route(self.context, self.rule, self.answer.status)
         if self.retries:
