@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from proxy.controller.access_form import access_forms, shadows_form
 from proxy.controller.balance_form import balance_form
+from proxy.controller.compact import Endpoints
 from proxy.controller.pool_form import pool_form, retry_form
 from proxy.controller.rate_limit_form import rate_limit_forms
 from proxy.controller.route_form import routing_form
@@ -56,10 +57,10 @@ def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterF
         protocol=cluster.protocol,
         http2=cluster.http2,
         profiles=[_profile_form(each) for each in profiles],
-        endpoints=[
+        endpoints=Endpoints(
             _endpoint_form(each, index[each.profile] if each.profile else -1, place)
             for each, place in zip(cluster.endpoints, places, strict=True)
-        ],
+        ),
     )
     if cluster.access:
         form["access"], form["access_tcp"] = access_forms(cluster.access)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from proxy.controller.compact import Endpoints
 from proxy.controller.forms import cluster_form, routes_form
 from proxy.controller.history import History
 from proxy.controller.slots import Slots
@@ -137,6 +138,7 @@ class Snapshots:
             if kept["full"]:
                 self._clusters = History(number)
             for form in kept["clusters"]:
+                form["endpoints"] = Endpoints(form["endpoints"])
                 self._clusters.put(form["name"], form, number)
             for name in kept["removed"]:
                 self._clusters.drop(name, number)

@@ -263,7 +263,7 @@ class ClusterForm(TypedDict):
     rate_limits: NotRequired[list[RateLimitForm]]  # of requests
     routing: NotRequired[RoutingForm]  # where its requests go instead
     tokens: NotRequired[list[TokenRuleForm]]
-    endpoints: list[EndpointForm]
+    endpoints: Sequence[EndpointForm]
     names: NotRequired[dict[str, list[str]]]  # for the next controller: what DNS has answered for host names
 
 
@@ -338,8 +338,8 @@ def body(
 
 
 def pack(made: Body) -> bytes:
-    """As it travels."""
-    packed: bytes = msgpack.packb(made)
+    """As it travels: sequences of whatever kind are lists there."""
+    packed: bytes = msgpack.packb(made, default=list)
     return packed
 
 

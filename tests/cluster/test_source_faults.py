@@ -70,7 +70,7 @@ def compact(shop: Shop) -> None:
     post("compaction", {"revision": revision, "physical": True})
 
 
-@pytest.mark.parametrize("away_s", [1.0, pytest.param(60.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("away_s", [1.0, pytest.param(60.0, marks=[pytest.mark.slow, pytest.mark.timeout(400)])])
 def test_the_server_killed_and_its_history_gone(shop: Shop, away_s: float) -> None:
     """What changed while it was away is known once it is back, and nothing is dropped meanwhile."""
     cluster = shop.api.cluster

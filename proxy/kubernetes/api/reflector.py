@@ -205,6 +205,7 @@ class Reflector:
         what = {"apiVersion": self._watched.resource.api_version, "kind": self._watched.resource.kind}
         # The items of a list do not say what they are, and headings say that they are headings.
         body |= what if self._watched.heading else what | body
+        _metadata(body).pop("managedFields", None)  # nobody's business here, and more than all the rest
         self._sink.put(self._watched, *name, body)
         self._versions[name] = version
 

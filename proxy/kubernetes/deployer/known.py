@@ -120,7 +120,6 @@ class Known:
     # -- what reflectors tell (api.reflector.Sink) ------------------------------------------------------------------
 
     def put(self, watched: Watched, namespace: str, name: str, body: Object) -> None:
-        body["metadata"].pop("managedFields", None)
         with self._lock:
             if watched not in self._watches.running:
                 return  # it was ended meanwhile
