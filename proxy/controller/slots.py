@@ -9,13 +9,15 @@ refused leaves nothing behind, whatever it had been given.
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from proxy.addresses import split
 from proxy.ipc.snapshot import ClusterForm
 from proxy.mesh.model import Cluster
 from proxy.scoreboard.scoreboard import Scoreboard
 
 QUARANTINE_S = 10.0
 
-_Endpoint = tuple[int, str, str]  # slot of its cluster, address, workload
+# Slot of its cluster, ip, port, workload: what the model has anyway, and no text of its own for each of thousands.
+_Endpoint = tuple[int, str, int, str]
 
 
 class _Retired(NamedTuple):
@@ -42,8 +44,8 @@ class Slots:
         """Take over what is on the board. Nothing of it is in use from snapshot `number` on, but what is `used`."""
         for name, slot in self._board.clusters.slots().items():
             self._add_cluster(name, slot, _Retired(number, now))
-        for key, slot in self._board.endpoints.slots().items():
-            self._add_endpoint(key, slot, _Retired(number, now))
+        for (cluster, address, workload), slot in self._board.endpoints.slots().items():
+            self._add_endpoint((cluster, *split(address), workload), slot, _Retired(number, now))
 
     def of(self, cluster: Cluster, number: int, now: float) -> tuple[int, list[int]]:
         """The cluster's slot and those of its endpoints, from `number` on. MemoryError: the scoreboard is full."""
@@ -54,10 +56,10 @@ class Slots:
             self._add_cluster(cluster.name, slot, since)
         places = []
         for endpoint in cluster.endpoints:
-            key = (slot, endpoint.address, endpoint.workload)
+            key = (slot, endpoint.ip, endpoint.port, endpoint.workload)
             place = self._endpoints.get(key)
             if place is None:
-                place = self._board.endpoints.add(*key)
+                place = self._board.endpoints.add(slot, endpoint.address, endpoint.workload)
                 self._add_endpoint(key, place, since)
             places.append(place)
         return slot, places

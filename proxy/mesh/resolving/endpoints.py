@@ -106,7 +106,8 @@ class Slices:
     def __init__(self) -> None:
         self._by_service: Index[In, Slice] = Index()
         self._by_pod: Index[In, str] = Index()
-        self._by_ip: Index[In, str] = Index()
+        self._by_ip: dict[str, Index[str, str]] = {}
+        """By namespace, and there by address."""
         self._by_node: Index[str, str] = Index()
 
     def replace(self, namespace: str, old: Slice | None, new: Slice | None) -> None:
@@ -116,7 +117,7 @@ class Slices:
             for node in {member.node for member in old.members if member.node}:
                 self._by_node.drop(node, f"{namespace}/{old.service}")
             for member in old.members:
-                self._by_ip.drop((namespace, member.ip), old.service)
+                self._by_ip[namespace].drop(member.ip, old.service)
                 if member.pod:
                     self._by_pod.drop((namespace, member.pod), old.service)
         if new:
@@ -124,7 +125,7 @@ class Slices:
             for node in {member.node for member in new.members if member.node}:
                 self._by_node.add(node, f"{namespace}/{new.service}")
             for member in new.members:
-                self._by_ip.add((namespace, member.ip), new.service)
+                self._by_ip.setdefault(namespace, Index()).add(member.ip, new.service)
                 if member.pod:
                     self._by_pod.add((namespace, member.pod), new.service)
 
@@ -140,7 +141,8 @@ class Slices:
     def services_of(self, namespace: str, pod: Pod) -> set[str]:
         """The names of the Services that may have the Pod as an endpoint."""
         found = set(self._by_pod.of((namespace, pod.workload.name)))
-        return found.union(*(self._by_ip.of((namespace, ip)) for ip in pod.ips))
+        there = self._by_ip.get(namespace, Index[str, str]())
+        return found.union(*map(there.of, pod.ips))
 
 
 class Entries:
