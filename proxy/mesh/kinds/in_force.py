@@ -17,14 +17,20 @@ from proxy.mesh.reading.schema import At
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`done`: whether what a value asks for is what is done. `instead`: what is done for other values."""
+    """`done`: whether what a value asks for is what is done. `instead`: what is done for other values; `why`: why."""
 
     done: Callable[[object], bool]
     instead: str = ""
+    why: str = "is not in force in this version"
 
 
 def _not_yet(instead: str = "", *but: object) -> Row:
     return Row(lambda value: value in but, instead)
+
+
+def _not_here(instead: str, *but: object) -> Row:
+    """Nor will it be: Istio leaves it out at waypoints, too."""
+    return Row(lambda value: value in but, instead, "does nothing at a waypoint, in Istio too")
 
 
 IN_FORCE = Row(lambda value: True)
@@ -39,10 +45,10 @@ FIELDS: Mapping[str, Row] = {
     "loadBalancer.localityLbSetting.distribute": IN_FORCE,
     "loadBalancer.localityLbSetting.failover": IN_FORCE,
     "loadBalancer.localityLbSetting.failoverPriority": IN_FORCE,
-    "loadBalancer.zoneAwareLbSetting.enabled": _not_yet(_ALIKE, False),
-    "loadBalancer.zoneAwareLbSetting.failover": _not_yet(_ALIKE, []),
-    "loadBalancer.zoneAwareLbSetting.failoverPriority": _not_yet(_ALIKE, []),
-    "loadBalancer.zoneAwareLbSetting.minClusterSize": _not_yet(_ALIKE),
+    "loadBalancer.zoneAwareLbSetting.enabled": _not_here(_ALIKE, False),
+    "loadBalancer.zoneAwareLbSetting.failover": _not_here(_ALIKE, []),
+    "loadBalancer.zoneAwareLbSetting.failoverPriority": _not_here(_ALIKE, []),
+    "loadBalancer.zoneAwareLbSetting.minClusterSize": _not_here(_ALIKE),
     "loadBalancer.warmup": IN_FORCE,
     "loadBalancer.warmupDurationSecs": IN_FORCE,
     "connectionPool.tcp.maxConnections": IN_FORCE,
@@ -86,8 +92,12 @@ FIELDS: Mapping[str, Row] = {
 
 
 def is_in_force(name: str, value: object) -> bool:
-    """Whether a value of an effective policy is done; `name`: its member and what is in that."""
+    """Whether a value of an effective policy is done; `name`: its member and what is in that. What is in a mapping that
+    has one row goes with it."""
     row = FIELDS.get(name)
+    while row is None and "." in name:
+        name = name.rpartition(".")[0]
+        row = FIELDS.get(name)
     return row is not None and row.done([*value] if isinstance(value, tuple) else value)
 
 
@@ -119,11 +129,12 @@ def tell(at: At, spec: Body) -> None:
 
 
 def tell_all(at: At, found: Sequence[Told]) -> None:
-    """The same of fields that are `found`, if there are any."""
-    if found:
-        first, *others = found
-        said = " ".join(part for part in (first.asked, "is not in force in this version", first.instead) if part)
-        nor = f"; nor {'is' if len(others) == 1 else 'are'} {', '.join(map(str, others))}" if others else ""
+    """The same of fields that are `found`, if there are any: one for each reason."""
+    for why in dict.fromkeys(each.row.why for each in found):
+        first, *others = (each for each in found if each.row.why == why)
+        said = " ".join(part for part in (first.asked, why, first.instead) if part)
+        one, more = ("is", "are") if why.startswith("is") else ("does", "do")
+        nor = f"; nor {one if len(others) == 1 else more} {', '.join(map(str, others))}" if others else ""
         at.down(*first.path).warn(said + nor)
 
 

@@ -65,7 +65,7 @@ def test_a_rule_without_a_spec_and_a_bad_annotation_are_refused() -> None:
         ),
         (
             {LB: {"zoneAwareLbSetting": {"failoverPriority": ["app"]}}},
-            ["failoverPriority: is not in force", "failoverPriority: does nothing without outlierDetection"],
+            ["failoverPriority: does nothing at a waypoint, in Istio too", "failoverPriority: does nothing without outlierDetection"],
         ),
         ({"connectionPool": {"tcp": {"connectTimeout": "2s", "maxConnections": 0}}}, []),
         ({"connectionPool": {"tcp": {"maxConnections": 5}, "http": {"maxRetries": 5, "idleTimeout": "1s"}}}, []),
@@ -97,10 +97,7 @@ def test_a_rule_without_a_spec_and_a_bad_annotation_are_refused() -> None:
             ["tls: ISTIO_MUTUAL is done over HBONE only: endpoints of shop/cart:80 are reached without TLS"],
         ),
         ({"retryBudget": {"percent": 20, "budgetInterval": "0s"}}, []),
-        (
-            {"retryBudget": {"percent": 20, "budgetInterval": "5s"}},
-            ["budgetInterval: 5s is not in force in this version (requests that run or wait are counted)"],
-        ),
+        ({"retryBudget": {"percent": 20, "budgetInterval": "5s"}}, []),
         (
             {"portLevelSettings": [{"port": {"number": 80}, LB: {"backendUtilization": {}}}]},
             ["backendUtilization: is not in force"],

@@ -7,7 +7,9 @@ import types
 from collections.abc import Iterator
 from typing import Any, get_args, get_type_hints
 
-from proxy.mesh.kinds.in_force import FIELDS
+import pytest
+
+from proxy.mesh.kinds.in_force import FIELDS, is_in_force
 from proxy.mesh.traffic.fields import api_name
 from proxy.mesh.traffic.outlier import FailurePercentage, SuccessRate
 from proxy.mesh.traffic.policy import TrafficPolicy
@@ -60,6 +62,35 @@ def test_one_warning_names_all_fields_at_the_place_of_the_first() -> None:
         "nor are trafficPolicy.portLevelSettings[0].loadBalancer.backendUtilization (ROUND_ROBIN is used), "
         "subsets[0].trafficPolicy.loadBalancer.backendUtilization (ROUND_ROBIN is used)"
     )
+
+
+def test_what_istio_leaves_out_at_waypoints_is_told_apart() -> None:
+    zones = {"zoneAwareLbSetting": {"enabled": True, "minClusterSize": 3}}
+    policy: dict[str, Any] = {"loadBalancer": zones, "tunnel": {"targetHost": "a.b", "targetPort": 1}}
+    setting, alike = "trafficPolicy.loadBalancer.zoneAwareLbSetting", "(all endpoints are balanced alike)"
+    assert sorted(warned({"trafficPolicy": policy})) == [
+        f"spec.{setting}.enabled: true does nothing at a waypoint, in Istio too {alike}"
+        f"; nor does {setting}.minClusterSize 3 {alike}",
+        "spec.trafficPolicy.tunnel: is not in force in this version",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("loadBalancer.consistentHash.httpCookie.name", "user", True),
+        ("loadBalancer.warmup.duration", "60s", True),
+        ("connectionPool.tcp.tcpKeepalive.time", "7200s", True),
+        ("connectionPool.http.http2KeepAlive.interval", "5s", True),
+        ("proxyProtocol.version", "V2", True),
+        ("retryBudget.budgetInterval", "10s", True),
+        ("loadBalancer.backendUtilization.weightUpdatePeriod", "1s", False),
+        ("tunnel.targetHost", "a.b", False),
+        ("what.there.is.not", 1, False),
+    ],
+)
+def test_what_is_in_a_mapping_that_has_one_row_goes_with_it(name: str, value: object, expected: bool) -> None:
+    assert is_in_force(name, value) is expected
 
 
 def test_what_asks_for_what_is_done_anyway_is_silent() -> None:
