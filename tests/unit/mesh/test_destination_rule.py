@@ -65,7 +65,10 @@ def test_a_rule_without_a_spec_and_a_bad_annotation_are_refused() -> None:
         ),
         (
             {LB: {"zoneAwareLbSetting": {"failoverPriority": ["app"]}}},
-            ["failoverPriority: does nothing at a waypoint, in Istio too", "failoverPriority: does nothing without outlierDetection"],
+            [
+                "failoverPriority: does nothing at a waypoint, in Istio",
+                "failoverPriority: does nothing without outlier",
+            ],
         ),
         ({"connectionPool": {"tcp": {"connectTimeout": "2s", "maxConnections": 0}}}, []),
         ({"connectionPool": {"tcp": {"maxConnections": 5}, "http": {"maxRetries": 5, "idleTimeout": "1s"}}}, []),
