@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from proxy import addresses
 from proxy.controller.access_form import access_forms, shadows_form
 from proxy.controller.balance_form import balance_form
 from proxy.controller.compact import Endpoints
@@ -26,7 +27,7 @@ from proxy.mesh.traffic.outlier import (
     OutlierDetection,
     SuccessRate,
 )
-from proxy.mesh.traffic.security import ProxyProtocolVersion
+from proxy.mesh.traffic.security import CONNECT, ProxyProtocolVersion
 
 # Weights of 32768 endpoints add up to less than 2**31 (policy/balance/weighted.py).
 HEAVIEST = 65535
@@ -72,6 +73,8 @@ def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterF
         form["routing"] = routing_form(cluster.routing)
     if cluster.tokens:
         form["tokens"] = [token_form(each) for each in cluster.tokens]
+    if (tunnel := cluster.policy.tunnel) and tunnel.protocol == CONNECT:
+        form["tunnel"] = addresses.join(tunnel.target_host, tunnel.target_port)
     if cluster.names:
         form["names"] = {name: list(found) for name, found in cluster.names}
     return form

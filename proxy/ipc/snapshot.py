@@ -263,6 +263,7 @@ class ClusterForm(TypedDict):
     rate_limits: NotRequired[list[RateLimitForm]]  # of requests
     routing: NotRequired[RoutingForm]  # where its requests go instead
     tokens: NotRequired[list[TokenRuleForm]]
+    tunnel: NotRequired[str]  # "host:port", which endpoints are asked for on TCP connections, by CONNECT
     endpoints: Sequence[EndpointForm]
     names: NotRequired[dict[str, list[str]]]  # for the next controller: what DNS has answered for host names
 

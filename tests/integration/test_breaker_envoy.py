@@ -58,7 +58,7 @@ def _at(ip: str, port: int) -> dict[str, Any]:
     return {"socket_address": {"address": ip, "port_value": port}}
 
 
-def _envoy(port: int, addresses: list[tuple[str, int]], thresholds: dict[str, int]) -> dict[str, Any]:
+def _envoy(port: int, addresses: list[tuple[str, int]], thresholds: dict[str, Any]) -> dict[str, Any]:
     log = '"%REQ(:METHOD)% %REQ(:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%\n'
     retry = {"retry_on": "connect-failure,refused-stream", "num_retries": 2}
     manager = {
@@ -108,7 +108,7 @@ def _active(envoy: Envoy, stat: str) -> int:
 
 
 @contextlib.contextmanager
-def by_envoy(directory: Path, thresholds: dict[str, int], dead: bool) -> Iterator[Subject]:
+def by_envoy(directory: Path, thresholds: dict[str, Any], dead: bool) -> Iterator[Subject]:
     with holding() as endpoints:
         addresses = [(endpoints.ips[0], endpoints.port)]
         if dead:
@@ -178,3 +178,24 @@ def test_the_same_is_told(
         theirs = scene(envoy, stack)
     with by_us(tmp_path, pool, dead) as ours, contextlib.ExitStack() as stack:
         assert scene(ours, stack) == theirs
+
+
+@pytest.mark.slow
+def test_1_5_retryBudget_budgetInterval_counts_as_envoy_counts(tmp_path: Path) -> None:
+    """Half of what was sent within a minute may be tried again at once; of two endpoints one is not there. Envoy begins
+    at either."""
+    budget = {"budget_percent": {"value": 50.0}, "min_retry_concurrency": 0, "budget_interval": "60s"}
+    with by_envoy(tmp_path, {"retry_budget": budget}, True) as envoy:
+        theirs = _statuses(envoy)
+    ours = {"percent": 50, "minRetryConcurrency": 0, "budgetInterval": "60s"}
+    with limited(tmp_path / "ours", {}, dead=True, retryBudget=ours) as made:
+        subject = Subject(made.replica.port, made.endpoints, lambda: 0, made.replica.waypoint.lines)
+        assert _statuses(subject) == theirs == [200, 503, 200, 200, 200, 200]
+
+
+def _statuses(subject: Subject) -> list[int]:
+    """From the first one on that is answered."""
+    subject.endpoints.let_go()
+    with Client(subject.port, 30) as client:
+        found = [client.ask("in-ambient", unique())[0].status for _ in range(8)]
+    return found[found.index(200) :][:6]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from proxy.mesh.reading.lines import Path, path_text
 from proxy.mesh.reading.manifests import Body
 from proxy.mesh.reading.schema import At
+from proxy.mesh.traffic.security import CONNECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ def _not_yet(instead: str = "", *but: object) -> Row:
 def _not_here(instead: str, *but: object) -> Row:
     """Nor will it be: Istio leaves it out at waypoints, too."""
     return Row(lambda value: value in but, instead, "does nothing at a waypoint, in Istio too")
+
+
+def _by_connect(value: object) -> bool:
+    """POST is not there."""
+    return (value.get("protocol", CONNECT) if isinstance(value, Mapping) else value) != "POST"
 
 
 IN_FORCE = Row(lambda value: True)
@@ -83,7 +89,7 @@ FIELDS: Mapping[str, Row] = {
     "tls.subjectAltNames": IN_FORCE,
     "tls.sni": IN_FORCE,
     "tls.insecureSkipVerify": IN_FORCE,
-    "tunnel": _not_yet(),
+    "tunnel": Row(_by_connect, "connections go to the endpoints themselves"),
     "proxyProtocol": IN_FORCE,
     "retryBudget.percent": IN_FORCE,
     "retryBudget.minRetryConcurrency": IN_FORCE,

@@ -35,6 +35,7 @@ def advise(
         _ejections(governing, cluster, report)
         _detectors(governing, cluster, report)
         _mesh_tls(governing, cluster, report)
+        _tunnels(governing, cluster, report)
     if "*" not in governing.rule.host:
         _ports(governing, service, report)
         if governing.subsets:
@@ -88,6 +89,12 @@ def _mesh_tls(governing: Governing, cluster: Cluster, report: Report) -> None:
     if tls and tls.mode is TlsMode.ISTIO_MUTUAL and clear:
         text = f"ISTIO_MUTUAL is done over HBONE only: endpoints of {cluster.name} are reached without TLS"
         _warn(governing, cluster.policy.origins["tls"], f"{text} ({named(clear)})", report)
+
+
+def _tunnels(governing: Governing, cluster: Cluster, report: Report) -> None:
+    if cluster.policy.tunnel and cluster.protocol.startswith("http"):
+        text = f"is for TCP, in Istio too: requests for {cluster.name} go to the endpoints themselves"
+        _warn(governing, cluster.policy.origins["tunnel"], text, report)
 
 
 def _warn(governing: Governing, origin: Origin, text: str, report: Report, *inside: str) -> None:

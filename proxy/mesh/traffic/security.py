@@ -89,13 +89,16 @@ class ClientTls:
         return self.subject_alt_names or (() if self.sni else (host,))
 
 
+CONNECT = "CONNECT"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tunnel:
     """`tunnel`: TCP through an HTTP proxy."""
 
     target_host: str
     target_port: int
-    protocol: str = "CONNECT"
+    protocol: str = CONNECT
 
 
 class ProxyProtocolVersion(StrEnum):

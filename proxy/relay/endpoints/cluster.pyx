@@ -312,6 +312,7 @@ cdef class Cluster:
         body = self.body | {"envoy_name": "encap", "authority": endpoint.name, "abandoned_ms": 0, "outlier": None}
         body["balance"], body["pool"] = {"algorithm": "round_robin"}, {}  # of one, in no group and with no warm-up
         body.pop("routing", None)
+        body.pop("tunnel", None)
         body["endpoints"] = [entry for entry in self.body["endpoints"] if entry["slot"] == endpoint.slot]
         endpoint = endpoint.without_policy(body["endpoints"][0])
         cdef Cluster cluster = Cluster(self.scoreboard, self.worker, body, [endpoint])

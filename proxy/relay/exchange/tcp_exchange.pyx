@@ -7,10 +7,10 @@ again, for nobody knows what the bytes have done.
 
 from libc.stdint cimport int64_t
 
-from proxy.relay.exchange.attempt cimport Attempt
 from proxy.relay.exchange.counting cimport count_connection
 from proxy.relay.exchange.line cimport log_line
 from proxy.relay.exchange.request cimport Request
+from proxy.relay.exchange.tcp_attempt cimport TcpAttempt
 from proxy.scoreboard.layout cimport ConnectionTally
 from proxy.wire.pipe cimport run_pipe
 from proxy.wire.stream cimport get_hub
@@ -24,7 +24,7 @@ cdef class TcpExchange(Exchange):
     def __init__(self, Context context):
         self.context = context
         self.request = Request()
-        self.attempt = Attempt(context, self.request)
+        self.attempt = TcpAttempt(context, self.request)
 
     cdef int carry(self, Stream client, Cluster cluster) except -1:
         """Carries the client's bytes to an endpoint of the cluster and back, to the end."""

@@ -66,12 +66,14 @@ def test_one_warning_names_all_fields_at_the_place_of_the_first() -> None:
 
 def test_what_istio_leaves_out_at_waypoints_is_told_apart() -> None:
     zones = {"zoneAwareLbSetting": {"enabled": True, "minClusterSize": 3}}
-    policy: dict[str, Any] = {"loadBalancer": zones, "tunnel": {"targetHost": "a.b", "targetPort": 1}}
+    tunnel = {"protocol": "POST", "targetHost": "a.b", "targetPort": 1}
+    policy: dict[str, Any] = {"loadBalancer": zones, "tunnel": tunnel}
     setting, alike = "trafficPolicy.loadBalancer.zoneAwareLbSetting", "(all endpoints are balanced alike)"
     assert sorted(warned({"trafficPolicy": policy})) == [
         f"spec.{setting}.enabled: true does nothing at a waypoint, in Istio too {alike}"
         f"; nor does {setting}.minClusterSize 3 {alike}",
-        "spec.trafficPolicy.tunnel: is not in force in this version",
+        "spec.trafficPolicy.tunnel: is for TCP, in Istio too: requests for shop/cart:80 go to the endpoints themselves",
+        "spec.trafficPolicy.tunnel: is not in force in this version (connections go to the endpoints themselves)",
     ]
 
 
@@ -85,7 +87,8 @@ def test_what_istio_leaves_out_at_waypoints_is_told_apart() -> None:
         ("proxyProtocol.version", "V2", True),
         ("retryBudget.budgetInterval", "10s", True),
         ("loadBalancer.backendUtilization.weightUpdatePeriod", "1s", False),
-        ("tunnel.targetHost", "a.b", False),
+        ("tunnel.targetHost", "a.b", True),
+        ("tunnel.protocol", "POST", False),
         ("what.there.is.not", 1, False),
     ],
 )
