@@ -44,10 +44,17 @@ def _outside(found: dict[str, Any], endpoint: str) -> Iterator[str]:
 def _limits(found: dict[str, Any]) -> Iterator[str]:
     for limit in found["limits"]:
         most = limit["most"] if limit["share"] is None else limit["share"]
-        least = f", or {limit['budget_percent']:g} % of the requests if that is more" if limit["budget_percent"] else ""
-        full = "; full" if limit["held"] >= most and not least else ""
+        full = "; full" if limit["held"] >= most and not limit["budget_percent"] else ""
         refused = f"; no room {number(limit['refused'], 'time')}" if limit["refused"] else ""
-        yield f"  limit {limit['limit']}: {limit['held']} of {most}{least}{_whose(limit)}{full}{refused}"
+        yield f"  limit {limit['limit']}: {limit['held']} of {_may_be(limit, most)}{_whose(limit)}{full}{refused}"
+
+
+def _may_be(limit: dict[str, Any], most: int) -> str:
+    """Of a budget of the fleet a replica has the part of its own requests, and its share of the rest."""
+    if limit["budget_percent"] is None:
+        return str(most)
+    part = f"{limit['budget_percent']:g} % of the requests"
+    return f"{most}, or {part} if that is more" if limit["share"] is None else f"{part} here, and {most} more"
 
 
 def _whose(limit: dict[str, Any]) -> str:

@@ -110,7 +110,7 @@ class Sharing:
     def _ask(self, cluster: str, shared: Shared, asking: Asking) -> None:
         for _ in range(TURNS_AT_ONCE):
             in_use = self._in_use(shared)
-            asked = asking.question(self._desk.replica, shared, self._board.shares.of(shared.slot), in_use)
+            asked = asking.question(self._desk.replica, shared, self._board.shares.told(shared.slot), in_use)
             with self._desk.loop.within(BUDGET_MS if self._has_shares(shared) else CONNECT_MS):
                 answer = self._sharer.share(cluster, asked)
             if self._shared.get(cluster) is not shared:

@@ -33,6 +33,7 @@ FOUND: dict[str, Any] = {
         LIMIT | {"held": 6, "share": 6, "fleet": True, "told": True, "refused": 7, "budget_percent": None},
         LIMIT | {"limit": "pending", "share": 1, "fleet": True, "budget_percent": None},
         LIMIT | {"limit": "retries", "most": 3, "budget_percent": 20.0},
+        LIMIT | {"limit": "retries", "most": 3, "share": 1, "fleet": True, "told": True, "budget_percent": 12.5},
     ],
 }
 
@@ -50,6 +51,7 @@ def test_all_of_a_cluster() -> None:
         "  limit requests: 6 of 6, its share of the fleet's 24; full; no room 7 times",
         "  limit pending: 3 of 1, its share of the fleet's 24, taken to begin with, as Redis has not answered; full",
         "  limit retries: 3 of 3, or 20 % of the requests if that is more",
+        "  limit retries: 3 of 12.5 % of the requests here, and 1 more, its share of the fleet's 3",
     ]
 
 

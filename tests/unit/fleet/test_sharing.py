@@ -132,6 +132,17 @@ def test_who_starts_without_redis_goes_by_a_slice_and_when_nobody_else_can_have_
     assert fresh.share == LIMIT // 2, "Redis is back"
 
 
+def test_the_first_one_of_a_fleet_does_not_wait_for_others_because_redis_answered_late() -> None:
+    """What it has begun with is nobody's share, so none was lost."""
+    one = Replica(Server())
+    one.board.shared_state = False
+    one.sharing.look()
+    assert one.share == slice_of(LIMIT)
+    one.board.shared_state = True
+    one.sharing.look()
+    assert (one.share, one.sharing.settled) == (LIMIT // 2, True)
+
+
 def test_who_starts_while_redis_is_slow_goes_by_a_slice_and_is_not_settled() -> None:
     server = Server()
     one, late = Replica(server, "a"), Replica(server, "b")
