@@ -7,7 +7,7 @@ from proxy.controller.access_form import access_forms, shadows_form
 from proxy.controller.balance_form import balance_form
 from proxy.controller.compact import Endpoints
 from proxy.controller.pool_form import pool_form, retry_form
-from proxy.controller.rate_limit_form import rate_limit_forms
+from proxy.controller.rate_limit_form import rate_limit_forms, route_limit_forms
 from proxy.controller.route_form import routing_form
 from proxy.controller.token_form import token_form
 from proxy.ipc.snapshot import (
@@ -71,6 +71,8 @@ def cluster_form(cluster: Cluster, slot: int, places: Sequence[int]) -> ClusterF
         form["rate_limits"] = rate_limit_forms(cluster)
     if cluster.routing:
         form["routing"] = routing_form(cluster.routing)
+    if limits := route_limit_forms(cluster):
+        form["route_limits"] = limits
     if cluster.tokens:
         form["tokens"] = [token_form(each) for each in cluster.tokens]
     if (tunnel := cluster.policy.tunnel) and tunnel.protocol == CONNECT:

@@ -10,15 +10,25 @@ from proxy.mesh.traffic.scope import Scope
 
 def rate_limit_forms(cluster: Cluster) -> list[RateLimitForm]:
     """Those of a cluster."""
-    return [_form(cluster.name, limit) for limit in cluster.rate_limits]
+    return [_form(cluster.name, str(limit), limit) for limit in cluster.rate_limits]
 
 
-def _form(cluster: str, limit: RateLimit) -> RateLimitForm:
+def route_limit_forms(cluster: Cluster) -> dict[str, list[RateLimitForm]]:
+    """Those of the routes of a cluster, by rule; the rules of one route have the same."""
+    rules = cluster.routing.rules if cluster.routing else ()
+    return {
+        rule.name: [_form(cluster.name, f"{limit} of {rule.route}", limit) for limit in rule.rate_limits]
+        for rule in rules
+        if rule.rate_limits
+    }
+
+
+def _form(cluster: str, text: str, limit: RateLimit) -> RateLimitForm:
     """What counts is known by its name and all of the limit: one that changes begins anew."""
-    digest = blake2b(f"{cluster} {limit}".encode(), digest_size=8).digest()
+    digest = blake2b(f"{cluster} {text}".encode(), digest_size=8).digest()
     return RateLimitForm(
         id=int.from_bytes(digest) or 1,
-        text=str(limit),
+        text=text,
         interval_ns=limit.interval_ns,
         burst=limit.burst,
         key=limit.key,

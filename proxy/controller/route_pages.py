@@ -102,6 +102,7 @@ def _reaching(snapshot: Snapshot, trial: Trial) -> list[tuple[str, str]]:
 def _told(snapshot: Snapshot, cluster: Cluster, trial: Trial) -> dict[str, Any]:
     trial = replace(trial, port=int(cluster.authority.rpartition(":")[2]))
     ruling = verdict(access_forms(cluster.access)[0], trial)
+    routed = _routed(snapshot, cluster, trial)
     return {
         "request": {"method": trial.method, "authority": trial.authority, "path": trial.path, "query": trial.query},
         "client": trial.identity,
@@ -109,9 +110,15 @@ def _told(snapshot: Snapshot, cluster: Cluster, trial: Trial) -> dict[str, Any]:
         "closed": cluster.closed,
         "access": ruling._asdict() | {"rules": [each._asdict() for each in ruling.rules]},
         "shadows": _shadowed(cluster, trial),
-        "limits": [str(each) for each in cluster.rate_limits],
-        **_routed(snapshot, cluster, trial),
+        "limits": [*map(str, cluster.rate_limits), *_limits_of_route(cluster, routed["rule"])],
+        **routed,
     }
+
+
+def _limits_of_route(cluster: Cluster, name: str) -> list[str]:
+    """Those of the route whose rule is called so."""
+    rules = [each for each in (cluster.routing.rules if cluster.routing else ()) if each.name == name]
+    return [f"{limit} of {rule.route}" for rule in rules[:1] for limit in rule.rate_limits]
 
 
 def _token(found: Worth, cluster: Cluster) -> dict[str, Any]:

@@ -96,4 +96,7 @@ class Lending:
 
 
 def _of_fleet(form: ClusterForm) -> list[RateLimitForm]:
-    return [each for each in form.get("rate_limits", ()) if each["fleet"]]
+    """Each once: rules of one route have the same."""
+    of_routes = (each for limits in form.get("route_limits", {}).values() for each in limits)
+    found = {each["id"]: each for each in (*form.get("rate_limits", ()), *of_routes)}
+    return [each for each in found.values() if each["fleet"]]

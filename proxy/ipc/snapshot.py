@@ -260,7 +260,8 @@ class ClusterForm(TypedDict):
     access: NotRequired[AccessForm]  # of requests ...
     access_tcp: NotRequired[AccessForm]  # ... and of connections
     shadows: NotRequired[ShadowsForm]  # policies that have no say
-    rate_limits: NotRequired[list[RateLimitForm]]  # of requests
+    rate_limits: NotRequired[list[RateLimitForm]]  # of requests, ...
+    route_limits: NotRequired[dict[str, list[RateLimitForm]]]  # ... and of those for rules of routes, by rule
     routing: NotRequired[RoutingForm]  # where its requests go instead
     tokens: NotRequired[list[TokenRuleForm]]
     tunnel: NotRequired[str]  # "host:port", which endpoints are asked for on TCP connections, by CONNECT

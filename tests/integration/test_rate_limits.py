@@ -8,6 +8,7 @@ import pytest
 
 from proxy.mesh.kinds.rate_limits import ANNOTATION
 from tests.integration.http_rig import LINE, Client, Head, unique
+from tests.integration.metrics_rig import scrape
 from tests.manifests import Manifests, gateway, namespace, service, slice_of
 from tests.rig import Background, Replica, endpoints, free_port, replica, wait_until
 
@@ -20,6 +21,8 @@ LIMITS = {
     "told": "1/hour; 1/hours",
     "grpc": "1/hour",
     "body": "1/hour",
+    "routed": "9/day",
+    "virtual": "",
 }
 
 
@@ -38,6 +41,35 @@ def limited_service(name: str, text: str) -> dict[str, Any]:
     return made
 
 
+def of_a_route(kind: str, api: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "httpbin", "annotations": {ANNOTATION: "3/day"}}
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+GATEWAY_API = "gateway.networking.k8s.io/v1"
+PARENTS = [{"group": "", "kind": "Service", "name": "routed"}]
+TO = [{"name": "routed", "port": 8000}]
+ROUTES = [
+    of_a_route(
+        "HTTPRoute",
+        GATEWAY_API,
+        "few",
+        {
+            "parentRefs": PARENTS,
+            "rules": [{"matches": [{"path": {"value": each}}], "backendRefs": TO} for each in ("/few", "/more")],
+        },
+    ),
+    of_a_route("HTTPRoute", GATEWAY_API, "all", {"parentRefs": PARENTS, "rules": [{"backendRefs": TO}]}),
+    of_a_route(
+        "VirtualService",
+        "networking.istio.io/v1",
+        "virtual",
+        {"hosts": ["virtual"], "http": [{"directResponse": {"status": 204}}]},
+    ),
+]
+del ROUTES[1]["metadata"]["annotations"]
+
+
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
     """A Service for each text of LIMITS, called after it."""
@@ -50,6 +82,8 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
         for name, text in LIMITS.items():
             manifests.put(name, limited_service(name, text))
             manifests.put(f"{name}-slice", called(slice_of(members), name))
+        for route in ROUTES:
+            manifests.put(f"{route['kind']}-{route['metadata']['name']}", route)
         with replica(directory, manifests, port, workers=2) as made:
             yield made
 
@@ -141,3 +175,20 @@ def test_a_body_that_nobody_reads_is_no_obstacle(limited: Replica) -> None:
 
 def test_what_is_wrong_in_a_text_is_told_in_the_log(limited: Replica) -> None:
     assert '"1/hours" does nothing: it must begin with a rate such as 100/second' in limited.waypoint.errors()
+
+
+def test_R7_rules_of_a_route_count_together_and_what_it_refuses_counts_for_nobody(limited: Replica) -> None:
+    few = [(each,) for each in ("/few", "/more", "/few", "/more", "/few")]
+    assert statuses(limited, "routed", *few) == [200] * 3 + [429] * 2
+    assert statuses(limited, "routed", *[("/other",)] * 7) == [200] * 6 + [429], "nine, less the three that got in"
+    path = unique("/few/")
+    head, body = asked(limited, "routed", path)
+    assert (head.status, body, head["x-ratelimit-limit"]) == (429, b"local_rate_limited", "9")
+    limit = "3/day burst=3 key=none scope=replica of HTTPRoute httpbin/few"
+    counted = scrape(limited).by("waypointd_rate_limit_requests_total", "cluster", "result", "limit")
+    assert counted["httpbin/routed:8000", "limited", limit] == 2
+    assert counted["httpbin/routed:8000", "allowed", ""] == 9 + 2, "those two were let in by the Service's"
+
+
+def test_R7_a_virtual_services_answers_count_too(limited: Replica) -> None:
+    assert statuses(limited, "virtual", *[("/",)] * 5) == [204] * 3 + [429] * 2

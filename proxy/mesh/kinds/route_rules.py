@@ -12,6 +12,7 @@ from typing import cast
 
 from proxy.mesh.kinds import patterns
 from proxy.mesh.kinds.edited import TOO_MUCH, is_too_much
+from proxy.mesh.kinds.rate_limits import rate_limits
 from proxy.mesh.kinds.route_filters import OF_BACKEND, filters, within
 from proxy.mesh.kinds.route_times import (
     Retry,
@@ -176,6 +177,7 @@ def reader(check: Check[Rule], default: Rule) -> Callable[[Manifest, Body, Repor
             return None
         if not found.parent_refs and found.use_default_gateways != "All":
             report.warn(manifest, ("spec", "parentRefs"), "is empty, so the route attaches to nothing")
-        return Route(manifest, found.parent_refs, found.hostnames, found.rules or (default,))
+        limits = rate_limits(manifest, body, report)
+        return Route(manifest, found.parent_refs, found.hostnames, found.rules or (default,), limits)
 
     return read

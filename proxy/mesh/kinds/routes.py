@@ -14,6 +14,7 @@ from proxy.mesh.reading.manifests import GATEWAY_API, ISTIO_NETWORK, Manifest
 from proxy.mesh.reading.records import optional, required, struct
 from proxy.mesh.reading.remarks import Key, Remark
 from proxy.mesh.reading.schema import At, few, filled, items, port_number, text
+from proxy.mesh.traffic.rate_limit import RateLimit
 from proxy.mesh.traffic.retries import DEFAULT_RETRIES, RetryPolicy
 from proxy.mesh.traffic.routing import NO_EDITS, Condition, Cors, HeaderEdits, Persistence, Redirect, Rewrite
 
@@ -132,6 +133,12 @@ class Route:
     parents: tuple[ParentRef, ...]
     hostnames: tuple[str, ...]
     rules: tuple[Rule, ...]
+    rate_limits: tuple[RateLimit, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """For people: "HTTPRoute ns/name"."""
+        return f"{self.manifest.kind} {self.manifest.id}"
 
     @property
     def age(self) -> tuple[str, str, str, str]:

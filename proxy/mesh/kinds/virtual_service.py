@@ -15,6 +15,7 @@ from proxy.mesh.kinds.addresses import is_ip
 from proxy.mesh.kinds.destination_rule import EVERYWHERE, expanded
 from proxy.mesh.kinds.edited import TOO_MUCH, is_too_much
 from proxy.mesh.kinds.header_edits import Headers, headers
+from proxy.mesh.kinds.rate_limits import rate_limits
 from proxy.mesh.kinds.virtual_cors import cors
 from proxy.mesh.kinds.virtual_faults import fault_injection, percent, percentage
 from proxy.mesh.kinds.virtual_match import MESH, Match, gateways, match
@@ -37,6 +38,7 @@ from proxy.mesh.reading.records import optional, struct
 from proxy.mesh.reading.remarks import shown
 from proxy.mesh.reading.report import Report
 from proxy.mesh.reading.schema import UINT32_MAX, At, anything, duration, items, matching, spec, text
+from proxy.mesh.traffic.rate_limit import RateLimit
 from proxy.mesh.traffic.routing import Cors, DirectResponse, FaultInjection
 
 
@@ -77,6 +79,7 @@ class VirtualService:
     for_mesh: bool
     export_to: frozenset[str]
     http: tuple[Http, ...]
+    rate_limits: tuple[RateLimit, ...] = ()
 
     def visible_in(self, namespace: str) -> bool:
         """Whether it is exported to it."""
@@ -227,4 +230,5 @@ def read(manifest: Manifest, body: Body, report: Report) -> VirtualService | Non
         for_mesh=_for_mesh(found),
         export_to=frozenset(namespace if each == "." else each for each in found.export_to) or frozenset({EVERYWHERE}),
         http=found.http,
+        rate_limits=rate_limits(manifest, body, report),
     )

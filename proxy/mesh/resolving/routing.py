@@ -115,7 +115,7 @@ class Table:
         found: list[tuple[tuple[object, ...], RouteMatch]] = []
         for route in routes:
             for rule in route.rules:
-                number = self._put(self._rule(route, rule))
+                number = self._put(self._rule(route, rule).under(route.rate_limits, route.id))
                 found += (
                     ((each.rank, route.age, rule.index), RouteMatch(number, (*first, *each.conditions)))
                     for each in rule.matches

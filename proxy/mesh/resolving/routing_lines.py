@@ -17,8 +17,15 @@ def routing_lines(routing: Routing) -> Iterator[str]:
         yield f"{_asked(match)} -> {_done(routing.rules[match.rule])}"
     if len(routing.matches) > _MOST:
         yield f"and {len(routing.matches) - _MOST} more"
+    yield from _limits(routing)
     if not (routing.matches and not routing.matches[-1].conditions):
         yield "all other requests get 404 (gRPC: 12)"
+
+
+def _limits(routing: Routing) -> Iterator[str]:
+    limited = {rule.route: rule.rate_limits for rule in routing.rules if rule.rate_limits}
+    for route, limits in limited.items():
+        yield f"rate limits of {route}: {'; '.join(map(str, limits))}"
 
 
 def _asked(match: RouteMatch) -> str:

@@ -118,7 +118,7 @@ def _rule(placed: Placed, match: Match, port: int, find: Find) -> RouteRule:
         cors=rule.cors_policy,
         fault=rule.fault if rule.fault and (rule.fault.delay_ppm or rule.fault.abort_ppm) else None,
         retries=retries(rule),
-    )
+    ).under(placed.owner.rate_limits, f"{placed.owner.manifest.kind} {placed.owner.manifest.id}")
     if rule.redirect:
         return replace(found, redirect=_redirect(rule.redirect, match, port))
     if rule.direct_response:

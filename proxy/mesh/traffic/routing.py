@@ -7,9 +7,10 @@ precedence, the first that fits a request names the rule; none: there is no rout
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
+from proxy.mesh.traffic.rate_limit import RateLimit
 from proxy.mesh.traffic.retries import DEFAULT_RETRIES, RetryPolicy
 
 
@@ -193,7 +194,8 @@ class Persistence:
 @dataclass(frozen=True, slots=True)
 class RouteRule:
     """`name`: for log and people, "HTTPRoute ns/name rule 0". A rule has backends, or answers itself (`redirect`,
-    `direct`). A backend's edits come after the rule's."""
+    `direct`). A backend's edits come after the rule's. `rate_limits`: of all requests for rules of `route`, which is
+    "HTTPRoute ns/name"."""
 
     name: str
     backends: tuple[Backend, ...] = ()
@@ -207,6 +209,12 @@ class RouteRule:
     retries: RetryPolicy = DEFAULT_RETRIES
     fault: FaultInjection | None = None
     persistence: Persistence | None = None
+    rate_limits: tuple[RateLimit, ...] = ()
+    route: str = ""
+
+    def under(self, limits: tuple[RateLimit, ...], route: str) -> RouteRule:
+        """The same, of a route with these limits."""
+        return replace(self, rate_limits=limits, route=route) if limits else self
 
 
 @dataclass(frozen=True, slots=True)

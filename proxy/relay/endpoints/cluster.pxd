@@ -103,6 +103,7 @@ cdef class Cluster:
     cdef list claims                     # of requests' tokens that access rules and routes are about, by number
     cdef bint by_path                    # what becomes of a request has to do with its path
     cdef RateLimits rate_limits          # how many requests get in, or None: all
+    cdef dict route_limits               # ... of those for a rule of a route (RateLimits), by its name, or None
     cdef Breaker breaker                 # None: there is no endpoint
     cdef readonly bint limited           # connectionPool says something: of what there may be, or how long
     cdef int64_t timeout                 # ns for all of a request; 0: without end

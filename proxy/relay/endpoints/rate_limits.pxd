@@ -36,3 +36,4 @@ cdef class RateLimits:
     cdef list limiters
 
     cdef Limiter refuses(self, Head head, Stream client)
+    cdef void give_back(self) noexcept

@@ -38,6 +38,12 @@ cdef class RateLimits:
                     other.give_back()
         return None
 
+    cdef void give_back(self) noexcept:
+        """What was taken for the request that was let in last: somebody else refuses it."""
+        cdef Limiter limiter
+        for limiter in self.limiters:
+            limiter.give_back()
+
 
 @cython.final
 cdef class Limiter:

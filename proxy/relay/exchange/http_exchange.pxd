@@ -2,7 +2,6 @@
 cimport cython
 
 from proxy.relay.endpoints.cluster cimport Cluster
-from proxy.relay.endpoints.rate_limits cimport RateLimits
 from proxy.relay.endpoints.tokens cimport Tokens
 from proxy.relay.endpoints.verdict cimport Verdict
 from proxy.relay.exchange.answer cimport Answer
@@ -28,7 +27,6 @@ cdef class HttpExchange(Routed):
     cdef object refusal(self)
     cdef object distrust(self, Tokens tokens)
     cdef bytes realm(self)
-    cdef object excess(self, RateLimits limits)
     cdef int find_key(self) except -1
     cdef int conclude(self) except -1
     cdef int settle(self) except -1

@@ -8,14 +8,12 @@ log).
 
 cimport cython
 
-from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport BY_HOST, BY_TARGET, Facts
 from proxy.policy.route cimport place_of
 from libc.stdint cimport int64_t
 
 from proxy.relay.context.context cimport Context
 from proxy.relay.endpoints.hash_key cimport HashKey
-from proxy.relay.endpoints.rate_limits cimport Limiter, RateLimits
 from proxy.relay.endpoints.tokens cimport Tokens
 from proxy.relay.endpoints.verdict cimport NOTHING, Verdict
 from proxy.relay.exchange.answered cimport is_in_vain
@@ -95,7 +93,7 @@ cdef class HttpExchange(Routed):
         else:
             self.fault = self.refusal()
         if self.fault is None and self.cluster.rate_limits is not None:
-            self.fault = self.excess(self.cluster.rate_limits)
+            self.fault = self.excess(self.cluster.rate_limits, False)
         if self.fault is None and self.cluster.plan is not None:
             self.follow(self.cluster.plan, routes.clusters)
         if self.fault is None and self.cluster.hash_key is not None:
@@ -148,14 +146,6 @@ cdef class HttpExchange(Routed):
         cdef const char* text = self.request.client.buffer
         path = text[head.path.at:head.path.at + head.path.length].partition(b"?")[0]
         return text[head.authority.at:head.authority.at + head.authority.length] + path
-
-    cdef object excess(self, RateLimits limits):
-        """Why the request is one too many, or None: it is counted."""
-        cdef Limiter limiter = limits.refuses(self.request.head, self.request.client)
-        self.cluster.counted.limit(limiter)
-        if limiter is None:
-            return None
-        return faults.rate_limited(limiter.fleet, limiter.fields(monotonic_ns()))
 
     cdef Cluster route(self, Routes routes):
         """The cluster behind the name that says where the request goes."""

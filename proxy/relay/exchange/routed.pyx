@@ -8,7 +8,9 @@ outlier detection.
 
 from random import getrandbits
 
+from proxy.clock cimport monotonic_ns
 from proxy.relay.endpoints.cluster cimport Cluster
+from proxy.relay.endpoints.rate_limits cimport Limiter
 from proxy.relay.endpoints.verdict cimport NOTHING
 from proxy.relay.exchange.request cimport Request
 from proxy.relay.exchange.sessions cimport backend_of_session
@@ -30,6 +32,10 @@ cdef class Routed(Affected):
             self.fault = faults.NO_ROUTE
             return 0
         request.route = self.rule.name
+        if self.cluster.route_limits is not None:
+            self.fault = self.excess_of_route()
+            if self.fault is not None:
+                return 0
         if self.rule.effects is not None:
             self.fault = self.affect(self.rule.effects)
         if self.fault is not None:
@@ -41,6 +47,26 @@ cdef class Routed(Affected):
         if self.rule.effects is not None:
             self.affect_rest(self.rule.effects, clusters)
         return 0
+
+    cdef object excess(self, RateLimits limits, bint counted):
+        """Why the request is one too many, or None: it is counted. `counted`: as let in already, by other limits."""
+        cdef Limiter limiter = limits.refuses(self.request.head, self.request.client)
+        if limiter is not None or not counted:
+            self.cluster.counted.limit(limiter)
+        if limiter is None:
+            return None
+        return faults.rate_limited(limiter.fleet, limiter.fields(monotonic_ns()))
+
+    cdef object excess_of_route(self):
+        """Why it is one too many for its route. Then it counts for the limits of the frontend neither."""
+        cdef RateLimits limits = self.cluster.route_limits.get(self.rule.name)
+        cdef RateLimits own = self.cluster.rate_limits
+        if limits is None:
+            return None
+        fault = self.excess(limits, own is not None)
+        if fault is not None and own is not None:
+            own.give_back()
+        return fault
 
     cdef object own_answer(self):
         """What the rule itself has us answer, or None."""

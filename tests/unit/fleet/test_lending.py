@@ -188,6 +188,16 @@ def test_a_replica_without_requests_hears_that_the_fleet_has_no_more() -> None:
     assert run(server, [one, other], [100, 100], 1000) == 0
 
 
+def test_a_limit_of_a_route_is_asked_for_once_for_all_its_rules() -> None:
+    server = Server()
+    replica = Replica(server, limit={**LIMIT, "fleet": False, "id": 8})
+    form = body(replica.board)
+    form["route_limits"] = {"HTTPRoute a/b rule 0": [LIMIT], "HTTPRoute a/b rule 1": [LIMIT]}
+    replica.lending.apply(True, [form], [])
+    replica.lending.look()
+    assert [each.limit for each in server.asked] == [LIMIT["id"]]
+
+
 def test_a_limit_that_is_gone_is_asked_for_no_more() -> None:
     server = Server()
     replica = Replica(server)

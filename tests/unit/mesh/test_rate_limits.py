@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from proxy.controller.rate_limit_form import rate_limit_forms
+from proxy.controller.rate_limit_form import rate_limit_forms, route_limit_forms
 from proxy.mesh.kinds.rate_limits import ANNOTATION
 from proxy.mesh.model import Cluster
 from proxy.mesh.traffic.rate_limit import RateKey, RateLimit
 from proxy.mesh.traffic.scope import Scope
 from tests.unit.mesh.mesh_rig import clusters, endpoint_slice, gateway, namespace, service, thing, warnings
+from tests.unit.mesh.test_explained import explained
 
 
 def objects(text: str, name: str = ANNOTATION) -> list[Any]:
@@ -116,3 +117,44 @@ def test_a_limit_has_the_same_number_in_every_replica_and_no_two_have_the_same()
         3,
         "3/second burst=3 key=none scope=replica",
     )
+
+
+GATEWAY_API = "gateway.networking.k8s.io/v1"
+ONE = {"parentRefs": [{"group": "", "kind": "Service", "name": "cart"}]}
+TWO_RULES = ONE | {"rules": [{"backendRefs": [{"name": "cart", "port": 80}]}] * 2}
+ROUTES = {
+    "HTTPRoute": (GATEWAY_API, TWO_RULES),
+    "GRPCRoute": (GATEWAY_API, TWO_RULES),
+    "VirtualService": (
+        "networking.istio.io/v1",
+        {
+            "hosts": ["cart"],
+            "http": [
+                {"match": [{"uri": {"prefix": "/a"}}], "route": [{"destination": {"host": "cart"}}]},
+                {"route": [{"destination": {"host": "cart"}}]},
+            ],
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ROUTES)
+def test_R7_a_route_has_limits_which_all_its_rules_share(kind: str) -> None:
+    api, spec = ROUTES[kind]
+    route = thing(kind, api, "r", spec=spec, annotations={ANNOTATION: "3/second; 5/hour key=path scope=fleet"})
+    made = clusters(namespace(), gateway(), service(), endpoint_slice(), route)["shop/cart:80"]
+    assert made.rate_limits == ()
+    forms = route_limit_forms(made)
+    assert list(forms) == [f"{kind} shop/r rule 0", f"{kind} shop/r rule 1"]
+    one, other = forms.values()
+    assert one == other and len({each["id"] for each in one}) == 2
+    assert one[0]["text"] == f"3/second burst=3 key=none scope=replica of {kind} shop/r"
+    told = "\n".join(explained(namespace(), gateway(), service(), endpoint_slice(), route))
+    assert f"rate limits of {kind} shop/r: 3/second burst=3 key=none scope=replica; 5/hour" in told
+
+
+def test_what_is_wrong_in_a_routes_text_is_told() -> None:
+    api, spec = ROUTES["HTTPRoute"]
+    route = thing("HTTPRoute", api, "r", spec=spec, annotations={ANNOTATION: "3/week"})
+    (line,) = warnings(namespace(), gateway(), service(), endpoint_slice(), route).splitlines()
+    assert "HTTPRoute shop/r: metadata.annotations" in line and '"3/week" does nothing' in line
