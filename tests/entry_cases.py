@@ -1,5 +1,5 @@
 """ServiceEntries and WorkloadEntries, valid and not, field by field, and samples of Istio's. A case's id begins with
-its field. tests/unit/mesh/test_entry_cases.py reads them as files, tests/cluster/test_entry_cases.py puts them
+its field. tests/unit/mesh/test_entry_cases.py reads them as files, tests/cluster/test_cases.py puts them
 before a real API server and a real istiod.
 """
 

@@ -1,5 +1,5 @@
 """VirtualServices, valid and not, field by field. A case's id begins with its row (V1-V21) of what is known of them.
-tests/unit/mesh/test_virtual_service.py reads them as files, tests/cluster/test_virtual_cases.py puts them before a real
+tests/unit/mesh/test_virtual_service.py reads them as files, tests/cluster/test_cases.py puts them before a real
 API server and a real istiod.
 """
 

@@ -1,5 +1,5 @@
 """DestinationRules, valid and not, field by field: tables 1.1-1.5 of what is known of Istio's DestinationRule. A case's
-id begins with its row there. tests/unit/mesh/test_rule_cases.py reads them as files, tests/cluster/test_rule_cases.py
+id begins with its row there. tests/unit/mesh/test_rule_cases.py reads them as files, tests/cluster/test_cases.py
 puts them before a real API server.
 """
 
