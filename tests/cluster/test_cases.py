@@ -1,5 +1,5 @@
-"""The same objects as from files (`tests.rule_cases` and the like), before a real API server with Istio's CRDs and those
-of the Gateway API, and before the webhook of a real istiod: what they take and what they refuse. Nothing is stored.
+"""The same objects as from files (`tests.rule_cases` and the like), before a real API server with the CRDs of Istio and
+the Gateway API, and before the webhook of a real istiod: what they take and what they refuse. Nothing is stored.
 """
 
 from __future__ import annotations
