@@ -116,7 +116,7 @@ cdef class HboneConnection(Session):
             if rule is not None:        # else whoever carries it asks once more, and counts
                 cluster.counted.access(rule)
                 return faults.denied(rule)
-        return faults.NO_HEALTHY_ENDPOINT if cluster.count == 0 else None
+        return faults.NO_HEALTHY_ENDPOINT if cluster.count == 0 and cluster.plan is None else None
 
     cdef int serve_tunnel(self, Tunnel tunnel) except -1:
         """Serves one tunnel to its end."""
@@ -129,7 +129,7 @@ cdef class HboneConnection(Session):
             http = sniff_http(tunnel, self.relay.context.timeouts.protocol_detection_timeout)
         if http:
             return self.relay.serve_http(tunnel, self.listener)
-        return TcpExchange(self.relay.context).carry(tunnel, cluster)
+        return TcpExchange(self.relay.context).carry(tunnel, cluster, self.relay.clusters)
 
 
 cdef class Served(Work):

@@ -19,12 +19,13 @@ def _not(instead: str, *but: object) -> Row:
     return Row(lambda value: value in (None, *but), instead)
 
 
-_BYTES = "connections go to the Service itself"
+_BYTES = "connections go where tcp says, or to the Service itself: nor do Istio's waypoints go by names in TLS"
 _NO_MATCH = "the match never holds"
 _UNLABELLED = f"{_NO_MATCH}: nobody here knows the labels of clients, nor do Istio's waypoints"
 _FIELDS: Mapping[str, Row] = {
-    "tcp": _not(_BYTES, []),
     "tls": _not(_BYTES, []),
+    "tcp.match.sourceLabels": _not(_UNLABELLED, {}),
+    "tcp.match.sourceSubnet": _not(_NO_MATCH, ""),
     "http.match.sourceLabels": _not(_UNLABELLED, {}),
     "http.match.statPrefix": _not("there are no such metrics", ""),
     "http.retries.retryRemoteLocalities": _not("retries go where all requests go", False),

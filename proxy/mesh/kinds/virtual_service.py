@@ -1,4 +1,4 @@
-"""One VirtualService: what is wrong with it, and the rules of its `http` part.
+"""One VirtualService: what is wrong with it, and the rules of its `http` and `tcp` parts.
 
 Faults are what Istio's webhook (`ValidateVirtualService`) or the CRD's schema would refuse, with one exception: routing
 by the claims of a token, which the webhook takes for gateways only. Which requests the rules are for is decided in
@@ -32,6 +32,7 @@ from proxy.mesh.kinds.virtual_route import (
     retrying,
     rewriting,
 )
+from proxy.mesh.kinds.virtual_tcp import Tcp, tcp
 from proxy.mesh.reading.manifests import Body, Manifest
 from proxy.mesh.reading.metadata import is_stored
 from proxy.mesh.reading.records import optional, struct
@@ -80,6 +81,7 @@ class VirtualService:
     export_to: frozenset[str]
     http: tuple[Http, ...]
     rate_limits: tuple[RateLimit, ...] = ()
+    tcp: tuple[Tcp, ...] = ()
 
     def visible_in(self, namespace: str) -> bool:
         """Whether it is exported to it."""
@@ -91,7 +93,7 @@ class _Spec:
     hosts: tuple[str, ...] = optional(items(text), ())
     gateways: tuple[str, ...] = optional(gateways, ())
     http: tuple[Http, ...] = optional(items(struct(Http)), ())
-    tcp: tuple[object, ...] = optional(items(anything), ())
+    tcp: tuple[Tcp, ...] = optional(items(tcp), ())
     tls: tuple[object, ...] = optional(items(anything), ())
     export_to: tuple[str, ...] = optional(
         items(matching(lambda scope: scope in (".", EVERYWHERE) or names.is_label(scope), 'a namespace, "." or "*"')),
@@ -231,4 +233,5 @@ def read(manifest: Manifest, body: Body, report: Report) -> VirtualService | Non
         export_to=frozenset(namespace if each == "." else each for each in found.export_to) or frozenset({EVERYWHERE}),
         http=found.http,
         rate_limits=rate_limits(manifest, body, report),
+        tcp=found.tcp,
     )

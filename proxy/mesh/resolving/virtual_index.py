@@ -141,6 +141,8 @@ def _destinations(virtual: VirtualService) -> Iterator[Destination]:
         yield from (each.destination for each in rule.mirrors or ())
         if rule.mirror:
             yield rule.mirror
+    for bytes_rule in virtual.tcp:
+        yield from (each.destination for each in bytes_rule.route)
 
 
 def _delegate(virtual: VirtualService, rule: Http) -> Key | None:

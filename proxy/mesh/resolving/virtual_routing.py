@@ -16,7 +16,7 @@ from proxy.mesh.reading.lines import Path
 from proxy.mesh.reading.manifests import ISTIO_NETWORK
 from proxy.mesh.reading.remarks import Key
 from proxy.mesh.reading.report import Report
-from proxy.mesh.resolving import backends, virtual
+from proxy.mesh.resolving import backends, virtual, virtual_tcp
 from proxy.mesh.resolving.clusters import subset
 from proxy.mesh.resolving.delegation import rules
 from proxy.mesh.resolving.inventory import Inventory
@@ -38,9 +38,20 @@ def routed(
     for port, cluster in clusters.items():
         if cluster.routing:
             _tell_later(found, service, port, report)
-        elif cluster.protocol != "tcp":
+        elif cluster.protocol == "tcp":
+            way = virtual_tcp.routing(found, port, service.addresses, cluster.name, finder.cluster)
+            made[port] = replace(cluster, routing=way)
+        else:
             made[port] = replace(cluster, routing=virtual.routing(placed, port, finder.cluster))
+            _tell_of_bytes(found, service, port, cluster, report)
     return made
+
+
+def _tell_of_bytes(found: list[VirtualService], service: Service, port: int, cluster: Cluster, report: Report) -> None:
+    for each in found:
+        if cluster.protocol == "undeclared" and any(match.port == port for rule in each.tcp for match in rule.match):
+            whose = f"port {port} of {service.manifest.kind} {service.id}"
+            report.warn(each.manifest, ("spec", "tcp"), f"is in force on ports declared tcp, which {whose} is not")
 
 
 def _tell_later(found: list[VirtualService], service: Service, port: int, report: Report) -> None:
@@ -104,6 +115,8 @@ class _Finder:
         if not found.cluster and (sent.by.manifest.key, sent.path) not in self._told:
             self._told.add((sent.by.manifest.key, sent.path))
             share = "nothing is mirrored there" if "mirror" in str(sent.path) else "its requests get 503"
+            if "tcp" in sent.path:
+                share = "its connections are closed"
             why = found.why.rpartition("BackendNotFound: ")[2]
             self._report.warn(sent.by.manifest, sent.path, f"{why}, so {share}")
         return found.cluster

@@ -74,6 +74,9 @@ NOT_SWITCHED = Fault(
 # Who translates has to answer the client's key.
 NO_WEBSOCKET_KEY = Fault(Owner.CLIENT, 400, b"DPE", b"upgrade_failed{no_sec-websocket-key}", b"Bad Request")
 
+# A connection for a backend of a route that is none, or is not known here.
+NO_WAY = Fault(Owner.US, 0, b"NC", b"cluster_not_found")
+
 # A tunnel is asked for to what is no `host:port`.
 BAD_AUTHORITY = Fault(Owner.CLIENT, 400, b"DPE", b"bad_authority")
 

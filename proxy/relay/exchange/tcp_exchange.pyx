@@ -5,17 +5,31 @@ A connection that cannot be made is tried on other endpoints, as a request would
 again, for nobody knows what the bytes have done.
 """
 
+from random import getrandbits
+
 from libc.stdint cimport int64_t
 
 from proxy.relay.exchange.counting cimport count_connection
 from proxy.relay.exchange.line cimport log_line
 from proxy.relay.exchange.request cimport Request
 from proxy.relay.exchange.tcp_attempt cimport TcpAttempt
+from proxy.relay.routing.rule cimport Backend, Rule
 from proxy.scoreboard.layout cimport ConnectionTally
+from proxy.wire.http.head cimport Head, Span
+from proxy.wire.http.names cimport span_of
 from proxy.wire.pipe cimport run_pipe
 from proxy.wire.stream cimport get_hub
 
 from proxy.relay.exchange import faults
+
+
+# What nobody has sent: of a connection only who asks, and for which address, is known.
+cdef Head no_head = Head(1)
+
+
+cdef Span host_of(bytes target) noexcept:
+    """The address in `ip:port`."""
+    return span_of(0, max(target.rfind(b":"), 0))
 
 
 cdef class TcpExchange(Exchange):
@@ -26,17 +40,16 @@ cdef class TcpExchange(Exchange):
         self.request = Request()
         self.attempt = TcpAttempt(context, self.request)
 
-    cdef int carry(self, Stream client, Cluster cluster) except -1:
-        """Carries the client's bytes to an endpoint of the cluster and back, to the end."""
+    cdef int carry(self, Stream client, Cluster cluster, dict clusters) except -1:
+        """Carries the client's bytes to an endpoint of the cluster, or of where its routes say, and back, to the end.
+        `clusters` are the worker's."""
         cdef int64_t sent = 0
         cdef ConnectionTally* counted = NULL
         self.cluster = cluster
         self.request.begin(client, 0)
         self.request.retry_rule = &cluster.retry_rule
-        if cluster.hash_key is not None:
-            self.key = cluster.hash_key.of_client(client)
         try:
-            if self.gets_in() and self.make_attempts():
+            if self.gets_in() and self.follow(clusters) and self.make_attempts():
                 counted = count_connection(self)
                 self.keep_time()
                 run_pipe(client, self.attempt.stream, self.idle(),
@@ -64,6 +77,29 @@ cdef class TcpExchange(Exchange):
         if rule is not None:
             self.fault = faults.denied(rule)
         return rule is None
+
+    cdef bint follow(self, dict clusters) except -1:
+        """Goes where a VirtualService's `tcp` says; False, with the fault: that is nowhere."""
+        cdef Stream client = self.request.client
+        cdef bytes target
+        cdef Rule rule
+        cdef Backend backend = None
+        cdef Cluster cluster = self.cluster
+        if cluster.plan is not None:
+            target = client.target or b""
+            no_head.authority = host_of(target)
+            rule = cluster.plan.find(no_head, target, client.identity, [], NULL, 0)
+            if rule is not None:
+                self.request.route = rule.name
+                backend = rule.pick(getrandbits(32))
+            cluster = None if backend is None else clusters.get(backend.cluster)
+            if cluster is None:
+                self.fault = faults.NO_WAY
+                return False
+            self.cluster = cluster
+        if cluster.hash_key is not None:
+            self.key = cluster.hash_key.of_client(client)
+        return True
 
     cdef Deadlines idle(self):
         """How long nothing may move."""

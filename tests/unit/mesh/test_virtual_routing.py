@@ -338,12 +338,12 @@ def test_v20_a_delegate_that_cannot_be_had(delegate: list[Object], said: str) ->
     assert [each for each in told(*objects) if said in each]
 
 
-def test_v21_tcp_and_tls_are_named_once() -> None:
+def test_v21_tls_is_named_once() -> None:
     spec: Object = {"hosts": ["cart"], "tcp": [{"route": [CART]}], "tls": [{"match": [{"sniHosts": ["cart"]}]}]}
     objects = shop(virtual(spec))
     assert clusters_of(*objects)["shop/cart:80"].routing is None
     (said,) = told(*objects)
-    assert "spec.tcp: is not in force in this version (connections go to the Service itself); nor is tls" in said
+    assert "spec.tls: is not in force in this version (connections go where tcp says, or to the Service itself" in said
 
 
 def test_routes_of_the_gateway_api_go_first_and_it_is_said() -> None:
