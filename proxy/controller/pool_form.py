@@ -73,6 +73,7 @@ def retry_form(policy: RetryPolicy) -> RetryForm:
         timeout_ms=policy.timeout_ms or 0,
         pause_ms=policy.pause_ms,
         longest_pause_ms=policy.longest_pause_ms,
+        least_pause_ms=policy.least_pause_ms,
     )
     if policy.codes:
         form["codes"] = list(policy.codes)

@@ -14,6 +14,7 @@ class RetryForm(TypedDict):
     timeout_ms: int
     pause_ms: int
     longest_pause_ms: int
+    least_pause_ms: int
 
 
 class ConditionForm(TypedDict):

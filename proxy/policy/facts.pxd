@@ -85,7 +85,8 @@ cdef struct Ending:
 cdef struct RetryRule:
     int retries                  # at most
     int64_t attempt              # ns until an attempt is answered; 0: without end
-    int64_t pause, longest       # ns, by which the pauses between attempts are drawn
+    int64_t pause, longest       # ns, by which the pauses between attempts are drawn, ...
+    int64_t least                # ... and which no pause is shorter than
     bint named                   # a route says what is tried again besides; then the same endpoint will do, if need be
     unsigned char statuses[500]  # answers that are, by status, from 100 on
     uint32_t grpc                # ... and by the gRPC status of a response head: a bit for each

@@ -68,10 +68,10 @@ def pause_before(rule: shapes.RetryRule, retry: int, draw: int) -> int:
     """How many nanoseconds to wait before the Nth retry, N from 1; `draw` is a number of 16 bits.
 
     Drawn evenly from 0 to (2^N - 1) times the rule's pause, or to the longest (Envoy's RetryBackOff): so those that
-    failed together do not come back together.
+    failed together do not come back together. What a route names as the shortest (GEP-1731) comes before that.
     """
     most = min(((1 << min(retry, 16)) - 1) * rule.pause, rule.longest)
-    return (most * draw) >> 16
+    return rule.least + ((most * draw) >> 16)
 
 
 def may_repeat(rule: shapes.RetryRule, ending: shapes.Ending) -> bool:

@@ -127,6 +127,7 @@ class RetryRule:
     attempt: int = 0
     pause: int = 0
     longest: int = 0
+    least: int = 0
     named: bool = False
     statuses: Sequence[int] = ()
     grpc: int = 0

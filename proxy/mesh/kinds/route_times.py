@@ -112,7 +112,8 @@ def retries(times: Timeouts | None, again: Retry | None) -> RetryPolicy:
     if again.attempts is not None:
         made = replace(made, attempts=again.attempts)
     if again.backoff:
-        made = replace(made, pause_ms=again.backoff, longest_pause_ms=again.backoff * _MOST_TIMES_LONGER)
+        longest = again.backoff * _MOST_TIMES_LONGER
+        made = replace(made, pause_ms=again.backoff, longest_pause_ms=longest, least_pause_ms=again.backoff)
     return made
 
 

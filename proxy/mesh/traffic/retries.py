@@ -9,7 +9,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """`attempts` after the first one, each after a pause of chance: before the Nth it is shorter than (2^N - 1) times
-    `pause_ms`, and than `longest_pause_ms` (Envoy's RetryBackOff). None is a time that does not end.
+    `pause_ms`, and than `longest_pause_ms` (Envoy's RetryBackOff), after `least_pause_ms`. None is a time that does not
+    end.
 
     Failures without an answer are tried again as far as nothing is done twice; `codes` and `on` say what else is:
     statuses, and conditions by Envoy's names ("5xx", "gateway-error", "reset", "retriable-4xx", "cancelled",
@@ -23,6 +24,7 @@ class RetryPolicy:
     timeout_ms: int | None = None
     pause_ms: int = 25
     longest_pause_ms: int = 250
+    least_pause_ms: int = 0
     codes: tuple[int, ...] = ()
     on: tuple[str, ...] = ()
 

@@ -22,6 +22,7 @@ cdef int read_retry_rule(RetryRule* rule, dict form) except -1:
     rule.attempt = form["attempt_ms"] * 1_000_000
     rule.pause = form["pause_ms"] * 1_000_000
     rule.longest = form["longest_pause_ms"] * 1_000_000
+    rule.least = form["least_pause_ms"] * 1_000_000
     rule.named = bool(codes or conditions)
     rule.resets = not RESETS.isdisjoint(conditions)
     for status in codes:

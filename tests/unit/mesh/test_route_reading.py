@@ -337,7 +337,7 @@ def test_times_and_retries(said: Object, times: tuple[Any, ...]) -> None:
 
 def test_t7_the_pause_between_tries() -> None:
     found = rule({"retry": {"backoff": "100ms"}}).retries
-    assert (found.pause_ms, found.longest_pause_ms) == (100, 1000)
+    assert (found.least_pause_ms, found.pause_ms, found.longest_pause_ms) == (100, 100, 1000)
     assert rule({"retry": {"attempts": 1}}).retries.pause_ms == DEFAULT_RETRIES.pause_ms
 
 

@@ -25,7 +25,7 @@ from proxy.policy.shapes import (
 )
 from tests.unit.policy.interpreted import interpreted
 
-again = interpreted("retry").again
+again, pause_before = interpreted("retry").again, interpreted("retry").pause_before
 RULE = RetryRule(retries=2)
 
 
@@ -109,3 +109,13 @@ def test_T6_R11_what_broke_off_is_tried_again_as_the_rule_says() -> None:
 def test_T9_R14_the_same_endpoint_will_do_where_there_is_no_other() -> None:
     assert again(ANY, Ending(ANSWERED, 503, whole=True, untried=0)) == ANOTHER
     assert again(ANY, Ending(NOT_CONNECTED, untried=0)) == ANOTHER
+
+
+def test_t7_what_a_route_names_as_the_shortest_pause_is_no_longer_by_chance() -> None:
+    ms = 1_000_000
+    rule = RetryRule(retries=5, pause=100 * ms, longest=1000 * ms, least=100 * ms)
+    drawn = [[pause_before(rule, retry, draw) / ms for draw in (0, 65535)] for retry in (1, 2, 3, 4, 9)]
+    assert [low for low, _ in drawn] == [100] * 5
+    assert [round(high) for _, high in drawn] == [200, 400, 800, 1100, 1100]
+    envoys = RetryRule(retries=5, pause=25 * ms, longest=250 * ms)
+    assert pause_before(envoys, 1, 0) == 0, "Istio's own, and VirtualService's, may be none at all"
