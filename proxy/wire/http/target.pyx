@@ -3,16 +3,16 @@
 An absolute form is cut down to what the endpoint gets; where its URI has no path (RFC 3986 6.2.3: that is `/`, for
 OPTIONS of a server `*`) there is room for the missing octet in front of the authority. An empty Host is what a target
 without authority has; it selects nothing. An authority may end in a colon: a port left out, which is no part of
-`authority`.
+`authority`, nor of the Host that rules see and the endpoint gets: a blank takes its place.
 """
 
 from libc.stdint cimport uint32_t
 from libc.string cimport memcmp, memmove
 
 from proxy.wire.http.authority cimport is_authority
-from proxy.wire.http.head cimport M_CONNECT, M_OPTIONS, Span
+from proxy.wire.http.head cimport HOST, M_CONNECT, M_OPTIONS, Span
 from proxy.wire.http.names cimport span_of
-from proxy.wire.http.octets cimport same
+from proxy.wire.http.octets cimport SP, same
 
 
 cdef int place_target(Head head, char* data) noexcept nogil:
@@ -21,13 +21,25 @@ cdef int place_target(Head head, char* data) noexcept nogil:
         return head.bad(b"no host, or two")
     if head.host.length > 0 and not is_authority(data + head.host.at, head.host.length, False):
         return head.bad(b"host")
-    head.authority = without_empty_port(data, head.host.at, head.host.length)
+    if head.host.length > 0 and data[head.host.at + head.host.length - 1] == c":":
+        end_before_colon(head, data)
+    head.authority = head.host
     if head.method == M_CONNECT:
         head.authority = head.target
         return 0 if is_authority(target, head.target.length, True) else head.bad(b"target")
     if target[0] == c"/" or head.method == M_OPTIONS and target[0] == c"*" and head.target.length == 1:
         return 0
     return cut_absolute_form(head, data)
+
+
+cdef void end_before_colon(Head head, char* data) noexcept nogil:
+    """Of the Host."""
+    cdef int index
+    head.host.length -= 1
+    data[head.host.at + head.host.length] = SP
+    for index in range(head.count):
+        if head.fields[index].kind == HOST:
+            head.fields[index].value_length = head.host.length
 
 
 cdef inline Span without_empty_port(const char* data, uint32_t at, uint32_t length) noexcept nogil:

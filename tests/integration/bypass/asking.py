@@ -32,6 +32,14 @@ class Asking:
         pairs = [line.partition(":") for line in case.lines]
         return self.stream(case.service, fields + [(name.lower(), value.strip(" \t")) for name, _, value in pairs])
 
+    def websocket(self, case: Case) -> int:
+        """The status, asked as an extended CONNECT (RFC 8441)."""
+        host = case.host or f"{case.service}.httpbin:8000"
+        named = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":authority", host)]
+        pairs = [line.partition(":") for line in case.lines]
+        fields = [*named, (":path", case.target), *((name.lower(), value.strip(" \t")) for name, _, value in pairs)]
+        return self.stream(case.service, fields)
+
     def stream(self, service: str, fields: Headers) -> int:
         """A request with this head in HTTP/2."""
         try:

@@ -25,15 +25,16 @@ def wrongs(service: str, head: Head, mode: str) -> Iterator[str]:
     loose = asked.of(loosely(asked.path))
     if mode == "DECODE_AND_MERGE_SLASHES" and authorization.judged([policy], loose) != authorization.ALLOW:
         yield f"some would take its path for {loose.path}"
+    if head["host"].endswith(":"):
+        yield "its Host has a colon that nobody has looked at"
     if "h2c" in head.get("upgrade", "").lower():
         yield "the endpoint may go on with HTTP/2"
 
 
 def _asked(head: Head) -> Asked:
-    """A port that is left out behind its colon is none (RFC 3986 6.2.3)."""
     method, target, _ = head.first.split(" ")
     fields = tuple((name, value.strip(" \t")) for name, value in head.fields)
-    return Asked(method, target, head["host"].removesuffix(":"), fields, OURS, port=8000, mode="NONE")
+    return Asked(method, target, head["host"], fields, OURS, port=8000, mode="NONE")
 
 
 def loosely(path: str) -> str:

@@ -92,6 +92,25 @@ def test_nothing_gets_around_a_rule(proxy: HboneBench, mode: str, way: str) -> N
     assert told[403] > 40 and len(got) >= len(good), told
 
 
+def test_nothing_gets_around_a_rule_as_a_websocket(proxy: HboneBench, mode: str) -> None:
+    """Which the endpoints answer as if they had not been asked for one."""
+    for name in POLICIES:
+        proxy.play(name, serve_ok)
+    told: Counter[int] = Counter()
+    with contextlib.closing(Asking(proxy, "http2")) as asking:
+        for case in cases():
+            if case.service not in NAMED and case.method == "GET":
+                told[asking.websocket(case)] += 1
+        bad = [case for case in BAD if case.service not in NAMED and case.method == "GET"]
+        assert [asking.websocket(case) for case in bad] == [403] * len(bad)
+    got = [(name, head) for name in POLICIES for head in proxy.services[name][0].heads]
+    found = [f"{name}: {head.raw!r}: {wrong}" for name, head in got for wrong in wrongs(name, head, mode)]
+    assert not found, "\n".join(found)
+    assert all(head["upgrade"] == "websocket" for _, head in got) and told[501] == len(got) > 40 and told[403] > 40, (
+        told
+    )
+
+
 def test_the_address_of_an_endpoint_is_no_way_around_a_rule_by_port(proxy: HboneBench) -> None:
     endpoint = proxy.play("methods", serve_ok)
     made = policy("methods", {"to": [{"operation": {"ports": ["8000"]}}]}, action="DENY")
