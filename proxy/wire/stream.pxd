@@ -67,6 +67,7 @@ cdef class Stream:
     cdef bint extended                  # ... and its request is an extended CONNECT (RFC 8441), or is to be one
     cdef Head head              # of the message that comes, where it comes in fields; None: it is read from the buffer
     cdef bint in_pieces                 # its body comes as data alone, and ends with its stream (Framing PIECES)
+    cdef bint bare                      # trailers that come on it go on nowhere
     cdef bint in_records                # it is TLS: put_now_both is worth it
     cdef object origin                  # what its TLS to an endpoint was made with; None: there is none
     cdef Permit permit                  # given back when it is closed

@@ -16,6 +16,7 @@ LIMITS = {
     "whole": "10/day burst=25",
     "by-header": "1/day key=header:x-user burst=2",
     "by-path": "1/day key=path",
+    "spelled": "1/day key=path",
     "two": "1/day burst=3; 1/day burst=1 key=path",
     "back": "2/second burst=1",
     "told": "1/hour; 1/hours",
@@ -192,3 +193,10 @@ def test_R7_rules_of_a_route_count_together_and_what_it_refuses_counts_for_nobod
 
 def test_R7_a_virtual_services_answers_count_too(limited: Replica) -> None:
     assert statuses(limited, "virtual", *[("/",)] * 5) == [204] * 3 + [429] * 2
+
+
+@pytest.mark.parametrize("ways", [("/login", "/./login", "/x/../login", "/%6cogin", "/login?again", "/x\\..\\login")])
+def test_a_path_counts_once_however_it_is_spelled(limited: Replica, ways: tuple[str, ...]) -> None:
+    """Who asks for it in another way gets what the endpoint takes for the same, and no more of it."""
+    assert statuses(limited, "spelled", *((way,) for way in ways)) == [200, *[429] * (len(ways) - 1)]
+    assert asked(limited, "spelled", "/%00login")[0].status == 400

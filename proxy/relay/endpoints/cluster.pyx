@@ -279,11 +279,12 @@ cdef class Cluster:
         if "routing" in body:
             self.plan = Plan(body["routing"], self.claims)
             self.claims = self.plan.claims
-        self.by_path = self.plan is not None or self.gate is not None and self.gate.by_path
         self.rate_limits = RateLimits(scoreboard.memory, body["rate_limits"]) if body.get("rate_limits") else None
         if "route_limits" in body:
             self.route_limits = {
                 rule.encode(): RateLimits(scoreboard.memory, limits) for rule, limits in body["route_limits"].items()}
+        self.by_path = self.plan is not None or self.gate is not None and self.gate.by_path \
+            or self.rate_limits is not None and self.rate_limits.by_path
         if self.outlier_on:
             self.chooser.panic_below(self.outlier["min_health_percent"])
         self.counters = scoreboard.memory.counters_of(worker, self.slot)

@@ -15,3 +15,4 @@ cdef class Place:
 
 cdef bint has(Head head, const char* text, bytes name) noexcept
 cdef int take_out_header(Head head, const char* text, bytes name) noexcept
+cdef int take_out_alike(Head head, const char* text, bytes name) noexcept

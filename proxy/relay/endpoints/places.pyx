@@ -121,6 +121,31 @@ cdef int take_out_header(Head head, const char* text, bytes name) noexcept:
     return 0
 
 
+cdef int take_out_alike(Head head, const char* text, bytes name) noexcept:
+    """The same, of all headers that an endpoint could take for this one: CGI and what comes of it (WSGI, PHP, Rack) know no
+    difference between `-` and `_`."""
+    cdef Field* field
+    cdef int index
+    for index in range(head.count):
+        field = &head.fields[index]
+        if field.name_length == <uint32_t>len(name) and is_alike(text + field.name, name, field.name_length):
+            field.kind = NOMINATED
+    return 0
+
+
+cdef bint is_alike(const char* text, const char* name, uint32_t length) noexcept:
+    cdef uint32_t at
+    for at in range(length):
+        if plain(text[at]) != plain(name[at]):
+            return False
+    return True
+
+
+cdef inline char plain(char octet) noexcept:
+    """In lower case, as CGI has it."""
+    return c"-" if octet == c"_" else octet | 0x20 if c"A" <= octet <= c"Z" else octet
+
+
 cdef bytes query_of(bytes path):
     return path.partition(b"?")[2].partition(b"#")[0]
 

@@ -34,6 +34,7 @@ cdef class Limiter:
 
 cdef class RateLimits:
     cdef list limiters
+    cdef bint by_path           # one of them counts by it
 
     cdef Limiter refuses(self, Head head, Stream client)
     cdef void give_back(self) noexcept

@@ -24,7 +24,10 @@ cdef class RateLimits:
     """Those of a cluster."""
 
     def __init__(self, Memory memory not None, list forms):
+        cdef Limiter limiter
         self.limiters = [Limiter(memory, form) for form in forms]
+        for limiter in self.limiters:
+            self.by_path |= limiter.counted == BY_PATH
 
     cdef Limiter refuses(self, Head head, Stream client):
         """The one that does not let the request in; None: it is let in, and counted."""

@@ -9,7 +9,7 @@ from collections import OrderedDict
 
 from proxy.policy.tokens import claims as policy_claims
 from proxy.policy.tokens import token as policy
-from proxy.relay.endpoints.places cimport Place, has, take_out_header
+from proxy.relay.endpoints.places cimport Place, has, take_out_alike
 from proxy.relay.endpoints.verdict cimport NOTHING, joined, refused
 from proxy.wire.http.head cimport M_OPTIONS
 
@@ -125,7 +125,7 @@ cdef class Tokens:
         they say, is taken out of it. `now`: s since 1970."""
         cdef Verdict verdict
         for name in self.outputs:
-            take_out_header(head, client.buffer, name)
+            take_out_alike(head, client.buffer, name)
         if head.method == M_OPTIONS and is_preflight(head, client.buffer):
             return NOTHING
         verdict = self.judge_by_rules(head, client, now)

@@ -128,6 +128,8 @@ cdef class HttpExchange(Routed):
         cdef Request request = self.request
         cdef Verdict token = tokens.judge(request.head, request.client, request.started_wall / 1e9)
         self.token = token
+        if tokens.outputs:
+            request.leave_out_trailers()    # what a client says under their names goes on nowhere
         if token is not NOTHING:
             self.cluster.counted.token(token)
         if token.refusal is not None:

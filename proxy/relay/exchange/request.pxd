@@ -58,6 +58,7 @@ cdef class Request:
     cdef int64_t unread(self) noexcept
     cdef void let_go(self) noexcept
     cdef int rewind(self) noexcept
+    cdef void leave_out_trailers(self) noexcept
     cdef bint may_have_trailers(self) noexcept
     cdef int put_end(self, Stream stream) except? RAISED
     cdef int64_t received(self) noexcept

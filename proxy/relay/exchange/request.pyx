@@ -47,6 +47,7 @@ cdef class Request:
         if self.failures:
             self.failures.clear()
         self.body.start(NO_BODY, 0)
+        self.body.bare = client.bare = False
         if client.start:
             memmove(client.buffer, client.buffer + client.start, client.end - client.start)
             client.end -= client.start
@@ -184,6 +185,10 @@ cdef class Request:
         self.body_taken = 0
         self.body.start(framing_of(self.client, self.head), self.head.content_length)
         return 0
+
+    cdef void leave_out_trailers(self) noexcept:
+        """What comes behind the body goes on nowhere."""
+        self.body.bare = self.client.bare = True
 
     cdef bint may_have_trailers(self) noexcept:
         """Whether the body is here, by its length, but not its end yet, or trailers with that: they need not be

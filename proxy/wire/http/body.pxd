@@ -17,6 +17,7 @@ cdef class Body:
     cdef int state              # where in the chunked grammar
     cdef int line, digits       # octets of this chunk-size line so far, and digits of the size but for zeros before it
     cdef int fields, trailer_bytes
+    cdef bint bare              # trailers behind it do not go on, none of them
     cdef bint of_messages       # it is gRPC's: its messages are counted, and the status in its trailers is read
     cdef int64_t messages       # so many have begun
     cdef int prefix             # octets of the next one's prefix so far

@@ -249,7 +249,7 @@ cdef class Body:
                 if self.of_messages:
                     self.grpc_status = grpc_status_in(&self.trailers)
                 self.add(&self.own, b"0\r\n", 3)
-                if not write_trailers(&self.own, &self.trailers):
+                if not self.bare and not write_trailers(&self.own, &self.trailers):
                     self.state = self.bad(b"no memory")
                 self.add(&self.own, b"\r\n", 2)
         elif self.state == DATA:

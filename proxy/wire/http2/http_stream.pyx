@@ -147,6 +147,9 @@ cdef class HttpStream(Http2Stream):
         return self.eof and not self.broken and not self.closed and self.inbox.end == self.inbox.start
 
     cdef Head trailers(self, const char** text, Py_ssize_t* length):
+        if self.bare:
+            text[0], length[0] = NULL, 0
+            return None
         text[0], length[0] = self.tail_text.bytes, self.tail_text.end
         return self.tail
 
