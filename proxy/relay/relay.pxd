@@ -4,6 +4,7 @@ from proxy.relay.endpoints.addresses cimport Addresses
 from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 from proxy.relay.endpoints.tokens cimport TokenCache, Tokens
 from proxy.relay.endpoints.trunk cimport Connections
+from proxy.relay.exchange.http_exchange cimport HttpExchange
 from proxy.relay.routes cimport Routes
 from proxy.wire.http2.server cimport StreamServer
 from proxy.wire.stream cimport RAISED, Stream
@@ -19,12 +20,14 @@ cdef class Relay:
     cdef dict keys                       # of issuers of tokens, by the names that rules call them
     cdef TokenCache verdicts             # on tokens
     cdef Addresses addresses             # None until a listener needs it
-    cdef list spare                      # exchanges nobody uses now
+    cdef HttpExchange spare              # the first of the exchanges that nobody uses now
+    cdef int spares
 
     cdef Origination origination_for(self, Cluster former, dict form)
     cdef Tokens tokens_for(self, Cluster former, Cluster fresh)
     cdef int forget(self, Endpoint endpoint) except -1
     cdef int serve_http(self, Stream client, Entrance entrance) except -1
+    cdef HttpExchange exchange(self)
     cdef bint serve_request(self, Stream client, Py_ssize_t size, Entrance entrance) except -1
     cdef Py_ssize_t await_request(self, Stream client) except? RAISED
 

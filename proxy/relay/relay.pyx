@@ -40,7 +40,6 @@ cdef class Relay:
         self.endpoints = {}
         self.credentials = {}
         self.keys, self.verdicts = {}, TokenCache()
-        self.spare = []
         if context.tallies is not None:
             context.tallies.find_by_address(self.meet_all)
 
@@ -195,17 +194,27 @@ cdef class Relay:
         cdef HttpExchange exchange
         if size == END:
             return False
-        exchange = self.spare.pop() if self.spare else HttpExchange(self.context)
+        exchange = self.exchange()
         if size > 0:
             again = exchange.run(client, size, entrance.routes)
         else:
             again = False
             exchange.refuse(client, size)
-        if len(self.spare) < SPARE_EXCHANGES:
-            self.spare.append(exchange)
+        if self.spares < SPARE_EXCHANGES:
+            exchange.following, self.spare = self.spare, exchange
+            self.spares += 1
         if again and client.start != client.end:    # pipelined: if nothing was waited for, others have not had a turn
             gevent.sleep(0)
         return again
+
+    cdef HttpExchange exchange(self):
+        """One that nobody uses."""
+        cdef HttpExchange found = self.spare
+        if found is None:
+            return HttpExchange(self.context)
+        self.spare, found.following = found.following, None
+        self.spares -= 1
+        return found
 
     cdef Py_ssize_t await_request(self, Stream client) except? RAISED:
         """The size of the next request head, END if none will come, TIMED_OUT if it comes too slowly, or a Result.

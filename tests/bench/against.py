@@ -5,7 +5,8 @@ is the CPU of the worker, user and system, all threads. The machine may be busy:
 is a turn of each; of the rounds median and quartiles are printed. Two runs of one tree show what noise is left.
 
 Load, endpoints and certificates are those of the bench that is not in this repository (docs/benchmarks.md); `--bench`
-is where it lies.
+is where it lies. With `--routed` this checkout has 16 routes and 16 access rules, of which the last fit: `--before .`
+then says what they cost.
 """
 
 import argparse
@@ -24,13 +25,33 @@ from tests.bench.processes import Process, cpu_seconds, descendants
 NICE = -18
 WARM_UP = 4000
 TURN_S = 20.0
-TRANSPORTS = ("h1", "hbone", "h2c")
+ROUTED = 16
+ROUTE = """  - matches: [{{path: {{type: PathPrefix, value: "{path}"}}}}]
+    backendRefs: [{{name: in-ambient, port: {port}}}]
+"""
+ROUTES = """apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: bench, namespace: httpbin}}
+spec:
+  parentRefs: [{{group: "", kind: Service, name: in-ambient}}]
+  rules:
+{rules}"""
+ALLOWED = """---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {{name: allow-{number}, namespace: httpbin}}
+spec:
+  targetRefs: [{{group: "", kind: Service, name: in-ambient}}]
+  action: ALLOW
+  rules: [{{to: [{{operation: {{methods: [GET, POST], paths: ["{path}"]}}}}]}}]
+"""
 
 
 class Contestant:
     """A checkout, serving one workload on an address of its own."""
 
-    def __init__(self, name: str, checkout: Path, number: int) -> None:
+    def __init__(self, name: str, checkout: Path, number: int, routed: bool = False) -> None:
+        self.routed = routed
         adapter = import_module("bench.adapters").Waypointd
         self.adapter: Any = type(name, (adapter,), {"name": name, "checkout": checkout})(number)
 
@@ -38,6 +59,9 @@ class Contestant:
         """Serves, and is warm, when this returns."""
         target = self.adapter.listen[workload.transport]
         self.adapter.prepare()
+        if self.routed:
+            manifests = routed(self.adapter.values()["vip_port"], workload.path)
+            (self.adapter.dir / workload.transport / "routed.yaml").write_text(manifests)
         command = list(self.adapter.command(workload.transport))
         at = command.index("--redis")
         del command[at : at + 2]  # one store for both would make them one fleet
@@ -66,6 +90,14 @@ def _is_worker(pid: int) -> bool:
     return any(name in Path(f"/proc/{pid}/cmdline").read_bytes() for name in (b"waypointd: worker", b"proxy.worker"))
 
 
+def routed(port: str, path: str) -> str:
+    """Manifests of ROUTED routes and as many rules; requests for `path` are for the last of each."""
+    others = [f"/api/v1/service-{number}" for number in range(ROUTED - 1)]
+    rules = "".join(ROUTE.format(path=each, port=port) for each in [*others, path])
+    allowed = [ALLOWED.format(number=number, path=each) for number, each in enumerate([*others, path])]
+    return ROUTES.format(rules=rules) + "".join(allowed)
+
+
 def main() -> int:
     """Exit status 0; RuntimeError when a figure could not be taken."""
     options = _arguments()
@@ -85,6 +117,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workload", nargs="+", default=["W1", "W2", "W6"], help="as the bench names them")
     parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--requests", type=int, default=2500, help="of one turn")
+    parser.add_argument("--routed", action="store_true", help="this one has routes and access rules")
     parser.add_argument("--bench", type=Path, default=ROOT.parent / "shared", help="the folder that has bench/")
     return parser.parse_args()
 
@@ -92,7 +125,7 @@ def _arguments() -> argparse.Namespace:
 def _rounds(options: argparse.Namespace, workload: Any) -> tuple[list[float], list[float]]:
     layout, load = import_module("bench.layout"), import_module("bench.load")
     cores = sorted(os.sched_getaffinity(0))
-    pair = [Contestant("before", options.before.resolve(), 1), Contestant("this", ROOT, 2)]
+    pair = [Contestant("before", options.before.resolve(), 1), Contestant("this", ROOT, 2, options.routed)]
     results: list[list[float]] = [[], []]
     layout.RUN.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as running:

@@ -77,7 +77,7 @@ cdef class Tallies:
     cdef Tally* of(self, int kind, int protocol, Party source, Party destination, Party service, int status, int grpc,
                    bytes flags) except NULL:
         """Where that is counted. To be asked each time, and used before anything is waited for."""
-        cdef uint64_t parties = <uint64_t>source.number << 32 | <uint64_t>destination.number & 0xffffffff
+        cdef uint64_t parties = <uint64_t>source.number << 32 | <uint64_t>destination.number & 0xffffffffULL
         cdef uint64_t answer = (
             <uint64_t>service.number << 32 | <uint64_t>self.number_of(flags) << 20 | <uint64_t>(status & 0x3ff) << 10
             | <uint64_t>((min(grpc, MAX_GRPC + 1) + 1) << 4) | <uint64_t>(protocol << 2) | <uint64_t>kind)

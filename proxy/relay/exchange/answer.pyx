@@ -7,7 +7,6 @@ be shown to the client by cutting its connection.
 
 cimport cython
 
-from proxy.clock cimport monotonic_ns
 from proxy.policy.facts cimport CUT, MALFORMED
 from proxy.relay.exchange.answered cimport judge_answer
 from proxy.relay.exchange.handshake cimport Handshake
@@ -58,7 +57,7 @@ cdef class Answer:
         cdef HttpAttempt attempt = self.attempt
         cdef Request request = self.request
         self.status = attempt.head.status
-        self.service_ms = (monotonic_ns() - request.started) // 1_000_000
+        self.service_ms = (attempt.answered_at - request.started) // 1_000_000
         judge_answer(attempt)
         if attempt.switches(attempt.head):
             self.switch_protocols()

@@ -16,6 +16,7 @@ cdef class HttpAttempt(Switching):
     cdef bint end_held                  # the end of the request goes by itself: trailers may come with it
     cdef int interim                    # how many 1xx heads came
     cdef int64_t sent_at                # by the fine clock: what the endpoint answers in the same tick is an answer since
+    cdef int64_t answered_at            # when the head was here
     cdef int64_t written_before         # on the stream, by others
 
     cdef int attempt_on(self, bint connected) except -1

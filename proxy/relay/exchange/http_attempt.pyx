@@ -296,7 +296,8 @@ cdef class HttpAttempt(Switching):
             size = self.await_head()
             if size <= 0:
                 return size
-            wp_store64(&self.endpoint.row.answered, monotonic_ns())
+            self.answered_at = monotonic_ns()
+            wp_store64(&self.endpoint.row.answered, self.answered_at)
             result = self.read_head(size)
             if result < 0:
                 return result

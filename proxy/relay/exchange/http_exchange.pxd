@@ -16,6 +16,7 @@ cdef class HttpExchange(Routed):
     cdef Answer answer
     cdef Messages messages               # of gRPC requests; made for the first one
     cdef bint counts_messages            # this is one
+    cdef HttpExchange following         # of those that nobody uses now, while it is one
 
     cdef bint run(self, Stream client, Py_ssize_t size, Routes routes) except -1
     cdef int refuse(self, Stream client, int why) except -1

@@ -2,19 +2,29 @@
 message into it, so those that were given back are lent again.
 """
 
+from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
+
 cdef enum:
     MOST = 256                  # that lie here
 
-cdef list of_requests = []
-cdef list of_responses = []
+ctypedef PyObject* Reference
+
+cdef struct Spare:              # as a list would have them, which is made smaller and larger all the time
+    Reference[MOST] heads
+    int count
+
+cdef Spare of_requests
+cdef Spare of_responses
 
 
 cdef Head new_head(bint lenient):
     """An empty one. `lenient`: for a response in HTTP/2, which may have its length beside chunks."""
-    cdef list spare = of_responses if lenient else of_requests
+    cdef Spare* spare = &of_responses if lenient else &of_requests
     cdef Head head
-    if spare:
-        head = spare.pop()
+    if spare.count:
+        spare.count -= 1
+        head = <Head>spare.heads[spare.count]
+        Py_DECREF(head)         # what lay here was a reference too
         head.clear()
     else:
         head = Head(lenient=lenient)
@@ -24,7 +34,9 @@ cdef Head new_head(bint lenient):
 
 cdef int give_back(Head head) except -1:
     """Nobody looks into it any more."""
-    cdef list spare = of_responses if head.lenient else of_requests
-    if len(spare) < MOST:
-        spare.append(head)
+    cdef Spare* spare = &of_responses if head.lenient else &of_requests
+    if spare.count < MOST:
+        Py_INCREF(head)
+        spare.heads[spare.count] = <Reference>head
+        spare.count += 1
     return 0

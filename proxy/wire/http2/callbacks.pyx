@@ -22,6 +22,7 @@ cdef int on_begin_headers(nghttp2_session* h2, const nghttp2_frame* frame, void*
     cdef Input session = <Input>data
     cdef Http2Stream stream
     session.heading = frame.hd.stream_id
+    session.headed = nghttp2_session_get_stream_user_data(h2, frame.hd.stream_id)
     if frame.hd.type != NGHTTP2_HEADERS or frame.headers.cat != NGHTTP2_HCAT_REQUEST:
         return 0
     try:
@@ -31,6 +32,7 @@ cdef int on_begin_headers(nghttp2_session* h2, const nghttp2_frame* frame, void*
             return 0
         session.attach(stream, frame.hd.stream_id)
         nghttp2_session_set_stream_user_data(h2, frame.hd.stream_id, <void*>stream)
+        session.headed = <void*>stream
         return 0
     except BaseException:
         return failed(session)
@@ -39,12 +41,11 @@ cdef int on_begin_headers(nghttp2_session* h2, const nghttp2_frame* frame, void*
 cdef int on_header(
         nghttp2_session* h2, const nghttp2_frame* frame, const uint8_t* name, size_t name_length, const uint8_t* value,
         size_t value_length, uint8_t flags, void* data) noexcept:
-    cdef void* found = nghttp2_session_get_stream_user_data(h2, frame.hd.stream_id)
     cdef Http2Stream stream
-    if found == NULL:
+    if (<Input>data).headed == NULL:
         return 0
     try:
-        stream = <Http2Stream>found
+        stream = <Http2Stream>(<Input>data).headed
         stream.field_bytes += name_length + value_length
         if stream.field_bytes > MAX_FIELD_BYTES:        # a few bytes in HPACK may stand for thousands
             (<Input>data).charge()
@@ -131,6 +132,8 @@ cdef int on_stream_close(nghttp2_session* h2, int32_t id, uint32_t code, void* d
     cdef Http2Stream stream
     try:
         stream = session.streams.pop(id, None)
+        if session.headed == <void*>stream:
+            session.headed = NULL
         if (stream is None or not stream.eof) and nghttp2_session_get_stream_remote_close(h2, id) == 0:
             session.note_end(id)
         if stream is not None:

@@ -10,6 +10,7 @@ cdef enum:
 
 cdef class Input(Output):
     cdef list woken                 # streams on which something has come since the last read
+    cdef void* headed               # the stream whose fields come, while they do: nothing closes it before they are here
     cdef int pings                  # sent and not answered
     cdef int prepaid                # what a client may still waste, and when that was refilled
     cdef int64_t refilled

@@ -34,7 +34,8 @@ PyGreenlet_Import()
 cdef enum:
     SPARE_RUNNERS = 256
 
-cdef list spare_runners = []
+cdef Runner spare = None         # those nobody needs now, one behind the other
+cdef int spares = 0
 # Of what we have written, or a 1xx; free again before anybody else runs.
 cdef Head scratch = Head(MAX_FIELDS + MOST_LINES, HEAD_ROOM)
 scratch.both_framings = True
@@ -60,22 +61,27 @@ cdef class Runner:
 
     cdef greenlet body
     cdef HttpServerStream stream
+    cdef Runner following       # while it is spare
 
     def __call__(self) -> None:
+        global spare, spares
         cdef greenlet hub = get_hub()
         while True:
             serve_one(self.stream)
             self.stream = None
-            if len(spare_runners) >= SPARE_RUNNERS:
+            if spares >= SPARE_RUNNERS:
                 return
-            spare_runners.append(self)
+            self.following, spare = spare, self
+            spares += 1
             PyGreenlet_Switch(hub, NULL, NULL)
 
 
 cdef int serve_soon(HttpServerStream stream) except -1:
-    cdef Runner runner
-    if spare_runners:
-        runner = spare_runners.pop()
+    global spare, spares
+    cdef Runner runner = spare
+    if runner is not None:
+        spare, runner.following = runner.following, None
+        spares -= 1
     else:
         runner = Runner()
         runner.body = Greenlet(runner, get_hub())
