@@ -56,7 +56,7 @@ cdef class Http2Client(Session):
 
     cdef HttpClientStream new_stream(self):
         """A stream for one request. It is open once the request's head was put; that fails if there is no room then."""
-        cdef HttpClientStream stream = HttpClientStream()
+        cdef HttpClientStream stream = HttpClientStream.__new__(HttpClientStream)
         stream.session = self
         stream.local = self.transport.local
         stream.peer = self.transport.peer

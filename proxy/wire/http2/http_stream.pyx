@@ -164,7 +164,7 @@ cdef class HttpStream(Http2Stream):
         if framing == NO_BODY or framing == LENGTH and content_length == 0:
             return False
         if framing != PIECES:
-            self.outward = Body()
+            self.outward = Body.__new__(Body)
             self.outward.start(framing, content_length)
         return True
 

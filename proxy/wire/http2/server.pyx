@@ -117,7 +117,7 @@ cdef class Http2Server(Session):
         self.server = self.extends = True
 
     cdef Http2Stream make_stream(self):
-        return HttpServerStream() if self.running < MAX_STREAMS else None
+        return HttpServerStream.__new__(HttpServerStream) if self.running < MAX_STREAMS else None
 
     cdef int serve(self, Http2Stream stream) except -1:
         if (<HttpServerStream>stream).malformed:
