@@ -8,6 +8,8 @@ from proxy import addresses
 
 BACKLOG = 4096
 """The kernel lowers it to net.core.somaxconn."""
+UNSENT = 1048576
+"""Bytes that the kernel holds for a client besides what is on its way to it, as for endpoints (wire/opening.pyx)."""
 
 _REMEDIES = {
     errno.EADDRINUSE: "another process has this port: stop it, or change the Gateway's port or --bind",
@@ -24,6 +26,7 @@ def listen(address: str) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if sock.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if host == "::" else 1)
+        _set_options(sock)
         sock.bind((host, port))
         sock.listen(BACKLOG)
         sock.setblocking(False)
@@ -31,6 +34,13 @@ def listen(address: str) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _set_options(sock: socket.socket) -> None:
+    """What is accepted inherits them: so they are set once."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 def explain(fault: OSError) -> str:

@@ -11,4 +11,4 @@ cdef class HboneConnection(Session):
     cdef Relay relay
 
     cdef object answer(self, Tunnel tunnel)
-    cdef int serve_tunnel(self, Tunnel tunnel) except -1
+    cdef bint serve_tunnel(self, Tunnel tunnel, bint rested) except -1

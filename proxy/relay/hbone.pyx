@@ -17,11 +17,13 @@ from proxy.relay.exchange.counting cimport count_refused
 from proxy.relay.exchange.line cimport log_refused
 from proxy.relay.exchange.tcp_exchange cimport TcpExchange
 from proxy.relay.relay cimport Connection, Listener, Relay
+from proxy.relay.resting cimport Served
 from proxy.wire.http.authority cimport is_authority
 from proxy.wire.http2.stream cimport Http2Stream
 from proxy.wire.http2.session cimport MAX_STREAMS, Session
-from proxy.wire.stream cimport run_soon
-from proxy.wire.work cimport Work, spawn
+from proxy.wire.opening cimport take_over
+from proxy.wire.stream cimport Stream, run_soon
+from proxy.wire.work cimport spawn
 from proxy.wire.tls.stream cimport TlsStream, accept_tls
 from proxy.wire.http2.tunnel cimport Tunnel
 
@@ -38,15 +40,16 @@ cdef class HboneListener(Listener):
         Listener.__init__(self, relay, name, address, fd, handover)
         self.refusals = Refusals(log, "listener " + address)
 
-    cdef int serve(self, Connection connection) except -1:
+    cdef bint serve(self, Connection connection) except -1:
         cdef Context context = self.relay.context
-        cdef TlsStream client = accept_tls(connection.fd, context.mesh, context.timeouts.handshake_seconds,
-                                           context.timeouts.stream_idle_seconds)
+        cdef TlsStream client = TlsStream()
         cdef HboneConnection session
+        take_over(client, connection.fd, self.local, connection.peer, context.timeouts.stream_idle_seconds)
         connection.client = client
+        accept_tls(client, context.mesh, context.timeouts.handshake_seconds)
         if client.reason:
             self.tell("TLS refused to", client, client.reason)
-            return 0
+            return False
         session = HboneConnection(self, client)
         context.drain.sessions.add(session)
         session.beside = context.drain.sessions
@@ -56,7 +59,7 @@ cdef class HboneListener(Listener):
             context.drain.sessions.discard(session)
         if session.fault != NULL:
             self.tell("HTTP/2 broken off with", client, session.fault.decode())
-        return 0
+        return False
 
     def tell(self, str done, TlsStream client, str reason) -> None:
         self.refusals.tell(done, client.peer, client.identity, reason)
@@ -94,7 +97,7 @@ cdef class HboneConnection(Session):
         return run_soon(tunnel.let_go)
 
     cdef int begin_stream(self, Http2Stream stream) except -1:
-        cdef Served served = Served()
+        cdef TunnelServed served = TunnelServed()
         served.connection, served.tunnel = self, stream
         return spawn(served)
 
@@ -118,29 +121,42 @@ cdef class HboneConnection(Session):
                 return faults.denied(rule)
         return faults.NO_HEALTHY_ENDPOINT if cluster.count == 0 and cluster.plan is None else None
 
-    cdef int serve_tunnel(self, Tunnel tunnel) except -1:
-        """Serves one tunnel to its end."""
-        cdef Cluster cluster = self.listener.routes.of_target(tunnel.target)
+    cdef bint serve_tunnel(self, Tunnel tunnel, bint rested) except -1:
+        """Serves one tunnel to its end, or until it may rest: true then."""
+        cdef Cluster cluster
         cdef bint http
+        if rested:
+            return self.relay.serve_http(tunnel, self.listener, True)
+        cluster = self.listener.routes.of_target(tunnel.target)
         if cluster is None:
-            return 0            # a snapshot has come in between, without it
+            return False        # a snapshot has come in between, without it
         http = cluster.protocol != TCP
         if cluster.protocol == UNDECLARED:
             http = sniff_http(tunnel, self.relay.context.timeouts.protocol_detection_timeout)
         if http:
-            return self.relay.serve_http(tunnel, self.listener)
-        return TcpExchange(self.relay.context).carry(tunnel, cluster, self.relay.clusters)
+            return self.relay.serve_http(tunnel, self.listener, False)
+        TcpExchange(self.relay.context).carry(tunnel, cluster, self.relay.clusters)
+        return False
 
 
-cdef class Served(Work):
+cdef class TunnelServed(Served):
     """A tunnel of a connection."""
 
     cdef HboneConnection connection
     cdef Tunnel tunnel
+    cdef bint rested
 
-    cdef int run(self) except -1:
-        return self.connection.serve_tunnel(self.tunnel)
+    cdef Stream stream(self):
+        return self.tunnel
 
-    cdef int end(self) except -1:
+    cdef Context context(self):
+        return self.connection.relay.context
+
+    cdef int serve(self) except -1:
+        cdef bint rested = self.rested
+        self.rested = True
+        return self.connection.serve_tunnel(self.tunnel, rested)
+
+    cdef int leave(self) except -1:
         self.tunnel.close()
         return self.connection.let_off(self.tunnel)

@@ -12,7 +12,8 @@ from proxy.relay.context.context cimport Context
 from proxy.relay.endpoints.cluster cimport Cluster
 from proxy.relay.relay cimport Connection, Relay
 from proxy.relay.routes cimport Routes
-from proxy.wire.tcp cimport adopt
+from proxy.wire.opening cimport take_over
+from proxy.wire.tcp cimport TcpStream
 from proxy.wire.tls.serving cimport ServedStream, accept_served
 
 from proxy.observe.refusals import Refusals
@@ -44,16 +45,23 @@ cdef class HttpsListener(Listener):
         for section in self.sections.values():      # of one that is no listener's any more nothing is found
             section.routes = SectionRoutes(routes, self.names, section.hostname)
 
-    cdef int serve(self, Connection connection) except -1:
+    cdef bint serve(self, Connection connection) except -1:
         cdef Context context = self.relay.context
+        cdef TcpStream under = TcpStream()
         cdef ServedStream client
-        connection.client = adopt(connection.fd, context.timeouts.stream_idle_seconds)
-        connection.client = client = accept_served(connection.client, self.names, context.timeouts.handshake_seconds)
+        if connection.client is not None:
+            return self.serve_section(<ServedStream>connection.client, True)
+        take_over(under, connection.fd, self.local, connection.peer, context.timeouts.stream_idle_seconds)
+        connection.client = under
+        connection.client = client = accept_served(under, self.names, context.timeouts.handshake_seconds)
         if client.reason:
             self.refusals.tell("TLS refused to", client.peer, None, client.reason)
-            return 0
+            return False
+        return self.serve_section(client, False)
+
+    cdef bint serve_section(self, ServedStream client, bint rested) except -1:
         section = self.sections.get(client.hostname)
-        return 0 if section is None else self.relay.serve_http(client, section)
+        return False if section is None else self.relay.serve_http(client, section, rested)
 
 
 cdef class Section(Entrance):

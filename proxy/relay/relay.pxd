@@ -5,11 +5,11 @@ from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 from proxy.relay.endpoints.tokens cimport TokenCache, Tokens
 from proxy.relay.endpoints.trunk cimport Connections
 from proxy.relay.exchange.http_exchange cimport HttpExchange
+from proxy.relay.resting cimport Served
 from proxy.relay.routes cimport Routes
 from proxy.wire.http2.server cimport StreamServer
 from proxy.wire.stream cimport RAISED, Stream
 from proxy.wire.tls.origin cimport Origination
-from proxy.wire.work cimport Work
 
 cdef class Relay:
     cdef readonly Context context
@@ -26,10 +26,11 @@ cdef class Relay:
     cdef Origination origination_for(self, Cluster former, dict form)
     cdef Tokens tokens_for(self, Cluster former, Cluster fresh)
     cdef int forget(self, Endpoint endpoint) except -1
-    cdef int serve_http(self, Stream client, Entrance entrance) except -1
+    cdef bint serve_http(self, Stream client, Entrance entrance, bint rested) except -1
     cdef HttpExchange exchange(self)
     cdef bint serve_request(self, Stream client, Py_ssize_t size, Entrance entrance) except -1
-    cdef Py_ssize_t await_request(self, Stream client) except? RAISED
+    cdef Py_ssize_t await_request(self, Stream client, bint rested) except? RAISED
+    cdef Py_ssize_t await_byte(self, Stream client, bint rested) except? RAISED
 
 cdef class Requests(StreamServer):
     cdef Relay relay
@@ -42,13 +43,16 @@ cdef class Entrance:
 cdef class Listener(Entrance):
     cdef readonly str name, address
     cdef readonly int fd
+    cdef bytes local                     # of all connections; None: each has its own
     cdef Relay relay
     cdef object watcher, handover, pause
     cdef readonly bint open
 
-    cdef int serve(self, Connection connection) except -1
+    cdef int begin(self, int fd, bytes peer) except -1
+    cdef bint serve(self, Connection connection) except -1
 
-cdef class Connection(Work):
+cdef class Connection(Served):
     cdef Listener listener
     cdef int fd
+    cdef bytes peer
     cdef Stream client                  # None: not yet

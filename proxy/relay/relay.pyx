@@ -13,18 +13,23 @@ from proxy.relay.endpoints.cluster cimport Cluster, Endpoint
 from proxy.relay.endpoints.trunk cimport Connections
 from proxy.relay.exchange.counting cimport count_open_messages
 from proxy.relay.exchange.http_exchange cimport HttpExchange
+from proxy.relay.resting cimport tidy
 from proxy.relay.routes cimport Routes
 from proxy.wire.http.head cimport INCOMPLETE, TOO_LARGE, Head
 from proxy.wire.http2.preface cimport is_preface
 from proxy.wire.http2.server cimport serve_http2
-from proxy.wire.stream cimport END, RAISED, TIMED_OUT, get_hub
-from proxy.wire.tcp cimport accept_one, adopt
+from proxy.wire.address cimport address_text, sockaddr_storage
+from proxy.wire.opening cimport accept_one, common_local, peer_of, take_over
+from proxy.wire.stream cimport END, RAISED, TIMED_OUT, Deadlines, get_hub
+from proxy.wire.tcp cimport TcpStream
 from proxy.wire.work cimport spawn
 
 # Connections taken in one go before others get their turn.
 cdef enum:
     ACCEPTS_A_TURN = 64
 cdef int SPARE_EXCHANGES = 256
+cdef enum:
+    RESTS = -10                 # beyond what Io and Result say: the client asks for nothing
 # How long accepting rests when descriptors or memory have run out.
 cdef double PAUSE_SECONDS = 0.1
 cdef Head scanner = Head()
@@ -46,6 +51,7 @@ cdef class Relay:
     def tick(self) -> None:
         """Ends the waits that are over; to be called a few times a second."""
         self.context.timeouts.tick()
+        tidy()
         self.connections.tick()
         self.context.unread.look(self.context.row)
         self.context.row.log_lines_dropped = self.context.log.dropped
@@ -179,15 +185,16 @@ cdef class Relay:
 
     # -- connections --------------------------------------------------------------------------------------------------
 
-    cdef int serve_http(self, Stream client, Entrance entrance) except -1:
+    cdef bint serve_http(self, Stream client, Entrance entrance, bint rested) except -1:
         """Serves HTTP on a byte stream to its end, whatever the stream is made of: HTTP/2 if it begins like that. Whoever
-        calls closes it."""
-        cdef Py_ssize_t size = self.await_request(client)
-        if is_preface(client.buffer + client.start, size):
-            return serve_http2(client, entrance.requests)
-        while self.serve_request(client, size, entrance):
-            size = self.await_request(client)
-        return 0
+        calls closes it. True: it is not over, but may rest; `rested`: it did, and something came."""
+        cdef Py_ssize_t size = self.await_request(client, rested)
+        if client.written == 0 and is_preface(client.buffer + client.start, size):
+            serve_http2(client, entrance.requests)
+            return False
+        while size != RESTS and self.serve_request(client, size, entrance):
+            size = self.await_request(client, False)
+        return size == RESTS
 
     cdef bint serve_request(self, Stream client, Py_ssize_t size, Entrance entrance) except -1:
         """One request, `size` being what await_request found; True if another may follow on the connection."""
@@ -216,8 +223,8 @@ cdef class Relay:
         self.spares -= 1
         return found
 
-    cdef Py_ssize_t await_request(self, Stream client) except? RAISED:
-        """The size of the next request head, END if none will come, TIMED_OUT if it comes too slowly, or a Result.
+    cdef Py_ssize_t await_request(self, Stream client, bint rested) except? RAISED:
+        """The size of the next request head, END if none will come, TIMED_OUT if it comes too slowly, a Result, or RESTS.
 
         Between requests a connection holds no buffer, and may be silent for idle_timeout; once the first byte is here
         the whole head must follow within request_headers_timeout.
@@ -226,16 +233,9 @@ cdef class Relay:
         if client.head is not None:             # it came in fields, and is whole
             return TOO_LARGE if client.head.result == TOO_LARGE else client.head.size
         if client.start == client.end:
-            if self.context.drain.ending and not client.http2:
-                return END
-            client.release()
-            client.arm(self.context.timeouts.idle_timeout)
-            got = client.fill()
-            client.disarm()
-            if got == TIMED_OUT and not client.alive():
-                got = client.fill()         # a request came together with the end of our patience
+            got = self.await_byte(client, rested)
             if got <= 0:
-                return END
+                return RESTS if got == RESTS else END
         size = scanner.scan(client.buffer + client.start, client.end - client.start, &scanned)
         if size != INCOMPLETE:
             return size
@@ -248,6 +248,23 @@ cdef class Relay:
             size = scanner.scan(client.buffer + client.start, client.end - client.start, &scanned)
         client.disarm()
         return size
+
+    cdef Py_ssize_t await_byte(self, Stream client, bint rested) except? RAISED:
+        """The first of a request: as Stream.fill, or RESTS."""
+        cdef Timeouts timeouts = self.context.timeouts
+        cdef Deadlines patience = timeouts.idle_timeout if client.http2 else timeouts.before_rest
+        cdef Py_ssize_t got
+        if self.context.drain.ending and not client.http2 and not rested:
+            return END
+        client.release()
+        client.arm(patience)
+        got = client.fill()
+        client.disarm()
+        if got == TIMED_OUT and not client.alive():
+            return client.fill()            # a request came together with the end of our patience
+        if got == TIMED_OUT and patience is not timeouts.idle_timeout and not self.context.drain.ending:
+            return RESTS
+        return got
 
 
 cdef class Requests(StreamServer):
@@ -262,7 +279,7 @@ cdef class Requests(StreamServer):
         self.sessions = relay.context.drain.sessions
 
     cdef int serve_stream(self, Stream stream) except -1:
-        return self.relay.serve_request(stream, self.relay.await_request(stream), self.entrance)
+        return self.relay.serve_request(stream, self.relay.await_request(stream, False), self.entrance)
 
     cdef bint leaving(self) noexcept:
         return self.relay.context.drain.begun
@@ -284,7 +301,7 @@ cdef class Listener(Entrance):
         self.relay = relay
         self.name = name
         self.address = address
-        self.fd = fd
+        self.fd, self.local = fd, common_local(fd)
         self.handover = handover
         self.open = False
 
@@ -313,8 +330,9 @@ cdef class Listener(Entrance):
         """Accepts what waits; each connection goes to the worker with the fewest. True: there may be more."""
         cdef int fd, slot
         cdef int worker = self.relay.context.worker
+        cdef sockaddr_storage peer
         for _ in range(ACCEPTS_A_TURN):
-            fd = accept_one(self.fd)
+            fd = accept_one(self.fd, &peer)
             if fd < 0:
                 if errno == EINTR or errno == ECONNABORTED:
                     continue
@@ -323,19 +341,27 @@ cdef class Listener(Entrance):
                 return False
             slot = self.relay.context.scoreboard.workers.assign_connection(worker)
             if slot == worker or not self.handover(fd, slot, self.address):
-                self.take(fd)
+                self.begin(fd, address_text(&peer))
         return True
 
     def take(self, int fd) -> None:
+        """As `begin`, of one that another worker has accepted."""
+        self.begin(fd, peer_of(fd))
+
+    cdef int begin(self, int fd, bytes peer) except -1:
         """Serves a connection that is counted as this worker's; the descriptor is ours from now on."""
         cdef Connection connection = Connection()
-        connection.listener, connection.fd = self, fd
-        spawn(connection)
+        connection.listener, connection.fd, connection.peer = self, fd, peer
+        return spawn(connection)
 
-    cdef int serve(self, Connection connection) except -1:
-        """Serves it to its end."""
-        connection.client = adopt(connection.fd, self.relay.context.timeouts.stream_idle_seconds)
-        return self.relay.serve_http(connection.client, self)
+    cdef bint serve(self, Connection connection) except -1:
+        """As Served.serve."""
+        cdef TcpStream client = TcpStream()
+        if connection.client is not None:
+            return self.relay.serve_http(connection.client, self, True)
+        take_over(client, connection.fd, self.local, connection.peer, self.relay.context.timeouts.stream_idle_seconds)
+        connection.client = client
+        return self.relay.serve_http(client, self, False)
 
     def rest(self) -> None:
         """Out of descriptors or memory: accepting again at once would only spin."""
@@ -351,13 +377,19 @@ cdef class Listener(Entrance):
             self.watcher.start(self.accept)
 
 
-cdef class Connection(Work):
+cdef class Connection(Served):
     """A client's connection that was accepted."""
 
-    cdef int run(self) except -1:
+    cdef Stream stream(self):
+        return self.client
+
+    cdef Context context(self):
+        return self.listener.relay.context
+
+    cdef int serve(self) except -1:
         return self.listener.serve(self)
 
-    cdef int end(self) except -1:
+    cdef int leave(self) except -1:
         cdef Context context = self.listener.relay.context
         context.scoreboard.workers.add_connections(context.worker, -1)
         return self.client.close() if self.client is not None else 0

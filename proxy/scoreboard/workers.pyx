@@ -134,7 +134,7 @@ cdef class Workers:
 
     # -- connections --------------------------------------------------------------------------------------------------
 
-    def assign_connection(self, int slot) -> int:
+    cpdef int assign_connection(self, int slot) except -1:
         """Which worker shall have a connection that worker `slot` accepted: itself unless another has fewer. Counts it
         there. While the holder of the lock is stopped, two that choose at once may choose the same."""
         cdef int other, best = slot
@@ -151,9 +151,10 @@ cdef class Workers:
             wp_add64(&rows[slot].handed_over, 1)
         return best
 
-    def add_connections(self, int slot, int n) -> None:
+    cpdef int add_connections(self, int slot, int n) except -1:
         """Worker `slot` has `n` connections more."""
         wp_add(&self.memory.worker(slot).connections, n)
+        return 0
 
     # -- the lease ----------------------------------------------------------------------------------------------------
 

@@ -13,3 +13,4 @@ cdef class Address:
     cdef readonly bytes text            # "10.0.0.1:80", "[fd00::1]:80"
 
 cdef bytes address_text(sockaddr_storage* raw)
+cdef bint is_any(sockaddr_storage* raw) noexcept

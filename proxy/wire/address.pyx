@@ -65,3 +65,15 @@ cdef bytes address_text(sockaddr_storage* raw):
     else:
         return b"-"
     return <bytes>text
+
+
+cdef bint is_any(sockaddr_storage* raw) noexcept:
+    """Whether it stands for every address of the machine."""
+    cdef const unsigned char* ip = <const unsigned char*>&(<sockaddr_in*>raw).sin_addr
+    cdef Py_ssize_t at, length = sizeof(in_addr)
+    if raw.ss_family == AF_INET6:
+        ip, length = (<sockaddr_in6*>raw).sin6_addr.s6_addr, sizeof(in6_addr)
+    for at in range(length):
+        if ip[at]:
+            return False
+    return True

@@ -8,6 +8,7 @@ cdef struct Buffer:             # `bytes[start:end]` is what is in it; NULL: not
     char* bytes
     Py_ssize_t start, end, capacity
 
+cdef void give_back_freed() noexcept
 cdef char* more_room(char* old, Py_ssize_t used, Py_ssize_t* capacity, Py_ssize_t wanted) except NULL
 cdef void free_buffer(char* buffer, Py_ssize_t capacity) noexcept
 cdef int reserve(Buffer* buffer, Py_ssize_t wanted) except -1

@@ -12,6 +12,7 @@ cdef extern from "malloc.h" nogil:
     int M_TRIM_THRESHOLD
     int M_MMAP_THRESHOLD
     int mallopt(int, int)
+    int malloc_trim(size_t)
 
 cdef enum:
     KEPT = 4194304              # freed memory that the process keeps at the end of its heap
@@ -28,6 +29,11 @@ def keep_freed() -> None:
     """Has this process keep a few MiB of what it frees, and take blocks of less from its heap only."""
     mallopt(M_TRIM_THRESHOLD, KEPT)
     mallopt(M_MMAP_THRESHOLD, KEPT)
+
+
+cdef void give_back_freed() noexcept:
+    """Gives the system what many have freed at once, but for as much as is kept anyway."""
+    malloc_trim(KEPT)
 
 
 cdef char* new_buffer(Py_ssize_t capacity) except NULL:

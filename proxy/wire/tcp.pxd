@@ -1,7 +1,6 @@
 # TCP sockets as streams; theory in tcp.pyx.
 from libc.stdint cimport int64_t
 
-from proxy.wire.address cimport Address
 from proxy.wire.passage cimport Passage
 from proxy.wire.stream cimport RAISED, Stream
 
@@ -15,6 +14,8 @@ cdef class TcpStream(Stream):
     cdef readonly int fd
     cdef object watcher                 # level-triggered read watcher, kept for the stream's life
     cdef bint watching, more
+    cdef bint watch_due                 # will be watched in a moment
+    cdef bint last_words                # what is put next is the last, or was
     cdef Py_ssize_t burst               # bytes read in a row without letting others run
     cdef Passage passage                # where what comes may pass by the buffer; None: it never did
     cdef Py_ssize_t sip                 # bytes that the next read is to bring at most; 0: as many as there is room for
@@ -30,9 +31,4 @@ cdef class TcpStream(Stream):
     cdef int close_watchers(self) except -1
     cdef int wait_writable(self, double seconds) except? RAISED
 
-cdef TcpStream adopt(int fd, double stall_seconds)
-cdef int accept_one(int listener) noexcept nogil
-cdef TcpStream connect(Address address, double seconds, double stall_seconds, int* error)
-cdef int connect_stream(
-    TcpStream stream, Address address, double seconds, double stall_seconds, int* error) except? RAISED
-cdef int set_up(TcpStream stream, double stall_seconds) except -1
+cdef int end_follows(Stream stream) except -1

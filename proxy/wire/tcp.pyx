@@ -3,15 +3,17 @@
 The read watcher is started once and stays: while a greenlet reads, its firing resumes that greenlet; while none does,
 it is told to the listener, or stopped when data simply waits its turn. So a request costs one recv and one send on each
 side and no system call about polling. Reading comes after the wake-up, never before it: no recv only to learn EAGAIN.
+But what was accepted is read at once, for a request is often there, and then a short connection is over before the loop
+need hear of it: who only wants to know whether the peer leaves meanwhile (`watch`) is told a moment later.
 """
 
-from libc.errno cimport EAGAIN, ECONNRESET, EINPROGRESS, EINTR, ETIMEDOUT, errno
-from libc.stdint cimport int64_t, uint32_t
+from libc.errno cimport EAGAIN, ECONNRESET, EINTR, errno
+from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 from posix.unistd cimport close as close_fd
 
-from proxy.wire.address cimport Address, address_text, sockaddr, sockaddr_storage, socklen_t
+from proxy.wire.address cimport socklen_t
 from proxy.wire.buffers cimport LARGE
 from proxy.wire.passage cimport NO_WAY
 from proxy.wire.sockets cimport *
@@ -35,20 +37,14 @@ cdef extern from "string.h" nogil:
 
 PyGreenlet_Import()
 
-# A quiet endpoint's host is asked after so many seconds, again every so many, and given up when so many stay unanswered.
-# The kernel asks, and the kernel there answers: no server can mind, whatever it speaks.
-cdef int KEEP_IDLE = 30
-cdef int KEEP_INTERVAL = 10
-cdef int KEEP_COUNT = 3
-
-# What the kernel holds for a peer besides what is on its way to it: who does not read costs no more than that.
-cdef int UNSENT = 1048576
 # Bytes read in a row before other connections get their turn.
 cdef enum:
     BURST = 262144
     JOINED = 4096
 cdef char joined[JOINED]            # two pieces that are sent as one; free again at once
 cdef int READ = 1, WRITE = 2
+cdef int MORE_LATER = MSG_NOSIGNAL | MSG_MORE
+cdef double LATER = 0.02
 
 
 cdef class TcpStream(Stream):
@@ -94,6 +90,7 @@ cdef class TcpStream(Stream):
                 self.error = errno
                 self.eof = True
                 return FAILED
+            self.release()
 
     cdef Py_ssize_t read_once(self, Py_ssize_t* room) except? RAISED:
         """As recv, of as many bytes as there is room for: into the passage, if they may pass, else into the buffer."""
@@ -104,7 +101,7 @@ cdef class TcpStream(Stream):
             if n != NO_WAY:
                 return n
             self.passage.used = False
-        self.make_room(LARGE if self.more else 2048)
+        self.make_room(LARGE if self.burst else 2048)
         room[0] = self.capacity - self.end
         if self.sip:
             room[0] = min(room[0], self.sip)
@@ -145,7 +142,7 @@ cdef class TcpStream(Stream):
 
     cdef int watch(self) except -1:
         if not self.watching and not self.closed:
-            self.start_watching()
+            watch_later(self)
         return 0
 
     def _readable(self) -> None:
@@ -228,7 +225,7 @@ cdef class TcpStream(Stream):
         cdef char* copy
         if self.closed:
             return FAILED
-        n = send_both(self.fd, volatile_head, head_length, data, length)
+        n = send_both(self.fd, volatile_head, head_length, data, length, MORE_LATER if self.last_words else MSG_NOSIGNAL)
         if n < 0:
             if errno != EAGAIN and errno != EINTR:
                 self.error = errno
@@ -280,6 +277,7 @@ cdef class TcpStream(Stream):
     cdef int finish(self) except? RAISED:
         if self.closed:
             return FAILED
+        self.last_words = False
         return FAILED if shutdown(self.fd, SHUT_WR) < 0 else 0
 
     cdef int close_watchers(self) except -1:
@@ -302,6 +300,8 @@ cdef class TcpStream(Stream):
         self.disarm()
         self.listener = None
         self.close_watchers()
+        if self.last_words:         # with their end behind them; a close alone forgets them if something is unread
+            shutdown(self.fd, SHUT_WR)
         close_fd(self.fd)
         self.fd = -1
         self.error = ECONNRESET
@@ -314,85 +314,63 @@ cdef class TcpStream(Stream):
         cdef linger now
         if not self.closed:
             now.l_onoff, now.l_linger = 1, 0
+            self.last_words = False
             setsockopt(self.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now))
         return self.close()
 
 
 cdef ssize_t send_both(
-        int fd, const char* first, Py_ssize_t first_length, const char* second, Py_ssize_t length) noexcept:
+        int fd, const char* first, Py_ssize_t first_length, const char* second, Py_ssize_t length, int flags) noexcept:
     """Sends two pieces in one go. To copy little costs the processor less than the kernel's reading of a list."""
     cdef iovec[2] parts
     cdef msghdr message
     if length == 0:
-        return send(fd, first, first_length, MSG_NOSIGNAL)
+        return send(fd, first, first_length, flags)
     if first_length + length <= JOINED:
         memcpy(joined, first, first_length)
         memcpy(joined + first_length, second, length)
-        return send(fd, joined, first_length + length, MSG_NOSIGNAL)
+        return send(fd, joined, first_length + length, flags)
     memset(&message, 0, sizeof(message))
     parts[0].iov_base, parts[0].iov_len = <void*>first, first_length
     parts[1].iov_base, parts[1].iov_len = <void*>second, length
     message.msg_iov, message.msg_iovlen = parts, 2
-    return sendmsg(fd, &message, MSG_NOSIGNAL)
+    return sendmsg(fd, &message, flags)
 
 
-cdef TcpStream adopt(int fd, double stall_seconds):
-    """The stream of a connected, non-blocking socket; it owns the descriptor from now on."""
-    cdef TcpStream stream = TcpStream()
-    stream.fd = fd
-    set_up(stream, stall_seconds)
-    return stream
-
-
-cdef int set_up(TcpStream stream, double stall_seconds) except -1:
-    """Socket options and the names of both ends."""
-    cdef sockaddr_storage raw
-    cdef socklen_t length = sizeof(raw)
-    cdef int on = 1
-    cdef int fd = stream.fd
-    stream.stall_ns = <int64_t>(stall_seconds * 1e9)
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on))
-    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &UNSENT, sizeof(int))
-    stream.local = address_text(&raw) if getsockname(fd, <sockaddr*>&raw, &length) == 0 else b"-"
-    length = sizeof(raw)
-    stream.peer = address_text(&raw) if getpeername(fd, <sockaddr*>&raw, &length) == 0 else b"-"
+cdef int end_follows(Stream stream) except -1:
+    """What is put next (`put_two`) is the last, and the stream is closed behind it: both go together, if it is plain TCP."""
+    if type(stream) is TcpStream:
+        (<TcpStream>stream).last_words = True
     return 0
 
 
-cdef int accept_one(int listener) noexcept nogil:
-    """The descriptor of the next connection that waits, non-blocking, or -1 with errno."""
-    return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
+# -- streams that are to be watched -----------------------------------------------------------------------------------
+
+cdef list _latecomers = []
+cdef object _timer = None
 
 
-cdef TcpStream connect(Address address, double seconds, double stall_seconds, int* error):
-    """A new connection, or None with the errno in `error` (ETIMEDOUT when `seconds` have passed)."""
-    cdef TcpStream stream = TcpStream()
-    return stream if connect_stream(stream, address, seconds, stall_seconds, error) == 0 else None
+cdef int watch_later(TcpStream stream) except -1:
+    """Has what happens on a stream that nobody reads told, from in LATER seconds on: most of what one waits for meanwhile
+    is there by then."""
+    global _timer
+    if stream.watch_due:
+        return 0
+    stream.watch_due = True
+    if not _latecomers:
+        if _timer is None:
+            _timer = get_hub().loop.timer(LATER)
+        _timer.start(watch_all, update=False)
+    _latecomers.append(stream)
+    return 0
 
 
-cdef int connect_stream(
-        TcpStream stream, Address address, double seconds, double stall_seconds, int* error) except? RAISED:
-    """Connects a fresh stream: 0, or FAILED with the errno."""
-    cdef int code = 0
-    cdef int waited
-    cdef socklen_t length = sizeof(code)
-    cdef int fd = c_socket(address.raw.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
-    error[0] = 0
-    if fd < 0:
-        error[0] = errno
-        return FAILED
-    stream.fd = fd
-    if c_connect(fd, <sockaddr*>&address.raw, address.length) < 0:
-        error[0] = errno
-        if errno == EINPROGRESS:
-            waited = stream.wait_writable(seconds)
-            getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &length)
-            error[0] = ETIMEDOUT if waited == TIMED_OUT else code
-        if error[0]:
-            stream.close()
-            return FAILED
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &KEEP_IDLE, sizeof(int))
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &KEEP_INTERVAL, sizeof(int))
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &KEEP_COUNT, sizeof(int))
-    return set_up(stream, stall_seconds)
+def watch_all() -> None:
+    global _latecomers
+    cdef list streams = _latecomers
+    cdef TcpStream stream
+    _latecomers = []
+    for stream in streams:
+        stream.watch_due = False
+        if not stream.watching and not stream.closed:
+            stream.start_watching()

@@ -298,7 +298,7 @@ class Worker:
 
     def _end_silent(self) -> None:
         self._context.drain.ending = True
-        gevent.get_hub().loop.run_callback(self._context.timeouts.idle_timeout.end_all)
+        gevent.get_hub().loop.run_callback(self._context.timeouts.end_idle)
 
     def _await_connections(self, seconds: float) -> None:
         with gevent.Timeout(seconds, False):

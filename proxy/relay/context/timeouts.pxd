@@ -5,6 +5,8 @@ from proxy.wire.stream cimport Deadlines
 
 cdef class Timeouts:
     cdef readonly Deadlines idle_timeout                # a client connection without a request
+    cdef readonly Deadlines before_rest                 # ... before it rests; idle_timeout itself if that is brief
+    cdef readonly Deadlines resting                     # ... and while it rests: what is left of idle_timeout
     cdef readonly Deadlines tunnel_idle_timeout         # the same of bytes both ways, which a drain does not end
     cdef readonly Deadlines request_headers_timeout     # a request head's arrival
     cdef readonly Deadlines stream_idle_timeout         # a body, or an answer, that does not move

@@ -1,7 +1,4 @@
-from proxy.wire.stream import Deadlines
-
 class Timeouts:
-    idle_timeout: Deadlines
     def __init__(
         self,
         *,
@@ -11,3 +8,4 @@ class Timeouts:
         protocol_detection_timeout: float,
         endpoint_idle_timeout: float,
     ) -> None: ...
+    def end_idle(self) -> None: ...

@@ -35,8 +35,9 @@ from proxy.policy.facts cimport (
 from proxy.wire.http2.client cimport Http2Client, HttpClientStream
 from proxy.wire.http2.nghttp2 cimport NGHTTP2_NO_ERROR
 from proxy.wire.http2.session cimport Session
+from proxy.wire.opening cimport connect
 from proxy.wire.stream cimport FAILED, RAISED, TIMED_OUT
-from proxy.wire.tcp cimport TcpStream, connect
+from proxy.wire.tcp cimport TcpStream
 from proxy.wire.tls.origin cimport HTTP1_OR_2, NOTHING_NAMED
 from proxy.wire.tls.secured cimport SecuredStream, secure
 from proxy.wire.tls.stream cimport TlsStream, connect_tls

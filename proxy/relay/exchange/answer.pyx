@@ -20,6 +20,7 @@ from proxy.wire.http.http1 cimport (
 from proxy.wire.message cimport framing_of, goes_on, put_first, put_more, take
 from proxy.wire.pipe cimport run_pipe
 from proxy.wire.spliced cimport offer, passing, put_and_pour
+from proxy.wire.tcp cimport end_follows
 from proxy.wire.stream cimport FAILED, HEAD_BROKEN, PROTOCOL_BROKEN, RAISED, TIMED_OUT, Stream
 
 from proxy.relay.exchange import faults
@@ -122,7 +123,8 @@ cdef class Answer:
         cdef HttpAttempt attempt = self.attempt
         cdef Stream stream = attempt.stream
         cdef const char* source = self.pass_head()
-        cdef Stream client = self.request.client
+        cdef Request request = self.request
+        cdef Stream client = request.client
         cdef Py_ssize_t past, used, got, forward = 0
         cdef int result
         while True:
@@ -135,6 +137,8 @@ cdef class Answer:
             if self.begun:
                 result = put_more(stream, client, attempt.body, attempt.body.out, forward, attempt.body.unread())
             else:
+                if attempt.body.done and not self.keep_alive and request.body.done and not attempt.sending():
+                    end_follows(client)
                 result = self.put_head(False, source, attempt.body.out, forward)
             if result < 0:
                 return self.client_lost(result)

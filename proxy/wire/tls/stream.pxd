@@ -19,6 +19,6 @@ cdef class TlsStream(TcpStream):
     cdef Py_ssize_t encrypt(self, const char* data, Py_ssize_t length, bint more_follows) noexcept
     cdef int read_ended(self, int kind) except -1
 
-cdef TlsStream accept_tls(int fd, object mesh, double seconds, double stall_seconds)
+cdef int accept_tls(TlsStream stream, object mesh, double seconds) except -1
 cdef TlsStream connect_tls(
     Address address, object mesh, str expected, double seconds, double stall_seconds, int* error, list reason)

@@ -18,7 +18,8 @@ from proxy.wire.tls.openssl cimport *
 from proxy.wire.http2.output cimport RECORD
 from proxy.wire.stream cimport END, FAILED, RAISED, READY, TIMED_OUT, get_hub
 from proxy.wire.address cimport Address
-from proxy.wire.tcp cimport MSG_MORE, MSG_NOSIGNAL, TcpStream, connect_stream, recv, send, set_up
+from proxy.wire.opening cimport connect_stream
+from proxy.wire.tcp cimport MSG_MORE, MSG_NOSIGNAL, TcpStream, recv, send
 from proxy.wire.tls.context cimport TlsContext, chosen_protocol, error_of, make_transport, peer_uris, put_over
 
 from proxy.wire.tls.mesh import identity_in, reason_of
@@ -209,19 +210,18 @@ cdef class TlsStream(TcpStream):
         return TcpStream.close(self)
 
 
-cdef TlsStream accept_tls(int fd, object mesh, double seconds, double stall_seconds):
-    """The server's side of a connection, hands shaken. `reason` says why it must not be used, "" if it may be.
+cdef int accept_tls(TlsStream stream, object mesh, double seconds) except -1:
+    """Shakes hands, as the server, on a connection that was taken over. `reason` says why it must not be used, "" if it may
+    be.
 
     `mesh` is a MeshTls; the peer's certificate is checked against its roots and trust domains.
     """
-    cdef TlsStream stream = TlsStream()
-    stream.fd = fd
-    set_up(stream, stall_seconds)
     stream.reason = ""
     stream.wrap(mesh.server)
+    stream.receive()            # the peer speaks first, and mostly has
     if stream.shake_hands(seconds) == 0:
         admit(stream, mesh, None)
-    return stream
+    return 0
 
 
 cdef TlsStream connect_tls(
