@@ -31,8 +31,9 @@ cdef extern from "unistd.h" nogil:
 cdef enum:
     MOST = 64                   # pipes of a process
     SPARE = 8                   # that are kept for the next bodies
-    AT_ONCE = 524288            # bytes that a pipe has room for: the fewer turns a body takes, the fewer wake-ups of its peers
-    LEAST = 65536               # ... that do: the kernel gives a user so many pages for pipes (fs.pipe-user-pages-soft)
+    AT_ONCE = 1048576           # bytes that a pipe has room for: the fewer turns a body takes, the fewer wake-ups of its peers
+    OFTEN = 524288              # ... that those have which are not kept: the kernel gives a user so many pages for pipes
+    LEAST = 65536               # ... that do, if there are fewer (fs.pipe-user-pages-soft)
 
 log = logging.getLogger("worker")
 
@@ -96,7 +97,8 @@ cdef class Passage:
         if pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0:
             tell(b"pipe2", errno)
             return -1
-        if fcntl(ends[1], F_SETPIPE_SZ, <int>AT_ONCE) < 0 and fcntl(ends[1], F_GETPIPE_SZ) < LEAST:
+        if (pipes >= SPARE or fcntl(ends[1], F_SETPIPE_SZ, <int>AT_ONCE) < 0) \
+                and fcntl(ends[1], F_SETPIPE_SZ, <int>OFTEN) < 0 and fcntl(ends[1], F_GETPIPE_SZ) < LEAST:
             close_fd(ends[0])
             close_fd(ends[1])
             tell(b"F_SETPIPE_SZ", EPERM)
