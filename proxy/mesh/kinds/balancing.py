@@ -89,6 +89,14 @@ _cookie = built(
 
 _maglev = built(Maglev, {"tableSize": integer(1, MAGLEV_LARGEST - 1)}, rules=(_prime,))
 
+_KEYS = ("httpHeaderName", "httpCookie", "useSourceIp", "httpQueryParameterName")
+
+
+def _keyless(at: At, given: Given) -> None:
+    if not any(given.get(name) for name in _KEYS):
+        at.warn(f"names no key ({', '.join(_KEYS)}), so requests go to any endpoint")
+
+
 _consistent_hash = built(
     ConsistentHash,
     {
@@ -101,9 +109,10 @@ _consistent_hash = built(
         "minimumRingSize": _uint64,
     },
     given=(
-        at_most_one("httpHeaderName", "httpCookie", "useSourceIp", "httpQueryParameterName"),
+        at_most_one(*_KEYS),
         at_most_one("ringHash", "maglev"),
         _old_ring_size,
+        _keyless,
     ),
 )
 

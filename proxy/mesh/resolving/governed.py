@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from proxy.mesh.kinds.destination_rule import (
     FAILURE_PERCENTAGE_ANNOTATION,
+    LIMITS_SCOPE_ANNOTATION,
     SUCCESS_RATE_ANNOTATION,
     DestinationRule,
 )
@@ -18,6 +19,7 @@ from proxy.mesh.resolving.localities import covers
 from proxy.mesh.resolving.policies import ANNOTATIONS, POLICY, Governing
 from proxy.mesh.traffic.balancing import LocalitySetting
 from proxy.mesh.traffic.policy import EffectivePolicy, Origin, TrafficPolicy
+from proxy.mesh.traffic.scope import Scope
 from proxy.mesh.traffic.security import TlsMode
 
 
@@ -36,6 +38,8 @@ def advise(
         _detectors(governing, cluster, report)
         _mesh_tls(governing, cluster, report)
         _tunnels(governing, cluster, report)
+        _keys(governing, cluster, report)
+    _scope(governing, clusters, report)
     if "*" not in governing.rule.host:
         _ports(governing, service, report)
         if governing.subsets:
@@ -95,6 +99,20 @@ def _tunnels(governing: Governing, cluster: Cluster, report: Report) -> None:
     if cluster.policy.tunnel and cluster.protocol.startswith("http"):
         text = f"is for TCP, in Istio too: requests for {cluster.name} go to the endpoints themselves"
         _warn(governing, cluster.policy.origins["tunnel"], text, report)
+
+
+def _keys(governing: Governing, cluster: Cluster, report: Report) -> None:
+    by = cluster.policy.load_balancer.consistent_hash
+    if by and cluster.protocol == "tcp" and (by.http_header_name or by.http_cookie or by.http_query_parameter_name):
+        text = f"{cluster.name} is TCP, where useSourceIp alone can be a key: its connections go to any endpoint"
+        _warn(governing, cluster.policy.origins["loadBalancer"], text, report, "consistentHash")
+
+
+def _scope(governing: Governing, clusters: Sequence[Cluster], report: Report) -> None:
+    asked = [each for each in clusters if each.policy.limits_scope is Scope.FLEET]
+    if asked and not any(each.policy.limited for each in asked):
+        text = "does nothing: the rule has no limits in connectionPool, and no retryBudget"
+        _warn(governing, asked[0].policy.origins[ANNOTATIONS], text, report, LIMITS_SCOPE_ANNOTATION)
 
 
 def _warn(governing: Governing, origin: Origin, text: str, report: Report, *inside: str) -> None:

@@ -103,6 +103,13 @@ class EffectivePolicy:
         found = self.outlier_detection
         return found if found and found.ejects else None
 
+    @property
+    def limited(self) -> bool:
+        """Whether there may be only so much of something at once."""
+        tcp, http = self.connection_pool.tcp, self.connection_pool.http
+        most = (tcp.max_connections, http.http1_max_pending_requests, http.http2_max_requests, http.max_retries)
+        return any(most) or self.retry_budget is not None
+
 
 UNGOVERNED = EffectivePolicy()
 """What is in force where there is no rule."""

@@ -13,6 +13,7 @@ from tests.unit.mesh.mesh_rig import (
     endpoint_slice,
     faults,
     gateway,
+    hbone,
     loaded,
     member,
     namespace,
@@ -53,7 +54,10 @@ def test_a_rule_without_a_spec_and_a_bad_annotation_are_refused() -> None:
         ({LB: {"consistentHash": {"useSourceIp": True}}}, []),
         ({LB: {"warmup": {"duration": "1s"}}}, []),
         ({LB: {"simple": "RANDOM", "warmup": {"duration": "1s"}}}, ["warmup: does nothing with RANDOM"]),
-        ({LB: {"consistentHash": {}, "warmupDurationSecs": "1s"}}, ["Secs: does nothing with consistentHash"]),
+        (
+            {LB: {"consistentHash": {"useSourceIp": True}, "warmupDurationSecs": "1s"}},
+            ["Secs: does nothing with consistentHash"],
+        ),
         ({LB: {"localityLbSetting": {"enabled": True}}}, []),
         (
             {LB: {"localityLbSetting": {"failover": [{"from": "a", "to": "b"}]}}},
@@ -101,6 +105,9 @@ def test_a_rule_without_a_spec_and_a_bad_annotation_are_refused() -> None:
         ),
         ({"retryBudget": {"percent": 20, "budgetInterval": "0s"}}, []),
         ({"retryBudget": {"percent": 20, "budgetInterval": "5s"}}, []),
+        ({LB: {"consistentHash": {"maglev": {"tableSize": 7}}}}, ["consistentHash: names no key (httpHeaderName, "]),
+        ({LB: {"consistentHash": {"useSourceIp": False}}}, ["consistentHash: names no key"]),
+        ({LB: {"consistentHash": {"httpHeaderName": "x-user"}}}, []),
         (
             {"portLevelSettings": [{"port": {"number": 80}, LB: {"backendUtilization": {}}}]},
             ["backendUtilization: is not in force"],
@@ -262,3 +269,32 @@ def test_a_cap_that_never_lets_anything_be_ejected_is_warned_of(
             "DestinationRule shop/rule: spec.trafficPolicy.outlierDetection.maxEjectionPercent: never ejects: "
             f"{percent} % of {counted} of shop/cart:80 is 0; set maxEjectionPercent to at least {needed}"
         )
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [({"httpHeaderName": "x-user"}, True), ({"httpCookie": {"name": "u"}}, True), ({"useSourceIp": True}, False)],
+    ids=["header", "cookie", "source"],
+)
+def test_a_key_that_bytes_do_not_have_is_told(key: dict[str, Any], said: bool) -> None:
+    tcp = service(ports=[{"name": "tcp", "port": 80, "targetPort": 8080}])
+    rules = rule({LB: {"consistentHash": key}})
+    result = loaded(namespace(), gateway(hbone()), tcp, endpoint_slice(), rules)
+    told = [str(each) for each in result.warnings if "useSourceIp alone can be a key" in str(each)]
+    assert len(told) == said
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ({LB: {"simple": "RANDOM"}}, True),
+        ({"connectionPool": {"tcp": {"connectTimeout": "2s"}}}, True),
+        ({"connectionPool": {"tcp": {"maxConnections": 9}}}, False),
+        ({"retryBudget": {}}, False),
+    ],
+)
+def test_a_scope_of_limits_that_there_are_not_is_told(policy: dict[str, Any], said: bool) -> None:
+    result = loaded(*shop(rule(policy, annotations={"waypointd.io/limits-scope": "fleet"})))
+    assert [str(each).partition("limits-scope]: ")[2] for each in result.warnings] == [
+        "does nothing: the rule has no limits in connectionPool, and no retryBudget"
+    ] * said
