@@ -7,7 +7,7 @@ silently lets everybody in is the one outcome its author cannot have meant. The 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proxy.mesh.kinds.access import access_rule, has_rules, provider
 from proxy.mesh.kinds.gateways import Gateway
@@ -63,6 +63,8 @@ class Guard:
     """What an AuthorizationPolicy says."""
     tokens: tuple[JwtRule, ...] = ()
     """What a RequestAuthentication says."""
+    selector: Mapping[str, str] = field(default_factory=dict)
+    """Of a policy without targets: the labels that Pods of its namespace must have."""
     unread: bool = False
     """Whether nobody knows what it says: then it closes whatever it could be meant for."""
 
@@ -169,13 +171,23 @@ def read_authorization(manifest: Manifest, body: Body, report: Report) -> Guard:
     dry_run = _dry_run(manifest, texts_of(body, "annotations"), report)
     if found is None:
         return Guard(manifest, frozenset(), AccessPolicy(manifest.id, dry_run=dry_run))
-    return Guard(manifest, _targeted(found), AccessPolicy(manifest.id, found.action, found.rules, dry_run))
+    access = AccessPolicy(manifest.id, found.action, found.rules, dry_run)
+    return Guard(manifest, _targeted(found), access, selector=_selected(body))
 
 
 def read_authentication(manifest: Manifest, body: Body, report: Report) -> Guard:
     """A RequestAuthentication."""
     found = spec(manifest, body, report, _authentication, required=False)
-    return Guard(manifest, _targeted(found), tokens=found.jwt_rules) if found else Guard(manifest, frozenset())
+    if found is None:
+        return Guard(manifest, frozenset())
+    return Guard(manifest, _targeted(found), tokens=found.jwt_rules, selector=_selected(body))
+
+
+def _selected(body: Body) -> Mapping[str, str]:
+    """Of a valid policy: its matchLabels."""
+    found = body["spec"]
+    assert isinstance(found, dict)
+    return dict((found.get("selector") or {}).get("matchLabels") or {})
 
 
 def _targeted(found: _Targets) -> frozenset[tuple[str, str]]:

@@ -191,6 +191,7 @@ class Resolver:
         unforced.attached(self._inventory, self._gateway, served, report)
         unforced.misspelt_parents(self._inventory, served, report)
         unforced.audits(self._inventory, self._gateway, served, report)
+        unforced.at_pods(self._inventory, served, report)
         unforced.virtuals(self._inventory, served, report)
         return report.warnings
 

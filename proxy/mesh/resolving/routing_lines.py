@@ -18,7 +18,7 @@ def routing_lines(routing: Routing) -> Iterator[str]:
     if len(routing.matches) > _MOST:
         yield f"and {len(routing.matches) - _MOST} more"
     yield from _limits(routing)
-    if not (routing.matches and not routing.matches[-1].conditions):
+    if not any(_is_for_all(match) for match in routing.matches):
         yield "all other requests get 404 (gRPC: 12)"
 
 
@@ -28,8 +28,18 @@ def _limits(routing: Routing) -> Iterator[str]:
         yield f"rate limits of {route}: {'; '.join(map(str, limits))}"
 
 
+def _is_for_all(match: RouteMatch) -> bool:
+    return not any(map(_asks, match.conditions))
+
+
+def _asks(found: Condition) -> bool:
+    """Whether there are requests for which it does not hold; all paths are below the slash."""
+    root = found.part is Part.PATH and found.op in (Op.SEGMENTS, Op.STARTS) and found.text in ("", "/")
+    return not root or found.negated
+
+
 def _asked(match: RouteMatch) -> str:
-    return " and ".join(map(_condition, match.conditions)) or "anything"
+    return " and ".join(map(_condition, filter(_asks, match.conditions))) or "anything"
 
 
 def _condition(found: Condition) -> str:

@@ -10,17 +10,22 @@ from collections.abc import Collection, Iterable, Iterator
 
 from proxy.mesh.kinds.attachments import Attachment, Target
 from proxy.mesh.kinds.gateways import Gateway
-from proxy.mesh.kinds.guards import DRY_RUN, OF_SERVICES
+from proxy.mesh.kinds.guards import DRY_RUN, OF_SERVICES, Guard
 from proxy.mesh.kinds.namespaces import ROOT_NAMESPACE
+from proxy.mesh.kinds.services import Service
 from proxy.mesh.reading.lines import Path
 from proxy.mesh.reading.manifests import Manifest
 from proxy.mesh.reading.remarks import Key, suggestion
 from proxy.mesh.reading.report import Report
 from proxy.mesh.resolving.inventory import Inventory
 from proxy.mesh.resolving.rules import service_called
+from proxy.mesh.traffic.access import HTTP_ONLY
 
 _CLOSE = 0.85
 _REMEDY = "remove it, or leave what it is for to Istio's own waypoint (label istio.io/use-waypoint)"
+_BY_ZTUNNEL = "has no targetRefs, so it is for Pods, where ztunnel keeps to it: %s. For what goes through the waypoint "
+_BY_ZTUNNEL += "give targetRefs, such as Service %s"
+_NO_HTTP = ("what it says of HTTP allows nobody there, and denies more than it says", "no token is verified there")
 _TOLD = "what it would do is counted (waypointd_rbac_requests_total) and in the JSON log"
 
 
@@ -74,6 +79,28 @@ def audits(inventory: Inventory, gateway: Gateway, served: Collection[str], repo
                 what = f"{DRY_RUN} is set: it is not enforced"
                 what += f"; {_TOLD}" if policy.tells else ", and nobody asks its provider what it would do"
                 report.warn(policy.manifest, ("metadata", "annotations", DRY_RUN), what)
+
+
+def at_pods(inventory: Inventory, served: Collection[str], report: Report) -> None:
+    """Policies for Pods behind what is served that ask for HTTP, of which ztunnel knows nothing."""
+    for policy in inventory.policies.values():
+        if policy.targets or policy.unread or not (policy.tokens or _asks_for_http(policy)):
+            continue
+        behind = (each for each in sorted(served) if _is_behind(inventory.services[each], policy))
+        if found := next(behind, ""):
+            report.warn(policy.manifest, ("spec",), _BY_ZTUNNEL % (_NO_HTTP[policy.tokens != ()], found))
+
+
+def _is_behind(service: Service, policy: Guard) -> bool:
+    """Whether all endpoints of a Service are selected; the root namespace's policies are for those of all."""
+    here = policy.manifest.namespace in (service.manifest.namespace, ROOT_NAMESPACE)
+    return here and bool(service.selector) and policy.selector.items() <= service.selector.items()
+
+
+def _asks_for_http(policy: Guard) -> bool:
+    rules = policy.access.rules if policy.access else ()
+    terms = (term for rule in rules for each in (*rule.sources, *rule.operations, rule.conditions) for term in each)
+    return any(term.fact in HTTP_ONLY for term in terms)
 
 
 def _ask_whether_misspelt(

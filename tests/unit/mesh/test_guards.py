@@ -6,7 +6,19 @@ from typing import Any
 
 import pytest
 
-from tests.unit.mesh.mesh_rig import Object, clusters, faults, service, shop, thing, warnings
+from tests.unit.mesh.mesh_rig import (
+    Object,
+    clusters,
+    endpoint_slice,
+    faults,
+    gateway,
+    namespace,
+    selecting,
+    service,
+    shop,
+    thing,
+    warnings,
+)
 
 
 def policy(target: Any, kind: str = "AuthorizationPolicy", ns: str = "shop", **spec: Any) -> Object:
@@ -81,3 +93,29 @@ def test_Z1_Z52_Z60_Z64_J1_E35_what_policies_target(where: dict[str, Any], guard
 )
 def test_bad_policies(guard: Object, said: str) -> None:
     assert said in "\n".join(faults(*shop(guard)))
+
+
+WEB = {"matchLabels": {"app": "cart"}}
+BY_PATH = {"rules": [{"to": [{"operation": {"paths": ["/a"]}}]}]}
+BY_NAME = {"rules": [{"from": [{"source": {"namespaces": ["far"]}}]}]}
+TOKENS = {"jwtRules": [{"issuer": "a", "jwksUri": "https://a.example/keys"}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "ns", "spec", "said"),
+    [
+        pytest.param(AUTHENTICATION, "shop", {"selector": WEB, **TOKENS}, "no token is verified there", id="tokens"),
+        pytest.param(AUTHENTICATION, "istio-system", TOKENS, "no token is verified there", id="mesh-wide"),
+        pytest.param("AuthorizationPolicy", "shop", {"selector": WEB, **BY_PATH}, "allows nobody there", id="Z3"),
+        pytest.param("AuthorizationPolicy", "shop", BY_PATH, "allows nobody there", id="Z3-namespace"),
+        pytest.param("AuthorizationPolicy", "shop", {"selector": WEB, **BY_NAME}, "", id="Z2"),
+        pytest.param("AuthorizationPolicy", "far", BY_PATH, "", id="other-namespace"),
+        pytest.param(
+            "AuthorizationPolicy", "shop", {"selector": {"matchLabels": {"app": "x"}}, **BY_PATH}, "", id="other-pods"
+        ),
+    ],
+)
+def test_Z2_Z3_policies_that_ztunnel_cannot_keep_to_are_told(kind: str, ns: str, spec: Object, said: str) -> None:
+    given = thing(kind, "security.istio.io/v1", "p", ns, spec=spec)
+    told = warnings(namespace(), gateway(), selecting(), endpoint_slice(), given)
+    assert ("has no targetRefs" in told and said in told and "Service shop/cart" in told) if said else told == "", told
