@@ -58,6 +58,12 @@ def test_no_other_spelling_goes_on(
     assert like.get("x-user-id") == ("alice" if token else None) and like["x-user-ids"] == "kept"
 
 
+MIRROR = {
+    "apiVersion": "networking.istio.io/v1",
+    "kind": "VirtualService",
+    "metadata": {"name": "mirror", "namespace": "httpbin"},
+    "spec": {"hosts": ["out"], "http": [{"route": [{"destination": {"host": "out"}}], "mirror": {"host": "free"}}]},
+}
 CHUNKED = b"5\r\nhello\r\n0\r\nx-user-id: root\r\nX_User_Id: root\r\nx-other: 1\r\n\r\n"
 
 
@@ -76,3 +82,29 @@ def test_nothing_comes_behind_the_body(
             stream.finish([("x-user-id", "root"), ("x_user_id", "root")])
             assert stream.answered()[":status"] == "200"
     assert len(heard[1]) == 3 and [b"root" in each for each in heard[1]] == [go_on] * 3
+
+
+def test_a_copy_for_a_mirror_says_no_more(proxy: HboneBench, heard: tuple[list[Head], list[bytes]]) -> None:
+    proxy.manifests.put("mirror", MIRROR)
+    wait_until(lambda: "mirrors" in str(proxy.replica.info("/config_dump")["snapshot"]["clusters"]), 10, "the mirror")
+    try:
+        with Client(proxy.http) as client:
+            lines = f"POST / HTTP/1.1\r\nhost: out\r\nx_user_id: root\r\n{bearer(GOOD.token(sub='alice'))}\r\n"
+            client.send(f"{lines}transfer-encoding: chunked\r\n\r\n".encode() + CHUNKED)
+            assert client.answer()[0].status == 200
+        wait_until(lambda: len(heard[1]) == 2, 5, "the copy")
+    finally:
+        proxy.manifests.remove("mirror")
+    assert [head["x-user-id"] for head in heard[0]] == ["alice"] * 2 and heard[1] == [b"", b""]
+    assert not any(b"root" in head.raw or b"authorization" in head.raw.lower() for head in heard[0])
+
+
+@pytest.mark.parametrize("name", ["x-forwarded-client-cert", "X_Forwarded_Client_Cert", "x-forwarded_client-cert"])
+def test_what_only_a_proxy_may_say_of_clients(
+    proxy: HboneBench, heard: tuple[list[Head], list[bytes]], name: str
+) -> None:
+    with Client(proxy.http) as client:
+        sent = (f"{name}: URI=spiffe://a", "x-forwarded-client-certs: kept", "x_forwarded_for: kept")
+        assert client.ask("free", "/", *sent)[0].status == 200
+    (head,) = heard[0]
+    assert b"spiffe" not in head.raw and head["x-forwarded-client-certs"] == head["x_forwarded_for"] == "kept"

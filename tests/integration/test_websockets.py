@@ -4,8 +4,10 @@ them, and that access rules stand before all of them."""
 import base64
 import contextlib
 import hashlib
+import os
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from h2.errors import ErrorCodes
@@ -16,6 +18,7 @@ from tests.integration.captured import Captured, captured, h2_app
 from tests.integration.hbone_rig import H2, serve_name
 from tests.integration.http_rig import Client, Handler, Head, Peer, Scripted, unique
 from tests.integration.test_endpoints_http2 import h2_client
+from tests.patience import within
 from tests.rig import wait_until
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -363,6 +366,21 @@ def test_an_endpoint_of_HTTP_2_refuses(new: Captured) -> None:
         assert client.ask("web", "/", *upgrade())[0].status == 403
 
 
+@pytest.mark.parametrize("method", ["POST", "OPTIONS", "get"])
+def test_with_another_method_it_is_none(new: Captured, method: str) -> None:
+    """In an extended CONNECT the method would be lost that access rules have gone by."""
+    asked: list[str] = []
+
+    def serve(stream: Stream, _: Scripted) -> None:
+        asked.append(stream.headers[":method"])
+        stream.connection.respond(stream, [(":status", "200")], end=True)
+
+    new.members[0].play(h2_app(serve, EXTENDED))
+    with Client(new.replica.port) as client:
+        assert client.ask("web", "/", *upgrade(), method=method)[0].status == 200
+    assert asked == [method]
+
+
 @pytest.mark.parametrize("key", ["", "x", "dGhl", KEY + "\r\nsec-websocket-key: " + KEY])
 def test_a_key_that_nobody_could_answer(new: Captured, key: str) -> None:
     member = new.members[0]
@@ -384,3 +402,52 @@ def test_a_reset_of_the_endpoints_stream_is_one_of_the_clients(new: Captured) ->
         assert client.head().status == 101
         with pytest.raises(ConnectionResetError):
             client.rest()
+
+
+# -- time, and what is left -------------------------------------------------------------------------------------------
+
+
+def test_one_in_which_nothing_moves_ends_as_an_upgrade_does(tmp_path: Path) -> None:
+    """At both ends, in order: nothing is lost."""
+    ends: list[bytes] = []
+
+    def wait(peer: Peer) -> None:
+        switched(peer)
+        ends.append(peer.rest())
+
+    with captured(tmp_path, 1, hbone=False, handler=wait, more=("--idle-timeout", "1")) as one:
+        with contextlib.closing(h2_client(one)) as client:
+            stream = client.request(connect("/quiet"))
+            assert stream.answered()[":status"] == "200"
+            stream.sendall(b"abc")
+            with within(3.0, at_least=0.9):
+                assert stream.recv(1) == b"" and stream.reset_code in (None, ErrorCodes.NO_ERROR)
+            wait_until(lambda: ends == [b"abc"], 5, "the endpoint's end")
+            assert client.ping() < 5
+        assert one.line("/quiet")["status"] == "101"
+
+
+def test_nothing_is_left_of_many_to_an_endpoint_of_HTTP_1(old: Captured) -> None:
+    old.members[0].play(switching())
+    nothing_is_left(old)
+
+
+def test_nothing_is_left_of_many_to_an_endpoint_of_HTTP_2(new: Captured) -> None:
+    new.members[0].play(h2_app(granting, EXTENDED))
+    nothing_is_left(new)
+
+
+def nothing_is_left(one: Captured) -> None:
+    pid = one.replica.info("/server_info")["workers"][0]["pid"]
+    counts = []
+    for _ in range(2):
+        with contextlib.closing(h2_client(one)) as client:
+            for index in range(40):
+                stream = client.request(connect("/"))
+                assert stream.answered()[":status"] == "200"
+                stream.finish() if index % 2 else stream.cancel()
+                if index % 2:
+                    assert exactly(stream, 5) == b"hibye" and stream.recv(1) == b""
+        wait_until(lambda: one.row(one.members[0])["in_flight"] == 0, 5, "nothing is in flight")
+        counts.append(len(os.listdir(f"/proc/{pid}/fd")))
+    assert counts[1] <= counts[0] + 2

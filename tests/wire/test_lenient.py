@@ -177,6 +177,13 @@ def test_H_I_an_empty_host_is_no_mistake() -> None:
     assert request(b"GET /x HTTP/1.1\r\nhost: \r\n\r\n")["authority"] == b""
 
 
+@pytest.mark.parametrize(("host", "goes_on"), [(b"a:", b"a"), (b"A.example:", b"A.example"), (b"[::1]:", b"[::1]")])
+def test_a_host_with_its_port_left_out_goes_on_as_it_is_matched(host: bytes, goes_on: bytes) -> None:
+    text, _ = pass_request(b"GET /x HTTP/1.1\r\nHost:" + host + b"\r\nx: y\r\n\r\n")
+    assert b"\r\nHost:" + goes_on + b" \r\nx: y\r\n" in text
+    assert request(b"GET /x HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")["authority"] == goes_on
+
+
 @pytest.mark.parametrize(
     ("target", "line", "host"),
     [

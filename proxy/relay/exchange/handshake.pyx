@@ -21,8 +21,11 @@ cdef class Handshake:
 
     cdef bint prepare(self, Head head, Stream client, bint http2) except -1:
         """What one attempt says, over HTTP/2 or not. False: a key of the client's is needed, and there is none."""
+        cdef bint withheld = http2 or client.extended
         self.key = self.line = None
-        withhold(head, client.buffer, b"sec-websocket-key", 17, http2 or client.extended)
+        if withheld != self.withheld:
+            self.withheld = withheld
+            withhold(head, client.buffer, b"sec-websocket-key", 17, withheld)
         if not http2 and client.extended:
             self.key = b64encode(urandom(KEY_OCTETS))
             self.line = b"sec-websocket-key: " + self.key + b"\r\n"

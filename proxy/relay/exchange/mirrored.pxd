@@ -12,6 +12,7 @@ cdef class Mirrored(Exchange):
     cdef bytes head                      # the copy's
     cdef Edits edits
     cdef Copied body                     # None: it has none
+    cdef bint bare                       # trailers behind that do not go on
 
     cdef int take(self, Request original) except -1
     cdef int send(self) except -1

@@ -102,7 +102,7 @@ cdef class Mirrored(Exchange):
     cdef int take(self, Request original) except -1:
         """All that is to be known of the request, now; its body comes."""
         self.head, self.client = head_of(original, self.context.scratch), original.client
-        self.edits = edits_of(original)
+        self.edits, self.bare = edits_of(original), original.body.bare
         if original.has_body:
             if original.copied is None:
                 original.copied = Copied()
@@ -127,6 +127,7 @@ cdef class Mirrored(Exchange):
         cdef Recorded client = Recorded()
         client.hold(self.head if self.body is None else self.head + bytes(self.body.text), self.client)
         request.begin(client, len(self.head))
+        request.body.bare = self.bare
         try:
             if request.accept(self.context.request_ids) < 0:    # what we add has made it too large
                 self.cluster.counters.unmirrored += 1

@@ -8,8 +8,8 @@ from base64 import b64decode, b64encode
 from binascii import Error
 from hashlib import sha1
 
-from proxy.wire.http.head cimport NOMINATED, OTHER, UPGRADE, Field, Span
-from proxy.wire.http.names cimport is_called, is_text, span_of
+from proxy.wire.http.head cimport M_GET, NOMINATED, OTHER, UPGRADE, Field
+from proxy.wire.http.names cimport is_called, is_text
 
 cdef bytes GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -18,11 +18,12 @@ cdef enum:
 
 
 cdef bint asks_for_websocket(Head head, const char* text) noexcept:
-    """Whether a request offers this protocol, and no other."""
+    """Whether a request offers this protocol, and no other. With another method than GET it is none (4.1): in HTTP/2 its
+    method would be lost, which rules have gone by."""
     cdef int index, offers = 0
     for index in range(head.count):
         offers += head.fields[index].kind == UPGRADE
-    return head.upgrade and offers == 1 and is_text(text, head.upgrade_to, b"websocket", 9)
+    return head.upgrade and offers == 1 and head.method == M_GET and is_text(text, head.upgrade_to, b"websocket", 9)
 
 
 cdef bytes only_value(Head head, const char* text, const char* name, uint32_t length):
