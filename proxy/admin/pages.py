@@ -226,8 +226,9 @@ def plain(status: int, text: str) -> Answer:
 
 def as_json(value: Any) -> Answer:
     """200 with `value`, indented for people; octets are shown as text."""
-    return 200, "application/json", json.dumps(value, indent=2, default=_text).encode() + b"\n"
+    return 200, "application/json", json.dumps(value, indent=2, default=_plain).encode() + b"\n"
 
 
-def _text(octets: bytes) -> str:
-    return octets.decode("utf-8", "backslashreplace")
+def _plain(value: bytes | Sequence[Any]) -> object:
+    """What JSON does not know: octets as text, sequences of whatever kind as lists."""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else list(value)
