@@ -47,7 +47,7 @@ class World:
     def at(self, delay_ns: float, what: Work, process: "Process | None" = None) -> None:
         """Done so long from now, by that process if it lives and is not stopped then."""
         self._number += 1
-        at_ns = self.now_ns + int(delay_ns) if delay_ns > 0 else self.now_ns
+        at_ns = self.now_ns + max(1, int(delay_ns)) if delay_ns > 0 else self.now_ns  # or time might stand still
         heappush(self._appointments, (at_ns, self._number, process, what))
 
     def tell(self, text: str) -> None:
