@@ -313,7 +313,8 @@ cdef class Listener(Entrance):
         """Begins to accept."""
         if not self.open:
             self.open = True
-            self.watcher = get_hub().loop.io(self.fd, 1)
+            loop = get_hub().loop       # after what else has come: by then a request is mostly there with its connection
+            self.watcher = loop.io(self.fd, 1, priority=loop.MINPRI)
             self.watcher.start(self.accept)
 
     def stop(self) -> None:

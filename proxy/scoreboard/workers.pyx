@@ -140,7 +140,11 @@ cdef class Workers:
         cdef int other, best = slot
         cdef WorkerRow* rows = self.memory.worker_rows
         cdef Header* header = self.memory.header
-        cdef int locked = lock_within(&header.lock, &header.holder, &self.given_up, LOCK_NS)
+        cdef int locked
+        if header.workers_high == 1:
+            wp_add(&rows[slot].connections, 1)
+            return slot
+        locked = lock_within(&header.lock, &header.holder, &self.given_up, LOCK_NS)
         for other in range(self.memory.header.workers_high):
             if rows[other].state == READY and wp_load(&rows[other].connections) < wp_load(&rows[best].connections):
                 best = other

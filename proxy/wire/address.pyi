@@ -1,0 +1,3 @@
+class Address:
+    text: bytes
+    def __init__(self, ip: str, port: int) -> None: ...
