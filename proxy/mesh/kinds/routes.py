@@ -12,7 +12,7 @@ from proxy.mesh.kinds import patterns
 from proxy.mesh.reading.lines import Path
 from proxy.mesh.reading.manifests import GATEWAY_API, ISTIO_NETWORK, Manifest
 from proxy.mesh.reading.records import optional, required, struct
-from proxy.mesh.reading.remarks import Key, Remark
+from proxy.mesh.reading.remarks import Key, Remark, shown
 from proxy.mesh.reading.schema import At, few, filled, items, port_number, text
 from proxy.mesh.traffic.rate_limit import RateLimit
 from proxy.mesh.traffic.retries import DEFAULT_RETRIES, RetryPolicy
@@ -175,6 +175,11 @@ def _parent_ref(at: At, value: object) -> ParentRef | None:
     found = _parent(at, value)
     if found is None:
         return None
+    if found.group == GATEWAY_API and _GROUPS.get(found.kind, GATEWAY_API) != GATEWAY_API:
+        at.warn(
+            f"kind {found.kind} is not of the group {GATEWAY_API}, which is meant where none is given, so the route "
+            f"attaches to nothing by this; write group: {shown(_GROUPS[found.kind])}"
+        )
     namespace = found.namespace or at.manifest.namespace
     return ParentRef(found.group, found.kind, namespace, found.name, found.section_name, found.port, at.path)
 

@@ -31,6 +31,7 @@ from proxy.mesh.traffic.routing import (
 
 _UNAVAILABLE, _UNIMPLEMENTED = 14, 12
 _FAILED = DirectResponse(500, grpc_status=_UNAVAILABLE)
+_OF_GATEWAYS = "are of listeners of Gateways: a route of a Service is for all requests for it, whatever their Host"
 _NOT_FOUND = RouteRule("", direct=DirectResponse(404, grpc_status=_UNIMPLEMENTED, details="route_not_found"))
 
 
@@ -44,6 +45,8 @@ def routed(
     ports = [each for each in service.ports if each.number in clusters and clusters[each.number].protocol != "tcp"]
     for route in attached:
         _tell_unfit(route, service, ports, report)
+        if route.hostnames and all(each.key and each.key.kind != "Gateway" for each in route.parents):
+            report.warn(route.manifest, ("spec", "hostnames"), _OF_GATEWAYS)
     made = dict(clusters)
     for port in ports:
         here = [route for route in attached if any(_fits(each, service, port) for each in route.parents)]

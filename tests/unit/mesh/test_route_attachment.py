@@ -116,7 +116,15 @@ def test_a4_clients_that_have_routes_of_their_own_have_none_of_the_producer() ->
 
 
 def test_a8_hostnames_say_nothing_of_a_service() -> None:
-    assert lead(http("r", TO_TILL, hostnames=["another.example"])) == [("path^/", "shop/till:80*1")]
+    route = http("r", TO_TILL, hostnames=["another.example"])
+    assert lead(route) == [("path^/", "shop/till:80*1")]
+    assert "HTTPRoute shop/r: spec.hostnames: are of listeners of Gateways" in warnings(*around(route))
+
+
+@pytest.mark.parametrize(("kind", "group"), [("Service", '""'), ("ServiceEntry", '"networking.istio.io"')])
+def test_a2_a_group_that_is_left_out_is_told(kind: str, group: str) -> None:
+    told = warnings(*around(http("r", TO_TILL, parents=[{"kind": kind, "name": "cart"}])))
+    assert "HTTPRoute shop/r: spec.parentRefs[0]: kind " in told and f"write group: {group}" in told
 
 
 def test_a9_without_routes_there_is_no_routing() -> None:
