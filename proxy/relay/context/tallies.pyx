@@ -143,7 +143,7 @@ cdef class Tallies:
 
     # -- parties ------------------------------------------------------------------------------------------------------
 
-    def find_by_address(self, all_workloads) -> None:
+    def find_by_address(self, object all_workloads) -> None:
         """Sources may be looked for by their addresses; `all_workloads` is called before the first one is."""
         self.all_workloads = all_workloads
 
