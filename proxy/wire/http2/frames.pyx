@@ -92,6 +92,7 @@ cdef int send_frame(
         stream.written += length
         stream.frames_out += FRAME_HEADER + length
         stream.unacked += length
+        connection.spoken = True
         if stream.writer is not None and not stream.first_left and not stream.second_left:
             stream.wake_writer(0)
     except BaseException:

@@ -37,6 +37,7 @@ cdef class Output(Consumer):
     cdef list queue                 # streams of a client's that are not served yet: it reads nothing
     cdef int gone                   # ... of which so many have ended
     cdef bint thaw                  # some of them may go on
+    cdef bint spoken                # something of an answer has gone since then
     cdef bint moved                 # its client has taken something since that was looked at
     cdef bint unreading             # answers wait, and its client has taken nothing since that was looked at
     cdef int64_t granted            # what the peer has given, of all windows

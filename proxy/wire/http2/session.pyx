@@ -26,9 +26,9 @@ cdef enum:
     UNANSWERED_PINGS = 2
     LAST_WORDS_SECONDS = 1      # they are there, if there are any
     NARROW = 16384              # a window below this takes no answer worth asking for
-    MANY_ANSWERS = 25           # from so many on that wait for one client it is looked at whether it takes anything
+    MANY_ANSWERS = 20           # from so many on that wait for one client it is looked at whether it takes anything
     UNREAD_ANSWERS = 100        # answers that wait for one client before its further requests wait too, ...
-    FIRST_LOT = 25              # ... and for one that has taken none yet and would not take much
+    FIRST_LOT = 20              # ... and for one that has taken none yet and would not take much
     WIDE = 262144               # a window from which on it would
     DOUBTFUL = 2 * FIRST_LOT    # begun for all clients of which that is not known, before it is waited for longer
     PATIENT = 4                 # how often that wait is doubled
@@ -196,7 +196,7 @@ cdef class Session(Input):
         """Those that have not answered for a moment are slow: the next lot need not wait for them. But if some have, and
         wait for their client, that has to take something first."""
         if self.pace is None and self.young and self.waiting + self.young >= most_of(self):
-            self.moved = False
+            self.moved = self.spoken = False
             self.wait_for_lot()
         return 0
 
@@ -219,7 +219,7 @@ cdef class Session(Input):
         if self.moved:
             self.doubtful = self.waiting
             self.lot = min(2 * self.lot, UNREAD_ANSWERS)
-        self.moved = False
+        self.moved = self.spoken = False
         self.epoch += 1
         self.young = 0
         self.thaw = True
@@ -227,10 +227,11 @@ cdef class Session(Input):
 
     cdef bint is_in_doubt(self) except -1:
         """Whether nothing was taken since the last lot was begun, no answer whole and no window given, and of all clients of
-        which it is not known that they read so much has been begun that it should be known first."""
+        which it is not known that they read so much has been begun that it should be known first. Answers that have begun,
+        of which nothing waits, are read as far as they go."""
         cdef Session other
         cdef int begun = 0 if self in self.beside else self.doubtful
-        if self.moved or self.lot == UNREAD_ANSWERS:
+        if self.moved or self.spoken and self.waiting == 0 or self.lot == UNREAD_ANSWERS:
             return False
         for other in self.beside:
             if other.lot < UNREAD_ANSWERS:
