@@ -115,6 +115,8 @@ cdef class Cluster:
     cdef Counters* counters
     cdef Scoreboard scoreboard
 
+    cdef int judge_by(self, dict outlier, int64_t abandoned_ms) except -1
+    cdef int let_in_by(self, dict body) except -1
     cdef int secure(self, Origination origination) except -1
     cdef Endpoint pick(self, list tried, uint64_t key)
     cdef Endpoint pick_wanted(self, Endpoint wanted, uint64_t key)

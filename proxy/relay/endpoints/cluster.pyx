@@ -20,6 +20,7 @@ from proxy.relay.endpoints.hash_key cimport HashKey
 from proxy.relay.endpoints.shadows cimport Shadows
 from proxy.relay.endpoints.trunk cimport CROWDED_NS, Connections, Trunks
 from proxy.relay.routing.retry_rule cimport read_retry_rule
+from proxy.scoreboard.memory cimport Memory
 from proxy.wire.stream cimport DATA_WAITS, QUIET, Stream, polls
 
 from proxy.observe.refusals import Refusals
@@ -253,25 +254,41 @@ cdef class Cluster:
         self.connect_seconds = body["connect_timeout_ms"] / 1000
         read_retry_rule(&self.retry_rule, body["retry"])
         self.timeout = body["retry"]["timeout_ms"] * 1_000_000
-        self.outlier_rule.abandoned = body["abandoned_ms"] * 1_000_000
-        self.outlier = body["outlier"]
-        self.outlier_on = self.outlier is not None
-        for status in self.outlier["http_error_codes"] if self.outlier_on else ():
-            self.outlier_rule.listed = True
-            self.outlier_rule.failing[<int>status - 100] = 1
-        if self.outlier_on:
-            self.rates_on = bool(self.outlier["success_rate"] or self.outlier["failure_percentage"])
-            self.rates_local = not self.outlier["split_local_origin"] and self.outlier["local_origin_quorum"] <= 1
+        self.judge_by(body["outlier"], body["abandoned_ms"])
         self.endpoints = endpoints
         self.count = len(endpoints)
         self.scoreboard = scoreboard
         cdef list weights = [entry["weight"] for entry in body["endpoints"]]
         self.chooser = chooser_for(scoreboard, endpoints, weights, self.slot, self.outlier_on, body["balance"])
         self.hash_key = HashKey(body["balance"]["hash"]) if "hash" in body["balance"] else None
+        self.let_in_by(body)
+        if self.outlier_on:
+            self.chooser.panic_below(self.outlier["min_health_percent"])
+        self.counters = scoreboard.memory.counters_of(worker, self.slot)
+        if isinstance(self.chooser, Grouped):
+            (<Grouped>self.chooser).picks = self.counters.grouped
+        self.breaker = (<Endpoint>endpoints[0]).breaker if endpoints else None
+
+    cdef int judge_by(self, dict outlier, int64_t abandoned_ms) except -1:
+        """What makes an attempt a failure of its endpoint."""
+        self.outlier_rule.abandoned = abandoned_ms * 1_000_000
+        self.outlier, self.outlier_on = outlier, outlier is not None
+        if outlier is None:
+            return 0
+        for status in outlier["http_error_codes"]:
+            self.outlier_rule.listed = True
+            self.outlier_rule.failing[<int>status - 100] = 1
+        self.rates_on = bool(outlier["success_rate"] or outlier["failure_percentage"])
+        self.rates_local = not outlier["split_local_origin"] and outlier["local_origin_quorum"] <= 1
+        return 0
+
+    cdef int let_in_by(self, dict body) except -1:
+        """Who gets in, by which routes, and how many."""
+        cdef Memory memory = self.scoreboard.memory
         self.gate = self.gate_for(body.get("access"))
         self.tcp_gate = self.gate_for(body.get("access_tcp"))
         self.claims = self.gate.claims if self.gate is not None else []
-        self.counted = Counted(scoreboard, worker, self.name)
+        self.counted = Counted(self.scoreboard, self.worker, self.name)
         if "shadows" in body:
             self.shadows = Shadows(body["shadows"]["http"], self.port(), self.claims)
             self.tcp_shadows = Shadows(body["shadows"]["tcp"], self.port(), [])
@@ -279,18 +296,13 @@ cdef class Cluster:
         if "routing" in body:
             self.plan = Plan(body["routing"], self.claims)
             self.claims = self.plan.claims
-        self.rate_limits = RateLimits(scoreboard.memory, body["rate_limits"]) if body.get("rate_limits") else None
+        self.rate_limits = RateLimits(memory, body["rate_limits"]) if body.get("rate_limits") else None
         if "route_limits" in body:
             self.route_limits = {
-                rule.encode(): RateLimits(scoreboard.memory, limits) for rule, limits in body["route_limits"].items()}
+                rule.encode(): RateLimits(memory, limits) for rule, limits in body["route_limits"].items()}
         self.by_path = self.plan is not None or self.gate is not None and self.gate.by_path \
             or self.rate_limits is not None and self.rate_limits.by_path
-        if self.outlier_on:
-            self.chooser.panic_below(self.outlier["min_health_percent"])
-        self.counters = scoreboard.memory.counters_of(worker, self.slot)
-        if isinstance(self.chooser, Grouped):
-            (<Grouped>self.chooser).picks = self.counters.grouped
-        self.breaker = (<Endpoint>endpoints[0]).breaker if endpoints else None
+        return 0
 
     def keep_limits(self) -> None:
         """Those of `connectionPool` and `retryBudget`, from now on."""
