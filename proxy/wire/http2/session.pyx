@@ -31,7 +31,7 @@ cdef enum:
     FIRST_LOT = 20              # ... and for one that has taken none yet and would not take much
     WIDE = 262144               # a window from which on it would
     DOUBTFUL = 2 * FIRST_LOT    # begun for all clients of which that is not known, before it is waited for longer
-    PATIENT = 4                 # how often that wait is doubled
+    PATIENT = 2                 # how often that wait is doubled: who only waits for answers waits a third of a second more
 
 cdef double LOT_SECONDS = 0.05
 cdef int64_t STANDING_NS = 10_000_000_000
@@ -216,7 +216,7 @@ cdef class Session(Input):
         self.pace = None
         self.patient = 0
         self.unreading = not self.moved and 2 * self.waiting >= most_of(self)
-        if self.moved:
+        if self.moved or self.waiting == 0:
             self.doubtful = self.waiting
             self.lot = min(2 * self.lot, UNREAD_ANSWERS)
         self.moved = self.spoken = False
