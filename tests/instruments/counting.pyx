@@ -22,6 +22,23 @@ cdef class Counter:
         """This client asks from now on."""
         self.source = self.tallies.peer(identity, baggage)
 
+    def find_by_address(self) -> None:
+        """There are no endpoints yet when first somebody is looked for."""
+        self.tallies.find_by_address(lambda: None)
+
+    def meet(self, bytes address, str workload) -> None:
+        """An endpoint of this workload is there."""
+        self.tallies.meet(address, [workload, "httpbin", "", "v1", workload, "v1"], "", True)
+
+    def part(self, bytes address) -> None:
+        """It has gone."""
+        self.tallies.part(address)
+
+    def asks_from(self, bytes peer) -> bytes | None:
+        """The workload whose client has this address and no certificate; None: nobody's who is known."""
+        cdef Party found = self.tallies.at_address(peer, None)
+        return None if found is None else found.labels[0]
+
     def turn_to(self, str workload) -> None:
         """The endpoint is this workload's from now on."""
         self.destination = self.tallies.destination([workload, "httpbin", "", "v1", workload, "v1"], "ns/httpbin/sa/web")

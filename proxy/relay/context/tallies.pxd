@@ -37,6 +37,7 @@ cdef class Tallies:
     cdef int64_t numbers
     cdef dict flags              # response flags -> their number in keys
     cdef dict workloads          # address without port -> Workload; None: nobody was looked for yet
+    cdef dict callers            # address with port -> Workload, of connections that have asked
     cdef object all_workloads    # puts all that there are there, once somebody is; None: nobody can
     cdef Party no_source
     cdef readonly Party no_destination, no_service
@@ -52,6 +53,7 @@ cdef class Tallies:
     cdef Party source(self, Stream client)
     cdef Party peer(self, bytes identity, bytes baggage)
     cdef Party at_address(self, bytes peer, bytes identity)
+    cdef Workload caller(self, bytes peer)
     cdef int meet(self, bytes address, list profile, str identity, bint fresh) except -1
     cdef int part(self, bytes address) except -1
     cdef Party destination(self, list profile, str identity)

@@ -50,6 +50,9 @@ cdef class Workload:
     """Whose Pod has an address."""
 
 
+cdef Workload NOBODY = Workload()
+
+
 cdef class Tallies:
     """One worker's."""
 
@@ -57,7 +60,7 @@ cdef class Tallies:
         self.series = scoreboard.series
         self.worker = worker
         self.cluster_id, self.trust_domain = cluster_id, trust_domain
-        self.parties, self.peers, self.flags = {}, {}, {NO_FLAGS: 0}
+        self.parties, self.peers, self.flags, self.callers = {}, {}, {NO_FLAGS: 0}, {}
         self.no_source = self.party(series_labels.NO_SOURCE, False)
         self.no_destination = self.party(series_labels.NO_DESTINATION, False)
         self.no_service = self.party(series_labels.NO_SERVICE, False)
@@ -156,6 +159,7 @@ cdef class Tallies:
         found = self.workloads.get(bare)
         if found is None:
             found = self.workloads[bare] = Workload()
+            self.callers.clear()
         found.members += fresh
         if found.profile != profile or found.identity != identity:
             found.profile, found.identity, found.plain, found.identified = profile, identity, None, None
@@ -170,6 +174,7 @@ cdef class Tallies:
             found.members -= 1
             if found.members <= 0:
                 del self.workloads[bare]
+                self.callers.clear()
         return 0
 
     cdef Party at_address(self, bytes peer, bytes identity):
@@ -181,8 +186,10 @@ cdef class Tallies:
                 return None
             self.workloads = {}
             self.all_workloads()
-        found = self.workloads.get(without_port(peer))
-        if found is None or not found.profile:
+        found = self.callers.get(peer)
+        if found is None:
+            found = self.caller(peer)
+        if not found.profile:
             return None
         if identity is None:
             if found.plain is None:
@@ -193,6 +200,14 @@ cdef class Tallies:
         if found.identified is None or found.identified.labels[PRINCIPAL] != identity:
             found.identified = self.party(series_labels.source_at(found.profile, identity, self.cluster_id), True)
         return found.identified
+
+    cdef Workload caller(self, bytes peer):
+        """Whose a connection from there is, kept for its next request; one without a profile: nobody's who is known."""
+        cdef Workload found = self.workloads.get(without_port(peer), NOBODY)
+        if len(self.callers) >= MAX_PEERS:
+            self.callers.clear()
+        self.callers[peer] = found
+        return found
 
     cdef Party source(self, Stream client):
         """Who asks."""
