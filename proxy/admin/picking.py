@@ -77,16 +77,16 @@ def rows_of(board: Scoreboard, form: ClusterForm) -> list[EndpointView]:
 
 def picking(board: Scoreboard, form: ClusterForm, whole: ClusterForm | None = None) -> dict[str, Any]:
     """All of it, as JSON. `whole`: the cluster that this is a subset of; `outside`: its endpoints that this has not."""
-    rows = rows_of(board, form)
+    entries, rows = list(form["endpoints"]), rows_of(board, form)  # kept packed: read once
     groups = groups_of(board, form, rows)
-    inside = set(map(_address, form["endpoints"]))
+    inside = set(map(_address, entries))
     return {
         "cluster": form["name"],
         "algorithm": form["balance"]["algorithm"],
         "closed": form["closed"],
         "failover": "groups" in form["balance"] and not form["balance"]["groups"]["weights"],
         "groups": [_as_json(each) for each in groups],
-        "endpoints": [_as_json(each) for each in _picks(board, form, rows, groups)],
+        "endpoints": [_as_json(each) for each in _picks(board, form, entries, rows, groups)],
         "outside": [name for name in map(_address, whole["endpoints"] if whole else ()) if name not in inside],
         "limits": _limits(board, form),
     }
@@ -107,18 +107,22 @@ def _as_json(record: Group | Pick) -> dict[str, Any]:
 
 
 def _picks(
-    board: Scoreboard, form: ClusterForm, rows: Sequence[EndpointView], groups: Sequence[Group]
+    board: Scoreboard,
+    form: ClusterForm,
+    entries: Sequence[EndpointForm],
+    rows: Sequence[EndpointView],
+    groups: Sequence[Group],
 ) -> Iterator[Pick]:
-    algorithm, warmths, first = form["balance"]["algorithm"], _warmths(board, form), 0
+    algorithm, warmths, first = form["balance"]["algorithm"], _warmths(board, form, entries), 0
     for place, group in enumerate(groups):
         span = range(first, first + group.endpoints)
         taking = [algorithm == REGARDLESS or group.panicking or not rows[at].ejected_left_ms for at in span]
-        weigh = [1.0 if algorithm in ALIKE else max(1, form["endpoints"][at]["weight"]) * warmths[at] for at in span]
+        weigh = [1.0 if algorithm in ALIKE else max(1, entries[at]["weight"]) * warmths[at] for at in span]
         total = sum(weight for weight, takes in zip(weigh, taking, strict=True) if takes)
         for at, weight, takes in zip(span, weigh, taking, strict=True):
             why = _why(rows[at], form, groups, place, warmths[at]) if takes else _out(rows[at])
             percent = group.percent * weight / total if takes else 0.0
-            yield _pick(form["endpoints"][at], rows[at], place, percent, warmths[at], why)
+            yield _pick(entries[at], rows[at], place, percent, warmths[at], why)
         first += group.endpoints
 
 
@@ -162,19 +166,19 @@ def _passed_over(before: Sequence[Group], unlisted: bool) -> str:
     return "distribute names its place nowhere" if unlisted else f"all are taken before it, by: {takers or 'nobody'}"
 
 
-def _warmths(board: Scoreboard, form: ClusterForm) -> list[float]:
+def _warmths(board: Scoreboard, form: ClusterForm, entries: Sequence[EndpointForm]) -> list[float]:
     warmup = form["balance"].get("warmup")
     if warmup is None:
-        return [1.0] * len(form["endpoints"])
+        return [1.0] * len(entries)
     return [
         warmth_of(age, warmup["window_ms"], warmup["least_percent"] / 100, warmup["aggression"])
-        for age in _ages_ms(board, form, warmup)
+        for age in _ages_ms(board, entries, warmup)
     ]
 
 
-def _ages_ms(board: Scoreboard, form: ClusterForm, warmup: WarmupForm) -> Iterator[float]:
+def _ages_ms(board: Scoreboard, entries: Sequence[EndpointForm], warmup: WarmupForm) -> Iterator[float]:
     now_ms = time.time() * 1000
-    for entry, joined_ms in zip(form["endpoints"], warmup["joined_ms"], strict=True):
+    for entry, joined_ms in zip(entries, warmup["joined_ms"], strict=True):
         yield max(0.0, now_ms - joined_ms) if joined_ms else board.endpoints.age_ms(entry["slot"])
 
 

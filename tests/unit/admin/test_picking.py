@@ -3,12 +3,13 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from proxy.admin.picking import picking, whole_of
-from proxy.ipc.snapshot import PoolForm
+from proxy.controller.compact import Endpoints
+from proxy.ipc.snapshot import EndpointForm, PoolForm
 from proxy.mesh.model import Group
 from proxy.mesh.traffic.balancing import ConsistentHash, LoadBalancer, Simple, Warmup
 from tests.unit.relay.test_chooser import Board
@@ -120,3 +121,19 @@ def test_endpoints_outside_of_a_subset() -> None:
     whole, part = Board(3), Board(1)
     assert picking(part.board, part.body, whole.body)["outside"] == whole.names[1:]
     assert (whole_of("shop/cart:80/v1"), whole_of("shop/cart:80"), whole_of("cart")) == ("shop/cart:80", "", "")
+
+
+def test_packed_endpoints_are_read_as_often_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = list[int]()
+    unpacked = Endpoints.__iter__
+
+    def counted(self: Endpoints) -> Iterator[EndpointForm]:
+        reads.append(len(self))
+        return unpacked(self)
+
+    monkeypatch.setattr(Endpoints, "__iter__", counted)
+    for count in (2, 40):
+        made = Board(count)
+        made.body["endpoints"] = Endpoints(made.body["endpoints"])
+        picking(made.board, made.body)
+    assert reads.count(2) == reads.count(40) > 0
