@@ -10,17 +10,14 @@ from collections.abc import Callable, Iterable
 from proxy.fleet.budget import BUDGET_MS
 from proxy.fleet.clusters import take_over
 from proxy.fleet.desk import Desk
+from proxy.fleet.keep import look_after
 from proxy.fleet.lease import LAPSE_MS, Asking, capacity
 from proxy.fleet.lending_by_key import LendingByKey, put
-from proxy.ipc.snapshot import ClusterForm, RateLimitForm
+from proxy.ipc.snapshot import ClusterForm, RateLimitForm, limits_of
 from proxy.scoreboard.views import Lent
 from state.errors import StoreUnavailable
 from state.rate_limits.decide import Asked
 from state.rate_limits.store import Lender
-
-# So often the leader looks at leases; and the others, whether they lead now.
-LOOK_MS = 50
-FOLLOW_SECONDS = 0.5
 
 
 class Lending:
@@ -46,12 +43,7 @@ class Lending:
 
     def run(self) -> None:
         """Asks for leases, for ever; to be spawned."""
-        while True:
-            if self.look():
-                self._desk.loop.sleep(LOOK_MS / 1000)
-            else:
-                self._wakeup.clear()
-                self._wakeup.wait(self._desk.loop.together(FOLLOW_SECONDS) if self._limits else None)
+        look_after(self._desk.loop, self._wakeup, self.look, lambda: self._limits)
 
     def look(self) -> bool:
         """Asks for what is due. False: there is nothing to look after."""
@@ -96,7 +88,4 @@ class Lending:
 
 
 def _of_fleet(form: ClusterForm) -> list[RateLimitForm]:
-    """Each once: rules of one route have the same."""
-    of_routes = (each for limits in form.get("route_limits", {}).values() for each in limits)
-    found = {each["id"]: each for each in (*form.get("rate_limits", ()), *of_routes)}
-    return [each for each in found.values() if each["fleet"]]
+    return [each for each in limits_of(form) if each["fleet"]]

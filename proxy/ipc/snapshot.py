@@ -273,6 +273,12 @@ RoutesForm = dict[str, list[bytes]]
 """`model.Routes`: the clusters of one Service, each with the names that select it, as a request has them."""
 
 
+def limits_of(form: ClusterForm) -> list[RateLimitForm]:
+    """The rate limits of a cluster and of rules of its routes, each once: the rules of one route have the same."""
+    of_routes = (each for limits in form.get("route_limits", {}).values() for each in limits)
+    return list({each["id"]: each for each in (*form.get("rate_limits", ()), *of_routes)}.values())
+
+
 class TerminationForm(TypedDict):
     """`model.Termination`. `credentials` are keys of a body's."""
 

@@ -7,7 +7,7 @@ its second value. Reasons why tokens are refused, and what policies without a sa
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from proxy.ipc.snapshot import ClusterForm
+from proxy.ipc.snapshot import ClusterForm, limits_of
 
 CLASSES = ("2xx", "4xx", "5xx")
 """Of a route's answers; others are rare, and no alert's matter."""
@@ -43,6 +43,6 @@ def _tokens(form: ClusterForm) -> Iterator[tuple[str, ...]]:
 
 
 def _limits(form: ClusterForm) -> Iterator[tuple[str, ...]]:
-    if limits := form.get("rate_limits"):
+    if limits := limits_of(form):
         yield "limit", "allowed", ""
         yield from (("limit", "limited", limit["text"]) for limit in limits)

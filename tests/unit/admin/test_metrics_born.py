@@ -61,3 +61,13 @@ def test_what_was_counted_is_told_once() -> None:
     board.counts.add(0, b"rbac\0shop/cart:80\0allowed\0", 3)
     found = counts(list(counted.families(board, {"shop/cart:80": form()})))
     assert found["rbac", "shop/cart:80", "allowed", ""] == 3
+
+
+def test_limits_of_routes_are_there_too_each_once() -> None:
+    made = form()
+    (limit,) = made["rate_limits"]
+    of_route = limit | {"id": limit["id"] + 1, "text": "3/day burst=3 key=none scope=fleet of HTTPRoute shop/r"}
+    made["route_limits"] = {f"HTTPRoute shop/r rule {index}": [of_route] for index in range(2)}
+    found = counts(list(counted.families(Scoreboard.create(), {"shop/cart:80": made})))
+    limited = [each[3] for each in found if each[0] == "rate_limit" and each[2] == "limited"]
+    assert limited == [limit["text"], of_route["text"]]
