@@ -5,6 +5,7 @@ from hashlib import blake2b
 from proxy.ipc.snapshot import RateLimitForm
 from proxy.mesh.model import Cluster
 from proxy.mesh.traffic.rate_limit import RateLimit
+from proxy.mesh.traffic.routing import RouteRule
 from proxy.mesh.traffic.scope import Scope
 
 
@@ -17,10 +18,15 @@ def route_limit_forms(cluster: Cluster) -> dict[str, list[RateLimitForm]]:
     """Those of the routes of a cluster, by rule; the rules of one route have the same."""
     rules = cluster.routing.rules if cluster.routing else ()
     return {
-        rule.name: [_form(cluster.name, f"{limit} of {rule.route}", limit) for limit in rule.rate_limits]
+        rule.name: [_form(cluster.name, of_route(limit, rule), limit) for limit in rule.rate_limits]
         for rule in rules
         if rule.rate_limits
     }
+
+
+def of_route(limit: RateLimit, rule: RouteRule) -> str:
+    """How people are told of it."""
+    return f"{limit} of {rule.route}"
 
 
 def _form(cluster: str, text: str, limit: RateLimit) -> RateLimitForm:

@@ -13,6 +13,7 @@ from proxy.controller.access_form import access_forms, shadows_form
 from proxy.controller.configuration import Configuration
 from proxy.controller.keys import KeySets
 from proxy.controller.listed import POLICIES, ROUTES
+from proxy.controller.rate_limit_form import of_route
 from proxy.controller.trial import Trial, fitting, looked_at
 from proxy.controller.trial_access import verdict
 from proxy.controller.trial_effects import effects, location, of_head
@@ -118,7 +119,7 @@ def _told(snapshot: Snapshot, cluster: Cluster, trial: Trial) -> dict[str, Any]:
 def _limits_of_route(cluster: Cluster, name: str) -> list[str]:
     """Those of the route whose rule is called so."""
     rules = [each for each in (cluster.routing.rules if cluster.routing else ()) if each.name == name]
-    return [f"{limit} of {rule.route}" for rule in rules[:1] for limit in rule.rate_limits]
+    return [of_route(limit, rule) for rule in rules[:1] for limit in rule.rate_limits]
 
 
 def _token(found: Worth, cluster: Cluster) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class Fleet:
         self._holds = Holds(desk)
         self.reporter = Reporter(desk, links.reports, self._answer, self._lost, self._holds.asked_again)
         self._links = links
-        self._loop = self.loop = desk.loop
+        self._loop = desk.loop
         self._outcomes = desk.loop.flag()  # there was one lately
         self._scoreboard = desk.scoreboard
         self._ejections = desk.ejections

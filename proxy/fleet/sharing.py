@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from proxy.fleet.budget import BUDGET_MS, CONNECT_MS
 from proxy.fleet.clusters import take_over
 from proxy.fleet.desk import Desk
+from proxy.fleet.keep import look_after
 from proxy.fleet.lease import LAPSE_MS
 from proxy.fleet.share import Asking, Shared, shared_of
 from proxy.ipc.snapshot import ClusterForm
@@ -21,10 +22,6 @@ from state.errors import StoreUnavailable
 from state.shares.decide import ALIVE_MS, Shares, slice_of
 from state.shares.store import Sharer
 
-LOOK_MS = 50
-"""So often the leader looks at what is in use; ..."""
-FOLLOW_SECONDS = 0.5
-"""... and the others, whether they lead now."""
 TURNS_AT_ONCE = 2
 """Questions in a row: the first may only find out which turn it is."""
 
@@ -66,12 +63,7 @@ class Sharing:
 
     def run(self) -> None:
         """Asks for shares, for ever; to be spawned."""
-        while True:
-            if self.look():
-                self._desk.loop.sleep(LOOK_MS / 1000)
-            else:
-                self._wakeup.clear()
-                self._wakeup.wait(self._desk.loop.together(FOLLOW_SECONDS) if self._shared else None)
+        look_after(self._desk.loop, self._wakeup, self.look, lambda: self._shared)
 
     def look(self) -> bool:
         """Asks for what is due. False: there is nothing to look after."""

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from proxy.identity.certificates import Unusable, content, stamp
 from proxy.ipc.snapshot import CredentialForm
 from proxy.mesh.traffic.security import Credential
+from proxy.wire.tls.contexts import context_of
 from proxy.wire.tls.mesh import reason_of
-from proxy.wire.tls.origin import OriginContext
-from proxy.wire.tls.serving import ServingContext
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -88,17 +87,10 @@ def check(credential: Credential, contents: Contents, now: float) -> CredentialF
     if problems := [*_wrong_with_ours(contents, now), *_wrong_with_theirs(credential, contents)]:
         raise Unusable(problems)
     try:
-        made_of(form)
+        context_of(form["serving"], form["chain"], form["key"], form["roots"], form["crl"], form["verifies"])
     except ssl.SSLError as fault:
         raise Unusable([f"{_where(contents)}: OpenSSL cannot use it: {reason_of(fault)}"]) from None
     return form
-
-
-def made_of(form: CredentialForm) -> OriginContext | ServingContext:
-    """What OpenSSL makes of it. Raises ssl.SSLError if that is nothing."""
-    if form["serving"]:
-        return ServingContext(form["chain"], form["key"])
-    return OriginContext(form["chain"], form["key"], form["roots"], form["crl"], form["verifies"])
 
 
 def shown(form: CredentialForm) -> dict[str, str]:

@@ -34,8 +34,8 @@ from proxy.scoreboard.workers import DRAINING, READY, STARTING
 from proxy.settings.mesh_id import told_by_istio
 from proxy.settings.settings import Settings
 from proxy.wire.buffers import keep_freed
+from proxy.wire.tls.contexts import TlsContext, context_of
 from proxy.wire.tls.mesh import MeshTls
-from proxy.wire.tls.origin import OriginContext
 from proxy.wire.tls.serving import ServingContext, ServingNames
 from proxy.worker.handed import Handed
 
@@ -113,7 +113,7 @@ class Worker:
             gevent.signal_handler(number, self._draining.set)
         for number in (signal.SIGHUP, signal.SIGUSR1):
             gevent.signal_handler(number, self._reopen)
-        ticker = gevent.get_hub().loop.timer(self._fleet.loop.together(TICK_SECONDS), TICK_SECONDS)
+        ticker = gevent.get_hub().loop.timer(self._fleet.desk.loop.together(TICK_SECONDS), TICK_SECONDS)
         ticker.start(self._relay.tick)  # in the hub: it resumes greenlets, and must not be left behind by them
         gevent.spawn(self._hear)
         self._draining.wait()
@@ -189,7 +189,7 @@ class Worker:
         """For TLS to endpoints and of clients. What has not changed stays the same, as do connections made with it."""
         known = self._credentials
         self._credentials = {
-            name: known[name] if name in known and known[name][0] == form else (form, _context_of(form))
+            name: known[name] if name in known and known[name][0] == form else (form, _made_of(form))
             for name, form in forms.items()
         }
         made = ((name, context) for name, (_, context) in self._credentials.items())
@@ -306,18 +306,16 @@ class Worker:
                 gevent.sleep(0.02)
 
 
-_Made = OriginContext | ServingContext | str
+_Made = TlsContext | str
 """Of credentials; text is why there is nothing."""
 
 
-def _context_of(form: CredentialForm) -> _Made:
+def _made_of(form: CredentialForm) -> _Made:
     """What can be made of credentials, or why that is nothing: the controller has tried, on the same machine."""
     if form["problem"]:
         return form["problem"]
     try:
-        if form["serving"]:
-            return ServingContext(form["chain"], form["key"])
-        return OriginContext(form["chain"], form["key"], form["roots"], form["crl"], form["verifies"])
+        return context_of(form["serving"], form["chain"], form["key"], form["roots"], form["crl"], form["verifies"])
     except ssl.SSLError as fault:
         log.error("credentials for TLS cannot be used: %s", fault)
         return f"its credentials cannot be used: {fault}"

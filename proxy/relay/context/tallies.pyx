@@ -153,7 +153,7 @@ cdef class Tallies:
     cdef int meet(self, bytes address, list profile, str identity, bint fresh) except -1:
         """An endpoint is there, or is described otherwise; `fresh`: it was not there before."""
         cdef Workload found
-        cdef bytes bare = without_port(address)
+        cdef bytes bare = address.rpartition(b":")[0]
         if self.workloads is None:
             return 0
         found = self.workloads.get(bare)
@@ -168,7 +168,7 @@ cdef class Tallies:
     cdef int part(self, bytes address) except -1:
         """An endpoint has gone."""
         cdef Workload found
-        cdef bytes bare = without_port(address)
+        cdef bytes bare = address.rpartition(b":")[0]
         found = None if self.workloads is None else self.workloads.get(bare)
         if found is not None:
             found.members -= 1
@@ -203,7 +203,7 @@ cdef class Tallies:
 
     cdef Workload caller(self, bytes peer):
         """Whose a connection from there is, kept for its next request; one without a profile: nobody's who is known."""
-        cdef Workload found = self.workloads.get(without_port(peer), NOBODY)
+        cdef Workload found = self.workloads.get(peer.rpartition(b":")[0], NOBODY)
         if len(self.callers) >= MAX_PEERS:
             self.callers.clear()
         self.callers[peer] = found
@@ -257,11 +257,3 @@ cdef class Tallies:
             self.numbers += 1
             found.number, found.labels, found.identified = self.numbers, labels, identified
         return found
-
-
-cdef bytes without_port(bytes address):
-    cdef const char* text = address
-    cdef Py_ssize_t length = len(address)
-    while length > 0 and text[length - 1] != c":":
-        length -= 1
-    return address[:length - 1] if length else address

@@ -327,8 +327,8 @@ cdef class Cluster:
         """A cluster of this endpoint alone, as it is when asked for by its own address: under no service's policy."""
         body = self.body | {"envoy_name": "encap", "authority": endpoint.name, "abandoned_ms": 0, "outlier": None}
         body["balance"], body["pool"] = {"algorithm": "round_robin"}, {}  # of one, in no group and with no warm-up
-        body.pop("routing", None)
-        body.pop("tunnel", None)
+        for name in ("routing", "route_limits", "tunnel"):
+            body.pop(name, None)
         body["endpoints"] = [entry for entry in self.body["endpoints"] if entry["slot"] == endpoint.slot]
         endpoint = endpoint.without_policy(body["endpoints"][0])
         cdef Cluster cluster = Cluster(self.scoreboard, self.worker, body, [endpoint])

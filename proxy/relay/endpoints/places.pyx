@@ -10,7 +10,7 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memchr, memcpy
 
 from proxy.wire.http.head cimport NOMINATED, Field
-from proxy.wire.http.names cimport is_called
+from proxy.wire.http.names cimport is_alike, is_called
 
 cdef extern from "<string.h>" nogil:
     void* memmem(const void* text, size_t length, const void* wanted, size_t size)
@@ -122,8 +122,7 @@ cdef int take_out_header(Head head, const char* text, bytes name) noexcept:
 
 
 cdef int take_out_alike(Head head, const char* text, bytes name) noexcept:
-    """The same, of all headers that an endpoint could take for this one: CGI and what comes of it (WSGI, PHP, Rack) know no
-    difference between `-` and `_`."""
+    """The same, of all headers that an endpoint could take for this one."""
     cdef Field* field
     cdef int index
     for index in range(head.count):
@@ -131,19 +130,6 @@ cdef int take_out_alike(Head head, const char* text, bytes name) noexcept:
         if field.name_length == <uint32_t>len(name) and is_alike(text + field.name, name, field.name_length):
             field.kind = NOMINATED
     return 0
-
-
-cdef bint is_alike(const char* text, const char* name, uint32_t length) noexcept:
-    cdef uint32_t at
-    for at in range(length):
-        if plain(text[at]) != plain(name[at]):
-            return False
-    return True
-
-
-cdef inline char plain(char octet) noexcept:
-    """In lower case, as CGI has it."""
-    return c"-" if octet == c"_" else octet | 0x20 if c"A" <= octet <= c"Z" else octet
 
 
 cdef bytes query_of(bytes path):

@@ -43,7 +43,7 @@ cdef inline int kind_of_10(const char* name) noexcept nogil:
 
 cdef inline int kind_of_x(const char* name, uint32_t length) noexcept nogil:
     """What proxies told each other, as far as it is not recognised by length alone."""
-    if length == 23 and is_client_cert(name):
+    if length == 23 and is_alike(name, b"x-forwarded-client-cert", 23):
         return head.X_FORWARDED_CLIENT_CERT
     if length < 8 or name[1] != c"-" or not same(name, b"x-", 2):
         return head.OTHER
@@ -60,14 +60,19 @@ cdef inline int kind_of_x(const char* name, uint32_t length) noexcept nogil:
     return head.OTHER
 
 
-cdef inline bint is_client_cert(const char* name) noexcept nogil:
-    """Whether these 23 octets are x-forwarded-client-cert, or what CGI and its heirs would take for it: `_` for `-`."""
-    return (same(name, b"x", 1) and same(name + 2, b"forwarded", 9) and same(name + 12, b"client", 6)
-            and same(name + 19, b"cert", 4) and is_joint(name[1]) and is_joint(name[11]) and is_joint(name[18]))
+cdef inline bint is_alike(const char* text, const char* name, uint32_t length) noexcept nogil:
+    """Whether an endpoint could take one for the other: CGI and what comes of it (WSGI, PHP, Rack) know no difference
+    between `-` and `_`, nor of case."""
+    cdef uint32_t at
+    for at in range(length):
+        if plain(text[at]) != plain(name[at]):
+            return False
+    return True
 
 
-cdef inline bint is_joint(char octet) noexcept nogil:
-    return octet == c"-" or octet == c"_"
+cdef inline char plain(char octet) noexcept nogil:
+    """In lower case, as CGI has it."""
+    return c"-" if octet == c"_" else octet | 0x20 if c"A" <= octet <= c"Z" else octet
 
 
 cdef inline bint may_nominate(const char* name, uint32_t length) noexcept nogil:

@@ -7,8 +7,9 @@ from functools import partial
 import pytest
 
 from proxy.fleet import wiring
+from proxy.fleet.keep import LOOK_MS
 from proxy.fleet.lease import LAPSE_MS, PRESENT_MS, TURN_MS, Asking, capacity
-from proxy.fleet.lending import LOOK_MS, Lending
+from proxy.fleet.lending import Lending
 from proxy.ipc.snapshot import RateLimitForm
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import Lent

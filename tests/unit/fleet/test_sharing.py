@@ -4,9 +4,10 @@ in made-up time. Replicas are as they are, but for Redis, of which decide.py sta
 import pytest
 
 from proxy.fleet import wiring
+from proxy.fleet.keep import LOOK_MS
 from proxy.fleet.lease import TURN_MS
 from proxy.fleet.share import NONE, Asking, Shared, shared_of, used
-from proxy.fleet.sharing import LOOK_MS, Sharing
+from proxy.fleet.sharing import Sharing
 from proxy.ipc.snapshot import PoolForm
 from proxy.scoreboard.scoreboard import Scoreboard
 from proxy.scoreboard.views import InUse
